@@ -1,0 +1,251 @@
+"""What an array is: its library, its namespace, its floating-point types, its way home."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from functools import lru_cache
+from types import ModuleType
+from typing import Any
+
+import array_api_compat
+import numpy as np
+
+Array = Any
+"""An array of any library that speaks the array API; there is no common type for them yet."""
+
+_LIBRARIES = {
+    "numpy": "NumPy",
+    "cupy": "CuPy",
+    "torch": "PyTorch",
+    "jax": "JAX",
+    "jaxlib": "JAX",
+    "dask": "Dask",
+    "array_api_strict": "array-api-strict",
+}
+
+_INTEGERS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
+_INEXACT = ("float32", "float64", "complex64", "complex128")
+HALF_PRECISION = ("float16", "bfloat16")
+
+
+def library_of(x: Array) -> str:
+    """Name the library of an array as its users spell it."""
+    if isinstance(x, np.ndarray):
+        return "NumPy"
+    root = type(x).__module__.partition(".")[0]
+    return _LIBRARIES.get(root, root)
+
+
+def is_library_array(x: object) -> bool:
+    """Tell whether `x` is an array of some array-API library other than NumPy."""
+    return not isinstance(x, (np.ndarray, np.generic)) and array_api_compat.is_array_api_obj(x)
+
+
+def namespace_of(x: Array) -> ModuleType:
+    """Return the array-API namespace of an array."""
+    xp: ModuleType = array_api_compat.array_namespace(x)
+    return xp
+
+
+def device_of(x: Array) -> Any:
+    """Return the device of an array, or None where its library places arrays by itself."""
+    if array_api_compat.is_jax_array(x) or array_api_compat.is_dask_array(x):
+        return None  # a JAX tracer has no device; constants follow the array they meet
+    return array_api_compat.device(x)
+
+
+@lru_cache(maxsize=256)
+def dtype_name(dtype: Any) -> str:
+    """Spell a dtype of any library as the array API does: "float32", "int16", "bool"."""
+    if isinstance(dtype, np.dtype):
+        return dtype.name
+    return str(dtype).rpartition(".")[2]
+
+
+def working_dtype(xp: ModuleType, f: Array) -> Any:
+    """Return the dtype in which samples of `f` are subtracted.
+
+    Integers would wrap around, half precision would overflow where the answer fits; a date is
+    the time since an epoch.
+    """
+    name = dtype_name(f.dtype)
+    if name in _INTEGERS:
+        return widest_float(xp, f)
+    if name in HALF_PRECISION:
+        return xp.float32
+    return time_span(f.dtype)
+
+
+def result_dtype(xp: ModuleType, f: Array) -> Any:
+    """Return the dtype of a derivative of `f`: its own, but a float for integers and objects."""
+    name = dtype_name(f.dtype)
+    if name in _INTEGERS:
+        return widest_float(xp, f)
+    return np.dtype(np.float64) if name == "object" else time_span(f.dtype)
+
+
+def time_span(dtype: Any) -> Any:
+    """Return timedelta64 of the same unit for a dtype of dates, any other dtype as it is."""
+    if isinstance(dtype, np.dtype) and dtype.kind == "M":
+        return np.dtype(dtype.str.replace("M8", "m8"))
+    return dtype
+
+
+def widest_float(xp: ModuleType, f: Array) -> Any:
+    """Return float64 where the library and the device of `f` have it, else float32.
+
+    JAX has float64 only when told so (``jax_enable_x64``), Apple's GPUs never.
+    """
+    info = xp.__array_namespace_info__()
+    available = info.dtypes(device=device_of(f), kind="real floating")
+    return available.get("float64", available["float32"])
+
+
+def as_field(f: Any) -> Array:
+    """Return `f` as an array of its own library; sequences of numbers become NumPy arrays.
+
+    Raises
+    ------
+    TypeError
+        If `f` is no array of numbers: None, text, a mapping, a function, booleans.
+    ValueError
+        If `f` has no axis to differentiate along.
+    """
+    if type(f) is np.ndarray and f.dtype.kind in "fiuc" and f.ndim:
+        return f  # most calls, and the ones that feel a microsecond
+    if not is_library_array(f):
+        f = _as_numpy_field(f)
+        kind = f.dtype.kind
+        differentiable = kind in "iufcmMO" or dtype_name(f.dtype) in HALF_PRECISION
+    else:
+        differentiable = dtype_name(f.dtype) in (*_INTEGERS, *_INEXACT, *HALF_PRECISION)
+    if not differentiable:
+        cure = (
+            "Convert it first, for example to float32 or int8."
+            if dtype_name(f.dtype) == "bool"
+            else "Convert it to one of these first."
+        )
+        raise TypeError(
+            f"`f` must hold integers, real or complex floats (or dates, on NumPy); "
+            f"got dtype {dtype_name(f.dtype)}. {cure}"
+        )
+    if f.ndim == 0:
+        raise ValueError(
+            "`f` must have at least one axis; got a 0-d array or a single number. "
+            "Pass the samples of a function, not one value of it."
+        )
+    return f
+
+
+def _as_numpy_field(f: Any) -> np.ndarray[Any, Any]:
+    """Convert a sequence, or anything with ``__array__``, as `numpy.gradient` would."""
+    if isinstance(f, np.memmap):
+        return f.view(np.ndarray)  # a file behind the memory changes nothing
+    if isinstance(f, np.ndarray):
+        return f
+    if callable(f) and not hasattr(f, "__array__"):
+        raise TypeError(
+            f"`f` must be an array of samples; got the function {getattr(f, '__name__', f)!r}. "
+            "Evaluate it first, as in `gradient(func(x), x)`."
+        )
+    if f is None or isinstance(f, (str, bytes, dict, set, frozenset)):
+        raise TypeError(
+            f"`f` must be an array or a nested sequence of numbers; got {type(f).__name__}. "
+            "Pass the samples of the field to differentiate."
+        )
+    try:
+        return np.asanyarray(f)
+    except ValueError as error:
+        raise ValueError(
+            f"`f` must be a regular array or a nested sequence of equal lengths; got {error}"
+        ) from error
+
+
+def host_values(x: Array) -> np.ndarray[Any, Any] | None:
+    """Return the values of `x` as a NumPy array if that needs no transfer and no computation.
+
+    None stands for "not to be read": the array lives on a device, is lazy, is being traced, or
+    takes part in automatic differentiation, which a NumPy view would cut off.
+    """
+    if not is_library_array(x):
+        return np.asarray(x)
+    if array_api_compat.is_torch_array(x):
+        if x.requires_grad or x.device.type != "cpu":
+            return None
+    elif array_api_compat.is_jax_array(x):
+        if isinstance(x, sys.modules["jax"].core.Tracer) or any(
+            device.platform != "cpu" for device in x.devices()
+        ):
+            return None
+        return np.asarray(x)
+    elif array_api_compat.is_dask_array(x) or array_api_compat.is_cupy_array(x):
+        return None
+    try:
+        return np.from_dlpack(x)
+    except (AttributeError, BufferError, RuntimeError, TypeError):
+        return None
+
+
+def from_host(values: np.ndarray[Any, Any], like: Array) -> Array:
+    """Return NumPy values as an array of the library and on the device of `like`."""
+    xp = namespace_of(like)
+    device = device_of(like)
+    return xp.asarray(values) if device is None else xp.asarray(values, device=device)
+
+
+def assign(targets: Iterable[Array], results: Iterable[Array]) -> None:
+    """Copy results into arrays of the same library, rounding to their dtypes."""
+    for target, result in zip(targets, results, strict=True):
+        if isinstance(target, np.ndarray):
+            target[...] = result
+        else:
+            target[...] = namespace_of(target).astype(result, target.dtype)
+
+
+def asnumpy(x: Any) -> np.ndarray[Any, Any]:
+    """Bring an array of any library home: to a NumPy array in host memory.
+
+    Parameters
+    ----------
+    x : array or sequence
+        An array of NumPy, CuPy, PyTorch, JAX, Dask or any array-API library. A Dask array is
+        computed, an array on a GPU is copied to the host (both wait for it), and a tensor that
+        takes part in automatic differentiation is detached from it.
+
+    Returns
+    -------
+    numpy.ndarray
+        The values, same shape and dtype; shares memory with `x` where that is possible.
+        bfloat16, which NumPy lacks, becomes float32 (every bfloat16 is one).
+
+    Raises
+    ------
+    TypeError
+        If `x` has no values: a JAX tracer, or an object that is no array.
+
+    Examples
+    --------
+    >>> import gpugrad
+    >>> gpugrad.asnumpy([1.0, 4.0, 9.0])
+    array([1., 4., 9.])
+    """
+    if isinstance(x, np.ndarray):
+        return x
+    if not is_library_array(x):
+        return _as_numpy_field(x)
+    if array_api_compat.is_cupy_array(x):
+        values: np.ndarray[Any, Any] = x.get()
+        return values
+    if array_api_compat.is_dask_array(x):
+        return asnumpy(x.compute())
+    if array_api_compat.is_torch_array(x):
+        x = x.detach().cpu().resolve_conj().resolve_neg()
+        return np.asarray((x.float() if dtype_name(x.dtype) == "bfloat16" else x).numpy())
+    if array_api_compat.is_jax_array(x) and isinstance(x, sys.modules["jax"].core.Tracer):
+        raise TypeError(
+            "`x` must have values; got a JAX tracer, which stands for values not yet known. "
+            "Call `asnumpy` outside the functions given to `jit`, `grad` and `vmap`."
+        )
+    values = np.asarray(x)
+    return values.astype(np.float32) if dtype_name(values.dtype) == "bfloat16" else values

@@ -1,0 +1,237 @@
+"""What this machine has: libraries, devices, and why the GPU is not used."""
+
+from __future__ import annotations
+
+import ctypes
+import importlib
+import os
+import platform
+import sys
+from dataclasses import dataclass, field
+from functools import lru_cache
+from importlib.util import find_spec
+from types import ModuleType
+from typing import Any
+
+from gpugrad import _backend, _threads
+from gpugrad._backend import BackendError
+
+_NAMESPACES = {
+    "numpy": "array_api_compat.numpy",
+    "cupy": "array_api_compat.cupy",
+    "torch": "array_api_compat.torch",
+    "jax": "jax.numpy",
+}
+_LIBRARIES = ("numpy", "array_api_compat", "cupy", "torch", "jax", "dask", "numba")
+_PROBE = 'extern "C" __global__ void probe(int* x) { *x = 42; }'
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """Whether CuPy can run a kernel here; if not, why, and what would mend it."""
+
+    devices: tuple[str, ...] = ()
+    problem: str = ""
+    cure: str = ""
+
+    @property
+    def usable(self) -> bool:
+        """Whether a kernel has been compiled and has run."""
+        return not self.problem
+
+
+@lru_cache(maxsize=1)
+def find_gpu() -> Gpu:
+    """Compile and run a trivial kernel, once a process: the only proof that a GPU is usable.
+
+    Counting devices is none: a missing driver, an old one and a missing runtime compiler all
+    show only when something runs.
+    """
+    if find_spec("cupy") is None:
+        return Gpu(problem=f"CuPy is not installed{_driver_in_words()}", cure=_install_line())
+    try:
+        cupy = importlib.import_module("cupy")
+    except Exception as error:  # noqa: BLE001 - a broken installation may raise anything
+        return Gpu(problem=f"CuPy cannot be imported: {_first_line(error)}", cure=_install_line())
+    runtime = cupy.cuda.runtime
+    driver, built_for = runtime.driverGetVersion(), runtime.runtimeGetVersion()
+    if driver == 0:
+        return Gpu(
+            problem="there is no NVIDIA driver on this machine",
+            cure="install the NVIDIA driver of your GPU; without one, everything runs on the CPU",
+        )
+    try:
+        count = runtime.getDeviceCount()
+    except runtime.CUDARuntimeError as error:
+        if "InsufficientDriver" in str(error):
+            return Gpu(
+                problem=f"the NVIDIA driver is too old: it supports CUDA {_version(driver)}, and "
+                f"CuPy {cupy.__version__} is built for CUDA {_version(built_for)}",
+                cure=f"update the driver, or {_install_line(driver)}",
+            )
+        if "NoDevice" in str(error):
+            return Gpu(
+                problem="the NVIDIA driver sees no GPU"
+                + ("" if "CUDA_VISIBLE_DEVICES" not in os.environ else " in CUDA_VISIBLE_DEVICES"),
+                cure="check `nvidia-smi` and the variable CUDA_VISIBLE_DEVICES",
+            )
+        return Gpu(problem=f"CUDA fails: {_first_line(error)}", cure="check `nvidia-smi`")
+    try:
+        answer = cupy.empty(1, dtype=cupy.int32)
+        cupy.RawKernel(_PROBE, "probe")((1,), (1,), (answer,))
+        if int(answer[0]) != 42:
+            return Gpu(problem="a trivial kernel gives a wrong answer", cure="check `nvidia-smi`")
+    except Exception as error:  # noqa: BLE001 - the compiler, its headers or the launch may fail
+        compiler = any(word in str(error).lower() for word in ("nvrtc", "compil", "header", ".so"))
+        return Gpu(
+            problem=("there is no working runtime compiler (NVRTC): " if compiler else
+                     "a trivial kernel does not run: ") + _first_line(error),
+            cure=_install_line(driver) + ", which brings the compiler",
+        )
+    names = tuple(
+        runtime.getDeviceProperties(i)["name"].decode() for i in range(count)
+    )
+    return Gpu(devices=names)
+
+
+def namespace(name: str = "auto") -> ModuleType:
+    """Return an array-API namespace to write a whole workflow against.
+
+    Parameters
+    ----------
+    name : {"auto", "numpy", "cupy", "torch", "jax"}
+        "auto" is CuPy where a GPU is usable, else NumPy. A library asked for by name is that
+        library or an error, never another one.
+
+    Returns
+    -------
+    module
+        The functions of the array API (``xp.asarray``, ``xp.linspace``, ``xp.sin``, ...).
+
+    Raises
+    ------
+    BackendError
+        If the library asked for is not installed or, for CuPy, cannot run a kernel; the message
+        has the reason and the cure.
+    ValueError
+        If there is no such name.
+
+    Examples
+    --------
+    >>> import gpugrad
+    >>> xp = gpugrad.namespace()  # the GPU where there is one
+    >>> x = xp.linspace(0, 1, 101)
+    >>> slope = gpugrad.gradient(xp.sin(x), 0.01)
+    """
+    if name == "auto":
+        name = "cupy" if find_gpu().usable else "numpy"
+    if name not in _NAMESPACES:
+        raise ValueError(f"`name` must be auto, {', '.join(_NAMESPACES)}; got {name!r}.")
+    if name == "cupy" and not find_gpu().usable:
+        gpu = find_gpu()
+        raise BackendError(f"CuPy cannot be used: {gpu.problem}. To mend it: {gpu.cure}.")
+    if find_spec(name) is None:
+        raise BackendError(f"{name} is not installed. To mend it: pip install {name}.")
+    return importlib.import_module(_NAMESPACES[name])
+
+
+@dataclass(frozen=True)
+class Info:
+    """What `info` found; printed, it is a table."""
+
+    versions: dict[str, str | None]
+    gpu: Gpu
+    threads: int
+    backend: str
+    picks: dict[str, str] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        """Return the table."""
+        rows = [("gpugrad", self.versions["gpugrad"]), ("Python", platform.python_version())]
+        rows += [
+            (name, self.versions[name] or "not installed") for name in _LIBRARIES
+        ]
+        rows += [("CPU threads", str(self.threads)), ("backend in force", self.backend)]
+        rows += [("GPU", ", ".join(self.gpu.devices) if self.gpu.usable else "not used")]
+        if not self.gpu.usable:
+            rows += [("  because", self.gpu.problem), ("  to mend it", self.gpu.cure)]
+        rows += [(f'"auto" for {kind}', engine) for kind, engine in self.picks.items()]
+        width = max(len(label) for label, _ in rows)
+        return "\n".join(f"{label:<{width}}  {value}" for label, value in rows)
+
+    __repr__ = __str__
+
+
+def info() -> Info:
+    """Say what is installed, which devices are usable, what "auto" picks, and why not the GPU.
+
+    Returns
+    -------
+    Info
+        Prints as a table; its attributes are ``versions`` (None where a library is not
+        installed), ``gpu`` (``usable``, ``devices``, ``problem``, ``cure``), ``threads``,
+        ``backend`` and ``picks``.
+
+    Notes
+    -----
+    The first call compiles and runs a trivial kernel if CuPy is there; other libraries are not
+    imported.
+    """
+    gpu = find_gpu()
+    picks = {
+        "namespace()": "cupy" if gpu.usable else "numpy",
+        "NumPy arrays": "numpy, in blocks on the CPU's cores",
+        "masked arrays, dates, objects": "slices, on NumPy",
+        "CuPy arrays": "slices, on the array's GPU",
+        "PyTorch and JAX arrays": "slices, on the array's device",
+        "Dask arrays": "slices, lazily",
+    }
+    versions = {"gpugrad": importlib.import_module("gpugrad").__version__}
+    versions |= {name: _installed_version(name) for name in _LIBRARIES}
+    return Info(versions, gpu, _threads.count(), _backend.name_in_force(), picks)
+
+
+def _installed_version(name: str) -> str | None:
+    from importlib import metadata
+
+    if find_spec(name) is None:
+        return None
+    owners = metadata.packages_distributions().get(name) or [name]
+    return metadata.version(owners[0])
+
+
+def _install_line(driver: int | None = None) -> str:
+    """Return the command that installs CuPy for the driver's CUDA version."""
+    if sys.platform == "darwin":
+        return "use a machine with an NVIDIA GPU; CuPy has no packages for macOS"
+    driver = driver or _driver_version()
+    extra = "cuda12x" if driver and driver < 13000 else "cuda13x"
+    return f'pip install "gpugrad[{extra}]"'
+
+
+def _driver_in_words() -> str:
+    driver = _driver_version()
+    return (
+        f"; the NVIDIA driver here supports CUDA {_version(driver)}"
+        if driver
+        else ", and there is no NVIDIA driver on this machine"
+    )
+
+
+def _driver_version() -> int | None:
+    """Return the CUDA version that the driver supports (12040 is 12.4), None without a driver."""
+    try:
+        library: Any = ctypes.CDLL("nvcuda.dll" if os.name == "nt" else "libcuda.so.1")
+    except OSError:
+        return None
+    version = ctypes.c_int(0)
+    return version.value if library.cuDriverGetVersion(ctypes.byref(version)) == 0 else None
+
+
+def _version(number: int) -> str:
+    return f"{number // 1000}.{number % 1000 // 10}"
+
+
+def _first_line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0] if lines else 'no message'}"

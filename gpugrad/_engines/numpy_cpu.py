@@ -1,0 +1,304 @@
+"""NumPy's ufuncs writing into their destination, in blocks that stay in the cache.
+
+No temporary is larger than a block, so a field is read once and each derivative written once;
+large fields are spread over threads, which NumPy's inner loops let run side by side. A small
+field is a single block with its steps remembered: the cheapest way to differentiate ten numbers.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from gpugrad import _threads
+from gpugrad._arrays import result_dtype, working_dtype
+from gpugrad._plan import AxisPlan, Region, Term, add_up
+
+BLOCK_BYTES = 1 << 18
+"""Bytes of a field in a block: with its derivatives it fits a core's second-level cache."""
+
+THREADED_BYTES = 1 << 22
+"""Bytes of a field from which on other threads are worth waking."""
+
+NumpyArray = np.ndarray[Any, Any]
+Index = tuple[slice, ...]
+_WHOLE = slice(None)
+
+
+class Precision(NamedTuple):
+    """The dtypes of a derivative: of its differences, its products, its result."""
+
+    working: np.dtype[Any]
+    arithmetic: np.dtype[Any]
+    weights: np.dtype[Any]
+    result: np.dtype[Any]
+
+
+class Step(NamedTuple):
+    """A formula on one stretch of rows of a field, its weights ready to multiply slices with."""
+
+    start: int
+    stop: int
+    offsets: tuple[int, ...]
+    weights: tuple[Any, ...]
+    divisor: Any
+    is_difference: bool
+
+
+class Placed(NamedTuple):
+    """A step in a block: where to write in it, and what to read from the field.
+
+    A row at an end is an integer index and has one axis less than the field.
+    """
+
+    target: Any
+    samples: tuple[Any, ...]
+    step: Step
+    is_row: bool
+
+
+def unsupported(outputs: Sequence[Sequence[Term]]) -> str | None:
+    """Say why these outputs need another engine, or return None."""
+    for terms in outputs:
+        for _, f, plan in terms:
+            if type(f) is not np.ndarray:
+                return f"it takes plain NumPy arrays, and `f` is a {type(f).__name__}"
+            if f.dtype.kind not in "fciu":
+                return f"it takes integers, real and complex floats, and `f` is {f.dtype}"
+            if not plan.on_host:
+                return "it takes spacings whose values are on the host"
+    return None
+
+
+def evaluate(
+    outputs: Sequence[Sequence[Term]], out: Sequence[NumpyArray] | None = None
+) -> tuple[NumpyArray, ...]:
+    """Evaluate each output; arrays in `out` overlap with no field and not with each other."""
+    f = outputs[0][0].field
+    if out is None:
+        out = [
+            np.empty_like(terms[0].field, _precision(terms[0].field.dtype, None).result)
+            for terms in outputs
+        ]
+    if f.nbytes <= BLOCK_BYTES:
+        for terms, target in zip(outputs, out, strict=True):
+            _write(target, terms, None, None)
+        return tuple(out)
+
+    def write_share(blocks: Sequence[Index]) -> None:
+        scratch = _Scratch()
+        for block in blocks:
+            for terms, target in zip(outputs, out, strict=True):
+                _write(target[block], terms, block, scratch)
+
+    threads = _threads.count() if f.nbytes >= THREADED_BYTES else 1
+    _threads.for_each_share(write_share, _split(f), threads)
+    return tuple(out)
+
+
+def _split(f: NumpyArray) -> list[Index]:
+    """Cut the shape of `f` into blocks of neighbouring memory, slowest axis first."""
+    target = max(1, BLOCK_BYTES // f.itemsize)
+    lengths = list(f.shape)
+    for axis in sorted(range(f.ndim), key=lambda i: abs(f.strides[i]), reverse=True):
+        pieces = -(-math.prod(lengths) // target)
+        if pieces > 1:
+            lengths[axis] = max(1, lengths[axis] // pieces)
+    cuts = (
+        [slice(i, min(i + length, n)) for i in range(0, n, length)]
+        for n, length in zip(f.shape, lengths, strict=True)
+    )
+    return list(itertools.product(*cuts))
+
+
+def _write(
+    piece: NumpyArray, terms: Sequence[Term], block: Index | None, scratch: _Scratch | None
+) -> None:
+    """Write one output, or a block of it, to `piece`."""
+    sign, f, plan = terms[0]
+    precision = _precision(f.dtype, plan.dtype)
+    if len(terms) == 1 and sign == 1:
+        if piece.dtype == precision.result:
+            _differentiate(f, plan, precision, piece, block, scratch)
+        else:
+            exact = _buffer(scratch, "result", piece, precision.result)
+            _differentiate(f, plan, precision, exact, block, scratch)
+            np.copyto(piece, exact, casting="same_kind")
+        return
+    # Each term is rounded to the working precision, their sum once more to the result's.
+    total = _buffer(scratch, "total", piece, precision.working)
+    part = _buffer(scratch, "part", piece, precision.working)
+    for i, (sign, f, plan) in enumerate(terms):
+        target = part if i else total
+        _differentiate(f, plan, _precision(f.dtype, plan.dtype), target, block, scratch)
+        if i:
+            (np.add if sign == 1 else np.subtract)(total, part, total)
+        elif sign == -1:
+            np.negative(total, total)
+    np.copyto(piece, total.astype(precision.result, copy=False), casting="same_kind")
+
+
+def _differentiate(
+    f: NumpyArray,
+    plan: AxisPlan,
+    precision: Precision,
+    piece: NumpyArray,
+    block: Index | None,
+    scratch: _Scratch | None,
+) -> None:
+    """Write the derivative of `f` along one axis, or a block of it, to `piece`.
+
+    The dtype of `piece` is the working precision's or the result's. Weights come in the dtype of
+    the arithmetic, so NumPy's promotion rounds where it rounds in `numpy.gradient`.
+    """
+    working = precision.working
+    converts = f.dtype != working
+    for index, samples, step, is_row in _place_all(f, plan, precision, block):
+        divisor = step.divisor
+        if is_row:
+            if converts:
+                total = add_up([f[i].astype(working) for i in samples], step.weights)
+            elif step.is_difference:
+                total = f[samples[0]] - f[samples[1]]
+            else:
+                total = add_up([f[i] for i in samples], step.weights)
+            piece[index] = total if divisor is None else total / divisor
+        elif step.is_difference:
+            target = piece[index]
+            total = target if target.dtype == working else _buffer(scratch, "sum", target, working)
+            if converts:
+                np.subtract(f[samples[0]], f[samples[1]], total, dtype=working)
+            else:
+                np.subtract(f[samples[0]], f[samples[1]], total)
+            np.divide(total, divisor, target)
+        else:
+            _add_up_in_place([f[i] for i in samples], step, precision, piece[index], scratch)
+
+
+def _add_up_in_place(
+    parts: Sequence[NumpyArray],
+    step: Step,
+    precision: Precision,
+    target: NumpyArray,
+    scratch: _Scratch | None,
+) -> None:
+    """Write the weighted sum of many rows to `target`; the products go through one buffer."""
+    is_sum = all(type(w) is int for w in step.weights)
+    dtype = precision.working if is_sum else precision.arithmetic
+    total = target if target.dtype == dtype else _buffer(scratch, "sum", target, dtype)
+    np.multiply(step.weights[0], parts[0], total, casting="same_kind")
+    product = None if scratch is None else scratch.take("product", target, dtype)
+    for part, weight in zip(parts[1:], step.weights[1:], strict=True):
+        if type(weight) is int:
+            (np.add if weight == 1 else np.subtract)(total, part, total)
+        else:
+            np.add(total, np.multiply(weight, part, product), total)
+    if step.divisor is not None:
+        np.divide(total, step.divisor, target)
+    elif total is not target:
+        np.copyto(target, total, casting="same_kind")
+
+
+def _place_all(
+    f: NumpyArray, plan: AxisPlan, precision: Precision, block: Index | None
+) -> Iterable[Placed]:
+    """Return the steps that fall into a block; what does not change is kept with the plan."""
+    axis = plan.axis
+    n = f.shape[axis]
+    key = (n, f.ndim, f.dtype)
+    known = plan.memo.get(key)
+    if known is None:
+        if len(plan.memo) >= 64:
+            plan.memo.clear()
+        whole = (_WHOLE,) * axis + (slice(0, n),) + (_WHOLE,) * (f.ndim - axis - 1)
+        steps = [_make_step(axis, f.ndim, region, precision) for region in plan.regions(n)]
+        known = plan.memo[key] = [_place(step, axis, whole) for step in steps]
+    if block is None:
+        return known
+    rows = block[axis]
+    return (
+        _place(placed.step, axis, block)
+        for placed in known
+        if placed.step.start < rows.stop and rows.start < placed.step.stop
+    )
+
+
+def _make_step(axis: int, ndim: int, region: Region, precision: Precision) -> Step:
+    (offsets, weights, divisor), start, stop = region
+    along_axis = (1,) * axis + (-1,) + (1,) * (ndim - axis - 1)
+    scalars = ndim == 1 and stop - start == 1  # scalars are ten times faster than 0-d arrays
+
+    def operand(w: Any) -> Any:
+        if type(w) is int or w is None:
+            return w
+        w = np.asarray(w, precision.weights)
+        if w.ndim:
+            return w[0] if stop - start == 1 else w.reshape(along_axis)
+        return w[()] if scalars else w
+
+    is_difference = len(weights) == 2 and weights == (1, -1)
+    return Step(
+        start, stop, offsets, tuple(map(operand, weights)), operand(divisor), is_difference
+    )
+
+
+def _place(step: Step, axis: int, block: Index) -> Placed:
+    before, rows, after = block[:axis], block[axis], block[axis + 1 :]
+    start, stop, offsets, weights, divisor, _ = step
+    is_row = stop - start == 1
+    low, high = max(start, rows.start), min(stop, rows.stop)
+    if is_row:
+        target: Any = start - rows.start
+        read: list[Any] = [start + offset for offset in offsets]
+    else:
+        target = slice(low - rows.start, high - rows.start)
+        read = [slice(low + offset, high + offset) for offset in offsets]
+        if high - low < stop - start:
+            cut = (_WHOLE,) * axis + (slice(low - start, high - start),)
+            step = step._replace(
+                weights=tuple(w[cut] if getattr(w, "ndim", 0) else w for w in weights),
+                divisor=divisor[cut] if getattr(divisor, "ndim", 0) else divisor,
+            )
+    return Placed(
+        (_WHOLE,) * len(before) + (target,) + (_WHOLE,) * len(after),
+        tuple([(*before, index, *after) for index in read]),
+        step,
+        is_row,
+    )
+
+
+@lru_cache(maxsize=256)
+def _precision(dtype: np.dtype[Any], spacing: np.dtype[Any] | None) -> Precision:
+    like = np.empty(0, dtype)
+    working = working_dtype(np, like)
+    arithmetic = working if spacing is None else np.result_type(working, spacing)
+    weights = np.empty(0, arithmetic).real.dtype
+    return Precision(working, arithmetic, weights, result_dtype(np, like))
+
+
+def _buffer(
+    scratch: _Scratch | None, purpose: str, like: NumpyArray, dtype: np.dtype[Any]
+) -> NumpyArray:
+    return np.empty(like.shape, dtype) if scratch is None else scratch.take(purpose, like, dtype)
+
+
+class _Scratch:
+    """Buffers for one block, one per purpose, made when first needed and then kept."""
+
+    def __init__(self) -> None:
+        self._buffers: dict[tuple[str, np.dtype[Any]], NumpyArray] = {}
+
+    def take(self, purpose: str, like: NumpyArray, dtype: np.dtype[Any]) -> NumpyArray:
+        """Return an uninitialised array with the shape and the memory order of `like`."""
+        key = (purpose, dtype)
+        buffer = self._buffers.get(key)
+        if buffer is None or buffer.size < like.size:
+            buffer = self._buffers[key] = np.empty(like.size, dtype)
+        buffer = buffer[: like.size]
+        order = sorted(range(like.ndim), key=lambda i: abs(like.strides[i]), reverse=True)
+        return buffer.reshape([like.shape[i] for i in order]).transpose(np.argsort(order))

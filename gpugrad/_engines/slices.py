@@ -1,0 +1,127 @@
+"""The reference engine: shifted slices of the field, combined and joined through the array API.
+
+It assigns to nothing, so it runs where arrays are immutable, lazy or traced, and automatic
+differentiation flows through it. Every other engine is tested against its bits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from gpugrad._arrays import (
+    Array,
+    assign,
+    device_of,
+    dtype_name,
+    namespace_of,
+    result_dtype,
+    working_dtype,
+)
+from gpugrad._plan import AxisPlan, Formula, Term, add_up
+
+_REAL_PART = {"complex64": "float32", "complex128": "float64"}
+
+
+def unsupported(outputs: Sequence[Sequence[Term]]) -> str | None:
+    """Return None: whatever speaks the array API is supported."""
+    return None
+
+
+def evaluate(
+    outputs: Sequence[Sequence[Term]], out: Sequence[Array] | None = None
+) -> tuple[Array, ...]:
+    """Evaluate each output; `out` is written only after every field has been read."""
+    results = tuple(_sum_terms(terms) for terms in outputs)
+    if out is None:
+        return results
+    assign(out, results)
+    return tuple(out)
+
+
+def _sum_terms(terms: Sequence[Term]) -> Array:
+    f = terms[0].field
+    xp = namespace_of(f)
+    dtype = result_dtype(xp, f)
+    if len(terms) == 1 and terms[0].sign == 1:
+        return _differentiate(xp, f, terms[0].plan, dtype)
+    # Each term is rounded to the working precision, their sum once more to the result's.
+    working = working_dtype(xp, f)
+    parts = (_differentiate(xp, field, plan, working) for _, field, plan in terms)
+    return _cast(xp, add_up(parts, (sign for sign, _, _ in terms)), dtype)
+
+
+def _differentiate(xp: ModuleType, f: Array, plan: AxisPlan, dtype: Any) -> Array:
+    """Return the derivative of a field along one axis: its regions, joined."""
+    samples = _as_working(xp, f)
+    arithmetic = _arithmetic_dtype(xp, samples, plan)
+    regions = list(plan.regions(f.shape[plan.axis]))
+    pieces = [
+        _combine(xp, samples, plan.axis, formula, start, stop, arithmetic)
+        for formula, start, stop in regions
+    ]
+    if isinstance(f, np.ndarray) and type(f) is not np.ndarray:
+        # numpy.concatenate forgets subclasses, and with them the mask of a masked array.
+        joined = np.empty_like(samples, dtype=dtype)
+        for (_, start, stop), piece in zip(regions, pieces, strict=True):
+            joined[_rows(f.ndim, plan.axis, start, stop)] = piece
+        return joined
+    return xp.concat([_cast(xp, piece, dtype) for piece in pieces], axis=plan.axis)
+
+
+def _combine(
+    xp: ModuleType, f: Array, axis: int, formula: Formula, start: int, stop: int, dtype: Any
+) -> Array:
+    """Return rows `start` to `stop`: a weighted sum of shifted slices, from left to right."""
+    samples = (
+        f[_rows(f.ndim, axis, start + offset, stop + offset)] for offset in formula.offsets
+    )
+    if not formula.is_sum:
+        samples = (_cast(xp, sample, dtype) for sample in samples)
+    total = add_up(samples, (_beside(xp, w, f, axis, dtype) for w in formula.weights))
+    if formula.divisor is None:
+        return total
+    return _cast(xp, total, dtype) / _beside(xp, formula.divisor, f, axis, dtype)
+
+
+def _as_working(xp: ModuleType, f: Array) -> Array:
+    """Return the field in the dtype in which its samples are subtracted."""
+    dtype = working_dtype(xp, f)
+    if isinstance(f, np.ndarray) and f.dtype.kind == "M":
+        return f.view(dtype)
+    return _cast(xp, f, dtype)
+
+
+def _arithmetic_dtype(xp: ModuleType, f: Array, plan: AxisPlan) -> Any:
+    """Return the dtype of products and quotients; None leaves it to the operators."""
+    if plan.dtype is None or (isinstance(f, np.ndarray) and f.dtype.kind in "mO"):
+        return None
+    if isinstance(f, np.ndarray):
+        return np.result_type(f.dtype, plan.dtype)
+    spacing = "float32" if plan.dtype == np.float32 else "float64"
+    available = xp.__array_namespace_info__().dtypes(device=device_of(f), kind="real floating")
+    return xp.result_type(f.dtype, available[spacing]) if spacing in available else f.dtype
+
+
+def _beside(xp: ModuleType, w: Any, f: Array, axis: int, dtype: Any) -> Any:
+    """Return a weight in the form that multiplies slices of `f`; a 1-D one lies along `axis`."""
+    if isinstance(w, np.longdouble) and not isinstance(f, np.ndarray):
+        return float(w)
+    if isinstance(w, np.ndarray) and not isinstance(f, np.ndarray):
+        name = dtype_name(dtype)
+        w = xp.asarray(w.astype(_REAL_PART.get(name, name)), device=device_of(f))
+    if getattr(w, "ndim", 0) == 1:
+        return xp.reshape(w, (1,) * axis + (-1,) + (1,) * (f.ndim - axis - 1))
+    return w
+
+
+def _rows(ndim: int, axis: int, start: int, stop: int) -> tuple[slice, ...]:
+    whole = slice(None)
+    return (whole,) * axis + (slice(start, stop),) + (whole,) * (ndim - axis - 1)
+
+
+def _cast(xp: ModuleType, x: Array, dtype: Any) -> Array:
+    return x if dtype is None or x.dtype == dtype else xp.astype(x, dtype)

@@ -1,0 +1,124 @@
+"""Where results go: the checks of ``out=``, and one array instead of several for ``stack=True``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import array_api_compat
+import numpy as np
+
+from gpugrad._arrays import (
+    Array,
+    device_of,
+    dtype_name,
+    is_library_array,
+    library_of,
+    namespace_of,
+    result_dtype,
+)
+
+_OVERLAP_EFFORT = 10_000
+
+
+def check_out(out: Any, f: Array, count: int, stack: bool) -> list[Array]:
+    """Return one array to write to for each of `count` results, or raise.
+
+    Raises
+    ------
+    TypeError
+        If `out` is of another library, of a dtype the result cannot be cast to ("same_kind"),
+        or can't be written to at all (JAX, Dask, automatic differentiation).
+    ValueError
+        If the number of arrays, a shape or a device is wrong, or memory is read-only or shared
+        between two of them.
+    """
+    shape = tuple(f.shape)
+    if stack:
+        _check_one(out, f, (count, *shape), "out")
+        return [out[i] for i in range(count)]
+    if count == 1 and not isinstance(out, (tuple, list)):
+        _check_one(out, f, shape, "out")
+        return [out]
+    if not isinstance(out, (tuple, list)):
+        raise TypeError(
+            f"`out` must be a tuple of {count} arrays, one per axis; got one "
+            f"{type(out).__name__}. With `stack=True` it is one array of shape {(count, *shape)}."
+        )
+    if len(out) != count:
+        raise ValueError(f"`out` must hold {count} arrays, one per axis; got {len(out)}.")
+    for i, target in enumerate(out):
+        _check_one(target, f, shape, f"out[{i}]")
+        for j in range(i):
+            if isinstance(target, np.ndarray) and _overlap(target, out[j]):
+                raise ValueError(
+                    f"arrays in `out` must not share memory; got out[{j}] and out[{i}] over the "
+                    "same elements. Give each derivative its own."
+                )
+    return list(out)
+
+
+def _check_one(target: Any, f: Array, shape: tuple[int, ...], name: str) -> None:
+    if not isinstance(target, np.ndarray) and not is_library_array(target):
+        raise TypeError(f"`{name}` must be an array; got {type(target).__name__}.")
+    if library_of(target) != library_of(f):
+        raise TypeError(
+            f"`{name}` must be of the library of `f`, {library_of(f)}; got {library_of(target)}. "
+            "Convert one of them; nothing is moved between libraries silently."
+        )
+    if array_api_compat.is_jax_array(target) or array_api_compat.is_dask_array(target):
+        raise TypeError(
+            f"`{name}` must be an array that can be written to; {library_of(f)} arrays can't. "
+            "Leave `out` out and use the result."
+        )
+    if getattr(target, "requires_grad", False) or getattr(f, "requires_grad", False):
+        raise TypeError(
+            f"`{name}` must not take part in automatic differentiation, nor `f` beside it. "
+            "Leave `out` out, or pass `f.detach()`."
+        )
+    if device_of(target) != device_of(f):
+        raise ValueError(
+            f"`{name}` must be on the device of `f`, {device_of(f)}; got {device_of(target)}."
+        )
+    if tuple(target.shape) != shape:
+        raise ValueError(
+            f"`{name}` must have shape {shape}; got {tuple(target.shape)}. "
+            "Derivatives have the shape of `f`."
+        )
+    if isinstance(target, np.ndarray) and not target.flags.writeable:
+        raise ValueError(f"`{name}` must be writeable; got a read-only array. Pass a copy of it.")
+    result = result_dtype(np if isinstance(f, np.ndarray) else namespace_of(f), f)
+    if not _same_kind(result, target.dtype):
+        raise TypeError(
+            f"`{name}` must have a dtype that {dtype_name(result)} can be cast to, casting "
+            f"'same_kind'; got {dtype_name(target.dtype)}."
+        )
+
+
+def _same_kind(result: Any, target: Any) -> bool:
+    if isinstance(result, np.dtype) and isinstance(target, np.dtype):
+        return np.can_cast(result, target, "same_kind")
+    allowed = ("complex",) if dtype_name(result).startswith("complex") else ("complex", "float", "bfloat")
+    return dtype_name(target).startswith(allowed)
+
+
+def overlap_any(targets: Sequence[np.ndarray[Any, Any]], fields: Sequence[Array]) -> bool:
+    """Tell whether writing to a target may change a field that is still to be read."""
+    return any(_overlap(target, f) for target in targets for f in fields)
+
+
+def _overlap(a: np.ndarray[Any, Any], b: np.ndarray[Any, Any]) -> bool:
+    try:
+        return np.shares_memory(a, b, max_work=_OVERLAP_EFFORT)
+    except np.exceptions.TooHardError:
+        return True
+
+
+def stack_results(results: Sequence[Array]) -> Array:
+    """Return results as one array, on a new leading axis."""
+    first = results[0]
+    if isinstance(first, np.ma.MaskedArray):
+        return np.ma.stack(results)
+    if isinstance(first, np.ndarray):
+        return np.stack(results)
+    return namespace_of(first).stack(list(results), axis=0)

@@ -1,0 +1,169 @@
+"""A derivative along an axis as data: which samples, which weights, which divisor, row by row.
+
+An engine reads plans and knows nothing of boundaries, spacings or NumPy's habits; whatever
+distinguishes one derivative from another is decided here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from gpugrad._arrays import Array
+from gpugrad._weights import first_of_three, last_of_three, middle_of_three
+
+
+class Formula(NamedTuple):
+    """``(sum_k weights[k] * f[i + offsets[k]]) / divisor``, summed from left to right.
+
+    A weight, and the divisor, is a number or a 1-D array with one entry per row. A divisor of
+    None means 1. The integer weights 1 and -1 (the only integers) add and subtract, without a
+    multiplication.
+    """
+
+    offsets: tuple[int, ...]
+    weights: tuple[Any, ...]
+    divisor: Any = None
+
+    @property
+    def is_sum(self) -> bool:
+        """Whether samples are only added and subtracted, which needs no weights' precision."""
+        return type(self.weights[0]) is int and all(type(w) is int for w in self.weights)
+
+
+class Region(NamedTuple):
+    """Consecutive rows of one axis that share a formula."""
+
+    formula: Formula
+    start: int
+    stop: int
+
+
+class AxisPlan(NamedTuple):
+    """The derivative along one axis: a formula for each row at the ends, one for all between.
+
+    `dtype` is the NumPy dtype that the spacing brings into NumPy's type promotion, or None for
+    a Python number, which adapts to the field, and for weights in the field's own library;
+    `on_host` says that no weight is such an array. In `memo` an engine keeps what it has derived
+    from the plan and wants to find again.
+    """
+
+    axis: int
+    lower: tuple[Formula, ...]
+    interior: Formula
+    upper: tuple[Formula, ...]
+    dtype: np.dtype[Any] | None
+    on_host: bool
+    memo: dict[Any, Any]
+
+    def regions(self, n: int) -> Iterator[Region]:
+        """Cut an axis of `n` samples into regions, in order; none is empty."""
+        first, last = len(self.lower), n - len(self.upper)
+        for i, formula in enumerate(self.lower):
+            yield Region(formula, i, i + 1)
+        if first < last:
+            yield Region(self.interior, first, last)
+        for i, formula in enumerate(self.upper, start=last):
+            yield Region(formula, i, i + 1)
+
+
+class Gaps:
+    """The distances between uneven samples on the host, and the plans made of them."""
+
+    __slots__ = ("plans", "turns_back", "values")
+
+    def __init__(self, values: np.ndarray[Any, Any], turns_back: bool) -> None:
+        self.values = values
+        self.turns_back = turns_back
+        self.plans: dict[tuple[int, int], AxisPlan] = {}
+
+
+class Term(NamedTuple):
+    """One field differentiated along one axis, added (+1) to an output or subtracted (-1)."""
+
+    sign: int
+    field: Array
+    plan: AxisPlan
+
+
+def add_up(samples: Iterable[Array], weights: Iterable[Any]) -> Array:
+    """Return the sum of samples times weights, from left to right, with operators alone."""
+    total = None
+    for sample, weight in zip(samples, weights, strict=True):
+        signed = type(weight) is int
+        part = sample if signed else weight * sample
+        if total is None:
+            total = -part if signed and weight == -1 else part
+        else:
+            total = total - part if signed and weight == -1 else total + part
+    return total
+
+
+def first_derivative(axis: int, spacing: Any, edge_order: int) -> AxisPlan:
+    """Plan the first derivative along `axis`, as `numpy.gradient` does it.
+
+    `spacing` is a number, the gaps between samples or, where values must not be read, a 0-d or
+    1-D array of either. The error is O(h^2) inside and, at the two ends, O(h) with `edge_order`
+    1, O(h^2) with 2.
+    """
+    if isinstance(spacing, (float, np.generic)):
+        return _even_plan(axis, spacing, edge_order)
+    if isinstance(spacing, Gaps):
+        plan = spacing.plans.get((axis, edge_order))
+        if plan is None:
+            plan = _uneven_plan(axis, spacing.values, edge_order)
+            spacing.plans[axis, edge_order] = plan
+        return plan
+    if spacing.ndim:
+        return _uneven_plan(axis, spacing, edge_order)
+    return _even_plan.__wrapped__(axis, spacing, edge_order)
+
+
+@lru_cache(maxsize=512, typed=True)
+def _even_plan(axis: int, h: Any, edge_order: int) -> AxisPlan:
+    # A NumPy scalar is promoted with the field, a Python number adapts to it; the weights are
+    # worked out in the scalar's own precision, then carried as numbers with that dtype beside.
+    if edge_order == 1:
+        divisor = _as_number(h)
+        lower = Formula((1, 0), (1, -1), divisor)
+        upper = Formula((0, -1), (1, -1), divisor)
+    else:
+        lower = _weighted((0, 1, 2), (-1.5 / h, 2.0 / h, -0.5 / h))
+        upper = _weighted((-2, -1, 0), (0.5 / h, -2.0 / h, 1.5 / h))
+    interior = Formula((1, -1), (1, -1), _as_number(2.0 * h))
+    dtype = h.dtype if isinstance(h, np.generic) else None
+    on_host = isinstance(h, (float, np.generic))
+    return AxisPlan(axis, (lower,), interior, (upper,), dtype, on_host, {})
+
+
+def _uneven_plan(axis: int, gaps: Array, edge_order: int) -> AxisPlan:
+    on_host = isinstance(gaps, np.ndarray)
+
+    def end(i: int) -> Any:
+        # A library may have no scalars, and a lazy array no values: keep arrays of one row.
+        return gaps[i] if on_host else gaps[i:][:1]
+
+    if edge_order == 1:
+        lower = Formula((1, 0), (1, -1), _as_number(end(0)))
+        upper = Formula((0, -1), (1, -1), _as_number(end(-1)))
+    else:
+        lower = _weighted((0, 1, 2), first_of_three(end(0), end(1)))
+        upper = _weighted((-2, -1, 0), last_of_three(end(-2), end(-1)))
+    interior = Formula((-1, 0, 1), middle_of_three(gaps[:-1], gaps[1:]))
+    return AxisPlan(
+        axis, (lower,), interior, (upper,), gaps.dtype if on_host else None, on_host, {}
+    )
+
+
+def _weighted(offsets: tuple[int, ...], weights: Iterable[Any]) -> Formula:
+    return Formula(offsets, tuple(map(_as_number, weights)))
+
+
+def _as_number(w: Any) -> Any:
+    """Return a NumPy scalar as a Python number, unless that would lose digits."""
+    if isinstance(w, np.generic) and not isinstance(w, np.longdouble):
+        return float(w)
+    return w

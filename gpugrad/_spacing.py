@@ -1,0 +1,336 @@
+"""From the arguments of `numpy.gradient` to axes and spacings; every error a user can make here."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from functools import lru_cache
+from numbers import Real
+from typing import Any
+
+import numpy as np
+from numpy.lib.array_utils import normalize_axis_tuple
+
+from gpugrad._arrays import (
+    HALF_PRECISION,
+    Array,
+    device_of,
+    dtype_name,
+    host_values,
+    is_library_array,
+    library_of,
+    namespace_of,
+    widest_float,
+)
+from gpugrad._plan import Gaps
+
+_REMEMBERED_BYTES = 1 << 14
+
+
+def parse_axes(axis: Any, ndim: int) -> tuple[int, ...]:
+    """Return the axes to differentiate along as non-negative integers, in the order given."""
+    if axis is None:
+        return tuple(range(ndim))
+    axes: tuple[int, ...] = normalize_axis_tuple(axis, ndim, argname="axis")
+    return axes
+
+
+def parse_edge_order(edge_order: Any) -> int:
+    """Return `edge_order` as the integer 1 or 2."""
+    if type(edge_order) is int and (edge_order == 1 or edge_order == 2):
+        return edge_order
+    if isinstance(edge_order, (bool, np.bool_)) or not isinstance(edge_order, Real):
+        raise TypeError(
+            f"`edge_order` must be 1 or 2; got {edge_order!r}, a {type(edge_order).__name__}."
+        )
+    if edge_order not in (1, 2):
+        raise ValueError(
+            f"`edge_order` must be 1 (two samples at each end, error O(h)) or 2 (three samples, "
+            f"error O(h^2)); got {edge_order!r}."
+        )
+    return int(edge_order)
+
+
+def check_lengths(shape: tuple[Any, ...], axes: tuple[int, ...], edge_order: int) -> None:
+    """Raise ValueError where an axis has too few samples for the ends, or an unknown number."""
+    needed = edge_order + 1
+    for axis in axes:
+        length = shape[axis]
+        if length is None or length != length:
+            raise ValueError(
+                f"axis {axis} of `f` must have a known length; got an array of unknown chunk "
+                "sizes. Call its `compute_chunk_sizes()` first."
+            )
+        if length < needed:
+            raise ValueError(
+                f"axis {axis} of `f` must have at least {needed} samples for edge_order={edge_order}; "
+                f"got length {length} (shape {tuple(shape)}). "
+                "Pass a longer field, or leave this axis out with `axis=`."
+            )
+
+
+def parse_spacings(
+    varargs: tuple[Any, ...], axes: tuple[int, ...], f: Array, time_unit: str | None = None
+) -> list[Any]:
+    """Return one spacing per axis: a number, or a 1-D array of the gaps between samples.
+
+    Parameters
+    ----------
+    varargs : tuple
+        Nothing, one number for all axes, or a number or coordinates for each axis, as
+        `numpy.gradient` takes them.
+    axes : tuple of int
+        The axes they belong to.
+    f : array
+        The field.
+    time_unit : str, optional
+        The unit in which spacings of dates are counted.
+
+    Returns
+    -------
+    list
+        A Python float where the caller gave a Python number, a NumPy scalar where NumPy has one,
+        `Gaps` for uneven coordinates on the host; an array of the field's library, unread,
+        where values must not be read.
+    """
+    if not varargs:
+        spacings: list[Any] = [1.0] * len(axes)
+    elif len(varargs) == len(axes):
+        spacings = []
+        for given, axis in zip(varargs, axes, strict=True):
+            spacings.append(_parse_spacing(given, f"axis {axis}", f, f.shape[axis], time_unit))
+    else:
+        given = _read(varargs[0], "all axes", f) if len(varargs) == 1 else None
+        if len(varargs) != 1 or getattr(given, "ndim", 0) != 0:
+            raise TypeError(
+                f"spacings must be none, one number for all axes, or one for each of the "
+                f"{len(axes)} axes to differentiate along; got {len(varargs)}"
+                f"{'' if given is None else ' array of coordinates'}. "
+                "Give each axis its spacing, or choose axes with `axis=`."
+            )
+        spacings = [_parse_number(given, "all axes", time_unit)] * len(axes)
+    if time_unit is not None and not any(map(_is_time, varargs)):
+        raise ValueError(
+            f"`time_unit` must go with dates; got {time_unit!r}, but no spacing is of dtype "
+            "datetime64 or timedelta64. Leave it out, or pass dates as coordinates."
+        )
+    return spacings
+
+
+def _parse_spacing(given: Any, where: str, f: Array, length: int, time_unit: str | None) -> Any:
+    if type(given) is float and 0.0 < abs(given) < math.inf:
+        return given
+    given = _read(given, where, f)
+    ndim = getattr(given, "ndim", 0)
+    if ndim == 0:
+        return _parse_number(given, where, time_unit)
+    if ndim != 1:
+        raise ValueError(
+            f"`spacing` for {where} must be scalars or 1d coordinates; got {ndim} dimensions "
+            f"(shape {tuple(given.shape)}). Pass the coordinates along this axis alone."
+        )
+    if given.shape[0] != length:
+        cure = (
+            "Pass the coordinates of the samples, not the gaps between them."
+            if given.shape[0] == length - 1
+            else "Pass one coordinate for each sample along this axis."
+        )
+        raise ValueError(
+            f"`spacing` for {where} must have length {length} to match the length of that axis "
+            f"of `f`; got {given.shape[0]}. {cure}"
+        )
+    if not isinstance(given, np.ndarray):
+        return _unread_gaps(given, where)
+    x = _as_differentiable(given, where, time_unit)
+    if x.nbytes <= _REMEMBERED_BYTES:
+        spacing = _remember_gaps(x.tobytes(), x.dtype, where, time_unit)
+    else:
+        spacing = _find_gaps(x, where, time_unit)
+    if type(spacing) is Gaps and spacing.turns_back:
+        warnings.warn(
+            f"`spacing` for {where} is not monotonic: it goes both up and down. The samples are "
+            "differentiated in the order given; sort them by coordinate if that is not meant.",
+            UserWarning,
+            stacklevel=4,
+        )
+    return spacing
+
+
+def _find_gaps(x: np.ndarray[Any, Any], where: str, time_unit: str | None) -> Any:
+    """Return the gaps between coordinates; equal gaps become one number, as in NumPy."""
+    with np.errstate(invalid="ignore", over="ignore"):  # what they hide is refused just below
+        gaps = x[1:] - x[:-1]
+    if time_unit is not None and gaps.dtype.kind == "m":
+        gaps = _rate(gaps, time_unit)
+    if gaps.size == 0:
+        return 1.0  # a single sample: too short an axis, which is for the caller to say
+    even = gaps[0] == gaps[-1] and (gaps == gaps[0]).all()
+    turns_back = _check_gaps(gaps[:1] if even else gaps, x, where)
+    return gaps[0] if even else Gaps(gaps, turns_back)
+
+
+@lru_cache(maxsize=64)
+def _remember_gaps(data: bytes, dtype: np.dtype[Any], where: str, time_unit: str | None) -> Any:
+    """Find gaps once for coordinates that come again with every time step of a simulation."""
+    return _find_gaps(np.frombuffer(data, dtype), where, time_unit)
+
+
+def _read(given: Any, where: str, f: Array) -> Any:
+    """Return a spacing as a NumPy array where its values are at hand, else as it is."""
+    if type(given) is float or type(given) is int:
+        return given
+    if is_library_array(given):
+        return _read_library_array(given, where, f)
+    if hasattr(type(given), "units") or (
+        isinstance(given, np.ndarray) and hasattr(type(given), "unit")
+    ):
+        raise TypeError(
+            f"`spacing` for {where} must be plain numbers; got {type(given).__name__}, which "
+            "carries a unit. Pass its magnitude, and attach the unit to the result."
+        )
+    if isinstance(given, np.ma.MaskedArray) and np.ma.is_masked(given):
+        raise ValueError(
+            f"`spacing` for {where} must have no masked values; got "
+            f"{np.ma.count_masked(given)} of them. Fill them, or drop these samples."
+        )
+    try:
+        values = np.asarray(given)
+    except ValueError as error:
+        raise ValueError(
+            f"`spacing` for {where} must be a number or a flat sequence of coordinates; got {error}"
+        ) from error
+    return given if values.dtype.kind == "O" and values.ndim == 0 else values
+
+
+def _read_library_array(given: Array, where: str, f: Array) -> Array:
+    if library_of(given) != library_of(f):
+        raise TypeError(
+            f"`spacing` for {where} must be numbers, a sequence, a NumPy array or an array of the "
+            f"field's library; got {library_of(given)} for a field of {library_of(f)}. "
+            "Convert it, for example with `gpugrad.asnumpy`."
+        )
+    values = host_values(given)
+    if values is not None:
+        return values
+    if device_of(given) != device_of(f):
+        raise ValueError(
+            f"`spacing` for {where} must be on the field's device, {device_of(f)}, or on the host; "
+            f"got {device_of(given)}. Move it there first."
+        )
+    return given
+
+
+def _parse_number(given: Any, where: str, time_unit: str | None) -> Any:
+    """Return a distance between samples as a float, a NumPy scalar or an unread 0-d array."""
+    if isinstance(given, np.ndarray):
+        given = _as_differentiable(given, where, time_unit)
+        if given.dtype.kind == "m" and time_unit is not None:
+            given = _rate(given, time_unit)
+        given = given[()]
+    elif isinstance(given, Real) and not isinstance(given, bool):
+        given = float(given)
+    elif is_library_array(given):
+        return given
+    else:
+        raise TypeError(
+            f"`spacing` for {where} must be a real number or 1-D coordinates; got {given!r}, "
+            f"a {type(given).__name__}."
+        )
+    if not isinstance(given, (float, np.floating)):
+        raise TypeError(
+            f"`spacing` for {where} must be a length, not a date; got {given}. "
+            "Pass a timedelta64, or the dates of all samples."
+        )
+    if given == 0 or not np.isfinite(given):
+        raise ValueError(
+            f"`spacing` for {where} must be finite and not zero; got {given}. "
+            "It is the distance between neighbouring samples."
+        )
+    return given
+
+
+def _as_differentiable(
+    x: np.ndarray[Any, Any], where: str, time_unit: str | None
+) -> np.ndarray[Any, Any]:
+    """Return coordinates in the dtype in which their differences are taken."""
+    kind = x.dtype.kind
+    if dtype_name(x.dtype) in HALF_PRECISION:
+        return x.astype(np.float32)
+    if kind == "f":
+        return x
+    if kind in "iu":
+        return x.astype(np.float64)  # differences of integers wrap around
+    if kind in "mM":
+        if time_unit is None:
+            raise TypeError(
+                f"`spacing` for {where} must be numbers, or dates with a `time_unit`; got dtype "
+                f'{x.dtype}. Say which unit the rate is per, as in `time_unit="s"`.'
+            )
+        return x
+    if kind == "O":
+        try:
+            return x.astype(np.float64)
+        except (TypeError, ValueError) as error:
+            raise TypeError(
+                f"`spacing` for {where} must be real numbers or NumPy dates; got objects such as "
+                f"{x.flat[0]!r} ({error})."
+            ) from error
+    raise TypeError(
+        f"`spacing` for {where} must be real numbers; got dtype {x.dtype}. "
+        "Pass where each sample lies on its axis."
+    )
+
+
+def _rate(gaps: np.ndarray[Any, Any], time_unit: str) -> np.ndarray[Any, Any]:
+    """Return gaps between dates as float64 multiples of the unit; NaT becomes NaN."""
+    try:
+        return np.asarray(gaps / np.timedelta64(1, time_unit))
+    except TypeError as error:
+        raise ValueError(
+            f"`time_unit` must be a unit that {gaps.dtype} converts to, such as "
+            f'"D", "h", "s" or "ns"; got {time_unit!r} ({error}).'
+        ) from error
+
+
+def _check_gaps(gaps: np.ndarray[Any, Any], x: np.ndarray[Any, Any], where: str) -> bool:
+    """Raise for gaps that have no derivative; tell whether they go both up and down."""
+    low, high = gaps.min(), gaps.max()
+    if not (math.isfinite(low) and math.isfinite(high)):
+        i = int(np.flatnonzero(~np.isfinite(gaps))[0])
+        raise ValueError(
+            f"`spacing` for {where} must be finite; got {x[i]} and {x[i + 1]} at positions {i} "
+            f"and {i + 1}. Drop these samples, or fill their coordinates in."
+        )
+    if low > 0 or high < 0:
+        return False
+    if (gaps == 0).any():
+        i = int(np.flatnonzero(gaps == 0)[0])
+        neither_up_nor_down = low == high or low < 0 < high
+        looks_like_gaps = neither_up_nor_down and x.dtype.kind == "f" and bool((x > 0).all())
+        cure = (
+            "These look like gaps between samples; pass coordinates, as `numpy.cumsum` makes them."
+            if looks_like_gaps
+            else "Drop one of the two samples, or average them."
+        )
+        raise ValueError(
+            f"`spacing` for {where} must have no duplicate coordinates; got {x[i]} at positions "
+            f"{i} and {i + 1}. {cure}"
+        )
+    return True
+
+
+def _unread_gaps(x: Array, where: str) -> Array:
+    """Return the gaps between coordinates that must not be read: no check, no reduction."""
+    xp = namespace_of(x)
+    name = dtype_name(x.dtype)
+    if name.startswith("complex") or name == "bool":
+        raise TypeError(f"`spacing` for {where} must be real numbers; got dtype {name}.")
+    if name.startswith(("int", "uint")):
+        x = xp.astype(x, widest_float(xp, x))
+    elif name in HALF_PRECISION:
+        x = xp.astype(x, xp.float32)
+    return x[1:] - x[:-1]
+
+
+def _is_time(given: Any) -> bool:
+    return not is_library_array(given) and np.asarray(given).dtype.kind in "mM"
