@@ -84,13 +84,15 @@ def find_gpu() -> Gpu:
     except Exception as error:  # noqa: BLE001 - the compiler, its headers or the launch may fail
         compiler = any(word in str(error).lower() for word in ("nvrtc", "compil", "header", ".so"))
         return Gpu(
-            problem=("there is no working runtime compiler (NVRTC): " if compiler else
-                     "a trivial kernel does not run: ") + _first_line(error),
+            problem=(
+                "there is no working runtime compiler (NVRTC): "
+                if compiler
+                else "a trivial kernel does not run: "
+            )
+            + _first_line(error),
             cure=_install_line(driver) + ", which brings the compiler",
         )
-    names = tuple(
-        runtime.getDeviceProperties(i)["name"].decode() for i in range(count)
-    )
+    names = tuple(runtime.getDeviceProperties(i)["name"].decode() for i in range(count))
     return Gpu(devices=names)
 
 
@@ -148,9 +150,7 @@ class Info:
     def __str__(self) -> str:
         """Return the table."""
         rows = [("gpugrad", self.versions["gpugrad"]), ("Python", platform.python_version())]
-        rows += [
-            (name, self.versions[name] or "not installed") for name in _LIBRARIES
-        ]
+        rows += [(name, self.versions[name] or "not installed") for name in _LIBRARIES]
         rows += [("CPU threads", str(self.threads)), ("backend in force", self.backend)]
         rows += [("GPU", ", ".join(self.gpu.devices) if self.gpu.usable else "not used")]
         if not self.gpu.usable:

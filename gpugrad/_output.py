@@ -98,7 +98,9 @@ def _check_one(target: Any, f: Array, shape: tuple[int, ...], name: str) -> None
 def _same_kind(result: Any, target: Any) -> bool:
     if isinstance(result, np.dtype) and isinstance(target, np.dtype):
         return np.can_cast(result, target, "same_kind")
-    allowed = ("complex",) if dtype_name(result).startswith("complex") else ("complex", "float", "bfloat")
+    allowed = (
+        ("complex",) if dtype_name(result).startswith("complex") else ("complex", "float", "bfloat")
+    )
     return dtype_name(target).startswith(allowed)
 
 

@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_chosen: contextvars.ContextVar[int | None] = contextvars.ContextVar("gpugrad_threads", default=None)
+_chosen: contextvars.ContextVar[int | None] = contextvars.ContextVar(
+    "gpugrad_threads", default=None
+)
 _pool: ThreadPoolExecutor | None = None
 _pool_size = 0
 _lock = threading.Lock()
@@ -67,9 +69,7 @@ def for_each_share(work: Callable[[Sequence[T]], None], items: Sequence[T], thre
     shares = [items[a:b] for a, b in zip(bounds, bounds[1:], strict=False)]
     try:
         pool = _get_pool(threads - 1)
-        futures = [
-            pool.submit(contextvars.copy_context().run, work, share) for share in shares[1:]
-        ]
+        futures = [pool.submit(contextvars.copy_context().run, work, share) for share in shares[1:]]
     except RuntimeError:  # the interpreter is shutting down: no new threads, but still an answer
         work(items)
         return

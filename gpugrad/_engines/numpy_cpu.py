@@ -19,7 +19,7 @@ from gpugrad import _threads
 from gpugrad._arrays import result_dtype, working_dtype
 from gpugrad._plan import AxisPlan, Region, Term, add_up
 
-BLOCK_BYTES = 1 << 18
+BLOCK_BYTES = 1 << 20
 """Bytes of a field in a block: with its derivatives it fits a core's second-level cache."""
 
 THREADED_BYTES = 1 << 22
@@ -166,7 +166,7 @@ def _differentiate(
             elif step.is_difference:
                 total = f[samples[0]] - f[samples[1]]
             else:
-                total = add_up([f[i] for i in samples], step.weights)
+                total = add_up([*map(f.__getitem__, samples)], step.weights)
             piece[index] = total if divisor is None else total / divisor
         elif step.is_difference:
             target = piece[index]
@@ -242,9 +242,7 @@ def _make_step(axis: int, ndim: int, region: Region, precision: Precision) -> St
         return w[()] if scalars else w
 
     is_difference = len(weights) == 2 and weights == (1, -1)
-    return Step(
-        start, stop, offsets, tuple(map(operand, weights)), operand(divisor), is_difference
-    )
+    return Step(start, stop, offsets, tuple(map(operand, weights)), operand(divisor), is_difference)
 
 
 def _place(step: Step, axis: int, block: Index) -> Placed:

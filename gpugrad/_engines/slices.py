@@ -50,8 +50,8 @@ def _sum_terms(terms: Sequence[Term]) -> Array:
         return _differentiate(xp, f, terms[0].plan, dtype)
     # Each term is rounded to the working precision, their sum once more to the result's.
     working = working_dtype(xp, f)
-    parts = (_differentiate(xp, field, plan, working) for _, field, plan in terms)
-    return _cast(xp, add_up(parts, (sign for sign, _, _ in terms)), dtype)
+    parts = [_differentiate(xp, field, plan, working) for _, field, plan in terms]
+    return _cast(xp, add_up(parts, [sign for sign, _, _ in terms]), dtype)
 
 
 def _differentiate(xp: ModuleType, f: Array, plan: AxisPlan, dtype: Any) -> Array:
@@ -76,12 +76,10 @@ def _combine(
     xp: ModuleType, f: Array, axis: int, formula: Formula, start: int, stop: int, dtype: Any
 ) -> Array:
     """Return rows `start` to `stop`: a weighted sum of shifted slices, from left to right."""
-    samples = (
-        f[_rows(f.ndim, axis, start + offset, stop + offset)] for offset in formula.offsets
-    )
+    samples = [f[_rows(f.ndim, axis, start + offset, stop + offset)] for offset in formula.offsets]
     if not formula.is_sum:
-        samples = (_cast(xp, sample, dtype) for sample in samples)
-    total = add_up(samples, (_beside(xp, w, f, axis, dtype) for w in formula.weights))
+        samples = [_cast(xp, sample, dtype) for sample in samples]
+    total = add_up(samples, [_beside(xp, w, f, axis, dtype) for w in formula.weights])
     if formula.divisor is None:
         return total
     return _cast(xp, total, dtype) / _beside(xp, formula.divisor, f, axis, dtype)
