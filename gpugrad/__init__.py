@@ -5,11 +5,28 @@ PyTorch, JAX, Dask and any other array-API library. `use_backend` chooses where 
 runs, `namespace` gives a namespace to write a workflow against, `info` says what is there.
 """
 
+from typing import TYPE_CHECKING, Any
+
 from gpugrad._arrays import asnumpy
 from gpugrad._backend import BackendError, use_backend
-from gpugrad._devices import info, namespace
 from gpugrad._operators import gradient
+
+if TYPE_CHECKING:
+    from gpugrad._devices import info, namespace
 
 __version__ = "0.1.0"
 
 __all__ = ["BackendError", "asnumpy", "gradient", "info", "namespace", "use_backend"]
+
+
+def __getattr__(name: str) -> Any:
+    # What looks for devices is loaded when asked for: an import should cost next to nothing.
+    if name in ("info", "namespace"):
+        from gpugrad import _devices
+
+        return getattr(_devices, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), "info", "namespace"])

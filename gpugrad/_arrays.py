@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
-from functools import lru_cache
 from types import ModuleType
 from typing import Any
 
@@ -55,12 +54,9 @@ def device_of(x: Array) -> Any:
     return array_api_compat.device(x)
 
 
-@lru_cache(maxsize=256)
 def dtype_name(dtype: Any) -> str:
     """Spell a dtype of any library as the array API does: "float32", "int16", "bool"."""
-    if isinstance(dtype, np.dtype):
-        return dtype.name
-    return str(dtype).rpartition(".")[2]
+    return dtype.name if isinstance(dtype, np.dtype) else str(dtype).rpartition(".")[2]
 
 
 def working_dtype(xp: ModuleType, f: Array) -> Any:

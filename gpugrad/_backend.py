@@ -13,7 +13,7 @@ import numpy as np
 
 from gpugrad import _threads
 from gpugrad._arrays import Array, assign, from_host, host_values, library_of, result_dtype
-from gpugrad._engines import dask_blocks, numpy_cpu, slices
+from gpugrad._engines import numpy_cpu
 from gpugrad._output import check_out, overlap_any, stack_results
 from gpugrad._plan import Term
 
@@ -100,7 +100,11 @@ def _choose(outputs: Outputs, backend: str | None) -> Evaluate:
     if name == "numpy":
         return _named_numpy(outputs)
     if array_api_compat.is_dask_array(f):
+        from gpugrad._engines import dask_blocks
+
         return dask_blocks.evaluate
+    from gpugrad._engines import slices
+
     return slices.evaluate
 
 

@@ -23,7 +23,7 @@ def gradient(
     stack: bool = False,
     backend: str | None = None,
 ) -> Array | tuple[Array, ...]:
-    """Differentiate a sampled field along its axes, as `numpy.gradient`, on any array library.
+    r"""Differentiate a sampled field along its axes, as `numpy.gradient`, on any array library.
 
     Second-order central differences inside, one-sided differences at the ends: the call, the
     dtypes, the return shape and the bits of `numpy.gradient`, on the array's own device.
@@ -87,12 +87,12 @@ def gradient(
 
     .. math::
 
-        f'_i = \\frac{f_{i+1} - f_{i-1}}{2h} + O(h^2), \\qquad
-        f'_0 = \\frac{f_1 - f_0}{h} + O(h) \\quad\\text{or}\\quad
-        f'_0 = \\frac{-3 f_0 + 4 f_1 - f_2}{2h} + O(h^2)
+        f'_i = \frac{f_{i+1} - f_{i-1}}{2h} + O(h^2), \qquad
+        f'_0 = \frac{f_1 - f_0}{h} + O(h) \quad\text{or}\quad
+        f'_0 = \frac{-3 f_0 + 4 f_1 - f_2}{2h} + O(h^2)
 
     for `edge_order` 1 or 2, mirrored at the upper end. Between uneven samples it is that of the
-    parabola through three neighbours. half-precision fields are computed in float32 and rounded
+    parabola through three neighbours. Half-precision fields are computed in float32 and rounded
     once. Values on a device, lazy ones and traced ones are never read: their coordinates are
     taken as uneven, unchecked.
 

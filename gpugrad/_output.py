@@ -36,7 +36,7 @@ def check_out(out: Any, f: Array, count: int, stack: bool) -> list[Array]:
     shape = tuple(f.shape)
     if stack:
         _check_one(out, f, (count, *shape), "out")
-        return [out[i] for i in range(count)]
+        return [out[i, ...] for i in range(count)]
     if count == 1 and not isinstance(out, (tuple, list)):
         _check_one(out, f, shape, "out")
         return [out]
@@ -111,7 +111,7 @@ def overlap_any(targets: Sequence[np.ndarray[Any, Any]], fields: Sequence[Array]
 
 def _overlap(a: np.ndarray[Any, Any], b: np.ndarray[Any, Any]) -> bool:
     try:
-        return np.shares_memory(a, b, max_work=_OVERLAP_EFFORT)
+        return np.shares_memory(a, b, max_work=_OVERLAP_EFFORT)  # type: ignore[arg-type]
     except np.exceptions.TooHardError:
         return True
 

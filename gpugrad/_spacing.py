@@ -39,7 +39,7 @@ def parse_edge_order(edge_order: Any) -> int:
     """Return `edge_order` as the integer 1 or 2."""
     if type(edge_order) is int and (edge_order == 1 or edge_order == 2):
         return edge_order
-    if isinstance(edge_order, (bool, np.bool_)) or not isinstance(edge_order, Real):
+    if isinstance(edge_order, (bool, np.bool_)) or not isinstance(edge_order, (int, float, Real)):
         raise TypeError(
             f"`edge_order` must be 1 or 2; got {edge_order!r}, a {type(edge_order).__name__}."
         )
@@ -48,7 +48,7 @@ def parse_edge_order(edge_order: Any) -> int:
             f"`edge_order` must be 1 (two samples at each end, error O(h)) or 2 (three samples, "
             f"error O(h^2)); got {edge_order!r}."
         )
-    return int(edge_order)
+    return 1 if edge_order == 1 else 2
 
 
 def check_lengths(shape: tuple[Any, ...], axes: tuple[int, ...], edge_order: int) -> None:
@@ -63,8 +63,8 @@ def check_lengths(shape: tuple[Any, ...], axes: tuple[int, ...], edge_order: int
             )
         if length < needed:
             raise ValueError(
-                f"axis {axis} of `f` must have at least {needed} samples for edge_order={edge_order}; "
-                f"got length {length} (shape {tuple(shape)}). "
+                f"axis {axis} of `f` must have at least {needed} samples with "
+                f"edge_order={edge_order}; got length {length} (shape {tuple(shape)}). "
                 "Pass a longer field, or leave this axis out with `axis=`."
             )
 
@@ -191,7 +191,7 @@ def _read(given: Any, where: str, f: Array) -> Any:
     if isinstance(given, np.ma.MaskedArray) and np.ma.is_masked(given):
         raise ValueError(
             f"`spacing` for {where} must have no masked values; got "
-            f"{np.ma.count_masked(given)} of them. Fill them, or drop these samples."
+            f"{np.ma.getmaskarray(given).sum()} of them. Fill them, or drop these samples."
         )
     try:
         values = np.asarray(given)
@@ -227,7 +227,7 @@ def _parse_number(given: Any, where: str, time_unit: str | None) -> Any:
         if given.dtype.kind == "m" and time_unit is not None:
             given = _rate(given, time_unit)
         given = given[()]
-    elif isinstance(given, Real) and not isinstance(given, bool):
+    elif type(given) is not bool and isinstance(given, (int, float, Real)):
         given = float(given)
     elif is_library_array(given):
         return given
@@ -284,7 +284,8 @@ def _as_differentiable(
 def _rate(gaps: np.ndarray[Any, Any], time_unit: str) -> np.ndarray[Any, Any]:
     """Return gaps between dates as float64 multiples of the unit; NaT becomes NaN."""
     try:
-        return np.asarray(gaps / np.timedelta64(1, time_unit))
+        unit = np.ones((), f"m8[{time_unit}]")
+        return np.asarray(gaps / unit)
     except TypeError as error:
         raise ValueError(
             f"`time_unit` must be a unit that {gaps.dtype} converts to, such as "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextvars
+import itertools
 import os
 import threading
 from collections.abc import Callable, Sequence
@@ -66,7 +67,7 @@ def for_each_share(work: Callable[[Sequence[T]], None], items: Sequence[T], thre
         work(items)
         return
     bounds = [len(items) * i // threads for i in range(threads + 1)]
-    shares = [items[a:b] for a, b in zip(bounds, bounds[1:], strict=False)]
+    shares = [items[a:b] for a, b in itertools.pairwise(bounds)]
     try:
         pool = _get_pool(threads - 1)
         futures = [pool.submit(contextvars.copy_context().run, work, share) for share in shares[1:]]

@@ -69,7 +69,8 @@ def _differentiate(xp: ModuleType, f: Array, plan: AxisPlan, dtype: Any) -> Arra
         for (_, start, stop), piece in zip(regions, pieces, strict=True):
             joined[_rows(f.ndim, plan.axis, start, stop)] = piece
         return joined
-    return xp.concat([_cast(xp, piece, dtype) for piece in pieces], axis=plan.axis)
+    joined = xp.concat([_cast(xp, piece, dtype) for piece in pieces], axis=plan.axis)
+    return _cast(xp, joined, dtype)  # numpy.concatenate turns the other byte order into its own
 
 
 def _combine(

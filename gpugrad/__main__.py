@@ -1,0 +1,7 @@
+"""Run the command as ``python -m gpugrad``."""
+
+import sys
+
+from gpugrad._cli import main
+
+sys.exit(main())

@@ -1,0 +1,83 @@
+"""The command `gpugrad`: a demonstration on real terrain, and what this machine has."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+import gpugrad
+from gpugrad._backend import BACKENDS, name_in_force
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit status.
+
+    Parameters
+    ----------
+    argv : sequence of str, optional
+        The arguments after the name of the program; those of this process by default.
+
+    Returns
+    -------
+    int
+        0 where all went well, 1 after an error, which is printed to the standard error stream.
+    """
+    parser = _build_parser()
+    arguments = parser.parse_args(argv)
+    if arguments.command is None:
+        parser.print_help()
+        return 0
+    try:
+        name_in_force()  # a mistake in GPUGRAD_BACKEND shows here
+    except ValueError as error:
+        return _fail(error)
+    if arguments.command == "info":
+        print(gpugrad.info())
+        return 0
+    from gpugrad import _demo, _terrain
+
+    try:
+        equal = _demo.run(arguments.output, arguments.backend)
+    except (_terrain.DemoError, gpugrad.BackendError) as error:
+        return _fail(error)
+    return 0 if equal else _fail("a derivative differs from that of numpy.gradient")
+
+
+def _fail(reason: object) -> int:
+    print(f"gpugrad: error: {reason}", file=sys.stderr)
+    return 1
+
+
+def _build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="gpugrad", description="numpy.gradient for every array library."
+    )
+    parser.add_argument("--version", action="version", version=f"gpugrad {gpugrad.__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="command", title="commands")
+    demo = commands.add_parser(
+        "demo",
+        help="slope and aspect of a real elevation model, checked and timed against numpy",
+        description="Compute slope and aspect of an elevation model that ships with matplotlib, "
+        "draw them with the relief, and compare gpugrad.gradient with numpy.gradient: "
+        "bits and time. The exit status is 1 if any bit differs.",
+    )
+    demo.add_argument(
+        "--output",
+        default="gpugrad-demo.png",
+        metavar="FILE",
+        help="the picture to write (default: %(default)s)",
+    )
+    demo.add_argument(
+        "--backend",
+        choices=BACKENDS,
+        help="where the arithmetic runs (default: as GPUGRAD_BACKEND says, else auto: "
+        "on the GPU where one is usable, else on the CPU)",
+    )
+    commands.add_parser(
+        "info",
+        help="what is installed, which devices are usable, what runs where",
+        description="Say what is installed, which devices are usable, what runs where, "
+        "and why the GPU is not used.",
+    )
+    return parser

@@ -1,0 +1,216 @@
+"""`out=` and `stack=`: where results go."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from conftest import assert_same_bits
+
+import gpugrad
+
+
+@pytest.fixture
+def f(rng):
+    return rng.normal(size=(6, 5))
+
+
+def writable(xp):
+    if xp.name in ("jax", "dask"):
+        pytest.skip(f"{xp.name} arrays cannot be written to")
+    return lambda shape, dtype="f8": xp.asarray(np.zeros(shape, dtype)) if (
+        xp.name != "numpy-readonly"
+    ) else np.zeros(shape, dtype)
+
+
+def test_out_for_one_axis_is_written_and_returned(xp, f):
+    out = writable(xp)(f.shape)
+    result = gpugrad.gradient(xp.asarray(f), 0.5, axis=1, out=out)
+    assert result is out
+    np.testing.assert_allclose(gpugrad.asnumpy(out), np.gradient(f, 0.5, axis=1), rtol=1e-14)
+
+
+def test_out_for_several_axes_is_a_tuple(xp, f):
+    make = writable(xp)
+    out = (make(f.shape), make(f.shape))
+    result = gpugrad.gradient(xp.asarray(f), out=out)
+    assert result[0] is out[0]
+    assert result[1] is out[1]
+    for got, wanted in zip(out, np.gradient(f), strict=True):
+        np.testing.assert_allclose(gpugrad.asnumpy(got), wanted, rtol=1e-14)
+
+
+def test_stack_puts_components_on_a_new_leading_axis(xp, f):
+    result = gpugrad.gradient(xp.asarray(f), stack=True)
+    assert tuple(result.shape) == (2, 6, 5)
+    np.testing.assert_allclose(gpugrad.asnumpy(result), np.stack(np.gradient(f)), rtol=1e-14)
+    assert tuple(gpugrad.gradient(xp.asarray(f), axis=1, stack=True).shape) == (1, 6, 5)
+
+
+def test_stack_into_out(xp, f):
+    out = writable(xp)((2, *f.shape))
+    assert gpugrad.gradient(xp.asarray(f), stack=True, out=out) is out
+    np.testing.assert_allclose(gpugrad.asnumpy(out), np.stack(np.gradient(f)), rtol=1e-14)
+
+
+def test_stack_keeps_the_mask_of_masked_arrays():
+    f = np.ma.masked_greater(np.arange(12.0).reshape(3, 4), 10)
+    result = gpugrad.gradient(f, stack=True)
+    assert isinstance(result, np.ma.MaskedArray)
+    expected = np.ma.stack(np.gradient(f))
+    np.testing.assert_array_equal(result.mask, expected.mask)
+    np.testing.assert_array_equal(result.filled(0), expected.filled(0))
+
+
+@pytest.mark.parametrize("backend", ["numpy", "slices"])
+@pytest.mark.parametrize("shift", [-2, -1, 0, 1, 2])
+def test_out_overlapping_with_the_field_gives_the_right_answer(rng, shift, backend):
+    memory = rng.normal(size=104)
+    f, out = memory[2:102], memory[2 + shift : 102 + shift]
+    expected = np.gradient(f, 0.1, edge_order=2)
+    gpugrad.gradient(f, 0.1, edge_order=2, out=out, backend=backend)
+    assert_same_bits(out, expected)
+
+
+@pytest.mark.parametrize("backend", ["numpy", "slices"])
+def test_the_first_of_several_out_may_be_the_field_itself(f, backend):
+    expected = np.gradient(f)
+    out = (f, np.empty_like(f))
+    gpugrad.gradient(f, out=out, backend=backend)
+    for got, wanted in zip(out, expected, strict=True):
+        assert_same_bits(got, wanted)
+
+
+def test_out_that_is_the_field_reversed(f):
+    expected = np.gradient(f, axis=0)
+    gpugrad.gradient(f, axis=0, out=f[::-1])
+    assert_same_bits(f[::-1], expected)
+
+
+def test_torch_out_may_be_the_field(rng):
+    torch = pytest.importorskip("torch")
+    f = rng.normal(size=(5, 4))
+    t = torch.from_numpy(f.copy())
+    other = torch.empty_like(t)
+    gpugrad.gradient(t, out=(t, other))
+    for got, wanted in zip((t, other), np.gradient(f), strict=True):
+        assert_same_bits(got, wanted)
+
+
+def test_out_interleaved_in_one_array(f):
+    out = np.zeros((*f.shape, 2))
+    gpugrad.gradient(f, out=(out[..., 0], out[..., 1]))
+    assert_same_bits(out, np.stack(np.gradient(f), axis=-1))
+
+
+@pytest.mark.parametrize("backend", ["numpy", "slices"])
+@pytest.mark.parametrize("dtype", ["f4", "f8", "c16"])
+def test_out_of_another_dtype_of_the_same_kind(rng, dtype, backend):
+    f = rng.normal(size=(6, 5)).astype("f4")
+    out = np.zeros(f.shape, dtype)
+    gpugrad.gradient(f, np.float64(0.3), axis=0, out=out, backend=backend)
+    assert_same_bits(out, np.gradient(f, np.float64(0.3), axis=0).astype(dtype))
+
+
+def test_out_may_be_strided_reversed_and_big_endian(f):
+    expected = np.gradient(f, axis=0)
+    for out in (
+        np.zeros((12, 5))[::2],
+        np.zeros(f.shape)[::-1],
+        np.zeros(f.shape, order="F"),
+    ):
+        gpugrad.gradient(f, axis=0, out=out)
+        assert_same_bits(out, expected)
+    out = np.zeros(f.shape, ">f8")
+    gpugrad.gradient(f, axis=0, out=out)
+    assert_same_bits(out.astype("f8"), expected)
+
+
+def test_out_may_be_a_memory_map(f, tmp_path):
+    out = np.memmap(tmp_path / "gradient", "f8", "w+", shape=f.shape)
+    assert gpugrad.gradient(f, axis=0, out=out) is out
+    out.flush()
+    written = np.fromfile(tmp_path / "gradient").reshape(f.shape)
+    assert_same_bits(written, np.gradient(f, axis=0))
+
+
+def test_out_may_be_a_masked_array():
+    f = np.ma.masked_less(np.arange(8.0), 2)
+    out = np.ma.zeros(8)
+    gpugrad.gradient(f, out=out)
+    expected = np.gradient(f)
+    np.testing.assert_array_equal(out.mask, expected.mask)
+    np.testing.assert_array_equal(out.filled(0), expected.filled(0))
+
+
+@pytest.mark.parametrize(
+    ("out", "error", "message"),
+    [
+        (np.zeros((6, 5)), TypeError, "tuple of 2 arrays"),
+        ((np.zeros((6, 5)),), ValueError, "hold 2 arrays"),
+        ((np.zeros((6, 5)), np.zeros((5, 6))), ValueError, r"shape \(6, 5\); got \(5, 6\)"),
+        ((np.zeros((6, 5)), [0.0]), TypeError, "must be an array; got list"),
+        ((np.zeros((6, 5)), np.zeros((6, 5), int)), TypeError, "same_kind"),
+    ],
+)
+def test_out_that_does_not_fit_is_refused(f, out, error, message):
+    with pytest.raises(error, match=message):
+        gpugrad.gradient(f, out=out)
+
+
+def test_complex_results_do_not_go_into_real_out():
+    with pytest.raises(TypeError, match="same_kind"):
+        gpugrad.gradient(np.zeros(4, complex), out=np.zeros(4))
+
+
+def test_read_only_out_is_refused(f):
+    out = np.zeros(f.shape)
+    out.flags.writeable = False
+    with pytest.raises(ValueError, match="writeable"):
+        gpugrad.gradient(f, axis=0, out=out)
+
+
+def test_out_arrays_that_share_memory_are_refused(f):
+    out = np.zeros(f.shape)
+    with pytest.raises(ValueError, match="share memory"):
+        gpugrad.gradient(f, out=(out, out))
+
+
+def test_out_with_stack_must_be_one_array(f):
+    with pytest.raises(TypeError, match="must be an array; got tuple"):
+        gpugrad.gradient(f, stack=True, out=(np.zeros(f.shape), np.zeros(f.shape)))
+
+
+def test_field_and_out_of_two_libraries_are_refused(f):
+    strict = pytest.importorskip("array_api_strict")
+    with pytest.raises(TypeError, match="NumPy; got array-api-strict"):
+        gpugrad.gradient(f, axis=0, out=strict.zeros((6, 5)))
+
+
+def test_a_refused_out_is_left_untouched(f):
+    first, second = np.full(f.shape, 7.0), np.zeros((5, 6))
+    with pytest.raises(ValueError, match="shape"):
+        gpugrad.gradient(f, out=(first, second))
+    assert (first == 7).all()
+
+
+@pytest.mark.parametrize("name", ["jax", "dask"])
+def test_arrays_that_cannot_be_written_are_refused_as_out(name):
+    from conftest import LIBRARIES
+
+    library = LIBRARIES[name]()
+    f = library.asarray(np.arange(4.0))
+    with pytest.raises(TypeError, match="can be written to"):
+        gpugrad.gradient(f, out=f)
+
+
+def test_out_beside_automatic_differentiation_is_refused():
+    torch = pytest.importorskip("torch")
+    f = torch.arange(4.0, requires_grad=True)
+    with pytest.raises(TypeError, match="automatic differentiation"):
+        gpugrad.gradient(f, out=torch.zeros(4))
+
+
+def test_devices_of_field_and_out_must_agree():
+    torch = pytest.importorskip("torch")
+    with pytest.raises(ValueError, match="device of `f`, cpu; got meta"):
+        gpugrad.gradient(torch.zeros(4), out=torch.zeros(4, device="meta"))
