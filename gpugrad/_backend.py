@@ -60,14 +60,15 @@ def use_backend(backend: str | None = None, *, threads: int | None = None) -> It
     ...     gpugrad.gradient([1.0, 4.0, 9.0])
     array([3., 4., 5.])
     """
-    # A None inherits what an enclosing block has chosen.
-    backend_token = _chosen.set(_chosen.get() if backend is None else _known(backend, "backend"))
+    # None inherits what an enclosing block has chosen.
+    name = _chosen.get() if backend is None else _known(backend, "backend")
     threads_token = _threads.choose(threads)
+    backend_token = _chosen.set(name)
     try:
         yield
     finally:
-        _threads.restore(threads_token)
         _chosen.reset(backend_token)
+        _threads.restore(threads_token)
 
 
 def evaluate(

@@ -82,15 +82,14 @@ def find_gpu() -> Gpu:
         if int(answer[0]) != 42:
             return Gpu(problem="a trivial kernel gives a wrong answer", cure="check `nvidia-smi`")
     except Exception as error:  # noqa: BLE001 - the compiler, its headers or the launch may fail
-        compiler = any(word in str(error).lower() for word in ("nvrtc", "compil", "header", ".so"))
-        return Gpu(
-            problem=(
-                "there is no working runtime compiler (NVRTC): "
-                if compiler
-                else "a trivial kernel does not run: "
+        if any(word in str(error).lower() for word in ("nvrtc", "compil", "header")):
+            return Gpu(
+                problem=f"there is no working runtime compiler (NVRTC): {_first_line(error)}",
+                cure=f"{_install_line(driver)}, which brings the compiler",
             )
-            + _first_line(error),
-            cure=_install_line(driver) + ", which brings the compiler",
+        return Gpu(
+            problem=f"a trivial kernel does not run: {_first_line(error)}",
+            cure="check `nvidia-smi`: whether the GPU is free, has memory and is supported",
         )
     names = tuple(runtime.getDeviceProperties(i)["name"].decode() for i in range(count))
     return Gpu(devices=names)

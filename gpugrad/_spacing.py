@@ -151,7 +151,7 @@ def _parse_spacing(given: Any, where: str, f: Array, length: int, time_unit: str
             f"`spacing` for {where} is not monotonic: it goes both up and down. The samples are "
             "differentiated in the order given; sort them by coordinate if that is not meant.",
             UserWarning,
-            stacklevel=4,
+            stacklevel=5,
         )
     return spacing
 
@@ -177,7 +177,7 @@ def _remember_gaps(data: bytes, dtype: np.dtype[Any], where: str, time_unit: str
 
 def _read(given: Any, where: str, f: Array) -> Any:
     """Return a spacing as a NumPy array where its values are at hand, else as it is."""
-    if type(given) is float or type(given) is int:
+    if type(given) in (float, int, np.ndarray):
         return given
     if is_library_array(given):
         return _read_library_array(given, where, f)
@@ -188,7 +188,7 @@ def _read(given: Any, where: str, f: Array) -> Any:
             f"`spacing` for {where} must be plain numbers; got {type(given).__name__}, which "
             "carries a unit. Pass its magnitude, and attach the unit to the result."
         )
-    if isinstance(given, np.ma.MaskedArray) and np.ma.is_masked(given):
+    if isinstance(given, np.ndarray) and np.ma.is_masked(given):
         raise ValueError(
             f"`spacing` for {where} must have no masked values; got "
             f"{np.ma.getmaskarray(given).sum()} of them. Fill them, or drop these samples."

@@ -23,8 +23,8 @@ _lock = threading.Lock()
 
 
 def choose(threads: int | None) -> contextvars.Token[int | None]:
-    """Set the number of threads for the current context; None leaves it to the environment."""
-    return _chosen.set(threads)
+    """Set the number of threads for the current context; None leaves it as it is."""
+    return _chosen.set(_chosen.get() if threads is None else parse(threads, "threads"))
 
 
 def restore(token: contextvars.Token[int | None]) -> None:

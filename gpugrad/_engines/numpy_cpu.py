@@ -241,7 +241,7 @@ def _make_step(axis: int, ndim: int, region: Region, precision: Precision) -> St
             return w[0] if stop - start == 1 else w.reshape(along_axis)
         return w[()] if scalars else w
 
-    is_difference = len(weights) == 2 and weights == (1, -1)
+    is_difference = region.formula.is_sum and weights == (1, -1)
     return Step(start, stop, offsets, tuple(map(operand, weights)), operand(divisor), is_difference)
 
 

@@ -1,0 +1,163 @@
+"""The rules that keep the package light and its arrows pointing one way."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import gpugrad
+
+PACKAGE = Path(gpugrad.__file__).parent
+MODULES = {
+    ".".join(path.relative_to(PACKAGE).with_suffix("").parts): path
+    for path in PACKAGE.rglob("*.py")
+}
+HEAVY = ("cupy", "numba", "dask", "sympy", "torch", "jax", "scipy", "matplotlib", "argparse")
+
+# What each module may import of the package. An arrow not drawn here is a decision to be made.
+ARROWS = {
+    "__init__": {"_arrays", "_backend", "_operators", "_devices"},
+    "__main__": {"_cli"},
+    "_arrays": set(),
+    "_weights": set(),
+    "_threads": set(),
+    "_plan": {"_arrays", "_weights"},
+    "_spacing": {"_arrays", "_plan"},
+    "_output": {"_arrays"},
+    "_engines.__init__": set(),
+    "_engines.slices": {"_arrays", "_plan"},
+    "_engines.numpy_cpu": {"_arrays", "_plan", "_threads"},
+    "_engines.dask_blocks": {"_arrays", "_plan", "_engines"},
+    "_backend": {"_arrays", "_plan", "_output", "_threads", "_engines"},
+    "_devices": {"_backend", "_threads"},
+    "_operators": {"_arrays", "_backend", "_plan", "_spacing"},
+    "_cli": {"_demo", "__init__"},
+    "_demo": {"__init__"},
+}
+
+
+def imports_of(path):
+    """Yield (module, whether at import time) for each import in a file."""
+    tree = ast.parse(path.read_text())
+    at_import = set()
+
+    def visit(node, inside):
+        for child in ast.iter_child_nodes(node):
+            if isinstance(child, (ast.Import, ast.ImportFrom)) and not inside:
+                at_import.add(child)
+            typing_only = isinstance(child, ast.If) and "TYPE_CHECKING" in ast.dump(child.test)
+            function = isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda))
+            visit(child, inside or typing_only or function)
+
+    visit(tree, False)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield alias.name, node in at_import
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: absolute imports only"
+            for alias in node.names:
+                if node.module in ("gpugrad", "gpugrad._engines"):
+                    yield f"{node.module}.{alias.name}", node in at_import
+                else:
+                    yield node.module, node in at_import
+
+
+@pytest.mark.parametrize("name", sorted(MODULES))
+def test_arrows_run_one_way(name):
+    used = set()
+    for module, _ in imports_of(MODULES[name]):
+        if module.split(".")[0] == "gpugrad":
+            part = (module.split(".") + ["__init__"])[1]
+            used.add(part if part in {m.split(".")[0] for m in MODULES} else "__init__")
+    assert used <= ARROWS[name], f"{name} imports {used - ARROWS[name]}"
+
+
+@pytest.mark.parametrize("name", sorted(MODULES))
+def test_modules_load_nothing_heavy(name):
+    loaded = {module.split(".")[0] for module, at_import in imports_of(MODULES[name]) if at_import}
+    if name not in ("_cli", "__main__"):
+        assert not loaded & set(HEAVY)
+
+
+@pytest.mark.parametrize("name", sorted(MODULES))
+def test_nobody_calls_numpys_gradient(name):
+    calls = [
+        node
+        for node in ast.walk(ast.parse(MODULES[name].read_text()))
+        if isinstance(node, ast.Attribute)
+        and node.attr == "gradient"
+        and isinstance(node.value, ast.Name)
+        and node.value.id in ("np", "numpy", "cupy", "torch", "jnp", "da")
+    ]
+    # The demo compares with NumPy, in the open.
+    assert not calls or name == "_demo"
+
+
+def test_no_call_reaches_numpys_gradient(monkeypatch):
+    def forbidden(*args, **keywords):
+        raise AssertionError("numpy.gradient has been called")
+
+    monkeypatch.setattr(np, "gradient", forbidden)
+    monkeypatch.setattr(np.lib._function_base_impl, "gradient", forbidden)
+    f = np.arange(12.0).reshape(3, 4)
+    for field in (f, np.ma.array(f), f.astype(object), f.astype("i4"), f.astype("m8[s]")):
+        for backend in ("auto", "slices"):
+            assert len(gpugrad.gradient(field, backend=backend)) == 2
+
+
+def test_modules_stay_small():
+    for name, path in MODULES.items():
+        lines = path.read_text().count("\n")
+        assert lines <= 400, f"{name} has {lines} lines"
+
+
+def loaded_by(code):
+    run = subprocess.run(
+        [sys.executable, "-c", f"import sys\n{code}\nprint(*sorted(sys.modules))"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return set(run.stdout.split())
+
+
+def test_a_fresh_import_loads_numpy_and_array_api_compat_only():
+    ours = loaded_by("import gpugrad")
+    baseline = loaded_by("import numpy, array_api_compat")
+    added = {name.split(".")[0] for name in ours - baseline}
+    assert not added & set(HEAVY)
+    third_party = {name for name in added if name not in sys.stdlib_module_names}
+    assert third_party == {"gpugrad"}
+
+
+def test_small_calls_load_nothing_more():
+    before = loaded_by("import gpugrad, numpy as np")
+    after = loaded_by(
+        "import gpugrad, numpy as np\n"
+        "gpugrad.gradient(np.arange(10.0), [0,1,2,4,5,6,7,8,9,11], edge_order=2)"
+    )
+    assert {name for name in after - before if not name.startswith("gpugrad")} == set()
+
+
+def test_every_public_name_is_documented_and_typed():
+    for name in gpugrad.__all__:
+        thing = getattr(gpugrad, name)
+        assert len(thing.__doc__.splitlines()) >= (1 if name == "BackendError" else 10)
+        assert name in dir(gpugrad)
+    assert (PACKAGE / "py.typed").exists()
+    with pytest.raises(AttributeError, match="no attribute 'grad'"):
+        gpugrad.grad  # noqa: B018
+
+
+def test_the_changelog_knows_this_version():
+    changelog = PACKAGE.parent / "CHANGELOG.md"
+    if not changelog.exists():
+        pytest.skip("not a checkout")
+    assert re.search(rf"^## .*{re.escape(gpugrad.__version__)}", changelog.read_text(), re.M)

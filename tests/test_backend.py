@@ -1,0 +1,322 @@
+"""The switch, the namespaces, and the report of what is there and what is missing."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+import threading
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from conftest import assert_same_bits
+
+import gpugrad
+from gpugrad import _backend, _devices
+from gpugrad._devices import Gpu, find_gpu
+from gpugrad._engines import numpy_cpu, slices
+
+F = np.arange(5.0) ** 2
+
+
+@pytest.fixture
+def ran(monkeypatch):
+    """Record which engine evaluates."""
+    engines = []
+    for module in (numpy_cpu, slices):
+
+        def evaluate(outputs, out=None, module=module, original=module.evaluate):
+            engines.append(module.__name__.rpartition(".")[2])
+            return original(outputs, out)
+
+        monkeypatch.setattr(module, "evaluate", evaluate)
+    return engines
+
+
+def run_python(code, **environment):
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, **environment},
+    )
+
+
+def test_auto_takes_the_numpy_engine_for_numpy_arrays(ran):
+    gpugrad.gradient(F)
+    assert ran == ["numpy_cpu"]
+
+
+def test_auto_takes_slices_for_what_numpys_engine_cannot(ran):
+    gpugrad.gradient(np.ma.array(F))
+    gpugrad.gradient(np.array(["2024-01-01", "2024-01-02"], "M8[D]"))
+    assert ran == ["slices", "slices"]
+
+
+def test_the_keyword_goes_before_the_context_which_goes_before_auto(ran):
+    with gpugrad.use_backend("slices"):
+        gpugrad.gradient(F)
+        gpugrad.gradient(F, backend="numpy")
+        with gpugrad.use_backend("auto"):
+            gpugrad.gradient(F)
+        gpugrad.gradient(F)
+    gpugrad.gradient(F)
+    assert ran == ["slices", "numpy_cpu", "numpy_cpu", "slices", "numpy_cpu"]
+
+
+def test_the_context_ends_with_an_error_too(ran):
+    with pytest.raises(ZeroDivisionError), gpugrad.use_backend("slices"):
+        raise ZeroDivisionError
+    gpugrad.gradient(F)
+    assert ran == ["numpy_cpu"]
+
+
+def test_threads_alone_leave_the_backend_as_chosen(ran):
+    with gpugrad.use_backend("slices"), gpugrad.use_backend(threads=1):
+        gpugrad.gradient(F)
+    assert ran == ["slices"]
+
+
+def test_use_backend_decorates_functions(ran):
+    @gpugrad.use_backend("slices")
+    def slope():
+        return gpugrad.gradient(F)
+
+    slope()
+    slope()
+    assert ran == ["slices", "slices"]
+
+
+def test_a_choice_does_not_leak_into_other_threads_and_tasks():
+    seen = {}
+
+    def look(name):
+        seen[name] = _backend.name_in_force()
+
+    async def task():
+        with gpugrad.use_backend("numpy"):
+            await asyncio.sleep(0.01)
+            look("task")
+
+    async def both():
+        await asyncio.gather(task(), asyncio.sleep(0, look("other task")))
+
+    with gpugrad.use_backend("slices"):
+        thread = threading.Thread(target=look, args=["thread"])
+        thread.start()
+        thread.join()
+    asyncio.run(both())
+    assert seen == {"thread": "auto", "task": "numpy", "other task": "auto"}
+
+
+def test_the_environment_chooses_where_nothing_else_does():
+    code = """
+import gpugrad
+from gpugrad import _backend
+print(_backend.name_in_force(), _backend.name_in_force("numpy"))
+with gpugrad.use_backend("auto"):
+    print(_backend.name_in_force())
+"""
+    run = run_python(code, GPUGRAD_BACKEND="slices")
+    assert run.stdout.split() == ["slices", "numpy", "auto"], run.stderr
+
+
+def test_an_unknown_name_in_the_environment_is_named():
+    run = run_python("import gpugrad; gpugrad.gradient([1, 2])", GPUGRAD_BACKEND="cuda")
+    assert "`GPUGRAD_BACKEND` must be one of auto, slices, numpy; got 'cuda'" in run.stderr
+
+
+@pytest.mark.parametrize("name", ["cuda", "", 3])
+def test_an_unknown_backend_is_an_error(name):
+    with pytest.raises(ValueError, match="one of auto, slices, numpy"):
+        gpugrad.gradient(F, backend=name)
+    with pytest.raises(ValueError, match="one of auto, slices, numpy"), gpugrad.use_backend(name):
+        pass
+
+
+@pytest.mark.parametrize("threads", [0, -1, 1.5, True, "many"])
+def test_a_number_of_threads_must_be_one(threads):
+    with (
+        pytest.raises(ValueError, match="`threads` must be a whole number"),
+        gpugrad.use_backend(threads=threads),
+    ):
+        pass
+
+
+def test_a_wrong_number_of_threads_in_the_environment_is_named(monkeypatch):
+    monkeypatch.setenv("GPUGRAD_NUM_THREADS", "zero")
+    with pytest.raises(ValueError, match="`GPUGRAD_NUM_THREADS` must be a whole number"):
+        gpugrad.info()
+
+
+def test_a_named_backend_that_cannot_run_says_why():
+    with pytest.raises(gpugrad.BackendError, match=r"plain NumPy arrays.*backend=\"auto\""):
+        gpugrad.gradient(np.ma.array(F), backend="numpy")
+    with pytest.raises(gpugrad.BackendError, match="and `f` is datetime64"):
+        gpugrad.gradient(np.array(["2024", "2025"], "M8[D]"), backend="numpy")
+
+
+def test_namespaces_by_name():
+    assert gpugrad.namespace("numpy").linspace(0, 1, 3).tolist() == [0, 0.5, 1]
+    pytest.importorskip("jax")
+    assert gpugrad.namespace("jax").__name__ == "jax.numpy"
+    torch = pytest.importorskip("torch")
+    assert isinstance(gpugrad.namespace("torch").linspace(0, 1, 3), torch.Tensor)
+
+
+def test_an_unknown_namespace_is_an_error():
+    with pytest.raises(ValueError, match="must be auto, numpy, cupy, torch, jax; got 'dask'"):
+        gpugrad.namespace("dask")
+
+
+def test_a_workflow_written_once_runs_on_the_automatic_namespace():
+    xp = gpugrad.namespace()
+    x = xp.linspace(0.0, 1.0, 11)
+    slope = gpugrad.gradient(x**2, 0.1, edge_order=2)
+    np.testing.assert_allclose(gpugrad.asnumpy(slope), 2 * gpugrad.asnumpy(x), atol=1e-13)
+
+
+def test_a_namespace_that_is_not_installed_says_how_to_install_it(monkeypatch):
+    monkeypatch.setattr(_devices, "find_spec", lambda name: None)
+    with pytest.raises(gpugrad.BackendError, match="torch is not installed.*pip install torch"):
+        gpugrad.namespace("torch")
+
+
+@pytest.fixture
+def machine(monkeypatch):
+    """Pretend to be a machine: with or without CuPy, driver, GPU, compiler."""
+    find_gpu.cache_clear()
+
+    def build(cupy=None, driver=None):
+        monkeypatch.setattr(_devices, "find_spec", lambda name: cupy and object())
+        monkeypatch.setattr(_devices, "_driver_version", lambda: driver)
+        monkeypatch.setattr(_devices.importlib, "import_module", lambda name: cupy)
+        monkeypatch.setattr(_devices.sys, "platform", "linux")
+        return find_gpu()
+
+    yield build
+    find_gpu.cache_clear()
+
+
+class FakeCudaError(Exception):
+    pass
+
+
+def fake_cupy(driver=13000, devices=1, count_error=None, kernel_error=None, answer=42):
+    def count():
+        if count_error:
+            raise FakeCudaError(count_error)
+        return devices
+
+    def kernel(code, name):
+        if kernel_error:
+            raise kernel_error
+        return lambda grid, block, args: args[0].__setitem__(0, answer)
+
+    runtime = SimpleNamespace(
+        driverGetVersion=lambda: driver,
+        runtimeGetVersion=lambda: 13000,
+        getDeviceCount=count,
+        getDeviceProperties=lambda i: {"name": b"Pretend GPU"},
+        CUDARuntimeError=FakeCudaError,
+    )
+    return SimpleNamespace(
+        __version__="14.2.0",
+        cuda=SimpleNamespace(runtime=runtime),
+        int32="i4",
+        empty=lambda n, dtype: np.zeros(n, dtype),
+        RawKernel=kernel,
+    )
+
+
+@pytest.mark.parametrize(
+    ("setup", "problem", "cure"),
+    [
+        ({}, "CuPy is not installed, and there is no NVIDIA driver", "gpugrad[cuda13x]"),
+        ({"driver": 12040}, "CuPy is not installed; .* supports CUDA 12.4", "gpugrad[cuda12x]"),
+        ({"driver": 13010}, "CuPy is not installed; .* supports CUDA 13.1", "gpugrad[cuda13x]"),
+        ({"cupy": fake_cupy(driver=0)}, "there is no NVIDIA driver", "install the NVIDIA driver"),
+        (
+            {"cupy": fake_cupy(driver=12020, count_error="cudaErrorInsufficientDriver: old")},
+            "driver is too old: it supports CUDA 12.2, and CuPy 14.2.0 is built for CUDA 13.0",
+            "gpugrad[cuda12x]",
+        ),
+        (
+            {"cupy": fake_cupy(count_error="cudaErrorNoDevice: no CUDA-capable device")},
+            "driver sees no GPU",
+            "nvidia-smi",
+        ),
+        ({"cupy": fake_cupy(count_error="cudaErrorUnknown: broken")}, "CUDA fails", "nvidia-smi"),
+        (
+            {"cupy": fake_cupy(kernel_error=RuntimeError("libnvrtc.so.13: cannot open"))},
+            "no working runtime compiler",
+            "brings the compiler",
+        ),
+        (
+            {"cupy": fake_cupy(kernel_error=RuntimeError("out of memory"))},
+            "a trivial kernel does not run: RuntimeError: out of memory",
+            "nvidia-smi",
+        ),
+        ({"cupy": fake_cupy(answer=41)}, "wrong answer", "nvidia-smi"),
+    ],
+)
+def test_why_the_gpu_is_not_used(machine, setup, problem, cure):
+    import re
+
+    gpu = machine(**setup)
+    assert not gpu.usable
+    assert re.search(problem, gpu.problem), gpu.problem
+    assert cure in gpu.cure
+    with pytest.raises(gpugrad.BackendError, match="CuPy cannot be used") as error:
+        gpugrad.namespace("cupy")
+    assert gpu.problem in str(error.value)
+    assert gpu.cure in str(error.value)
+
+
+def test_a_gpu_that_runs_a_kernel_is_used(machine):
+    assert machine(cupy=fake_cupy(devices=2)) == Gpu(devices=("Pretend GPU", "Pretend GPU"))
+
+
+def test_without_a_gpu_the_automatic_namespace_is_numpys(machine, monkeypatch):
+    machine()
+    asked = []
+    monkeypatch.setattr(_devices.importlib, "import_module", asked.append)
+    monkeypatch.setattr(_devices, "find_spec", lambda name: object())
+    gpugrad.namespace("auto")
+    assert asked == ["array_api_compat.numpy"]
+
+
+def test_the_gpu_is_looked_for_only_once(machine):
+    first = machine()
+    assert find_gpu() is first
+
+
+def test_info_names_versions_and_reasons():
+    report = gpugrad.info()
+    table = str(report)
+    assert report.versions["numpy"] == np.__version__
+    assert f"gpugrad {' ' * 0}" in table
+    assert report.versions["gpugrad"] == gpugrad.__version__
+    if report.gpu.usable:
+        assert report.gpu.devices[0] in table
+    else:
+        assert report.gpu.problem in table
+        assert report.gpu.cure in table
+    assert report.threads >= 1
+    with gpugrad.use_backend("slices", threads=7):
+        inside = gpugrad.info()
+    assert (inside.backend, inside.threads) == ("slices", 7)
+
+
+def test_asnumpy_refuses_what_has_no_values():
+    with pytest.raises(TypeError, match="must be an array"):
+        gpugrad.asnumpy(None)
+
+
+def test_asnumpy_takes_single_numbers_and_sequences():
+    assert_same_bits(gpugrad.asnumpy(3.0), np.array(3.0))
+    assert_same_bits(gpugrad.asnumpy([1, 2]), np.array([1, 2]))
+    assert gpugrad.asnumpy(F) is F

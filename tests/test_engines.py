@@ -1,0 +1,253 @@
+"""Engines against the reference, and how the NumPy engine works: blocks, threads, memory."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import threading
+import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from conftest import assert_same_bits
+
+import gpugrad
+from gpugrad import _threads
+from gpugrad._arrays import result_dtype
+from gpugrad._engines import numpy_cpu, slices
+from gpugrad._plan import AxisPlan, Formula, Gaps, Term, first_derivative
+
+
+def derivative_terms(f, signs, spacing=0.3, edge_order=1):
+    return [
+        Term(sign, field, first_derivative(axis, spacing, edge_order))
+        for axis, (sign, field) in enumerate(zip(signs, f, strict=True))
+    ]
+
+
+@pytest.fixture
+def small_blocks(monkeypatch):
+    monkeypatch.setattr(numpy_cpu, "BLOCK_BYTES", 128)
+    monkeypatch.setattr(numpy_cpu, "THREADED_BYTES", 0)
+
+
+@pytest.mark.parametrize("signs", [(1, 1), (1, -1), (-1, 1), (-1, -1)])
+@pytest.mark.parametrize("dtype", ["f2", "f4", "f8", "c8", "i4"])
+@pytest.mark.parametrize("spacing", [0.3, np.float64(0.3)])
+def test_sums_of_terms_have_the_bits_of_the_reference(rng, small_blocks, dtype, signs, spacing):
+    v = (rng.normal(size=(2, 7, 9)) * 9).astype(dtype)
+    outputs = [derivative_terms(v, signs, spacing, edge_order) for edge_order in (1, 2)]
+    expected = slices.evaluate(outputs)
+    for got, wanted in zip(numpy_cpu.evaluate(outputs), expected, strict=True):
+        assert_same_bits(got, wanted)
+    whole = [np.empty(v.shape[1:], result_dtype(np, v)) for _ in outputs]
+    numpy_cpu.evaluate(outputs, whole)
+    for got, wanted in zip(whole, expected, strict=True):
+        assert_same_bits(got, wanted)
+
+
+def test_a_sum_is_what_numpy_gives_term_by_term(rng):
+    u, v = rng.normal(size=(2, 7, 9))
+    (divergence,) = numpy_cpu.evaluate([derivative_terms((u, v), (1, 1))])
+    assert_same_bits(divergence, np.gradient(u, 0.3, axis=0) + np.gradient(v, 0.3, axis=1))
+    (curl,) = numpy_cpu.evaluate([[Term(1, v, first_derivative(0, 0.3, 1)),
+                                   Term(-1, u, first_derivative(1, 0.3, 1))]])  # fmt: skip
+    assert_same_bits(curl, np.gradient(v, 0.3, axis=0) - np.gradient(u, 0.3, axis=1))
+
+
+FORMULAS = {
+    "second derivative": Formula((-1, 0, 1), (1, -2.0, 1), 0.25),
+    "leading minus": Formula((0, 1), (-1, 1), 0.5),
+    "sum without divisor": Formula((0, 1, 2), (1, 1, -1)),
+    "fourth order": Formula((-2, -1, 1, 2), (1, -8.0, 8.0, -1), 6.0),
+    "divisor by row": Formula((0, 1), (1, -1), np.arange(1, 6) / 3),
+    "weights by row": Formula((0, 1), (np.arange(1, 6) / 3, np.arange(2, 7) / 7)),
+}
+
+
+@pytest.mark.parametrize("dtype", ["f2", "f4", "f8", "c8", "i2"])
+@pytest.mark.parametrize("spacing_dtype", [None, "f4", "f8"])
+@pytest.mark.parametrize("name", FORMULAS)
+def test_any_formula_that_a_plan_can_hold(rng, small_blocks, name, spacing_dtype, dtype):
+    """The plans of today use few of the forms that a plan allows; engines must know them all."""
+    if "by row" in name and spacing_dtype is None:
+        pytest.skip("arrays of weights come with the dtype of the spacing")
+    interior = FORMULAS[name]
+    if "by row" in name:
+        weights = [np.asarray(w).astype(spacing_dtype) if np.ndim(w) else w for w in interior[1]]
+        divisor = interior.divisor if interior.divisor is None else interior.divisor.astype(
+            spacing_dtype
+        )
+        interior = Formula(interior.offsets, tuple(weights), divisor)
+    ends = (Formula((0, 1), (-2.0, 1.5), None), Formula((0, 1), (1, -1), 0.7))
+    mirrored = tuple(Formula((0, -1), f.weights, f.divisor) for f in ends)
+    spacing_dtype = spacing_dtype and np.dtype(spacing_dtype)
+    f = (rng.normal(size=(9, 4)) * 9).astype(dtype)
+    for field, axis in ((f, 0), (f.T.copy(), 1), (f[:, 0].copy(), 0)):
+        plan = AxisPlan(axis, ends, interior, mirrored, spacing_dtype, True, {})
+        outputs = [[Term(1, field, plan)], [Term(-1, field, plan), Term(1, field, plan)]]
+        expected = slices.evaluate(outputs)
+        for got, wanted in zip(numpy_cpu.evaluate(outputs), expected, strict=True):
+            assert_same_bits(got, wanted)
+
+
+def test_plans_cut_every_axis_into_regions_without_gaps():
+    for plan in (first_derivative(0, 0.5, 1), first_derivative(0, 0.5, 2)):
+        for n in range(2, 9):
+            rows = [(r.start, r.stop) for r in plan.regions(n)]
+            assert rows[0][0] == 0
+            assert rows[-1][1] == n
+            assert all(a[1] == b[0] for a, b in zip(rows, rows[1:], strict=False))
+            assert all(start < stop for start, stop in rows)
+
+
+def test_plans_are_made_once_for_numbers_and_for_gaps():
+    assert first_derivative(0, 0.5, 1) is first_derivative(0, 0.5, 1)
+    assert first_derivative(0, 1.0, 1) is not first_derivative(0, np.float64(1), 1)
+    gaps = Gaps(np.array([1.0, 2.0]), turns_back=False)
+    assert first_derivative(0, gaps, 1) is first_derivative(0, gaps, 1)
+    assert first_derivative(0, gaps, 1) is not first_derivative(0, gaps, 2)
+
+
+def test_what_an_engine_remembers_is_bounded(rng):
+    for n in range(2, 400):
+        gpugrad.gradient(np.zeros(n), 0.123)
+    assert len(first_derivative(0, 0.123, 1).memo) <= 64
+
+
+@pytest.mark.parametrize(
+    "shape", [(1000,), (3, 1000), (1000, 3), (40, 30, 20), (2, 2, 2, 200), (1, 500)]
+)
+def test_blocks_cover_every_sample_once(shape, monkeypatch):
+    monkeypatch.setattr(numpy_cpu, "BLOCK_BYTES", 1024)
+    for f in (np.zeros(shape), np.zeros(shape, order="F"), np.zeros(shape).T):
+        count = np.zeros(f.shape, int)
+        for block in numpy_cpu._split(f):
+            count[block] += 1
+            assert f[block].nbytes <= 1024
+        assert (count == 1).all()
+
+
+def test_large_fields_need_no_large_temporaries(rng):
+    f = rng.normal(size=(128, 128, 128))
+    out = tuple(np.empty_like(f) for _ in range(3))
+    x = np.cumsum(rng.uniform(0.1, 1, 128))
+    for spacing in ((), (x, 0.5, x)):
+        gpugrad.gradient(f, *spacing, out=out)
+        tracemalloc.start()
+        try:
+            with gpugrad.use_backend(threads=1):
+                gpugrad.gradient(f, *spacing, out=out, edge_order=2)
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+        assert peak < 4 * numpy_cpu.BLOCK_BYTES
+
+
+def test_threads_compute_large_fields(rng, monkeypatch):
+    monkeypatch.setattr(numpy_cpu, "THREADED_BYTES", 0)
+    seen = set()
+    original = numpy_cpu._write
+
+    def spy(*args):
+        seen.add(threading.current_thread().name.partition("_")[0])
+        original(*args)
+
+    monkeypatch.setattr(numpy_cpu, "_write", spy)
+    f = rng.normal(size=(64, 64, 64))
+    with gpugrad.use_backend(threads=2):
+        threaded = gpugrad.gradient(f)
+    assert "gpugrad" in seen
+    seen.clear()
+    with gpugrad.use_backend(threads=1):
+        alone = gpugrad.gradient(f)
+    assert "gpugrad" not in seen
+    for got, wanted in zip(threaded, alone, strict=True):
+        assert_same_bits(got, wanted)
+
+
+def test_the_callers_error_state_holds_on_every_thread(monkeypatch):
+    monkeypatch.setattr(numpy_cpu, "BLOCK_BYTES", 4096)
+    monkeypatch.setattr(numpy_cpu, "THREADED_BYTES", 0)
+    f = np.zeros((64, 64))
+    f[-1], f[-2] = 1e308, -1e308  # overflows in the last share alone
+    with gpugrad.use_backend(threads=4):
+        with np.errstate(over="raise"), pytest.raises(FloatingPointError, match="overflow"):
+            gpugrad.gradient(f, axis=0)
+        with np.errstate(over="ignore"):
+            gpugrad.gradient(f, axis=0)
+
+
+def test_many_callers_at_once_get_right_answers(rng, small_blocks):
+    fields = [rng.normal(size=(9, 8)) for _ in range(40)]
+    coordinates = [np.cumsum(rng.uniform(0.1, 1, 9)) for _ in range(40)]
+
+    def call(i):
+        return gpugrad.gradient(fields[i], coordinates[i], 0.5)
+
+    with ThreadPoolExecutor(8) as pool:
+        results = list(pool.map(call, range(40)))
+    for i, result in enumerate(results):
+        for got, wanted in zip(result, np.gradient(fields[i], coordinates[i], 0.5), strict=True):
+            assert_same_bits(got, wanted)
+
+
+def _gradient_in_child(queue):
+    numpy_cpu.BLOCK_BYTES, numpy_cpu.THREADED_BYTES = 64, 0
+    with gpugrad.use_backend(threads=2):
+        queue.put(gpugrad.gradient(np.arange(100.0) ** 2))
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:os.fork.*:RuntimeWarning")
+def test_a_forked_child_has_threads_of_its_own(small_blocks):
+    with gpugrad.use_backend(threads=2):
+        expected = gpugrad.gradient(np.arange(100.0) ** 2)
+    context = multiprocessing.get_context("fork")
+    queue = context.Queue()
+    child = context.Process(target=_gradient_in_child, args=[queue])
+    child.start()
+    result = queue.get(timeout=60)
+    child.join(60)
+    assert child.exitcode == 0
+    assert_same_bits(result, expected)
+
+
+def test_the_number_of_threads_follows_the_environment(monkeypatch):
+    monkeypatch.setenv("GPUGRAD_NUM_THREADS", "3")
+    assert _threads.count() == 3
+    with gpugrad.use_backend(threads=5):
+        assert _threads.count() == 5
+    monkeypatch.delenv("GPUGRAD_NUM_THREADS")
+    if hasattr(os, "sched_getaffinity"):
+        assert _threads.count() == len(os.sched_getaffinity(0))
+
+
+def test_an_error_on_any_thread_reaches_the_caller():
+    def work(share):
+        if 3 in share:
+            raise ValueError("three")
+
+    for threads in (1, 2, 4):
+        with pytest.raises(ValueError, match="three"):
+            _threads.for_each_share(work, [0, 1, 2, 3], threads)
+
+
+def test_shares_are_consecutive_and_complete():
+    shares = []
+    _threads.for_each_share(shares.append, list(range(10)), 3)
+    assert sorted(sum(shares, [])) == list(range(10))
+    assert all(share == list(range(share[0], share[-1] + 1)) for share in shares)
+
+
+def test_unsupported_says_why_in_words():
+    plan = first_derivative(0, 0.5, 1)
+    assert numpy_cpu.unsupported([[Term(1, np.zeros(4), plan)]]) is None
+    assert "MaskedArray" in numpy_cpu.unsupported([[Term(1, np.ma.zeros(4), plan)]])
+    assert "datetime64" in numpy_cpu.unsupported([[Term(1, np.zeros(4, "M8[D]"), plan)]])
+    assert slices.unsupported([]) is None
+    torch = pytest.importorskip("torch")
+    lazy = first_derivative(0, torch.ones(3), 1)
+    assert "on the host" in numpy_cpu.unsupported([[Term(1, np.zeros(4), lazy)]])

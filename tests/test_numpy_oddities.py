@@ -1,0 +1,138 @@
+"""NumPy's own kinds of fields: masks, subclasses, dates, objects, files; and dates as coordinates."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from conftest import assert_same_bits
+
+import gpugrad
+
+DATES = np.array(["2024-01-01", "2024-01-02", "2024-01-05", "2024-01-06"], "M8[h]")
+
+
+@pytest.mark.parametrize("edge_order", [1, 2])
+@pytest.mark.parametrize("dtype", ["f8", "f4", "i4", "c16"])
+@pytest.mark.parametrize("spacing", [(), (2.0,), ([0.0, 1, 3, 4], 0.5)])
+def test_masked_arrays_keep_their_masks(rng, spacing, dtype, edge_order):
+    data = (rng.normal(size=(4, 5)) * 9).astype(dtype)
+    f = np.ma.array(data, mask=rng.random((4, 5)) < 0.2, fill_value=77)
+    before = f.mask.copy()
+    for got, wanted in zip(
+        gpugrad.gradient(f, *spacing, edge_order=edge_order),
+        np.gradient(f, *spacing, edge_order=edge_order),
+        strict=True,
+    ):
+        assert type(got) is np.ma.MaskedArray
+        np.testing.assert_array_equal(np.ma.getmaskarray(got), np.ma.getmaskarray(wanted))
+        assert_same_bits(got.compressed(), wanted.compressed())
+        assert got.fill_value == wanted.fill_value
+    np.testing.assert_array_equal(f.mask, before)
+
+
+def test_other_subclasses_stay_what_they_are():
+    class Tagged(np.ndarray):
+        pass
+
+    f = np.arange(12.0).reshape(3, 4) ** 2
+    for got, wanted in zip(gpugrad.gradient(f.view(Tagged)), np.gradient(f), strict=True):
+        assert type(got) is Tagged
+        assert_same_bits(got.view(np.ndarray), wanted)
+
+
+def test_a_memory_map_is_read_as_the_array_it_holds(tmp_path, rng):
+    f = rng.normal(size=(6, 5))
+    mapped = np.memmap(tmp_path / "field", "f8", "w+", shape=f.shape)
+    mapped[:] = f
+    for got, wanted in zip(gpugrad.gradient(mapped), np.gradient(f), strict=True):
+        assert type(got) is np.ndarray
+        assert_same_bits(got, wanted)
+
+
+@pytest.mark.parametrize("edge_order", [1, 2])
+@pytest.mark.parametrize("spacing", [(), (2,), (2.5,), ([0.0, 1, 3, 4],)])
+@pytest.mark.parametrize("kind", ["M8[h]", "m8[h]", "M8[ns]"])
+def test_fields_of_dates_have_numpys_rates(kind, spacing, edge_order):
+    f = DATES.astype(kind) if kind[0] == "M" else (DATES - DATES[2]).astype(kind)
+    f[1] = "NaT"
+    expected = np.gradient(f, *spacing, edge_order=edge_order)
+    assert_same_bits(gpugrad.gradient(f, *spacing, edge_order=edge_order), expected)
+
+
+def test_fields_of_objects_become_floats():
+    f = np.array([Fraction(1, 3), Fraction(1, 2), Fraction(2, 3), Fraction(1)], dtype=object)
+    for spacing in ((), (0.5,), ([0.0, 1, 3, 4],)):
+        assert_same_bits(gpugrad.gradient(f, *spacing), np.gradient(f, *spacing))
+
+
+def test_longdouble_is_kept(rng):
+    f = rng.normal(size=7).astype(np.longdouble)
+    x = np.cumsum(rng.uniform(0.1, 1, 7)).astype(np.longdouble)
+    for spacing in (np.longdouble(1) / 3, 0.3, x):
+        for edge_order in (1, 2):
+            expected = np.gradient(f, spacing, edge_order=edge_order)
+            assert_same_bits(gpugrad.gradient(f, spacing, edge_order=edge_order), expected)
+            in_double = f.astype("f8")
+            expected = np.gradient(in_double, spacing, edge_order=edge_order)
+            assert_same_bits(gpugrad.gradient(in_double, spacing, edge_order=edge_order), expected)
+
+
+def test_warnings_are_numpys(rng):
+    f = np.array([1e308, -1e308, 1e308])
+    with pytest.warns(RuntimeWarning, match="overflow"):
+        gpugrad.gradient(f)
+    with np.errstate(over="ignore"):
+        gpugrad.gradient(f)
+
+
+@pytest.mark.parametrize(("unit", "per_hour"), [("h", 1), ("s", 3600), ("D", 1 / 24), ("ns", 3600e9)])
+@pytest.mark.parametrize("dtype", ["M8[h]", "M8[s]", "M8[ns]", "m8[m]"])
+def test_dates_as_coordinates_give_rates_per_stated_unit(xp, dtype, unit, per_hour):
+    times = DATES.astype(dtype) if dtype[0] == "M" else (DATES - DATES[0]).astype(dtype)
+    f = np.array([0.0, 24.0, 36.0, 90.0])
+    hours = np.array([0.0, 24.0, 96.0, 120.0])
+    result = gpugrad.gradient(xp.asarray(f), times, time_unit=unit, edge_order=2)
+    expected = np.gradient(f, hours, edge_order=2) / per_hour
+    np.testing.assert_allclose(gpugrad.asnumpy(result), expected, rtol=1e-12)
+
+
+def test_even_dates_reduce_to_one_number():
+    f = np.array([0.0, 1.0, 4.0, 9.0])
+    days = np.arange("2024-01", "2024-01-05", dtype="M8[D]")
+    assert_same_bits(gpugrad.gradient(f, days, time_unit="h"), np.gradient(f, np.float64(24)))
+
+
+def test_a_timedelta_is_a_spacing():
+    f = np.array([0.0, 1.0, 4.0])
+    result = gpugrad.gradient(f, np.timedelta64(2, "h"), time_unit="m")
+    assert_same_bits(result, np.gradient(f, np.float64(120)))
+
+
+def test_dates_on_one_axis_and_numbers_on_another():
+    f = np.arange(12.0).reshape(4, 3) ** 2
+    along_time, along_x = gpugrad.gradient(f, DATES, 0.5, time_unit="D")
+    expected = np.gradient(f, np.array([0.0, 1, 4, 5]), 0.5)
+    np.testing.assert_allclose(along_time, expected[0], rtol=1e-14)
+    assert_same_bits(along_x, expected[1])
+
+
+@pytest.mark.parametrize(
+    ("coordinates", "unit", "error", "message"),
+    [
+        (DATES, None, TypeError, 'time_unit="s"'),
+        (np.timedelta64(1, "h"), None, TypeError, "time_unit"),
+        (DATES[0], "s", TypeError, "not a date"),
+        ([0.0, 1, 2, 3], "s", ValueError, "go with dates"),
+        (DATES, "Y", ValueError, "converts to"),
+        (DATES, "parsec", ValueError, "converts to"),
+        (np.array(["2024", "NaT", "2026", "2027"], "M8[D]"), "D", ValueError, "finite; got .*NaT"),
+        (DATES[[0, 1, 1, 2]], "D", ValueError, "duplicate coordinates; got 2024-01-02"),
+        (Decimal(2), None, TypeError, "Decimal"),
+    ],
+)
+def test_dates_that_make_no_spacing_are_refused(coordinates, unit, error, message):
+    with pytest.raises(error, match=message):
+        gpugrad.gradient(np.arange(4.0), coordinates, time_unit=unit)
