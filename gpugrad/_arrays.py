@@ -145,17 +145,20 @@ def _as_numpy_field(f: Any) -> np.ndarray[Any, Any]:
             f"`f` must be an array of samples; got the function {getattr(f, '__name__', f)!r}. "
             "Evaluate it first, as in `gradient(func(x), x)`."
         )
-    if f is None or isinstance(f, (str, bytes, dict, set, frozenset)):
-        raise TypeError(
-            f"`f` must be an array or a nested sequence of numbers; got {type(f).__name__}. "
-            "Pass the samples of the field to differentiate."
-        )
     try:
-        return np.asanyarray(f)
+        values: np.ndarray[Any, Any] | None = (
+            None if isinstance(f, (str, bytes)) else np.asanyarray(f)
+        )
     except ValueError as error:
         raise ValueError(
             f"`f` must be a regular array or a nested sequence of equal lengths; got {error}"
         ) from error
+    if values is None or (values.dtype.kind == "O" and values.ndim == 0):
+        raise TypeError(
+            f"`f` must be an array or a nested sequence of numbers; got {type(f).__name__}. "
+            "Pass the samples of the field to differentiate."
+        )
+    return values
 
 
 def host_values(x: Array) -> np.ndarray[Any, Any] | None:
@@ -229,10 +232,13 @@ def asnumpy(x: Any) -> np.ndarray[Any, Any]:
     if isinstance(x, np.ndarray):
         return x
     if not is_library_array(x):
-        return _as_numpy_field(x)
-    if array_api_compat.is_cupy_array(x):
-        values: np.ndarray[Any, Any] = x.get()
+        values = np.asarray(x)
+        if values.dtype.kind == "O" and values.ndim == 0:
+            raise TypeError(f"`x` must be an array or a sequence; got {type(x).__name__}.")
         return values
+    if array_api_compat.is_cupy_array(x):
+        home: np.ndarray[Any, Any] = x.get()
+        return home
     if array_api_compat.is_dask_array(x):
         return asnumpy(x.compute())
     if array_api_compat.is_torch_array(x):

@@ -29,6 +29,8 @@ _from_environment = os.environ.get("GPUGRAD_BACKEND") or None
 class BackendError(RuntimeError):
     """A backend asked for by name cannot run: the reason, and the cure."""
 
+    __module__ = "gpugrad"
+
 
 @contextmanager
 def use_backend(backend: str | None = None, *, threads: int | None = None) -> Iterator[None]:
@@ -100,6 +102,10 @@ def _choose(outputs: Outputs, backend: str | None) -> Evaluate:
         return numpy_cpu.evaluate
     if name == "numpy":
         return _named_numpy(outputs)
+    if isinstance(f, np.ndarray) and type(f) is not np.ndarray:
+        from gpugrad._engines import numpy_subclasses
+
+        return numpy_subclasses.evaluate
     if array_api_compat.is_dask_array(f):
         from gpugrad._engines import dask_blocks
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 
 import gpugrad
-from gpugrad._backend import BACKENDS, name_in_force
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -23,23 +23,30 @@ def main(argv: Sequence[str] | None = None) -> int:
     int
         0 where all went well, 1 after an error, which is printed to the standard error stream.
     """
-    parser = _build_parser()
+    try:
+        return _run(_build_parser(), argv)
+    except BrokenPipeError:  # whoever reads our output has had enough, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+
+
+def _run(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> int:
     arguments = parser.parse_args(argv)
     if arguments.command is None:
         parser.print_help()
         return 0
     try:
-        name_in_force()  # a mistake in GPUGRAD_BACKEND shows here
+        info = gpugrad.info()  # a mistake in GPUGRAD_BACKEND shows here
     except ValueError as error:
         return _fail(error)
     if arguments.command == "info":
-        print(gpugrad.info())
+        print(info)
         return 0
-    from gpugrad import _demo, _terrain
+    from gpugrad import _demo
 
     try:
         equal = _demo.run(arguments.output, arguments.backend)
-    except (_terrain.DemoError, gpugrad.BackendError) as error:
+    except (_demo.DemoError, gpugrad.BackendError) as error:
         return _fail(error)
     return 0 if equal else _fail("a derivative differs from that of numpy.gradient")
 
@@ -47,6 +54,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _fail(reason: object) -> int:
     print(f"gpugrad: error: {reason}", file=sys.stderr)
     return 1
+
+
+def _backend_name(name: str) -> str:
+    try:
+        with gpugrad.use_backend(name):
+            return name
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _build_parser() -> argparse.ArgumentParser:
@@ -70,7 +85,8 @@ def _build_parser() -> argparse.ArgumentParser:
     )
     demo.add_argument(
         "--backend",
-        choices=BACKENDS,
+        type=_backend_name,
+        metavar="NAME",
         help="where the arithmetic runs (default: as GPUGRAD_BACKEND says, else auto: "
         "on the GPU where one is usable, else on the CPU)",
     )

@@ -13,11 +13,10 @@ from typing import Any
 import numpy as np
 
 import gpugrad
-from gpugrad._arrays import Array, library_of
-from gpugrad._backend import name_in_force
 from gpugrad._terrain import (
     ELEVATION_FILE,
-    DemoError,
+    SUN_ALTITUDE,
+    Array,
     Elevation,
     NumpyArray,
     hillshade,
@@ -25,6 +24,7 @@ from gpugrad._terrain import (
     load_elevation,
     slope_and_aspect,
 )
+from gpugrad._terrain import DemoError as DemoError
 
 TILES = (12, 10)
 """How often the elevation model is repeated, down and across, for the field that takes time."""
@@ -169,35 +169,52 @@ def draw(elevation: Elevation, slope: Array, aspect: Array, output: Path) -> Non
     slope, aspect = gpugrad.asnumpy(slope), gpugrad.asnumpy(aspect)
     tint = colors.LinearSegmentedColormap.from_list("terrain", TERRAIN)
     wheel = colors.LinearSegmentedColormap.from_list("compass", COMPASS_COLORS)
-    panels = [
-        ("Relief", elevation.heights, tint, "elevation (m)", None),
-        ("Slope", slope, "magma", "slope (degrees)", (0.0, float(np.percentile(slope, 99.8)))),
-        ("Aspect", aspect, wheel, "the slope faces (paler where gentle)", (0.0, 360.0)),
-    ]
-    height, width = elevation.extent
-    for axes, (title, values, colormap, unit, limits) in zip(
-        figure.subplots(1, 3, sharey=True), panels, strict=True
-    ):
-        norm = colors.Normalize(*(limits or (values.min(), values.max())))
-        image = axes.imshow(
-            values, cmap=colormap, norm=norm, extent=(0, width, 0, height), interpolation="none"
-        )
-        if title == "Relief":
-            image.set_data(_shade(image.cmap(norm(values))[..., :3], light))
-        elif title == "Aspect":
-            image.set_data(_fade(image.cmap(norm(values))[..., :3], slope))
-        axes.set_title(title, fontsize=13)
-        axes.set_xlabel("km east")
-        bar = figure.colorbar(
-            image, ax=axes, location="bottom", label=unit, shrink=0.94, aspect=28, pad=0.02
-        )
-        if title == "Aspect":
-            bar.set_ticks(np.arange(0, 361, 45).tolist(), labels=COMPASS)
-    figure.axes[0].set_ylabel("km north")
+    relief, steepness, facing = figure.subplots(1, 3, sharey=True)
+    relief.set_ylabel("km north")
+
+    image = _draw_panel(relief, elevation, elevation.heights, tint, "Relief", "elevation (m)")
+    image.set_data(_shade(image.to_rgba(elevation.heights)[..., :3], light))
+
+    image = _draw_panel(steepness, elevation, slope, "magma", "Slope", "slope (degrees)", "max")
+    image.set_clim(0, float(np.percentile(slope, 99.8)))
+
+    image = _draw_panel(
+        facing, elevation, aspect, wheel, "Aspect", "the slope faces (paler where gentle)"
+    )
+    image.set_clim(0, 360)
+    image.colorbar.set_ticks(np.arange(0, 361, 45).tolist(), labels=COMPASS)
+    image.set_data(_fade(image.to_rgba(aspect)[..., :3], slope))
     try:
         figure.savefig(output, dpi=150)
     except (OSError, ValueError) as error:
         raise DemoError(f"the picture cannot be written to {output}: {error}") from error
+
+
+def _draw_panel(
+    axes: Any,
+    elevation: Elevation,
+    values: NumpyArray,
+    colormap: Any,
+    title: str,
+    unit: str,
+    extend: str = "neither",
+) -> Any:
+    """Draw one map with its colour bar, and return matplotlib's image of it."""
+    height, width = elevation.extent
+    image = axes.imshow(values, cmap=colormap, extent=(0, width, 0, height), interpolation="none")
+    axes.set_title(title, fontsize=13)
+    axes.set_xlabel("km east")
+    axes.figure.colorbar(
+        image,
+        ax=axes,
+        location="bottom",
+        label=unit,
+        extend=extend,
+        shrink=0.94,
+        aspect=28,
+        pad=0.02,
+    )
+    return image
 
 
 def print_terrain(elevation: Elevation, slope: Array) -> None:
@@ -269,7 +286,7 @@ def run(output: str, backend: str | None = None) -> bool:
     """
     path = _check_output(output)
     with gpugrad.use_backend(backend):
-        chosen = name_in_force()
+        chosen = gpugrad.info().backend
         # The backend "numpy" takes values in host memory alone, also where there is a GPU.
         xp = gpugrad.namespace("numpy" if chosen == "numpy" else "auto")
         elevation = load_elevation()
@@ -301,7 +318,8 @@ def _name_engine(field: Array, backend: str) -> str:
     """Say which engine differentiates plain arrays such as `field` under a backend."""
     if backend != "auto":
         return f"{backend}, as chosen by name"
-    return gpugrad.info().picks[f"{library_of(field)} arrays"]
+    kind = "NumPy" if isinstance(field, np.ndarray) else "CuPy"
+    return gpugrad.info().picks[f"{kind} arrays"]
 
 
 def _describe(name: str, f: NumpyArray) -> str:
@@ -318,7 +336,7 @@ def _seconds(call: Callable[[], Any]) -> float:
 
 def _shade(tinted: NumpyArray, light: NumpyArray) -> NumpyArray:
     """Darken and brighten colours by a relief's light, flat terrain staying as it is."""
-    strength = (light / np.sin(np.radians(45.0)))[..., None]
+    strength = (light / np.sin(np.radians(SUN_ALTITUDE)))[..., None]
     shaded: NumpyArray = np.clip(tinted * strength**1.3, 0, 1)
     return shaded
 

@@ -121,9 +121,18 @@ def gradient(
         plans = _plan_gradient(f, varargs, axis, edge_order, time_unit)
     outputs = [(Term(1, f, plan),) for plan in plans]
     if not outputs:
-        return ()
+        return _nothing(out, stack)
     results = evaluate(outputs, out, stack, backend)
     return results if stack or len(outputs) > 1 else results[0]
+
+
+def _nothing(out: Any, stack: bool) -> tuple[Array, ...]:
+    """Return what there is for no axes: an empty tuple, as NumPy does."""
+    if stack or out is not None:
+        raise ValueError(
+            "`axis` must name at least one axis to go with `stack` or `out`; got none of them."
+        )
+    return ()
 
 
 def _is_plain(f: Array, varargs: tuple[Any, ...], axis: Any, edge_order: Any) -> bool:

@@ -12,6 +12,7 @@ from gpugrad._arrays import (
     Array,
     device_of,
     dtype_name,
+    host_values,
     is_library_array,
     library_of,
     namespace_of,
@@ -37,7 +38,7 @@ def check_out(out: Any, f: Array, count: int, stack: bool) -> list[Array]:
     if stack:
         _check_one(out, f, (count, *shape), "out")
         return [out[i, ...] for i in range(count)]
-    if count == 1 and not isinstance(out, (tuple, list)):
+    if count == 1 and not (isinstance(out, (tuple, list)) and len(out) == 1):
         _check_one(out, f, shape, "out")
         return [out]
     if not isinstance(out, (tuple, list)):
@@ -50,7 +51,7 @@ def check_out(out: Any, f: Array, count: int, stack: bool) -> list[Array]:
     for i, target in enumerate(out):
         _check_one(target, f, shape, f"out[{i}]")
         for j in range(i):
-            if isinstance(target, np.ndarray) and _overlap(target, out[j]):
+            if target is out[j] or _overlap(target, out[j]):
                 raise ValueError(
                     f"arrays in `out` must not share memory; got out[{j}] and out[{i}] over the "
                     "same elements. Give each derivative its own."
@@ -87,6 +88,15 @@ def _check_one(target: Any, f: Array, shape: tuple[int, ...], name: str) -> None
         )
     if isinstance(target, np.ndarray) and not target.flags.writeable:
         raise ValueError(f"`{name}` must be writeable; got a read-only array. Pass a copy of it.")
+    if (
+        type(f) is not np.ndarray  # spares plain arrays the import of numpy.ma
+        and isinstance(f, np.ma.MaskedArray)
+        and not isinstance(target, np.ma.MaskedArray)
+    ):
+        raise TypeError(
+            f"`{name}` must be a masked array to go with a masked `f`; got "
+            f"{type(target).__name__}. Pass `numpy.ma.empty(...)`, or fill `f` first."
+        )
     result = result_dtype(np if isinstance(f, np.ndarray) else namespace_of(f), f)
     if not _same_kind(result, target.dtype):
         raise TypeError(
@@ -104,12 +114,15 @@ def _same_kind(result: Any, target: Any) -> bool:
     return dtype_name(target).startswith(allowed)
 
 
-def overlap_any(targets: Sequence[np.ndarray[Any, Any]], fields: Sequence[Array]) -> bool:
+def overlap_any(targets: Sequence[Array], fields: Sequence[Array]) -> bool:
     """Tell whether writing to a target may change a field that is still to be read."""
     return any(_overlap(target, f) for target in targets for f in fields)
 
 
-def _overlap(a: np.ndarray[Any, Any], b: np.ndarray[Any, Any]) -> bool:
+def _overlap(a: Array, b: Array) -> bool:
+    a, b = host_values(a), host_values(b)
+    if a is None or b is None:
+        return False  # on a device nothing but the arrays themselves is known
     try:
         return np.shares_memory(a, b, max_work=_OVERLAP_EFFORT)  # type: ignore[arg-type]
     except np.exceptions.TooHardError:
@@ -119,8 +132,8 @@ def _overlap(a: np.ndarray[Any, Any], b: np.ndarray[Any, Any]) -> bool:
 def stack_results(results: Sequence[Array]) -> Array:
     """Return results as one array, on a new leading axis."""
     first = results[0]
-    if isinstance(first, np.ma.MaskedArray):
-        return np.ma.stack(results)
-    if isinstance(first, np.ndarray):
+    if type(first) is np.ndarray:
         return np.stack(results)
+    if isinstance(first, np.ndarray):
+        return np.ma.stack(results) if isinstance(first, np.ma.MaskedArray) else np.stack(results)
     return namespace_of(first).stack(list(results), axis=0)

@@ -54,13 +54,14 @@ def parse_edge_order(edge_order: Any) -> int:
 def check_lengths(shape: tuple[Any, ...], axes: tuple[int, ...], edge_order: int) -> None:
     """Raise ValueError where an axis has too few samples for the ends, or an unknown number."""
     needed = edge_order + 1
-    for axis in axes:
-        length = shape[axis]
-        if length is None or length != length:
+    for length in shape:
+        if length != length or length is None:
             raise ValueError(
-                f"axis {axis} of `f` must have a known length; got an array of unknown chunk "
+                f"`f` must have a known shape; got {tuple(shape)}, an array of unknown chunk "
                 "sizes. Call its `compute_chunk_sizes()` first."
             )
+    for axis in axes:
+        length = shape[axis]
         if length < needed:
             raise ValueError(
                 f"axis {axis} of `f` must have at least {needed} samples with "
@@ -140,7 +141,8 @@ def _parse_spacing(given: Any, where: str, f: Array, length: int, time_unit: str
             f"of `f`; got {given.shape[0]}. {cure}"
         )
     if not isinstance(given, np.ndarray):
-        return _unread_gaps(given, where)
+        unread = _unread(given, where)
+        return unread[1:] - unread[:-1]
     x = _as_differentiable(given, where, time_unit)
     if x.nbytes <= _REMEMBERED_BYTES:
         spacing = _remember_gaps(x.tobytes(), x.dtype, where, time_unit)
@@ -228,9 +230,9 @@ def _parse_number(given: Any, where: str, time_unit: str | None) -> Any:
             given = _rate(given, time_unit)
         given = given[()]
     elif type(given) is not bool and isinstance(given, (int, float, Real)):
-        given = float(given)
+        given = _as_float(given)
     elif is_library_array(given):
-        return given
+        return _unread(given, where)
     else:
         raise TypeError(
             f"`spacing` for {where} must be a real number or 1-D coordinates; got {given!r}, "
@@ -249,6 +251,13 @@ def _parse_number(given: Any, where: str, time_unit: str | None) -> Any:
     return given
 
 
+def _as_float(number: Any) -> float:
+    try:
+        return float(number)
+    except OverflowError:
+        return math.inf
+
+
 def _as_differentiable(
     x: np.ndarray[Any, Any], where: str, time_unit: str | None
 ) -> np.ndarray[Any, Any]:
@@ -260,6 +269,8 @@ def _as_differentiable(
         return x
     if kind in "iu":
         return x.astype(np.float64)  # differences of integers wrap around
+    if kind == "m" and x.ndim and time_unit is None and not np.isnat(x).any():
+        return x.astype(np.float64)  # counts in the unit they have, as in NumPy
     if kind in "mM":
         if time_unit is None:
             raise TypeError(
@@ -273,11 +284,12 @@ def _as_differentiable(
         except (TypeError, ValueError) as error:
             raise TypeError(
                 f"`spacing` for {where} must be real numbers or NumPy dates; got objects such as "
-                f"{x.flat[0]!r} ({error})."
+                f"{x.flat[0]!r} ({error}). Dates become NumPy's with "
+                '`numpy.asarray(x, "datetime64[us]")`.'
             ) from error
     raise TypeError(
         f"`spacing` for {where} must be real numbers; got dtype {x.dtype}. "
-        "Pass where each sample lies on its axis."
+        "Pass the distance between samples, or where each lies on its axis."
     )
 
 
@@ -307,21 +319,27 @@ def _check_gaps(gaps: np.ndarray[Any, Any], x: np.ndarray[Any, Any], where: str)
     if (gaps == 0).any():
         i = int(np.flatnonzero(gaps == 0)[0])
         neither_up_nor_down = low == high or low < 0 < high
-        looks_like_gaps = neither_up_nor_down and x.dtype.kind == "f" and bool((x > 0).all())
-        cure = (
-            "These look like gaps between samples; pass coordinates, as `numpy.cumsum` makes them."
-            if looks_like_gaps
-            else "Drop one of the two samples, or average them."
-        )
+        if x.dtype.kind == "f" and abs(x[i]) >= 2.0**53:
+            cure = "So large, neighbouring integers are one float64: subtract an offset first."
+        elif x.dtype.kind == "f" and neither_up_nor_down and (x > 0).all():
+            cure = "These look like gaps between samples; pass coordinates, their `numpy.cumsum`."
+        else:
+            cure = "Drop one of the two samples, or average them."
         raise ValueError(
             f"`spacing` for {where} must have no duplicate coordinates; got {x[i]} at positions "
             f"{i} and {i + 1}. {cure}"
         )
+    if (gaps[1:] == -gaps[:-1]).any():
+        i = int(np.flatnonzero(gaps[1:] == -gaps[:-1])[0])
+        raise ValueError(
+            f"`spacing` for {where} must not come back to the same place at once; got {x[i]}, "
+            f"{x[i + 1]} and {x[i + 2]} from position {i} on. Sort the samples by coordinate."
+        )
     return True
 
 
-def _unread_gaps(x: Array, where: str) -> Array:
-    """Return the gaps between coordinates that must not be read: no check, no reduction."""
+def _unread(x: Array, where: str) -> Array:
+    """Return a spacing whose values must not be read, in the dtype to calculate with."""
     xp = namespace_of(x)
     name = dtype_name(x.dtype)
     if name.startswith("complex") or name == "bool":
@@ -330,7 +348,7 @@ def _unread_gaps(x: Array, where: str) -> Array:
         x = xp.astype(x, widest_float(xp, x))
     elif name in HALF_PRECISION:
         x = xp.astype(x, xp.float32)
-    return x[1:] - x[:-1]
+    return x
 
 
 def _is_time(given: Any) -> bool:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import importlib
+import math
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from array_api_compat import array_namespace
 
 import gpugrad
-from gpugrad._arrays import Array, namespace_of
 
+Array = Any
 NumpyArray = np.ndarray[Any, Any]
 
 ELEVATION_FILE = "jacksboro_fault_dem.npz"
@@ -135,6 +137,7 @@ def metres_per_degree(latitude: Any) -> tuple[Any, Any]:
 
     Examples
     --------
+    >>> from gpugrad._terrain import metres_per_degree
     >>> [round(float(metres)) for metres in metres_per_degree(0.0)]
     [110574, 111319]
     """
@@ -173,16 +176,16 @@ def slope_and_aspect(heights: Array, northing: Any, east_steps: Any) -> tuple[Ar
     slope is :math:`\arctan\sqrt{z_e^2 + z_n^2}` and aspect :math:`\mathrm{atan2}(-z_e, -z_n)`.
     The second-order error of the derivatives holds up to the edges (``edge_order=2``).
     """
-    xp = namespace_of(heights)
+    xp = array_namespace(heights)
     to_north, per_column = gpugrad.gradient(heights, northing, 1.0, edge_order=2)
     # A step to the east has another length in every row, so its metres divide afterwards.
     to_east = per_column / xp.asarray(east_steps, dtype=per_column.dtype)[:, None]
     steepness = xp.sqrt(to_east**2 + to_north**2)
-    bearing = xp.remainder(xp.atan2(-to_east, -to_north) * (180 / np.pi), 360.0)
+    bearing = xp.remainder(xp.atan2(-to_east, -to_north) * (180 / math.pi), 360.0)
     # The remainder of a tiny negative angle rounds to 360 itself.
     bearing = xp.where(bearing >= 360, xp.zeros_like(bearing), bearing)
     aspect = xp.where(steepness > 0, bearing, xp.full_like(bearing, float("nan")))
-    return xp.atan(steepness) * (180 / np.pi), aspect
+    return xp.atan(steepness) * (180 / math.pi), aspect
 
 
 def hillshade(slope: Array, aspect: Array) -> Array:
@@ -199,12 +202,12 @@ def hillshade(slope: Array, aspect: Array) -> Array:
         The cosine of the angle between the light and the normal of the terrain; 0 in the shade,
         1 where the terrain faces the light.
     """
-    xp = namespace_of(slope)
-    slope = slope * (np.pi / 180)
-    aspect = xp.where(xp.isnan(aspect), xp.zeros_like(aspect), aspect) * (np.pi / 180)
-    altitude, azimuth = np.radians([SUN_ALTITUDE, SUN_AZIMUTH]).tolist()
-    facing = xp.cos(azimuth - aspect)
-    light = np.sin(altitude) * xp.cos(slope) + np.cos(altitude) * xp.sin(slope) * facing
+    xp = array_namespace(slope)
+    slope = slope * (math.pi / 180)
+    aspect = xp.where(xp.isnan(aspect), xp.zeros_like(aspect), aspect) * (math.pi / 180)
+    altitude, azimuth = math.radians(SUN_ALTITUDE), math.radians(SUN_AZIMUTH)
+    facing = xp.cos(aspect - azimuth)
+    light = math.sin(altitude) * xp.cos(slope) + math.cos(altitude) * xp.sin(slope) * facing
     return xp.where(light > 0, light, xp.zeros_like(light))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import multiprocessing
 import os
 import threading
@@ -10,9 +11,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from conftest import assert_same_bits
 
 import gpugrad
+from conftest import assert_same_bits
 from gpugrad import _threads
 from gpugrad._arrays import result_dtype
 from gpugrad._engines import numpy_cpu, slices
@@ -76,8 +77,8 @@ def test_any_formula_that_a_plan_can_hold(rng, small_blocks, name, spacing_dtype
     interior = FORMULAS[name]
     if "by row" in name:
         weights = [np.asarray(w).astype(spacing_dtype) if np.ndim(w) else w for w in interior[1]]
-        divisor = interior.divisor if interior.divisor is None else interior.divisor.astype(
-            spacing_dtype
+        divisor = (
+            interior.divisor if interior.divisor is None else interior.divisor.astype(spacing_dtype)
         )
         interior = Formula(interior.offsets, tuple(weights), divisor)
     ends = (Formula((0, 1), (-2.0, 1.5), None), Formula((0, 1), (1, -1), 0.7))
@@ -98,7 +99,7 @@ def test_plans_cut_every_axis_into_regions_without_gaps():
             rows = [(r.start, r.stop) for r in plan.regions(n)]
             assert rows[0][0] == 0
             assert rows[-1][1] == n
-            assert all(a[1] == b[0] for a, b in zip(rows, rows[1:], strict=False))
+            assert all(a[1] == b[0] for a, b in itertools.pairwise(rows))
             assert all(start < stop for start, stop in rows)
 
 
@@ -238,7 +239,7 @@ def test_an_error_on_any_thread_reaches_the_caller():
 def test_shares_are_consecutive_and_complete():
     shares = []
     _threads.for_each_share(shares.append, list(range(10)), 3)
-    assert sorted(sum(shares, [])) == list(range(10))
+    assert sorted(itertools.chain(*shares)) == list(range(10))
     assert all(share == list(range(share[0], share[-1] + 1)) for share in shares)
 
 

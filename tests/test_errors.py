@@ -24,6 +24,7 @@ F = np.arange(12.0).reshape(3, 4)
         (b"text", TypeError, "got bytes"),
         ({"a": 1}, TypeError, "got dict"),
         ({1, 2}, TypeError, "got set"),
+        ((x for x in "abc"), TypeError, "got generator"),
         (np.sin, TypeError, r"the function 'sin'.*gradient\(func\(x\), x\)"),
         (lambda x: x, TypeError, "the function '<lambda>'"),
         (np.array([True, False]), TypeError, "got dtype bool"),
@@ -81,6 +82,9 @@ def test_edge_orders_other_than_one_and_two(edge_order, error):
         (([0.0, 1, np.inf], 1), ValueError, "finite; got 1.0 and inf"),
         (([-np.inf, np.inf, np.inf], 1), ValueError, "must be finite"),
         (([-1e308, 1e308, 2e307], 1), ValueError, "must be finite"),
+        ((10**400,), ValueError, "finite and not zero; got inf"),
+        (([0.0, 1.0, 0.0], 1), ValueError, "same place at once; got 0.0, 1.0 and 0.0 from pos"),
+        ((np.array([0, 1, 2]) + 2**62, 1), ValueError, "one float64: subtract an offset"),
         (([0.0, 1, 1], 1), ValueError, "no duplicate coordinates; got 1.0 at positions 1 and 2"),
         (([2.0, 2.0, 2.0], 1), ValueError, "look like gaps .* pass coordinates"),
         (([2.0, 2.0, 3.0], 1), ValueError, "Drop one of the two"),
@@ -166,11 +170,19 @@ def test_fields_and_coordinates_of_two_libraries_are_refused(xp):
         gpugrad.gradient(xp.asarray(F), strict.asarray([0.0, 1.0, 3.0]), 1)
 
 
-def test_lazy_coordinates_of_a_wrong_dtype_are_refused():
+def test_lazy_spacings_of_a_wrong_dtype_are_refused():
     da = pytest.importorskip("dask.array")
     for dtype in ("c16", "?"):
-        with pytest.raises(TypeError, match="must be real numbers"):
-            gpugrad.gradient(da.zeros(4), da.zeros(4, dtype=dtype))
+        for shape in ((4,), ()):
+            with pytest.raises(TypeError, match="must be real numbers"):
+                gpugrad.gradient(da.zeros(4), da.zeros(shape, dtype=dtype))
+
+
+def test_no_axes_leave_nothing_to_stack_or_write():
+    assert gpugrad.gradient(F, axis=()) == ()
+    for keywords in ({"stack": True}, {"out": ()}):
+        with pytest.raises(ValueError, match="at least one axis"):
+            gpugrad.gradient(F, axis=(), **keywords)
 
 
 def test_a_misspelt_keyword_is_an_error():

@@ -6,9 +6,9 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from conftest import as_tuple, assert_gradient_like_numpy, assert_same_bits
 
 import gpugrad
+from conftest import as_tuple, assert_gradient_like_numpy, assert_same_bits
 
 DTYPES = ("f4", "f8", "c8", "c16", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8")
 SCALARS = {
@@ -178,9 +178,7 @@ def test_a_fraction_is_a_number():
 def test_edge_order_may_be_any_integral_one_or_two(rng):
     f = sample(rng, (5,))
     for edge_order in (np.int64(2), 2.0):
-        assert_same_bits(
-            gpugrad.gradient(f, edge_order=edge_order), np.gradient(f, edge_order=2)
-        )
+        assert_same_bits(gpugrad.gradient(f, edge_order=edge_order), np.gradient(f, edge_order=2))
 
 
 def test_the_same_coordinates_again_give_the_same_answer(rng):

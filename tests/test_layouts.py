@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from conftest import as_tuple, assert_same_bits
 
 import gpugrad
+from conftest import as_tuple, assert_same_bits
 
 LAYOUTS = {
     "C": lambda f: f,

@@ -7,9 +7,9 @@ import sys
 
 import numpy as np
 import pytest
-from conftest import LIBRARIES, assert_same_bits
 
 import gpugrad
+from conftest import LIBRARIES, assert_same_bits
 
 X = np.array([0.0, 0.5, 2.0, 3.0, 7.0])
 
@@ -199,6 +199,9 @@ class TestDask:
         f = self.da.from_array(np.arange(6.0), chunks=2)
         with pytest.raises(ValueError, match="compute_chunk_sizes"):
             gpugrad.gradient(f[f > 2])
+        g = self.da.ones((4, 5), chunks=(2, 3))
+        with pytest.raises(ValueError, match="compute_chunk_sizes"):
+            gpugrad.gradient(g[g[:, 0] > 0], axis=1)
 
     def test_the_numpy_backend_refuses_lazy_arrays(self):
         with pytest.raises(gpugrad.BackendError, match=r"Dask.*lazy"):

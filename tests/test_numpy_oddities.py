@@ -1,4 +1,4 @@
-"""NumPy's own kinds of fields: masks, subclasses, dates, objects, files; and dates as coordinates."""
+"""NumPy's own kinds of fields: masks, subclasses, dates, objects, files; dates as coordinates."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from conftest import assert_same_bits
 
 import gpugrad
+from conftest import as_tuple, assert_same_bits
 
 DATES = np.array(["2024-01-01", "2024-01-02", "2024-01-05", "2024-01-06"], "M8[h]")
 
@@ -31,6 +31,28 @@ def test_masked_arrays_keep_their_masks(rng, spacing, dtype, edge_order):
         assert_same_bits(got.compressed(), wanted.compressed())
         assert got.fill_value == wanted.fill_value
     np.testing.assert_array_equal(f.mask, before)
+
+
+@pytest.mark.parametrize("edge_order", [1, 2])
+@pytest.mark.parametrize("dtype", ["f4", "c8", "f8"])
+@pytest.mark.parametrize("spacing", [0.3, np.float32(0.3), np.float64(0.3)])
+def test_masked_arrays_are_promoted_as_numpy_promotes_them(rng, spacing, dtype, edge_order):
+    for shape in ((7,), (3, 4)):
+        for _ in range(20):
+            f = np.ma.array((rng.normal(size=shape) * 20).astype(dtype))
+            x = np.cumsum(rng.uniform(0.1, 1, shape[0])).astype("f4")
+            for arguments, axis in (((spacing,), None), ((x,), 0)):
+                keywords = {"axis": axis, "edge_order": edge_order}
+                actual = gpugrad.gradient(f, *arguments, **keywords)
+                expected = np.gradient(f, *arguments, **keywords)
+                for got, wanted in zip(as_tuple(actual), as_tuple(expected), strict=True):
+                    assert_same_bits(got.data, wanted.data)
+
+
+def test_timedeltas_without_a_stated_unit_count_in_their_own():
+    f = np.array([0.0, 1.0, 4.0, 9.0])
+    for x in (np.arange(4).astype("m8[s]"), np.array([0, 1, 3, 7]).astype("m8[ms]")):
+        assert_same_bits(gpugrad.gradient(f, x), np.gradient(f, x))
 
 
 def test_other_subclasses_stay_what_they_are():
@@ -88,7 +110,9 @@ def test_warnings_are_numpys(rng):
         gpugrad.gradient(f)
 
 
-@pytest.mark.parametrize(("unit", "per_hour"), [("h", 1), ("s", 3600), ("D", 1 / 24), ("ns", 3600e9)])
+@pytest.mark.parametrize(
+    ("unit", "per_hour"), [("h", 1), ("s", 3600), ("D", 1 / 24), ("ns", 3600e9)]
+)
 @pytest.mark.parametrize("dtype", ["M8[h]", "M8[s]", "M8[ns]", "m8[m]"])
 def test_dates_as_coordinates_give_rates_per_stated_unit(xp, dtype, unit, per_hour):
     times = DATES.astype(dtype) if dtype[0] == "M" else (DATES - DATES[0]).astype(dtype)
@@ -125,6 +149,7 @@ def test_dates_on_one_axis_and_numbers_on_another():
         (DATES, None, TypeError, 'time_unit="s"'),
         (np.timedelta64(1, "h"), None, TypeError, "time_unit"),
         (DATES[0], "s", TypeError, "not a date"),
+        (np.array([0, 1, "NaT", 3], "m8[s]"), None, TypeError, "time_unit"),
         ([0.0, 1, 2, 3], "s", ValueError, "go with dates"),
         (DATES, "Y", ValueError, "converts to"),
         (DATES, "parsec", ValueError, "converts to"),

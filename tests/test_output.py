@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from conftest import assert_same_bits
 
 import gpugrad
+from conftest import assert_same_bits
 
 
 @pytest.fixture
@@ -17,9 +17,11 @@ def f(rng):
 def writable(xp):
     if xp.name in ("jax", "dask"):
         pytest.skip(f"{xp.name} arrays cannot be written to")
-    return lambda shape, dtype="f8": xp.asarray(np.zeros(shape, dtype)) if (
-        xp.name != "numpy-readonly"
-    ) else np.zeros(shape, dtype)
+    return lambda shape, dtype="f8": (
+        xp.asarray(np.zeros(shape, dtype))
+        if (xp.name != "numpy-readonly")
+        else np.zeros(shape, dtype)
+    )
 
 
 def test_out_for_one_axis_is_written_and_returned(xp, f):
@@ -173,6 +175,27 @@ def test_out_arrays_that_share_memory_are_refused(f):
     out = np.zeros(f.shape)
     with pytest.raises(ValueError, match="share memory"):
         gpugrad.gradient(f, out=(out, out))
+
+
+def test_torch_out_arrays_that_share_memory_are_refused():
+    torch = pytest.importorskip("torch")
+    f, out = torch.ones(4, 5), torch.empty(4, 5)
+    for other in (out, out.view(4, 5)):
+        with pytest.raises(ValueError, match="share memory"):
+            gpugrad.gradient(f, out=(out, other))
+
+
+def test_a_mask_is_not_dropped_on_the_way_out():
+    f = np.ma.masked_less(np.arange(8.0), 2)
+    with pytest.raises(TypeError, match="must be a masked array"):
+        gpugrad.gradient(f, out=np.zeros(8))
+
+
+def test_a_list_for_one_axis_is_no_array(f):
+    with pytest.raises(TypeError, match="`out` must be an array; got list"):
+        gpugrad.gradient([1.0, 2.0, 4.0], out=[1, 2, 3])
+    out = np.zeros(f.shape)
+    assert gpugrad.gradient(f, axis=0, out=(out,)) is out
 
 
 def test_out_with_stack_must_be_one_array(f):

@@ -6,12 +6,12 @@ import warnings
 
 import numpy as np
 import pytest
-from conftest import as_tuple, assert_same_bits
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as nps
 
 import gpugrad
+from conftest import as_tuple, assert_same_bits
 from gpugrad._engines import numpy_cpu
 
 FLOATS = st.sampled_from([np.float32, np.float64, np.complex64, np.complex128])
@@ -53,7 +53,9 @@ def calls(draw):
     bounds = (
         {"min_value": np.iinfo(dtype).min, "max_value": np.iinfo(dtype).max}
         if kind in "iu"
-        else {"max_magnitude": 1e6} if kind == "c" else {"min_value": -1e6, "max_value": 1e6}
+        else {"max_magnitude": 1e6}
+        if kind == "c"
+        else {"min_value": -1e6, "max_value": 1e6}
     )
     elements = nps.from_dtype(np.dtype(dtype), allow_nan=False, allow_infinity=False, **bounds)
     f = draw(layouts(draw(nps.arrays(dtype, shape, elements=elements))))

@@ -25,6 +25,9 @@ BLOCK_BYTES = 1 << 20
 THREADED_BYTES = 1 << 22
 """Bytes of a field from which on other threads are worth waking."""
 
+CONVERTED_SIZE = 1 << 21
+"""Integers up to this many are converted at once, more of them in the inner loops as they come."""
+
 NumpyArray = np.ndarray[Any, Any]
 Index = tuple[slice, ...]
 _WHOLE = slice(None)
@@ -85,6 +88,9 @@ def evaluate(
             np.empty_like(terms[0].field, _precision(terms[0].field.dtype, None).result)
             for terms in outputs
         ]
+    if f.dtype.kind in "iu" and f.size <= CONVERTED_SIZE:
+        outputs = _convert(outputs)
+        f = outputs[0][0].field
     if f.nbytes <= BLOCK_BYTES:
         for terms, target in zip(outputs, out, strict=True):
             _write(target, terms, None, None)
@@ -99,6 +105,13 @@ def evaluate(
     threads = _threads.count() if f.nbytes >= THREADED_BYTES else 1
     _threads.for_each_share(write_share, _split(f), threads)
     return tuple(out)
+
+
+def _convert(outputs: Sequence[Sequence[Term]]) -> Sequence[Sequence[Term]]:
+    """Return outputs with integer fields converted, each once, to the working precision."""
+    fields = {id(term.field): term.field for terms in outputs for term in terms}
+    floats = {key: f.astype(working_dtype(np, f), copy=False) for key, f in fields.items()}
+    return [[term._replace(field=floats[id(term.field)]) for term in terms] for terms in outputs]
 
 
 def _split(f: NumpyArray) -> list[Index]:

@@ -58,17 +58,10 @@ def _differentiate(xp: ModuleType, f: Array, plan: AxisPlan, dtype: Any) -> Arra
     """Return the derivative of a field along one axis: its regions, joined."""
     samples = _as_working(xp, f)
     arithmetic = _arithmetic_dtype(xp, samples, plan)
-    regions = list(plan.regions(f.shape[plan.axis]))
     pieces = [
         _combine(xp, samples, plan.axis, formula, start, stop, arithmetic)
-        for formula, start, stop in regions
+        for formula, start, stop in plan.regions(f.shape[plan.axis])
     ]
-    if isinstance(f, np.ndarray) and type(f) is not np.ndarray:
-        # numpy.concatenate forgets subclasses, and with them the mask of a masked array.
-        joined = np.empty_like(samples, dtype=dtype)
-        for (_, start, stop), piece in zip(regions, pieces, strict=True):
-            joined[_rows(f.ndim, plan.axis, start, stop)] = piece
-        return joined
     joined = xp.concat([_cast(xp, piece, dtype) for piece in pieces], axis=plan.axis)
     return _cast(xp, joined, dtype)  # numpy.concatenate turns the other byte order into its own
 

@@ -1,0 +1,65 @@
+"""The examples in README.md, docs/ and the package's docstrings are tests: Sybil collects them."""
+
+from __future__ import annotations
+
+import sys
+from doctest import ELLIPSIS, NORMALIZE_WHITESPACE
+from importlib.util import find_spec
+from typing import Any
+
+import pytest
+from sybil import Sybil
+from sybil.parsers.markdown import PythonCodeBlockParser, SkipParser
+from sybil.parsers.rest import DocTestParser
+
+FLAGS = ELLIPSIS | NORMALIZE_WHITESPACE
+
+
+def _installed(name: str) -> bool:
+    return find_spec(name) is not None
+
+
+def _start_afresh(namespace: dict[str, Any]) -> None:
+    # Examples show what a new interpreter shows: JAX in float32, whatever other tests need.
+    if _installed("jax"):
+        import jax
+
+        namespace["_x64"] = jax.config.jax_enable_x64
+        jax.config.update("jax_enable_x64", False)
+    namespace["installed"] = _installed  # for `skip: start if(not installed("torch"), ...)`
+
+
+def _restore(namespace: dict[str, Any]) -> None:
+    if "_x64" in namespace:
+        sys.modules["jax"].config.update("jax_enable_x64", namespace["_x64"])
+
+
+pytest_collect_file = (
+    Sybil(
+        parsers=[PythonCodeBlockParser(doctest_optionflags=FLAGS), SkipParser()],
+        patterns=["docs/*.md"],
+        filenames=["README.md"],
+        setup=_start_afresh,
+        teardown=_restore,
+    )
+    + Sybil(
+        parsers=[DocTestParser(optionflags=FLAGS)],
+        patterns=["gpugrad/*.py", "gpugrad/_engines/*.py"],
+    )
+).pytest()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Keep the examples of a document, which share a namespace, on one worker of pytest-xdist."""
+    if config.getvalue("dist") != "load":
+        return None
+    from xdist.scheduler import LoadScopeScheduling
+
+    class KeepDocumentsWhole(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            path, _, test = nodeid.partition("::")
+            is_example = test.lstrip(":").startswith("line:")
+            return path if is_example else nodeid
+
+    return KeepDocumentsWhole(config, log)

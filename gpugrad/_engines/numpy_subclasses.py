@@ -1,0 +1,70 @@
+"""NumPy's subclasses, masked arrays above all: the slicing scheme by assignment, as NumPy does it.
+
+`numpy.concatenate` forgets subclasses, and with them a mask; an array made like the field and
+assigned to row by row keeps what the subclass keeps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from gpugrad._arrays import assign, result_dtype, working_dtype
+from gpugrad._plan import AxisPlan, Term, add_up
+
+NumpyArray = np.ndarray[Any, Any]
+
+
+def unsupported(outputs: Sequence[Sequence[Term]]) -> str | None:
+    """Say why these outputs need another engine, or return None."""
+    for terms in outputs:
+        for _, f, _ in terms:
+            if not isinstance(f, np.ndarray):
+                return (
+                    f"it takes NumPy's arrays and their subclasses, and `f` is a {type(f).__name__}"
+                )
+    return None
+
+
+def evaluate(
+    outputs: Sequence[Sequence[Term]], out: Sequence[NumpyArray] | None = None
+) -> tuple[NumpyArray, ...]:
+    """Evaluate each output; `out` is written only after every field has been read."""
+    results = tuple(
+        add_up([_differentiate(f, plan) for _, f, plan in terms], [sign for sign, _, _ in terms])
+        for terms in outputs
+    )
+    if out is None:
+        return results
+    assign(out, results)
+    return tuple(out)
+
+
+def _differentiate(f: NumpyArray, plan: AxisPlan) -> NumpyArray:
+    working = working_dtype(np, f)
+    samples = f.view(working) if f.dtype.kind == "M" else f.astype(working, copy=False)
+    result = np.empty_like(samples, dtype=result_dtype(np, f))
+
+    def at(rows: int | slice) -> tuple[int | slice, ...]:
+        whole = slice(None)
+        return (whole,) * plan.axis + (rows,) + (whole,) * (f.ndim - plan.axis - 1)
+
+    def operand(w: Any) -> Any:
+        # Masked arrays promote Python numbers as float64: what came as float32 must stay so.
+        if isinstance(w, float) and plan.dtype is not None:
+            return plan.dtype.type(w)
+        if getattr(w, "ndim", 0):
+            return w.reshape((1,) * plan.axis + (-1,) + (1,) * (f.ndim - plan.axis - 1))
+        return w
+
+    for (offsets, weights, divisor), start, stop in plan.regions(f.shape[plan.axis]):
+        # A single row is indexed, not sliced: of a 1-D array it is a scalar, promoted as one.
+        rows: list[int | slice] = [
+            start + k if stop - start == 1 else slice(start + k, stop + k) for k in (0, *offsets)
+        ]
+        read = [samples[at(r)] for r in rows[1:]]
+        total = add_up(read, [operand(w) for w in weights])
+        result[at(rows[0])] = total if divisor is None else total / operand(divisor)
+    return result

@@ -1,0 +1,413 @@
+"""The command: what it prints, draws and returns, and the terrain it computes."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import gpugrad
+from gpugrad import _cli
+
+pytest.importorskip("matplotlib", reason="the demo draws with matplotlib")
+
+from gpugrad import _demo, _terrain
+
+
+def run_command(*arguments, code=None, cwd=None, **environment):
+    """Run ``python -m gpugrad`` (or some code) in a fresh process."""
+    program = ["-m", "gpugrad"] if code is None else ["-c", code]
+    return subprocess.run(
+        [sys.executable, *program, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        cwd=cwd,
+        env={k: v for k, v in os.environ.items() if k != "GPUGRAD_BACKEND"} | environment,
+    )
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory):
+    """Run the demo once, in an empty folder."""
+    folder = tmp_path_factory.mktemp("demo")
+    return run_command("demo", cwd=folder), folder / "gpugrad-demo.png"
+
+
+@pytest.fixture(scope="module")
+def elevation():
+    return _terrain.load_elevation()
+
+
+@pytest.fixture
+def small_tiles(monkeypatch):
+    """Keep the timed field small where the time is of no interest."""
+    monkeypatch.setattr(_demo, "TILES", (1, 1))
+
+
+# The command line
+
+
+def test_version_is_printed():
+    done = run_command("--version")
+    assert (done.returncode, done.stdout) == (0, f"gpugrad {gpugrad.__version__}\n")
+
+
+def test_no_command_prints_the_help(capsys):
+    assert _cli.main([]) == 0
+    printed = capsys.readouterr().out
+    assert printed.startswith("usage: gpugrad")
+    assert "demo" in printed
+    assert "info" in printed
+
+
+def test_unknown_command_is_refused_with_a_usage_line():
+    done = run_command("gradient")
+    assert done.returncode == 2
+    assert "usage: gpugrad" in done.stderr
+    assert "'gradient'" in done.stderr
+
+
+def test_unknown_backend_is_refused(capsys):
+    with pytest.raises(SystemExit, match="2"):
+        _cli.main(["demo", "--backend", "fortran"])
+    assert "'fortran'" in capsys.readouterr().err
+
+
+def test_info_prints_the_table_of_this_machine():
+    done = run_command("info")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == f"{gpugrad.info()}\n"
+
+
+@pytest.mark.parametrize("command", ["info", "demo"])
+def test_mistake_in_the_environment_variable_is_an_error_without_traceback(command, tmp_path):
+    done = run_command(command, cwd=tmp_path, GPUGRAD_BACKEND="fortran")
+    assert done.returncode == 1
+    assert done.stderr.startswith("gpugrad: error: `GPUGRAD_BACKEND` must be one of")
+
+
+def test_import_loads_neither_the_command_nor_matplotlib():
+    code = (
+        "import sys, gpugrad; modules = ('gpugrad._cli', 'gpugrad._demo', 'gpugrad._terrain',"
+        " 'matplotlib'); print([m for m in modules if m in sys.modules])"
+    )
+    assert run_command(code=code).stdout == "[]\n"
+
+
+def test_info_does_not_import_matplotlib():
+    code = (
+        "import sys; from gpugrad._cli import main; main(['info']);"
+        "print('matplotlib' in sys.modules)"
+    )
+    assert run_command(code=code).stdout.splitlines()[-1] == "False"
+
+
+def test_demo_without_matplotlib_names_the_cure(tmp_path):
+    code = (
+        "import sys; sys.modules['matplotlib'] = None;"
+        "from gpugrad._cli import main; sys.exit(main(['demo']))"
+    )
+    done = run_command(code=code, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("gpugrad: error: ")
+    assert 'pip install "gpugrad[demo]"' in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+# The demonstration
+
+
+def test_demo_succeeds_silently_on_the_error_stream(demo):
+    done, _ = demo
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_demo_says_what_it_loaded(demo):
+    printed = demo[0].stdout
+    assert "jacksboro_fault_dem.npz" in printed
+    assert "344 x 403, int16, metres" in printed
+    assert "31.7 km north-south, 30.0 km east-west" in printed
+    assert "north-south step  92.47" in printed
+
+
+def test_demo_compares_every_axis_with_numpy(demo):
+    rows = [line for line in demo[0].stdout.splitlines() if " ms" in line]
+    assert len(rows) == 3
+    assert all("yes, yes" in row for row in rows)
+    assert "4128 x 4030 float32" in rows[1]
+    assert "NO" not in demo[0].stdout
+    times = [float(word) for row in rows for word in row.split("yes, yes")[1].split()[::2]]
+    assert all(t > 0 for t in times)
+
+
+def test_demo_prints_the_classic_deviations(demo):
+    lines = demo[0].stdout.splitlines()
+    cells = {line[2:12]: line.split()[-4:] for line in lines if line.startswith("  dV/d")}
+    assert cells == {
+        "dV/dx = 4x": ["0", "50", "0", "0"],
+        "dV/dy = 6y": ["0", "75", "0", "0"],
+        "dV/dz = -4": ["0", "0", "0", "0"],
+    }
+
+
+def test_demo_says_last_where_the_picture_is(demo):
+    assert demo[0].stdout.splitlines()[-1] == "wrote gpugrad-demo.png"
+
+
+def test_demo_draws_three_panels_that_are_not_blank(demo):
+    from matplotlib.image import imread
+
+    picture = imread(demo[1])[..., :3]
+    height, width = picture.shape[:2]
+    assert width == 1800
+    assert 700 < height < 1000
+    for panel in np.array_split(picture[height // 4 : height // 2], 3, axis=1):
+        assert panel.std(axis=(0, 1)).min() > 0.05
+    assert demo[1].stat().st_size > 200_000
+
+
+def test_demo_names_the_backend_that_was_chosen(tmp_path, capsys, small_tiles):
+    assert _cli.main(["demo", "--backend", "slices", "--output", str(tmp_path / "a.png")]) == 0
+    assert "engine: slices, as chosen by name" in capsys.readouterr().out
+
+
+def test_demo_names_the_engine_that_auto_picks(tmp_path, capsys, small_tiles, monkeypatch):
+    monkeypatch.setattr(_demo.gpugrad, "namespace", lambda _: np)
+    assert _cli.main(["demo", "--output", str(tmp_path / "a.png")]) == 0
+    assert "engine: numpy, in blocks" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("backend", "expected"), [("numpy", "numpy"), ("auto", "auto")])
+def test_demo_keeps_host_arrays_for_the_numpy_backend(
+    backend, expected, tmp_path, small_tiles, monkeypatch
+):
+    asked = []
+    monkeypatch.setattr(_demo.gpugrad, "namespace", lambda name: asked.append(name) or np)
+    output = str(tmp_path / "a.png")
+    assert _cli.main(["demo", "--backend", backend, "--output", output]) == 0
+    assert asked == [expected]
+
+
+def test_demo_writes_the_format_of_the_suffix(tmp_path, small_tiles):
+    path = tmp_path / "a.pdf"
+    assert _cli.main(["demo", "--output", str(path)]) == 0
+    assert path.read_bytes().startswith(b"%PDF")
+
+
+def test_demo_fails_if_a_single_bit_differs(tmp_path, capsys, small_tiles, monkeypatch):
+    exact = gpugrad.gradient
+
+    def wrong_in_one_bit(f, *args, **kwargs):
+        results = exact(f, *args, **kwargs)
+        if kwargs.get("out") is None and len(results) == 2:
+            flat = gpugrad.asnumpy(results[1])
+            flat[5, 7] = np.nextafter(flat[5, 7], np.inf, dtype=flat.dtype)
+        return results
+
+    monkeypatch.setattr(_demo.gpugrad, "gradient", wrong_in_one_bit)
+    monkeypatch.setattr(_demo.gpugrad, "namespace", lambda _: np)
+    assert _cli.main(["demo", "--output", str(tmp_path / "a.png")]) == 1
+    printed = capsys.readouterr()
+    rows = [line for line in printed.out.splitlines() if " ms" in line]
+    assert "yes, NO" in rows[0]
+    assert "yes, yes" in rows[2]
+    assert "differs from that of numpy.gradient" in printed.err
+
+
+@pytest.mark.parametrize(
+    ("output", "reason"),
+    [
+        ("nowhere/a.png", "there is no"),
+        ("picture", "must end in one of"),
+        ("picture.xyz", "must end in one of"),
+        ("folder.png", "cannot be written"),
+    ],
+)
+def test_demo_refuses_an_output_it_cannot_write(
+    output, reason, tmp_path, capsys, small_tiles, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder.png").mkdir()
+    assert _cli.main(["demo", "--output", output]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("gpugrad: error: ")
+    assert reason in error
+    assert os.listdir(tmp_path) == ["folder.png"]
+
+
+def test_demo_says_when_the_sample_data_is_missing(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(_terrain, "ELEVATION_FILE", "no_such_file.npz")
+    assert _cli.main(["demo", "--output", str(tmp_path / "a.png")]) == 1
+    assert "no_such_file.npz cannot be read" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        np.array([1.0, 2.0], np.float32),
+        np.array([[1.0, 2.0]]),
+        np.array([1.0, np.nextafter(2.0, 3.0)]),
+        np.array([1.0, 2.0], ">f8"),
+    ],
+    ids=["dtype", "shape", "one bit", "byte order"],
+)
+def test_same_bits_sees_every_difference(other):
+    assert _demo.same_bits(np.array([1.0, 2.0]), np.array([1.0, 2.0]))
+    assert not _demo.same_bits(np.array([1.0, 2.0]), other)
+
+
+def test_same_bits_tells_negative_zero_from_zero():
+    assert not _demo.same_bits(np.array([0.0]), np.array([-0.0]))
+
+
+@pytest.mark.parametrize(("edge_order", "ends"), [(1, (50, 75, 0)), (2, (0, 0, 0))])
+def test_classic_is_exact_inside_and_off_by_half_a_step_at_first_order_ends(edge_order, ends):
+    rows = list(_demo.classic_deviations(edge_order, np))
+    # The second derivatives are 4, 6 and 0; half a step is 12.5.
+    assert [row[1] for row in rows] == [0, 0, 0]
+    assert [row[2] for row in rows] == list(ends)
+
+
+# The terrain
+
+
+@pytest.mark.parametrize(
+    ("latitude", "north", "east"),
+    # Degrees of arc on WGS84, from published tables.
+    [(0, 110574.3, 111319.5), (45, 111131.8, 78846.8), (90, 111694.0, 0.0)],
+)
+def test_degree_has_its_known_length(latitude, north, east):
+    assert _terrain.metres_per_degree(latitude) == pytest.approx((north, east), abs=0.06)
+
+
+def test_degrees_from_equator_to_pole_add_up_to_the_quarter_meridian():
+    middles = np.arange(0.0, 90.0, 0.1) + 0.05
+    quarter = 0.1 * _terrain.metres_per_degree(middles)[0].sum()
+    assert quarter == pytest.approx(10_001_965.73, abs=0.1)
+
+
+def test_elevation_model_lies_where_it_should(elevation):
+    assert elevation.heights.shape == (344, 403)
+    assert (elevation.latitude.size, elevation.longitude.size) == (344, 403)
+    assert (elevation.heights.min(), elevation.heights.max()) == (236, 1076)
+    # Samples lie on multiples of three seconds of arc, north first, west first.
+    for degrees, sign in ((elevation.latitude, -1), (elevation.longitude, 1)):
+        ticks = degrees * 1200
+        np.testing.assert_allclose(ticks, np.round(ticks), atol=1e-6)
+        np.testing.assert_array_equal(np.diff(np.round(ticks)), sign)
+    assert np.all(np.round(elevation.latitude[[0, -1]], 1) == [36.7, 36.4])
+
+
+def test_steps_are_those_of_the_ellipsoid(elevation):
+    assert elevation.northing[-1] == 0
+    np.testing.assert_allclose(-np.diff(elevation.northing), 92.475, atol=0.003)
+    assert np.all(np.diff(elevation.east_steps) > 0), "rows farther south are longer"
+    # On a sphere a parallel shrinks by the cosine; the ellipsoid changes that by 0.1 percent.
+    sphere = np.cos(np.radians(elevation.latitude))
+    ratio = elevation.east_steps / elevation.east_steps[0] / (sphere / sphere[0])
+    np.testing.assert_allclose(ratio, 1, atol=1e-4)
+
+
+def make_plane(slope, aspect):
+    """Return heights that descend towards `aspect`, the northing of rows, the east steps."""
+    northing, east_step = np.array([900.0, 800.0, 650.0, 400.0, 390.0, 100.0]), 75.0
+    descent, towards = np.tan(np.radians(slope)), np.radians(aspect)
+    along = np.sin(towards) * east_step * np.arange(7) + np.cos(towards) * northing[:, None]
+    return -descent * along, northing, np.full(northing.size, east_step)
+
+
+@pytest.mark.parametrize("aspect", [0, 45, 90, 135, 180, 225, 270, 315, 359.5])
+@pytest.mark.parametrize("slope", [0.5, 30, 80])
+def test_plane_has_its_slope_and_aspect(slope, aspect):
+    found_slope, found_aspect = _terrain.slope_and_aspect(*make_plane(slope, aspect))
+    np.testing.assert_allclose(found_slope, slope, atol=1e-9)
+    turn = (found_aspect - aspect + 180) % 360 - 180
+    np.testing.assert_allclose(turn, 0, atol=1e-9)
+
+
+def test_rows_of_other_steps_keep_the_slope_to_the_east():
+    northing = np.array([200.0, 100.0, 0.0])
+    east_steps = np.array([50.0, 60.0, 70.0])
+    # Each row rises by its own step per column: 45 degrees to the east everywhere.
+    heights = east_steps[:, None] * np.arange(-2.0, 3.0)
+    slope, aspect = _terrain.slope_and_aspect(heights, northing, east_steps)
+    np.testing.assert_allclose(slope[:, 2], 45, atol=1e-12)
+    np.testing.assert_allclose(aspect[:, 2], 270, atol=1e-12)
+
+
+def test_order_of_the_rows_does_not_matter():
+    rng = np.random.default_rng(5)
+    heights, northing = (
+        rng.normal(size=(6, 7)),
+        np.array([900.0, 800.0, 650.0, 400.0, 390.0, 100.0]),
+    )
+    east_steps = np.linspace(7.0, 8.0, 6)
+    down = _terrain.slope_and_aspect(heights, northing, east_steps)
+    up = _terrain.slope_and_aspect(heights[::-1], northing[::-1], east_steps[::-1])
+    for a, b in zip(down, up, strict=True):
+        np.testing.assert_allclose(a, b[::-1], rtol=1e-12)
+
+
+def test_flat_terrain_has_no_aspect():
+    slope, aspect = _terrain.slope_and_aspect(
+        np.zeros((4, 5), np.int16), np.arange(4.0), np.ones(4)
+    )
+    assert np.all(slope == 0)
+    assert np.all(np.isnan(aspect))
+    np.testing.assert_allclose(_terrain.hillshade(slope, aspect), np.sin(np.pi / 4))
+
+
+def test_aspect_is_less_than_360_and_never_negative(elevation):
+    slope, aspect = _terrain.slope_and_aspect(
+        elevation.heights, elevation.northing, elevation.east_steps
+    )
+    assert np.array_equal(np.isnan(aspect), slope == 0)
+    found = aspect[slope > 0]
+    assert found.min() >= 0
+    assert found.max() < 360
+    assert np.histogram(found, bins=8, range=(0, 360))[0].min() > 10_000
+
+
+def test_aspect_just_west_of_north_does_not_round_to_360():
+    # The remainder of -1e-20 by 360 is 360 in double precision.
+    heights = np.array([[0.0, 1e-20, 2e-20]] * 3) - 100 * np.array([[2.0], [1.0], [0.0]])
+    _, aspect = _terrain.slope_and_aspect(heights, np.array([200.0, 100.0, 0.0]), np.ones(3))
+    assert np.all((aspect >= 0) & (aspect < 360))
+
+
+def test_slope_agrees_with_an_independent_formula(elevation):
+    z = elevation.heights.astype(float)
+    slope, _ = _terrain.slope_and_aspect(
+        elevation.heights, elevation.northing, elevation.east_steps
+    )
+    to_north = (z[:-2] - z[2:])[:, 1:-1] / (2 * 92.475)
+    to_east = (z[:, 2:] - z[:, :-2])[1:-1] / (2 * elevation.east_steps[1:-1, None])
+    expected = np.degrees(np.arctan(np.hypot(to_north, to_east)))
+    np.testing.assert_allclose(slope[1:-1, 1:-1], expected, atol=2e-3)
+    assert slope.mean() == pytest.approx(13.3, abs=0.05)
+
+
+@pytest.mark.parametrize("library", ["array_api_strict", "torch"])
+def test_slope_and_aspect_are_the_same_on_other_libraries(library):
+    xp = pytest.importorskip(library)
+    rng = np.random.default_rng(3)
+    heights = rng.integers(200, 900, (20, 30)).astype(np.int16)
+    northing, east_steps = np.arange(20.0)[::-1] * 90, np.linspace(70, 75, 20)
+    expected = _terrain.slope_and_aspect(heights, northing, east_steps)
+    found = _terrain.slope_and_aspect(xp.asarray(heights), northing, east_steps)
+    for a, b in zip(expected, found, strict=True):
+        assert type(b).__module__.partition(".")[0] == library
+        np.testing.assert_allclose(gpugrad.asnumpy(b), a, rtol=1e-12)
+    light = _terrain.hillshade(*found)
+    np.testing.assert_allclose(gpugrad.asnumpy(light), _terrain.hillshade(*expected), atol=1e-12)
+
+
+def test_slope_that_faces_the_light_is_brightest():
+    slope = np.full(8, 45.0)
+    light = _terrain.hillshade(slope, np.arange(0.0, 360.0, 45.0))
+    assert light.argmax() == 7, "the light comes from the north-west"
+    assert light[7] == pytest.approx(1)
+    assert light[3] == pytest.approx(0, abs=1e-12)
+    assert _terrain.hillshade(np.array([80.0]), np.array([135.0]))[0] == 0
