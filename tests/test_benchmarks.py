@@ -65,7 +65,7 @@ def assert_complete(results, name, ratios):
     [
         ("small_calls", ["cost_ratio"]),
         ("large_fields", ["speed_up", "over_floor", "extra_memory_percent"]),
-        ("import_time", []),
+        ("import_time", ["cost_ratio"]),
     ],
 )
 def test_each_benchmark_runs_quickly_and_writes_all_fields(tmp_path, name, ratios):
@@ -168,15 +168,25 @@ def test_memory_probe_of_a_fresh_process_sees_what_c_takes(measure):
     assert 7.5 * MEGABYTE < extra < 12 * MEGABYTE
 
 
-def test_description_of_the_machine_names_no_host_no_user_and_no_folder(measure):
-    import getpass
-    import platform
-
+def test_description_of_the_machine_names_no_host_and_no_folder(measure):
     description = measure.describe_machine()
-    words = {w for value in description.values() for w in str(value).split()}
-    assert platform.node() not in words
-    assert getpass.getuser() not in words
-    assert "/" not in json.dumps(description)
+    assert set(description) == {
+        "cpu",
+        "architecture",
+        "cores",
+        "caches",
+        "memory_bytes",
+        "huge_pages",
+        "system",
+        "load_before",
+        "python",
+        "numpy",
+        "gpugrad",
+        "commit",
+    }
+    written = json.dumps(description)
+    assert str(ROOT) not in written
+    assert sys.prefix not in written
 
 
 def test_slug_keeps_letters_digits_and_hyphens(measure):

@@ -60,6 +60,7 @@ def test_a_sum_is_what_numpy_gives_term_by_term(rng):
 FORMULAS = {
     "second derivative": Formula((-1, 0, 1), (1, -2.0, 1), 0.25),
     "leading minus": Formula((0, 1), (-1, 1), 0.5),
+    "difference without divisor": Formula((1, 0), (1, -1)),
     "sum without divisor": Formula((0, 1, 2), (1, 1, -1)),
     "fourth order": Formula((-2, -1, 1, 2), (1, -8.0, 8.0, -1), 6.0),
     "divisor by row": Formula((0, 1), (1, -1), np.arange(1, 6) / 3),

@@ -51,6 +51,7 @@ class Step(NamedTuple):
     weights: tuple[Any, ...]
     divisor: Any
     is_difference: bool
+    """Whether it is ``(f[i + a] - f[i + b]) / divisor``, the form that most steps have."""
 
 
 class Placed(NamedTuple):
@@ -254,7 +255,7 @@ def _make_step(axis: int, ndim: int, region: Region, precision: Precision) -> St
             return w[0] if stop - start == 1 else w.reshape(along_axis)
         return w[()] if scalars else w
 
-    is_difference = region.formula.is_sum and weights == (1, -1)
+    is_difference = region.formula.is_sum and weights == (1, -1) and divisor is not None
     return Step(start, stop, offsets, tuple(map(operand, weights)), operand(divisor), is_difference)
 
 
