@@ -91,8 +91,6 @@ class Term(NamedTuple):
 
 def add_up(samples: Sequence[Array], weights: Sequence[Any]) -> Array:
     """Return the sum of samples times weights, from left to right, with operators alone."""
-    if len(weights) == 3 and int not in map(type, weights):
-        return weights[0] * samples[0] + weights[1] * samples[1] + weights[2] * samples[2]
     total = None
     for sample, weight in zip(samples, weights, strict=True):
         signed = type(weight) is int

@@ -263,10 +263,10 @@ def _as_differentiable(
 ) -> np.ndarray[Any, Any]:
     """Return coordinates in the dtype in which their differences are taken."""
     kind = x.dtype.kind
+    if kind == "f" and x.itemsize > 2:
+        return x
     if dtype_name(x.dtype) in HALF_PRECISION:
         return x.astype(np.float32)
-    if kind == "f":
-        return x
     if kind in "iu":
         return x.astype(np.float64)  # differences of integers wrap around
     if kind == "m" and x.ndim and time_unit is None and not np.isnat(x).any():

@@ -52,6 +52,8 @@ class Step(NamedTuple):
     divisor: Any
     is_difference: bool
     """Whether it is ``(f[i + a] - f[i + b]) / divisor``, the form that most steps have."""
+    is_three_products: bool
+    """Whether it is ``a * f[i] + b * f[j] + c * f[k]``, the form of most others."""
 
 
 class Placed(NamedTuple):
@@ -117,7 +119,7 @@ def _convert(outputs: Sequence[Sequence[Term]]) -> Sequence[Sequence[Term]]:
 
 def _split(f: NumpyArray) -> list[Index]:
     """Cut the shape of `f` into blocks of neighbouring memory, slowest axis first."""
-    target = max(1, BLOCK_BYTES // f.itemsize)
+    target = max(1, BLOCK_BYTES // working_dtype(np, f).itemsize)
     lengths = list(f.shape)
     for axis in sorted(range(f.ndim), key=lambda i: abs(f.strides[i]), reverse=True):
         pieces = -(-math.prod(lengths) // target)
@@ -179,8 +181,11 @@ def _differentiate(
                 total = add_up([f[i].astype(working) for i in samples], step.weights)
             elif step.is_difference:
                 total = f[samples[0]] - f[samples[1]]
+            elif step.is_three_products:
+                (i, j, k), (a, b, c) = samples, step.weights
+                total = a * f[i] + b * f[j] + c * f[k]
             else:
-                total = add_up([*map(f.__getitem__, samples)], step.weights)
+                total = add_up([f[i] for i in samples], step.weights)
             piece[index] = total if divisor is None else total / divisor
         elif step.is_difference:
             target = piece[index]
@@ -244,44 +249,56 @@ def _place_all(
 
 def _make_step(axis: int, ndim: int, region: Region, precision: Precision) -> Step:
     (offsets, weights, divisor), start, stop = region
-    along_axis = (1,) * axis + (-1,) + (1,) * (ndim - axis - 1)
-    scalars = ndim == 1 and stop - start == 1  # scalars are ten times faster than 0-d arrays
+    is_row = stop - start == 1
 
     def operand(w: Any) -> Any:
         if type(w) is int or w is None:
             return w
+        if type(w) is float and is_row and ndim == 1:
+            return precision.weights.type(w)  # beside a scalar ten times faster than a 0-d array
         w = np.asarray(w, precision.weights)
-        if w.ndim:
-            return w[0] if stop - start == 1 else w.reshape(along_axis)
-        return w[()] if scalars else w
+        if w.ndim == 0:
+            return w
+        return w[0] if is_row else w.reshape((1,) * axis + (-1,) + (1,) * (ndim - axis - 1))
 
-    is_difference = region.formula.is_sum and weights == (1, -1) and divisor is not None
-    return Step(start, stop, offsets, tuple(map(operand, weights)), operand(divisor), is_difference)
+    operands = tuple([operand(w) for w in weights])
+    is_sum = region.formula.is_sum
+    return Step(
+        start,
+        stop,
+        offsets,
+        operands,
+        operand(divisor),
+        is_difference=is_sum and weights == (1, -1) and divisor is not None,
+        is_three_products=len(operands) == 3 and int not in map(type, operands),
+    )
 
 
 def _place(step: Step, axis: int, block: Index) -> Placed:
-    before, rows, after = block[:axis], block[axis], block[axis + 1 :]
-    start, stop, offsets, weights, divisor, _ = step
-    is_row = stop - start == 1
+    rows = block[axis]
+    start, stop, offsets = step.start, step.stop, step.offsets
+    all_before, all_after = (_WHOLE,) * axis, (_WHOLE,) * (len(block) - axis - 1)
+    before, after = block[:axis], block[axis + 1 :]
+    if stop - start == 1:
+        target = (*all_before, start - rows.start, *all_after)
+        read = tuple([(*before, start + offset, *after) for offset in offsets])
+        return Placed(target, read, step, True)
     low, high = max(start, rows.start), min(stop, rows.stop)
-    if is_row:
-        target: Any = start - rows.start
-        read: list[Any] = [start + offset for offset in offsets]
-    else:
-        target = slice(low - rows.start, high - rows.start)
-        read = [slice(low + offset, high + offset) for offset in offsets]
-        if high - low < stop - start:
-            cut = (_WHOLE,) * axis + (slice(low - start, high - start),)
-            step = step._replace(
-                weights=tuple(w[cut] if getattr(w, "ndim", 0) else w for w in weights),
-                divisor=divisor[cut] if getattr(divisor, "ndim", 0) else divisor,
-            )
-    return Placed(
-        (_WHOLE,) * len(before) + (target,) + (_WHOLE,) * len(after),
-        tuple([(*before, index, *after) for index in read]),
-        step,
-        is_row,
-    )
+    if high - low < stop - start:
+        step = _cut(step, axis, low - start, high - start)
+    target = (*all_before, slice(low - rows.start, high - rows.start), *all_after)
+    read = tuple([(*before, slice(low + offset, high + offset), *after) for offset in offsets])
+    return Placed(target, read, step, False)
+
+
+def _cut(step: Step, axis: int, start: int, stop: int) -> Step:
+    """Return the step with those rows of its weights alone."""
+    rows = (_WHOLE,) * axis + (slice(start, stop),)
+
+    def cut(w: Any) -> Any:
+        return w[rows] if getattr(w, "ndim", 0) else w
+
+    return step._replace(weights=tuple(map(cut, step.weights)), divisor=cut(step.divisor))
 
 
 @lru_cache(maxsize=256)
