@@ -30,7 +30,8 @@ def derivative_terms(f, signs, spacing=0.3, edge_order=1):
 @pytest.fixture
 def small_blocks(monkeypatch):
     monkeypatch.setattr(numpy_cpu, "BLOCK_BYTES", 128)
-    monkeypatch.setattr(numpy_cpu, "THREADED_BYTES", 0)
+    monkeypatch.setattr(numpy_cpu, "WHOLE_BYTES", 0)
+    monkeypatch.setattr(numpy_cpu, "FLAT_SIZE", 0)
 
 
 @pytest.mark.parametrize("signs", [(1, 1), (1, -1), (-1, 1), (-1, -1)])
@@ -148,7 +149,7 @@ def test_large_fields_need_no_large_temporaries(rng):
 
 
 def test_threads_compute_large_fields(rng, monkeypatch):
-    monkeypatch.setattr(numpy_cpu, "THREADED_BYTES", 0)
+    monkeypatch.setattr(numpy_cpu, "WHOLE_BYTES", 0)
     seen = set()
     original = numpy_cpu._write
 
@@ -171,7 +172,7 @@ def test_threads_compute_large_fields(rng, monkeypatch):
 
 def test_the_callers_error_state_holds_on_every_thread(monkeypatch):
     monkeypatch.setattr(numpy_cpu, "BLOCK_BYTES", 4096)
-    monkeypatch.setattr(numpy_cpu, "THREADED_BYTES", 0)
+    monkeypatch.setattr(numpy_cpu, "WHOLE_BYTES", 0)
     f = np.zeros((64, 64))
     f[-1], f[-2] = 1e308, -1e308  # overflows in the last share alone
     with gpugrad.use_backend(threads=4):
@@ -179,6 +180,49 @@ def test_the_callers_error_state_holds_on_every_thread(monkeypatch):
             gpugrad.gradient(f, axis=0)
         with np.errstate(over="ignore"):
             gpugrad.gradient(f, axis=0)
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8", "c8", "c16"])
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("shape", [(300, 40), (2000, 5), (20, 30, 40), (5, 3000)])
+@pytest.mark.parametrize("size", [1, 0], ids=["whole", "blocks"])
+def test_rows_joined_into_one_have_the_bits_of_rows(rng, monkeypatch, size, shape, order, dtype):
+    monkeypatch.setattr(numpy_cpu, "WHOLE_BYTES", size * 10**9)
+    monkeypatch.setattr(numpy_cpu, "BLOCK_BYTES", 1 << 16)
+    joined = []
+    original = numpy_cpu._subtract_flat
+    monkeypatch.setattr(
+        numpy_cpu, "_subtract_flat", lambda *args: joined.append(original(*args)) or joined[-1]
+    )
+    f = np.asarray(rng.normal(size=shape) * 9, dtype, order=order)
+    for edge_order in (1, 2):
+        expected = np.gradient(f, 0.3, edge_order=edge_order)
+        for got, wanted in zip(
+            gpugrad.gradient(f, 0.3, edge_order=edge_order), expected, strict=True
+        ):
+            assert_same_bits(got, wanted)
+    assert any(joined) or size == 0
+
+
+def test_what_is_computed_across_the_ends_of_rows_warns_of_nothing():
+    f = np.zeros((400, 40))
+    f[:, -1], f[:, 1] = -1.5e308, 1.5e308  # overflows only from the end of a row to the next
+    with np.errstate(all="raise"):
+        expected = np.gradient(f, axis=1)
+        assert_same_bits(gpugrad.gradient(f, axis=1), expected)
+
+
+@pytest.mark.parametrize("kind", ["over", "invalid"])
+def test_what_goes_wrong_inside_rows_warns_as_in_numpy(kind):
+    f = np.zeros((400, 40))
+    f[7, 20], f[7, 22] = (1e308, -1e308) if kind == "over" else (np.inf, np.inf)
+    with np.errstate(all="raise"), pytest.raises(FloatingPointError):
+        gpugrad.gradient(f, axis=1)
+    with np.errstate(all="ignore"):
+        assert_same_bits(gpugrad.gradient(f, axis=1), np.gradient(f, axis=1))
+    match = "overflow" if kind == "over" else "invalid"
+    with pytest.warns(RuntimeWarning, match=match):
+        gpugrad.gradient(f, axis=1)
 
 
 def test_many_callers_at_once_get_right_answers(rng, small_blocks):
@@ -196,7 +240,7 @@ def test_many_callers_at_once_get_right_answers(rng, small_blocks):
 
 
 def _gradient_in_child(queue):
-    numpy_cpu.BLOCK_BYTES, numpy_cpu.THREADED_BYTES = 64, 0
+    numpy_cpu.BLOCK_BYTES, numpy_cpu.WHOLE_BYTES = 64, 0
     with gpugrad.use_backend(threads=2):
         queue.put(gpugrad.gradient(np.arange(100.0) ** 2))
 

@@ -50,7 +50,8 @@ def test_layouts_in_blocks_on_threads(rng, layout, monkeypatch):
     from gpugrad._engines import numpy_cpu
 
     monkeypatch.setattr(numpy_cpu, "BLOCK_BYTES", 700)
-    monkeypatch.setattr(numpy_cpu, "THREADED_BYTES", 0)
+    monkeypatch.setattr(numpy_cpu, "WHOLE_BYTES", 0)
+    monkeypatch.setattr(numpy_cpu, "FLAT_SIZE", 0)
     f = LAYOUTS[layout](rng.normal(size=(16, 12, 18)))
     x = np.cumsum(rng.uniform(0.1, 1, f.shape[1]))
     with gpugrad.use_backend("numpy", threads=3):

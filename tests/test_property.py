@@ -81,9 +81,9 @@ def calls(draw):
 @given(call=calls())
 def test_random_calls_have_numpys_bits(engine, call):
     f, spacing, keywords = call
-    block_bytes, threaded_bytes = numpy_cpu.BLOCK_BYTES, numpy_cpu.THREADED_BYTES
+    limits = numpy_cpu.BLOCK_BYTES, numpy_cpu.WHOLE_BYTES, numpy_cpu.FLAT_SIZE
     if engine == "blocks":
-        numpy_cpu.BLOCK_BYTES, numpy_cpu.THREADED_BYTES = 64, 0
+        numpy_cpu.BLOCK_BYTES, numpy_cpu.WHOLE_BYTES, numpy_cpu.FLAT_SIZE = 64, 0, 0
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)  # products may underflow or overflow
@@ -91,7 +91,7 @@ def test_random_calls_have_numpys_bits(engine, call):
             with gpugrad.use_backend("auto" if engine == "blocks" else engine, threads=2):
                 actual = gpugrad.gradient(f, *spacing, **keywords)
     finally:
-        numpy_cpu.BLOCK_BYTES, numpy_cpu.THREADED_BYTES = block_bytes, threaded_bytes
+        numpy_cpu.BLOCK_BYTES, numpy_cpu.WHOLE_BYTES, numpy_cpu.FLAT_SIZE = limits
     assert isinstance(actual, tuple) == isinstance(expected, tuple)
     for got, wanted in zip(as_tuple(actual), as_tuple(expected), strict=True):
         assert_same_bits(got, wanted)

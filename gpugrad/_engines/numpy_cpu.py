@@ -20,10 +20,13 @@ from gpugrad._arrays import result_dtype, working_dtype
 from gpugrad._plan import AxisPlan, Region, Term, add_up
 
 BLOCK_BYTES = 1 << 20
-"""Bytes of a field in a block: with its derivatives it fits a core's second-level cache."""
+"""Bytes of a field in a block: with its derivatives it stays in the caches of a core."""
 
-THREADED_BYTES = 1 << 22
-"""Bytes of a field from which on other threads are worth waking."""
+WHOLE_BYTES = 1 << 22
+"""Bytes of a field up to which it is one block: neither blocks nor threads would pay."""
+
+FLAT_SIZE = 1 << 13
+"""Samples in a block from which on rows are worth joining into one."""
 
 CONVERTED_SIZE = 1 << 21
 """Integers up to this many are converted at once, more of them in the inner loops as they come."""
@@ -31,6 +34,7 @@ CONVERTED_SIZE = 1 << 21
 NumpyArray = np.ndarray[Any, Any]
 Index = tuple[slice, ...]
 _WHOLE = slice(None)
+_AS_THEY_ARE = tuple(np.dtype(name) for name in ("f4", "f8", "c8", "c16"))
 
 
 class Precision(NamedTuple):
@@ -94,7 +98,7 @@ def evaluate(
     if f.dtype.kind in "iu" and f.size <= CONVERTED_SIZE:
         outputs = _convert(outputs)
         f = outputs[0][0].field
-    if f.nbytes <= BLOCK_BYTES:
+    if f.nbytes <= WHOLE_BYTES:
         for terms, target in zip(outputs, out, strict=True):
             _write(target, terms, None, None)
         return tuple(out)
@@ -105,21 +109,20 @@ def evaluate(
             for terms, target in zip(outputs, out, strict=True):
                 _write(target[block], terms, block, scratch)
 
-    threads = _threads.count() if f.nbytes >= THREADED_BYTES else 1
-    _threads.for_each_share(write_share, _split(f), threads)
+    _threads.for_each_share(write_share, _split(f), _threads.count())
     return tuple(out)
 
 
 def _convert(outputs: Sequence[Sequence[Term]]) -> Sequence[Sequence[Term]]:
     """Return outputs with integer fields converted, each once, to the working precision."""
     fields = {id(term.field): term.field for terms in outputs for term in terms}
-    floats = {key: f.astype(working_dtype(np, f), copy=False) for key, f in fields.items()}
+    floats = {key: f.astype(_precision(f.dtype, None).working) for key, f in fields.items()}
     return [[term._replace(field=floats[id(term.field)]) for term in terms] for terms in outputs]
 
 
 def _split(f: NumpyArray) -> list[Index]:
     """Cut the shape of `f` into blocks of neighbouring memory, slowest axis first."""
-    target = max(1, BLOCK_BYTES // working_dtype(np, f).itemsize)
+    target = max(1, BLOCK_BYTES // _precision(f.dtype, None).working.itemsize)
     lengths = list(f.shape)
     for axis in sorted(range(f.ndim), key=lambda i: abs(f.strides[i]), reverse=True):
         pieces = -(-math.prod(lengths) // target)
@@ -188,6 +191,8 @@ def _differentiate(
                 total = add_up([f[i] for i in samples], step.weights)
             piece[index] = total if divisor is None else total / divisor
         elif step.is_difference:
+            if piece.size >= FLAT_SIZE and _subtract_flat(f, plan.axis, step, piece, block):
+                continue
             target = piece[index]
             total = target if target.dtype == working else _buffer(scratch, "sum", target, working)
             if converts:
@@ -197,6 +202,45 @@ def _differentiate(
             np.divide(total, divisor, target)
         else:
             _add_up_in_place([f[i] for i in samples], step, precision, piece[index], scratch)
+
+
+def _subtract_flat(
+    f: NumpyArray, axis: int, step: Step, piece: NumpyArray, block: Index | None
+) -> bool:
+    """Write differences along the rows of contiguous memory as if it were a single row.
+
+    Three times as fast as row by row, which NumPy's inner loops make slow. What is computed
+    across the ends of rows is overwritten by the ends' own formulas; it must raise no warning of
+    its own, so where anything overflows or is invalid, nothing has been done: return False.
+    """
+    part = f if block is None else f[block]
+    shape = part.shape
+    if (
+        part.ndim == 1
+        or step.divisor.ndim != 0
+        or part.dtype != piece.dtype
+        or part.dtype not in _AS_THEY_ARE
+        or shape[axis] != f.shape[axis]
+        or shape[axis] == part.size
+    ):
+        return False
+    if axis == part.ndim - 1 and part.flags.c_contiguous and piece.flags.c_contiguous:
+        samples, target = part.reshape(-1), piece.reshape(-1)
+    elif axis == 0 and part.flags.f_contiguous and piece.flags.f_contiguous:
+        samples, target = part.T.reshape(-1), piece.T.reshape(-1)
+    else:
+        return False
+    start, stop = max(0, -min(step.offsets)), samples.size - max(0, *step.offsets)
+    plus, minus = (samples[start + offset : stop + offset] for offset in step.offsets)
+    target = target[start:stop]
+    raising = {k: v if v == "ignore" else "raise" for k, v in np.geterr().items()}
+    try:
+        with np.errstate(**raising):  # type: ignore[arg-type]
+            np.subtract(plus, minus, target)
+            np.divide(target, step.divisor, target)
+    except FloatingPointError:
+        return False
+    return True
 
 
 def _add_up_in_place(
@@ -235,7 +279,9 @@ def _place_all(
         if len(plan.memo) >= 64:
             plan.memo.clear()
         whole = (_WHOLE,) * axis + (slice(0, n),) + (_WHOLE,) * (f.ndim - axis - 1)
-        steps = [_make_step(axis, f.ndim, region, precision) for region in plan.regions(n)]
+        # The ends come last: they overwrite what a step for all between may leave there.
+        regions = sorted(plan.regions(n), key=lambda region: region.start - region.stop)
+        steps = [_make_step(axis, f.ndim, region, precision) for region in regions]
         known = plan.memo[key] = [_place(step, axis, whole) for step in steps]
     if block is None:
         return known
@@ -304,7 +350,7 @@ def _cut(step: Step, axis: int, start: int, stop: int) -> Step:
 @lru_cache(maxsize=256)
 def _precision(dtype: np.dtype[Any], spacing: np.dtype[Any] | None) -> Precision:
     like = np.empty(0, dtype)
-    working = working_dtype(np, like)
+    working = np.dtype(working_dtype(np, like))
     arithmetic = working if spacing is None else np.result_type(working, spacing)
     weights = np.empty(0, arithmetic).real.dtype
     return Precision(working, arithmetic, weights, result_dtype(np, like))
