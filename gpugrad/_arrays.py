@@ -93,6 +93,8 @@ def widest_float(xp: ModuleType, f: Array) -> Any:
 
     JAX has float64 only when told so (``jax_enable_x64``), Apple's GPUs never.
     """
+    if isinstance(f, np.ndarray):
+        return np.dtype(np.float64)
     info = xp.__array_namespace_info__()
     available = info.dtypes(device=device_of(f), kind="real floating")
     return available.get("float64", available["float32"])
