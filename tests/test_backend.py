@@ -322,3 +322,18 @@ def test_asnumpy_takes_single_numbers_and_sequences():
     assert_same_bits(gpugrad.asnumpy(3.0), np.array(3.0))
     assert_same_bits(gpugrad.asnumpy([1, 2]), np.array([1, 2]))
     assert gpugrad.asnumpy(F) is F
+
+
+@pytest.mark.skipif(find_gpu().usable, reason="there is a GPU")
+def test_require_gpu_turns_skips_into_failures():
+    tests = os.path.join(os.path.dirname(__file__), "test_libraries.py")
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", tests]
+    command += ["-k", "asnumpy_brings and (cupy or readonly)"]
+    lenient = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert "1 passed, 1 skipped" in lenient.stdout, lenient.stdout
+    strict = subprocess.run(
+        [*command, "--require-gpu"], capture_output=True, text=True, check=False
+    )
+    assert strict.returncode == 1
+    assert "--require-gpu: " in strict.stdout
+    assert "1 passed, 1 error" in strict.stdout
