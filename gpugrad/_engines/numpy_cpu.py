@@ -9,15 +9,21 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable, Sequence
-from functools import lru_cache
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from gpugrad import _threads
-from gpugrad._arrays import result_dtype, working_dtype
-from gpugrad._plan import AxisPlan, Region, Term, add_up
+from gpugrad._engines.numpy_steps import (
+    Index,
+    NumpyArray,
+    Precision,
+    Step,
+    find_precision,
+    place_all,
+)
+from gpugrad._plan import AxisPlan, Term, add_up
 
 BLOCK_BYTES = 1 << 20
 """Bytes of a field in a block: with its derivatives it stays in the caches of a core."""
@@ -31,45 +37,7 @@ FLAT_SIZE = 1 << 13
 CONVERTED_SIZE = 1 << 21
 """Integers up to this many are converted at once, more of them in the inner loops as they come."""
 
-NumpyArray = np.ndarray[Any, Any]
-Index = tuple[slice, ...]
-_WHOLE = slice(None)
 _AS_THEY_ARE = tuple(np.dtype(name) for name in ("f4", "f8", "c8", "c16"))
-
-
-class Precision(NamedTuple):
-    """The dtypes of a derivative: of its differences, its products, its result."""
-
-    working: np.dtype[Any]
-    arithmetic: np.dtype[Any]
-    weights: np.dtype[Any]
-    result: np.dtype[Any]
-
-
-class Step(NamedTuple):
-    """A formula on one stretch of rows of a field, its weights ready to multiply slices with."""
-
-    start: int
-    stop: int
-    offsets: tuple[int, ...]
-    weights: tuple[Any, ...]
-    divisor: Any
-    is_difference: bool
-    """Whether it is ``(f[i + a] - f[i + b]) / divisor``, the form that most steps have."""
-    is_three_products: bool
-    """Whether it is ``a * f[i] + b * f[j] + c * f[k]``, the form of most others."""
-
-
-class Placed(NamedTuple):
-    """A step in a block: where to write in it, and what to read from the field.
-
-    A row at an end is an integer index and has one axis less than the field.
-    """
-
-    target: Any
-    samples: tuple[Any, ...]
-    step: Step
-    is_row: bool
 
 
 def unsupported(outputs: Sequence[Sequence[Term]]) -> str | None:
@@ -92,7 +60,7 @@ def evaluate(
     f = outputs[0][0].field
     if out is None:
         out = [
-            np.empty_like(terms[0].field, _precision(terms[0].field.dtype, None).result)
+            np.empty_like(terms[0].field, find_precision(terms[0].field.dtype, None).result)
             for terms in outputs
         ]
     if f.dtype.kind in "iu" and f.size <= CONVERTED_SIZE:
@@ -116,13 +84,13 @@ def evaluate(
 def _convert(outputs: Sequence[Sequence[Term]]) -> Sequence[Sequence[Term]]:
     """Return outputs with integer fields converted, each once, to the working precision."""
     fields = {id(term.field): term.field for terms in outputs for term in terms}
-    floats = {key: f.astype(_precision(f.dtype, None).working) for key, f in fields.items()}
+    floats = {key: f.astype(find_precision(f.dtype, None).working) for key, f in fields.items()}
     return [[term._replace(field=floats[id(term.field)]) for term in terms] for terms in outputs]
 
 
 def _split(f: NumpyArray) -> list[Index]:
     """Cut the shape of `f` into blocks of neighbouring memory, slowest axis first."""
-    target = max(1, BLOCK_BYTES // _precision(f.dtype, None).working.itemsize)
+    target = max(1, BLOCK_BYTES // find_precision(f.dtype, None).working.itemsize)
     lengths = list(f.shape)
     for axis in sorted(range(f.ndim), key=lambda i: abs(f.strides[i]), reverse=True):
         pieces = -(-math.prod(lengths) // target)
@@ -140,7 +108,7 @@ def _write(
 ) -> None:
     """Write one output, or a block of it, to `piece`."""
     sign, f, plan = terms[0]
-    precision = _precision(f.dtype, plan.dtype)
+    precision = find_precision(f.dtype, plan.dtype)
     if len(terms) == 1 and sign == 1:
         if piece.dtype == precision.result:
             _differentiate(f, plan, precision, piece, block, scratch)
@@ -154,7 +122,7 @@ def _write(
     part = _buffer(scratch, "part", piece, precision.working)
     for i, (sign, f, plan) in enumerate(terms):
         target = part if i else total
-        _differentiate(f, plan, _precision(f.dtype, plan.dtype), target, block, scratch)
+        _differentiate(f, plan, find_precision(f.dtype, plan.dtype), target, block, scratch)
         if i:
             (np.add if sign == 1 else np.subtract)(total, part, total)
         elif sign == -1:
@@ -177,7 +145,7 @@ def _differentiate(
     """
     working = precision.working
     converts = f.dtype != working
-    for index, samples, step, is_row in _place_all(f, plan, precision, block):
+    for index, samples, step, is_row in place_all(f, plan, precision, block):
         divisor = step.divisor
         if is_row:
             if converts:
@@ -265,95 +233,6 @@ def _add_up_in_place(
         np.divide(total, step.divisor, target)
     elif total is not target:
         np.copyto(target, total, casting="same_kind")
-
-
-def _place_all(
-    f: NumpyArray, plan: AxisPlan, precision: Precision, block: Index | None
-) -> Iterable[Placed]:
-    """Return the steps that fall into a block; what does not change is kept with the plan."""
-    axis = plan.axis
-    n = f.shape[axis]
-    key = (n, f.ndim, f.dtype)
-    known = plan.memo.get(key)
-    if known is None:
-        if len(plan.memo) >= 64:
-            plan.memo.clear()
-        whole = (_WHOLE,) * axis + (slice(0, n),) + (_WHOLE,) * (f.ndim - axis - 1)
-        # The ends come last: they overwrite what a step for all between may leave there.
-        regions = sorted(plan.regions(n), key=lambda region: region.start - region.stop)
-        steps = [_make_step(axis, f.ndim, region, precision) for region in regions]
-        known = plan.memo[key] = [_place(step, axis, whole) for step in steps]
-    if block is None:
-        return known
-    rows = block[axis]
-    return (
-        _place(placed.step, axis, block)
-        for placed in known
-        if placed.step.start < rows.stop and rows.start < placed.step.stop
-    )
-
-
-def _make_step(axis: int, ndim: int, region: Region, precision: Precision) -> Step:
-    (offsets, weights, divisor), start, stop = region
-    is_row = stop - start == 1
-
-    def operand(w: Any) -> Any:
-        if type(w) is int or w is None:
-            return w
-        if type(w) is float and is_row and ndim == 1:
-            return precision.weights.type(w)  # beside a scalar ten times faster than a 0-d array
-        w = np.asarray(w, precision.weights)
-        if w.ndim == 0:
-            return w
-        return w[0] if is_row else w.reshape((1,) * axis + (-1,) + (1,) * (ndim - axis - 1))
-
-    operands = tuple([operand(w) for w in weights])
-    is_sum = region.formula.is_sum
-    return Step(
-        start,
-        stop,
-        offsets,
-        operands,
-        operand(divisor),
-        is_difference=is_sum and weights == (1, -1) and divisor is not None,
-        is_three_products=len(operands) == 3 and int not in map(type, operands),
-    )
-
-
-def _place(step: Step, axis: int, block: Index) -> Placed:
-    rows = block[axis]
-    start, stop, offsets = step.start, step.stop, step.offsets
-    all_before, all_after = (_WHOLE,) * axis, (_WHOLE,) * (len(block) - axis - 1)
-    before, after = block[:axis], block[axis + 1 :]
-    if stop - start == 1:
-        target = (*all_before, start - rows.start, *all_after)
-        read = tuple([(*before, start + offset, *after) for offset in offsets])
-        return Placed(target, read, step, True)
-    low, high = max(start, rows.start), min(stop, rows.stop)
-    if high - low < stop - start:
-        step = _cut(step, axis, low - start, high - start)
-    target = (*all_before, slice(low - rows.start, high - rows.start), *all_after)
-    read = tuple([(*before, slice(low + offset, high + offset), *after) for offset in offsets])
-    return Placed(target, read, step, False)
-
-
-def _cut(step: Step, axis: int, start: int, stop: int) -> Step:
-    """Return the step with those rows of its weights alone."""
-    rows = (_WHOLE,) * axis + (slice(start, stop),)
-
-    def cut(w: Any) -> Any:
-        return w[rows] if getattr(w, "ndim", 0) else w
-
-    return step._replace(weights=tuple(map(cut, step.weights)), divisor=cut(step.divisor))
-
-
-@lru_cache(maxsize=256)
-def _precision(dtype: np.dtype[Any], spacing: np.dtype[Any] | None) -> Precision:
-    like = np.empty(0, dtype)
-    working = np.dtype(working_dtype(np, like))
-    arithmetic = working if spacing is None else np.result_type(working, spacing)
-    weights = np.empty(0, arithmetic).real.dtype
-    return Precision(working, arithmetic, weights, result_dtype(np, like))
 
 
 def _buffer(

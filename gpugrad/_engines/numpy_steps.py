@@ -1,0 +1,144 @@
+"""What the NumPy engine does for a block: which rows to read, which to write, in which dtypes.
+
+A plan becomes steps, one for each of its regions, and a step is placed in a block as tuples of
+slices. What does not change from call to call is kept with the plan.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from gpugrad._arrays import result_dtype, working_dtype
+from gpugrad._plan import AxisPlan, Region
+
+NumpyArray = np.ndarray[Any, Any]
+Index = tuple[slice, ...]
+_WHOLE = slice(None)
+
+
+class Precision(NamedTuple):
+    """The dtypes of a derivative: of its differences, its products, its result."""
+
+    working: np.dtype[Any]
+    arithmetic: np.dtype[Any]
+    weights: np.dtype[Any]
+    result: np.dtype[Any]
+
+
+class Step(NamedTuple):
+    """A formula on one stretch of rows of a field, its weights ready to multiply slices with."""
+
+    start: int
+    stop: int
+    offsets: tuple[int, ...]
+    weights: tuple[Any, ...]
+    divisor: Any
+    is_difference: bool
+    """Whether it is ``(f[i + a] - f[i + b]) / divisor``, the form that most steps have."""
+    is_three_products: bool
+    """Whether it is ``a * f[i] + b * f[j] + c * f[k]``, the form of most others."""
+
+
+class Placed(NamedTuple):
+    """A step in a block: where to write in it, and what to read from the field.
+
+    A row at an end is an integer index and has one axis less than the field.
+    """
+
+    target: Any
+    samples: tuple[Any, ...]
+    step: Step
+    is_row: bool
+
+
+def place_all(
+    f: NumpyArray, plan: AxisPlan, precision: Precision, block: Index | None
+) -> Iterable[Placed]:
+    """Return the steps that fall into a block; what does not change is kept with the plan."""
+    axis = plan.axis
+    n = f.shape[axis]
+    key = (n, f.ndim, f.dtype)
+    known = plan.memo.get(key)
+    if known is None:
+        if len(plan.memo) >= 64:
+            plan.memo.clear()
+        whole = (_WHOLE,) * axis + (slice(0, n),) + (_WHOLE,) * (f.ndim - axis - 1)
+        # The ends come last: they overwrite what a step for all between may leave there.
+        regions = sorted(plan.regions(n), key=lambda region: region.start - region.stop)
+        steps = [_make_step(axis, f.ndim, region, precision) for region in regions]
+        known = plan.memo[key] = [_place(step, axis, whole) for step in steps]
+    if block is None:
+        return known
+    rows = block[axis]
+    return (
+        _place(placed.step, axis, block)
+        for placed in known
+        if placed.step.start < rows.stop and rows.start < placed.step.stop
+    )
+
+
+def _make_step(axis: int, ndim: int, region: Region, precision: Precision) -> Step:
+    (offsets, weights, divisor), start, stop = region
+    is_row = stop - start == 1
+
+    def operand(w: Any) -> Any:
+        if type(w) is int or w is None:
+            return w
+        if type(w) is float and is_row and ndim == 1:
+            return precision.weights.type(w)  # beside a scalar ten times faster than a 0-d array
+        w = np.asarray(w, precision.weights)
+        if w.ndim == 0:
+            return w
+        return w[0] if is_row else w.reshape((1,) * axis + (-1,) + (1,) * (ndim - axis - 1))
+
+    operands = tuple([operand(w) for w in weights])
+    is_sum = region.formula.is_sum
+    return Step(
+        start,
+        stop,
+        offsets,
+        operands,
+        operand(divisor),
+        is_difference=is_sum and weights == (1, -1) and divisor is not None,
+        is_three_products=len(operands) == 3 and int not in map(type, operands),
+    )
+
+
+def _place(step: Step, axis: int, block: Index) -> Placed:
+    rows = block[axis]
+    start, stop, offsets = step.start, step.stop, step.offsets
+    all_before, all_after = (_WHOLE,) * axis, (_WHOLE,) * (len(block) - axis - 1)
+    before, after = block[:axis], block[axis + 1 :]
+    if stop - start == 1:
+        target = (*all_before, start - rows.start, *all_after)
+        read = tuple([(*before, start + offset, *after) for offset in offsets])
+        return Placed(target, read, step, True)
+    low, high = max(start, rows.start), min(stop, rows.stop)
+    if high - low < stop - start:
+        step = _cut(step, axis, low - start, high - start)
+    target = (*all_before, slice(low - rows.start, high - rows.start), *all_after)
+    read = tuple([(*before, slice(low + offset, high + offset), *after) for offset in offsets])
+    return Placed(target, read, step, False)
+
+
+def _cut(step: Step, axis: int, start: int, stop: int) -> Step:
+    """Return the step with those rows of its weights alone."""
+    rows = (_WHOLE,) * axis + (slice(start, stop),)
+
+    def cut(w: Any) -> Any:
+        return w[rows] if getattr(w, "ndim", 0) else w
+
+    return step._replace(weights=tuple(map(cut, step.weights)), divisor=cut(step.divisor))
+
+
+@lru_cache(maxsize=256)
+def find_precision(dtype: np.dtype[Any], spacing: np.dtype[Any] | None) -> Precision:
+    like = np.empty(0, dtype)
+    working = np.dtype(working_dtype(np, like))
+    arithmetic = working if spacing is None else np.result_type(working, spacing)
+    weights = np.empty(0, arithmetic).real.dtype
+    return Precision(working, arithmetic, weights, result_dtype(np, like))
