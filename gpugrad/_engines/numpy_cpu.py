@@ -66,7 +66,7 @@ def evaluate(
     if f.dtype.kind in "iu" and f.size <= CONVERTED_SIZE:
         outputs = _convert(outputs)
         f = outputs[0][0].field
-    if f.nbytes <= WHOLE_BYTES:
+    if f.nbytes <= WHOLE_BYTES and f.dtype.kind not in "iu":
         for terms, target in zip(outputs, out, strict=True):
             _write(target, terms, None, None)
         return tuple(out)
