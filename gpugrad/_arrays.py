@@ -118,6 +118,8 @@ def as_field(f: Any) -> Array:
         differentiable = kind in "iufcmMO" or dtype_name(f.dtype) in HALF_PRECISION
     else:
         differentiable = dtype_name(f.dtype) in (*_INTEGERS, *_INEXACT, *HALF_PRECISION)
+        if array_api_compat.is_dask_array(f):  # NumPy inside, extended precision with it
+            differentiable = differentiable or f.dtype.kind in "fc"
     if not differentiable:
         cure = (
             "Convert it first, for example to float32 or int8."

@@ -53,7 +53,8 @@ def use_backend(backend: str | None = None, *, threads: int | None = None) -> It
 
     Notes
     -----
-    The choice holds in the current thread and asynchronous task, not in others.
+    The choice holds in the current thread and asynchronous task, not in others. A generator that
+    yields inside the block lends it to its caller in between, as with any context variable.
 
     Examples
     --------
@@ -87,10 +88,19 @@ def evaluate(
             out = np.empty((len(outputs), *f.shape), result_dtype(np, f))
             targets = list(out)
         _evaluate_in_place(outputs, targets)
-    elif targets is None:
-        return stack_results(engine(outputs))
+        return out if stack else tuple(targets)
+    results = engine(outputs)
+    if targets is None:
+        return stack_results(results)
+    if any(getattr(result, "requires_grad", False) for result in results):
+        raise TypeError(
+            "`out` does not go with a spacing that takes part in automatic differentiation. "
+            "Leave `out` out, or pass `spacing.detach()`."
+        )
+    if stack and isinstance(out, np.ndarray) and type(out) is not np.ndarray:
+        out[...] = stack_results(results)  # a slice of a masked array may keep a mask to itself
     else:
-        assign(targets, engine(outputs))
+        assign(targets, results)
     return out if stack else tuple(targets)
 
 

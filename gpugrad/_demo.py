@@ -309,6 +309,8 @@ def _check_output(output: str) -> Path:
         raise DemoError(
             f"`--output` must end in one of .{', .'.join(sorted(formats))}; got {output}"
         )
+    if path.is_dir():
+        raise DemoError(f"`--output` must be a file to write; {output} is a folder")
     if not path.parent.is_dir():
         raise DemoError(f"`--output` must be in a folder that exists; there is no {path.parent}")
     return path

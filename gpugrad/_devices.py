@@ -47,7 +47,7 @@ def find_gpu() -> Gpu:
     Counting devices is none: a missing driver, an old one and a missing runtime compiler all
     show only when something runs.
     """
-    if find_spec("cupy") is None:
+    if not _is_installed("cupy"):
         return Gpu(problem=f"CuPy is not installed{_driver_in_words()}", cure=_install_line())
     try:
         cupy = importlib.import_module("cupy")
@@ -126,12 +126,12 @@ def namespace(name: str = "auto") -> ModuleType:
     """
     if name == "auto":
         name = "cupy" if find_gpu().usable else "numpy"
-    if name not in _NAMESPACES:
+    if not isinstance(name, str) or name not in _NAMESPACES:
         raise ValueError(f"`name` must be auto, {', '.join(_NAMESPACES)}; got {name!r}.")
     if name == "cupy" and not find_gpu().usable:
         gpu = find_gpu()
         raise BackendError(f"CuPy cannot be used: {gpu.problem}. To mend it: {gpu.cure}.")
-    if find_spec(name) is None:
+    if not _is_installed(name):
         raise BackendError(f"{name} is not installed. To mend it: pip install {name}.")
     return importlib.import_module(_NAMESPACES[name])
 
@@ -193,10 +193,19 @@ def info() -> Info:
 def _installed_version(name: str) -> str | None:
     from importlib import metadata
 
-    if find_spec(name) is None:
+    if not _is_installed(name):
         return None
     owners = metadata.packages_distributions().get(name) or [name]
-    return metadata.version(owners[0])
+    try:
+        return metadata.version(owners[0])
+    except metadata.PackageNotFoundError:  # run from a source tree
+        return "of unknown version"
+
+
+def _is_installed(name: str) -> bool:
+    """Tell whether a library can be imported; a mere folder of its name is none."""
+    spec = find_spec(name)
+    return spec is not None and spec.origin is not None
 
 
 def _install_line(driver: int | None = None) -> str:

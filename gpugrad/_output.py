@@ -86,8 +86,8 @@ def _check_one(target: Any, f: Array, shape: tuple[int, ...], name: str) -> None
             f"`{name}` must have shape {shape}; got {tuple(target.shape)}. "
             "Derivatives have the shape of `f`."
         )
-    if isinstance(target, np.ndarray) and not target.flags.writeable:
-        raise ValueError(f"`{name}` must be writeable; got a read-only array. Pass a copy of it.")
+    if isinstance(target, np.ndarray):
+        _check_writeable(target, name)
     if (
         type(f) is not np.ndarray  # spares plain arrays the import of numpy.ma
         and isinstance(f, np.ma.MaskedArray)
@@ -102,6 +102,20 @@ def _check_one(target: Any, f: Array, shape: tuple[int, ...], name: str) -> None
         raise TypeError(
             f"`{name}` must have a dtype that {dtype_name(result)} can be cast to, casting "
             f"'same_kind'; got {dtype_name(target.dtype)}."
+        )
+
+
+def _check_writeable(target: np.ndarray[Any, Any], name: str) -> None:
+    if not target.flags.writeable:
+        raise ValueError(f"`{name}` must be writeable; got a read-only array. Pass a copy of it.")
+    if any(n > 1 and stride == 0 for n, stride in zip(target.shape, target.strides, strict=True)):
+        raise ValueError(
+            f"`{name}` must have a place for each element; got strides {target.strides}, which "
+            "put several in the same. Pass a copy of it."
+        )
+    if type(target) is not np.ndarray and getattr(target, "hardmask", False):
+        raise ValueError(
+            f"`{name}` must be free to take a new mask; got a hard mask. Call its `soften_mask()`."
         )
 
 
@@ -120,13 +134,36 @@ def overlap_any(targets: Sequence[Array], fields: Sequence[Array]) -> bool:
 
 
 def _overlap(a: Array, b: Array) -> bool:
-    a, b = host_values(a), host_values(b)
+    a, b = _memory_of(a), _memory_of(b)
     if a is None or b is None:
-        return False  # on a device nothing but the arrays themselves is known
+        return False  # a library that can be written to, yet does not say where
     try:
         return np.shares_memory(a, b, max_work=_OVERLAP_EFFORT)  # type: ignore[arg-type]
     except np.exceptions.TooHardError:
         return True
+
+
+class _Memory:
+    """Where an array lies, told to NumPy in its own terms; nobody reads it there."""
+
+    def __init__(self, pointer: int, shape: Any, strides: Any, itemsize: int) -> None:
+        self.__array_interface__ = {
+            "version": 3,
+            "data": (pointer, False),
+            "shape": tuple(shape),
+            "strides": tuple(strides),
+            "typestr": f"|V{itemsize}",
+        }
+
+
+def _memory_of(x: Array) -> np.ndarray[Any, Any] | None:
+    """Return an array that shares memory with others if `x` does; its values mean nothing."""
+    if array_api_compat.is_torch_array(x) and x.device.type != "meta":
+        size = x.element_size()
+        return np.asarray(_Memory(x.data_ptr(), x.shape, [n * size for n in x.stride()], size))
+    if array_api_compat.is_cupy_array(x):
+        return np.asarray(_Memory(x.data.ptr, x.shape, x.strides, x.itemsize))
+    return host_values(x)
 
 
 def stack_results(results: Sequence[Array]) -> Array:
@@ -135,5 +172,7 @@ def stack_results(results: Sequence[Array]) -> Array:
     if type(first) is np.ndarray:
         return np.stack(results)
     if isinstance(first, np.ndarray):
-        return np.ma.stack(results) if isinstance(first, np.ma.MaskedArray) else np.stack(results)
+        if isinstance(first, np.ma.MaskedArray):
+            return np.ma.stack(results)
+        return np.stack([np.asarray(result) for result in results])  # np.matrix has two axes
     return namespace_of(first).stack(list(results), axis=0)

@@ -94,6 +94,8 @@ def parse_spacings(
         `Gaps` for uneven coordinates on the host; an array of the field's library, unread,
         where values must not be read.
     """
+    if time_unit is not None and not isinstance(time_unit, str):
+        raise TypeError(f'`time_unit` must be text, such as "s"; got {time_unit!r}.')
     if not varargs:
         spacings: list[Any] = [1.0] * len(axes)
     elif len(varargs) == len(axes):
@@ -162,8 +164,14 @@ def _find_gaps(x: np.ndarray[Any, Any], where: str, time_unit: str | None) -> An
     """Return the gaps between coordinates; equal gaps become one number, as in NumPy."""
     with np.errstate(invalid="ignore", over="ignore"):  # what they hide is refused just below
         gaps = x[1:] - x[:-1]
-    if time_unit is not None and gaps.dtype.kind == "m":
-        gaps = _rate(gaps, time_unit)
+    if gaps.dtype.kind == "m":
+        i = np.flatnonzero((x[1:] > x[:-1]) & (gaps < 0) | (x[1:] < x[:-1]) & (gaps > 0))
+        if i.size:
+            raise ValueError(
+                f"`spacing` for {where} must have gaps that {gaps.dtype} can hold; got "
+                f"{x[i[0]]} and {x[i[0] + 1]}. Use a coarser unit, as `astype('M8[us]')` does."
+            )
+        gaps = _rate(gaps, str(time_unit))
     if gaps.size == 0:
         return 1.0  # a single sample: too short an axis, which is for the caller to say
     even = gaps[0] == gaps[-1] and (gaps == gaps[0]).all()
@@ -179,7 +187,9 @@ def _remember_gaps(data: bytes, dtype: np.dtype[Any], where: str, time_unit: str
 
 def _read(given: Any, where: str, f: Array) -> Any:
     """Return a spacing as a NumPy array where its values are at hand, else as it is."""
-    if type(given) in (float, int, np.ndarray):
+    if type(given) is np.ndarray:
+        return given
+    if isinstance(given, (float, int)) and not isinstance(given, (np.generic, bool)):
         return given
     if is_library_array(given):
         return _read_library_array(given, where, f)
@@ -277,6 +287,8 @@ def _as_differentiable(
                 f"`spacing` for {where} must be numbers, or dates with a `time_unit`; got dtype "
                 f'{x.dtype}. Say which unit the rate is per, as in `time_unit="s"`.'
             )
+        if kind == "M" and np.datetime_data(x.dtype)[0] in "YM" and time_unit not in ("Y", "M"):
+            return x.astype("M8[D]")  # months differ in length; their first days do not
         return x
     if kind == "O":
         try:
@@ -297,11 +309,14 @@ def _rate(gaps: np.ndarray[Any, Any], time_unit: str) -> np.ndarray[Any, Any]:
     """Return gaps between dates as float64 multiples of the unit; NaT becomes NaN."""
     try:
         unit = np.ones((), f"m8[{time_unit}]")
+        if np.datetime_data(unit.dtype)[0] == "generic":
+            raise TypeError("no unit of time")
         return np.asarray(gaps / unit)
-    except TypeError as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise ValueError(
-            f"`time_unit` must be a unit that {gaps.dtype} converts to, such as "
-            f'"D", "h", "s" or "ns"; got {time_unit!r} ({error}).'
+            f"`time_unit` must be NumPy's code of a unit that {gaps.dtype} converts to (of years "
+            f'and months only "Y" and "M"; of others "W", "D", "h", "m", "s", "ms", "us", "ns"); '
+            f"got {time_unit!r} ({error})."
         ) from error
 
 

@@ -20,6 +20,7 @@ _chosen: contextvars.ContextVar[int | None] = contextvars.ContextVar(
 _pool: ThreadPoolExecutor | None = None
 _pool_size = 0
 _lock = threading.Lock()
+_here = threading.local()
 
 
 def choose(threads: int | None) -> contextvars.Token[int | None]:
@@ -63,7 +64,9 @@ def for_each_share(work: Callable[[Sequence[T]], None], items: Sequence[T], thre
     ``np.errstate`` must hold on every thread. The first error is raised once all have stopped.
     """
     threads = min(threads, len(items))
-    if threads <= 1:
+    # Called from a thread of the pool (by a handler of NumPy's errors, say), it must not wait
+    # for that same thread.
+    if threads <= 1 or getattr(_here, "is_worker", False):
         work(items)
         return
     bounds = [len(items) * i // threads for i in range(threads + 1)]
@@ -90,9 +93,13 @@ def _get_pool(size: int) -> ThreadPoolExecutor:
             from concurrent.futures import ThreadPoolExecutor
 
             # A smaller pool that others still use ends by itself when they let go of it.
-            _pool = ThreadPoolExecutor(size, thread_name_prefix="gpugrad")
+            _pool = ThreadPoolExecutor(size, thread_name_prefix="gpugrad", initializer=_mark_worker)
             _pool_size = size
         return _pool
+
+
+def _mark_worker() -> None:
+    _here.is_worker = True
 
 
 def _forget_pool() -> None:

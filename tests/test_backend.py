@@ -171,6 +171,16 @@ def test_namespaces_by_name():
 def test_an_unknown_namespace_is_an_error():
     with pytest.raises(ValueError, match="must be auto, numpy, cupy, torch, jax; got 'dask'"):
         gpugrad.namespace("dask")
+    with pytest.raises(ValueError, match="must be auto"):
+        gpugrad.namespace(["numpy"])
+
+
+def test_a_folder_with_the_name_of_a_library_is_no_library(tmp_path, monkeypatch):
+    (tmp_path / "nolibrary").mkdir()
+    monkeypatch.syspath_prepend(tmp_path)
+    assert _devices.find_spec("nolibrary") is not None
+    assert not _devices._is_installed("nolibrary")
+    assert _devices._installed_version("nolibrary") is None
 
 
 def test_a_workflow_written_once_runs_on_the_automatic_namespace():
@@ -192,7 +202,7 @@ def machine(monkeypatch):
     find_gpu.cache_clear()
 
     def build(cupy=None, driver=None):
-        monkeypatch.setattr(_devices, "find_spec", lambda name: cupy and object())
+        monkeypatch.setattr(_devices, "_is_installed", lambda name: cupy is not None)
         monkeypatch.setattr(_devices, "_driver_version", lambda: driver)
         monkeypatch.setattr(_devices.importlib, "import_module", lambda name: cupy)
         monkeypatch.setattr(_devices.sys, "platform", "linux")
@@ -285,7 +295,7 @@ def test_without_a_gpu_the_automatic_namespace_is_numpys(machine, monkeypatch):
     machine()
     asked = []
     monkeypatch.setattr(_devices.importlib, "import_module", asked.append)
-    monkeypatch.setattr(_devices, "find_spec", lambda name: object())
+    monkeypatch.setattr(_devices, "_is_installed", lambda name: True)
     gpugrad.namespace("auto")
     assert asked == ["array_api_compat.numpy"]
 

@@ -222,7 +222,7 @@ def test_demo_fails_if_a_single_bit_differs(tmp_path, capsys, small_tiles, monke
         ("nowhere/a.png", "there is no"),
         ("picture", "must end in one of"),
         ("picture.xyz", "must end in one of"),
-        ("folder.png", "cannot be written"),
+        ("folder.png", "is a folder"),
     ],
 )
 def test_demo_refuses_an_output_it_cannot_write(

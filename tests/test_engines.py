@@ -283,6 +283,21 @@ def test_an_error_on_any_thread_reaches_the_caller():
             _threads.for_each_share(work, [0, 1, 2, 3], threads)
 
 
+def test_a_worker_that_calls_again_does_not_wait_for_itself():
+    done = []
+
+    def work(share):
+        _threads.for_each_share(done.append, [1, 2], 2)
+
+    caller = threading.Thread(
+        target=_threads.for_each_share, args=(work, [1, 2, 3], 2), daemon=True
+    )
+    caller.start()
+    caller.join(30)
+    assert not caller.is_alive()
+    assert sorted(itertools.chain(*done)) == [1, 1, 2, 2]
+
+
 def test_shares_are_consecutive_and_complete():
     shares = []
     _threads.for_each_share(shares.append, list(range(10)), 3)

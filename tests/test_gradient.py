@@ -170,6 +170,14 @@ def test_lists_and_nested_lists_are_fields():
         assert_same_bits(got, wanted)
 
 
+def test_subclasses_of_pythons_numbers_are_pythons_numbers():
+    class Step(float):
+        pass
+
+    f = np.array([1.0, 2.5, 4.25, 9.0], "f4") / 3
+    assert_same_bits(gpugrad.gradient(f, Step(0.3)), np.gradient(f, 0.3))
+
+
 def test_a_fraction_is_a_number():
     f = np.array([1.0, 2.0, 4.0])
     assert_same_bits(gpugrad.gradient(f, Fraction(1, 4)), np.gradient(f, 0.25))

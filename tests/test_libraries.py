@@ -189,6 +189,17 @@ class TestDask:
             assert got.dtype == wanted.dtype
             assert_same_bits(got, wanted)
 
+    def test_extended_precision_is_numpys(self, rng):
+        f = rng.normal(size=7).astype(np.longdouble)
+        x = np.cumsum(rng.uniform(0.1, 1, 7)).astype(np.longdouble)
+        for field in (f, f + 1j * f[::-1], f.astype("f8"), f.astype("c8")):
+            lazy = self.da.from_array(field, chunks=3)
+            for spacing in (0.3, np.longdouble(1) / 3, x, x.astype("f8")):
+                for edge_order in (1, 2):
+                    result = gpugrad.gradient(lazy, spacing, edge_order=edge_order)
+                    expected = np.gradient(field, spacing, edge_order=edge_order)
+                    assert_same_bits(result, expected)
+
     def test_lazy_coordinates(self, rng):
         f = rng.normal(size=5)
         lazy, x = self.da.from_array(f, chunks=2), self.da.from_array(X, chunks=3)

@@ -129,6 +129,23 @@ def test_even_dates_reduce_to_one_number():
     assert_same_bits(gpugrad.gradient(f, days, time_unit="h"), np.gradient(f, np.float64(24)))
 
 
+def test_months_are_counted_by_their_first_days():
+    f = np.arange(4.0)
+    months = np.arange("2020-01", "2020-05", dtype="M8[M]")
+    expected = np.gradient(f, np.array([0.0, 31.0, 60.0, 91.0]))
+    assert_same_bits(gpugrad.gradient(f, months, time_unit="D"), expected)
+    assert_same_bits(gpugrad.gradient(f, months, time_unit="M"), np.gradient(f))
+    with pytest.raises(ValueError, match="converts to"):
+        gpugrad.gradient(f, np.arange(4).astype("m8[M]"), time_unit="D")
+
+
+def test_gaps_too_long_for_their_unit_are_refused():
+    days = np.array(["1700", "2000", "2200"], "M8[D]")
+    with pytest.raises(ValueError, match=r"gaps that timedelta64\[ns\] can hold"):
+        gpugrad.gradient(np.array([0.0, 300.0, 500.0]), days.astype("M8[ns]"), time_unit="D")
+    gpugrad.gradient(np.array([0.0, 300.0, 500.0]), days, time_unit="D")
+
+
 def test_a_timedelta_is_a_spacing():
     f = np.array([0.0, 1.0, 4.0])
     result = gpugrad.gradient(f, np.timedelta64(2, "h"), time_unit="m")
@@ -153,6 +170,8 @@ def test_dates_on_one_axis_and_numbers_on_another():
         ([0.0, 1, 2, 3], "s", ValueError, "go with dates"),
         (DATES, "Y", ValueError, "converts to"),
         (DATES, "parsec", ValueError, "converts to"),
+        (DATES, "generic", ValueError, "converts to"),
+        (DATES, ["s"], TypeError, "must be text"),
         (np.array(["2024", "NaT", "2026", "2027"], "M8[D]"), "D", ValueError, "finite; got .*NaT"),
         (DATES[[0, 1, 1, 2]], "D", ValueError, "duplicate coordinates; got 2024-01-02"),
         (Decimal(2), None, TypeError, "Decimal"),

@@ -179,10 +179,45 @@ def test_out_arrays_that_share_memory_are_refused(f):
 
 def test_torch_out_arrays_that_share_memory_are_refused():
     torch = pytest.importorskip("torch")
-    f, out = torch.ones(4, 5), torch.empty(4, 5)
-    for other in (out, out.view(4, 5)):
-        with pytest.raises(ValueError, match="share memory"):
-            gpugrad.gradient(f, out=(out, other))
+    for dtype in (torch.float32, torch.bfloat16):
+        f, memory = torch.ones(4, 5, dtype=dtype), torch.empty(8, 5, dtype=dtype)
+        for other in (memory[:4], memory[:4].view(4, 5), memory[2:6]):
+            with pytest.raises(ValueError, match="share memory"):
+                gpugrad.gradient(f, out=(memory[:4], other))
+        gpugrad.gradient(f, out=(memory[:4], memory[4:]))
+        interleaved = torch.empty(4, 5, 2, dtype=dtype)
+        gpugrad.gradient(f, out=(interleaved[..., 0], interleaved[..., 1]))
+        assert (interleaved == 0).all()
+
+
+@pytest.mark.parametrize("mask", [np.ma.nomask, False, True])
+def test_stack_into_a_masked_out_keeps_the_mask(mask):
+    f = np.ma.array(np.arange(12.0).reshape(3, 4))
+    f[1, 1] = np.ma.masked
+    out = np.ma.array(np.zeros((2, 3, 4)), mask=mask)
+    gpugrad.gradient(f, stack=True, out=out)
+    expected = np.ma.stack(np.gradient(f))
+    np.testing.assert_array_equal(np.ma.getmaskarray(out), np.ma.getmaskarray(expected))
+    np.testing.assert_array_equal(out.filled(0), expected.filled(0))
+
+
+def test_a_hard_mask_is_no_place_for_results():
+    out = np.ma.array(np.zeros(4), mask=[0, 1, 0, 0], hard_mask=True)
+    with pytest.raises(ValueError, match="soften_mask"):
+        gpugrad.gradient(np.ma.arange(4.0), out=out)
+
+
+def test_out_with_several_elements_in_one_place_is_refused():
+    out = np.lib.stride_tricks.as_strided(np.zeros(1), (4,), (0,))
+    with pytest.raises(ValueError, match="a place for each element"):
+        gpugrad.gradient(np.arange(4.0), out=out)
+
+
+def test_matrices_are_stacked_into_a_plain_array():
+    f = np.arange(6.0).reshape(2, 3)
+    with pytest.warns(PendingDeprecationWarning):
+        matrix = np.matrix(f)
+    assert_same_bits(gpugrad.gradient(matrix, stack=True), np.stack(np.gradient(f)))
 
 
 def test_a_mask_is_not_dropped_on_the_way_out():
@@ -231,6 +266,8 @@ def test_out_beside_automatic_differentiation_is_refused():
     f = torch.arange(4.0, requires_grad=True)
     with pytest.raises(TypeError, match="automatic differentiation"):
         gpugrad.gradient(f, out=torch.zeros(4))
+    with pytest.raises(TypeError, match="automatic differentiation"):
+        gpugrad.gradient(f.detach(), f, out=torch.zeros(4))
 
 
 def test_devices_of_field_and_out_must_agree():

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from types import ModuleType
 from typing import Any
 
+import array_api_compat
 import numpy as np
 
 from gpugrad._arrays import (
@@ -91,7 +92,7 @@ def _arithmetic_dtype(xp: ModuleType, f: Array, plan: AxisPlan) -> Any:
     """Return the dtype of products and quotients; None leaves it to the operators."""
     if plan.dtype is None or (isinstance(f, np.ndarray) and f.dtype.kind in "mO"):
         return None
-    if isinstance(f, np.ndarray):
+    if _has_longdouble(f):
         return np.result_type(f.dtype, plan.dtype)
     spacing = "float32" if plan.dtype == np.float32 else "float64"
     available = xp.__array_namespace_info__().dtypes(device=device_of(f), kind="real floating")
@@ -100,14 +101,20 @@ def _arithmetic_dtype(xp: ModuleType, f: Array, plan: AxisPlan) -> Any:
 
 def _beside(xp: ModuleType, w: Any, f: Array, axis: int, dtype: Any) -> Any:
     """Return a weight in the form that multiplies slices of `f`; a 1-D one lies along `axis`."""
-    if isinstance(w, np.longdouble) and not isinstance(f, np.ndarray):
+    if isinstance(w, np.longdouble) and not _has_longdouble(f):
         return float(w)
-    if isinstance(w, np.ndarray) and not isinstance(f, np.ndarray):
+    if isinstance(w, np.ndarray) and not _has_longdouble(f):
         name = dtype_name(dtype)
         w = xp.asarray(w.astype(_REAL_PART.get(name, name)), device=device_of(f))
     if getattr(w, "ndim", 0) == 1:
-        return xp.reshape(w, (1,) * axis + (-1,) + (1,) * (f.ndim - axis - 1))
+        shape = (1,) * axis + (-1,) + (1,) * (f.ndim - axis - 1)
+        return w.reshape(shape) if isinstance(w, np.ndarray) else xp.reshape(w, shape)
     return w
+
+
+def _has_longdouble(f: Array) -> bool:
+    """Tell whether the arithmetic is NumPy's own, with its extended precision."""
+    return isinstance(f, np.ndarray) or array_api_compat.is_dask_array(f)
 
 
 def _rows(ndim: int, axis: int, start: int, stop: int) -> tuple[slice, ...]:
