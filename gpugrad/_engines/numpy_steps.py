@@ -137,6 +137,7 @@ def _cut(step: Step, axis: int, start: int, stop: int) -> Step:
 
 @lru_cache(maxsize=256)
 def find_precision(dtype: np.dtype[Any], spacing: np.dtype[Any] | None) -> Precision:
+    """Return the dtypes for a field's dtype and for the one its spacing brings into promotion."""
     like = np.empty(0, dtype)
     working = np.dtype(working_dtype(np, like))
     arithmetic = working if spacing is None else np.result_type(working, spacing)
