@@ -162,10 +162,14 @@ def _parse_spacing(given: Any, where: str, f: Array, length: int, time_unit: str
 
 def _find_gaps(x: np.ndarray[Any, Any], where: str, time_unit: str | None) -> Any:
     """Return the gaps between coordinates; equal gaps become one number, as in NumPy."""
-    with np.errstate(invalid="ignore", over="ignore"):  # what they hide is refused just below
-        gaps = x[1:] - x[:-1]
+    try:
+        with np.errstate(invalid="ignore", over="ignore"):  # what they hide is refused just below
+            gaps = x[1:] - x[:-1]
+    except OverflowError:  # from NumPy 2.5 on, of dates; before, they wrap around
+        gaps = np.diff(x.view(np.int64)).view(f"m8[{np.datetime_data(x.dtype)[0]}]")
     if gaps.dtype.kind == "m":
-        i = np.flatnonzero((x[1:] > x[:-1]) & (gaps < 0) | (x[1:] < x[:-1]) & (gaps > 0))
+        forward = gaps.view(np.int64) > 0
+        i = np.flatnonzero((x[1:] > x[:-1]) & ~forward | (x[1:] < x[:-1]) & forward)
         if i.size:
             raise ValueError(
                 f"`spacing` for {where} must have gaps that {gaps.dtype} can hold; got "
@@ -308,7 +312,7 @@ def _as_differentiable(
 def _rate(gaps: np.ndarray[Any, Any], time_unit: str) -> np.ndarray[Any, Any]:
     """Return gaps between dates as float64 multiples of the unit; NaT becomes NaN."""
     try:
-        unit = np.ones((), f"m8[{time_unit}]")
+        unit: Any = np.array(1).view(f"m8[{time_unit}]")
         if np.datetime_data(unit.dtype)[0] == "generic":
             raise TypeError("no unit of time")
         return np.asarray(gaps / unit)
