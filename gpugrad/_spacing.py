@@ -165,22 +165,25 @@ def _find_gaps(x: np.ndarray[Any, Any], where: str, time_unit: str | None) -> An
     try:
         with np.errstate(invalid="ignore", over="ignore"):  # what they hide is refused just below
             gaps = x[1:] - x[:-1]
-    except OverflowError:  # from NumPy 2.5 on, of dates; before, they wrap around
-        gaps = np.diff(x.view(np.int64)).view(f"m8[{np.datetime_data(x.dtype)[0]}]")
+    except OverflowError as error:  # of dates, from NumPy 2.5 on
+        raise _too_long(x, where) from error
     if gaps.dtype.kind == "m":
         forward = gaps.view(np.int64) > 0
-        i = np.flatnonzero((x[1:] > x[:-1]) & ~forward | (x[1:] < x[:-1]) & forward)
-        if i.size:
-            raise ValueError(
-                f"`spacing` for {where} must have gaps that {gaps.dtype} can hold; got "
-                f"{x[i[0]]} and {x[i[0] + 1]}. Use a coarser unit, as `astype('M8[us]')` does."
-            )
+        if ((x[1:] > x[:-1]) & ~forward | (x[1:] < x[:-1]) & forward).any():
+            raise _too_long(x, where)  # NumPy before 2.5 wraps around
         gaps = _rate(gaps, str(time_unit))
     if gaps.size == 0:
         return 1.0  # a single sample: too short an axis, which is for the caller to say
     even = gaps[0] == gaps[-1] and (gaps == gaps[0]).all()
     turns_back = _check_gaps(gaps[:1] if even else gaps, x, where)
     return gaps[0] if even else Gaps(gaps, turns_back)
+
+
+def _too_long(x: np.ndarray[Any, Any], where: str) -> ValueError:
+    return ValueError(
+        f"`spacing` for {where} must have gaps that {x.dtype} can hold; got dates from {x.min()} "
+        f"to {x.max()}. Use a coarser unit, as `astype('M8[us]')` does."
+    )
 
 
 @lru_cache(maxsize=64)
