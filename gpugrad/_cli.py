@@ -24,7 +24,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         0 where all went well, 1 after an error, which is printed to the standard error stream.
     """
     try:
-        return _run(_build_parser(), argv)
+        status = _run(_build_parser(), argv)
+        sys.stdout.flush()  # here, where a closed pipe can be answered
+        return status
     except BrokenPipeError:  # whoever reads our output has had enough, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1

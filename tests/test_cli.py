@@ -411,3 +411,19 @@ def test_slope_that_faces_the_light_is_brightest():
     assert light[7] == pytest.approx(1)
     assert light[3] == pytest.approx(0, abs=1e-12)
     assert _terrain.hillshade(np.array([80.0]), np.array([135.0]))[0] == 0
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_reader_that_has_had_enough_is_no_error_to_print(unbuffered):
+    code = "import sys; from gpugrad._cli import main; sys.exit(main(['info']))"
+    process = subprocess.Popen(
+        [sys.executable, "-c", code],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
+    )
+    process.stdout.close()
+    assert process.stderr.read() == ""
+    process.stderr.close()
+    process.wait(60)
