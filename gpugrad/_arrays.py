@@ -176,6 +176,11 @@ def host_values(x: Array) -> np.ndarray[Any, Any] | None:
     if array_api_compat.is_torch_array(x):
         if x.requires_grad or x.device.type != "cpu":
             return None
+        try:
+            values: np.ndarray[Any, Any] = x.numpy()
+        except (RuntimeError, TypeError):  # a tensor without memory, or a dtype NumPy lacks
+            return None
+        return values
     elif array_api_compat.is_jax_array(x):
         if isinstance(x, sys.modules["jax"].core.Tracer) or any(
             device.platform != "cpu" for device in x.devices()

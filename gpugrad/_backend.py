@@ -6,7 +6,10 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any
+from functools import lru_cache
+from importlib.util import find_spec
+from types import ModuleType
+from typing import Any, NamedTuple
 
 import array_api_compat
 import numpy as np
@@ -17,12 +20,19 @@ from gpugrad._engines import numpy_cpu
 from gpugrad._output import check_out, overlap_any, stack_results
 from gpugrad._plan import Term
 
-BACKENDS = ("auto", "slices", "numpy")
+BACKENDS = ("auto", "slices", "numpy", "numba")
+
+COMPILED_SIZE = 1 << 17
+"""Samples of a field from which on compiled code is faster, once it is there."""
+
+COMPILING_SIZE = 1 << 25
+"""Results in fields of that size, over all calls, from which on it pays to have a compiler."""
 
 Outputs = Sequence[Sequence[Term]]
-Evaluate = Callable[[Outputs], tuple[Array, ...]]
+Evaluate = Callable[..., tuple[Array, ...]]
 
 _chosen: ContextVar[str | None] = ContextVar("gpugrad_backend", default=None)
+_results_so_far = 0
 _from_environment = os.environ.get("GPUGRAD_BACKEND") or None
 
 
@@ -38,7 +48,7 @@ def use_backend(backend: str | None = None, *, threads: int | None = None) -> It
 
     Parameters
     ----------
-    backend : {"auto", "slices", "numpy"}, optional
+    backend : {"auto", "slices", "numpy", "numba"}, optional
         Where the arithmetic runs; results have the input's type all the same. None leaves the
         choice as it is. A keyword ``backend=`` of a call goes before this, the environment
         variable ``GPUGRAD_BACKEND`` (read at import) after it.
@@ -80,16 +90,17 @@ def evaluate(
     """Evaluate outputs with the engine in force; a tuple, or one array where `stack` is true."""
     engine = _choose(outputs, backend)
     if out is None and not stack:
-        return engine(outputs)
+        return engine.results()
     f = outputs[0][0].field
     targets = None if out is None else check_out(out, f, len(outputs), stack)
-    if engine is numpy_cpu.evaluate:
-        if targets is None:
-            out = np.empty((len(outputs), *f.shape), result_dtype(np, f))
-            targets = list(out)
-        _evaluate_in_place(outputs, targets)
-        return out if stack else tuple(targets)
-    results = engine(outputs)
+    if engine.on_host:
+        if targets is not None:
+            _write_on_host(engine, targets)
+            return out if stack else tuple(targets)
+        stacked = np.empty((len(outputs), *f.shape), result_dtype(np, engine.outputs[0][0].field))
+        _write_on_host(engine, [stacked[i, ...] for i in range(len(outputs))])
+        return stacked if type(f) is np.ndarray else from_host(stacked, like=f)
+    results = engine.results()
     if targets is None:
         return stack_results(results)
     if any(getattr(result, "requires_grad", False) for result in results):
@@ -104,25 +115,91 @@ def evaluate(
     return out if stack else tuple(targets)
 
 
-def _choose(outputs: Outputs, backend: str | None) -> Evaluate:
+class Engine(NamedTuple):
+    """An engine, and what it is to evaluate.
+
+    One that works `on_host` takes arrays of NumPy, also to write to. Where the field is of
+    another library, `like`, its outputs are NumPy's views of memory that both can see.
+    """
+
+    evaluate: Evaluate
+    outputs: Outputs
+    on_host: bool = False
+    like: Array = None
+
+    def results(self, out: Sequence[Array] | None = None) -> tuple[Array, ...]:
+        """Evaluate the outputs, into `out` if it is given; results are of the field's library."""
+        if not self.on_host:
+            return self.evaluate(self.outputs)
+        if self.like is None:
+            return self.evaluate(self.outputs, out)
+        with np.errstate(all="ignore"):  # other libraries don't warn of overflow
+            results = self.evaluate(self.outputs, out)
+        return results if out else tuple(from_host(result, self.like) for result in results)
+
+
+def _choose(outputs: Outputs, backend: str | None) -> Engine:
     """Return the engine for these outputs: as named, else the fastest that can."""
     f = outputs[0][0].field
     name = name_in_force(backend)
     if name == "auto" and type(f) is np.ndarray and numpy_cpu.unsupported(outputs) is None:
-        return numpy_cpu.evaluate
+        compiled = f.size >= COMPILED_SIZE and _choose_compiled(outputs)
+        return compiled or Engine(numpy_cpu.evaluate, outputs, on_host=True)
     if name == "numpy":
-        return _named_numpy(outputs)
+        return _named(name, numpy_cpu, outputs)
+    if name == "numba":
+        return _named(name, _import_numba(), outputs)
     if isinstance(f, np.ndarray) and type(f) is not np.ndarray:
         from gpugrad._engines import numpy_subclasses
 
-        return numpy_subclasses.evaluate
+        return Engine(numpy_subclasses.evaluate, outputs)
     if array_api_compat.is_dask_array(f):
         from gpugrad._engines import dask_blocks
 
-        return dask_blocks.evaluate
+        return Engine(dask_blocks.evaluate, outputs)
+    if name == "auto" and array_api_compat.is_torch_array(f):
+        compiled = f.numel() >= COMPILED_SIZE and _choose_compiled(outputs)
+        if compiled:
+            return compiled
     from gpugrad._engines import slices
 
-    return slices.evaluate
+    return Engine(slices.evaluate, outputs)
+
+
+def _choose_compiled(outputs: Outputs) -> Engine | None:
+    """Return the `numba` engine if it can evaluate these outputs, and will pay for its start."""
+    global _results_so_far
+    on_host = _view_on_host(outputs)
+    if on_host is None or not _is_installed("llvmlite"):
+        return None
+    f = on_host[0][0].field
+    _results_so_far += f.size * len(outputs)
+    if _results_so_far < COMPILING_SIZE:
+        return None
+    try:
+        numba_cpu = _import_numba()
+    except BackendError:
+        return None
+    if numba_cpu.unsupported(on_host) is not None:
+        return None
+    like = None if on_host is outputs else outputs[0][0].field
+    return Engine(numba_cpu.evaluate, on_host, on_host=True, like=like)
+
+
+@lru_cache(maxsize=8)
+def _is_installed(name: str) -> bool:
+    return find_spec(name) is not None
+
+
+def _import_numba() -> ModuleType:
+    try:
+        from gpugrad._engines import numba_cpu
+    except ImportError as error:
+        raise BackendError(
+            'backend "numba" cannot run: it needs llvmlite, the compiler of Numba, and '
+            f'{error}. Run `pip install "gpugrad[cpu]"`.'
+        ) from error
+    return numba_cpu
 
 
 def name_in_force(backend: str | None = None) -> str:
@@ -141,43 +218,50 @@ def _known(name: str, where: str) -> str:
     return name
 
 
-def _named_numpy(outputs: Outputs) -> Evaluate:
+def _named(name: str, module: ModuleType, outputs: Outputs) -> Engine:
+    """Return an engine that works on the host and was asked for by name, or say why it can't."""
     f = outputs[0][0].field
-    if isinstance(f, np.ndarray):
-        reason = numpy_cpu.unsupported(outputs)
-    elif host_values(f) is None:
+    on_host = _view_on_host(outputs)
+    if on_host is None:
         reason = (
             f"it takes values in host memory, and this {library_of(f)} array is on a device, "
             "lazy, traced or in automatic differentiation; nothing is moved silently"
         )
     else:
-        reason = numpy_cpu.unsupported([[_on_host(term) for term in terms] for terms in outputs])
-    if reason:
-        raise BackendError(
-            f'backend "numpy" cannot run this: {reason}. '
-            'Use backend="auto", or bring the field home with `gpugrad.asnumpy(f)`.'
-        )
-    return numpy_cpu.evaluate if isinstance(f, np.ndarray) else _evaluate_on_host
-
-
-def _evaluate_in_place(outputs: Outputs, targets: Sequence[Array]) -> None:
-    """Evaluate plain NumPy fields straight into `targets`, or beside them where that is unsafe."""
-    plain = [t.view(np.ndarray) if isinstance(t, np.memmap) else t for t in targets]
-    fields = [term.field for terms in outputs for term in terms]
-    if any(type(t) is not np.ndarray for t in plain) or overlap_any(plain, fields):
-        assign(targets, numpy_cpu.evaluate(outputs))
-    else:
-        numpy_cpu.evaluate(outputs, plain)
-
-
-def _evaluate_on_host(outputs: Outputs) -> tuple[Array, ...]:
-    """Evaluate another library's host arrays through NumPy views of them."""
-    results = numpy_cpu.evaluate([[_on_host(term) for term in terms] for terms in outputs])
-    return tuple(
-        from_host(result, like=terms[0].field)
-        for result, terms in zip(results, outputs, strict=True)
+        reason = module.unsupported(on_host)
+        if reason is None:
+            like = None if on_host is outputs else f
+            return Engine(module.evaluate, on_host, on_host=True, like=like)
+    raise BackendError(
+        f'backend "{name}" cannot run this: {reason}. '
+        'Use backend="auto", or bring the field home with `gpugrad.asnumpy(f)`.'
     )
 
 
-def _on_host(term: Term) -> Term:
-    return term._replace(field=host_values(term.field))
+def _view_on_host(outputs: Outputs) -> Outputs | None:
+    """Return outputs with NumPy's views for fields of another library, or None without any."""
+    fields = {id(term.field): term.field for terms in outputs for term in terms}
+    if all(isinstance(f, np.ndarray) for f in fields.values()):
+        return outputs
+    views = {key: host_values(f) for key, f in fields.items()}
+    if any(view is None for view in views.values()):
+        return None
+    return [[term._replace(field=views[id(term.field)]) for term in terms] for terms in outputs]
+
+
+def _write_on_host(engine: Engine, targets: Sequence[Array]) -> None:
+    """Evaluate straight into `targets`, or beside them where that is unsafe."""
+    views = [_view_to_write(target) for target in targets]
+    fields = [term.field for terms in engine.outputs for term in terms]
+    if any(view is None for view in views) or overlap_any(views, fields):
+        assign(targets, engine.results())
+    else:
+        engine.results(views)
+
+
+def _view_to_write(target: Array) -> np.ndarray[Any, Any] | None:
+    """Return a plain NumPy array over the memory of `target`, or None if there is no such thing."""
+    if isinstance(target, np.memmap):
+        return target.view(np.ndarray)
+    view = target if isinstance(target, np.ndarray) else host_values(target)
+    return view if type(view) is np.ndarray and view.flags.writeable else None

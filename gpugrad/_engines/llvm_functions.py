@@ -1,0 +1,141 @@
+"""Functions made with llvmlite: how one is written, compiled for this processor, and called."""
+
+from __future__ import annotations
+
+import ctypes
+import platform
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import llvmlite.binding as llvm
+from llvmlite import ir
+
+WORD = ir.IntType(64)
+INT = ir.IntType(32)
+
+
+class Function:
+    """A function of a module, ``entry``, under construction: words, loads and loops."""
+
+    def __init__(self, module: ir.Module, result: ir.Type, arguments: int) -> None:
+        kind = ir.FunctionType(result, [WORD] * arguments)
+        self.module = module
+        self.function = ir.Function(module, kind, "entry")
+        self.build = ir.IRBuilder(self.function.append_basic_block("start"))
+
+    def word(self, address: ir.Value, i: int) -> ir.Value:
+        """Return the word with number `i` after an address."""
+        return self.load(self.build.add(address, WORD(8 * i)), WORD)
+
+    def load(self, address: ir.Value, kind: ir.Type) -> ir.Value:
+        """Return what lies at an address, aligned or not."""
+        value = self.build.load(self.build.inttoptr(address, kind.as_pointer()), typ=kind)
+        value.align = 1
+        return value
+
+    @contextmanager
+    def loop(self, start: ir.Value, stop: ir.Value, step: int = 1) -> Iterator[ir.Value]:
+        """Write a loop around what is written in the block; it may run no times at all."""
+        build, before = self.build, self.build.block
+        head, after = build.append_basic_block("loop"), build.append_basic_block("after")
+        build.cbranch(build.icmp_signed("<", start, stop), head, after)
+        build.position_at_end(head)
+        i = build.phi(WORD)
+        i.add_incoming(start, before)
+        yield i
+        following = build.add(i, WORD(step))
+        i.add_incoming(following, build.block)
+        build.cbranch(build.icmp_signed("<", following, stop), head, after)
+        build.position_at_end(after)
+
+
+class _Runner(Function):
+    """The loop over items, between forgetting and asking what went wrong."""
+
+    def __init__(self, module: ir.Module) -> None:
+        super().__init__(module, INT, 2)
+
+    def write(self) -> None:
+        build, (items, count) = self.build, self.function.args
+        forget, ask = (
+            ir.Function(self.module, ir.FunctionType(INT, [INT]), name)
+            for name in ("feclearexcept", "fetestexcept")
+        )
+        kernel = ir.FunctionType(ir.VoidType(), [WORD] * 3)
+        everything = INT(sum(Trouble.here()))
+        build.call(forget, [everything])
+        with self.loop(WORD(0), count) as i:
+            item = build.add(items, build.mul(i, WORD(32)))
+            address, *arguments = [self.word(item, k) for k in range(4)]
+            build.call(build.inttoptr(address, kernel.as_pointer()), arguments)
+        build.fence("seq_cst")  # results stored past the cache become visible to other threads
+        build.ret(build.call(ask, [everything]))
+
+
+@lru_cache(maxsize=1)
+def compile_runner() -> Callable[[int, int], int]:
+    """Return ``run(items, count)``, which calls kernels one after the other, without the GIL.
+
+    An item is four words: a kernel, its layout, where to start and where to stop. What went wrong
+    in the arithmetic of all of them is returned as the bits of `Trouble`.
+    """
+    kind = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t)
+    run: Callable[[int, int], int] = kind(compile_module(lambda module: _Runner(module).write()))
+    return run
+
+
+class Trouble(NamedTuple):
+    """The bits by which this machine tells what went wrong in floating-point arithmetic."""
+
+    invalid: int
+    divide: int
+    over: int
+    under: int
+
+    @classmethod
+    def here(cls) -> Trouble:
+        """Return the bits that ``<fenv.h>`` has on this machine."""
+        if sys.platform == "win32":
+            return cls(invalid=16, divide=8, over=4, under=2)
+        if platform.machine().lower() in ("x86_64", "amd64", "i386", "i686"):
+            return cls(invalid=1, divide=4, over=8, under=16)
+        return cls(invalid=1, divide=2, over=4, under=8)
+
+
+_keep_alive: list[Any] = []
+_lock = threading.Lock()
+
+
+def compile_module(write: Callable[[ir.Module], None]) -> int:
+    """Return the address of the function ``entry`` of a module, as machine code for this CPU."""
+    with _lock:
+        target = _target_machine()
+        module = ir.Module()
+        module.triple = target.triple
+        write(module)
+        parsed = llvm.parse_assembly(str(module))
+        parsed.verify()
+        options = llvm.create_pipeline_tuning_options(speed_level=2)
+        options.loop_vectorization = options.slp_vectorization = False
+        passes = llvm.create_pass_builder(target, options)
+        passes.getModulePassManager().run(parsed, passes)
+        engine = llvm.create_mcjit_compiler(parsed, target)
+        engine.finalize_object()
+        _keep_alive.append(engine)
+        return int(engine.get_function_address("entry"))
+
+
+def _target_machine() -> llvm.TargetMachine:
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    try:
+        features = llvm.get_host_cpu_features().flatten()
+    except RuntimeError:  # not known on every architecture
+        features = ""
+    return llvm.Target.from_triple(llvm.get_process_triple()).create_target_machine(
+        cpu=llvm.get_host_cpu_name(), features=features, opt=3, jit=True
+    )

@@ -1,0 +1,119 @@
+"""One compiled pass over large fields: each sample is read once from memory, each result written.
+
+What is to be done becomes a program (`numba_program`), a table of kernels (`llvm_kernels`) and of
+places to run them, which each thread works through without touching Python.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Hashable, Sequence
+from typing import Any
+
+import numpy as np
+
+from gpugrad import _threads
+from gpugrad._engines import numpy_cpu
+from gpugrad._engines.llvm_functions import Trouble, compile_runner
+from gpugrad._engines.numba_program import Outputs, Program, distinct_fields, make_program
+from gpugrad._engines.numpy_steps import NumpyArray, find_precision
+
+THREADED_BYTES = 1 << 21
+"""Bytes of a field from which on more threads than one pay."""
+
+_SAMPLES = ("f4", "f8", "c8", "c16", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8")
+_PROGRAMS = 32
+_REMEMBERED_BYTES = 1 << 18
+
+_programs: OrderedDict[Hashable, tuple[Program, Outputs]] = OrderedDict()
+_lock = threading.Lock()
+
+
+def unsupported(outputs: Outputs) -> str | None:
+    """Say why these outputs need another engine, or return None."""
+    reason = numpy_cpu.unsupported(outputs)
+    if reason:
+        return reason
+    first = outputs[0][0].field
+    for terms in outputs:
+        for _, f, plan in terms:
+            if f.dtype.str[1:] not in _SAMPLES or not f.dtype.isnative:
+                return (
+                    "it takes float32, float64, complex64, complex128 and integers, in the byte "
+                    f"order of this machine, and `f` is {f.dtype.str if f.dtype.isnative else f.dtype}"
+                )
+            if f.dtype != first.dtype or f.shape != first.shape:
+                return "it takes fields of one dtype and shape"
+            if plan.dtype is not None and plan.dtype.itemsize > 8:
+                return f"it takes spacings up to float64, and one is {plan.dtype}"
+    return None
+
+
+def evaluate(outputs: Outputs, out: Sequence[NumpyArray] | None = None) -> tuple[NumpyArray, ...]:
+    """Evaluate each output; arrays in `out` overlap with no field and not with each other."""
+    results = [find_precision(terms[0].field.dtype, None).result for terms in outputs]
+    if out is None:
+        out = [np.empty_like(t[0].field, dtype) for t, dtype in zip(outputs, results, strict=True)]
+    elif any(target.dtype != dtype for target, dtype in zip(out, results, strict=True)):
+        for target, result in zip(out, evaluate(outputs), strict=True):
+            np.copyto(target, result, casting="same_kind")
+        return tuple(out)
+    if not out[0].size:
+        return tuple(out)
+    trouble = _run(_find_program(outputs, out), [*distinct_fields(outputs), *out])
+    if trouble and _is_wanted(trouble):
+        numpy_cpu.evaluate(outputs, out)  # the same results, and NumPy's own warnings
+    return tuple(out)
+
+
+def _run(program: Program, arrays: Sequence[NumpyArray]) -> int:
+    """Run a program on arrays; return what went wrong in the arithmetic."""
+    addresses = np.array([array.__array_interface__["data"][0] for array in arrays])
+    words, items = program.words.copy(), program.items.copy()
+    words[program.places] += addresses[program.owners]
+    items[:, 1] += words.ctypes.data
+    run, start, bounds, trouble = compile_runner(), items.ctypes.data, program.bounds, []
+
+    def run_blocks(blocks: Sequence[int]) -> None:
+        first, last = bounds[blocks[0]], bounds[blocks[-1] + 1]
+        trouble.append(run(start + first * items.strides[0], last - first))
+
+    threads = _threads.count() if arrays[0].nbytes >= THREADED_BYTES else 1
+    _threads.for_each_share(run_blocks, range(len(bounds) - 1), threads)
+    return int(np.bitwise_or.reduce(trouble))
+
+
+def _is_wanted(trouble: int) -> bool:
+    """Tell whether the caller wants to hear of any of this, by NumPy's error state."""
+    wanted = np.geterr()
+    return any(
+        trouble & bit and wanted[kind] != "ignore" for kind, bit in Trouble.here()._asdict().items()
+    )
+
+
+def _find_program(outputs: Outputs, targets: Sequence[NumpyArray]) -> Program:
+    """Return the program for outputs, from memory where their like has been seen before."""
+    arrays = [*distinct_fields(outputs), *targets]
+    number = {id(array): i for i, array in enumerate(arrays)}
+    key = (
+        tuple([(a.shape, a.strides, a.dtype.num) for a in arrays]),
+        tuple([
+            tuple([(term.sign, number[id(term.field)], id(term.plan)) for term in terms])
+            for terms in outputs
+        ]),
+    )  # fmt: skip
+    with _lock:
+        known = _programs.get(key)
+        if known is not None:
+            _programs.move_to_end(key)
+            return known[0]
+    program = make_program(outputs, targets)
+    if sum(factor.nbytes for factor in program.factors) + program.items.nbytes <= _REMEMBERED_BYTES:
+        # The plans are kept as well: while they live, no other has their id.
+        plans: Any = [[term.plan for term in terms] for terms in outputs]
+        with _lock:
+            _programs[key] = program, plans
+            if len(_programs) > _PROGRAMS:
+                _programs.popitem(last=False)
+    return program

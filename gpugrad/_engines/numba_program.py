@@ -1,0 +1,305 @@
+"""What kernels have to do for a list of outputs: which boxes, in which order, from which plans.
+
+A field is cut into tiles, and these, along the slowest axis, into blocks that stay in the cache
+while all outputs are made of them. Within a tile an output is one *piece*, or several where
+formulas change near the ends of an axis: a box that one kernel writes. Pieces differ from block
+to block only in where they start and stop along the slowest axis, so that a program for any field
+is a short table of numbers.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from gpugrad._engines.llvm_kernels import Part, Recipe, compile_kernel
+from gpugrad._engines.numpy_steps import NumpyArray, find_precision
+from gpugrad._plan import Term
+
+Outputs = Sequence[Sequence[Term]]
+Stretch = tuple[int, int]
+
+BLOCK_BYTES = 1 << 20
+"""Bytes of a field in a block."""
+
+TILE_BYTES = 1 << 19
+"""Bytes of a field in one step of a block along the slowest axis: three stay in the cache."""
+
+STREAM_BYTES = 1 << 24
+"""Bytes of an output from which on it is stored past the cache: less may be read from it."""
+
+STREAM_ROW_BYTES = 256
+"""Bytes of a row from which on that pays."""
+
+SHORT_ROW = 16
+"""Samples from which on rows along the fastest axis are written in one go, with their ends."""
+
+SHORT_LOOP = 64
+"""Samples up to which a loop is joined with the outermost one, if their operands allow it."""
+
+
+class Program(NamedTuple):
+    """What to run: items for `llvm_functions.compile_runner`, for arrays wherever they lie.
+
+    The layouts in `words` hold addresses relative to an array: the one with number `owners[i]`
+    for the word with number `places[i]`, counting fields, then outputs. The second word of an
+    item is relative to `words`. A block is the items from one of `bounds` to the next.
+    """
+
+    words: NumpyArray
+    places: NumpyArray
+    owners: NumpyArray
+    items: NumpyArray
+    bounds: list[int]
+    factors: list[NumpyArray]
+    """Weights and divisors, which layouts refer to by address."""
+
+
+class _Box(NamedTuple):
+    """A box of an output, from the first sample to beyond the last along each axis.
+
+    Its rows, along the fastest axis, are longer by the samples of `lower` and `upper`, each of
+    which has formulas of its own.
+    """
+
+    bounds: tuple[Stretch, ...]
+    lower: range
+    upper: range
+
+
+class _Operand(NamedTuple):
+    """An operand of a kernel: an offset into an array (None: an address) and strides, in bytes."""
+
+    owner: int | None
+    offset: int
+    strides: tuple[int, ...]
+
+
+class _Placed(NamedTuple):
+    """A sum at some place: its parts, and its operands, the result first."""
+
+    parts: tuple[Part, ...]
+    operands: list[_Operand]
+
+
+def make_program(outputs: Outputs, targets: Sequence[NumpyArray]) -> Program:
+    """Return the program that evaluates outputs into targets."""
+    return _Maker(outputs, targets).make()
+
+
+class _Maker:
+    """Makes a program, and keeps what its pieces share."""
+
+    def __init__(self, outputs: Outputs, targets: Sequence[NumpyArray]) -> None:
+        fields = distinct_fields(outputs)
+        self.number = {id(array): i for i, array in enumerate((*fields, *targets))}
+        self.outputs, self.targets, self.shape = outputs, targets, fields[0].shape
+        self.sample = fields[0].dtype
+        strides = fields[0].strides
+        self.order = sorted(range(len(self.shape)), key=lambda axis: -abs(strides[axis]))
+        self.words: list[int] = []
+        self.places: list[int] = []
+        self.owners: list[int] = []
+        self.factors: dict[tuple[Any, np.dtype[Any]], NumpyArray] = {}
+
+    def make(self) -> Program:
+        """Return the whole program."""
+        tiles, rows = self.cut()
+        starts = np.arange(0, self.shape[self.order[0]], rows)[:, np.newaxis]
+        items, counts = [], []
+        for tile in tiles:
+            pieces = [
+                self.lay_out(terms, target, box)
+                for terms, target in zip(self.outputs, self.targets, strict=True)
+                for box in self.cut_into_boxes(terms, tile)
+            ]
+            kernel, layout, first, last, scale = np.array(pieces).T
+            low = (np.maximum(starts, first) - first) * scale
+            high = (np.minimum(starts + rows, last) - first) * scale
+            table = np.stack(np.broadcast_arrays(kernel, layout, low, high), axis=-1)
+            items.append(table[low < high])
+            counts.append(np.count_nonzero(low < high, axis=1))
+        return Program(
+            np.array(self.words),
+            np.array(self.places),
+            np.array(self.owners),
+            np.concatenate(items),
+            [0, *np.cumsum(np.concatenate(counts)).tolist()],
+            [*self.factors.values()],
+        )
+
+    def cut(self) -> tuple[Iterator[tuple[Stretch, ...]], int]:
+        """Return the tiles of the field, and how many rows of a tile make a block.
+
+        A tile has all of the slowest axis, and less of the others if they are too long.
+        """
+        slowest, *others = self.order
+        lengths = [*self.shape]
+        lengths[slowest] = 1
+        for axis in others:
+            pieces = -(-math.prod(lengths) * self.sample.itemsize // TILE_BYTES)
+            lengths[axis] = -(-lengths[axis] // min(pieces, lengths[axis]))
+        rows = max(1, BLOCK_BYTES // (math.prod(lengths) * self.sample.itemsize))
+        lengths[slowest] = self.shape[slowest]
+        stretches = (
+            [(i, min(i + length, n)) for i in range(0, n, length)]
+            for n, length in zip(self.shape, lengths, strict=True)
+        )
+        return itertools.product(*stretches), rows
+
+    def cut_into_boxes(self, terms: Sequence[Term], tile: tuple[Stretch, ...]) -> Iterator[_Box]:
+        """Yield the boxes of a tile that have the same formulas all over, but for ends of rows."""
+        choices = [self.cut_axis(terms, axis, stretch) for axis, stretch in enumerate(tile)]
+        fastest = self.order[-1]
+        start, stop = tile[fastest]
+        rows: list[tuple[Stretch, range, range]]
+        long = [(a, b) for a, b in choices[fastest] if b - a >= SHORT_ROW]
+        if len(tile) > 1 and len(long) == 1:
+            ((a, b),) = long
+            rows = [((a, b), range(start, a), range(b, stop))]
+        elif len(tile) > 1 and not long:
+            rows = [((i, i + 1), range(0), range(0)) for i in range(start, stop)]
+        else:
+            rows = [(stretch, range(0), range(0)) for stretch in choices[fastest]]
+        for row, lower, upper in rows:
+            choices[fastest] = [row]
+            for bounds in itertools.product(*choices):
+                yield _Box(bounds, lower, upper)
+
+    def cut_axis(self, terms: Sequence[Term], axis: int, stretch: Stretch) -> list[Stretch]:
+        """Cut a stretch of an axis wherever the formula of a term changes."""
+        start, stop = stretch
+        cuts = {start, stop}
+        for term in terms:
+            if term.plan.axis == axis:
+                for region in term.plan.regions(self.shape[axis]):
+                    cuts.add(min(max(region.start, start), stop))
+        return [*itertools.pairwise(sorted(cuts))]
+
+    def lay_out(self, terms: Sequence[Term], target: NumpyArray, box: _Box) -> list[int]:
+        """Write the layout of a piece; return its kernel, where the layout is, and its rows.
+
+        These are the first and the last along the slowest axis, and the steps of the kernel's
+        outer loop for each of them.
+        """
+        slowest, fastest = self.order[0], self.order[-1]
+        at = [start for start, _ in box.bounds]
+        lengths = [stop - start for start, stop in box.bounds]
+        along = next((axis for axis in reversed(self.order) if lengths[axis] > 1), None)
+        sums = [self.place(terms, target, at, along)]
+        for i in (*box.lower, *box.upper):
+            at[fastest] = i
+            sums.append(self.place(terms, target, at, None))
+        operands = [operand for placed in sums for operand in placed.operands]
+        levels, scale = self.join_levels(lengths, operands, len(sums) > 1)
+        length, axis = levels[-1]
+        is_dense = axis is None or (
+            target.strides[axis] == target.itemsize
+            and all(f.strides[axis] == f.itemsize for _, f, _ in terms)
+        )
+        result = target.dtype
+        parts = [placed.parts for placed in sums]
+        recipe = Recipe(
+            self.sample.str[1:],
+            result.str[1:],
+            len(levels),
+            target.nbytes >= STREAM_BYTES
+            and length * result.itemsize >= STREAM_ROW_BYTES
+            and is_dense,
+            parts[0],
+            tuple(parts[1 : 1 + len(box.lower)]),
+            tuple(parts[1 + len(box.lower) :]),
+        )
+        layout = len(self.words) * 8
+        self.words.extend(length for length, _ in levels)
+        for operand in operands:
+            if operand.owner is not None:
+                self.places.append(len(self.words))
+                self.owners.append(operand.owner)
+            self.words.append(operand.offset)
+            self.words.extend(0 if axis is None else operand.strides[axis] for _, axis in levels)
+        return [compile_kernel(recipe), layout, *box.bounds[slowest], scale]
+
+    def join_levels(
+        self, lengths: Sequence[int], operands: Sequence[_Operand], has_ends: bool
+    ) -> tuple[list[tuple[int, int | None]], int]:
+        """Return the loops of a box, outermost first, and the steps of the first for each row.
+
+        A loop is a length and the axis whose strides it has. Axes that all operands step
+        through as if they were one are joined.
+        """
+        slowest, *others = self.order
+
+        def are_one(outer: int, inner: int) -> bool:
+            return all(o.strides[outer] == lengths[inner] * o.strides[inner] for o in operands)
+
+        levels: list[tuple[int, int | None]] = [(lengths[slowest], slowest)]
+        last = slowest
+        for axis in others:
+            if lengths[axis] == 1:
+                continue
+            ends_here = has_ends and axis == self.order[-1]
+            if len(levels) > 1 and not ends_here and are_one(last, axis):
+                levels[-1] = (levels[-1][0] * lengths[axis], axis)
+            else:
+                levels.append((lengths[axis], axis))
+            last = axis
+        if (
+            len(levels) == 2
+            and levels[1][0] < SHORT_LOOP
+            and not has_ends
+            and are_one(slowest, last)
+        ):
+            return [(levels[0][0] * levels[1][0], last)], levels[1][0]
+        if len(levels) == 2:
+            levels.insert(1, (1, None))  # one kernel for two and for three levels
+        return levels, 1
+
+    def place(
+        self, terms: Sequence[Term], target: NumpyArray, at: Sequence[int], along: int | None
+    ) -> _Placed:
+        """Return a sum that starts at some sample, with rows along an axis (None: a single one)."""
+        operands = [self.locate(target, at)]
+        parts = []
+        for sign, f, plan in terms:
+            region = next(r for r in plan.regions(self.shape[plan.axis]) if at[plan.axis] < r.stop)
+            precision = find_precision(f.dtype, plan.dtype)
+            offsets, weights, divisor = region.formula
+            operands += [self.locate(f, at, plan.axis, offset) for offset in offsets]
+            kinds = []
+            for w in (*weights, divisor):
+                if type(w) is int or w is None:
+                    kinds.append("" if w is None else "+" if w == 1 else "-")
+                    continue
+                factor = self.keep(w, precision.weights)
+                row, strides = 0, [0] * len(at)
+                if factor.size > 1:
+                    row, strides[plan.axis] = at[plan.axis] - region.start, factor.itemsize
+                kinds.append("each" if strides[plan.axis] and plan.axis == along else "row")
+                address = factor.__array_interface__["data"][0] + row * factor.itemsize
+                operands.append(_Operand(None, address, tuple(strides)))
+            parts.append(Part(sign, tuple(kinds[:-1]), kinds[-1], precision.weights.str[1:]))
+        return _Placed(tuple(parts), operands)
+
+    def locate(
+        self, array: NumpyArray, at: Sequence[int], axis: int = 0, offset: int = 0
+    ) -> _Operand:
+        """Return the operand for an array from some element on, shifted along an axis."""
+        start = sum(i * stride for i, stride in zip(at, array.strides, strict=True))
+        return _Operand(self.number[id(array)], start + offset * array.strides[axis], array.strides)
+
+    def keep(self, w: Any, dtype: np.dtype[Any]) -> NumpyArray:
+        """Return a weight, or one for each row, in the dtype of the arithmetic."""
+        key = (id(w) if isinstance(w, np.ndarray) else w, dtype)
+        if key not in self.factors:
+            self.factors[key] = np.array(w, dtype, ndmin=1)
+        return self.factors[key]
+
+
+def distinct_fields(outputs: Outputs) -> list[NumpyArray]:
+    """Return the fields of all terms, each once."""
+    return [*{id(term.field): term.field for terms in outputs for term in terms}.values()]
