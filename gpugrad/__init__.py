@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from gpugrad._arrays import asnumpy
 from gpugrad._backend import BackendError, use_backend
+from gpugrad._memory import free_memory
 from gpugrad._operators import gradient
 
 if TYPE_CHECKING:
@@ -16,7 +17,15 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-__all__ = ["BackendError", "asnumpy", "gradient", "info", "namespace", "use_backend"]
+__all__ = [
+    "BackendError",
+    "asnumpy",
+    "free_memory",
+    "gradient",
+    "info",
+    "namespace",
+    "use_backend",
+]
 
 
 def __getattr__(name: str) -> Any:

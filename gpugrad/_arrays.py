@@ -174,25 +174,33 @@ def host_values(x: Array) -> np.ndarray[Any, Any] | None:
     if not is_library_array(x):
         return np.asarray(x)
     if array_api_compat.is_torch_array(x):
-        if x.requires_grad or x.device.type != "cpu":
+        if x.device.type != "cpu" or _is_differentiated(x):
             return None
         try:
             values: np.ndarray[Any, Any] = x.numpy()
         except (RuntimeError, TypeError):  # a tensor without memory, or a dtype NumPy lacks
             return None
         return values
-    elif array_api_compat.is_jax_array(x):
+    if array_api_compat.is_jax_array(x):
         if isinstance(x, sys.modules["jax"].core.Tracer) or any(
             device.platform != "cpu" for device in x.devices()
         ):
             return None
         return np.asarray(x)
-    elif array_api_compat.is_dask_array(x) or array_api_compat.is_cupy_array(x):
+    if array_api_compat.is_dask_array(x) or array_api_compat.is_cupy_array(x):
         return None
     try:
         return np.from_dlpack(x)
     except (AttributeError, BufferError, RuntimeError, TypeError):
         return None
+
+
+def _is_differentiated(x: Array) -> bool:
+    """Tell whether a tensor takes part in automatic differentiation, or in a trace."""
+    torch = sys.modules["torch"]
+    if x.requires_grad or torch.compiler.is_compiling():
+        return True
+    return torch.autograd.forward_ad.unpack_dual(x).tangent is not None
 
 
 def from_host(values: np.ndarray[Any, Any], like: Array) -> Array:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import array_api_compat
 import numpy as np
 
-from gpugrad import _threads
+from gpugrad import _memory, _threads
 from gpugrad._arrays import Array, assign, from_host, host_values, library_of, result_dtype
 from gpugrad._engines import numpy_cpu
 from gpugrad._output import check_out, overlap_any, stack_results
@@ -97,7 +97,9 @@ def evaluate(
         if targets is not None:
             _write_on_host(engine, targets)
             return out if stack else tuple(targets)
-        stacked = np.empty((len(outputs), *f.shape), result_dtype(np, engine.outputs[0][0].field))
+        stacked = _memory.empty(
+            (len(outputs), *f.shape), result_dtype(np, engine.outputs[0][0].field)
+        )
         _write_on_host(engine, [stacked[i, ...] for i in range(len(outputs))])
         return stacked if type(f) is np.ndarray else from_host(stacked, like=f)
     results = engine.results()

@@ -10,7 +10,7 @@ imported: its front end takes a second to start, a kernel here some 40 milliseco
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache, partial
+from functools import cache, partial
 from typing import NamedTuple
 
 from llvmlite import ir
@@ -76,7 +76,7 @@ class Recipe(NamedTuple):
 # bytes from one step to the next of every loop.
 
 
-@lru_cache(maxsize=None)
+@cache
 def compile_kernel(recipe: Recipe) -> int:
     """Return the address of ``kernel(layout, start, stop)``, which runs part of its outer loop."""
     return compile_module(lambda module: _Kernel(module, recipe).write())

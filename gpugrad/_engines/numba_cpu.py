@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from gpugrad import _threads
+from gpugrad import _memory, _threads
 from gpugrad._engines import numpy_cpu
 from gpugrad._engines.llvm_functions import Trouble, compile_runner
 from gpugrad._engines.numba_program import Outputs, Program, distinct_fields, make_program
@@ -40,22 +40,23 @@ def unsupported(outputs: Outputs) -> str | None:
         for _, f, plan in terms:
             if f.dtype.str[1:] not in _SAMPLES or not f.dtype.isnative:
                 return (
-                    "it takes float32, float64, complex64, complex128 and integers, in the byte "
-                    f"order of this machine, and `f` is {f.dtype.str if f.dtype.isnative else f.dtype}"
+                    "it takes integers, float32, float64, complex64 and complex128 in this "
+                    f"machine's byte order, and `f` is {f.dtype!r}"
                 )
             if f.dtype != first.dtype or f.shape != first.shape:
                 return "it takes fields of one dtype and shape"
-            if plan.dtype is not None and plan.dtype.itemsize > 8:
-                return f"it takes spacings up to float64, and one is {plan.dtype}"
+            if plan.dtype is not None and plan.dtype not in ("f4", "f8"):
+                return f"it takes spacings in float32 or float64, and one is {plan.dtype}"
     return None
 
 
 def evaluate(outputs: Outputs, out: Sequence[NumpyArray] | None = None) -> tuple[NumpyArray, ...]:
     """Evaluate each output; arrays in `out` overlap with no field and not with each other."""
-    results = [find_precision(terms[0].field.dtype, None).result for terms in outputs]
+    f = outputs[0][0].field
+    dtype = find_precision(f.dtype, None).result
     if out is None:
-        out = [np.empty_like(t[0].field, dtype) for t, dtype in zip(outputs, results, strict=True)]
-    elif any(target.dtype != dtype for target, dtype in zip(out, results, strict=True)):
+        out = [_memory.empty_like(f, dtype) for _ in outputs]
+    elif any(target.dtype != dtype for target in out):
         for target, result in zip(out, evaluate(outputs), strict=True):
             np.copyto(target, result, casting="same_kind")
         return tuple(out)
@@ -86,7 +87,7 @@ def _run(program: Program, arrays: Sequence[NumpyArray]) -> int:
 
 def _is_wanted(trouble: int) -> bool:
     """Tell whether the caller wants to hear of any of this, by NumPy's error state."""
-    wanted = np.geterr()
+    wanted = dict(np.geterr())
     return any(
         trouble & bit and wanted[kind] != "ignore" for kind, bit in Trouble.here()._asdict().items()
     )

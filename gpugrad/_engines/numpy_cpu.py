@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from gpugrad import _threads
+from gpugrad import _memory, _threads
 from gpugrad._engines.numpy_steps import (
     Index,
     NumpyArray,
@@ -60,7 +60,7 @@ def evaluate(
     f = outputs[0][0].field
     if out is None:
         out = [
-            np.empty_like(terms[0].field, find_precision(terms[0].field.dtype, None).result)
+            _memory.empty_like(terms[0].field, find_precision(terms[0].field.dtype, None).result)
             for terms in outputs
         ]
     if f.dtype.kind in "iu" and f.size <= CONVERTED_SIZE:

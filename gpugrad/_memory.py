@@ -1,0 +1,200 @@
+"""Memory for large results, used again once nobody sees the results that lay in it.
+
+Into a fresh array a gradient takes three times as long as into one that has been used: the system
+hands out memory in pages, and clears each when it is first touched. So the memory of a large
+result that has died is kept for the next one. While it lies idle the system may take its pages
+back without asking (MADV_FREE), so that keeping it costs nobody anything.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import mmap
+import os
+import threading
+from collections import deque
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+NumpyArray = np.ndarray[Any, Any]
+
+RECYCLED_BYTES = 1 << 22
+"""Bytes of an array from which on its memory is worth keeping."""
+
+_WASTE = 1.125  # memory may be larger than what is asked for by this factor
+_CAN_LIE_IDLE = hasattr(mmap, "MADV_FREE") and hasattr(mmap, "MAP_PRIVATE")
+
+_idle: list[_Memory] = []  # the longest idle first
+_returned: deque[_Memory] = deque()  # filled by finalizers, which must not wait for a lock
+_lock = threading.Lock()
+_limit_in_force = 0
+
+
+class _Memory:
+    """Some bytes of memory in pages of their own."""
+
+    __slots__ = ("address", "pages", "size")
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self.pages = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        if hasattr(mmap, "MADV_HUGEPAGE"):
+            self._advise(mmap.MADV_HUGEPAGE)
+        self.address = np.frombuffer(self.pages, np.uint8).__array_interface__["data"][0]
+
+    def lie_idle(self) -> None:
+        """Let the system have the pages if it needs them; what is in them may be lost."""
+        self._advise(mmap.MADV_FREE)
+
+    def _advise(self, advice: int) -> None:
+        with contextlib.suppress(OSError):  # a kernel without it; the memory is as good as any
+            self.pages.madvise(advice)
+
+
+class _Lease:
+    """What an array in recycled memory stands on: its `base`, and that of all views of it.
+
+    NumPy keeps it alive as long as anybody sees the memory, through a view, a buffer or another
+    library's array. Its death returns the memory.
+    """
+
+    __slots__ = ("__array_interface__", "_memory")
+
+    def __init__(self, memory: _Memory, interface: dict[str, Any]) -> None:
+        self._memory = memory
+        self.__array_interface__ = {**interface, "version": 3, "data": (memory.address, False)}
+
+    def __del__(self) -> None:
+        _take_back(self._memory)
+
+
+def empty_like(f: NumpyArray, dtype: np.dtype[Any]) -> NumpyArray:
+    """Return an uninitialised array with the shape and the memory order of `f`, as NumPy does."""
+    memory = _take(f.size * dtype.itemsize)
+    if memory is None:
+        return np.empty_like(f, dtype)
+    strides, stride = [0] * f.ndim, dtype.itemsize
+    for axis in sorted(range(f.ndim), key=lambda i: -abs(f.strides[i]))[::-1]:
+        strides[axis] = stride
+        stride *= f.shape[axis]
+    return _on_lease(memory, f.shape, tuple(strides), dtype)
+
+
+def empty(shape: tuple[int, ...], dtype: np.dtype[Any]) -> NumpyArray:
+    """Return an uninitialised array in C order."""
+    memory = _take(math.prod(shape) * dtype.itemsize)
+    return np.empty(shape, dtype) if memory is None else _on_lease(memory, shape, None, dtype)
+
+
+def _on_lease(
+    memory: _Memory, shape: tuple[int, ...], strides: tuple[int, ...] | None, dtype: np.dtype[Any]
+) -> NumpyArray:
+    interface = {"shape": shape, "strides": strides, "typestr": dtype.str}
+    return np.asarray(_Lease(memory, interface))
+
+
+def free_memory() -> int:
+    """Give memory that is kept for new results back to the system at once.
+
+    Returns
+    -------
+    int
+        The bytes that were given back.
+
+    Notes
+    -----
+    Large results (4 MiB or more) lie in memory that is used again once they have died, which
+    spares the system the clearing of fresh pages. As much of it as
+    ``GPUGRAD_RECYCLE_BYTES`` says may lie idle, by default a quarter of this machine's memory;
+    0 switches the reuse off. The system may take idle pages back at any time by itself, so there
+    is no need to call this, unless idle memory shall not be counted as this process's own.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import gpugrad
+    >>> df_dx = gpugrad.gradient(np.zeros(1_000_000))
+    >>> del df_dx
+    >>> gpugrad.free_memory() >= 8_000_000
+    True
+    >>> gpugrad.free_memory()
+    0
+    """
+    with _lock:
+        _collect()
+        freed = sum(memory.size for memory in _idle)
+        _idle.clear()
+    return freed
+
+
+def _take(size: int) -> _Memory | None:
+    """Return memory for so many bytes, or None where NumPy's own will do."""
+    if size < RECYCLED_BYTES or not _CAN_LIE_IDLE:
+        return None
+    global _limit_in_force
+    _limit_in_force = _limit()
+    if not _limit_in_force:
+        return None
+    with _lock:
+        _collect()
+        fitting = (i for i, m in enumerate(_idle) if size <= m.size <= size * _WASTE)
+        i = next(fitting, None)
+        if i is not None:
+            return _idle.pop(i)
+    try:
+        return _Memory(size)
+    except (OSError, ValueError, OverflowError):
+        free_memory()
+        return None  # NumPy tries once more, and says how much was wanted
+
+
+def _take_back(memory: _Memory) -> None:
+    """Keep memory for the next result. Finalizers run anywhere, even where the lock is held."""
+    memory.lie_idle()
+    _returned.append(memory)
+    if _lock.acquire(blocking=False):
+        try:
+            _collect()
+        finally:
+            _lock.release()
+
+
+def _collect() -> None:
+    """Take in what has been returned, and let go of the longest idle beyond the limit."""
+    while _returned:
+        _idle.append(_returned.popleft())
+    excess = sum(memory.size for memory in _idle) - _limit_in_force
+    while excess > 0:
+        excess -= _idle.pop(0).size
+
+
+def _limit() -> int:
+    """Return how many bytes may lie idle."""
+    told = os.environ.get("GPUGRAD_RECYCLE_BYTES")
+    if not told:
+        return _quarter_of_memory()
+    try:
+        return max(0, int(told))
+    except ValueError:
+        raise ValueError(
+            f"`GPUGRAD_RECYCLE_BYTES` must be a whole number of bytes, 0 to switch the reuse of "
+            f"memory off; got {told!r}."
+        ) from None
+
+
+@lru_cache(maxsize=1)
+def _quarter_of_memory() -> int:
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 4
+
+
+def _forget() -> None:
+    """Start afresh in a forked child: the parent's lock may be held by a thread it lacks."""
+    global _lock
+    _lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)

@@ -1,0 +1,525 @@
+"""The compiled engine: its bits, its programs, where it is chosen, and how it gets along."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import subprocess
+import sys
+import threading
+import tracemalloc
+import warnings
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+import gpugrad
+from conftest import as_tuple, assert_same_bits
+from gpugrad import _backend
+from gpugrad._plan import AxisPlan, Formula, Term, first_derivative
+
+pytest.importorskip("llvmlite", reason="llvmlite is not installed")
+from gpugrad._engines import llvm_kernels, numba_cpu, numba_program, numpy_cpu, slices
+
+DTYPES = ["f4", "f8", "c8", "c16", "i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8"]
+
+
+@pytest.fixture(params=["streams", "plain"])
+def small_pieces(monkeypatch, request):
+    """Make programs of small fields as those of large ones: tiles, blocks, streams, threads."""
+    monkeypatch.setattr(numba_program, "TILE_BYTES", 256)
+    monkeypatch.setattr(numba_program, "BLOCK_BYTES", 512)
+    monkeypatch.setattr(numba_program, "STREAM_BYTES", 0 if request.param == "streams" else 1e9)
+    monkeypatch.setattr(numba_program, "STREAM_ROW_BYTES", 0)
+    monkeypatch.setattr(numba_cpu, "THREADED_BYTES", 0)
+    numba_cpu._programs.clear()
+    yield
+    numba_cpu._programs.clear()
+
+
+def make_field(rng, shape, dtype):
+    f = rng.normal(size=shape) * 100
+    return (f + 1j * rng.normal(size=shape) if dtype[0] == "c" else f).astype(dtype)
+
+
+def assert_like_slices(outputs):
+    with np.errstate(all="ignore"):
+        expected = slices.evaluate(outputs)
+        results = numba_cpu.evaluate(outputs)
+    for got, wanted in zip(results, expected, strict=True):
+        assert_same_bits(got, wanted)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(
+    "shape", [(300,), (40, 50), (7, 30, 41), (3, 4, 5, 37), (200, 3), (9, 200)]
+)
+def test_every_dtype_and_shape_has_numpys_bits(rng, small_pieces, shape, dtype):
+    f = make_field(rng, shape, dtype)
+    x = [np.cumsum(rng.uniform(0.1, 1, n)) for n in shape]
+    cases = [((), 1), ((0.3,), 2), ((np.float32(0.3),), 1), ((np.float64(0.7),), 2), (x, 1), (x, 2),
+             ([c.astype("f4") for c in x], 2)]  # fmt: skip
+    for spacing, edge_order in cases:
+        expected = as_tuple(np.gradient(f, *spacing, edge_order=edge_order))
+        with gpugrad.use_backend("numba", threads=2):
+            results = as_tuple(gpugrad.gradient(f, *spacing, edge_order=edge_order))
+        for got, wanted in zip(results, expected, strict=True):
+            assert_same_bits(got, wanted)
+
+
+LAYOUTS = {
+    "Fortran": lambda f: np.asfortranarray(f),
+    "transposed": lambda f: np.ascontiguousarray(f.transpose(2, 0, 1)).transpose(1, 2, 0),
+    "reversed": lambda f: f[::-1, ::-1, ::-1].copy()[::-1, ::-1, ::-1],
+    "strided": lambda f: np.repeat(np.repeat(f, 2, axis=2), 3, axis=0)[::3, :, ::2],
+    "padded rows": lambda f: np.concatenate([f, f], axis=2)[:, :, : f.shape[2]],
+    "broadcast": lambda f: np.broadcast_to(f[:1], f.shape),
+    "broadcast rows": lambda f: np.broadcast_to(f[..., :1], f.shape),
+    "unaligned": lambda f: unaligned(f),
+    "read-only": lambda f: read_only(f),
+}
+
+
+def unaligned(f):
+    copy = np.frombuffer(b"x" + f.tobytes(), "u1")[1:].view(f.dtype).reshape(f.shape)
+    assert not copy.flags.aligned or f.dtype.itemsize == 1
+    return copy
+
+
+def read_only(f):
+    f = f.copy()
+    f.flags.writeable = False
+    return f
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8", "c8", "i2"])
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_every_layout_has_numpys_bits(rng, small_pieces, layout, dtype):
+    f = LAYOUTS[layout](make_field(rng, (9, 21, 35), dtype))
+    x = np.cumsum(rng.uniform(0.1, 1, 21))
+    for keywords in ({}, {"edge_order": 2}, {"axis": 0}, {"axis": (2, 1)}):
+        spacing = () if "axis" in keywords else (0.5, x, 2.0)
+        expected = as_tuple(np.gradient(f, *spacing, **keywords))
+        results = as_tuple(gpugrad.gradient(f, *spacing, **keywords, backend="numba"))
+        for got, wanted in zip(results, expected, strict=True):
+            assert_same_bits(got, wanted)
+            long = [n > 1 for n in got.shape]
+            assert np.array(got.strides)[long].tolist() == np.array(wanted.strides)[long].tolist()
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_out_may_have_any_layout(rng, small_pieces, order):
+    f = make_field(rng, (9, 21, 35), "f8")
+    memory = [np.zeros((35, 21, 9)).T, np.zeros((18, 21, 70))[::2, :, ::-2], np.zeros(f.shape)]
+    out = [np.asarray(memory[0], order=order), memory[1], memory[2][::-1]]
+    gpugrad.gradient(f, 0.5, out=tuple(out), backend="numba")
+    for got, wanted in zip(out, np.gradient(f, 0.5), strict=True):
+        assert_same_bits(got, wanted)
+
+
+def test_out_of_another_dtype_is_rounded_once(rng):
+    f = make_field(rng, (9, 40), "f8")
+    out = tuple(np.zeros(f.shape, "f4") for _ in range(2))
+    gpugrad.gradient(f, 0.3, out=out, backend="numba")
+    for got, wanted in zip(out, np.gradient(f, 0.3), strict=True):
+        assert_same_bits(got, wanted.astype("f4"))
+
+
+@pytest.mark.parametrize("shift", [-3, -1, 0, 1, 3])
+@pytest.mark.parametrize("axis", [0, 1])
+def test_out_that_overlaps_the_field_gets_the_right_answer(rng, small_pieces, shift, axis):
+    memory = rng.normal(size=60 * 40 + 6)
+    f = memory[3:-3].reshape(60, 40)
+    out = memory[3 + shift : 3 + shift + f.size].reshape(60, 40)
+    expected = np.gradient(f, axis=axis)
+    gpugrad.gradient(f, axis=axis, out=out, backend="numba")
+    assert_same_bits(out, expected)
+
+
+def test_fields_without_samples_give_results_without_any():
+    for shape in ((0, 5), (5, 0), (4, 0, 4)):
+        axis = int(np.argmax(shape))
+        result = gpugrad.gradient(np.zeros(shape), axis=axis, backend="numba")
+        assert result.shape == shape
+
+
+SPECIAL = [0.0, -0.0, np.inf, -np.inf, np.nan, 5e-324, 1e308, -1e308, 1.0]
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8", "c8", "c16"])
+def test_special_values_come_out_as_in_numpy(rng, small_pieces, dtype):
+    with np.errstate(all="ignore"):
+        f = rng.choice(SPECIAL, size=(40, 50)).astype(dtype)
+        if dtype[0] == "c":
+            f.imag = rng.choice(SPECIAL, size=f.shape)
+        x = np.cumsum(rng.uniform(0.1, 1, 50))
+        for spacing in ((), (0.3,), (-0.7,), (np.float64(0.3),), (1.0, x)):
+            for edge_order in (1, 2):
+                expected = np.gradient(f, *spacing, edge_order=edge_order)
+                results = gpugrad.gradient(f, *spacing, edge_order=edge_order, backend="numba")
+                for got, wanted in zip(results, expected, strict=True):
+                    assert_same_bits(got, wanted)
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8", "c16", "i4"])
+@pytest.mark.parametrize("signs", [(1, 1, 1), (1, -1, 1), (-1, 1, -1)])
+def test_sums_over_several_fields_take_one_pass(rng, small_pieces, dtype, signs):
+    v = make_field(rng, (3, 12, 20, 40), dtype)
+    x = np.cumsum(rng.uniform(0.1, 1, 40))
+    from gpugrad._plan import Gaps
+
+    spacings = (0.3, np.float64(0.7), Gaps(np.diff(x), turns_back=False))
+    for edge_order in (1, 2):
+        terms = [
+            Term(sign, f, first_derivative(axis, h, edge_order))
+            for axis, (sign, f, h) in enumerate(zip(signs, v, spacings, strict=True))
+        ]
+        assert_like_slices([terms, terms[1:], terms[::-1]])
+
+
+def second_derivative(axis, h):
+    lower = Formula((0, 1, 2, 3), (2.0, -5.0, 4.0, -1), h * h)
+    upper = Formula((0, -1, -2, -3), (2.0, -5.0, 4.0, -1), h * h)
+    return AxisPlan(
+        axis, (lower,), Formula((-1, 0, 1), (1, -2.0, 1), h * h), (upper,), None, True, {}
+    )
+
+
+def test_a_laplacian_is_one_sum(rng, small_pieces):
+    f = make_field(rng, (12, 20, 40), "f8")
+    assert_like_slices([[Term(1, f, second_derivative(axis, 0.3)) for axis in range(3)]])
+    mixed = [Term(1, f, second_derivative(2, 0.3)), Term(-1, f, first_derivative(2, 0.3, 2))]
+    assert_like_slices([mixed, mixed[::-1]])
+
+
+@pytest.mark.parametrize("shape", [(60,), (30, 44), (44, 9)])
+def test_wide_formulas_and_many_rows_at_the_ends(rng, small_pieces, shape):
+    """What higher accuracy and periodic axes will ask for."""
+    f = make_field(rng, shape, "f8")
+    weights = (0.25, -2.0, 1.5, 3.0, -0.125)
+    ends = tuple(Formula(tuple(range(-i, 5 - i)), weights) for i in range(3))
+    mirrored = tuple(Formula(tuple(range(i - 4, i + 1)), weights) for i in (2, 1, 0))
+    for axis, n in enumerate(shape):
+        wide = AxisPlan(axis, ends, Formula((-2, -1, 1, 2), (1, -8.0, 8.0, -1), 12.0), mirrored,
+                        np.dtype("f8"), True, {})  # fmt: skip
+        wraps = AxisPlan(axis, (Formula((1, n - 1), (1, -1), 0.6),), Formula((1, -1), (1, -1), 0.6),
+                         (Formula((1 - n, -1), (1, -1), 0.6),), None, True, {})  # fmt: skip
+        one_sided = AxisPlan(axis, (), Formula((1, 0), (1, -1), 0.3), ends[:1], None, True, {})
+        assert_like_slices([[Term(1, f, wide)], [Term(1, f, wraps)],
+                            [Term(-1, f, wide), Term(1, f, wraps)]])  # fmt: skip
+        with pytest.raises(IndexError):
+            f[(slice(None),) * axis + (n + 1,)]  # the case below reads up to, not beyond, the end
+        upper = (Formula((-4, -3, -2, -1, 0), weights),)
+        assert_like_slices([[Term(1, f, one_sided._replace(upper=upper))]])
+
+
+def test_programs_cover_every_sample_once(rng, small_pieces):
+    for shape in ((100,), (17, 40), (5, 30, 44), (200, 2), (2, 2, 2, 50)):
+        f = np.zeros(shape)
+        for _ in range(2):  # the second time from memory
+            out = [np.full(shape, np.nan) for _ in shape]
+            numba_cpu.evaluate(
+                [[Term(1, f, first_derivative(a, 0.3, 1))] for a in range(f.ndim)], out
+            )
+            assert all((o == 0).all() for o in out)
+
+
+def test_a_remembered_program_serves_other_arrays_of_its_kind(rng):
+    x = np.cumsum(rng.uniform(0.1, 1, 30))
+    for _ in range(5):
+        f = rng.normal(size=(30, 30, 30))
+        spare = [rng.normal(size=100) for _ in range(int(rng.integers(0, 9)))]  # moves addresses
+        for got, wanted in zip(
+            gpugrad.gradient(f, x, x, x, backend="numba"), np.gradient(f, x, x, x), strict=True
+        ):
+            assert_same_bits(got, wanted)
+        del spare
+
+
+def test_what_is_remembered_is_bounded(rng):
+    for n in range(30, 30 + 2 * numba_cpu._PROGRAMS):
+        gpugrad.gradient(np.zeros(n), 0.5, backend="numba")
+    assert len(numba_cpu._programs) <= numba_cpu._PROGRAMS
+    numba_cpu._programs.clear()
+    n = numba_cpu._REMEMBERED_BYTES // 8
+    gpugrad.gradient(np.zeros(n), np.cumsum(rng.uniform(0.1, 1, n)), backend="numba")
+    assert not numba_cpu._programs  # its weights are as large as the field
+
+
+def test_warnings_and_errors_are_numpys():
+    f = np.zeros((50, 60))
+    f[20, 30], f[22, 30] = -1e308, 1e308
+    with pytest.warns(RuntimeWarning, match="overflow encountered in subtract"):
+        gpugrad.gradient(f, axis=0, backend="numba")
+    with np.errstate(all="raise"), pytest.raises(FloatingPointError, match="overflow"):
+        gpugrad.gradient(f, axis=0, backend="numba")
+    with np.errstate(all="ignore"):
+        assert_same_bits(gpugrad.gradient(f, axis=0, backend="numba"), np.gradient(f, axis=0))
+    with np.errstate(all="raise"):
+        gpugrad.gradient(f, axis=1)  # nothing overflows along the other axis
+    f[20, 30] = f[22, 30] = np.inf
+    with pytest.warns(RuntimeWarning, match="invalid value"):
+        gpugrad.gradient(f, axis=0, backend="numba")
+    f[...] = np.nan  # quiet, in NumPy too
+    with np.errstate(all="raise"):
+        gpugrad.gradient(f, backend="numba")
+
+
+def test_trouble_on_any_thread_is_heard_of(small_pieces):
+    for row in (1, 250, 498):
+        f = np.zeros((500, 60))
+        f[row - 1, 3], f[row + 1, 3] = -1e308, 1e308
+        with gpugrad.use_backend("numba", threads=4), np.errstate(over="raise"):
+            with pytest.raises(FloatingPointError):
+                gpugrad.gradient(f, axis=0)
+            gpugrad.gradient(f.T[::-1], axis=0)
+
+
+def test_large_fields_need_no_large_temporaries(rng):
+    f = rng.normal(size=(128, 128, 128))
+    out = tuple(np.empty_like(f) for _ in range(3))
+    x = np.cumsum(rng.uniform(0.1, 1, 128))
+    for field in (f, f.astype("i2"), f[::-1, :, ::-1]):
+        for spacing in ((), (x, 0.5, x)):
+            gpugrad.gradient(field, *spacing, out=out, backend="numba")
+            tracemalloc.start()
+            try:
+                gpugrad.gradient(field, *spacing, out=out, backend="numba")
+                peak = tracemalloc.get_traced_memory()[1]
+            finally:
+                tracemalloc.stop()
+            assert peak < 1 << 18
+
+
+def test_many_callers_at_once_get_right_answers(rng, small_pieces):
+    fields = [rng.normal(size=(20 + i % 5, 80)) for i in range(40)]
+    expected = [np.gradient(f, 0.5) for f in fields]
+    llvm_kernels.compile_kernel.cache_clear()
+
+    def call(i):
+        with gpugrad.use_backend("numba", threads=2):
+            return gpugrad.gradient(fields[i], 0.5)
+
+    with ThreadPoolExecutor(8) as pool:
+        results = list(pool.map(call, range(40)))
+    for result, wanted in zip(results, expected, strict=True):
+        for a, b in zip(result, wanted, strict=True):
+            assert_same_bits(a, b)
+
+
+def _gradient_in_child(f):
+    numba_cpu.THREADED_BYTES = 0
+    with gpugrad.use_backend("numba", threads=2):
+        return gpugrad.gradient(f, 0.5, edge_order=2)
+
+
+@pytest.mark.parametrize("method", multiprocessing.get_all_start_methods())
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:os.fork.*:RuntimeWarning")
+def test_it_works_in_pools_of_processes(rng, method):
+    f = rng.normal(size=(60, 70))
+    expected = _gradient_in_child(f)  # starts a thread, which a forked child has not
+    with ProcessPoolExecutor(2, multiprocessing.get_context(method)) as pool:
+        for result in pool.map(_gradient_in_child, [f] * 4, timeout=120):
+            for got, wanted in zip(result, expected, strict=True):
+                assert_same_bits(got, wanted)
+
+
+def test_a_thread_alone_needs_no_pool(monkeypatch):
+    def forbidden(*args):
+        raise AssertionError("a thread has been started")
+
+    monkeypatch.setattr(threading.Thread, "start", forbidden)
+    with gpugrad.use_backend("numba", threads=1):
+        gpugrad.gradient(np.zeros((200, 200, 20)))
+
+
+@pytest.mark.parametrize(
+    ("f", "reason"),
+    [
+        (np.zeros(9, "f2"), "float16"),
+        (np.zeros(9, "g"), np.dtype("g").name if np.dtype("g").itemsize > 8 else "float64"),
+        (np.zeros(9, np.dtype("f8").newbyteorder()), "f8"),
+        (np.zeros(9, "O"), "object"),
+        (np.zeros(9, "m8[s]"), "timedelta64"),
+        (np.ma.zeros(9), "MaskedArray"),
+    ],
+)
+def test_what_it_cannot_take_is_named_or_goes_elsewhere(f, reason, monkeypatch):
+    with pytest.raises(gpugrad.BackendError, match=f'"numba" cannot run this: .*{reason}'):
+        gpugrad.gradient(f, backend="numba")
+    monkeypatch.setattr(_backend, "COMPILED_SIZE", 0)
+    monkeypatch.setattr(_backend, "COMPILING_SIZE", 0)
+    assert gpugrad.gradient(f).dtype == np.gradient(f).dtype
+
+
+def test_extended_coordinates_go_elsewhere(monkeypatch):
+    if np.dtype("g").itemsize == 8:
+        pytest.skip("longdouble is float64 here")
+    x = np.arange(9, dtype="g")
+    with pytest.raises(gpugrad.BackendError, match="spacings in float32 or float64"):
+        gpugrad.gradient(np.zeros(9), x**2, backend="numba")
+    monkeypatch.setattr(_backend, "COMPILED_SIZE", 0)
+    monkeypatch.setattr(_backend, "COMPILING_SIZE", 0)
+    assert_same_bits(gpugrad.gradient(np.ones(9), x**2), np.gradient(np.ones(9), x**2))
+
+
+@pytest.fixture
+def chosen(monkeypatch):
+    """Return the names of the engines that `auto` has called."""
+    names = []
+    for module in (numba_cpu, numpy_cpu, slices):
+        name, evaluate = module.__name__.rpartition(".")[2], module.evaluate
+
+        def spy(*args, name=name, evaluate=evaluate):
+            names.append(name)
+            return evaluate(*args)
+
+        monkeypatch.setattr(module, "evaluate", spy)
+    return names
+
+
+def test_auto_takes_it_for_large_fields_alone(chosen):
+    gpugrad.gradient(np.zeros(_backend.COMPILING_SIZE))
+    gpugrad.gradient(np.zeros(_backend.COMPILED_SIZE))
+    gpugrad.gradient(np.zeros(_backend.COMPILED_SIZE - 1))
+    gpugrad.gradient(np.zeros(_backend.COMPILED_SIZE, "f2"))
+    assert chosen == ["numba_cpu", "numba_cpu", "numpy_cpu", "numpy_cpu"]
+
+
+def test_auto_waits_until_a_compiler_pays(chosen, monkeypatch):
+    monkeypatch.setattr(_backend, "_results_so_far", 0)
+    monkeypatch.setattr(_backend, "COMPILING_SIZE", 5 * _backend.COMPILED_SIZE)
+    f = np.zeros((2, _backend.COMPILED_SIZE // 2))
+    for _ in range(4):
+        gpugrad.gradient(f)
+    assert chosen == ["numpy_cpu", "numpy_cpu", "numba_cpu", "numba_cpu"]
+
+
+def run_python(code, **environment):
+    return subprocess.run(
+        [sys.executable, "-W", "error", "-c", code],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, **environment},
+    )
+
+
+def test_small_fields_never_load_the_compiler():
+    run = run_python(
+        "import sys, numpy as np, gpugrad\n"
+        "for n in (10, 1000, 100_000):\n"
+        "    for _ in range(20): gpugrad.gradient(np.zeros(n))\n"
+        "assert 'llvmlite' not in sys.modules and 'numba' not in sys.modules\n"
+        "gpugrad.gradient(np.zeros(40_000_000, 'f4'))\n"
+        "assert 'llvmlite' in sys.modules and 'numba' not in sys.modules"
+    )
+    assert run.returncode == 0, run.stderr
+
+
+def test_without_the_compiler_the_error_says_what_to_install():
+    run = run_python(
+        "import sys; sys.modules['llvmlite'] = None\n"
+        "import numpy as np, gpugrad\n"
+        "gpugrad.gradient(np.zeros(40_000_000, 'f4'))\n"
+        "try: gpugrad.gradient(np.zeros(9), backend='numba')\n"
+        "except gpugrad.BackendError as error: print(error)"
+    )
+    assert 'backend "numba" cannot run: it needs llvmlite' in run.stdout, run.stderr
+    assert 'Run `pip install "gpugrad[cpu]"`.' in run.stdout
+
+
+def test_it_needs_no_home_to_write_to(tmp_path):
+    home = tmp_path / "home"
+    home.mkdir()
+    home.chmod(0o500)
+    run = run_python(
+        "import numpy as np, gpugrad\n"
+        "print(gpugrad.gradient(np.arange(9.0) ** 2, backend='numba')[4])",
+        HOME=str(home),
+        XDG_CACHE_HOME=str(home / "cache"),
+        PYTHONDONTWRITEBYTECODE="1",
+    )
+    assert run.stdout == "8.0\n", run.stderr
+    home.chmod(0o700)
+    assert not [*home.rglob("*")]
+
+
+class TestTorch:
+    """Tensors in host memory are read and written where they lie."""
+
+    @pytest.fixture
+    def torch(self, monkeypatch):
+        monkeypatch.setattr(_backend, "COMPILED_SIZE", 0)
+        monkeypatch.setattr(_backend, "COMPILING_SIZE", 0)
+        return pytest.importorskip("torch")
+
+    @pytest.mark.parametrize(
+        "dtype", ["float32", "float64", "complex64", "int16", "uint8", "int64"]
+    )
+    def test_tensors_come_back(self, torch, chosen, rng, dtype):
+        f = torch.asarray(rng.normal(size=(40, 50)) * 99).to(getattr(torch, dtype))
+        for field in (f, f.T, f[:, ::2]):
+            results = gpugrad.gradient(field, 0.3, np.cumsum(rng.uniform(0.1, 1, field.shape[1])))
+            assert all(type(result) is torch.Tensor for result in results)
+        assert set(chosen) == {"numba_cpu"}
+        for got, wanted in zip(
+            gpugrad.gradient(f, 0.3), gpugrad.gradient(f, 0.3, backend="slices"), strict=True
+        ):
+            assert got.dtype == wanted.dtype
+            assert_same_bits(got, wanted.numpy())
+
+    def test_out_is_written_in_place(self, torch, chosen):
+        f = torch.arange(2000.0).reshape(40, 50) ** 2
+        out = (torch.zeros(40, 50), torch.zeros(50, 40).T)
+        pointers = [target.data_ptr() for target in out]
+        returned = gpugrad.gradient(f, out=out)
+        assert chosen == ["numba_cpu"]
+        assert [target.data_ptr() for target in returned] == pointers
+        for got, wanted in zip(out, np.gradient(f.numpy()), strict=True):
+            assert_same_bits(got.numpy(), wanted)
+        stacked = gpugrad.gradient(f, stack=True)
+        assert_same_bits(stacked.numpy(), np.stack(np.gradient(f.numpy())))
+        f2 = f.clone()
+        gpugrad.gradient(f2, axis=0, out=f2)
+        assert_same_bits(f2.numpy(), np.gradient(f.numpy(), axis=0))
+
+    def test_overflow_is_silent_as_in_torch(self, torch):
+        f = torch.tensor([3e38, 0.0, -3e38, 1.0])
+        with warnings.catch_warnings(), np.errstate(all="raise"):
+            warnings.simplefilter("error")
+            assert gpugrad.gradient(f)[1] == -torch.inf
+
+    @pytest.mark.filterwarnings("ignore:.*torch.jit.script.*:DeprecationWarning")
+    def test_automatic_differentiation_goes_through_slices(self, torch, chosen):
+        f = (torch.arange(100.0) ** 2).requires_grad_()
+        (slope,) = torch.autograd.grad(gpugrad.gradient(f).sum(), f)
+        assert slope.abs().sum() > 0
+        plain = f.detach()
+        jacobian_times = torch.func.jvp(gpugrad.gradient, (plain,), (torch.ones(100),))[1]
+        assert jacobian_times.abs().max() == 0
+        assert torch.func.grad(lambda g: gpugrad.gradient(g)[0])(plain)[1] == 1
+        assert torch.func.vmap(gpugrad.gradient)(plain.reshape(4, 25)).shape == (4, 25)
+        from torch.autograd import forward_ad
+
+        with forward_ad.dual_level():
+            dual = forward_ad.make_dual(plain, torch.arange(100.0))
+            tangent = forward_ad.unpack_dual(gpugrad.gradient(dual)).tangent
+            assert tangent is not None
+            assert (tangent == 1).all()
+        assert set(chosen) == {"slices"}
+
+    def test_tensors_without_memory_go_through_slices(self, torch, chosen):
+        assert gpugrad.gradient(torch.empty(9, device="meta")).device.type == "meta"
+        conjugate = torch.ones(9, dtype=torch.complex64).conj()
+        assert gpugrad.gradient(conjugate).dtype == torch.complex64
+        assert gpugrad.gradient(torch.ones(9, dtype=torch.bfloat16)).dtype == torch.bfloat16
+        assert set(chosen) == {"slices"}
+
+    @pytest.mark.filterwarnings("ignore:Dynamo detected a call:UserWarning")
+    def test_compiled_functions_are_traced(self, torch, chosen):
+        f = torch.arange(100.0) ** 2
+        compiled = torch.compile(lambda f: gpugrad.gradient(f), backend="eager")
+        assert_same_bits(compiled(f).numpy(), np.gradient(f.numpy()))
