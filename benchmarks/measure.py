@@ -15,7 +15,7 @@ import tracemalloc
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, sleep
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -105,19 +105,21 @@ def batched(
 
 
 def interleave(
-    timers: Mapping[str, Timer], rounds: int, warm_up: int = 1
+    timers: Mapping[str, Timer], rounds: int, warm_up: int = 1, rest: float = 0.0
 ) -> dict[str, list[float]]:
     """Run all timers in turn, many rounds, and return the seconds of each, round by round.
 
     The order is rotated by one each round, so that none is always behind the same neighbour.
     What slows the machine for a while then slows all of them alike, and ratios within a round
-    keep their meaning. The first `warm_up` rounds are thrown away.
+    keep their meaning. The first `warm_up` rounds are thrown away. Each timer is preceded by `rest`
+    seconds of sleep, in which another library's threads stop waiting for work in a busy loop.
     """
     names = [*timers]
     seconds: dict[str, list[float]] = {name: [] for name in names}
     for i in range(-warm_up, rounds):
         shift = i % len(names)
         for name in names[shift:] + names[:shift]:
+            sleep(rest)
             elapsed = timers[name]()
             if i >= 0:
                 seconds[name].append(elapsed)
@@ -182,9 +184,12 @@ def resident_peak(setup: str, call: str) -> int | None:
     return int(run_python(_RESIDENT.format(setup=setup, call=call)).stdout)
 
 
-def run_python(code: str, *options: str) -> subprocess.CompletedProcess[str]:
+def run_python(
+    code: str, *options: str, variables: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
     """Run code in a fresh interpreter from the root of the project, modules compiled only once."""
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+    environment.update(variables or {})
     return subprocess.run(
         [sys.executable, *options, "-c", code],
         cwd=ROOT,
@@ -299,6 +304,11 @@ def format_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 def parse_arguments(description: str | None) -> argparse.Namespace:
     """Read the options that all benchmarks share."""
+    return make_parser(description).parse_args()
+
+
+def make_parser(description: str | None) -> argparse.ArgumentParser:
+    """Return a parser of the options that all benchmarks share, for more to be added."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument(
         "--quick", action="store_true", help="run in seconds; the figures mean nothing"
@@ -307,7 +317,7 @@ def parse_arguments(description: str | None) -> argparse.Namespace:
         "--output", type=Path, help="the JSON file to write (a quick run writes none by itself)"
     )
     parser.add_argument("--strict", action="store_true", help="exit with 1 if a target is missed")
-    return parser.parse_args()
+    return parser
 
 
 def finish(

@@ -59,6 +59,10 @@ class AxisPlan(NamedTuple):
     on_host: bool
     memo: dict[Any, Any]
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle the plan without what engines have derived from it."""
+        return AxisPlan, (*self[:-1], {})
+
     def regions(self, n: int) -> Iterator[Region]:
         """Cut an axis of `n` samples into regions, in order; none is empty."""
         first, last = len(self.lower), n - len(self.upper)

@@ -33,6 +33,11 @@ def restore(token: contextvars.Token[int | None]) -> None:
     _chosen.reset(token)
 
 
+def chosen() -> int | None:
+    """Return the number of threads set for the current context, or None without one."""
+    return _chosen.get()
+
+
 def parse(threads: object, name: str) -> int:
     """Return a number of threads, or raise ValueError naming where it came from."""
     try:

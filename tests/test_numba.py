@@ -13,11 +13,14 @@ from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from test_property import calls
 
 import gpugrad
 from conftest import as_tuple, assert_same_bits
 from gpugrad import _backend
-from gpugrad._plan import AxisPlan, Formula, Term, first_derivative
+from gpugrad._plan import AxisPlan, Formula, Gaps, Term, first_derivative
 
 pytest.importorskip("llvmlite", reason="llvmlite is not installed")
 from gpugrad._engines import llvm_kernels, numba_cpu, numba_program, numpy_cpu, slices
@@ -66,6 +69,47 @@ def test_every_dtype_and_shape_has_numpys_bits(rng, small_pieces, shape, dtype):
             results = as_tuple(gpugrad.gradient(f, *spacing, edge_order=edge_order))
         for got, wanted in zip(results, expected, strict=True):
             assert_same_bits(got, wanted)
+
+
+LIMITS = (
+    "TILE_BYTES",
+    "BLOCK_BYTES",
+    "STREAM_BYTES",
+    "STREAM_ROW_BYTES",
+    "SHORT_ROW",
+    "SHORT_LOOP",
+)
+
+
+@settings(max_examples=400, deadline=None, derandomize=True)
+@given(
+    call=calls(),
+    limits=st.tuples(
+        st.sampled_from([1, 64, 200, 1 << 19]),
+        st.sampled_from([1, 100, 300, 1 << 20]),
+        st.sampled_from([0, 1 << 24]),
+        st.sampled_from([0, 24, 256]),
+        st.sampled_from([1, 2, 3, 16]),
+        st.sampled_from([0, 4, 64]),
+    ),
+    threads=st.sampled_from([1, 2]),
+)
+def test_random_calls_have_numpys_bits_however_they_are_cut(call, limits, threads):
+    f, spacing, keywords = call
+    if not f.dtype.isnative:
+        f = f.astype(f.dtype.newbyteorder("="))
+    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
+        for name, limit in zip(LIMITS, limits, strict=True):
+            patch.setattr(numba_program, name, limit)
+        patch.setattr(numba_cpu, "THREADED_BYTES", 0)
+        numba_cpu._programs.clear()
+        warnings.simplefilter("ignore", RuntimeWarning)  # products may underflow or overflow
+        expected = as_tuple(np.gradient(f, *spacing, **keywords))
+        with gpugrad.use_backend("numba", threads=threads):
+            actual = as_tuple(gpugrad.gradient(f, *spacing, **keywords))
+        numba_cpu._programs.clear()
+    for got, wanted in zip(actual, expected, strict=True):
+        assert_same_bits(got, wanted)
 
 
 LAYOUTS = {
@@ -167,8 +211,6 @@ def test_special_values_come_out_as_in_numpy(rng, small_pieces, dtype):
 def test_sums_over_several_fields_take_one_pass(rng, small_pieces, dtype, signs):
     v = make_field(rng, (3, 12, 20, 40), dtype)
     x = np.cumsum(rng.uniform(0.1, 1, 40))
-    from gpugrad._plan import Gaps
-
     spacings = (0.3, np.float64(0.7), Gaps(np.diff(x), turns_back=False))
     for edge_order in (1, 2):
         terms = [

@@ -52,51 +52,68 @@ def _sum_terms(terms: Sequence[Term]) -> Array:
     # Each term is rounded to the working precision, their sum once more to the result's.
     working = working_dtype(xp, f)
     parts = [_differentiate(xp, field, plan, working) for _, field, plan in terms]
-    return _cast(xp, add_up(parts, [sign for sign, _, _ in terms]), dtype)
+    return cast(xp, add_up(parts, [sign for sign, _, _ in terms]), dtype)
 
 
 def _differentiate(xp: ModuleType, f: Array, plan: AxisPlan, dtype: Any) -> Array:
     """Return the derivative of a field along one axis: its regions, joined."""
-    samples = _as_working(xp, f)
-    arithmetic = _arithmetic_dtype(xp, samples, plan)
-    pieces = [
-        _combine(xp, samples, plan.axis, formula, start, stop, arithmetic)
-        for formula, start, stop in plan.regions(f.shape[plan.axis])
-    ]
-    joined = xp.concat([_cast(xp, piece, dtype) for piece in pieces], axis=plan.axis)
-    return _cast(xp, joined, dtype)  # numpy.concatenate turns the other byte order into its own
+    axis = plan.axis
+    f = as_working(xp, f)
+    arithmetic = _arithmetic_dtype(xp, f, plan.dtype)
+
+    def differentiate(formula: Formula, start: int, stop: int) -> Array:
+        samples = [f[rows_of(f.ndim, axis, start + k, stop + k)] for k in formula.offsets]
+        return _combine(xp, samples, axis, formula, arithmetic)
+
+    pieces = [differentiate(*region) for region in plan.regions(f.shape[axis])]
+    joined = xp.concat([cast(xp, piece, dtype) for piece in pieces], axis=axis)
+    return cast(xp, joined, dtype)  # numpy.concatenate turns the other byte order into its own
+
+
+def differentiate_rows(
+    samples: Sequence[Array], formula: Formula, axis: int, spacing: np.dtype[Any] | None, dtype: Any
+) -> Array:
+    """Return rows of a derivative whose samples do not lie in one array.
+
+    `samples` has an array for each offset of the formula, `spacing` is the plan's dtype, and
+    `dtype` the result's.
+    """
+    xp = namespace_of(samples[0])
+    samples = [as_working(xp, sample) for sample in samples]
+    arithmetic = _arithmetic_dtype(xp, samples[0], spacing)
+    return cast(xp, _combine(xp, samples, axis, formula, arithmetic), dtype)
 
 
 def _combine(
-    xp: ModuleType, f: Array, axis: int, formula: Formula, start: int, stop: int, dtype: Any
+    xp: ModuleType, samples: Sequence[Array], axis: int, formula: Formula, dtype: Any
 ) -> Array:
-    """Return rows `start` to `stop`: a weighted sum of shifted slices, from left to right."""
-    samples = [f[_rows(f.ndim, axis, start + offset, stop + offset)] for offset in formula.offsets]
+    """Return some rows: a weighted sum of shifted slices, from left to right."""
+    f = samples[0]
     if not formula.is_sum:
-        samples = [_cast(xp, sample, dtype) for sample in samples]
+        samples = [cast(xp, sample, dtype) for sample in samples]
     total = add_up(samples, [_beside(xp, w, f, axis, dtype) for w in formula.weights])
     if formula.divisor is None:
         return total
-    return _cast(xp, total, dtype) / _beside(xp, formula.divisor, f, axis, dtype)
+    return cast(xp, total, dtype) / _beside(xp, formula.divisor, f, axis, dtype)
 
 
-def _as_working(xp: ModuleType, f: Array) -> Array:
+def as_working(xp: ModuleType, f: Array) -> Array:
     """Return the field in the dtype in which its samples are subtracted."""
     dtype = working_dtype(xp, f)
     if isinstance(f, np.ndarray) and f.dtype.kind == "M":
         return f.view(dtype)
-    return _cast(xp, f, dtype)
+    return cast(xp, f, dtype)
 
 
-def _arithmetic_dtype(xp: ModuleType, f: Array, plan: AxisPlan) -> Any:
+def _arithmetic_dtype(xp: ModuleType, f: Array, spacing: np.dtype[Any] | None) -> Any:
     """Return the dtype of products and quotients; None leaves it to the operators."""
-    if plan.dtype is None or (isinstance(f, np.ndarray) and f.dtype.kind in "mO"):
+    if spacing is None or (isinstance(f, np.ndarray) and f.dtype.kind in "mO"):
         return None
     if _has_longdouble(f):
-        return np.result_type(f.dtype, plan.dtype)
-    spacing = "float32" if plan.dtype == np.float32 else "float64"
+        return np.result_type(f.dtype, spacing)
+    name = "float32" if spacing == np.float32 else "float64"
     available = xp.__array_namespace_info__().dtypes(device=device_of(f), kind="real floating")
-    return xp.result_type(f.dtype, available[spacing]) if spacing in available else f.dtype
+    return xp.result_type(f.dtype, available[name]) if name in available else f.dtype
 
 
 def _beside(xp: ModuleType, w: Any, f: Array, axis: int, dtype: Any) -> Any:
@@ -117,10 +134,12 @@ def _has_longdouble(f: Array) -> bool:
     return isinstance(f, np.ndarray) or array_api_compat.is_dask_array(f)
 
 
-def _rows(ndim: int, axis: int, start: int, stop: int) -> tuple[slice, ...]:
+def rows_of(ndim: int, axis: int, start: int, stop: int) -> tuple[slice, ...]:
+    """Return the index of some rows along one axis."""
     whole = slice(None)
     return (whole,) * axis + (slice(start, stop),) + (whole,) * (ndim - axis - 1)
 
 
-def _cast(xp: ModuleType, x: Array, dtype: Any) -> Array:
+def cast(xp: ModuleType, x: Array, dtype: Any) -> Array:
+    """Return an array in a dtype, None for the one it has; itself where nothing changes."""
     return x if dtype is None or x.dtype == dtype else xp.astype(x, dtype)
