@@ -52,13 +52,16 @@ class Recipe(NamedTuple):
     """What a kernel computes, in a nest of `levels` loops: rows, each written from left to right.
 
     A row is one result for each sum in `lower`, then as many as there is room for by `interior`,
-    then one for each in `upper`. `sample` and `result` are dtypes of NumPy without byte order;
-    `streams` says that results are stored past the cache.
+    then one for each in `upper`. `sample` and `result` are dtypes of NumPy without byte order.
+    `gathers` says that the samples of a row do not lie side by side, `scatters` the same of its
+    results, `streams` that results are stored past the cache.
     """
 
     sample: str
     result: str
     levels: int
+    gathers: bool
+    scatters: bool
     streams: bool
     interior: Sum
     lower: tuple[Sum, ...] = ()
@@ -155,11 +158,12 @@ class _Kernel(Function):
         lanes = LINE // self.size
         to_line = build.and_(build.neg(interior[0].address), WORD(LINE - 1))
         head, odd = build.udiv(to_line, WORD(self.size)), build.urem(to_line, WORD(self.size))
-        has_lines = build.and_(build.icmp_signed("<", head, n), self.is_dense(interior))
-        has_lines = build.and_(has_lines, build.icmp_signed("==", odd, WORD(0)))
-        head = build.select(has_lines, head, n)
+        reaches = build.icmp_signed("<", head, n)
+        reaches = build.and_(reaches, build.icmp_signed("==", odd, WORD(0)))
+        head = build.select(reaches, head, n)
         tail = build.add(head, build.and_(build.sub(n, head), WORD(-lanes)))
-        for start, stop, count in ((WORD(0), head, 1), (head, tail, lanes), (tail, n, 1)):
+        stretches = [(WORD(0), head, 1), (head, tail, lanes), (tail, n, 1)]
+        for start, stop, count in [(WORD(0), n, 1)] if recipe.scatters else stretches:
             with self.loop(start, stop, count) as i:
                 here = self.advance(interior, recipe.levels - 1, i)
                 self.write_results(here, recipe.interior, count)
@@ -176,16 +180,6 @@ class _Kernel(Function):
             else operand
             for operand, precision in zip(operands, precisions, strict=True)
         ]
-
-    def is_dense(self, operands: Sequence[_Operand]) -> ir.Value:
-        """Return whether results and samples lie side by side in a row."""
-        size = {"result": self.size, "sample": int(self.recipe.sample[1:])}
-        dense = ir.IntType(1)(1)
-        for operand in operands:
-            if operand.kind in size:
-                stride, wanted = operand.strides[-1], WORD(size[operand.kind])
-                dense = self.build.and_(dense, self.build.icmp_signed("==", stride, wanted))
-        return dense
 
     def write_results(self, operands: Sequence[_Operand], parts: Sum, count: int) -> None:
         """Write `count` results: single ones wherever they lie, a line of them to a whole line."""
@@ -228,7 +222,7 @@ class _Kernel(Function):
         is_sum = not {"row", "each"} & {*part.weights}
         working = self.real if is_sum else part.arithmetic
         for operand, weight in zip(operands[:n], part.weights, strict=True):
-            value = self.convert(self.load_samples(operand.address, count), working, count)
+            value = self.convert(self.load_samples(operand, count), working, count)
             if weight not in "+-":
                 value = self.multiply(next(factors), value)
             if total is None:
@@ -277,15 +271,38 @@ class _Kernel(Function):
         lanes = count * (1 + self.is_complex)
         return _REAL[real] if lanes == 1 else ir.VectorType(_REAL[real], lanes)
 
-    def load_samples(self, address: ir.Value, count: int) -> ir.Value:
+    def load_samples(self, operand: _Operand, count: int) -> ir.Value:
         """Return `count` samples as they are stored, but integers as floats."""
         kind = self.recipe.sample
-        if kind[0] in "iu":
+        is_integer = kind[0] in "iu"
+        if is_integer:
             integer = ir.IntType(8 * int(kind[1:]))
-            stored = self.load(address, integer if count == 1 else ir.VectorType(integer, count))
-            to_float = self.build.sitofp if kind[0] == "i" else self.build.uitofp
-            return to_float(stored, self.vector("f8", count))
-        return self.load(address, self.vector(_REAL_PART.get(kind, kind), count))
+            stored = integer if count == 1 else ir.VectorType(integer, count)
+        else:
+            stored = self.vector(_REAL_PART.get(kind, kind), count)
+        if count > 1 and self.recipe.gathers:
+            samples = self.gather(operand, count, stored)
+        else:
+            samples = self.load(operand.address, stored)
+        if not is_integer:
+            return samples
+        to_float = self.build.sitofp if kind[0] == "i" else self.build.uitofp
+        return to_float(samples, self.vector("f8", count))
+
+    def gather(self, operand: _Operand, count: int, kind: ir.VectorType) -> ir.Value:
+        """Return `count` samples that lie some way apart, each loaded in pieces of a register."""
+        build, size = self.build, int(self.recipe.sample[1:])
+        width = min(size, 8)
+        piece = ir.IntType(8 * width)
+        pieces = ir.Constant(ir.VectorType(piece, count * size // width), ir.Undefined)
+        address = operand.address
+        for i in range(count):
+            for k in range(size // width):
+                there = build.add(address, WORD(k * width))
+                lane = INT(i * (size // width) + k)
+                pieces = build.insert_element(pieces, self.load(there, piece), lane)
+            address = build.add(address, operand.strides[-1])
+        return build.bitcast(pieces, kind)
 
     def load_factor(self, operand: _Operand, part: Part, count: int) -> ir.Value:
         """Return a factor for each of `count` results, in both lanes of complex ones."""

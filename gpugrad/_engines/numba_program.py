@@ -30,7 +30,7 @@ TILE_BYTES = 1 << 19
 """Bytes of a field in one step of a block along the slowest axis: three stay in the cache."""
 
 STREAM_BYTES = 1 << 24
-"""Bytes of an output from which on it is stored past the cache: less may be read from it."""
+"""Bytes of all outputs from which on they are stored past the cache: less may be read from it."""
 
 STREAM_ROW_BYTES = 256
 """Bytes of a row from which on that pays."""
@@ -99,6 +99,7 @@ class _Maker:
         self.number = {id(array): i for i, array in enumerate((*fields, *targets))}
         self.outputs, self.targets, self.shape = outputs, targets, fields[0].shape
         self.sample = fields[0].dtype
+        self.streams = sum(target.nbytes for target in targets) >= STREAM_BYTES
         strides = fields[0].strides
         self.order = sorted(range(len(self.shape)), key=lambda axis: -abs(strides[axis]))
         self.words: list[int] = []
@@ -197,9 +198,9 @@ class _Maker:
         operands = [operand for placed in sums for operand in placed.operands]
         levels, scale = self.join_levels(lengths, operands, len(sums) > 1)
         length, axis = levels[-1]
-        is_dense = axis is None or (
-            target.strides[axis] == target.itemsize
-            and all(f.strides[axis] == f.itemsize for _, f, _ in terms)
+        gathers, scatters = (
+            axis is not None and any(a.strides[axis] != a.itemsize for a in arrays)
+            for arrays in ([f for _, f, _ in terms], [target])
         )
         result = target.dtype
         parts = [placed.parts for placed in sums]
@@ -207,9 +208,9 @@ class _Maker:
             self.sample.str[1:],
             result.str[1:],
             len(levels),
-            target.nbytes >= STREAM_BYTES
-            and length * result.itemsize >= STREAM_ROW_BYTES
-            and is_dense,
+            gathers,
+            scatters,
+            self.streams and not scatters and length * result.itemsize >= STREAM_ROW_BYTES,
             parts[0],
             tuple(parts[1 : 1 + len(box.lower)]),
             tuple(parts[1 + len(box.lower) :]),
