@@ -71,6 +71,7 @@ def test_a_sum_is_what_numpy_gives_term_by_term(rng):
 
 FORMULAS = {
     "second derivative": Formula((-1, 0, 1), (1, -2.0, 1), 0.25),
+    "minus a sample": Formula((1,), (-1,)),
     "leading minus": Formula((0, 1), (-1, 1), 0.5),
     "difference without divisor": Formula((1, 0), (1, -1)),
     "sum without divisor": Formula((0, 1, 2), (1, 1, -1)),

@@ -222,7 +222,12 @@ def _add_up_in_place(
     is_sum = all(type(w) is int for w in step.weights)
     dtype = precision.working if is_sum else precision.arithmetic
     total = target if target.dtype == dtype else _buffer(scratch, "sum", target, dtype)
-    np.multiply(step.weights[0], parts[0], total, casting="same_kind")
+    first = step.weights[0]
+    if type(first) is int:  # no product with 1 or -1, which for complex numbers is not the same
+        sign = np.positive if first == 1 else np.negative
+        sign(parts[0], total, dtype=dtype, casting="same_kind")
+    else:
+        np.multiply(first, parts[0], total, casting="same_kind")
     product = None if scratch is None else scratch.take("product", target, dtype)
     for part, weight in zip(parts[1:], step.weights[1:], strict=True):
         if type(weight) is int:
