@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from functools import lru_cache
+from functools import lru_cache, partial
 from importlib.util import find_spec
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -158,7 +158,9 @@ def _choose(outputs: Outputs, backend: str | None) -> Engine:
     if array_api_compat.is_dask_array(f):
         from gpugrad._engines import dask_blocks
 
-        return Engine(dask_blocks.evaluate, outputs)
+        # What is in force here goes along: contexts don't reach the threads that tasks run on.
+        in_task = partial(_evaluate_in_task, backend=name, threads=_threads.chosen() or 1)
+        return Engine(partial(dask_blocks.evaluate, evaluate_block=in_task), outputs)
     if name == "auto" and array_api_compat.is_torch_array(f):
         compiled = f.numel() >= COMPILED_SIZE and _choose_compiled(outputs)
         if compiled:
@@ -166,6 +168,15 @@ def _choose(outputs: Outputs, backend: str | None) -> Engine:
     from gpugrad._engines import slices
 
     return Engine(slices.evaluate, outputs)
+
+
+def _evaluate_in_task(outputs: Outputs, backend: str, threads: int) -> tuple[Array, ...]:
+    """Evaluate a block of a lazy array, beside which others are evaluated at the same time."""
+    token = _threads.choose(threads)
+    try:
+        return _choose(outputs, backend).results()
+    finally:
+        _threads.restore(token)
 
 
 def _choose_compiled(outputs: Outputs) -> Engine | None:

@@ -51,6 +51,7 @@ ARROWS = {
     "_engines.llvm_kernels": {"_engines"},
     "_engines.numba_program": {"_engines", "_plan"},
     "_engines.numba_cpu": {"_engines", "_memory", "_threads"},
+    "_engines.chunk_rows": {"_plan"},
     "_engines.dask_blocks": {"_arrays", "_plan", "_engines"},
     "_backend": {"_arrays", "_memory", "_plan", "_output", "_threads", "_engines"},
     "_devices": {"_backend", "_threads"},

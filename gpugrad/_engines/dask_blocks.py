@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
-from operator import getitem
+from operator import getitem, itemgetter
 from typing import Any, NamedTuple
 
 import array_api_compat
@@ -19,7 +19,7 @@ import numpy as np
 
 from gpugrad._arrays import Array, namespace_of, result_dtype, working_dtype
 from gpugrad._engines import slices
-from gpugrad._engines.chunk_rows import ChunkPlan, Patch, cut_plan
+from gpugrad._engines.chunk_rows import ChunkPlan, cut_plan
 from gpugrad._plan import AxisPlan, Term, add_up
 
 Outputs = Sequence[Sequence[Term]]
@@ -37,14 +37,16 @@ class Source(NamedTuple):
 
 
 class Derivative(NamedTuple):
-    """A field differentiated along an axis: a single term, as it stands in one or more outputs.
+    """A field differentiated along an axis, as it stands in one output or several.
 
-    In a sum it is kept in the precision in which samples are subtracted.
+    `spacing` is the dtype that the spacing brings. What is for a sum is kept in the precision in
+    which samples are subtracted.
     """
 
     field: int
-    plan: AxisPlan
-    in_sum: bool
+    axis: int
+    spacing: np.dtype[Any] | None
+    for_sum: bool
 
 
 Sums = tuple[tuple[tuple[int, int], ...], ...]
@@ -99,19 +101,14 @@ def _evaluate_in_blocks(outputs: Outputs, evaluate_block: Evaluate) -> list[Arra
     from dask.base import tokenize
     from dask.highlevelgraph import HighLevelGraph
 
-    number = {
-        key: i for i, key in enumerate({id(term.field): 0 for terms in outputs for term in terms})
-    }
-    fields = _unify([*{id(term.field): term.field for terms in outputs for term in terms}.values()])
-    derivatives, sums = _list_derivatives(outputs, number)
-    token = tokenize(
-        [f.name for f in fields],
-        [(d.field, *d.plan._replace(memo={}), d.in_sum) for d in derivatives],
-        sums,
-        evaluate_block,
-    )
+    given = {id(term.field): term.field for terms in outputs for term in terms}
+    number = {key: i for i, key in enumerate(given)}
+    fields = _unify([*given.values()])
+    derivatives, plans, sums = _list_derivatives(outputs, number)
+    weights = [(plan.lower, plan.interior, plan.upper) for plan in plans]
+    token = tokenize([f.name for f in fields], derivatives, weights, sums, evaluate_block)
     name = f"gpugrad-{token}"
-    layer = _make_layer(name, fields, derivatives, sums, evaluate_block)
+    layer = _make_layer(name, fields, derivatives, plans, sums, evaluate_block)
     graph = HighLevelGraph.from_collections(name, layer, dependencies=fields)
     metas = []
     for terms in outputs:
@@ -145,35 +142,40 @@ def _unify(fields: list[Array]) -> list[Array]:
 
 def _list_derivatives(
     outputs: Outputs, number: dict[int, int]
-) -> tuple[tuple[Derivative, ...], Sums]:
-    """Return the derivatives in these outputs, each once, and the sums they are added up in."""
-    derivatives: dict[tuple[int, int, bool], tuple[int, Derivative]] = {}
+) -> tuple[tuple[Derivative, ...], list[AxisPlan], Sums]:
+    """Return the derivatives in these outputs, each once, their plans, and how they add up."""
+    found: dict[tuple[Derivative, int], int] = {}
+    plans: list[AxisPlan] = []
     sums = []
     for terms in outputs:
-        in_sum = len(terms) > 1 or terms[0].sign == -1
+        for_sum = len(terms) > 1 or terms[0].sign == -1
         signed = []
         for sign, f, plan in terms:
-            made = Derivative(number[id(f)], plan, in_sum)
-            key = (made.field, id(plan), in_sum)
-            signed.append((sign, derivatives.setdefault(key, (len(derivatives), made))[0]))
+            derivative = Derivative(number[id(f)], plan.axis, plan.dtype, for_sum)
+            key = derivative, id(plan)
+            if key not in found:
+                found[key] = len(plans)
+                plans.append(plan)
+            signed.append((sign, found[key]))
         sums.append(tuple(signed))
-    return tuple([made for _, made in derivatives.values()]), tuple(sums)
+    return tuple([derivative for derivative, _ in found]), plans, tuple(sums)
 
 
 def _make_layer(
     name: str,
     fields: list[Array],
     derivatives: tuple[Derivative, ...],
+    plans: list[AxisPlan],
     sums: Sums,
     evaluate_block: Evaluate,
 ) -> dict[Any, Any]:
     """Return the tasks: for each block one that computes it and, if need be, one for its faces."""
     chunks = fields[0].chunks
-    plans = [cut_plan(d.plan, chunks[d.plan.axis]) for d in derivatives]
+    cut = [cut_plan(plan, chunks[plan.axis]) for plan in plans]
     wanted: defaultdict[Source, set[tuple[int, int]]] = defaultdict(set)
-    for derivative, cut in zip(derivatives, plans, strict=True):
-        for i, plan in enumerate(cut):
-            for source, start, stop in _find_samples(derivative, plan, i):
+    for derivative, parts in zip(derivatives, cut, strict=True):
+        for i, part in enumerate(parts):
+            for source, start, stop in _find_samples(derivative, part, i):
                 wanted[source].add((start, stop))
     faces = {
         source: sorted(rows)
@@ -190,13 +192,13 @@ def _make_layer(
             ])  # fmt: skip
             if stretches:
                 layer[f"{name}-faces-{i}", *index] = cut_faces, Faces(stretches), (f.name, *index)
-        here = tuple([cut[index[d.plan.axis]] for d, cut in zip(derivatives, plans, strict=True)])
+        here = tuple([parts[index[d.axis]] for d, parts in zip(derivatives, cut, strict=True)])
         sources: dict[Source, Any] = {}
-        for derivative, plan in zip(derivatives, here, strict=True):
-            axis = derivative.plan.axis
-            for source, _, _ in _find_samples(derivative, plan, index[axis]):
-                key = f"{name}-faces-{source.field}" if source in faces else fields[source.field].name
-                sources[source] = (key, *index[:axis], source.chunk, *index[axis + 1 :])
+        for derivative, part in zip(derivatives, here, strict=True):
+            for source, _, _ in _find_samples(derivative, part, index[derivative.axis]):
+                i, axis, chunk = source
+                key = f"{name}-faces-{i}" if source in faces else fields[i].name
+                sources[source] = (key, *index[:axis], chunk, *index[axis + 1 :])
         layer[name, *index] = (
             compute_block,
             Job(evaluate_block, derivatives, here, sums, tuple(sources)),
@@ -213,7 +215,7 @@ def _find_samples(
     for patch in plan.patches:
         for other, start, stop in patch.samples:
             if other != chunk:
-                yield Source(derivative.field, derivative.plan.axis, other), start, stop
+                yield Source(derivative.field, derivative.axis, other), start, stop
 
 
 def cut_faces(faces: Faces, block: Array) -> dict[tuple[int, int, int], Array]:
@@ -227,39 +229,83 @@ def cut_faces(faces: Faces, block: Array) -> dict[tuple[int, int, int], Array]:
 
 def compute_block(job: Job, blocks: list[Array], others: list[Any]) -> Any:
     """Return the outputs of a block as a tuple, or the array itself if there is a single one."""
-    xp = namespace_of(blocks[0])
     sources = dict(zip(job.sources, others, strict=True))
-    rounded = [_convert_half_precision(block) if job.has_sums else block for block in blocks]
-    fields = [(rounded if d.in_sum else blocks)[d.field] for d in job.derivatives]
-    if all(blocks[0].shape):
-        whole = [
-            (Term(1, f, plan.core),)
-            for f, plan in zip(fields, job.plans, strict=True)
-            if plan.core is not None
-        ]
-        cores = iter(job.evaluate(whole) if whole else ())
-        derivatives = [
-            _patch(derivative, plan, f, None if plan.core is None else next(cores), sources)
-            for derivative, plan, f in zip(job.derivatives, job.plans, fields, strict=True)
-        ]
-    else:
-        derivatives = [slices.cast(xp, f, result_dtype(xp, f)) for f in fields]
-    results = []
-    for terms in job.sums:
-        (sign, i), *others = terms
-        if not others and sign == 1:
-            results.append(derivatives[i])
-            continue
-        # Each term is rounded to the working precision, their sum once more to the result's.
-        f = blocks[job.derivatives[i].field]
-        parts = [slices.cast(xp, derivatives[i], working_dtype(xp, f)) for _, i in terms]
-        total = add_up(parts, [sign for sign, _ in terms])
-        results.append(slices.cast(xp, total, result_dtype(xp, f)))
-    return tuple(results) if len(results) > 1 else results[0]
+    results = tuple(_add_up_terms(job, blocks, _differentiate(job, blocks, sources)))
+    return results if len(results) > 1 else results[0]
+
+
+def _differentiate(job: Job, blocks: list[Array], sources: dict[Source, Any]) -> list[Array]:
+    """Return all derivatives of a block, those for sums in the working precision."""
+    exact = {
+        d.field: _convert_half_precision(blocks[d.field]) for d in job.derivatives if d.for_sum
+    }
+    fields = [exact[d.field] if d.for_sum else blocks[d.field] for d in job.derivatives]
+    if not all(blocks[0].shape):
+        return [slices.cast(xp, f, result_dtype(xp, f)) for f in fields for xp in [namespace_of(f)]]
+    parts = list(zip(job.derivatives, job.plans, fields, strict=True))
+    whole = [[Term(1, f, plan.core)] for _, plan, f in parts if plan.core is not None]
+    cores = iter(job.evaluate(whole) if whole else ())
+    return [
+        _patch(None if plan.core is None else next(cores), f, derivative, plan, sources)
+        for derivative, plan, f in parts
+    ]
 
 
 def _convert_half_precision(block: Array) -> Array:
-    """Return a block such that its derivatives keep the precision they are computed in."""
     xp = namespace_of(block)
     working = working_dtype(xp, block)
-    return block if result_dtype(xp, block) == working else 
+    return block if working == result_dtype(xp, block) else slices.cast(xp, block, working)
+
+
+def _patch(
+    core: Array | None,
+    f: Array,
+    derivative: Derivative,
+    plan: ChunkPlan,
+    sources: dict[Source, Any],
+) -> Array:
+    """Return a derivative of a block: what its engine made of it, the other rows put right."""
+    axis, spacing = derivative.axis, derivative.spacing
+    xp = namespace_of(f)
+    dtype = result_dtype(xp, f)
+
+    def fetch(chunk: int, start: int, stop: int) -> Array:
+        source: Any = sources.get(Source(derivative.field, axis, chunk), f)
+        if isinstance(source, dict):
+            return source[axis, start, stop]
+        return source[slices.rows_of(f.ndim, axis, start, stop)]
+
+    rows = []
+    for start, stop, formula, samples in plan.patches:
+        read = [fetch(*stretch) for stretch in samples]
+        made = slices.differentiate_rows(read, formula, axis, spacing, dtype)
+        rows.append((start, stop, made))
+    if not rows:
+        return core
+    if core is None and len(rows) == 1:
+        return rows[0][2]
+    if isinstance(f, np.ndarray) or array_api_compat.is_cupy_array(f):
+        if core is None:
+            core = xp.empty_like(f, dtype=dtype)
+        for start, stop, made in rows:
+            core[slices.rows_of(f.ndim, axis, start, stop)] = made
+        return core
+    # Arrays of other libraries may be immutable.
+    if core is not None:
+        made = core[slices.rows_of(f.ndim, axis, plan.start, plan.stop)]
+        rows.append((plan.start, plan.stop, made))
+    return xp.concat([made for _, _, made in sorted(rows, key=itemgetter(0))], axis=axis)
+
+
+def _add_up_terms(job: Job, blocks: list[Array], derivatives: list[Array]) -> Iterator[Array]:
+    for terms in job.sums:
+        i = terms[0][1]
+        if not job.derivatives[i].for_sum:
+            yield derivatives[i]
+            continue
+        # Each term is rounded to the working precision, their sum once more to the result's.
+        f = blocks[job.derivatives[i].field]
+        xp = namespace_of(f)
+        parts = [slices.cast(xp, derivatives[i], working_dtype(xp, f)) for _, i in terms]
+        total = add_up(parts, [sign for sign, _ in terms])
+        yield slices.cast(xp, total, result_dtype(xp, f))

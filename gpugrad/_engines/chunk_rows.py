@@ -1,0 +1,175 @@
+"""A plan cut along the chunks of an axis: what a chunk can do alone, and what it needs of others.
+
+Most rows of a chunk read samples of that chunk only: its *core*, which any engine evaluates as if
+there were nothing else. The rows left over are *patches*, and say chunk by chunk where their
+samples lie. Nothing here knows of arrays, so a wrapped-around sample is as good as the next one.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import accumulate, chain, pairwise
+from typing import Any, NamedTuple
+
+from gpugrad._plan import AxisPlan, Formula, Region
+
+
+class Stretch(NamedTuple):
+    """Consecutive rows of one chunk."""
+
+    chunk: int
+    start: int
+    stop: int
+
+
+class Patch(NamedTuple):
+    """Rows of a chunk that share a formula, some of whose samples lie in other chunks.
+
+    `samples` has a stretch for each offset of the formula.
+    """
+
+    start: int
+    stop: int
+    formula: Formula
+    samples: tuple[Stretch, ...]
+
+
+class ChunkPlan(NamedTuple):
+    """The derivative of one chunk: a plan for rows `start` to `stop`, patches for all others.
+
+    Evaluated on the whole chunk, `core` gives the other rows some value too. It is None where it
+    would have next to nothing to do; then all rows are patches.
+    """
+
+    core: AxisPlan | None
+    start: int
+    stop: int
+    patches: tuple[Patch, ...]
+
+
+def cut_plan(plan: AxisPlan, chunks: Sequence[int]) -> list[ChunkPlan]:
+    """Return what there is to do for each chunk of an axis.
+
+    Weights that are arrays are cut to the rows they belong to, as views.
+    """
+    if len(chunks) == 1:
+        return [ChunkPlan(plan, 0, chunks[0], ())]
+    bounds = [0, *accumulate(chunks)]
+    regions = list(plan.regions(bounds[-1]))
+    known: dict[int, AxisPlan] = {}  # engines remember by plan: let all inner chunks share one
+    return [_plan_chunk(plan, regions, bounds, i, known) for i in range(len(chunks))]
+
+
+def _plan_chunk(
+    plan: AxisPlan,
+    regions: Sequence[Region],
+    bounds: Sequence[int],
+    chunk: int,
+    known: dict[int, AxisPlan],
+) -> ChunkPlan:
+    start, stop = bounds[chunk : chunk + 2]
+    first, last = _find_core(regions, start, stop)
+    core = None
+    if 2 * (last - first) < stop - start:
+        first = last = start
+    elif first < last:
+        is_alike = len(plan.lower) <= start and stop <= bounds[-1] - len(plan.upper)
+        is_alike = is_alike and not any(map(_is_by_row, _operands(plan.interior)))
+        core = known.get(stop - start) if is_alike else None
+        core = core or _plan_core(plan, regions, (start, first, last, stop))
+        if is_alike:
+            known[stop - start] = core
+    others = chain(_clip(regions, start, first), _clip(regions, last, stop))
+    patches = [patch for region in others for patch in _cut_patches(region, bounds, start)]
+    return ChunkPlan(core, first - start, last - start, tuple(patches))
+
+
+def _find_core(regions: Iterable[Region], start: int, stop: int) -> tuple[int, int]:
+    """Return the longest run of rows that read nothing but rows `start` to `stop`."""
+    runs = [(start, start)]
+    for (offsets, _, _), first, last in regions:
+        low = max(first, start, start - min(offsets))
+        high = min(last, stop, stop - max(offsets))
+        if low < high:
+            if runs[-1][1] == low:
+                low = runs.pop()[0]
+            runs.append((low, high))
+    return max(runs, key=lambda run: run[1] - run[0])
+
+
+def _plan_core(
+    plan: AxisPlan, regions: Sequence[Region], bounds: tuple[int, int, int, int]
+) -> AxisPlan:
+    """Return a plan for a chunk as if it were alone.
+
+    Rows that read elsewhere repeat what the nearest other row does, so that nothing overflows
+    there that would not overflow anyway.
+    """
+    start, first, last, stop = bounds
+    rows = list(_clip(regions, first, last))
+    (lower,), (upper,) = _clip(rows, first, first + 1), _clip(rows, last - 1, last)
+    rows = [
+        *(Region(_shift(lower.formula, first - i), i, i + 1) for i in range(start, first)),
+        *rows,
+        *(Region(_shift(upper.formula, last - 1 - i), i, i + 1) for i in range(last, stop)),
+    ]
+    middle = max(range(len(rows)), key=lambda i: rows[i].stop - rows[i].start)
+    return plan._replace(
+        lower=tuple(_each_row(rows[:middle])),
+        interior=rows[middle].formula,
+        upper=tuple(_each_row(rows[middle + 1 :])),
+        memo={},
+    )
+
+
+def _cut_patches(region: Region, bounds: Sequence[int], origin: int) -> Iterator[Patch]:
+    """Cut rows wherever one of their samples comes to lie in the next chunk."""
+
+    def locate(start: int, stop: int) -> Stretch:
+        chunk = bisect_right(bounds, start) - 1
+        return Stretch(chunk, start - bounds[chunk], stop - bounds[chunk])
+
+    offsets = region.formula.offsets
+    cuts = {region.start, region.stop}
+    for k in offsets:
+        low, high = bisect_right(bounds, region.start + k), bisect_left(bounds, region.stop + k)
+        cuts.update(bound - k for bound in bounds[low:high])
+    for start, stop in pairwise(sorted(cuts)):
+        ((formula, _, _),) = _clip([region], start, stop)
+        samples = tuple([locate(start + k, stop + k) for k in offsets])
+        yield Patch(start - origin, stop - origin, formula, samples)
+
+
+def _clip(regions: Iterable[Region], start: int, stop: int) -> Iterator[Region]:
+    """Yield the parts of regions that lie between two rows."""
+    for formula, first, last in regions:
+        low, high = max(first, start), min(last, stop)
+        if low < high:
+            yield Region(_cut_weights(formula, low - first, high - first), low, high)
+
+
+def _each_row(regions: Iterable[Region]) -> Iterator[Formula]:
+    for formula, start, stop in regions:
+        for i in range(stop - start):
+            yield _cut_weights(formula, i, i + 1)
+
+
+def _cut_weights(formula: Formula, start: int, stop: int) -> Formula:
+    """Return the formula with those rows of its weights alone, as arrays still."""
+    if not any(map(_is_by_row, _operands(formula))):
+        return formula
+    *weights, divisor = [w[start:stop] if _is_by_row(w) else w for w in _operands(formula)]
+    return Formula(formula.offsets, tuple(weights), divisor)
+
+
+def _operands(formula: Formula) -> tuple[Any, ...]:
+    return (*formula.weights, formula.divisor)
+
+
+def _is_by_row(w: Any) -> bool:
+    return getattr(w, "ndim", 0) == 1 and w.shape[0] != 1
+
+
+def _shift(formula: Formula, rows: int) -> Formula:
+    return formula._replace(offsets=tuple([k + rows for k in formula.offsets]))

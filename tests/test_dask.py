@@ -1,0 +1,375 @@
+"""Dask arrays: the bits of arrays in memory for every chunking, and how the work is laid out."""
+
+from __future__ import annotations
+
+import pickle
+import threading
+import warnings
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from test_property import calls
+
+import gpugrad
+from conftest import as_tuple, assert_same_bits
+from gpugrad import _backend, _threads
+from gpugrad._engines import chunk_rows, dask_blocks, numpy_cpu, slices
+from gpugrad._plan import AxisPlan, Formula, Term, first_derivative
+
+dask = pytest.importorskip("dask")
+da = pytest.importorskip("dask.array")
+
+WAYS = ["auto", "slices"]
+
+
+@st.composite
+def cuts(draw, n, empty=False):
+    """Draw the chunks of an axis: every length down to 1, or to nothing."""
+    chunks = []
+    while sum(chunks) < n:
+        chunks.append(draw(st.integers(0 if empty else 1, n - sum(chunks))))
+    return tuple(chunks)
+
+
+def check_sum(outputs, cut, evaluate_block=slices.evaluate):
+    """Compare outputs on lazy arrays with the reference on the arrays themselves."""
+    lazy = {
+        id(f): da.from_array(f, chunks=cut(f))
+        for terms in outputs
+        for f in {id(t.field): t.field for t in terms}.values()
+    }
+    mapped = [[term._replace(field=lazy[id(term.field)]) for term in terms] for terms in outputs]
+    results = dask_blocks.evaluate(mapped, evaluate_block=evaluate_block)
+    for got, wanted in zip(results, slices.evaluate(outputs), strict=True):
+        assert got.dtype == wanted.dtype
+        assert got.shape == wanted.shape
+        assert_same_bits(got, wanted)
+    return results
+
+
+def never(shape, chunks):
+    """Return an array that fails when any of it is computed."""
+
+    def fail(block):
+        raise AssertionError("a block has been computed")
+
+    return da.zeros(shape, chunks=chunks).map_blocks(fail, dtype="f8", meta=np.empty((0, 0)))
+
+
+class TestBits:
+    @pytest.mark.parametrize("way", WAYS)
+    @settings(max_examples=150, deadline=None, derandomize=True)
+    @given(call=calls(), data=st.data())
+    def test_random_chunks_have_numpys_bits(self, way, call, data):
+        f, spacing, keywords = call
+        chunks = tuple(data.draw(cuts(n)) for n in f.shape)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # products may underflow or overflow
+            expected = as_tuple(np.gradient(f, *spacing, **keywords))
+            lazy = da.from_array(f, chunks=chunks)
+            actual = as_tuple(gpugrad.gradient(lazy, *spacing, **keywords, backend=way))
+            computed = dask.compute(*actual, scheduler="sync")
+        for got, values, wanted in zip(actual, computed, expected, strict=True):
+            assert got.chunks == lazy.chunks
+            assert got.dtype == got._meta.dtype == wanted.dtype
+            assert_same_bits(values, wanted)
+
+    @settings(max_examples=200, deadline=None, derandomize=True)
+    @given(data=st.data())
+    def test_any_plan_in_any_chunks_has_the_bits_of_the_reference(self, data):
+        n, axis = data.draw(st.integers(1, 12)), data.draw(st.integers(0, 1))
+        shape = (n, 3) if axis == 0 else (3, n)
+        dtype = data.draw(st.sampled_from(["f2", "f4", "f8", "c8", "i2"]))
+        seed = data.draw(st.integers(0, 99))
+        f = (np.random.default_rng(seed).normal(size=shape) * 9).astype(dtype)
+        plan = data.draw(plans(n, axis))
+        outputs = [[Term(1, f, plan)], [Term(-1, f, plan), Term(1, f, plan)]]
+        chunks = [data.draw(cuts(k, empty=data.draw(st.booleans()))) for k in shape]
+        evaluate_block = data.draw(st.sampled_from([slices.evaluate, numpy_cpu.evaluate]))
+        with dask.config.set(scheduler="sync"), np.errstate(all="ignore"):
+            for result in check_sum(outputs, lambda _: chunks, evaluate_block):
+                assert result.chunks == tuple(chunks)
+
+    @pytest.mark.parametrize("chunks", [1, 2, 3, 5, 12])
+    def test_a_periodic_axis_reads_the_block_at_its_other_end(self, rng, chunks):
+        n = 12
+        interior = Formula((1, -1), (1, -1), 0.7)
+        lower = Formula((1, n - 1), (1, -1), 0.7)
+        upper = Formula((1 - n, -1), (1, -1), 0.7)
+        plan = AxisPlan(0, (lower,), interior, (upper,), None, True, {})
+        f = rng.normal(size=(n, 4))
+        (result,) = check_sum([[Term(1, f, plan)]], lambda _: (chunks, 4))
+        assert_same_bits(result, (np.roll(f, -1, 0) - np.roll(f, 1, 0)) / 0.7)
+
+    @pytest.mark.parametrize("dtype", ["f2", "f4", "f8", "c16", "i4"])
+    @pytest.mark.parametrize("signs", [(1, 1), (1, -1), (-1, 1)])
+    def test_sums_over_two_fields_with_other_chunks(self, rng, dtype, signs):
+        u, v = (rng.normal(size=(2, 9, 8)) * 9).astype(dtype)
+        x = first_derivative(0, np.float64(0.3), 2)
+        y = first_derivative(1, 0.7, 1)
+        outputs = [
+            [Term(signs[0], u, x), Term(signs[1], v, y)],
+            [Term(1, v, x)],
+            [Term(1, v, x), Term(-1, u, y), Term(1, u, x)],
+        ]
+        check_sum(outputs, lambda f: (4, 3) if f is u else ((1, 6, 2), 8))
+
+    def test_terms_of_unlike_precision_are_rounded_to_the_first_ones(self, rng):
+        u, v = rng.normal(size=(9, 8)).astype("f4"), rng.normal(size=(9, 8))
+        x, y = first_derivative(0, 0.3, 1), first_derivative(1, 0.7, 1)
+        check_sum([[Term(1, u, x), Term(1, v, y)], [Term(1, v, y)]], lambda _: 4)
+
+    def test_fields_without_samples(self):
+        f = da.zeros((0, 5), chunks=2, dtype="i4")
+        g = gpugrad.gradient(f, axis=1)
+        assert g.dtype == "f8"
+        assert g.compute().shape == (0, 5)
+
+    def test_masks_stay(self, rng):
+        f = np.ma.masked_greater(rng.normal(size=(9, 8)), 1)
+        assert f.mask.any()
+        lazy = da.from_array(f, chunks=(1, 3), asarray=False)
+        for got, wanted in zip(gpugrad.gradient(lazy, 0.5), gpugrad.gradient(f, 0.5), strict=True):
+            assert isinstance(got._meta, np.ma.MaskedArray)
+            assert (got.compute().mask == wanted.mask).all()
+            assert_same_bits(got.compute().filled(0.0), wanted.filled(0.0))
+
+    @pytest.mark.parametrize("chunks", [1, 2, 7])
+    def test_blocks_that_cannot_be_written_to(self, rng, chunks):
+        strict = pytest.importorskip("array_api_strict")
+        f = rng.normal(size=(7, 6))
+        lazy = da.from_array(f, chunks=chunks)
+        blocks = lazy.map_blocks(strict.asarray, dtype="f8", meta=lazy._meta)
+        for got, wanted in zip(gpugrad.gradient(blocks, 0.3), np.gradient(f, 0.3), strict=True):
+            assert type(got.blocks[0, 0].compute()) is type(strict.asarray(f))
+            home = got.map_blocks(np.asarray, dtype="f8", meta=lazy._meta)
+            assert_same_bits(home, wanted)
+
+    def test_nothing_overflows_that_does_not_in_memory(self):
+        f = np.array([0.0, 0.0, 1.5e308, 0.0, -1.5e308, 0.0, 0.0])
+        with np.errstate(all="raise"):
+            with pytest.raises(FloatingPointError):
+                gpugrad.gradient(f, 0.5)
+            f[4] = 1.5e308
+            expected = gpugrad.gradient(f, 5.0)
+            for chunks in range(1, 8):
+                lazy = gpugrad.gradient(da.from_array(f, chunks=chunks), 5.0)
+                assert_same_bits(lazy.compute(scheduler="sync"), expected)
+
+
+@st.composite
+def plans(draw, n, axis):
+    """Draw a plan for an axis: any ends, any offsets that stay inside, numbers or arrays."""
+    lower = draw(st.integers(0, min(n, 3)))
+    upper = draw(st.integers(0, min(n - lower, 3)))
+    spacing = draw(st.sampled_from([None, "f4", "f8"]))
+
+    def formula(start, stop, reach):
+        reads = st.integers(max(-start, -reach), min(n - stop, reach))
+        offsets = draw(st.lists(reads, min_size=1, max_size=4))
+        numbers = [st.sampled_from([1, -1]), st.sampled_from([-2.0, 0.3, 1.5])]
+        if spacing is not None:
+            rows = np.random.default_rng(len(offsets)).uniform(0.5, 2, stop - start)
+            numbers.append(st.just(rows.astype(spacing)))
+        weights = [draw(st.one_of(numbers)) for _ in offsets]
+        divisor = draw(st.none() | st.one_of(numbers[1:]))
+        return Formula(tuple(offsets), tuple(weights), divisor)
+
+    return AxisPlan(
+        axis,
+        tuple(formula(i, i + 1, n) for i in range(lower)),
+        formula(lower, n - upper, draw(st.sampled_from([1, 2, n]))),
+        tuple(formula(i, i + 1, n) for i in range(n - upper, n)),
+        None if spacing is None else np.dtype(spacing),
+        True,
+        {},
+    )
+
+
+class TestLaziness:
+    def test_nothing_is_computed(self):
+        f, g = never((6, 5), (2, 5)), never((6, 5), (3, 2))
+        x = np.array([0.0, 1, 2, 4, 5, 7])
+        gpugrad.gradient(f, x, 2.0, edge_order=2)
+        gpugrad.gradient(f, x, 2.0, stack=True)
+        plan = first_derivative(0, 0.5, 1)
+        (total,) = dask_blocks.evaluate([[Term(1, f, plan), Term(1, g, plan)]])
+        with pytest.raises(AssertionError, match="computed"):
+            total.compute()
+
+    def test_unknown_chunks_are_an_error_with_the_cure(self):
+        f = da.ones((4, 5), chunks=2)
+        for unknown in (f[f[:, 0] > 0], f[f > 0]):
+            with pytest.raises(ValueError, match="`compute_chunk_sizes\\(\\)` first"):
+                gpugrad.gradient(unknown, axis=-1)
+
+    @pytest.mark.parametrize(("given", "result"), [("f4", "f4"), ("i2", "f8"), ("f2", "f2")])
+    def test_the_meta_array_tells_type_and_dtype(self, given, result):
+        f = da.zeros((6, 5), chunks=2, dtype=given)
+        for g in (*gpugrad.gradient(f), gpugrad.gradient(f, axis=0)):
+            assert type(g._meta) is np.ndarray
+            assert g.dtype == g._meta.dtype == result
+            assert g._meta.shape == (0, 0)
+
+    def test_equal_calls_have_equal_names(self, rng):
+        f = da.zeros((6, 5), chunks=2)
+        x, y = np.cumsum(rng.uniform(0.1, 1, (2, 6)), axis=1)
+        long = np.longdouble(1) / 3
+        kinds = [(f, 1.0), (f, 0.5), (f, np.float64(0.5)), (f, long), (f, x), (f, y), (f + 1, x)]
+        ways = [{}, {"edge_order": 2}, {"backend": "slices"}]
+
+        def name(field, spacing, **keywords):
+            with dask.config.set({"tokenize.ensure-deterministic": True}):
+                return gpugrad.gradient(field, spacing, axis=0, **keywords).name
+
+        names = [name(*kind, **way) for kind in kinds for way in ways]
+        assert len({*names}) == len(names)
+        gpugrad.gradient(np.zeros((6, 5)), 0.5, axis=0)  # what engines remember of a plan
+        plan = first_derivative(0, 0.5, 1)
+        assert plan.memo
+        again = [name(f, np.array(h), **way) for f, h in kinds[4:] for way in ways]
+        assert again == names[-len(again) :]
+        assert [name(*kind, **way) for kind in kinds for way in ways] == names
+        with gpugrad.use_backend(threads=2):
+            assert name(f, 0.5) not in names
+        several = gpugrad.gradient(f, 0.5)
+        assert [g.name for g in several] == [g.name for g in gpugrad.gradient(f, 0.5)]
+        assert several[0].name != several[1].name
+
+
+class TestTasks:
+    def test_there_is_one_for_a_block_and_one_for_its_faces(self):
+        f = da.zeros((512, 512), chunks=64)  # 64 blocks
+        dy, dx = gpugrad.gradient(f)
+        own = {*dy.__dask_graph__(), *dx.__dask_graph__()} - {*f.__dask_graph__()}
+        assert len(own) == 64 + 64 + 2 * 64
+        one = gpugrad.gradient(f, axis=0)
+        assert len({*one.__dask_graph__()} - {*f.__dask_graph__()}) == 64 + 64
+        time_steps = da.zeros((9, 512, 512), chunks=(1, 512, 512))
+        one = gpugrad.gradient(time_steps, axis=0)  # blocks one row long are not copied
+        assert len({*one.__dask_graph__()} - {*time_steps.__dask_graph__()}) == 9
+
+    def test_each_block_is_computed_once_for_all_outputs(self, monkeypatch):
+        count = []
+        original = dask_blocks.compute_block
+        monkeypatch.setattr(
+            dask_blocks, "compute_block", lambda *args: count.append(1) or original(*args)
+        )
+        f = da.zeros((8, 8), chunks=4)
+        dy, dx = gpugrad.gradient(f)
+        for together in (
+            lambda: dask.compute(dy, dx),
+            (dy * dx).compute,
+            da.stack([dy, dx]).compute,
+        ):
+            count.clear()
+            together()
+            assert len(count) == 4
+
+    def test_faces_keep_no_block_in_memory(self):
+        block = np.zeros((8, 8))
+        faces = dask_blocks.cut_faces(dask_blocks.Faces(((0, 0, 1), (1, 7, 8))), block)
+        assert {key: face.shape for key, face in faces.items()} == {
+            (0, 0, 1): (1, 8),
+            (1, 7, 8): (8, 1),
+        }
+        assert all(face.base is None for face in faces.values())
+
+    def test_a_task_carries_the_weights_of_its_rows_alone(self, rng):
+        n = 4096
+        x = np.cumsum(rng.uniform(0.1, 1, n))
+        g = gpugrad.gradient(da.zeros((n,), chunks=64), x)
+        jobs = [task[1] for task in dict(g.__dask_graph__()).values() if _is_job(task)]
+        assert len(jobs) == 64
+        sizes = [len(pickle.dumps(job)) for job in jobs]
+        assert max(sizes) < 3 * 64 * 8 + 4000
+
+    def test_inner_blocks_share_a_plan(self):
+        chunks = chunk_rows.cut_plan(first_derivative(0, 0.5, 2), [9, 9, 9, 9, 4, 4, 4])
+        assert len({id(chunk.core) for chunk in chunks}) == 4
+
+    def test_what_an_engine_remembers_does_not_travel(self):
+        plan = first_derivative(0, 0.12345, 1)
+        gpugrad.gradient(np.zeros(7), 0.12345)
+        assert plan.memo
+        copy = pickle.loads(pickle.dumps(plan))
+        assert type(copy) is AxisPlan
+        assert copy == plan._replace(memo={})
+
+    def test_tasks_run_in_other_processes(self, rng):
+        f = rng.normal(size=(9, 8))
+        x = np.cumsum(rng.uniform(0.1, 1, 9))
+        lazy = gpugrad.gradient(da.from_array(f, chunks=4), x, 0.5, edge_order=2)
+        computed = dask.compute(*lazy, scheduler="processes", num_workers=1)
+        for got, wanted in zip(computed, np.gradient(f, x, 0.5, edge_order=2), strict=True):
+            assert_same_bits(got, wanted)
+
+
+def _is_job(task):
+    return isinstance(task, tuple) and task[0] is dask_blocks.compute_block
+
+
+class TestEngines:
+    @pytest.fixture
+    def seen(self, monkeypatch):
+        """Return what `_choose` has chosen in tasks: engine, number of threads, thread."""
+        seen = []
+        original = _backend._choose
+
+        def spy(outputs, backend):
+            engine = original(outputs, backend)
+            if type(outputs[0][0].field) is np.ndarray:
+                seen.append((engine.evaluate, _threads.count(), threading.get_ident()))
+            return engine
+
+        monkeypatch.setattr(_backend, "_choose", spy)
+        return seen
+
+    def test_small_blocks_get_the_numpy_engine_and_one_thread(self, seen):
+        dask.compute(gpugrad.gradient(da.zeros((8, 8), chunks=4)))
+        assert len(seen) == 4
+        assert {(engine, threads) for engine, threads, _ in seen} == {(numpy_cpu.evaluate, 1)}
+
+    def test_large_blocks_get_the_compiled_engine(self, seen, monkeypatch):
+        pytest.importorskip("llvmlite")
+        from gpugrad._engines import numba_cpu
+
+        monkeypatch.setattr(_backend, "COMPILED_SIZE", 1)
+        monkeypatch.setattr(_backend, "COMPILING_SIZE", 0)
+        f = np.random.default_rng(0).normal(size=(64, 50))
+        for spacing in ((), (np.arange(64.0) ** 2, 0.5)):
+            lazy = gpugrad.gradient(da.from_array(f, chunks=20), *spacing, edge_order=2)
+            expected = np.gradient(f, *spacing, edge_order=2)
+            for got, wanted in zip(dask.compute(*lazy), expected, strict=True):
+                assert_same_bits(got, wanted)
+        assert {(engine, threads) for engine, threads, _ in seen} == {(numba_cpu.evaluate, 1)}
+
+    def test_the_backend_in_force_when_the_array_is_built_holds_in_its_tasks(self, seen):
+        with gpugrad.use_backend("slices"):
+            lazy = gpugrad.gradient(da.zeros(8, chunks=4))
+        lazy.compute()
+        gpugrad.gradient(da.zeros(8, chunks=4), backend="slices").compute()
+        assert {engine for engine, _, _ in seen} == {slices.evaluate}
+
+    def test_threads_are_one_unless_told_where_the_array_is_built(self, seen, monkeypatch):
+        monkeypatch.setenv("GPUGRAD_NUM_THREADS", "7")
+        f = da.zeros(8, chunks=4)
+        with gpugrad.use_backend(threads=3):
+            told = gpugrad.gradient(f)
+        plain = gpugrad.gradient(f)
+        with gpugrad.use_backend(threads=5):
+            plain.compute(scheduler="sync")
+        assert {threads for _, threads, _ in seen} == {1}
+        seen.clear()
+        told.compute(scheduler="sync")
+        assert {threads for _, threads, _ in seen} == {3}
+        assert _threads.chosen() is None
+
+    def test_backends_on_the_host_refuse_lazy_arrays(self):
+        for name in ("numpy", "numba"):
+            if name == "numba":
+                pytest.importorskip("llvmlite")
+            with pytest.raises(gpugrad.BackendError, match=r"Dask.*lazy"):
+                gpugrad.gradient(da.zeros(4), backend=name)
