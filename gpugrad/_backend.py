@@ -66,6 +66,9 @@ def use_backend(backend: str | None = None, *, threads: int | None = None) -> It
     The choice holds in the current thread and asynchronous task, not in others. A generator that
     yields inside the block lends it to its caller in between, as with any context variable.
 
+    A Dask array keeps the choice that holds where it is built. Its tasks run side by side and
+    take one thread each, unless `threads` says otherwise.
+
     Examples
     --------
     >>> import gpugrad

@@ -22,7 +22,7 @@ _NAMESPACES = {
     "torch": "array_api_compat.torch",
     "jax": "jax.numpy",
 }
-_LIBRARIES = ("numpy", "array_api_compat", "cupy", "torch", "jax", "dask", "numba")
+_LIBRARIES = ("numpy", "array_api_compat", "cupy", "torch", "jax", "dask", "llvmlite")
 _PROBE = 'extern "C" __global__ void probe(int* x) { *x = 42; }'
 
 
@@ -182,9 +182,14 @@ def info() -> Info:
         "NumPy arrays": "numpy, in blocks on the CPU's cores",
         "masked arrays, dates, objects": "slices, on NumPy",
         "CuPy arrays": "slices, on the array's GPU",
-        "PyTorch and JAX arrays": "slices, on the array's device",
-        "Dask arrays": "slices, lazily",
+        "PyTorch arrays": "slices, on the tensor's device",
+        "JAX arrays": "slices, on the array's device",
+        "Dask arrays": "for each block what suits it, lazily",
     }
+    if _is_installed("llvmlite"):  # it takes a while to start: small work goes elsewhere
+        compiled = "numba, compiled, for much work on large ones"
+        picks["NumPy arrays"] += f"; {compiled}"
+        picks["PyTorch arrays"] += f"; {compiled} in host memory"
     versions = {"gpugrad": importlib.import_module("gpugrad").__version__}
     versions |= {name: _installed_version(name) for name in _LIBRARIES}
     return Info(versions, gpu, _threads.count(), _backend.name_in_force(), picks)

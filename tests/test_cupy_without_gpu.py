@@ -61,6 +61,16 @@ def test_auto_evaluates_them_by_slices():
     assert _backend._choose(outputs, None).evaluate is slices.evaluate
 
 
+@pytest.mark.parametrize(("given", "result"), [("f4", "f4"), ("i2", "f8")])
+def test_lazy_arrays_of_them_stay_theirs(given, result):
+    da = pytest.importorskip("dask.array")
+    meta = cupy.empty((0, 0), given)
+    f = da.zeros((6, 5), chunks=2).map_blocks(cupy.asarray, dtype=given, meta=meta)
+    for g in (*gpugrad.gradient(f), gpugrad.gradient(f, axis=0)):
+        assert type(g._meta) is cupy.ndarray
+        assert g.dtype == g._meta.dtype == result
+
+
 def test_the_numpy_backend_does_not_bring_them_home_in_silence():
     with pytest.raises(gpugrad.BackendError, match=r"CuPy array is on a device.*asnumpy"):
         gpugrad.gradient(cupy.empty(4), backend="numpy")
