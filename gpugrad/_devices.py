@@ -187,7 +187,7 @@ def info() -> Info:
         "Dask arrays": "for each block what suits it, lazily",
     }
     if _is_installed("llvmlite"):  # it takes a while to start: small work goes elsewhere
-        compiled = "numba, compiled, for much work on large ones"
+        compiled = "numba, compiled, for much work on large arrays"
         picks["NumPy arrays"] += f"; {compiled}"
         picks["PyTorch arrays"] += f"; {compiled} in host memory"
     versions = {"gpugrad": importlib.import_module("gpugrad").__version__}

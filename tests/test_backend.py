@@ -325,6 +325,20 @@ def test_info_names_versions_and_reasons():
     assert (inside.backend, inside.threads) == ("slices", 7)
 
 
+@pytest.mark.parametrize("has_compiler", [False, True])
+def test_info_names_the_compiled_engine_where_there_is_a_compiler(has_compiler, monkeypatch):
+    find = _devices._is_installed
+    monkeypatch.setattr(
+        _devices, "_is_installed", lambda name: has_compiler if name == "llvmlite" else find(name)
+    )
+    report = gpugrad.info()
+    assert report.picks["NumPy arrays"].startswith("numpy, in blocks")
+    for kind in ("NumPy", "PyTorch"):
+        assert ("numba, compiled" in report.picks[f"{kind} arrays"]) == has_compiler
+    assert "numba" not in report.picks["JAX arrays"]
+    assert (report.versions["llvmlite"] is not None) == has_compiler
+
+
 @pytest.mark.parametrize("thing", [None, (x for x in "abc"), np.sin, {"a": 1}])
 def test_asnumpy_refuses_what_has_no_values(thing):
     with pytest.raises(TypeError, match="`x` must be an array or a sequence; got"):
