@@ -22,7 +22,7 @@ from gpugrad._plan import Term
 
 BACKENDS = ("auto", "slices", "numpy", "numba")
 
-COMPILED_SIZE = 1 << 17
+COMPILED_SIZE = 1 << 16
 """Samples of a field from which on compiled code is faster, once it is there."""
 
 COMPILING_SIZE = 1 << 25
