@@ -13,7 +13,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gpugrad._arrays import Array
-from gpugrad._weights import first_of_three, last_of_three, middle_of_three
+from gpugrad._weights import (
+    BLOCK,
+    first_of_three,
+    last_of_three,
+    middle_in_blocks,
+    middle_of_three,
+)
 
 
 class Formula(NamedTuple):
@@ -156,7 +162,9 @@ def _uneven_plan(axis: int, gaps: Array, edge_order: int) -> AxisPlan:
     else:
         lower = _weighted((0, 1, 2), first_of_three(end(0), end(1)))
         upper = _weighted((-2, -1, 0), last_of_three(end(-2), end(-1)))
-    interior = Formula((-1, 0, 1), middle_of_three(gaps[:-1], gaps[1:]))
+    many = on_host and gaps.size > 4 * BLOCK
+    middle = middle_in_blocks(gaps) if many else middle_of_three(gaps[:-1], gaps[1:])
+    interior = Formula((-1, 0, 1), middle)
     return AxisPlan(
         axis, (lower,), interior, (upper,), gaps.dtype if on_host else None, on_host, {}
     )

@@ -11,9 +11,17 @@ A. Quarteroni, R. Sacco, F. Saleri, *Numerical Mathematics*, Springer 2007, sect
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
+from gpugrad import _memory, _threads
+
 Weights = tuple[Any, Any, Any]
+
+BLOCK = 1 << 14
+"""Gaps that are worked on at once where there are many: with all temporaries they stay cached."""
 
 
 def middle_of_three(left: Any, right: Any) -> Weights:
@@ -27,6 +35,21 @@ def middle_of_three(left: Any, right: Any) -> Weights:
         (right - left) / (left * right),
         left / (right * (left + right)),
     )
+
+
+def middle_in_blocks(gaps: np.ndarray[Any, Any]) -> Weights:
+    """Return what `middle_of_three` does for many gaps, several times as fast, on threads."""
+    left, right = gaps[:-1], gaps[1:]
+    weights = tuple(_memory.empty(left.shape, gaps.dtype) for _ in range(3))
+
+    def work(starts: Sequence[int]) -> None:
+        for start in starts:
+            block = slice(start, start + BLOCK)
+            for target, w in zip(weights, middle_of_three(left[block], right[block]), strict=True):
+                target[block] = w
+
+    _threads.for_each_share(work, range(0, left.size, BLOCK), _threads.count())
+    return weights[0], weights[1], weights[2]
 
 
 def first_of_three(near: Any, far: Any) -> Weights:

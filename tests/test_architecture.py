@@ -36,7 +36,7 @@ ARROWS = {
     "__init__": {"_arrays", "_memory", "_backend", "_operators", "_devices"},
     "__main__": {"_cli"},
     "_arrays": set(),
-    "_weights": set(),
+    "_weights": {"_memory", "_threads"},
     "_threads": set(),
     "_memory": set(),
     "_plan": {"_arrays", "_weights"},

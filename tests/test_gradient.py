@@ -221,3 +221,12 @@ def test_large_coordinates_are_not_remembered_wrongly(rng):
     for _ in range(2):
         x = np.cumsum(rng.uniform(0.1, 1, 5000))
         assert_same_bits(gpugrad.gradient(f, x, edge_order=2), np.gradient(f, x, edge_order=2))
+
+
+def test_many_uneven_samples_have_numpys_bits(rng):
+    x = np.cumsum(rng.uniform(0.5, 1, 200_000))
+    f = np.sin(x)
+    for coordinates in (x, x.astype("f4"), -x):
+        for backend in ("slices", "numpy", "auto"):
+            got = gpugrad.gradient(f, coordinates, edge_order=2, backend=backend)
+            assert_same_bits(got, np.gradient(f, coordinates, edge_order=2))

@@ -297,7 +297,7 @@ class _Maker:
         """Return a weight, or one for each row, in the dtype of the arithmetic."""
         key = (id(w) if isinstance(w, np.ndarray) else w, dtype)
         if key not in self.factors:
-            self.factors[key] = np.array(w, dtype, ndmin=1)
+            self.factors[key] = np.atleast_1d(np.ascontiguousarray(w, dtype))
         return self.factors[key]
 
 
