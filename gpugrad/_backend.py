@@ -6,8 +6,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from functools import lru_cache, partial
-from importlib.util import find_spec
+from functools import partial
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -18,7 +17,7 @@ from gpugrad import _memory, _threads
 from gpugrad._arrays import Array, assign, from_host, host_values, library_of, result_dtype
 from gpugrad._engines import numpy_cpu
 from gpugrad._output import check_out, overlap_any, stack_results
-from gpugrad._plan import Term
+from gpugrad._plan import Term, distinct_fields
 
 BACKENDS = ("auto", "slices", "numpy", "numba")
 
@@ -153,7 +152,7 @@ def _choose(outputs: Outputs, backend: str | None) -> Engine:
     if name == "numpy":
         return _named(name, numpy_cpu, outputs)
     if name == "numba":
-        return _named(name, _import_numba(), outputs)
+        return _named(name, _started_numba(), outputs)
     if isinstance(f, np.ndarray) and type(f) is not np.ndarray:
         from gpugrad._engines import numpy_subclasses
 
@@ -185,36 +184,26 @@ def _evaluate_in_task(outputs: Outputs, backend: str, threads: int) -> tuple[Arr
 def _choose_compiled(outputs: Outputs) -> Engine | None:
     """Return the `numba` engine if it can evaluate these outputs, and will pay for its start."""
     global _results_so_far
+    from gpugrad._engines import numba_cpu
+
     on_host = _view_on_host(outputs)
-    if on_host is None or not _is_installed("llvmlite"):
+    if on_host is None or numba_cpu.unsupported(on_host) is not None:
         return None
-    f = on_host[0][0].field
-    _results_so_far += f.size * len(outputs)
-    if _results_so_far < COMPILING_SIZE:
-        return None
-    try:
-        numba_cpu = _import_numba()
-    except BackendError:
-        return None
-    if numba_cpu.unsupported(on_host) is not None:
+    _results_so_far += on_host[0][0].field.size * len(outputs)
+    if _results_so_far < COMPILING_SIZE or numba_cpu.start() is not None:
         return None
     like = None if on_host is outputs else outputs[0][0].field
     return Engine(numba_cpu.evaluate, on_host, on_host=True, like=like)
 
 
-@lru_cache(maxsize=8)
-def _is_installed(name: str) -> bool:
-    return find_spec(name) is not None
+def _started_numba() -> ModuleType:
+    from gpugrad._engines import numba_cpu
 
-
-def _import_numba() -> ModuleType:
-    try:
-        from gpugrad._engines import numba_cpu
-    except ImportError as error:
+    problem = numba_cpu.start()
+    if problem:
         raise BackendError(
-            'backend "numba" cannot run: it needs llvmlite, the compiler of Numba, and '
-            f'{error}. Run `pip install "gpugrad[cpu]"`.'
-        ) from error
+            f'backend "numba" cannot run: {problem}. Run `pip install "gpugrad[cpu]"`.'
+        )
     return numba_cpu
 
 
@@ -248,18 +237,18 @@ def _named(name: str, module: ModuleType, outputs: Outputs) -> Engine:
         if reason is None:
             like = None if on_host is outputs else f
             return Engine(module.evaluate, on_host, on_host=True, like=like)
-    raise BackendError(
-        f'backend "{name}" cannot run this: {reason}. '
-        'Use backend="auto", or bring the field home with `gpugrad.asnumpy(f)`.'
+    cure = (
+        "" if isinstance(f, np.ndarray) else ", or bring the field home with `gpugrad.asnumpy(f)`"
     )
+    raise BackendError(f'backend "{name}" cannot run this: {reason}. Use backend="auto"{cure}.')
 
 
 def _view_on_host(outputs: Outputs) -> Outputs | None:
     """Return outputs with NumPy's views for fields of another library, or None without any."""
-    fields = {id(term.field): term.field for terms in outputs for term in terms}
-    if all(isinstance(f, np.ndarray) for f in fields.values()):
+    fields = distinct_fields(outputs)
+    if all(isinstance(f, np.ndarray) for f in fields):
         return outputs
-    views = {key: host_values(f) for key, f in fields.items()}
+    views = {id(f): host_values(f) for f in fields}
     if any(view is None for view in views.values()):
         return None
     return [[term._replace(field=views[id(term.field)]) for term in terms] for terms in outputs]
@@ -268,7 +257,7 @@ def _view_on_host(outputs: Outputs) -> Outputs | None:
 def _write_on_host(engine: Engine, targets: Sequence[Array]) -> None:
     """Evaluate straight into `targets`, or beside them where that is unsafe."""
     views = [_view_to_write(target) for target in targets]
-    fields = [term.field for terms in engine.outputs for term in terms]
+    fields = distinct_fields(engine.outputs)
     if any(view is None for view in views) or overlap_any(views, fields):
         assign(targets, engine.results())
     else:

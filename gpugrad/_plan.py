@@ -23,16 +23,18 @@ from gpugrad._weights import (
 
 
 class Formula(NamedTuple):
-    """``(sum_k weights[k] * f[i + offsets[k]]) / divisor``, summed from left to right.
+    """``(sum_k weights[k] * f[i + offsets[k]] + constant) / divisor``, summed from left to right.
 
     A weight, and the divisor, is a number or a 1-D array with one entry per row. A divisor of
     None means 1. The integer weights 1 and -1 (the only integers) add and subtract, without a
-    multiplication.
+    multiplication. The constant, a number or None, is what a boundary adds that does not depend
+    on the field; it is rounded to the precision of the sum.
     """
 
     offsets: tuple[int, ...]
     weights: tuple[Any, ...]
     divisor: Any = None
+    constant: Any = None
 
     @property
     def is_sum(self) -> bool:
@@ -97,6 +99,11 @@ class Term(NamedTuple):
     sign: int
     field: Array
     plan: AxisPlan
+
+
+def distinct_fields(outputs: Sequence[Sequence[Term]]) -> list[Array]:
+    """Return the fields of all terms, each once."""
+    return [*{id(term.field): term.field for terms in outputs for term in terms}.values()]
 
 
 def add_up(samples: Sequence[Array], weights: Sequence[Any]) -> Array:

@@ -50,7 +50,7 @@ ARROWS = {
     "_engines.llvm_functions": set(),
     "_engines.llvm_kernels": {"_engines"},
     "_engines.numba_program": {"_engines", "_plan"},
-    "_engines.numba_cpu": {"_engines", "_memory", "_threads"},
+    "_engines.numba_cpu": {"_engines", "_memory", "_plan", "_threads"},
     "_engines.chunk_rows": {"_plan"},
     "_engines.dask_blocks": {"_arrays", "_plan", "_engines"},
     "_backend": {"_arrays", "_memory", "_plan", "_output", "_threads", "_engines"},
@@ -102,7 +102,7 @@ def test_arrows_run_one_way(name):
 @pytest.mark.parametrize("name", sorted(MODULES))
 def test_modules_load_nothing_heavy(name):
     loaded = {module.split(".")[0] for module, at_import in imports_of(MODULES[name]) if at_import}
-    if name in ("_engines.llvm_functions", "_engines.llvm_kernels"):
+    if name.startswith("_engines.llvm_"):
         loaded -= {"llvmlite"}  # an engine's own library; nothing loads these but the engine
     if name not in ("_cli", "__main__"):
         assert not loaded & set(HEAVY)

@@ -11,6 +11,7 @@ import tracemalloc
 import warnings
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 
+import in_child
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -256,6 +257,20 @@ def test_wide_formulas_and_many_rows_at_the_ends(rng, small_pieces, shape):
         assert_like_slices([[Term(1, f, one_sided._replace(upper=upper))]])
 
 
+@pytest.mark.parametrize("dtype", ["f4", "f8", "c8", "c16", "i4"])
+@pytest.mark.parametrize("spacing", [None, "f4", "f8"])
+def test_constants_of_boundaries_are_rounded_as_sums_are(rng, small_pieces, dtype, spacing):
+    f = make_field(rng, (30, 44), dtype)
+    differences = Formula((1, 0), (1, -1), 0.3, -1 / 3), Formula((0, -1), (1, -1), 0.3, 1 / 7)
+    products = Formula((0, 1), (0.1, -0.3), None, -1 / 3), Formula((0, -1), (0.1, 1), 0.7, 0.1)
+    dtype = None if spacing is None else np.dtype(spacing)
+    for axis in range(2):
+        for lower, upper in (differences, products):
+            interior = Formula((1, -1), (1, -1), 0.6, -0.1)
+            plan = AxisPlan(axis, (lower,), interior, (upper,), dtype, True, {})
+            assert_like_slices([[Term(1, f, plan)], [Term(-1, f, plan), Term(1, f, plan)]])
+
+
 def test_programs_cover_every_sample_once(rng, small_pieces):
     for shape in ((100,), (17, 40), (5, 30, 44), (200, 2), (2, 2, 2, 50)):
         f = np.zeros(shape)
@@ -350,20 +365,15 @@ def test_many_callers_at_once_get_right_answers(rng, small_pieces):
             assert_same_bits(a, b)
 
 
-def _gradient_in_child(f):
-    numba_cpu.THREADED_BYTES = 0
-    with gpugrad.use_backend("numba", threads=2):
-        return gpugrad.gradient(f, 0.5, edge_order=2)
-
-
 @pytest.mark.parametrize("method", multiprocessing.get_all_start_methods())
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 @pytest.mark.filterwarnings("ignore:os.fork.*:RuntimeWarning")
-def test_it_works_in_pools_of_processes(rng, method):
+def test_it_works_in_pools_of_processes(rng, method, monkeypatch):
     f = rng.normal(size=(60, 70))
-    expected = _gradient_in_child(f)  # starts a thread, which a forked child has not
+    monkeypatch.setattr(numba_cpu, "THREADED_BYTES", 0)
+    expected = in_child.differentiate(f)  # starts a thread, which a forked child has not
     with ProcessPoolExecutor(2, multiprocessing.get_context(method)) as pool:
-        for result in pool.map(_gradient_in_child, [f] * 4, timeout=120):
+        for result in pool.map(in_child.differentiate, [f] * 4, timeout=300):
             for got, wanted in zip(result, expected, strict=True):
                 assert_same_bits(got, wanted)
 
@@ -471,6 +481,30 @@ def test_without_the_compiler_the_error_says_what_to_install():
     )
     assert 'backend "numba" cannot run: it needs llvmlite' in run.stdout, run.stderr
     assert 'Run `pip install "gpugrad[cpu]"`.' in run.stdout
+
+
+def test_a_broken_compiler_is_named_and_auto_does_without(tmp_path):
+    package = tmp_path / "llvmlite"
+    package.mkdir()
+    (package / "__init__.py").write_text("raise OSError('libllvmlite.so: cannot open')")
+    run = run_python(
+        "import numpy as np, gpugrad\n"
+        "gpugrad.gradient(np.zeros(40_000_000, 'f4'))\n"
+        "try: gpugrad.gradient(np.zeros(9), backend='numba')\n"
+        "except gpugrad.BackendError as error: print(error)",
+        PYTHONPATH=str(tmp_path),
+    )
+    assert "OSError: libllvmlite.so: cannot open. Run" in run.stdout, run.stderr
+
+
+def test_fields_it_cannot_take_do_not_start_it():
+    run = run_python(
+        "import sys, numpy as np, gpugrad\n"
+        "f = np.zeros(40_000_000, 'f2')\n"
+        "gpugrad.gradient(f)\n"
+        "print('llvmlite' in sys.modules)"
+    )
+    assert run.stdout == "False\n", run.stderr
 
 
 def test_it_needs_no_home_to_write_to(tmp_path):

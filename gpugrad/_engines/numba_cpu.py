@@ -9,15 +9,20 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Hashable, Sequence
-from typing import Any
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from gpugrad import _memory, _threads
 from gpugrad._engines import numpy_cpu
-from gpugrad._engines.llvm_functions import Trouble, compile_runner
-from gpugrad._engines.numba_program import Outputs, Program, distinct_fields, make_program
 from gpugrad._engines.numpy_steps import NumpyArray, find_precision
+from gpugrad._plan import Term, distinct_fields
+
+if TYPE_CHECKING:
+    from gpugrad._engines.numba_program import Program
+
+Outputs = Sequence[Sequence[Term]]
 
 THREADED_BYTES = 1 << 21
 """Bytes of a field from which on more threads than one pay."""
@@ -41,12 +46,24 @@ def unsupported(outputs: Outputs) -> str | None:
             if f.dtype.str[1:] not in _SAMPLES or not f.dtype.isnative:
                 return (
                     "it takes integers, float32, float64, complex64 and complex128 in this "
-                    f"machine's byte order, and `f` is {f.dtype!r}"
+                    f"machine's byte order, and `f` is {f.dtype}"
                 )
             if f.dtype != first.dtype or f.shape != first.shape:
                 return "it takes fields of one dtype and shape"
             if plan.dtype is not None and plan.dtype not in ("f4", "f8"):
                 return f"it takes spacings in float32 or float64, and one is {plan.dtype}"
+    return None
+
+
+@lru_cache(maxsize=1)
+def start() -> str | None:
+    """Load the compiler and try it; return None, or say why there is none that works."""
+    try:
+        from gpugrad._engines.llvm_functions import compile_runner
+
+        compile_runner()
+    except (ImportError, OSError, RuntimeError) as error:  # not there, or broken
+        return f"it needs llvmlite, the compiler of Numba, and {type(error).__name__}: {error}"
     return None
 
 
@@ -70,6 +87,8 @@ def evaluate(outputs: Outputs, out: Sequence[NumpyArray] | None = None) -> tuple
 
 def _run(program: Program, arrays: Sequence[NumpyArray]) -> int:
     """Run a program on arrays; return what went wrong in the arithmetic."""
+    from gpugrad._engines.llvm_functions import compile_runner
+
     addresses = np.array([array.__array_interface__["data"][0] for array in arrays])
     words, items = program.words.copy(), program.items.copy()
     words[program.places] += addresses[program.owners]
@@ -87,6 +106,8 @@ def _run(program: Program, arrays: Sequence[NumpyArray]) -> int:
 
 def _is_wanted(trouble: int) -> bool:
     """Tell whether the caller wants to hear of any of this, by NumPy's error state."""
+    from gpugrad._engines.llvm_functions import Trouble
+
     wanted = dict(np.geterr())
     return any(
         trouble & bit and wanted[kind] != "ignore" for kind, bit in Trouble.here()._asdict().items()
@@ -109,6 +130,8 @@ def _find_program(outputs: Outputs, targets: Sequence[NumpyArray]) -> Program:
         if known is not None:
             _programs.move_to_end(key)
             return known[0]
+    from gpugrad._engines.numba_program import make_program  # loads the compiler
+
     program = make_program(outputs, targets)
     if sum(factor.nbytes for factor in program.factors) + program.items.nbytes <= _REMEMBERED_BYTES:
         # The plans are kept as well: while they live, no other has their id.

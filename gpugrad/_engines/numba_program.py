@@ -18,7 +18,7 @@ import numpy as np
 
 from gpugrad._engines.llvm_kernels import Part, Recipe, compile_kernel
 from gpugrad._engines.numpy_steps import NumpyArray, find_precision
-from gpugrad._plan import Term
+from gpugrad._plan import Term, distinct_fields
 
 Outputs = Sequence[Sequence[Term]]
 Stretch = tuple[int, int]
@@ -269,10 +269,12 @@ class _Maker:
         for sign, f, plan in terms:
             region = next(r for r in plan.regions(self.shape[plan.axis]) if at[plan.axis] < r.stop)
             precision = find_precision(f.dtype, plan.dtype)
-            offsets, weights, divisor = region.formula
+            offsets, weights, divisor, constant = region.formula
+            if constant is not None:  # what bare samples add up to has a precision of its own
+                constant = precision.of_sum(region.formula.is_sum).type(constant)
             operands += [self.locate(f, at, plan.axis, offset) for offset in offsets]
             kinds = []
-            for w in (*weights, divisor):
+            for w in (*weights, constant, divisor):
                 if type(w) is int or w is None:
                     kinds.append("" if w is None else "+" if w == 1 else "-")
                     continue
@@ -283,7 +285,7 @@ class _Maker:
                 kinds.append("each" if strides[plan.axis] and plan.axis == along else "row")
                 address = factor.__array_interface__["data"][0] + row * factor.itemsize
                 operands.append(_Operand(None, address, tuple(strides)))
-            parts.append(Part(sign, tuple(kinds[:-1]), kinds[-1], precision.weights.str[1:]))
+            parts.append(Part(sign, tuple(kinds[:-2]), *kinds[-2:], precision.weights.str[1:]))
         return _Placed(tuple(parts), operands)
 
     def locate(
@@ -299,8 +301,3 @@ class _Maker:
         if key not in self.factors:
             self.factors[key] = np.atleast_1d(np.ascontiguousarray(w, dtype))
         return self.factors[key]
-
-
-def distinct_fields(outputs: Outputs) -> list[NumpyArray]:
-    """Return the fields of all terms, each once."""
-    return [*{id(term.field): term.field for terms in outputs for term in terms}.values()]
