@@ -175,7 +175,8 @@ def plans(draw, n, axis):
             numbers.append(st.just(rows.astype(spacing)))
         weights = [draw(st.one_of(numbers)) for _ in offsets]
         divisor = draw(st.none() | st.one_of(numbers[1:]))
-        return Formula(tuple(offsets), tuple(weights), divisor)
+        constant = draw(st.none() | st.just(1 / 3))
+        return Formula(tuple(offsets), tuple(weights), divisor, constant)
 
     return AxisPlan(
         axis,

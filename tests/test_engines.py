@@ -76,6 +76,8 @@ FORMULAS = {
     "difference without divisor": Formula((1, 0), (1, -1)),
     "sum without divisor": Formula((0, 1, 2), (1, 1, -1)),
     "fourth order": Formula((-2, -1, 1, 2), (1, -8.0, 8.0, -1), 6.0),
+    "constant beside a difference": Formula((1, -1), (1, -1), 0.3, 1 / 3),
+    "constant beside products": Formula((-1, 0, 1), (0.3, -2.0, 1.7), None, -1 / 3),
     "divisor by row": Formula((0, 1), (1, -1), np.arange(1, 6) / 3),
     "weights by row": Formula((0, 1), (np.arange(1, 6) / 3, np.arange(2, 7) / 7)),
 }
@@ -95,8 +97,8 @@ def test_any_formula_that_a_plan_can_hold(rng, small_blocks, name, spacing_dtype
             interior.divisor if interior.divisor is None else interior.divisor.astype(spacing_dtype)
         )
         interior = Formula(interior.offsets, tuple(weights), divisor)
-    ends = (Formula((0, 1), (-2.0, 1.5), None), Formula((0, 1), (1, -1), 0.7))
-    mirrored = tuple(Formula((0, -1), f.weights, f.divisor) for f in ends)
+    ends = (Formula((0, 1), (-2.0, 1.5), None, 0.1), Formula((0, 1), (1, -1), 0.7, 1 / 7))
+    mirrored = tuple(Formula((0, -1), *f[1:]) for f in ends)
     spacing_dtype = spacing_dtype and np.dtype(spacing_dtype)
     f = (rng.normal(size=(9, 4)) * 9).astype(dtype)
     for field, axis in ((f, 0), (f.T.copy(), 1), (f[:, 0].copy(), 0)):

@@ -88,7 +88,7 @@ def _plan_chunk(
 def _find_core(regions: Iterable[Region], start: int, stop: int) -> tuple[int, int]:
     """Return the longest run of rows that read nothing but rows `start` to `stop`."""
     runs = [(start, start)]
-    for (offsets, _, _), first, last in regions:
+    for (offsets, *_), first, last in regions:
         low = max(first, start, start - min(offsets))
         high = min(last, stop, stop - max(offsets))
         if low < high:
@@ -160,7 +160,7 @@ def _cut_weights(formula: Formula, start: int, stop: int) -> Formula:
     if not any(map(_is_by_row, _operands(formula))):
         return formula
     *weights, divisor = [w[start:stop] if _is_by_row(w) else w for w in _operands(formula)]
-    return Formula(formula.offsets, tuple(weights), divisor)
+    return formula._replace(weights=tuple(weights), divisor=divisor)
 
 
 def _operands(formula: Formula) -> tuple[Any, ...]:

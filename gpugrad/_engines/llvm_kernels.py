@@ -28,21 +28,24 @@ class Part(NamedTuple):
     """A term of a sum: how its samples are weighted, added up and divided.
 
     `weights` holds for each sample ``"+"`` or ``"-"``, to add or subtract it, ``"row"`` for a
-    factor that is the same all along a row, or ``"each"`` for one factor per result; `divisor` is
-    ``""``, ``"row"`` or ``"each"``. Sums of bare samples have the precision of the results,
+    factor that is the same all along a row, or ``"each"`` for one factor per result; `constant`,
+    which is added to their sum, is ``""`` or ``"row"``, and `divisor` ``""``, ``"row"`` or
+    ``"each"``. Sums of bare samples have the precision of the results,
     products and quotients have the `arithmetic` one, ``"f4"`` or ``"f8"``.
     """
 
     sign: int
     weights: tuple[str, ...]
+    constant: str
     divisor: str
     arithmetic: str
 
     @property
     def operands(self) -> tuple[str, ...]:
-        """What is read for this term, in order: samples, then factors, then a divisor."""
-        factors = (w for w in (*self.weights, self.divisor) if w in ("row", "each"))
-        return ("sample",) * len(self.weights) + tuple(factors)
+        """What is read for this term, in order: samples, factors, a constant, a divisor."""
+        factors = (*self.weights, self.constant, self.divisor)
+        factors = tuple(w for w in factors if w in ("row", "each"))
+        return ("sample",) * len(self.weights) + factors
 
 
 Sum = tuple[Part, ...]
@@ -229,6 +232,9 @@ class _Kernel(Function):
                 total = build.fneg(value) if weight == "-" else value
             else:
                 total = (build.fsub if weight == "-" else build.fadd)(total, value)
+        if part.constant:
+            constant = self.convert(next(factors), working, count)
+            total = build.fadd(total, self.make_real(constant) if self.is_complex else constant)
         if part.divisor:
             total = self.divide(self.convert(total, part.arithmetic, count), next(factors))
         return self.convert(total, self.real, count)
@@ -261,6 +267,12 @@ class _Kernel(Function):
     def swap(self, value: ir.Value) -> ir.Value:
         """Return complex values with real and imaginary parts exchanged."""
         return self.shuffle(value, [i ^ 1 for i in range(value.type.count)])
+
+    def make_real(self, value: ir.Value) -> ir.Value:
+        """Return values with zeros in the imaginary lanes."""
+        n, zeros = value.type.count, ir.Constant(value.type, None)
+        mask = ir.Constant(ir.VectorType(INT, n), [n if i % 2 else i for i in range(n)])
+        return self.build.shuffle_vector(value, zeros, mask)
 
     def shuffle(self, value: ir.Value, lanes: Sequence[int]) -> ir.Value:
         mask = ir.Constant(ir.VectorType(INT, len(lanes)), [*lanes])

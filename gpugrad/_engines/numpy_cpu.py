@@ -150,6 +150,8 @@ def _differentiate(
         if is_row:
             if converts:
                 total = add_up([f[i].astype(working) for i in samples], step.weights)
+                if step.constant is not None:
+                    total = total + step.constant
             elif step.is_difference:
                 total = f[samples[0]] - f[samples[1]]
             elif step.is_three_products:
@@ -157,6 +159,8 @@ def _differentiate(
                 total = a * f[i] + b * f[j] + c * f[k]
             else:
                 total = add_up([f[i] for i in samples], step.weights)
+                if step.constant is not None:
+                    total = total + step.constant
             piece[index] = total if divisor is None else total / divisor
         elif step.is_difference:
             if piece.size >= FLAT_SIZE and _subtract_flat(f, plan.axis, step, piece, block):
@@ -234,6 +238,8 @@ def _add_up_in_place(
             (np.add if weight == 1 else np.subtract)(total, part, total)
         else:
             np.add(total, np.multiply(weight, part, product), total)
+    if step.constant is not None:
+        np.add(total, step.constant, total)
     if step.divisor is not None:
         np.divide(total, step.divisor, target)
     elif total is not target:

@@ -28,6 +28,10 @@ class Precision(NamedTuple):
     weights: np.dtype[Any]
     result: np.dtype[Any]
 
+    def of_sum(self, is_sum: bool) -> np.dtype[Any]:
+        """Return the real dtype of a sum of samples: bare ones (`is_sum`), or weighted ones."""
+        return self.working.type().real.dtype if is_sum else self.weights
+
 
 class Step(NamedTuple):
     """A formula on one stretch of rows of a field, its weights ready to multiply slices with."""
@@ -37,6 +41,7 @@ class Step(NamedTuple):
     offsets: tuple[int, ...]
     weights: tuple[Any, ...]
     divisor: Any
+    constant: Any
     is_difference: bool
     """Whether it is ``(f[i + a] - f[i + b]) / divisor``, the form that most steps have."""
     is_three_products: bool
@@ -82,29 +87,30 @@ def place_all(
 
 
 def _make_step(axis: int, ndim: int, region: Region, precision: Precision) -> Step:
-    (offsets, weights, divisor), start, stop = region
+    (offsets, weights, divisor, constant), start, stop = region
     is_row = stop - start == 1
 
-    def operand(w: Any) -> Any:
+    def operand(w: Any, dtype: np.dtype[Any] = precision.weights) -> Any:
         if type(w) is int or w is None:
             return w
         if type(w) is float and is_row and ndim == 1:
-            return precision.weights.type(w)  # beside a scalar ten times faster than a 0-d array
-        w = np.asarray(w, precision.weights)
+            return dtype.type(w)  # beside a scalar ten times faster than a 0-d array
+        w = np.asarray(w, dtype)
         if w.ndim == 0:
             return w
         return w[0] if is_row else w.reshape((1,) * axis + (-1,) + (1,) * (ndim - axis - 1))
 
     operands = tuple([operand(w) for w in weights])
-    is_sum = region.formula.is_sum
+    is_sum, is_plain = region.formula.is_sum, constant is None
     return Step(
         start,
         stop,
         offsets,
         operands,
         operand(divisor),
-        is_difference=is_sum and weights == (1, -1) and divisor is not None,
-        is_three_products=len(operands) == 3 and int not in map(type, operands),
+        operand(constant, precision.of_sum(is_sum)),
+        is_difference=is_plain and is_sum and weights == (1, -1) and divisor is not None,
+        is_three_products=is_plain and len(operands) == 3 and int not in map(type, operands),
     )
 
 

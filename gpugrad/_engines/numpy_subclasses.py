@@ -59,12 +59,16 @@ def _differentiate(f: NumpyArray, plan: AxisPlan) -> NumpyArray:
             return w.reshape((1,) * plan.axis + (-1,) + (1,) * (f.ndim - plan.axis - 1))
         return w
 
-    for (offsets, weights, divisor), start, stop in plan.regions(f.shape[plan.axis]):
+    for (offsets, weights, divisor, constant), start, stop in plan.regions(f.shape[plan.axis]):
         # A single row is indexed, not sliced: of a 1-D array it is a scalar, promoted as one.
         rows: list[int | slice] = [
             start + k if stop - start == 1 else slice(start + k, stop + k) for k in (0, *offsets)
         ]
         read = [samples[at(r)] for r in rows[1:]]
         total = add_up(read, [operand(w) for w in weights])
+        if constant is not None:
+            # Rounded as the sum is; objects take the number as it stands.
+            dtype = total.real.dtype
+            total = total + (constant if dtype.kind == "O" else dtype.type(constant))
         result[at(rows[0])] = total if divisor is None else total / operand(divisor)
     return result

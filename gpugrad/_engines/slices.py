@@ -92,6 +92,8 @@ def _combine(
     if not formula.is_sum:
         samples = [cast(xp, sample, dtype) for sample in samples]
     total = add_up(samples, [_beside(xp, w, f, axis, dtype) for w in formula.weights])
+    if formula.constant is not None:
+        total = total + _beside(xp, formula.constant, f, axis, dtype)
     if formula.divisor is None:
         return total
     return cast(xp, total, dtype) / _beside(xp, formula.divisor, f, axis, dtype)
