@@ -285,7 +285,8 @@ class _Maker:
                 kinds.append("each" if strides[plan.axis] and plan.axis == along else "row")
                 address = factor.__array_interface__["data"][0] + row * factor.itemsize
                 operands.append(_Operand(None, address, tuple(strides)))
-            parts.append(Part(sign, tuple(kinds[:-2]), *kinds[-2:], precision.weights.str[1:]))
+            *kinds, constant, divisor = kinds
+            parts.append(Part(sign, tuple(kinds), constant, divisor, precision.weights.str[1:]))
         return _Placed(tuple(parts), operands)
 
     def locate(
