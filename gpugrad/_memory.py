@@ -73,7 +73,8 @@ class _Lease:
 
 def empty_like(f: NumpyArray, dtype: np.dtype[Any]) -> NumpyArray:
     """Return an uninitialised array with the shape and the memory order of `f`, as NumPy does."""
-    memory = _take(f.size * dtype.itemsize)
+    size = f.size * dtype.itemsize
+    memory = None if size < RECYCLED_BYTES else _take(size)
     if memory is None:
         return np.empty_like(f, dtype)
     strides, stride = [0] * f.ndim, dtype.itemsize
