@@ -14,6 +14,7 @@ from gpugrad._operators import gradient
 
 if TYPE_CHECKING:
     from gpugrad._devices import info, namespace
+    from gpugrad._stencil import stencil
 
 __version__ = "0.1.0"
 
@@ -24,18 +25,23 @@ __all__ = [
     "gradient",
     "info",
     "namespace",
+    "stencil",
     "use_backend",
 ]
 
 
 def __getattr__(name: str) -> Any:
-    # What looks for devices is loaded when asked for: an import should cost next to nothing.
+    # What few scripts need is loaded when asked for: an import should cost next to nothing.
     if name in ("info", "namespace"):
         from gpugrad import _devices
 
         return getattr(_devices, name)
+    if name == "stencil":
+        from gpugrad._stencil import stencil
+
+        return stencil
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), "info", "namespace"])
+    return sorted([*globals(), "info", "namespace", "stencil"])

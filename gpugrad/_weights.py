@@ -1,23 +1,33 @@
-"""Weights of the three-point first derivative on unevenly spaced samples.
+"""Weights of derivatives on samples that may lie anywhere.
 
-The derivative of the parabola through three samples, at its middle and at its ends. Written with
-arithmetic operators alone, so the gaps may be numbers or arrays of any library, and in the order
-of operations that `numpy.gradient` has: the bits of its results follow from the bits of these.
+For the first derivative on three samples in closed form, in the order of operations that
+`numpy.gradient` has: the bits of its results follow from the bits of these. For any derivative on
+any samples by a recurrence. Written with arithmetic operators alone, so samples may lie at exact
+fractions, at numbers, or at arrays of any library with a position for each row.
 
 References
 ----------
 A. Quarteroni, R. Sacco, F. Saleri, *Numerical Mathematics*, Springer 2007, section 10.10.
+
+B. Fornberg, "Generation of finite difference formulas on arbitrarily spaced grids", *Mathematics
+of Computation* 51 (1988), 699-706.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from itertools import accumulate, pairwise
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from gpugrad import _memory, _threads
 
+if TYPE_CHECKING:
+    from fractions import Fraction
+
+NumpyArray = np.ndarray[Any, Any]
 Weights = tuple[Any, Any, Any]
 
 BLOCK = 1 << 14
@@ -37,19 +47,28 @@ def middle_of_three(left: Any, right: Any) -> Weights:
     )
 
 
-def middle_in_blocks(gaps: np.ndarray[Any, Any]) -> Weights:
+def middle_in_blocks(gaps: NumpyArray) -> Weights:
     """Return what `middle_of_three` does for many gaps, several times as fast, on threads."""
-    left, right = gaps[:-1], gaps[1:]
-    weights = tuple(_memory.empty(left.shape, gaps.dtype) for _ in range(3))
+    first, second, third = _in_blocks(lambda g: middle_of_three(g[:-1], g[1:]), gaps, 3)
+    return first, second, third
+
+
+def _in_blocks(
+    weigh: Callable[[NumpyArray], Sequence[Any]], gaps: NumpyArray, count: int
+) -> list[NumpyArray]:
+    """Return the `count` weights that are made of as many gaps less one, in blocks of rows."""
+    rows = gaps.size - count + 2
+    weights = [_memory.empty((rows,), gaps.dtype) for _ in range(count)]
 
     def work(starts: Sequence[int]) -> None:
         for start in starts:
-            block = slice(start, start + BLOCK)
-            for target, w in zip(weights, middle_of_three(left[block], right[block]), strict=True):
-                target[block] = w
+            stop = min(start + BLOCK, rows)
+            block = weigh(gaps[start : stop + count - 2])
+            for target, w in zip(weights, block, strict=True):
+                target[start:stop] = w
 
-    _threads.for_each_share(work, range(0, left.size, BLOCK), _threads.count())
-    return weights[0], weights[1], weights[2]
+    _threads.for_each_share(work, range(0, rows, BLOCK), _threads.count())
+    return weights
 
 
 def first_of_three(near: Any, far: Any) -> Weights:
@@ -68,3 +87,89 @@ def last_of_three(far: Any, near: Any) -> Weights:
         -(near + far) / (far * near),
         (2.0 * near + far) / (near * (far + near)),
     )
+
+
+def middle_of_many(gaps: Any, reach: int, order: int) -> list[Any]:
+    """Return the weights of the samples up to `reach` to both sides, for each row that has them.
+
+    `gaps` is a 1-D array with at least ``2 * reach`` gaps; each weight has one entry for each row,
+    in the dtype of the gaps.
+    """
+    count = 2 * reach + 1
+
+    def weigh(gaps: Any) -> list[Any]:
+        rows = gaps.shape[0] - count + 2
+        steps = [gaps[k : k + rows] for k in range(count - 1)]
+        after = [*accumulate(steps[reach:])]
+        before = [*accumulate(-step for step in reversed(steps[:reach]))]
+        return any_weights([*reversed(before), 0.0 * steps[0], *after], order)
+
+    if isinstance(gaps, np.ndarray):
+        return _in_blocks(lambda g: weigh(g.astype(np.result_type(g, "f8"))), gaps, count)
+    return weigh(gaps)
+
+
+def any_weights(positions: Sequence[Any], order: int) -> list[Any]:
+    """Return the weights of samples for a derivative at position 0, by Fornberg's recurrence.
+
+    Parameters
+    ----------
+    positions : sequence
+        Where the samples lie, in the unit of the coordinates: fractions (for exact weights),
+        numbers, or arrays with one entry for each row. More of them than `order`, no two alike.
+    order : int
+        The order of the derivative; 0 interpolates.
+
+    Returns
+    -------
+    list
+        One weight for each sample. With :math:`n` samples the error is
+        :math:`O(h^{n - order})`, and polynomials of degree :math:`n - 1` have none.
+
+    Notes
+    -----
+    Sample by sample, the weights for all samples so far follow from those for one less. The
+    recurrence is stable; positions are scaled by their extent, so that no product of theirs
+    overflows.
+
+    References
+    ----------
+    B. Fornberg, *Mathematics of Computation* 51 (1988), 699-706.
+    """
+    scale = sum(abs(b - a) for a, b in pairwise(positions)) if len(positions) > 1 else 1
+    x = [position / scale for position in positions]
+    # weights[k][j] belongs to the k-th derivative and to sample j, for the samples so far.
+    weights: list[list[Any]] = [[0 * x[0] for _ in x] for _ in range(order + 1)]
+    weights[0][0] = weights[0][0] + 1
+    before: Any = 1
+    for i in range(1, len(x)):
+        product: Any = 1
+        for j in range(i):
+            product = product * (x[i] - x[j])
+        for k in range(min(i, order), -1, -1):
+            lower = k * weights[k - 1][i - 1] if k else 0
+            weights[k][i] = before / product * (lower - x[i - 1] * weights[k][i - 1])
+        for j in range(i):
+            for k in range(min(i, order), -1, -1):
+                lower = k * weights[k - 1][j] if k else 0
+                weights[k][j] = (x[i] * weights[k][j] - lower) / (x[i] - x[j])
+        before = product
+    return [w / scale**order for w in weights[order]]
+
+
+@lru_cache(maxsize=1024)
+def exact_weights(positions: tuple[Any, ...], order: int) -> tuple[Fraction, ...]:
+    """Return the weights of samples at integers or fractions, in multiples of the spacing."""
+    from fractions import Fraction  # with what it needs, a twentieth of the time of our import
+
+    return tuple(any_weights([Fraction(position) for position in positions], order))
+
+
+def central_reach(order: int, accuracy: int) -> int:
+    """Return how far to both sides the central formula of an even accuracy reads.
+
+    By symmetry every second term of its error vanishes, so ``order + accuracy - 1`` samples (one
+    more for odd orders, of which the middle one has no weight) do what one-sided formulas
+    need ``order + accuracy`` for.
+    """
+    return (order - 1) // 2 + accuracy // 2

@@ -33,10 +33,11 @@ HEAVY = (
 
 # What each module may import of the package. An arrow not drawn here is a decision to be made.
 ARROWS = {
-    "__init__": {"_arrays", "_memory", "_backend", "_operators", "_devices"},
+    "__init__": {"_arrays", "_memory", "_backend", "_operators", "_devices", "_stencil"},
     "__main__": {"_cli"},
     "_arrays": set(),
     "_weights": {"_memory", "_threads"},
+    "_stencil": {"_weights"},
     "_threads": set(),
     "_memory": set(),
     "_plan": {"_arrays", "_weights"},

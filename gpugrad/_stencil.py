@@ -1,0 +1,243 @@
+"""Finite-difference formulas as they stand in textbooks: exact weights, and their leading error."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from fractions import Fraction
+from numbers import Integral, Rational
+from typing import Any, NamedTuple
+
+from gpugrad._weights import central_reach, exact_weights
+
+_KINDS = ("central", "forward", "backward")
+
+
+class TruncationError(NamedTuple):
+    """The leading term of an error: ``coefficient * h**power * f^(derivative)(x)``."""
+
+    coefficient: Fraction
+    power: int
+    derivative: int
+
+
+@dataclass(frozen=True)
+class Stencil:
+    """A formula for a derivative on even samples, in exact numbers.
+
+    The sum of ``weights[k] * f(x + offsets[k] * h)``, divided by ``h**order``, is the derivative
+    at ``x`` plus the `error` and terms of higher powers of the spacing ``h``.
+
+    Attributes
+    ----------
+    offsets : tuple of int or Fraction
+        Where the samples lie, in multiples of the spacing.
+    weights : tuple of Fraction
+        What they are multiplied with.
+    order : int
+        The order of the derivative.
+    error : TruncationError
+        ``coefficient``, ``power`` of the spacing and ``derivative`` of the leading error.
+
+    Examples
+    --------
+    >>> import gpugrad
+    >>> gpugrad.stencil().weights
+    (Fraction(-1, 2), Fraction(1, 2))
+    """
+
+    offsets: tuple[int | Fraction, ...]
+    weights: tuple[Fraction, ...]
+    order: int
+    error: TruncationError
+
+    @property
+    def accuracy(self) -> int:
+        """The power of the spacing with which the error vanishes."""
+        return self.error.power
+
+    def __str__(self) -> str:
+        """Write the formula as a textbook does, with its leading error on the right."""
+        scale = math.lcm(*(w.denominator for w in self.weights))
+        terms = [
+            _signed(w * scale, f"f({_point(offset)})")
+            for offset, w in zip(self.offsets, self.weights, strict=True)
+            if w
+        ]
+        h = "h" if self.order == 1 else f"h^{self.order}"
+        below = h if scale == 1 else f"({scale} {h})"
+        c, power, derivative = self.error
+        step = "h" if power == 1 else f"h^{power}"
+        step = step if c.denominator == 1 else f"{step}/{c.denominator}"
+        error = _signed(Fraction(c.numerator), f"{step} {_name(derivative)}(x)")
+        return f"({_join(terms)}) / {below} = {_join([f'+{_name(self.order)}(x)', error])} + ..."
+
+
+def stencil(
+    order: int = 1,
+    accuracy: int = 2,
+    kind: str = "central",
+    *,
+    offsets: Iterable[Any] | None = None,
+) -> Stencil:
+    r"""Find the finite-difference formula for a derivative, in exact numbers.
+
+    Parameters
+    ----------
+    order : int, optional
+        The order of the derivative, 1 or more.
+    accuracy : int, optional
+        The power of the spacing with which the error shall vanish; even for central formulas.
+    kind : {"central", "forward", "backward"}, optional
+        On which sides of the point the samples lie.
+    offsets : iterable of int, Fraction or float, optional
+        Any distinct positions of more than `order` samples, in multiples of the spacing, in place
+        of `accuracy` and `kind`. Floats count as the fractions they are, as in ``0.5``.
+
+    Returns
+    -------
+    Stencil
+        ``offsets``, ``weights`` (exact fractions), ``order``, ``accuracy`` and ``error``, the
+        leading term of formula minus derivative: a coefficient, a power of h, a derivative.
+
+    Raises
+    ------
+    TypeError
+        If an order or accuracy is no integer, an offset no finite real number, or if `offsets`
+        come with `accuracy` or `kind`.
+    ValueError
+        If an order or accuracy is less than 1, that of a central formula is odd, `kind` is
+        unknown, or offsets are too few or repeat.
+
+    Notes
+    -----
+    On :math:`n` samples at :math:`x + k_j h` the weights are those for which
+
+    .. math::
+
+        \sum_j w_j k_j^d = \begin{cases} m! & d = m \\ 0 & \text{otherwise} \end{cases}
+        \qquad d = 0, \dots, n - 1
+
+    so that :math:`\sum_j w_j f(x + k_j h) / h^m = f^{(m)}(x) + c\, h^p f^{(m + p)}(x) + \dots` with
+    :math:`c = \sum_j w_j k_j^{m + p} / (m + p)!` for the smallest :math:`p` that leaves any.
+
+    References
+    ----------
+    B. Fornberg, "Generation of finite difference formulas on arbitrarily spaced grids",
+    *Mathematics of Computation* 51 (1988), 699-706.
+
+    Examples
+    --------
+    >>> import gpugrad
+    >>> print(gpugrad.stencil())
+    (-f(x - h) + f(x + h)) / (2 h) = f'(x) + h^2/6 f'''(x) + ...
+    >>> fourth = gpugrad.stencil(accuracy=4)
+    >>> print(fourth)
+    (f(x - 2h) - 8 f(x - h) + 8 f(x + h) - f(x + 2h)) / (12 h) = f'(x) - h^4/30 f^(5)(x) + ...
+    >>> fourth.weights[0], fourth.error
+    (Fraction(1, 12), TruncationError(coefficient=Fraction(-1, 30), power=4, derivative=5))
+    >>> print(gpugrad.stencil(order=2, accuracy=1, kind="forward"))
+    (f(x) - 2 f(x + h) + f(x + 2h)) / h^2 = f''(x) + h f'''(x) + ...
+    >>> print(gpugrad.stencil(offsets=[-0.5, 0.5]))
+    (-f(x - h/2) + f(x + h/2)) / h = f'(x) + h^2/24 f'''(x) + ...
+    """
+    order = _positive(order, "order")
+    if offsets is not None:
+        if (accuracy, kind) != (2, "central"):
+            raise TypeError(
+                "`offsets` must come without `accuracy` and `kind`, which they decide; got "
+                f"accuracy={accuracy!r}, kind={kind!r}. Leave one or the other out."
+            )
+        return _weigh(_parse_offsets(offsets, order), order)
+    accuracy = _positive(accuracy, "accuracy")
+    if kind not in _KINDS:
+        raise ValueError(f"`kind` must be one of {', '.join(_KINDS)}; got {kind!r}.")
+    if kind == "central":
+        if accuracy % 2:
+            raise ValueError(
+                "`accuracy` of a central formula must be even, as by symmetry odd powers of h "
+                f"cancel; got {accuracy}. Ask for {accuracy + 1}: it takes no more samples."
+            )
+        reach = central_reach(order, accuracy)
+        whole = _weigh(tuple(range(-reach, reach + 1)), order)
+        if order % 2 == 0:
+            return whole
+        return Stencil(
+            tuple([k for k in whole.offsets if k]),
+            tuple([w for k, w in zip(whole.offsets, whole.weights, strict=True) if k]),
+            order,
+            whole.error,
+        )
+    one_sided = range(order + accuracy)
+    return _weigh(tuple(one_sided if kind == "forward" else (-k for k in one_sided[::-1])), order)
+
+
+def _weigh(offsets: tuple[int | Fraction, ...], order: int) -> Stencil:
+    weights = exact_weights(offsets, order)
+    derivative = order + 1
+    while not (moment := _moment(offsets, weights, derivative)):
+        derivative += 1
+    coefficient = moment / math.factorial(derivative)
+    error = TruncationError(coefficient, derivative - order, derivative)
+    return Stencil(offsets, weights, order, error)
+
+
+def _moment(
+    offsets: tuple[int | Fraction, ...], weights: tuple[Fraction, ...], power: int
+) -> Fraction:
+    return sum((w * k**power for k, w in zip(offsets, weights, strict=True)), Fraction(0))
+
+
+def _positive(number: Any, name: str) -> int:
+    if isinstance(number, bool) or not isinstance(number, Integral):
+        raise TypeError(f"`{name}` must be an integer; got {number!r}, a {type(number).__name__}.")
+    if number < 1:
+        raise ValueError(f"`{name}` must be 1 or more; got {number}.")
+    return int(number)
+
+
+def _parse_offsets(offsets: Iterable[Any], order: int) -> tuple[int | Fraction, ...]:
+    exact = tuple([_parse_offset(offset) for offset in offsets])
+    if len(set(exact)) != len(exact):
+        raise ValueError(f"`offsets` must be distinct; got {[*map(str, exact)]}.")
+    if len(exact) <= order:
+        raise ValueError(
+            f"`offsets` must be more than {order} for a derivative of order {order}; got "
+            f"{len(exact)}. Add samples, or lower `order`."
+        )
+    return exact
+
+
+def _parse_offset(offset: Any) -> int | Fraction:
+    try:
+        if isinstance(offset, bool) or not isinstance(offset, (Rational, float)):
+            raise TypeError
+        exact = Fraction(offset)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise TypeError(
+            f"`offsets` must be integers, fractions or finite floats; got {offset!r}."
+        ) from error
+    return int(exact) if exact.denominator == 1 else exact
+
+
+def _point(offset: int | Fraction) -> str:
+    if not offset:
+        return "x"
+    top, bottom = abs(offset.numerator), offset.denominator
+    steps = ("" if top == 1 else f"{top}") + "h" + ("" if bottom == 1 else f"/{bottom}")
+    return f"x {'-' if offset < 0 else '+'} {steps}"
+
+
+def _signed(factor: Fraction, what: str) -> str:
+    size = abs(factor)
+    return ("-" if factor < 0 else "+") + (what if size == 1 else f"{size} {what}")
+
+
+def _join(terms: list[str]) -> str:
+    first, *others = terms
+    return first.removeprefix("+") + "".join(f" {term[0]} {term[1:]}" for term in others)
+
+
+def _name(derivative: int) -> str:
+    return "f" + "'" * derivative if derivative < 4 else f"f^({derivative})"
