@@ -328,7 +328,7 @@ def finish(
     for target in targets:
         print(f"  {target}")
     output = arguments.output
-    if output is None and not arguments.quick:
+    if output is None and not (arguments.quick or getattr(arguments, "only", None)):
         output = RESULTS / f"{name.replace('_', '-')}-{slug(cpu_model())}.json"
     if output is not None:
         write_json(output, name, arguments.quick, targets, results)
