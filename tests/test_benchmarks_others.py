@@ -1,0 +1,184 @@
+"""The benchmark against other libraries: its run, its floor, its comparison and its picture."""
+
+from __future__ import annotations
+
+import copy
+import importlib
+import json
+import sys
+
+import numpy as np
+import pytest
+from test_benchmarks import ROOT, assert_complete, run_benchmark
+
+NAME = "against_others"
+MACHINE = {
+    "cpu": "A", "cores": 2, "memory_bytes": 1, "huge_pages": "madvise", "system": "Linux 6",
+    "python": "CPython 3", "numpy": "2",
+}  # fmt: skip
+
+
+@pytest.fixture
+def load(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT)
+    return lambda name: importlib.import_module(f"benchmarks.{name}")
+
+
+def test_quick_run_writes_all_fields_compares_with_itself_and_is_drawn(tmp_path):
+    output, drawn = tmp_path / "results.json", tmp_path / "speed.png"
+    done = run_benchmark(NAME, "--quick", "--output", str(output))
+    assert done.returncode == 0, done.stderr
+    results = json.loads(output.read_text())
+    assert_complete(results, NAME, ["speed_up", "over_floor", "gigabytes_per_second"])
+    assert {case["name"] for case in results["cases"]} >= {"all axes", "uneven", "new arrays"}
+    for case in results["cases"]:
+        assert {"gpugrad", "gpugrad numpy", "numpy"} <= set(case["seconds"])
+        assert set(case["speed_up"]) | set(case["skipped"]) >= {"torch", "dask", "findiff", "floor"}
+    assert results["crossover"]
+
+    done = run_benchmark("compare", str(output), str(output))
+    assert done.returncode == 0, done.stderr
+    assert "quick run" in done.stdout
+
+    pytest.importorskip("matplotlib")
+    done = run_benchmark("picture", str(output), str(drawn))
+    assert done.returncode == 0, done.stderr
+    assert drawn.read_bytes().startswith(b"\x89PNG")
+
+
+def make_results(floor=(1.05, 1.1, 1.15), speed=(7.5, 8.0, 8.5)):
+    def spread(values):
+        return dict(zip(("low", "median", "high"), values, strict=True))
+
+    case = {
+        "title": "8x8 float64, all axes",
+        "threads": 2,
+        "speed_up": {"gpugrad": spread(speed), "torch": spread((1.0, 1.0, 1.0))},
+        "over_floor": {"gpugrad": spread(floor)},
+        "over_plain": {},
+    }
+    return {"benchmark": NAME, "quick": False, "machine": MACHINE, "cases": [case]}
+
+
+@pytest.fixture
+def compare(load, tmp_path, monkeypatch, capsys):
+    module = load("compare")
+
+    def run(old, new, *options):
+        paths = []
+        for name, results in (("old", old), ("new", new)):
+            paths.append(tmp_path / f"{name}.json")
+            paths[-1].write_text(json.dumps(results))
+        monkeypatch.setattr(sys, "argv", ["compare", *map(str, paths), *options])
+        return module.main(), capsys.readouterr().out
+
+    return run
+
+
+def test_same_ratios_are_no_regression(compare):
+    status, told = compare(make_results(), make_results())
+    assert status == 0
+    assert "0 of 2 ratios are worse" in told
+
+
+def test_larger_cost_over_the_floor_is_a_regression(compare):
+    status, told = compare(make_results(), make_results(floor=(1.35, 1.4, 1.45)))
+    assert status == 1
+    assert "1 of 2 ratios are worse" in told
+    assert "+27 %" in told
+
+
+def test_smaller_speed_up_is_a_regression_and_a_larger_one_is_none(compare):
+    slow, fast = make_results(speed=(5.5, 6.0, 6.5)), make_results()
+    assert compare(fast, slow)[0] == 1
+    status, told = compare(slow, fast, "--tolerance", "0.05")
+    assert status == 0
+    assert "better" in told
+
+
+def test_what_the_quartiles_explain_is_no_regression(compare):
+    assert compare(make_results(), make_results(floor=(1.1, 1.5, 1.9)))[0] == 0
+    assert compare(make_results(), make_results(speed=(5.0, 6.0, 8.0)))[0] == 0
+    # They lie apart, but by no more than the tolerance.
+    worse = make_results(floor=(1.2, 1.4, 1.45))
+    assert compare(make_results(), worse)[0] == 0
+    assert compare(make_results(), worse, "--tolerance", "0.02")[0] == 1
+
+
+def test_other_libraries_may_become_slower(compare):
+    new = make_results()
+    new["cases"][0]["speed_up"]["torch"] = {"low": 0.1, "median": 0.1, "high": 0.1}
+    assert compare(make_results(), new)[0] == 0
+
+
+def test_cases_of_one_file_only_and_other_machines_are_told(compare):
+    old, new = make_results(), make_results()
+    case = copy.deepcopy(new["cases"][0])
+    new["cases"].append({**case, "title": "9x9 float64, all axes"})
+    new["machine"] = {**MACHINE, "cpu": "B"}
+    status, told = compare(old, new)
+    assert status == 0
+    assert "only in the new file: 9x9 float64, all axes: gpugrad" in told
+    assert "another machine or system: cpu was A and is B" in told
+
+
+def test_files_of_other_benchmarks_are_refused(compare):
+    with pytest.raises(SystemExit, match=r"old\.json is not a file of against_others"):
+        compare({**make_results(), "benchmark": "large_fields"}, make_results())
+
+
+@pytest.mark.parametrize("size", [1, 7, 64, 1000, 100_003])
+@pytest.mark.parametrize(
+    ("sample", "result"),
+    [("f8", "f8"), ("f4", "f4"), ("i2", "f8"), ("u1", "f8"), ("i8", "f8")],
+)
+def test_floor_copies_everything_wherever_it_begins(load, sample, result, size):
+    pytest.importorskip("llvmlite")
+    floor = load("floor")
+    bits = np.random.default_rng(5).integers(0, 100, size + 3)
+    source = bits.astype(sample)[3:]
+    rooms = [np.full(size + 2 * k + 9, -1.0, result) for k in range(3)]
+    targets = [room[k : k + size] for k, room in enumerate(rooms)]
+    floor.make_floor(source, targets)()
+    for k, (room, target) in enumerate(zip(rooms, targets, strict=True)):
+        assert np.array_equal(target, source)
+        assert (room[:k] == -1).all()
+        assert (room[k + size :] == -1).all()
+
+
+def test_floor_follows_the_order_of_memory_and_refuses_gaps(load):
+    pytest.importorskip("llvmlite")
+    floor = load("floor")
+    f = np.random.default_rng(5).random((30, 40, 50)).transpose(2, 0, 1)
+    target = np.empty_like(f)
+    floor.make_floor(f, [target], run=128, streams=False)()
+    assert np.array_equal(target, f)
+    with pytest.raises(ValueError, match="dense memory"):
+        floor.make_floor(f[::2], [target[::2]])
+
+
+def test_contender_is_left_out_where_memory_would_run_short(load, monkeypatch):
+    others, cases = load(NAME), load("cases")
+    case, skipped = cases.Case("all axes", (100, 100, 100)), {}
+    # Field and results take 32 MB, NumPy's own results and two temporaries 40 MB.
+    monkeypatch.setattr(others, "available_memory", lambda: 100_000_000)
+    assert [*others.fit_memory(["gpugrad", "numpy", "dask"], case, skipped)] == ["gpugrad", "numpy"]
+    assert "needs 0.1 GB, more than 80% of the memory left" in skipped["dask"]
+
+
+@pytest.mark.parametrize("layout", ["C", "Fortran", "transposed", "every second", "reversed"])
+def test_field_of_each_layout_has_the_shape_asked_for(load, layout):
+    cases = load("cases")
+    f = cases.make_field(cases.Case(layout, (4, 5, 6), layout=layout))
+    assert f.shape == (4, 5, 6)
+    assert f.flags.c_contiguous == (layout == "C")
+
+
+def test_other_results_than_numpys_stop_the_benchmark(load):
+    contenders, cases = load("contenders"), load("cases")
+    case = cases.Case("all axes", (6, 7))
+    f = cases.make_field(case)
+    setting = contenders.Setting(case, f, (), None)
+    contenders.check_inside("right", setting, np.gradient(f))
+    with pytest.raises(AssertionError, match="wrong, 6x7 float64, all axes"):
+        contenders.check_inside("wrong", setting, np.gradient(f, 2.0))
