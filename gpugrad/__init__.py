@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from gpugrad._arrays import asnumpy
 from gpugrad._backend import BackendError, use_backend
 from gpugrad._memory import free_memory
-from gpugrad._operators import gradient
+from gpugrad._operators import derivative, gradient
 
 if TYPE_CHECKING:
     from gpugrad._devices import info, namespace
@@ -21,6 +21,7 @@ __version__ = "0.1.0"
 __all__ = [
     "BackendError",
     "asnumpy",
+    "derivative",
     "free_memory",
     "gradient",
     "info",

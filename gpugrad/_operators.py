@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import operator
+import warnings
 from functools import lru_cache
 from typing import Any
 
@@ -9,8 +11,18 @@ import numpy as np
 
 from gpugrad._arrays import Array, as_field
 from gpugrad._backend import evaluate
+from gpugrad._options import (
+    check_length,
+    check_value,
+    parse_boundaries,
+    parse_periods,
+    parse_scheme,
+)
 from gpugrad._plan import AxisPlan, Term, first_derivative
+from gpugrad._schemes import plan_derivative, repeats_its_first
 from gpugrad._spacing import check_lengths, parse_axes, parse_edge_order, parse_spacings
+
+_ONE_SIDED = "one-sided"
 
 
 def gradient(
@@ -18,6 +30,10 @@ def gradient(
     *varargs: Any,
     axis: Any = None,
     edge_order: int = 1,
+    accuracy: int = 2,
+    boundary: Any = _ONE_SIDED,
+    edge_accuracy: int | None = None,
+    period: Any = None,
     time_unit: str | None = None,
     out: Any = None,
     stack: bool = False,
@@ -43,7 +59,18 @@ def gradient(
     axis : None, int or tuple of int, optional
         The axes to differentiate along, all by default; negative ones count from the last.
     edge_order : {1, 2}, optional
-        The order of accuracy at the two ends of an axis, from 2 or 3 samples.
+        The order of accuracy at the two ends of an axis, from 2 or 3 samples. It goes with
+        `accuracy` 2 and gives way to `edge_accuracy`.
+    accuracy : {2, 4, 6, 8, 10, 12}, optional
+        The power of the spacing with which the error inside vanishes, as for `derivative`.
+    boundary : str, number, dict, tuple or list, optional
+        What lies beyond the ends, as for `derivative`; a list has one for each axis.
+    edge_accuracy : int, optional
+        The power of the spacing with which the error at one-sided ends vanishes, by default
+        `edge_order` with `accuracy` 2, otherwise `accuracy`.
+    period : number or list, optional
+        The period of the periodic axes, as for `derivative`; a list has one for each axis, None
+        where it is to be inferred.
     time_unit : str, optional
         The unit of time ("s", "h", "D", "ns", ...) that rates are per, where coordinates are
         ``datetime64`` or ``timedelta64``.
@@ -70,8 +97,9 @@ def gradient(
         coordinates, dates without a `time_unit`, an array of another library; or if the number
         of spacings does not match the axes.
     ValueError
-        If an axis is shorter than ``edge_order + 1``, does not exist or is named twice; if
-        coordinates differ in length from their axis, repeat a value or are not finite; if a
+        If an axis is too short (for NumPy's scheme, shorter than ``edge_order + 1``), does not
+        exist or is named twice; if `accuracy`, `boundary` or `period` are unknown or out of range;
+        if coordinates differ in length from their axis, repeat a value or are not finite; if a
         spacing is zero or not finite; if `out` has the wrong shape or device, or is read-only.
     BackendError
         If a backend asked for by name can't run this call.
@@ -79,7 +107,8 @@ def gradient(
     Warns
     -----
     UserWarning
-        If coordinates go both up and down.
+        If coordinates go both up and down, or if the last sample of a periodic axis repeats the
+        first.
 
     Notes
     -----
@@ -115,7 +144,17 @@ def gradient(
     >>> df_dx, df_dy = gpugrad.gradient(np.outer(x, x), x, x)
     """
     f = as_field(f)
-    if time_unit is None and _is_plain(f, varargs, axis, edge_order):
+    if (
+        boundary is not _ONE_SIDED
+        or accuracy != 2
+        or edge_accuracy is not None
+        or period is not None
+    ):
+        options = (1, accuracy, edge_accuracy, boundary, period)
+        if accuracy == 2 and edge_accuracy is None:
+            options = (1, 2, parse_edge_order(edge_order), boundary, period)
+        plans = _plan(f, varargs, axis, time_unit, options)
+    elif time_unit is None and _is_plain(f, varargs, axis, edge_order):
         plans = _plan_evenly(f.shape, axis, edge_order, *varargs)
     else:
         plans = _plan_gradient(f, varargs, axis, edge_order, time_unit)
@@ -124,6 +163,139 @@ def gradient(
         return _nothing(out, stack)
     results = evaluate(outputs, out, stack, backend)
     return results if stack or len(outputs) > 1 else results[0]
+
+
+def derivative(
+    f: Any,
+    spacing: Any = 1.0,
+    *,
+    axis: int = -1,
+    order: int = 1,
+    accuracy: int = 2,
+    boundary: Any = _ONE_SIDED,
+    edge_accuracy: int | None = None,
+    period: float | None = None,
+    time_unit: str | None = None,
+    out: Any = None,
+    backend: str | None = None,
+) -> Array:
+    r"""Differentiate a sampled field along one axis: any order, any accuracy, any boundary.
+
+    Central differences inside. At the ends, either one-sided differences or the same central
+    ones, with what the boundary says about the field beyond.
+
+    Parameters
+    ----------
+    f : array of shape (n_0, ..., n_k)
+        Samples of a field, of any kind that `gradient` takes.
+    spacing : number or 1-D array, optional
+        The distance between samples along the axis, or their coordinates.
+    axis : int, optional
+        The axis to differentiate along, by default the last.
+    order : int, optional
+        The order of the derivative, 1 to 8.
+    accuracy : {2, 4, 6, 8, 10, 12}, optional
+        The power of the spacing with which the error inside vanishes.
+    boundary : str, number, dict or tuple, optional
+        What lies beyond the ends; a pair ``(lower, upper)`` where they differ.
+
+        - ``"one-sided"``: nothing is known, formulas read on one side only;
+        - ``"periodic"``: the axis goes round;
+        - ``"symmetric"``, ``"antisymmetric"``: the field mirrored about the edge sample, with the
+          same or the opposite sign;
+        - ``"half-symmetric"``, ``"half-antisymmetric"``: the same, mirrored about the point half a
+          cell beyond the edge sample;
+        - ``"nearest"``: the edge sample, again and again;
+        - a number: that value, as from a Dirichlet condition;
+        - ``{"normal": number}``: nothing, but at the edge sample the derivative along the outward
+          normal is the number (a Neumann condition), in the unit of `f` per unit of the spacing.
+    edge_accuracy : int, optional
+        The power of the spacing with which the error vanishes at one-sided ends and at those with
+        a given normal derivative. By default `accuracy`, but 1 for one-sided ends with `order` 1
+        and `accuracy` 2, as in `numpy.gradient`.
+    period : number, optional
+        The period of a periodic axis, in the unit of the coordinates (of `time_unit` for dates).
+        By default, on uneven samples, the gap from the last sample to the first is the mean of
+        the first and the last gap; on even ones it is a gap like any other.
+    time_unit : str, optional
+        The unit of time that rates are per, where coordinates are dates.
+    out : array, optional
+        Where to write, an array of the shape of `f`. May overlap with it.
+    backend : {"auto", "slices", "numpy", "numba"}, optional
+        Where the arithmetic runs, see `use_backend`.
+
+    Returns
+    -------
+    array of shape (n_0, ..., n_k)
+        The derivative, in the unit of `f` per unit of the spacing to the power `order`. Library,
+        device, shape and dtype are as for `gradient`.
+
+    Raises
+    ------
+    TypeError
+        If an argument is of the wrong kind, as for `gradient`.
+    ValueError
+        If the axis is too short for the scheme (says which accuracy would fit), order, accuracy,
+        boundary or period are unknown or out of range, or for what `gradient` raises it.
+    BackendError
+        If a backend asked for by name can't run this call.
+
+    Warns
+    -----
+    UserWarning
+        If coordinates go both up and down, or if the last sample of a periodic axis repeats the
+        first.
+
+    Notes
+    -----
+    Inside, with the weights :math:`w_k` of `stencil`, on :math:`r` samples to both sides,
+
+    .. math::
+
+        f^{(m)}_i = \frac{1}{h^m} \sum_{k=-r}^{r} w_k f_{i+k} + O(h^p), \qquad
+        r = \left\lfloor \frac{m - 1}{2} \right\rfloor + \frac{p}{2}
+
+    for order :math:`m` and accuracy :math:`p`. One-sided formulas take :math:`m + q` samples for
+    accuracy :math:`q`. On uneven samples the weights are those of the polynomial through the same
+    samples. There, a derivative of even order loses one power of its accuracy inside, unless
+    the gaps change smoothly. With `order` 1, `accuracy` 2 and one-sided ends, results have the
+    bits of `numpy.gradient`.
+
+    A field that a boundary does not fit has larger errors near that end: at "nearest" ends of a
+    sloping field, for example, the first derivative is wrong by half.
+
+    References
+    ----------
+    B. Fornberg, "Generation of finite difference formulas on arbitrarily spaced grids",
+    *Mathematics of Computation* 51 (1988), 699-706.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import gpugrad
+    >>> x = np.arange(6.0)
+    >>> gpugrad.derivative(x**3, order=2)
+    array([ 0.,  6., 12., 18., 24., 30.])
+    >>> gpugrad.derivative(x**4, accuracy=4)
+    array([  0.,   4.,  32., 108., 256., 500.])
+    >>> angle = np.arange(8) * (2 * np.pi / 8)
+    >>> slope = gpugrad.derivative(np.sin(angle), angle, accuracy=6, boundary="periodic")
+    >>> float(abs(slope - np.cos(angle)).max().round(4))
+    0.0015
+    >>> gpugrad.derivative(x**2, boundary=({"normal": 0.0}, "one-sided"))
+    array([0., 2., 4., 6., 8., 9.])
+    """
+    f = as_field(f)
+    options = (order, accuracy, edge_accuracy, boundary, period)
+    try:
+        axis = operator.index(axis)
+    except TypeError as error:
+        raise TypeError(
+            f"`axis` must be one integer; got {axis!r}. For several axes there is `gradient`."
+        ) from error
+    plans = _plan(f, (spacing,), axis, time_unit, options)
+    results = evaluate([(Term(1, f, plans[0]),)], out, False, backend)
+    return results[0]
 
 
 def _nothing(out: Any, stack: bool) -> tuple[Array, ...]:
@@ -159,3 +331,33 @@ def _plan_gradient(
 def _plan_evenly(shape: tuple[int, ...], axis: Any, edge_order: Any, *h: float) -> list[AxisPlan]:
     """Plan once what comes again and again: a shape, with numbers for spacings or none."""
     return _plan_gradient(np.broadcast_to(0.0, shape), h, axis, edge_order, None)
+
+
+def _plan(
+    f: Array, varargs: tuple[Any, ...], axis: Any, time_unit: str | None, options: tuple[Any, ...]
+) -> list[AxisPlan]:
+    """Plan what goes beyond NumPy: `options` are order, accuracies, boundary and period."""
+    order, accuracy, edge_accuracy, boundary, period = options
+    axes = parse_axes(axis, f.ndim)
+    scheme = parse_scheme(order, accuracy, edge_accuracy)
+    sides = parse_boundaries(boundary, len(axes))
+    periods = parse_periods(period, sides)
+    check_lengths(f.shape, axes, 1)
+    for i, pair in zip(axes, sides, strict=True):
+        check_length(i, f.shape[i], scheme, pair)
+        check_value(f, pair)
+    plans = [
+        plan_derivative(i, h, f.shape[i], scheme, pair, one)
+        for i, h, pair, one in zip(
+            axes, parse_spacings(varargs, axes, f, time_unit), sides, periods, strict=True
+        )
+    ]
+    for i, (side, _) in zip(axes, sides, strict=True):
+        if side.name == "periodic" and repeats_its_first(f, i):
+            warnings.warn(
+                f"axis {i} of `f` is periodic, but the last sample repeats the first. Leave it "
+                "out, unless the field is so by chance: the first sample follows the last.",
+                UserWarning,
+                stacklevel=3,
+            )
+    return plans

@@ -90,7 +90,7 @@ class Gaps:
     def __init__(self, values: np.ndarray[Any, Any], turns_back: bool) -> None:
         self.values = values
         self.turns_back = turns_back
-        self.plans: dict[tuple[int, int], AxisPlan] = {}
+        self.plans: dict[Any, AxisPlan] = {}
 
 
 class Term(NamedTuple):

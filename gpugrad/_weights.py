@@ -15,6 +15,7 @@ of Computation* 51 (1988), 699-706.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from itertools import accumulate, pairwise
@@ -100,13 +101,18 @@ def middle_of_many(gaps: Any, reach: int, order: int) -> list[Any]:
     def weigh(gaps: Any) -> list[Any]:
         rows = gaps.shape[0] - count + 2
         steps = [gaps[k : k + rows] for k in range(count - 1)]
-        after = [*accumulate(steps[reach:])]
-        before = [*accumulate(-step for step in reversed(steps[:reach]))]
-        return any_weights([*reversed(before), 0.0 * steps[0], *after], order)
+        return any_weights(positions_around(steps, reach), order)
 
     if isinstance(gaps, np.ndarray):
         return _in_blocks(lambda g: weigh(g.astype(np.result_type(g, "f8"))), gaps, count)
     return weigh(gaps)
+
+
+def positions_around(gaps: Sequence[Any], row: int) -> list[Any]:
+    """Return where samples lie as seen from one of them, given the gaps between neighbours."""
+    after = [*accumulate(gaps[row:])]
+    before = [*accumulate(-gap for gap in reversed(gaps[:row]))]
+    return [*reversed(before), 0 * gaps[0], *after]
 
 
 def any_weights(positions: Sequence[Any], order: int) -> list[Any]:
@@ -136,8 +142,7 @@ def any_weights(positions: Sequence[Any], order: int) -> list[Any]:
     ----------
     B. Fornberg, *Mathematics of Computation* 51 (1988), 699-706.
     """
-    scale = sum(abs(b - a) for a, b in pairwise(positions)) if len(positions) > 1 else 1
-    x = [position / scale for position in positions]
+    x, scale = _scale(positions)
     # weights[k][j] belongs to the k-th derivative and to sample j, for the samples so far.
     weights: list[list[Any]] = [[0 * x[0] for _ in x] for _ in range(order + 1)]
     weights[0][0] = weights[0][0] + 1
@@ -157,12 +162,24 @@ def any_weights(positions: Sequence[Any], order: int) -> list[Any]:
     return [w / scale**order for w in weights[order]]
 
 
+def _scale(positions: Sequence[Any]) -> tuple[list[Any], Any]:
+    if len(positions) == 1:
+        return [*positions], 1
+    scale = sum(abs(b - a) for a, b in pairwise(positions))
+    return [position / scale for position in positions], scale
+
+
 @lru_cache(maxsize=1024)
 def exact_weights(positions: tuple[Any, ...], order: int) -> tuple[Fraction, ...]:
     """Return the weights of samples at integers or fractions, in multiples of the spacing."""
-    from fractions import Fraction  # with what it needs, a twentieth of the time of our import
+    return tuple(any_weights(make_exact(positions), order))
 
-    return tuple(any_weights([Fraction(position) for position in positions], order))
+
+def make_exact(positions: Sequence[Any]) -> list[Any]:
+    """Return integers as fractions, which divide exactly, and anything else as it is."""
+    from fractions import Fraction  # too slow to import for those who need no exact weights
+
+    return [Fraction(x) if isinstance(x, (int, Fraction)) else x for x in positions]
 
 
 def central_reach(order: int, accuracy: int) -> int:
@@ -173,3 +190,48 @@ def central_reach(order: int, accuracy: int) -> int:
     need ``order + accuracy`` for.
     """
     return (order - 1) // 2 + accuracy // 2
+
+
+def weights_with_slope(positions: Sequence[Any], order: int) -> tuple[list[Any], Any]:
+    r"""Return the weights of samples, and of the first derivative at the first of them.
+
+    Parameters
+    ----------
+    positions : sequence
+        As for `any_weights`, `order` of them or more.
+    order : int
+        The order of the derivative at position 0.
+
+    Returns
+    -------
+    weights : list
+        One for each sample.
+    weight : number or array
+        That of the slope. With :math:`n` samples, polynomials of degree :math:`n` have no error.
+
+    Notes
+    -----
+    With :math:`p` the polynomial through the samples, :math:`g` the slope that is given at
+    :math:`x_0` and :math:`\omega(x) = \prod_k (x - x_k)`, the polynomial to differentiate is
+
+    .. math::
+
+        p(x) + (g - p'(x_0)) \frac{\omega(x)}{\omega'(x_0)}
+    """
+    (first, *others), scale = _scale(positions)
+    omega = [1 + 0 * first]  # the coefficients of omega, from the constant on
+    slope = 1 + 0 * first  # of omega at the first sample
+    for position in (first, *others):
+        shifted = [0 * first, *omega]
+        omega = [a - position * b for a, b in zip(shifted, [*omega, 0 * first], strict=True)]
+    for position in others:
+        slope = slope * (first - position)
+    factor = math.factorial(order) * omega[order] / slope
+    weights = [0 * first for _ in positions]
+    if len(positions) > order:
+        weights = any_weights(positions, order)
+    if others:
+        there = any_weights([position - positions[0] for position in positions], 1)
+        factor = factor / scale ** (order - 1)
+        weights = [w - factor * v for w, v in zip(weights, there, strict=True)]
+    return weights, factor

@@ -1,0 +1,214 @@
+"""What lies beyond the ends of an axis: one row of a table for each boundary.
+
+A boundary turns into formulas for the rows near an end. Nothing is padded: what a stencil would
+read beyond the end is said in terms of samples of the field, and of a given number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from gpugrad._weights import (
+    any_weights,
+    central_reach,
+    exact_weights,
+    make_exact,
+    positions_around,
+    weights_with_slope,
+)
+
+MAX_ORDER, MAX_ACCURACY = 8, 12
+
+
+class Scheme(NamedTuple):
+    """Which derivative, and how accurate: the power of the spacing with which the error vanishes.
+
+    `edge_accuracy` is that of formulas which read on one side of an end only; None is the same
+    as inside, but 1 for the one-sided ends of the first derivative of accuracy 2, as in NumPy.
+    """
+
+    order: int
+    accuracy: int
+    edge_accuracy: int | None = None
+
+    @property
+    def reach(self) -> int:
+        """How many samples to both sides the formula inside reads: as many rows have others."""
+        return central_reach(self.order, self.accuracy)
+
+    @property
+    def edge(self) -> int:
+        """The accuracy at an end."""
+        return self.accuracy if self.edge_accuracy is None else self.edge_accuracy
+
+    @property
+    def is_numpys(self) -> bool:
+        """Whether this is what `numpy.gradient` does inside."""
+        return self.order == 1 and self.accuracy == 2
+
+    def at(self, side: Side) -> Scheme:
+        """Return the scheme with the accuracy at an end decided."""
+        if self.edge_accuracy is None and self.is_numpys and side.name == "one-sided":
+            return self._replace(edge_accuracy=1)
+        return self
+
+
+class Side(NamedTuple):
+    """The boundary at one end: its row of the table, and the number that goes with it."""
+
+    name: str
+    value: float | None = None
+
+
+Sides = tuple[Side, Side]
+"""The boundaries at the lower and at the upper end of an axis."""
+
+
+class End(NamedTuple):
+    """An end of an axis. Samples are counted inwards from it: the outermost is number 0.
+
+    `gaps` are the distances from sample to sample, inwards, with the sign of the coordinates;
+    `around` those outwards, from the outermost sample to the first one at the other end of a
+    periodic axis, and so on. On an even axis they are the integers 1 or -1: the unit of
+    positions is the spacing, and weights are exact.
+    """
+
+    length: int
+    gaps: Sequence[Any]
+    around: Sequence[Any]
+
+
+class Row(NamedTuple):
+    """The formula of a row: weights by the number of the sample, and that of the given number."""
+
+    weights: dict[int, Any]
+    of_value: Any = 0
+
+
+class Boundary(NamedTuple):
+    """How a boundary makes the formulas of rows, and how many samples it needs.
+
+    `weigh` takes an end, a row and a scheme. What `value` means is None where no number is
+    given; one `per_length` is a rate, in the unit of the field per unit of the coordinates.
+    """
+
+    weigh: Callable[[End, int, Scheme], Row]
+    needs: Callable[[Scheme], int]
+    value: str | None = None
+    per_length: bool = False
+
+
+def _read_one_side(end: End, row: int, scheme: Scheme) -> Row:
+    """Read samples next to the end only; further in, as many as are symmetric about the row."""
+    count = max(scheme.order + scheme.edge, 2 * row + 1)
+    weights = _weigh(end.gaps[: count - 1], row, scheme.order)
+    return Row(dict(enumerate(weights)))
+
+
+def _know_the_slope(end: End, row: int, scheme: Scheme) -> Row:
+    """Read samples next to the end, one less than without the outward slope at sample 0."""
+    count = scheme.order + scheme.edge - 1
+    if 2 * row + 1 > count + 1:
+        return _read_one_side(end, row, scheme)
+    nearest = positions_around(end.gaps[: max(count - 1, row, 1)], row)
+    weights, of_slope = weights_with_slope(make_exact(nearest[:count]), scheme.order)
+    # Outwards is against the direction of counting, whatever that of the coordinates.
+    gap = end.gaps[0]
+    inwards = gap if type(gap) is int else gap / abs(gap)
+    return Row(dict(enumerate(weights)), -of_slope * inwards)
+
+
+def _read_beyond(
+    sample: Callable[[int, int], int] | None,
+    gaps: Callable[[End, int], Sequence[Any]],
+    factor: int,
+    end: End,
+    row: int,
+    scheme: Scheme,
+) -> Row:
+    """Use the formula of the inside; samples beyond the end are stand-ins for others.
+
+    The j-th one beyond the end of an axis of n samples is ``factor`` times number ``sample(j, n)``,
+    or the given number; `gaps` are the distances outwards.
+    """
+    reach = scheme.reach
+    beyond = [*gaps(end, reach)][: reach - row]
+    steps = [*reversed(beyond), *end.gaps[: row + reach]]
+    weights: dict[int, Any] = {}
+    of_value: Any = 0
+    inwards = range(row - reach, row + reach + 1)
+    central = _weigh(steps, reach, scheme.order)
+    for number, w in zip(inwards, central, strict=True):
+        if number >= 0:
+            weights[number] = weights.get(number, 0) + w
+        elif sample is None:
+            of_value = of_value + w
+        else:
+            source = sample(-number, end.length)
+            weights[source] = weights.get(source, 0) + factor * w
+    return Row(weights, of_value)
+
+
+def _weigh(gaps: Sequence[Any], row: int, order: int) -> Sequence[Any]:
+    positions = positions_around(gaps, row)
+    if type(gaps[0]) is int:
+        return exact_weights(tuple(positions), order)
+    weights = any_weights(positions, order)
+    if isinstance(gaps[0], np.generic) and all(
+        a == -b for a, b in zip(positions, reversed(positions), strict=True)
+    ):
+        # Rounding must not spoil what cancels at a mirror.
+        parity = (-1) ** order
+        pairs = zip(weights, reversed(weights), strict=True)
+        weights = [(w + parity * v) / 2 for w, v in pairs]
+    return weights
+
+
+def _mirrored(end: End, reach: int) -> Sequence[Any]:
+    return end.gaps[:reach]
+
+
+def _mirrored_half(end: End, reach: int) -> Sequence[Any]:
+    return [end.gaps[0], *end.gaps[: reach - 1]]
+
+
+def _repeated(end: End, reach: int) -> Sequence[Any]:
+    return [end.gaps[0]] * reach
+
+
+def _around(end: End, reach: int) -> Sequence[Any]:
+    return end.around[:reach]
+
+
+TABLE: dict[str, Boundary] = {
+    "one-sided": Boundary(_read_one_side, lambda s: s.order + s.edge),
+    "periodic": Boundary(
+        partial(_read_beyond, lambda j, n: n - j, _around, 1), lambda s: 2 * s.reach + 1
+    ),
+    "symmetric": Boundary(
+        partial(_read_beyond, lambda j, n: j, _mirrored, 1), lambda s: s.reach + 1
+    ),
+    "antisymmetric": Boundary(
+        partial(_read_beyond, lambda j, n: j, _mirrored, -1), lambda s: s.reach + 1
+    ),
+    "half-symmetric": Boundary(
+        partial(_read_beyond, lambda j, n: j - 1, _mirrored_half, 1), lambda s: s.reach
+    ),
+    "half-antisymmetric": Boundary(
+        partial(_read_beyond, lambda j, n: j - 1, _mirrored_half, -1), lambda s: s.reach
+    ),
+    "nearest": Boundary(partial(_read_beyond, lambda j, n: 0, _repeated, 1), lambda s: 1),
+    "constant": Boundary(
+        partial(_read_beyond, None, _repeated, 1), lambda s: 1, "the field beyond the end"
+    ),
+    "normal": Boundary(
+        _know_the_slope,
+        lambda s: s.order + s.edge - 1,
+        "the outward derivative at the last sample",
+        per_length=True,
+    ),
+}

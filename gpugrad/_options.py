@@ -1,0 +1,167 @@
+"""What users choose besides spacings, `accuracy`, `boundary`, `period`, and the errors therein."""
+
+from __future__ import annotations
+
+import math
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+
+from gpugrad._arrays import Array, dtype_name
+from gpugrad._boundaries import MAX_ACCURACY, MAX_ORDER, TABLE, Scheme, Side, Sides
+
+
+def parse_scheme(order: Any, accuracy: Any, edge_accuracy: Any) -> Scheme:
+    """Return the scheme that is asked for."""
+    order = _parse_integer(order, "order")
+    if not 1 <= order <= MAX_ORDER:
+        raise ValueError(f"`order` must be from 1 to {MAX_ORDER}; got {order}.")
+    accuracy = _parse_integer(accuracy, "accuracy")
+    if accuracy not in range(2, MAX_ACCURACY + 1, 2):
+        raise ValueError(
+            f"`accuracy` must be an even number from 2 to {MAX_ACCURACY}, as the formulas inside "
+            f"are symmetric; got {accuracy}."
+        )
+    if edge_accuracy is not None:
+        edge_accuracy = _parse_integer(edge_accuracy, "edge_accuracy")
+        if not 1 <= edge_accuracy <= accuracy:
+            raise ValueError(
+                f"`edge_accuracy` must be from 1 to that of the inside, {accuracy}; got "
+                f"{edge_accuracy}."
+            )
+    return Scheme(order, accuracy, edge_accuracy)
+
+
+def _parse_integer(given: Any, name: str) -> int:
+    if isinstance(given, (bool, np.bool_)) or not isinstance(given, Integral):
+        raise TypeError(f"`{name}` must be an integer; got {given!r}, a {type(given).__name__}.")
+    return int(given)
+
+
+def parse_periods(period: Any, sides: list[Sides]) -> list[float | None]:
+    """Return the period of each axis, None where there is none or where it is to be inferred."""
+    periodic = [lower.name == "periodic" for lower, _ in sides]
+    periods = period if isinstance(period, list) else [period if p else None for p in periodic]
+    if len(periods) != len(sides):
+        raise ValueError(
+            f"`period` must be a number, or a list with one entry for each of the {len(sides)} "
+            f"axes to differentiate along; got {len(periods)}."
+        )
+    given = [one is not None for one in periods]
+    if (period is not None and not any(periodic)) or any(
+        known and not wraps for known, wraps in zip(given, periodic, strict=True)
+    ):
+        raise ValueError(
+            f'`period` must go with periodic axes; got {period!r}. Add `boundary="periodic"`.'
+        )
+    return [None if one is None else _parse_period(one) for one in periods]
+
+
+def _parse_period(period: Any) -> float:
+    if isinstance(period, (bool, np.bool_)) or not isinstance(period, Real):
+        raise TypeError(f"`period` must be a real number; got {period!r}.")
+    number = float(period)
+    if not (math.isfinite(number) and number > 0):
+        raise ValueError(f"`period` must be positive and finite; got {number}.")
+    return number
+
+
+def parse_boundaries(boundary: Any, count: int) -> list[Sides]:
+    """Return the boundaries at the lower and the upper end of each of `count` axes.
+
+    Raises
+    ------
+    TypeError
+        If a boundary is neither a name, nor a number, nor a name with a number.
+    ValueError
+        If a name is unknown, a number not finite, the list not one for each axis, a pair no
+        pair, or one end periodic alone.
+    """
+    if not isinstance(boundary, list):
+        return [_parse_pair(boundary)] * count
+    if len(boundary) != count:
+        raise ValueError(
+            f"`boundary` must be a list with one entry for each of the {count} axes to "
+            f"differentiate along; got {len(boundary)}. A pair (lower, upper) is a tuple."
+        )
+    return [_parse_pair(one) for one in boundary]
+
+
+def _parse_pair(boundary: Any) -> Sides:
+    if isinstance(boundary, tuple):
+        if len(boundary) != 2:
+            raise ValueError(
+                "`boundary` must be a pair (lower, upper) where it is a tuple; got "
+                f"{len(boundary)} entries. One boundary for each axis is a list."
+            )
+        lower, upper = map(_parse_side, boundary)
+    else:
+        lower = upper = _parse_side(boundary)
+    if (lower.name == "periodic") != (upper.name == "periodic"):
+        raise ValueError(f'`boundary` must be "periodic" at both ends or none; got {boundary!r}.')
+    return lower, upper
+
+
+def _parse_side(given: Any) -> Side:
+    if isinstance(given, str):
+        if given in TABLE and TABLE[given].value is None:
+            return Side(given)
+        names = ", ".join(f'"{name}"' for name, row in TABLE.items() if row.value is None)
+        numbered = ", ".join(
+            f'{{"{name}": {row.value}}}' for name, row in TABLE.items() if row.value
+        )
+        raise ValueError(f"`boundary` must be one of {names}, or {numbered}; got {given!r}.")
+    if isinstance(given, dict) and len(given) == 1:
+        ((name, value),) = given.items()
+        if name in TABLE and TABLE[name].value is not None:
+            return Side(name, _parse_value(value))
+        return _parse_side(str(name))
+    return Side("constant", _parse_value(given))
+
+
+def _parse_value(value: Any) -> float:
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, Real):
+        raise TypeError(
+            "`boundary` must be a name, a real number (the field beyond the end), "
+            '{"normal": number}, a pair of these (lower, upper) or a list of one for each axis; '
+            f"got {value!r}, a {type(value).__name__}."
+        )
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError(f"`boundary` must be finite where it is a number; got {number}.")
+    return number
+
+
+def check_length(axis: int, length: int, scheme: Scheme, sides: Sides) -> None:
+    """Raise ValueError where an axis has too few samples for a scheme; say which would fit."""
+
+    def needed(accuracy: int) -> int:
+        s = scheme._replace(accuracy=accuracy)
+        if s.edge_accuracy is not None:
+            s = s._replace(edge_accuracy=min(s.edge_accuracy, accuracy))
+        return max(2 * s.reach, *(TABLE[side.name].needs(s.at(side)) for side in sides))
+
+    if length >= needed(scheme.accuracy):
+        return
+    fits = [accuracy for accuracy in range(2, scheme.accuracy, 2) if length >= needed(accuracy)]
+    names = " and ".join(dict.fromkeys(f'"{side.name}"' for side in sides))
+    cure = (
+        f"accuracy={fits[-1]} would fit."
+        if fits
+        else f"Even accuracy=2 needs {needed(2)} samples: pass a longer field, or a lower order."
+    )
+    raise ValueError(
+        f"axis {axis} of `f` must have at least {needed(scheme.accuracy)} samples with "
+        f"order={scheme.order}, accuracy={scheme.accuracy} and boundary {names}; got length "
+        f"{length}. {cure}"
+    )
+
+
+def check_value(f: Array, sides: Sides) -> None:
+    """Raise TypeError where a number is given beside dates, which have other units."""
+    if any(side.value for side in sides) and dtype_name(f.dtype).startswith(("date", "timedelta")):
+        raise TypeError(
+            f"`boundary` must be a name for a field of dates; got a number for {f.dtype}. "
+            "Differentiate the field as numbers instead."
+        )

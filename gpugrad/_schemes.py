@@ -1,0 +1,237 @@
+"""Plans for derivatives of any order and accuracy, with any boundary."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from gpugrad._arrays import Array, host_values, namespace_of
+from gpugrad._boundaries import MAX_ACCURACY, MAX_ORDER, TABLE, End, Scheme, Side, Sides
+from gpugrad._plan import AxisPlan, Formula, Gaps, first_derivative
+from gpugrad._weights import exact_weights, middle_of_many
+
+_NEAR = MAX_ORDER + MAX_ACCURACY
+"""Gaps at an end that any formula reads at most."""
+
+
+def plan_derivative(
+    axis: int, spacing: Any, length: int, scheme: Scheme, sides: Sides, period: float | None
+) -> AxisPlan:
+    """Plan a derivative along an axis of `length` samples.
+
+    `spacing` is what `first_derivative` takes. What that can do, it does: so NumPy's scheme has
+    NumPy's bits, inside also beside other boundaries.
+    """
+    key = axis, length, scheme, sides, period
+    if isinstance(spacing, (float, np.generic)):
+        return _plan_evenly(spacing, *key)
+    if isinstance(spacing, Gaps):
+        plan = spacing.plans.get(key)
+        if plan is None:
+            plan = spacing.plans[key] = _plan_unevenly(spacing, *key)
+        return plan
+    return (_plan_unevenly if spacing.ndim else _plan_evenly.__wrapped__)(spacing, *key)
+
+
+@lru_cache(maxsize=512, typed=True)
+def _plan_evenly(
+    h: Any, axis: int, length: int, scheme: Scheme, sides: Sides, period: float | None
+) -> AxisPlan:
+    numpys = first_derivative(axis, h, 1)
+    interior = numpys.interior if scheme.is_numpys else _inside(scheme, h)
+    closing = None if period is None else _close_evenly(axis, h, length, period)
+    ends = []
+    for side, sign in zip(sides, (1, -1), strict=True):
+        gaps: list[Any] = [sign] * _NEAR
+        around, unit = gaps, h
+        if closing is not None:  # another gap than the others: weights are numbers like any
+            gaps, unit = [sign * _as_number(h)] * len(gaps), None
+            around = [sign * closing, *gaps]
+        end = End(length, gaps, around)
+        ends.append(
+            _ends_of_numpy(axis, h, scheme, side, sign) or _rows(end, scheme, side, sign, unit)
+        )
+    return numpys._replace(lower=ends[0], interior=interior, upper=ends[1], memo={})
+
+
+def _plan_unevenly(
+    spacing: Any, axis: int, length: int, scheme: Scheme, sides: Sides, period: float | None
+) -> AxisPlan:
+    on_host = isinstance(spacing, Gaps)
+    gaps = spacing.values if on_host else spacing
+    numpys = first_derivative(axis, spacing, 1)
+    interior, reach = numpys.interior, scheme.reach
+    near = min(length - 1, _NEAR)
+    with np.errstate(all="ignore"):  # what it hides is refused just below
+        if not scheme.is_numpys:
+            weights = middle_of_many(gaps, reach, scheme.order)
+            interior = Formula(tuple(range(-reach, reach + 1)), tuple(weights))
+        first = [_gap(gaps, k, on_host) for k in range(near)]
+        last = [-_gap(gaps, length - 2 - k, on_host) for k in range(near)]
+        closing = (first[0] - last[0]) / 2
+        if period is not None:
+            closing = _close(axis, gaps, period)
+        lower = End(length, first, [closing, *(-gap for gap in last)])
+        upper = End(length, last, [-closing, *(-gap for gap in first)])
+        ends = [
+            _ends_of_numpy(axis, spacing, scheme, side, sign)
+            or _rows(end, scheme, side, sign, None)
+            for end, side, sign in zip((lower, upper), sides, (1, -1), strict=True)
+        ]
+    if on_host and spacing.turns_back:
+        _check_weights(axis, [interior, *ends[0], *ends[1]])
+    return numpys._replace(lower=ends[0], interior=interior, upper=ends[1], memo={})
+
+
+def _ends_of_numpy(
+    axis: int, spacing: Any, scheme: Scheme, side: Side, sign: int
+) -> tuple[Formula, ...]:
+    """Return the formulas at an end if they are NumPy's, else none."""
+    edge = scheme.at(side).edge
+    if side.name != "one-sided" or not scheme.is_numpys:
+        return ()
+    plan = first_derivative(axis, spacing, edge)
+    return plan.lower if sign == 1 else plan.upper
+
+
+def _rows(end: End, scheme: Scheme, side: Side, sign: int, h: Any) -> tuple[Formula, ...]:
+    """Return the formulas of the rows at an end, in the order of the axis.
+
+    `sign` is 1 at the lower end, where samples are counted upwards, and -1 at the upper one; `h`
+    is the unit of positions if it is the spacing, else None.
+    """
+    boundary, scheme = TABLE[side.name], scheme.at(side)
+    formulas = []
+    for i in range(scheme.reach):
+        weights, of_value = boundary.weigh(end, i, scheme)
+        weights = {sign * (number - i): w for number, w in weights.items()}
+        value = side.value or 0.0
+        if h is None:
+            formulas.append(_join(weights, of_value * value))
+        else:
+            unit = abs(_as_number(h)) if boundary.per_length else 1.0
+            formulas.append(_scale(weights, scheme.order, h, of_value, value * unit))
+    return tuple(formulas[::sign])
+
+
+def _inside(scheme: Scheme, h: Any) -> Formula:
+    offsets = range(-scheme.reach, scheme.reach + 1)
+    weights = exact_weights(tuple(offsets), scheme.order)
+    return _scale(dict(zip(offsets, weights, strict=True)), scheme.order, h)
+
+
+def _scale(
+    weights: dict[int, Any], order: int, h: Any, of_value: Any = 0, value: Any = 0.0
+) -> Formula:
+    """Return a formula with integer numerators and one division, by which it is most accurate.
+
+    Samples come in the order of their weights, so that what is small is added first, and the two
+    samples of a symmetric pair one after the other: of a constant field, nothing is left of a pair.
+    """
+    used = {k: w for k, w in weights.items() if w}
+    power = _as_number(h) ** order
+    if not used:
+        return _nothing(float(of_value) * value / power)
+    below = math.lcm(*(w.denominator for w in used.values()))
+    common = math.gcd(*(int(w * below) for w in used.values()))
+    offsets = sorted(used, key=lambda k: (abs(used[k]), used[k] < 0, k))
+    numerators = [int(used[k] * below) // common for k in offsets]
+    divisor = below / common * power
+    if _is_known(divisor) and not 0 < abs(divisor) < math.inf:
+        raise ValueError(
+            f"`spacing` must have a power {order} within the range of floats; got {h}. "
+            "Use another unit of length."
+        )
+    return Formula(
+        tuple(offsets),
+        tuple([k if abs(k) == 1 else float(k) for k in numerators]),
+        divisor,
+        _constant(float(of_value * below / common) * value),
+    )
+
+
+def _join(weights: dict[int, Any], constant: Any) -> Formula:
+    """Return a formula with weights as they are, but without those that are known to be zero."""
+    offsets = [k for k in sorted(weights) if not (_is_known(weights[k]) and weights[k] == 0)]
+    if not offsets:
+        return _nothing(constant)
+    numbers = tuple([_as_number(weights[k]) for k in offsets])
+    return Formula(tuple(offsets), numbers, None, _constant(constant))
+
+
+def _nothing(constant: Any) -> Formula:
+    """Return a formula for what depends on no sample; of its own it takes the NaN, and the mask."""
+    return Formula((0, 0), (1, -1), None, _constant(constant))
+
+
+def _constant(constant: Any) -> Any:
+    return None if _is_known(constant) and constant == 0 else _as_number(constant)
+
+
+def _is_known(w: Any) -> bool:
+    return isinstance(w, (int, float, np.generic))
+
+
+def _as_number(w: Any) -> Any:
+    return float(w) if _is_known(w) and not isinstance(w, np.longdouble) else w
+
+
+def _gap(gaps: Array, k: int, on_host: bool) -> Any:
+    """Return a gap as a scalar of NumPy, double or longer, or else as an array of one row."""
+    if not on_host:
+        return gaps[k:][:1]
+    return gaps[k].astype(np.result_type(gaps, np.float64))
+
+
+def _close_evenly(axis: int, h: Any, length: int, period: float) -> Any:
+    """Return the gap between the last sample and the first, None if it is like all others."""
+    h = _as_number(h)
+    if not _is_known(h):
+        return h / abs(h) * period - (length - 1) * h
+    if abs(period - length * abs(h)) <= 1e-6 * abs(h):  # the rounding of a float32, say
+        return None
+    return _check_closing(axis, h * (length - 1), h, period)
+
+
+def _close(axis: int, gaps: Array, period: float) -> Any:
+    if isinstance(gaps, np.ndarray):
+        extent = gaps.sum(dtype=np.result_type(gaps, np.float64))
+        return _check_closing(axis, extent, extent / gaps.size, period)
+    extent = namespace_of(gaps).sum(gaps, keepdims=True)
+    return extent / abs(extent) * period - extent
+
+
+def _check_closing(axis: int, extent: Any, gap: Any, period: float) -> Any:
+    closing = period - abs(extent)
+    if closing < 1e-6 * abs(gap):
+        repeats = closing > -1e-6 * abs(gap)
+        raise ValueError(
+            f"`period` of axis {axis} must be greater than the distance from the first sample to "
+            f"the last, {abs(extent)}; got {period}"
+            + (": the last sample repeats the first. Leave it out." if repeats else ".")
+        )
+    return closing if extent > 0 else -closing
+
+
+def _check_weights(axis: int, formulas: Iterable[Formula]) -> None:
+    if not all(np.isfinite(w).all() for formula in formulas for w in formula.weights):
+        raise ValueError(
+            f"`spacing` for axis {axis} must not return to the same place among the samples of a "
+            "formula. Sort the samples by coordinate, or lower `accuracy`."
+        )
+
+
+def repeats_its_first(f: Array, axis: int) -> bool:
+    """Tell whether the last samples along an axis are the first ones again, if they may be read."""
+    values = f if isinstance(f, np.ndarray) else host_values(f)
+    if values is None or values.shape[axis] < 3 or not values.size:
+        return False
+    values = np.moveaxis(values, axis, 0)
+    corner = (0,) * (values.ndim - 1)  # in most fields one sample is enough to know
+    if values[(0, *corner)] != values[(-1, *corner)]:
+        return False
+    return bool((values[0] == values[-1]).all() and not (values[0] == values[1]).all())
