@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from time import perf_counter
@@ -265,7 +266,12 @@ case = cases.Case(*{tuple(case)!r})
 names = {[*OURS, *names]!r}
 print(json.dumps(against_others.measure_case(case, {quick}, names)))
 """
-    process = measure.run_python(code, variables=contenders.HUGE_PAGES)
+    try:
+        process = measure.run_python(code, variables=contenders.HUGE_PAGES)
+    except subprocess.CalledProcessError as error:
+        reason = f"their process ended with status {error.returncode}"
+        result["skipped"] |= {f"{name}, huge pages": reason for name in names}
+        return
     told = json.loads(process.stdout.splitlines()[-1])
     for key in ("seconds", "gigabytes_per_second", "speed_up", "over_floor"):
         for name in names:
