@@ -15,34 +15,48 @@ from gpugrad._operators import derivative, gradient
 if TYPE_CHECKING:
     from gpugrad._devices import info, namespace
     from gpugrad._stencil import stencil
+    from gpugrad._vector import curl, divergence, hessian, jacobian, laplacian
 
 __version__ = "0.1.0"
 
 __all__ = [
     "BackendError",
     "asnumpy",
+    "curl",
     "derivative",
+    "divergence",
     "free_memory",
     "gradient",
+    "hessian",
     "info",
+    "jacobian",
+    "laplacian",
     "namespace",
     "stencil",
     "use_backend",
 ]
 
 
+# What few scripts need is loaded when asked for: an import should cost next to nothing.
+_LATER = {
+    "curl": "_vector",
+    "divergence": "_vector",
+    "hessian": "_vector",
+    "info": "_devices",
+    "jacobian": "_vector",
+    "laplacian": "_vector",
+    "namespace": "_devices",
+    "stencil": "_stencil",
+}
+
+
 def __getattr__(name: str) -> Any:
-    # What few scripts need is loaded when asked for: an import should cost next to nothing.
-    if name in ("info", "namespace"):
-        from gpugrad import _devices
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
 
-        return getattr(_devices, name)
-    if name == "stencil":
-        from gpugrad._stencil import stencil
-
-        return stencil
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"gpugrad.{_LATER[name]}"), name)
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), "info", "namespace", "stencil"])
+    return sorted([*globals(), *_LATER])

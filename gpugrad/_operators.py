@@ -153,7 +153,7 @@ def gradient(
         options = (1, accuracy, edge_accuracy, boundary, period)
         if accuracy == 2 and edge_accuracy is None:
             options = (1, 2, parse_edge_order(edge_order), boundary, period)
-        plans = _plan(f, varargs, axis, time_unit, options)
+        plans = plan_axes(f, varargs, axis, time_unit, options)
     elif time_unit is None and _is_plain(f, varargs, axis, edge_order):
         plans = _plan_evenly(f.shape, axis, edge_order, *varargs)
     else:
@@ -293,7 +293,7 @@ def derivative(
         raise TypeError(
             f"`axis` must be one integer; got {axis!r}. For several axes there is `gradient`."
         ) from error
-    plans = _plan(f, (spacing,), axis, time_unit, options)
+    plans = plan_axes(f, (spacing,), axis, time_unit, options)
     results = evaluate([(Term(1, f, plans[0]),)], out, False, backend)
     return results[0]
 
@@ -333,7 +333,7 @@ def _plan_evenly(shape: tuple[int, ...], axis: Any, edge_order: Any, *h: float) 
     return _plan_gradient(np.broadcast_to(0.0, shape), h, axis, edge_order, None)
 
 
-def _plan(
+def plan_axes(
     f: Array, varargs: tuple[Any, ...], axis: Any, time_unit: str | None, options: tuple[Any, ...]
 ) -> list[AxisPlan]:
     """Plan what goes beyond NumPy: `options` are order, accuracies, boundary and period."""

@@ -33,7 +33,7 @@ HEAVY = (
 
 # What each module may import of the package. An arrow not drawn here is a decision to be made.
 ARROWS = {
-    "__init__": {"_arrays", "_memory", "_backend", "_operators", "_devices", "_stencil"},
+    "__init__": {"_arrays", "_memory", "_backend", "_operators", "_devices", "_stencil", "_vector"},
     "__main__": {"_cli"},
     "_arrays": set(),
     "_weights": {"_memory", "_threads"},
@@ -52,13 +52,18 @@ ARROWS = {
     "_engines.llvm_kernels": {"_engines"},
     "_engines.numba_program": {"_engines", "_plan"},
     "_engines.numba_cpu": {"_engines", "_memory", "_plan", "_threads"},
+    "_engines.gpu_program": {"_arrays", "_engines", "_plan"},
+    "_engines.cupy_gpu": {"_arrays", "_engines", "_plan"},
     "_engines.chunk_rows": {"_plan"},
     "_engines.dask_blocks": {"_arrays", "_plan", "_engines"},
-    "_backend": {"_arrays", "_memory", "_plan", "_output", "_threads", "_engines"},
+    # `_devices` only when a GPU is asked for and there is none: it knows why.
+    "_backend": {"_arrays", "_devices", "_memory", "_plan", "_output", "_threads", "_engines"},
     "_devices": {"_backend", "_threads"},
     "_boundaries": {"_weights"},
     "_options": {"_arrays", "_boundaries"},
     "_schemes": {"_arrays", "_boundaries", "_plan", "_weights"},
+    "_components": {"_arrays", "_plan"},
+    "_vector": {"_arrays", "_backend", "_components", "_operators", "_output", "_plan"},
     "_operators": {"_arrays", "_backend", "_options", "_plan", "_schemes", "_spacing"},
     "_cli": {"_demo", "__init__"},
     "_demo": {"_terrain", "__init__"},
@@ -108,6 +113,8 @@ def test_modules_load_nothing_heavy(name):
     loaded = {module.split(".")[0] for module, at_import in imports_of(MODULES[name]) if at_import}
     if name.startswith("_engines.llvm_"):
         loaded -= {"llvmlite"}  # an engine's own library; nothing loads these but the engine
+    if name == "_engines.cupy_gpu":
+        loaded -= {"cupy"}
     if name not in ("_cli", "__main__"):
         assert not loaded & set(HEAVY)
 

@@ -1,0 +1,60 @@
+"""The components of a vector field: fields of one kind, as many as there are axes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from gpugrad._arrays import Array, as_field, device_of, dtype_name, is_library_array, library_of
+from gpugrad._plan import AxisPlan
+
+
+def as_components(v: Any) -> list[Array]:
+    """Return the components of a vector field as fields of one kind."""
+    if isinstance(v, (list, tuple)):
+        fields = [as_field(component) for component in v]
+    else:
+        whole = as_field(v)
+        if whole.ndim < 2:
+            raise ValueError(
+                "`v` must have its components on its first axis, and samples on others; got an "
+                f"array of shape {tuple(whole.shape)}. Pass a sequence of components."
+            )
+        fields = [whole[i, ...] for i in range(whole.shape[0])]
+    if not fields:
+        raise ValueError("`v` must have at least one component; got none.")
+    first = fields[0]
+    for i, f in enumerate(fields[1:], start=1):
+        if library_of(f) != library_of(first) or type(f) is not type(first):
+            raise TypeError(
+                f"components of `v` must be of one library; got {_kind(first)} and {_kind(f)}."
+            )
+        if f.dtype != first.dtype:
+            raise TypeError(
+                f"components of `v` must have one dtype; got {dtype_name(first.dtype)} for the "
+                f"first and {dtype_name(f.dtype)} for component {i}. Convert one of them."
+            )
+        if tuple(f.shape) != tuple(first.shape):
+            raise ValueError(
+                f"components of `v` must have one shape; got {tuple(first.shape)} for the first "
+                f"and {tuple(f.shape)} for component {i}."
+            )
+        if is_library_array(f) and device_of(f) != device_of(first):
+            raise ValueError(
+                f"components of `v` must be on one device; got {device_of(first)} and "
+                f"{device_of(f)}. Nothing is moved silently."
+            )
+    return fields
+
+
+def _kind(f: Array) -> str:
+    return f"{library_of(f)}'s {type(f).__name__}"
+
+
+def check_count(fields: Sequence[Array], plans: Sequence[AxisPlan], name: str, wanted: int) -> None:
+    if len(fields) != wanted or not wanted:
+        raise ValueError(
+            f"a {name} needs one component for each axis; got {len(fields)} components for "
+            f"{len(plans)} axes of samples of shape {tuple(fields[0].shape)}. Name the axes that "
+            "are space with `axis`."
+        )

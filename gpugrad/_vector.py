@@ -1,0 +1,367 @@
+"""Vector calculus on sampled fields: each operator is a list of signed terms, one per output.
+
+What the operators share, arguments and rules, is said once, in `divergence`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gpugrad._arrays import Array, as_field
+from gpugrad._backend import evaluate
+from gpugrad._components import as_components, check_count
+from gpugrad._operators import plan_axes
+from gpugrad._output import stack_results
+from gpugrad._plan import Term
+
+_ONE_SIDED = "one-sided"
+
+
+def divergence(
+    v: Any,
+    *spacing: Any,
+    axis: Any = None,
+    accuracy: int = 2,
+    boundary: Any = _ONE_SIDED,
+    edge_accuracy: int | None = None,
+    period: Any = None,
+    time_unit: str | None = None,
+    out: Any = None,
+    backend: str | None = None,
+) -> Array:
+    r"""Return the divergence of a sampled vector field, in one pass over its components.
+
+    Parameters
+    ----------
+    v : sequence of arrays, or array of shape (n, n_0, ..., n_k)
+        The components, one for each axis to differentiate along, in the order of these axes; in
+        one array they lie on its first axis. All have one shape, dtype, library and device.
+    *spacing : number or 1-D array, optional
+        One for all axes or one for each, as for `gradient`: distances, or coordinates.
+    axis : None, int or tuple of int, optional
+        The axes of a component that are space, by default all; the others (time, ensembles,
+        channels) are gone through one by one.
+    accuracy, boundary, edge_accuracy, period, time_unit
+        As for `derivative`; a list of boundaries has one for each axis, all components alike.
+    out : array, optional
+        Where to write, an array of the shape of a component. May overlap with them.
+    backend : {"auto", "slices", "numpy", "numba"}, optional
+        Where the arithmetic runs, see `use_backend`.
+
+    Returns
+    -------
+    array of shape (n_0, ..., n_k)
+        The sum of the derivatives, in the unit of `v` per unit of the spacing. Library, device
+        and dtype are those of the components; integers become floats.
+
+    Raises
+    ------
+    TypeError
+        If an argument is of the wrong kind, or components differ in dtype or library.
+    ValueError
+        If there are not as many components as axes, if they differ in shape or device, or for
+        what `derivative` raises it.
+
+    Notes
+    -----
+    On axes :math:`x_1, \dots, x_n`
+
+    .. math:: \operatorname{div} v = \sum_{i=1}^{n} \frac{\partial v_i}{\partial x_i}
+
+    added from left to right, each derivative rounded to the precision of the result first: the
+    bits are those of the sum of single calls of `derivative`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import gpugrad
+    >>> x, y = np.meshgrid(np.arange(4.0), np.arange(3.0), indexing="ij")
+    >>> gpugrad.divergence((x**2, 3 * y))
+    array([[4., 4., 4.],
+           [5., 5., 5.],
+           [7., 7., 7.],
+           [8., 8., 8.]])
+    """
+    fields = as_components(v)
+    options = (1, accuracy, edge_accuracy, boundary, period)
+    plans = plan_axes(fields[0], spacing, axis, time_unit, options)
+    check_count(fields, plans, "divergence", len(plans))
+    terms = [Term(1, f, plan) for f, plan in zip(fields, plans, strict=True)]
+    result: Array = evaluate([terms], out, False, backend)[0]
+    return result
+
+
+def curl(
+    v: Any,
+    *spacing: Any,
+    axis: Any = None,
+    accuracy: int = 2,
+    boundary: Any = _ONE_SIDED,
+    edge_accuracy: int | None = None,
+    period: Any = None,
+    time_unit: str | None = None,
+    out: Any = None,
+    stack: bool = False,
+    backend: str | None = None,
+) -> Array | tuple[Array, ...]:
+    r"""Return the curl of a sampled vector field, in one pass over its components.
+
+    Parameters
+    ----------
+    v : sequence of arrays, or array of shape (n, n_0, ..., n_k)
+        Two or three components, one for each axis, as for `divergence`.
+    *spacing, axis, accuracy, boundary, edge_accuracy, period, time_unit, backend
+        As for `divergence`; two or three axes, in the order of a right-handed system.
+    out : array or tuple of arrays, optional
+        Where to write: one array on two axes, three on three, or one with ``stack=True``.
+    stack : bool, optional
+        Whether to return the three components as one array, on a new leading axis.
+
+    Returns
+    -------
+    array or tuple of arrays
+        On two axes the one component across the plane, on three axes three of them, in the unit
+        of `v` per unit of the spacing.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As for `divergence`, and if there are not two or three axes.
+
+    Notes
+    -----
+    On two axes :math:`\partial_1 v_2 - \partial_2 v_1`, on three
+
+    .. math::
+
+        (\partial_2 v_3 - \partial_3 v_2,\;
+         \partial_3 v_1 - \partial_1 v_3,\;
+         \partial_1 v_2 - \partial_2 v_1).
+
+    Derivatives along different axes commute, so the curl of a `gradient` with the same options
+    is zero, and so is the `divergence` of a curl, up to rounding.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import gpugrad
+    >>> x, y = np.meshgrid(np.arange(3.0), np.arange(3.0), indexing="ij")
+    >>> gpugrad.curl((-y, x))  # a solid body turning once in 2 pi
+    array([[2., 2., 2.],
+           [2., 2., 2.],
+           [2., 2., 2.]])
+    """
+    fields = as_components(v)
+    options = (1, accuracy, edge_accuracy, boundary, period)
+    plans = plan_axes(fields[0], spacing, axis, time_unit, options)
+    if len(plans) not in (2, 3):
+        raise ValueError(
+            f"a curl needs two or three axes; got {len(plans)}. Name them with `axis`."
+        )
+    check_count(fields, plans, "curl", len(plans))
+
+    def across(i: int, j: int) -> list[Term]:
+        return [Term(1, fields[j], plans[i]), Term(-1, fields[i], plans[j])]
+
+    if len(plans) == 2:
+        if stack:
+            raise ValueError("`stack` needs three axes: on two, the curl has one component.")
+        result: Array = evaluate([across(0, 1)], out, False, backend)[0]
+        return result
+    return evaluate([across(1, 2), across(2, 0), across(0, 1)], out, stack, backend)
+
+
+def laplacian(
+    f: Any,
+    *spacing: Any,
+    axis: Any = None,
+    accuracy: int = 2,
+    boundary: Any = _ONE_SIDED,
+    edge_accuracy: int | None = None,
+    period: Any = None,
+    time_unit: str | None = None,
+    out: Any = None,
+    backend: str | None = None,
+) -> Array:
+    r"""Return the Laplacian of a sampled field, in one pass over it.
+
+    Parameters
+    ----------
+    f : array of shape (n_0, ..., n_k)
+        Samples of a field, of any kind that `gradient` takes.
+    *spacing, axis, accuracy, boundary, edge_accuracy, period, time_unit, backend
+        As for `divergence`.
+    out : array, optional
+        Where to write, an array of the shape of `f`. May overlap with it.
+
+    Returns
+    -------
+    array of shape (n_0, ..., n_k)
+        The sum of the second derivatives, in the unit of `f` per squared unit of the spacing.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As for `derivative`.
+
+    Notes
+    -----
+    The compact formula: second differences along each axis,
+
+    .. math:: \Delta f = \sum_{i=1}^{n} \frac{\partial^2 f}{\partial x_i^2} + O(h^p)
+
+    with accuracy :math:`p`. It is not the divergence of the gradient, which reads samples twice
+    as far away and is blind to a field that alternates from sample to sample.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import gpugrad
+    >>> x, y = np.meshgrid(np.arange(4.0), np.arange(4.0), indexing="ij")
+    >>> gpugrad.laplacian(x**2 - 3 * y**2)
+    array([[-4., -4., -4., -4.],
+           [-4., -4., -4., -4.],
+           [-4., -4., -4., -4.],
+           [-4., -4., -4., -4.]])
+    """
+    f = as_field(f)
+    options = (2, accuracy, edge_accuracy, boundary, period)
+    plans = plan_axes(f, spacing, axis, time_unit, options)
+    if not plans:
+        raise ValueError("a Laplacian needs at least one axis; got none of them.")
+    result: Array = evaluate([[Term(1, f, plan) for plan in plans]], out, False, backend)[0]
+    return result
+
+
+def jacobian(
+    v: Any,
+    *spacing: Any,
+    axis: Any = None,
+    accuracy: int = 2,
+    boundary: Any = _ONE_SIDED,
+    edge_accuracy: int | None = None,
+    period: Any = None,
+    time_unit: str | None = None,
+    stack: bool = False,
+    backend: str | None = None,
+) -> Array | tuple[tuple[Array, ...], ...]:
+    r"""Return the derivatives of all components of a sampled vector field along all axes.
+
+    Parameters
+    ----------
+    v : sequence of arrays, or array of shape (m, n_0, ..., n_k)
+        The components, any number of them, otherwise as for `divergence`.
+    *spacing, axis, accuracy, boundary, edge_accuracy, period, time_unit, backend
+        As for `divergence`.
+    stack : bool, optional
+        Whether to return one array of shape (m, n, n_0, ..., n_k), for n axes.
+
+    Returns
+    -------
+    tuple of tuples of arrays, or array
+        ``result[i][j]`` is the derivative of component i along the axis with number j of those
+        named, in the unit of `v` per unit of the spacing.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As for `divergence`.
+
+    Notes
+    -----
+    .. math:: J_{ij} = \frac{\partial v_i}{\partial x_j}
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import gpugrad
+    >>> x, y = np.meshgrid(np.arange(3.0), np.arange(3.0), indexing="ij")
+    >>> gpugrad.jacobian((x + 2 * y, x * y), stack=True)[..., 1, 1]
+    array([[1., 2.],
+           [1., 1.]])
+    """
+    fields = as_components(v)
+    options = (1, accuracy, edge_accuracy, boundary, period)
+    plans = plan_axes(fields[0], spacing, axis, time_unit, options)
+    if not plans:
+        raise ValueError("a Jacobian needs at least one axis; got none of them.")
+    outputs = [[Term(1, f, plan)] for f in fields for plan in plans]
+    results = evaluate(outputs, None, False, backend)
+    rows = [results[i : i + len(plans)] for i in range(0, len(results), len(plans))]
+    return stack_results([stack_results(row) for row in rows]) if stack else tuple(rows)
+
+
+def hessian(
+    f: Any,
+    *spacing: Any,
+    axis: Any = None,
+    accuracy: int = 2,
+    boundary: Any = _ONE_SIDED,
+    edge_accuracy: int | None = None,
+    period: Any = None,
+    time_unit: str | None = None,
+    stack: bool = False,
+    backend: str | None = None,
+) -> Array | tuple[tuple[Array, ...], ...]:
+    r"""Return all second derivatives of a sampled field.
+
+    Parameters
+    ----------
+    f : array of shape (n_0, ..., n_k)
+        Samples of a field, of any kind that `gradient` takes.
+    *spacing, axis, accuracy, boundary, edge_accuracy, period, time_unit, backend
+        As for `divergence`; a boundary with a given value or slope is not known of mixed
+        derivatives, and refused.
+    stack : bool, optional
+        Whether to return one array of shape (n, n, n_0, ..., n_k), for n axes.
+
+    Returns
+    -------
+    tuple of tuples of arrays, or array
+        ``result[i][j]`` is the derivative along the axes with numbers i and j of those named, in
+        the unit of `f` per squared unit of the spacing. Mixed derivatives are symmetric:
+        ``result[j][i]`` is the same array as ``result[i][j]``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As for `derivative`.
+
+    Notes
+    -----
+    .. math:: H_{ij} = \frac{\partial^2 f}{\partial x_i \, \partial x_j}
+
+    On the diagonal the compact second differences of `derivative`; beside it a first difference
+    along one axis of a first difference along another.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import gpugrad
+    >>> x, y = np.meshgrid(np.arange(4.0), np.arange(4.0), indexing="ij")
+    >>> gpugrad.hessian(x**2 + 3 * x * y, stack=True)[..., 1, 1]
+    array([[2., 3.],
+           [3., 0.]])
+    """
+    f = as_field(f)
+    rest = (accuracy, edge_accuracy, boundary, period)
+    first = plan_axes(f, spacing, axis, time_unit, (1, *rest))
+    second = plan_axes(f, spacing, axis, time_unit, (2, *rest))
+    n = len(first)
+    if not n:
+        raise ValueError("a Hessian needs at least one axis; got none of them.")
+    if n > 1 and any(
+        formula.constant is not None for plan in first for formula in (*plan.lower, *plan.upper)
+    ):
+        raise ValueError(
+            "`boundary` must not be a given value or slope: it says nothing of mixed derivatives. "
+            "Take `derivative(..., order=2)` along single axes."
+        )
+    outputs = [[Term(1, f, plan)] for plan in (*second, *first[1:])]
+    results = evaluate(outputs, None, False, backend)
+    rows = [[results[i] if i == j else None for j in range(n)] for i in range(n)]
+    for j, slope in enumerate(results[n:], start=1):
+        mixed = evaluate([[Term(1, slope, plan)] for plan in first[:j]], None, False, backend)
+        for i, entry in enumerate(mixed):
+            rows[i][j] = rows[j][i] = entry
+    return stack_results([stack_results(row) for row in rows]) if stack else tuple(map(tuple, rows))

@@ -1,0 +1,249 @@
+"""Divergence, curl, Laplacian, Jacobian, Hessian: their terms, identities and exact fields."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import gpugrad
+from conftest import assert_same_bits
+from gpugrad import _backend
+
+SHAPE = (9, 12, 20)
+BOUNDARIES = ["one-sided", "periodic", "symmetric", "half-antisymmetric", "nearest"]
+
+
+@pytest.fixture
+def v(rng):
+    return rng.normal(size=(3, *SHAPE))
+
+
+@pytest.fixture
+def x(rng):
+    return [np.cumsum(rng.uniform(0.1, 1, n)) for n in SHAPE]
+
+
+def sum_up(signed):
+    total = None
+    for sign, part in signed:
+        if total is None:
+            total = part if sign == 1 else -part
+        else:
+            total = total + part if sign == 1 else total - part
+    return total
+
+
+def largest(a):
+    return float(np.max(np.abs(a)))
+
+
+@pytest.mark.parametrize("backend", ["auto", "slices", "numpy", "numba"])
+@pytest.mark.parametrize("dtype", ["f4", "f8", "c8", "i2"])
+def test_operators_are_the_sums_they_stand_for(v, x, dtype, backend):
+    if backend == "numba":
+        pytest.importorskip("llvmlite", reason="llvmlite is not installed")
+    v = (v * 9).astype(dtype)
+    for spacing in ((), (0.3,), tuple(x)):
+        options = {"backend": backend}
+        d = [[np.gradient(c, *spacing, axis=i) if len(spacing) < 2
+              else np.gradient(c, spacing[i], axis=i) for i in range(3)] for c in v]  # fmt: skip
+        divergence = gpugrad.divergence(v, *spacing, **options)
+        assert_same_bits(divergence, sum_up((1, d[i][i]) for i in range(3)))
+        curl = gpugrad.curl(tuple(v), *spacing, **options)
+        for k, (i, j) in enumerate([(1, 2), (2, 0), (0, 1)]):
+            assert_same_bits(curl[k], sum_up([(1, d[j][i]), (-1, d[i][j])]))
+        jacobian = gpugrad.jacobian(v, *spacing, **options)
+        for i in range(3):
+            for j in range(3):
+                assert_same_bits(jacobian[i][j], d[i][j])
+        second = [
+            gpugrad.derivative(v[0], h, axis=i, order=2, **options)
+            for i, h in enumerate(spacing * 3 if len(spacing) == 1 else spacing or (1.0,) * 3)
+        ]
+        laplacian = gpugrad.laplacian(v[0], *spacing, **options)
+        assert_same_bits(laplacian, sum_up((1, s) for s in second))
+
+
+@pytest.mark.parametrize("boundary", BOUNDARIES)
+@pytest.mark.parametrize("accuracy", [2, 4, 6])
+def test_the_curl_of_a_gradient_is_zero(v, x, accuracy, boundary):
+    v = np.concatenate([v, v], axis=1)  # long enough for all of these
+    x = [np.cumsum(np.full(2 * SHAPE[0], 0.3) + np.arange(2 * SHAPE[0]) % 2 / 9), *x[1:]]
+    for spacing in ((0.3,), tuple(x)):
+        options = {"accuracy": accuracy, "boundary": boundary}
+        slope = gpugrad.gradient(v[0], *spacing, **options)
+        scale = largest(gpugrad.jacobian(slope, *spacing, **options, stack=True))
+        for component in gpugrad.curl(slope, *spacing, **options):
+            assert largest(component) < 1e-13 * scale
+        whirl = gpugrad.curl(v, *spacing, **options)
+        scale = largest(gpugrad.jacobian(whirl, *spacing, **options, stack=True))
+        assert largest(gpugrad.divergence(whirl, *spacing, **options)) < 1e-13 * scale
+
+
+def test_summation_by_parts_on_periodic_axes(rng):
+    f, v = rng.normal(size=(8, 9, 10)), rng.normal(size=(3, 8, 9, 10))
+    for accuracy in (2, 4):
+        options = {"accuracy": accuracy, "boundary": "periodic"}
+        left = (gpugrad.gradient(f, 0.3, stack=True, **options) * v).sum()
+        right = (f * gpugrad.divergence(v, 0.3, **options)).sum()
+        assert abs(left + right) < 1e-11 * abs(left)
+
+
+def observed_order(errors, ratio=2.0):
+    return np.polyfit(np.arange(len(errors)) * np.log(ratio), -np.log(errors), 1)[0]
+
+
+@pytest.mark.parametrize("accuracy", [2, 4, 6])
+def test_the_curl_of_an_abc_flow_is_the_flow(accuracy):
+    errors = []
+    for n in (12, 24, 48, 96) if accuracy == 2 else (12, 18, 24, 36):
+        t = 2 * np.pi * np.arange(n) / n
+        x, y, z = np.meshgrid(t, t, t, indexing="ij")
+        flow = (np.sin(z) + np.cos(y), np.sin(x) + np.cos(z), np.sin(y) + np.cos(x))
+        curl = gpugrad.curl(flow, 2 * np.pi / n, accuracy=accuracy, boundary="periodic")
+        errors.append(max(largest(a - b) for a, b in zip(curl, flow, strict=True)))
+        divergence = gpugrad.divergence(flow, 2 * np.pi / n, boundary="periodic")
+        assert largest(divergence) < 1e-12 * n
+    sizes = np.log([12, 24, 48, 96] if accuracy == 2 else [12, 18, 24, 36])
+    order = -np.polyfit(sizes, np.log(errors), 1)[0]
+    assert abs(order - accuracy) < 0.2
+
+
+def test_a_taylor_green_vortex_has_its_vorticity():
+    n = 64
+    t = 2 * np.pi * np.arange(n) / n
+    x, y = np.meshgrid(t, t, indexing="ij")
+    flow = np.stack([np.cos(x) * np.sin(y), -np.sin(x) * np.cos(y)])
+    options = {"accuracy": 8, "boundary": "periodic"}
+    vorticity = gpugrad.curl(flow, 2 * np.pi / n, **options)
+    assert largest(vorticity + 2 * np.cos(x) * np.cos(y)) < 1e-8
+    assert largest(gpugrad.divergence(flow, 2 * np.pi / n, **options)) < 1e-13
+    stream = np.cos(x) * np.cos(y)
+    assert largest(gpugrad.laplacian(stream, 2 * np.pi / n, **options) + 2 * stream) < 1e-8
+
+
+def test_the_potential_of_a_dipole_is_harmonic():
+    errors = []
+    for n in (17, 33, 65):
+        t = np.linspace(1.0, 2.0, n)
+        x, y, z = np.meshgrid(t, t, t, indexing="ij")
+        potential = z / (x**2 + y**2 + z**2) ** 1.5
+        laplacian = gpugrad.laplacian(potential, t, t, t, accuracy=4)
+        errors.append(largest(laplacian))
+    assert observed_order(errors) > 3.5
+
+
+def test_polynomials_are_differentiated_exactly(x):
+    a, b, c = np.meshgrid(*x, indexing="ij")
+    f = a**2 * b - 3 * b * c + 2 * c**2
+    assert largest(gpugrad.laplacian(f, *x) - (2 * b + 4)) < 1e-9
+    h = gpugrad.hessian(f, *x, edge_accuracy=2, stack=True)
+    exact = [[2 * b, 2 * a, 0 * a], [2 * a, 0 * a, -3 + 0 * a], [0 * a, -3 + 0 * a, 4 + 0 * a]]
+    assert h.shape == (3, 3, *SHAPE)
+    assert largest(h - np.array(exact)) < 1e-8
+    rows = gpugrad.hessian(f, *x, edge_accuracy=2)
+    assert rows[0][1] is rows[1][0]
+
+
+def test_batch_axes_are_gone_through_one_by_one(rng):
+    v = rng.normal(size=(2, 5, 9, 4, 8))  # components, time, space, channel, space
+    whole = gpugrad.divergence(v, 0.3, 0.7, axis=(1, 3))
+    turns = gpugrad.curl(v, 0.3, 0.7, axis=(1, 3))
+    bumps = gpugrad.laplacian(v[0], 0.3, 0.7, axis=(1, 3))
+    assert whole.shape == turns.shape == bumps.shape == (5, 9, 4, 8)
+    for i in range(5):
+        for j in range(4):
+            one = v[:, i, :, j]
+            assert_same_bits(whole[i, :, j], gpugrad.divergence(one, 0.3, 0.7))
+            assert_same_bits(turns[i, :, j], gpugrad.curl(one, 0.3, 0.7))
+            assert_same_bits(bumps[i, :, j], gpugrad.laplacian(one[0], 0.3, 0.7))
+
+
+def test_axes_may_come_in_any_order(v):
+    assert_same_bits(gpugrad.divergence(v[::-1], 0.3, 0.5, 0.7, axis=(2, 1, 0)),
+                     sum_up((1, np.gradient(v[i], h, axis=i))
+                            for i, h in ((2, 0.3), (1, 0.5), (0, 0.7))))  # fmt: skip
+
+
+def test_results_go_where_they_are_told(v):
+    out = np.empty(SHAPE)
+    assert gpugrad.divergence(v, out=out) is out
+    assert_same_bits(out, gpugrad.divergence(v))
+    assert gpugrad.laplacian(v[0], out=out) is out
+    assert_same_bits(out, gpugrad.laplacian(v[0]))
+    stacked = np.empty((3, *SHAPE))
+    assert gpugrad.curl(v, out=stacked, stack=True) is stacked
+    for got, wanted in zip(stacked, gpugrad.curl(v), strict=True):
+        assert_same_bits(got, wanted)
+    expected = gpugrad.divergence(v)
+    gpugrad.divergence(v, out=v[1])  # over one of its own components
+    assert_same_bits(v[1], expected)
+    assert gpugrad.jacobian(v, stack=True).shape == (3, 3, *SHAPE)
+
+
+def flatten(results):
+    if not isinstance(results, tuple):
+        return [results]
+    return [array for part in results for array in flatten(part)]
+
+
+@pytest.mark.parametrize("name", ["divergence", "curl", "jacobian", "laplacian", "hessian"])
+def test_every_library_has_the_same_operators(xp, rng, name):
+    v = rng.normal(size=(3, 6, 7, 8)).astype("f4")
+    fields = [xp.asarray(component) for component in v]
+    operator = getattr(gpugrad, name)
+    first = name in ("laplacian", "hessian")
+    got = flatten(operator(fields[0] if first else fields, 0.5))
+    expected = flatten(operator(v[0] if first else v, 0.5))
+    ulp = np.spacing(np.float32(64 * largest(v)))
+    for a, b in zip(got, expected, strict=True):
+        assert type(a) is type(fields[0])
+        assert largest(gpugrad.asnumpy(a) - b) <= ulp
+
+
+def test_large_fields_take_one_compiled_pass(monkeypatch, v):
+    pytest.importorskip("llvmlite", reason="llvmlite is not installed")
+    from gpugrad._engines import numba_cpu
+
+    monkeypatch.setattr(_backend, "COMPILED_SIZE", 0)
+    monkeypatch.setattr(_backend, "COMPILING_SIZE", 0)
+    calls = []
+    original = numba_cpu.evaluate
+
+    def spy(*args):
+        calls.append(len(args[0]))
+        return original(*args)
+
+    monkeypatch.setattr(numba_cpu, "evaluate", spy)
+    gpugrad.divergence(v)
+    gpugrad.laplacian(v[0])
+    gpugrad.curl(v)
+    gpugrad.jacobian(v)
+    assert calls == [1, 1, 3, 9]
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda v: gpugrad.divergence(v[:2]), ValueError, "got 2 components for 3 axes"),
+        (lambda v: gpugrad.divergence(v[:2], axis=(0, 1, 2)), ValueError, "one component for each"),
+        (lambda v: gpugrad.divergence(np.ones(5)), ValueError, "components on its first axis"),
+        (lambda v: gpugrad.divergence([]), ValueError, "at least one component"),
+        (lambda v: gpugrad.divergence(v, axis=()), ValueError, "one component for each axis"),
+        (lambda v: gpugrad.curl(v[:, :, 0, 0]), ValueError, "two or three axes; got 1"),
+        (lambda v: gpugrad.curl(v, axis=(0, 1)), ValueError, "got 3 components for 2 axes"),
+        (lambda v: gpugrad.curl(v[:2, 0], stack=True), ValueError, "one component"),
+        (lambda v: gpugrad.curl([v[0], v[1], v[2, :, :, :5]]), ValueError, "must have one shape"),
+        (lambda v: gpugrad.curl([v[0], v[1], v[2].astype("f4")]), TypeError, "must have one dtype"),
+        (lambda v: gpugrad.divergence([v[0], v[1], np.ma.array(v[2])]), TypeError, "one library"),
+        (lambda v: gpugrad.divergence([None] * 3), TypeError, "array"),
+        (lambda v: gpugrad.laplacian(v[0], axis=()), ValueError, "at least one axis"),
+        (lambda v: gpugrad.laplacian(v[0, :2]), ValueError, "at least"),
+        (lambda v: gpugrad.hessian(v[0], boundary=1.0), ValueError, "given value or slope"),
+        (lambda v: gpugrad.laplacian(v[0], boundary="round"), ValueError, "round"),
+        (lambda v: gpugrad.divergence(v, out=np.empty(SHAPE[:2])), ValueError, "shape"),
+    ],
+)
+def test_what_cannot_be_meant_is_an_error_that_says_why(v, call, error, message):
+    with pytest.raises(error, match=message):
+        call(v)
