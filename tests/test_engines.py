@@ -97,10 +97,14 @@ def test_any_formula_that_a_plan_can_hold(rng, small_blocks, name, spacing_dtype
             interior.divisor if interior.divisor is None else interior.divisor.astype(spacing_dtype)
         )
         interior = Formula(interior.offsets, tuple(weights), divisor)
-    ends = (Formula((0, 1), (-2.0, 1.5), None, 0.1), Formula((0, 1), (1, -1), 0.7, 1 / 7))
-    mirrored = tuple(Formula((0, -1), *f[1:]) for f in ends)
+    ends = (
+        Formula((0, 1), (-2.0, 1.5), None, 0.1),
+        Formula((0, 1), (1, -1), 0.7, 1 / 7),
+        Formula((0, 1, 2), (1, -1, 0.3), 0.7),
+    )
+    mirrored = tuple(f._replace(offsets=tuple(-k for k in f.offsets)) for f in ends)
     spacing_dtype = spacing_dtype and np.dtype(spacing_dtype)
-    f = (rng.normal(size=(9, 4)) * 9).astype(dtype)
+    f = (rng.normal(size=(11, 4)) * 9).astype(dtype)
     for field, axis in ((f, 0), (f.T.copy(), 1), (f[:, 0].copy(), 0)):
         plan = AxisPlan(axis, ends, interior, mirrored, spacing_dtype, True, {})
         outputs = [[Term(1, field, plan)], [Term(-1, field, plan), Term(1, field, plan)]]

@@ -149,18 +149,14 @@ def _differentiate(
         divisor = step.divisor
         if is_row:
             if converts:
-                total = add_up([f[i].astype(working) for i in samples], step.weights)
-                if step.constant is not None:
-                    total = total + step.constant
+                total = _add_up_row([f[i].astype(working) for i in samples], step, precision)
             elif step.is_difference:
                 total = f[samples[0]] - f[samples[1]]
             elif step.is_three_products:
                 (i, j, k), (a, b, c) = samples, step.weights
                 total = a * f[i] + b * f[j] + c * f[k]
             else:
-                total = add_up([f[i] for i in samples], step.weights)
-                if step.constant is not None:
-                    total = total + step.constant
+                total = _add_up_row([f[i] for i in samples], step, precision)
             piece[index] = total if divisor is None else total / divisor
         elif step.is_difference:
             if piece.size >= FLAT_SIZE and _subtract_flat(f, plan.axis, step, piece, block):
@@ -213,6 +209,14 @@ def _subtract_flat(
     except FloatingPointError:
         return False
     return True
+
+
+def _add_up_row(parts: Sequence[Any], step: Step, precision: Precision) -> Any:
+    """Return the weighted sum of single rows; bare samples beside products have their precision."""
+    if precision.arithmetic != precision.working and len({*map(type, step.weights)}) > 1:
+        parts = [part.astype(precision.arithmetic) for part in parts]
+    total = add_up(parts, step.weights)
+    return total if step.constant is None else total + step.constant
 
 
 def _add_up_in_place(

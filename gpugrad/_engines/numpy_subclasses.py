@@ -65,6 +65,9 @@ def _differentiate(f: NumpyArray, plan: AxisPlan) -> NumpyArray:
             start + k if stop - start == 1 else slice(start + k, stop + k) for k in (0, *offsets)
         ]
         read = [samples[at(r)] for r in rows[1:]]
+        if plan.dtype is not None and len({*map(type, weights)}) > 1:
+            # Bare samples beside products have the precision of these.
+            read = [part.astype(np.result_type(part, plan.dtype)) for part in read]
         total = add_up(read, [operand(w) for w in weights])
         if constant is not None:
             # Rounded as the sum is; objects take the number as it stands.
