@@ -136,7 +136,7 @@ def _scale(
     power = _as_number(h) ** order
     if not used:
         return _nothing(float(of_value) * value / power)
-    below = math.lcm(*(w.denominator for w in used.values()))
+    below = math.lcm(of_value.denominator, *(w.denominator for w in used.values()))
     common = math.gcd(*(int(w * below) for w in used.values()))
     offsets = sorted(used, key=lambda k: (abs(used[k]), used[k] < 0, k))
     numerators = [int(used[k] * below) // common for k in offsets]
