@@ -182,6 +182,23 @@ def test_out_that_overlaps_the_field_gets_the_right_answer(rng, small_pieces, sh
     assert_same_bits(out, expected)
 
 
+@pytest.mark.parametrize("dtype", ["f4", "f8", "c8", "i2"])
+def test_powers_of_two_have_the_bits_of_a_division(rng, small_pieces, dtype):
+    f = make_field(rng, (40, 50), dtype)
+    f[::3] = 0
+    wide = np.finfo("f4" if dtype in ("f4", "c8") else "f8")
+    exponents = [-1, 0, 3, 40, wide.maxexp - 3, wide.minexp + 2, wide.minexp - 3]
+    with np.errstate(all="ignore"):
+        for h in [s * 2.0**e for e in exponents for s in (1, -1)]:
+            for spacing in (h, np.float64(h), np.float32(h)):
+                if not 0 < abs(float(spacing)) < np.inf:
+                    continue
+                expected = np.gradient(f, spacing)
+                results = gpugrad.gradient(f, spacing, backend="numba")
+                for got, wanted in zip(results, expected, strict=True):
+                    assert_same_bits(got, wanted)
+
+
 def test_fields_without_samples_give_results_without_any():
     for shape in ((0, 5), (5, 0), (4, 0, 4)):
         axis = int(np.argmax(shape))

@@ -29,9 +29,10 @@ class Part(NamedTuple):
 
     `weights` holds for each sample ``"+"`` or ``"-"``, to add or subtract it, ``"row"`` for a
     factor that is the same all along a row, or ``"each"`` for one factor per result; `constant`,
-    which is added to their sum, is ``""`` or ``"row"``, and `divisor` ``""``, ``"row"`` or
-    ``"each"``. Sums of bare samples have the precision of the results,
-    products and quotients have the `arithmetic` one, ``"f4"`` or ``"f8"``.
+    which is added to their sum, is ``""`` or ``"row"``, and `divisor` ``""``, ``"row"``,
+    ``"each"``, or ``"inverse"`` if what is read is its reciprocal, which must be exact. Sums of
+    bare samples have the precision of the results, products and quotients have the `arithmetic`
+    one, ``"f4"`` or ``"f8"``.
     """
 
     sign: int
@@ -43,7 +44,8 @@ class Part(NamedTuple):
     @property
     def operands(self) -> tuple[str, ...]:
         """What is read for this term, in order: samples, factors, a constant, a divisor."""
-        factors = (*self.weights, self.constant, self.divisor)
+        divisor = "row" if self.divisor == "inverse" else self.divisor
+        factors = (*self.weights, self.constant, divisor)
         factors = tuple(w for w in factors if w in ("row", "each"))
         return ("sample",) * len(self.weights) + factors
 
@@ -236,7 +238,8 @@ class _Kernel(Function):
             constant = self.convert(next(factors), working, count)
             total = build.fadd(total, self.make_real(constant) if self.is_complex else constant)
         if part.divisor:
-            total = self.divide(self.convert(total, part.arithmetic, count), next(factors))
+            combine = self.multiply if part.divisor == "inverse" else self.divide
+            total = combine(next(factors), self.convert(total, part.arithmetic, count))
         return self.convert(total, self.real, count)
 
     def multiply(self, factor: ir.Value, value: ir.Value) -> ir.Value:
@@ -249,7 +252,7 @@ class _Kernel(Function):
             product, self.build.fmul(self.alternate(value.type, -0.0, 0.0), self.swap(value))
         )
 
-    def divide(self, value: ir.Value, divisor: ir.Value) -> ir.Value:
+    def divide(self, divisor: ir.Value, value: ir.Value) -> ir.Value:
         """Return a value over a real divisor, as NumPy does it: Smith's way for a complex one."""
         build = self.build
         if not self.is_complex:

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gpugrad._engines.llvm_kernels import Part, Recipe, compile_kernel
-from gpugrad._engines.numpy_steps import NumpyArray, find_precision
+from gpugrad._engines.numpy_steps import NumpyArray, exact_reciprocal, find_precision
 from gpugrad._plan import Term, distinct_fields
 
 Outputs = Sequence[Sequence[Term]]
@@ -270,6 +270,9 @@ class _Maker:
             region = next(r for r in plan.regions(self.shape[plan.axis]) if at[plan.axis] < r.stop)
             precision = find_precision(f.dtype, plan.dtype)
             offsets, weights, divisor, constant = region.formula
+            inverse = exact_reciprocal(divisor, precision.weights)
+            if inverse is not None and precision.working.kind == "f":
+                divisor = inverse
             if constant is not None:  # what bare samples add up to has a precision of its own
                 constant = precision.of_sum(region.formula.is_sum).type(constant)
             operands += [self.locate(f, at, plan.axis, offset) for offset in offsets]
@@ -285,6 +288,8 @@ class _Maker:
                 kinds.append("each" if strides[plan.axis] and plan.axis == along else "row")
                 address = factor.__array_interface__["data"][0] + row * factor.itemsize
                 operands.append(_Operand(None, address, tuple(strides)))
+            if divisor is inverse is not None:
+                kinds[-1] = "inverse"
             *kinds, constant, divisor = kinds
             parts.append(Part(sign, tuple(kinds), constant, divisor, precision.weights.str[1:]))
         return _Placed(tuple(parts), operands)

@@ -149,3 +149,18 @@ def find_precision(dtype: np.dtype[Any], spacing: np.dtype[Any] | None) -> Preci
     arithmetic = working if spacing is None else np.result_type(working, spacing)
     weights = np.empty(0, arithmetic).real.dtype
     return Precision(working, arithmetic, weights, result_dtype(np, like))
+
+
+def exact_reciprocal(divisor: Any, dtype: np.dtype[Any]) -> Any:
+    """Return the reciprocal of a number if it is exact, so that a product has a quotient's bits.
+
+    That of a power of two is, unless it overflows. A multiplication takes a tenth of the time.
+    None stands for no such reciprocal, or no number.
+    """
+    if divisor is None or np.ndim(divisor):
+        return None
+    value = dtype.type(divisor)
+    with np.errstate(all="ignore"):
+        reciprocal = 1 / value
+    is_exact = np.isfinite(reciprocal) and abs(np.frexp(value)[0]) == 0.5
+    return reciprocal if is_exact else None
