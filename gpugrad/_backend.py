@@ -19,7 +19,7 @@ from gpugrad._engines import numpy_cpu
 from gpugrad._output import check_out, overlap_any, stack_results
 from gpugrad._plan import Term, distinct_fields
 
-BACKENDS = ("auto", "slices", "numpy", "numba")
+BACKENDS = ("auto", "slices", "numpy", "numba", "cupy")
 
 COMPILED_SIZE = 1 << 16
 """Samples of a field from which on compiled code is faster, once it is there."""
@@ -47,7 +47,7 @@ def use_backend(backend: str | None = None, *, threads: int | None = None) -> It
 
     Parameters
     ----------
-    backend : {"auto", "slices", "numpy", "numba"}, optional
+    backend : {"auto", "slices", "numpy", "numba", "cupy"}, optional
         Where the arithmetic runs; results have the input's type all the same. None leaves the
         choice as it is. A keyword ``backend=`` of a call goes before this, the environment
         variable ``GPUGRAD_BACKEND`` (read at import) after it.
@@ -108,6 +108,8 @@ def evaluate(
         )
         _write_on_host(engine, [stacked[i, ...] for i in range(len(outputs))])
         return stacked if type(f) is np.ndarray else from_host(stacked, like=f)
+    if engine.stack:
+        return _write_beside(engine, targets, out, stack)
     results = engine.results()
     if targets is None:
         return stack_results(results)
@@ -127,13 +129,15 @@ class Engine(NamedTuple):
     """An engine, and what it is to evaluate.
 
     One that works `on_host` takes arrays of NumPy, also to write to. Where the field is of
-    another library, `like`, its outputs are NumPy's views of memory that both can see.
+    another library, `like`, its outputs are NumPy's views of memory that both can see. One that
+    writes to arrays of the field's library makes one for all outputs by `stack(f, count)`.
     """
 
     evaluate: Evaluate
     outputs: Outputs
     on_host: bool = False
     like: Array = None
+    stack: Callable[[Array, int], Array] | None = None
 
     def results(self, out: Sequence[Array] | None = None) -> tuple[Array, ...]:
         """Evaluate the outputs, into `out` if it is given; results are of the field's library."""
@@ -167,6 +171,10 @@ def _choose(outputs: Outputs, backend: str | None) -> Engine:
         # What is in force here goes along: contexts don't reach the threads that tasks run on.
         in_task = partial(_evaluate_in_task, backend=name, threads=_threads.chosen() or 1)
         return Engine(partial(dask_blocks.evaluate, evaluate_block=in_task), outputs)
+    if name == "cupy" or (name == "auto" and array_api_compat.is_cupy_array(f)):
+        on_gpu = _choose_gpu(outputs, named=name == "cupy")
+        if on_gpu:
+            return on_gpu
     if name == "auto" and array_api_compat.is_torch_array(f):
         compiled = f.numel() >= COMPILED_SIZE and _choose_compiled(outputs)
         if compiled:
@@ -198,6 +206,24 @@ def _choose_compiled(outputs: Outputs) -> Engine | None:
         return None
     like = None if on_host is outputs else outputs[0][0].field
     return Engine(numba_cpu.evaluate, on_host, on_host=True, like=like)
+
+
+def _choose_gpu(outputs: Outputs, named: bool) -> Engine | None:
+    """Return the `cupy` engine if it can evaluate these outputs; if asked for by name, or raise."""
+    if named:
+        from gpugrad import _devices
+
+        gpu = _devices.find_gpu()
+        if not gpu.usable:
+            raise BackendError(f'backend "cupy" cannot run: {gpu.problem}. To mend it: {gpu.cure}.')
+    from gpugrad._engines import cupy_gpu
+
+    reason = cupy_gpu.unsupported(outputs)
+    if reason is None:
+        return Engine(cupy_gpu.evaluate, outputs, stack=cupy_gpu.allocate_stack)
+    if named:
+        raise BackendError(f'backend "cupy" cannot run this: {reason}. Use backend="auto".')
+    return None
 
 
 def _started_numba() -> ModuleType:
@@ -266,6 +292,21 @@ def _write_on_host(engine: Engine, targets: Sequence[Array]) -> None:
         assign(targets, engine.results())
     else:
         engine.results(views)
+
+
+def _write_beside(
+    engine: Engine, targets: Sequence[Array] | None, out: Any, stack: bool
+) -> tuple[Array, ...] | Array:
+    """Evaluate into `out`, or into a new array for all outputs, of the field's library."""
+    if targets is None:
+        assert engine.stack is not None
+        out = engine.stack(engine.outputs[0][0].field, len(engine.outputs))
+        targets = [out[i, ...] for i in range(len(engine.outputs))]
+    if overlap_any(targets, distinct_fields(engine.outputs)):
+        assign(targets, engine.results())
+    else:
+        engine.evaluate(engine.outputs, targets)
+    return out if stack else tuple(targets)
 
 
 def _view_to_write(target: Array) -> np.ndarray[Any, Any] | None:

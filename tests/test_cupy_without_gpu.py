@@ -1,7 +1,7 @@
 """CuPy arrays on a machine without a GPU: real `cupy.ndarray` objects over host memory.
 
-No kernel can run on them, so arithmetic stays untested here; what stands before the arithmetic
-(recognising them, their devices and dtypes, every check of arguments) needs none.
+No kernel of CuPy can run on them. What stands before the arithmetic (recognising them, their
+devices and dtypes, every check of arguments) needs none; `test_cuda_kernel.py` tests the rest.
 """
 
 from __future__ import annotations
@@ -14,10 +14,13 @@ import pytest
 import gpugrad
 from gpugrad import _arrays, _backend
 from gpugrad._devices import find_gpu
-from gpugrad._engines import slices
 from gpugrad._plan import Term, first_derivative
 
-cupy = pytest.importorskip("cupy")
+pytest.importorskip("cupy")
+import cupy
+
+from gpugrad._engines import cupy_gpu
+
 if find_gpu().usable:
     pytest.skip("there is a GPU, which tests more", allow_module_level=True)
 
@@ -55,10 +58,10 @@ def test_their_precision_is_that_of_host_arrays(given, working, result):
     assert _arrays.result_dtype(xp, f) == np.dtype(result)
 
 
-def test_auto_evaluates_them_by_slices():
+def test_auto_evaluates_them_by_one_kernel():
     f = cupy.empty((4, 5))
     outputs = [[Term(1, f, first_derivative(0, 0.5, 1))]]
-    assert _backend._choose(outputs, None).evaluate is slices.evaluate
+    assert _backend._choose(outputs, None).evaluate is cupy_gpu.evaluate
 
 
 @pytest.mark.parametrize(("given", "result"), [("f4", "f4"), ("i2", "f8")])

@@ -1,0 +1,227 @@
+"""Fields on a GPU: one launch of the kernel in `stencil.cu` for all outputs of a call.
+
+What is to be done becomes a program (`gpu_program`), an instantiation of the kernel and its
+arguments. Programs are remembered: a call with other arrays of the kind only fills in addresses.
+Nothing here waits for the device, and nothing is copied but weights that differ from row to row,
+once.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import cupy
+import numpy as np
+
+from gpugrad._arrays import Array
+from gpugrad._engines import gpu_program
+from gpugrad._engines.gpu_program import Outputs, make_program
+from gpugrad._engines.numpy_steps import NumpyArray, find_precision
+from gpugrad._plan import distinct_fields
+
+SAMPLES = ("f2", "f4", "f8", "c8", "c16", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8")
+"""The dtypes that the kernel takes."""
+
+OPTIONS = ("--std=c++17", "--fmad=false")
+"""A product that is fused into a sum has other bits than NumPy's."""
+
+UPLOADED_BYTES = 1 << 26
+"""Bytes of weights that are kept on devices, for the same coordinates to come again."""
+
+_PROGRAMS = 64
+
+Kernel = Callable[[tuple[int, ...], tuple[int, ...], tuple[Any, ...]], None]
+
+
+class Cuda:
+    """What the engine asks of CUDA. Tests put another in its place."""
+
+    def on(self, device: int) -> AbstractContextManager[Any]:
+        """Return a context in which a device is the current one."""
+        if cupy.cuda.runtime.getDevice() == device:
+            return nullcontext()
+        context: AbstractContextManager[Any] = cupy.cuda.Device(device)
+        return context
+
+    def load(self, kernel: str) -> Kernel:
+        """Return an instantiation of the kernel for the current device."""
+        module = cupy.RawModule(code=read_source(), options=OPTIONS, name_expressions=(kernel,))
+        function: Kernel = module.get_function(kernel)
+        return function
+
+    def upload(self, values: NumpyArray) -> Array:
+        """Copy values to the current device, complete for whatever stream uses them."""
+        # On a stream of its own: waiting for it is not waiting for anybody's work. Not from the
+        # pool, which might hand out the memory again while a kernel on another stream reads it.
+        stream = cupy.cuda.Stream(non_blocking=True)
+        with stream, cupy.cuda.using_allocator(None):
+            array = cupy.asarray(values)
+            stream.synchronize()
+        return array
+
+
+cuda = Cuda()
+
+
+class _Launch(NamedTuple):
+    """A program for a device, with all that must live as long as it may run."""
+
+    kernel: Kernel
+    blocks: int
+    words: NumpyArray
+    places: slice
+    kept: Any
+
+
+_launches: OrderedDict[Hashable, _Launch] = OrderedDict()
+_uploaded: OrderedDict[Hashable, Array] = OrderedDict()
+_kernels: dict[tuple[str, int], Kernel] = {}
+_lock = threading.Lock()
+
+
+def unsupported(outputs: Outputs) -> str | None:
+    """Say why these outputs need another engine, or return None."""
+    first = outputs[0][0].field
+    for terms in outputs:
+        for _, f, plan in terms:
+            if type(f) is not cupy.ndarray:
+                return f"it takes CuPy arrays, and `f` is a {type(f).__name__}"
+            if f.dtype.str[1:] not in SAMPLES:
+                return (
+                    "it takes integers, float16, float32, float64, complex64 and complex128, and "
+                    f"`f` is {f.dtype}"
+                )
+            if f.dtype != first.dtype or f.shape != first.shape:
+                return "it takes fields of one dtype and shape"
+            if plan.dtype is not None and plan.dtype.str[1:] not in ("f2", "f4", "f8"):
+                return f"it takes spacings in float16, float32 or float64, and one is {plan.dtype}"
+            constants = [formula.constant for formula in (*plan.lower, *plan.upper)]
+            if plan.interior.constant is not None or any(hasattr(c, "ndim") for c in constants):
+                return "it takes boundaries whose values are numbers on the host"
+            if any(stride % f.itemsize for stride in f.strides):
+                return "it takes fields whose strides are multiples of their samples' size"
+            if f.device != first.device:
+                return f"its fields lie on two devices, {first.device} and {f.device}"
+        if gpu_program.count_words(terms) > gpu_program.MOST_WORDS:
+            return "its formulas at the ends have more samples than a kernel takes"
+    return None
+
+
+def evaluate(outputs: Outputs, out: Sequence[Array] | None = None) -> tuple[Array, ...]:
+    """Evaluate each output; arrays in `out` overlap with no field and not with each other."""
+    f = outputs[0][0].field
+    device = f.data.device_id
+    with cuda.on(device):
+        dtype = find_precision(f.dtype, None).result
+        targets = out
+        if targets is None or any(target.dtype != dtype for target in targets):
+            targets = _allocate(f, dtype, len(outputs))
+        if f.size:
+            for part in gpu_program.split(outputs):
+                _launch(outputs[part], targets[part], device)
+        if out is not None and targets is not out:
+            for target, result in zip(out, targets, strict=True):
+                target[...] = result
+    return tuple(targets if out is None else out)
+
+
+def _launch(outputs: Outputs, targets: Sequence[Array], device: int) -> None:
+    """Run the program for outputs, from memory where their like has been seen before."""
+    fields = distinct_fields(outputs)
+    arrays = [*fields, *targets]
+    addresses = [array.data.ptr for array in arrays]
+    number = {id(field): i for i, field in enumerate(fields)}
+    key = (
+        device,
+        tuple([(a.shape, a.strides, a.dtype.num) for a in arrays]),
+        tuple([address % gpu_program.VECTOR_BYTES for address in addresses]),
+        tuple([
+            tuple([(term.sign, number[id(term.field)], id(term.plan)) for term in terms])
+            for terms in outputs
+        ]),
+    )  # fmt: skip
+    with _lock:
+        launch = _launches.get(key)
+        if launch is not None:
+            _launches.move_to_end(key)
+    if launch is None:
+        launch = _prepare(outputs, targets, key[2], device)
+        with _lock:
+            _launches[key] = launch
+            if len(_launches) > _PROGRAMS:
+                _launches.popitem(last=False)
+    words = launch.words.copy()
+    words[launch.places] = addresses
+    launch.kernel((launch.blocks,), (gpu_program.THREADS,), (words.view(f"V{words.nbytes}"),))
+
+
+def _prepare(
+    outputs: Outputs, targets: Sequence[Array], residues: Sequence[int], device: int
+) -> _Launch:
+    """Make the program for outputs, compile its kernel and upload its weights, where needed."""
+    program = make_program(outputs, targets, residues)
+    kernel = _kernels.get((program.kernel, device))
+    if kernel is None:
+        kernel = _kernels[program.kernel, device] = cuda.load(program.kernel)
+    factors = []
+    for place, values in program.factors:
+        factor = _upload(values, device) if isinstance(values, np.ndarray) else values
+        program.words[place] = factor.data.ptr
+        factors.append(factor)
+    # The plans are kept as well: while they live, no other has their id.
+    plans = [term.plan for terms in outputs for term in terms]
+    return _Launch(kernel, program.blocks, program.words, program.places, (plans, factors))
+
+
+def _upload(values: NumpyArray, device: int) -> Array:
+    """Return values on a device: the same array for the same values."""
+    key = (device, values.dtype.num, values.tobytes())
+    with _lock:
+        array = _uploaded.get(key)
+        if array is not None:
+            _uploaded.move_to_end(key)
+            return array
+    array = cuda.upload(np.ascontiguousarray(values))
+    with _lock:
+        _uploaded[key] = array
+        while sum(kept.nbytes for kept in _uploaded.values()) > UPLOADED_BYTES:
+            _uploaded.popitem(last=False)
+    return array
+
+
+def allocate_stack(f: Array, count: int) -> Array:
+    """Return memory for as many results of a field, one after the other in a single array."""
+    dtype = find_precision(f.dtype, None).result
+    with cuda.on(f.data.device_id), _saying_what_is_needed(f, dtype, count):
+        return cupy.empty((count, *f.shape), dtype)
+
+
+def _allocate(f: Array, dtype: np.dtype[Any], count: int) -> list[Array]:
+    """Return memory for results, each laid out as the field."""
+    with _saying_what_is_needed(f, dtype, count):
+        return [cupy.empty_like(f, dtype) for _ in range(count)]
+
+
+@contextmanager
+def _saying_what_is_needed(f: Array, dtype: np.dtype[Any], count: int) -> Iterator[None]:
+    try:
+        yield
+    except cupy.cuda.memory.OutOfMemoryError as error:
+        each = f.size * dtype.itemsize
+        raise MemoryError(
+            f"the results need {count * each:,} bytes on {f.device}, {each:,} for each of {count}, "
+            "and there is not enough free memory. Delete arrays, differentiate along fewer axes "
+            f"at a time, or pass `out=` arrays that may be overwritten. CuPy says: {error}"
+        ) from error
+
+
+@cache
+def read_source() -> str:
+    """Return the CUDA source of the kernel."""
+    return Path(__file__).with_name("stencil.cu").read_text(encoding="utf-8")

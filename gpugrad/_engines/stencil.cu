@@ -1,0 +1,664 @@
+// All outputs of a call in one pass over the device's memory: each sample is read once from it, each
+// result written once.
+//
+// A thread owns WIDTH neighbouring results of a row, 16 bytes where memory allows, and marches with
+// them along the slowest axis. The samples before and behind stay in registers, those beside come
+// from the first-level cache, where neighbouring threads have brought them. There is no shared
+// memory and no barrier, so that this file, as it stands, is also C++ for the host, where it is
+// tested.
+//
+// What the code depends on is in the types: dtypes, the number of axes, and for each term the
+// formula between the ends. Numbers are arguments: weights, lengths, strides, and all formulas at
+// the ends. So a new spacing, shape or boundary needs no new code. `_engines/gpu_program.py` writes
+// both; the two must agree on `Call`.
+//
+// Compile with --fmad=false: a product that is fused into a sum has other bits than NumPy's.
+
+using Word = long long;
+
+constexpr int THREADS = 256;
+constexpr int WIDEST_WINDOW = 4;  // samples before and behind that are kept in registers, at most
+
+// ---- Numbers ----------------------------------------------------------------------------------
+
+struct Half {
+    unsigned short bits;
+};
+
+template <class Real>
+struct alignas(2 * sizeof(Real)) Complex {
+    Real re, im;
+};
+
+#ifdef __CUDACC__  // elsewhere whoever includes this file brings these
+__device__ inline float half_to_float(unsigned short bits) {
+    float x;
+    asm("cvt.f32.f16 %0, %1;" : "=f"(x) : "h"(bits));
+    return x;
+}
+__device__ inline unsigned short float_to_half(float x) {
+    unsigned short bits;
+    asm("cvt.rn.f16.f32 %0, %1;" : "=h"(bits) : "f"(x));
+    return bits;
+}
+__device__ inline unsigned short double_to_half(double x) {
+    unsigned short bits;
+    asm("cvt.rn.f16.f64 %0, %1;" : "=h"(bits) : "d"(x));
+    return bits;
+}
+#endif
+
+// `Working` is the type in which samples are subtracted: integers would wrap around, halves overflow.
+template <class Sample> struct Working { using Type = double; };
+template <> struct Working<Half> { using Type = float; };
+template <> struct Working<float> { using Type = float; };
+template <class Real> struct Working<Complex<Real>> { using Type = Complex<Real>; };
+
+// `Like<X, Real>` is a real or complex number like X, with parts of type Real.
+template <class X, class Real> struct LikeOf { using Type = Real; };
+template <class X, class Real> struct LikeOf<Complex<X>, Real> { using Type = Complex<Real>; };
+template <class X, class Real> using Like = typename LikeOf<X, Real>::Type;
+
+template <class To> struct Convert {
+    template <class From> static __device__ To from(From x) { return static_cast<To>(x); }
+    static __device__ To from(Half x) { return static_cast<To>(half_to_float(x.bits)); }
+};
+template <class Real> struct Convert<Complex<Real>> {
+    template <class From> static __device__ Complex<Real> from(Complex<From> x) {
+        return {static_cast<Real>(x.re), static_cast<Real>(x.im)};
+    }
+};
+template <> struct Convert<Half> {
+    static __device__ Half from(Half x) { return x; }
+    static __device__ Half from(float x) { return {float_to_half(x)}; }
+    static __device__ Half from(double x) { return {double_to_half(x)}; }
+};
+
+template <class To> struct FromReal {
+    static __device__ To from(double x) { return static_cast<To>(x); }
+};
+template <class Real> struct FromReal<Complex<Real>> {
+    static __device__ Complex<Real> from(double x) { return {static_cast<Real>(x), Real(0)}; }
+};
+
+template <class Real> __device__ Real negate(Real x) { return -x; }
+template <class Real> __device__ Real add(Real a, Real b) { return a + b; }
+template <class Real> __device__ Real subtract(Real a, Real b) { return a - b; }
+template <class Real> __device__ Real multiply(Real w, Real x) { return w * x; }
+
+template <class Real> __device__ Complex<Real> negate(Complex<Real> x) { return {-x.re, -x.im}; }
+template <class Real> __device__ Complex<Real> add(Complex<Real> a, Complex<Real> b) {
+    return {a.re + b.re, a.im + b.im};
+}
+template <class Real> __device__ Complex<Real> subtract(Complex<Real> a, Complex<Real> b) {
+    return {a.re - b.re, a.im - b.im};
+}
+// NumPy multiplies by w + 0j. The zeros matter to infinities and to the sign of zero.
+template <class Real> __device__ Complex<Real> multiply(Real w, Complex<Real> x) {
+    const Real zero = 0;
+    return {w * x.re - zero * x.im, w * x.im + zero * x.re};
+}
+
+// A divisor, ready to divide by. NumPy divides real numbers as they are; a product with the
+// reciprocal has the same bits where the reciprocal is exact, and only there is one given (not 0).
+template <class Value> struct Divisor {
+    Value value, reciprocal;
+    __device__ Divisor() = default;
+    __device__ Divisor(Value value, Value reciprocal) : value(value), reciprocal(reciprocal) {}
+    __device__ Value divide(Value x) const {
+        return reciprocal != 0 ? x * reciprocal : x / value;
+    }
+};
+// NumPy divides complex numbers in Smith's way, here by d + 0j.
+template <class Real> struct Divisor<Complex<Real>> {
+    Real ratio, reciprocal;
+    __device__ Divisor() = default;
+    __device__ Divisor(Real d, Real) : ratio(Real(0) / d), reciprocal(Real(1) / d) {}
+    __device__ Complex<Real> divide(Complex<Real> x) const {
+        return {(x.re + x.im * ratio) * reciprocal, (x.im - x.re * ratio) * reciprocal};
+    }
+};
+
+__device__ inline double as_double(Word word) {
+    union {
+        Word word;
+        double value;
+    } both{word};
+    return both.value;
+}
+
+// ---- Memory -----------------------------------------------------------------------------------
+
+template <class X, int N> struct alignas(N * sizeof(X)) Vector {
+    X lane[N];
+};
+
+template <int BYTES> struct RawOf;
+template <> struct RawOf<1> { using Type = unsigned char; };
+template <> struct RawOf<2> { using Type = unsigned short; };
+template <> struct RawOf<4> { using Type = unsigned int; };
+template <> struct RawOf<8> { using Type = uint2; };
+template <> struct RawOf<16> { using Type = uint4; };
+
+template <class X, int N> union Bits {
+    typename RawOf<N * sizeof(X)>::Type raw;
+    Vector<X, N> vector;
+    __device__ Bits() {}
+};
+
+template <class X, int N> __device__ Vector<X, N> load_whole(const X* p) {
+    Bits<X, N> bits;
+    bits.raw = __ldg(reinterpret_cast<const typename RawOf<N * sizeof(X)>::Type*>(p));
+    return bits.vector;
+}
+
+// Past the caches' habits: what is written is not read again soon, and should leave first.
+template <class X, int N> __device__ void store_whole(X* p, const Vector<X, N>& vector) {
+    Bits<X, N> bits;
+    bits.vector = vector;
+    __stcs(reinterpret_cast<typename RawOf<N * sizeof(X)>::Type*>(p), bits.raw);
+}
+
+// The last vector of a row may reach beyond it: `count` lanes of it exist.
+template <class X, int N> __device__ Vector<X, N> load(const X* p, int count) {
+    if (N == 1 || count == N) return load_whole<X, N>(p);
+    Vector<X, N> vector = {};
+#pragma unroll
+    for (int i = 0; i < N; ++i)
+        if (i < count) vector.lane[i] = load_whole<X, 1>(p + i).lane[0];
+    return vector;
+}
+
+template <class X, int N> __device__ void store(X* p, const Vector<X, N>& vector, int count) {
+    if (N == 1 || count == N) return store_whole<X, N>(p, vector);
+#pragma unroll
+    for (int i = 0; i < N; ++i)
+        if (i < count) store_whole<X, 1>(p + i, {{vector.lane[i]}});
+}
+
+// ---- What to compute: types -------------------------------------------------------------------
+
+// A sample of a formula: where, from the row on, and '+' or '-' to add or subtract it, 'n' for a
+// number as its weight, 'a' for an array with one for each row.
+template <int OFFSET_, char KIND_> struct Tap {
+    static constexpr int OFFSET = OFFSET_;
+    static constexpr char KIND = KIND_;
+    static constexpr bool WEIGHTED = KIND == 'n' || KIND == 'a';
+};
+
+// The weighted sum of taps over a divisor: '1' for none, 'n' for a number, 'a' for an array.
+// `Real` is the precision of products and quotients.
+template <class Real_, char DIVISOR_, class... Taps_> struct Formula {
+    using Real = Real_;
+    static constexpr char DIVISOR = DIVISOR_;
+    static constexpr int TAPS = sizeof...(Taps_);
+    static constexpr bool VARIES = DIVISOR == 'a' || ((Taps_::KIND == 'a') || ...);
+    static __device__ constexpr int reach() {
+        int reach = 0;
+        ((reach = Taps_::OFFSET > reach ? Taps_::OFFSET : reach), ...);
+        ((reach = -Taps_::OFFSET > reach ? -Taps_::OFFSET : reach), ...);
+        return reach;
+    }
+};
+
+// A field differentiated along an axis. Terms are numbered; FACTOR is the number of its first factor.
+template <int SIGN_, int FIELD_, int AXIS_, int NUMBER_, int FACTOR_, class Formula_> struct Term {
+    static constexpr int SIGN = SIGN_, FIELD = FIELD_, AXIS = AXIS_;
+    static constexpr int NUMBER = NUMBER_, FACTOR = FACTOR_;
+    using Formula = Formula_;
+    static constexpr bool MARCHES = AXIS == 0 && Formula::reach() <= WIDEST_WINDOW;
+};
+
+template <class... Terms> struct Output {
+    static constexpr bool SINGLE = sizeof...(Terms) == 1 && ((Terms::SIGN == 1) && ...);
+    static constexpr int TERMS = sizeof...(Terms);
+    // How far the samples of a field that are kept in registers reach.
+    static __device__ constexpr int window(int field) {
+        int reach = 0;
+        ((reach = Terms::MARCHES && Terms::FIELD == field && Terms::Formula::reach() > reach
+                      ? Terms::Formula::reach()
+                      : reach),
+         ...);
+        return reach;
+    }
+};
+
+// ---- Where to compute it: arguments -----------------------------------------------------------
+
+// A number and its reciprocal if that is exact, else 0; or an address and the step from row to row.
+struct Factor {
+    Word value, other;
+};
+
+// The address of an array's first element, and its strides, in elements.
+template <int AXES> struct Operand {
+    Word address, strides[AXES];
+};
+
+// How many rows at the ends of an axis have formulas of their own, and where those are in `ends`:
+// each takes `size` words, the first begins at `first`.
+struct Ends {
+    int lower, upper, first, size;
+};
+
+template <int AXES, int FIELDS, int OUTPUTS, int TERMS, int FACTORS, int WORDS> struct Call {
+    Word lengths[AXES];  // from the slowest axis to the fastest
+    Word middle;         // the product of all but the first and the last
+    Word planes;         // steps along the slowest axis for each thread
+    int tile;            // log2 of the vectors of a row that a block has
+    int tiles;           // blocks for each row
+    Operand<AXES> fields[FIELDS], outputs[OUTPUTS];
+    Ends terms[TERMS];
+    Factor factors[FACTORS];
+    Word ends[WORDS];
+};
+
+// In `ends`, a row at an end is five words (see `Row`) and two for each sample: position and kind, and
+// a weight. A position counts from the start of the axis or, if negative, from its end. Kinds of
+// weights: 0 adds, 1 subtracts, 2 is a number, 3 an address. Kinds of divisors: 0 is none, 2, 3.
+constexpr int HEADER = 5;
+
+struct Row {
+    int count, is_weighted, divisor, has_constant;
+    Factor factor;
+    double constant;
+
+    __device__ explicit Row(const Word* words)
+        : count(static_cast<int>(words[0])),
+          is_weighted(static_cast<int>(words[0] >> 32)),
+          divisor(static_cast<int>(words[1])),
+          has_constant(static_cast<int>(words[1] >> 32)),
+          factor{words[2], words[3]},
+          constant(as_double(words[4])) {}
+};
+
+template <class Real> __device__ Real read_factor(int kind, Word word) {
+    return kind == 3 ? *reinterpret_cast<const Real*>(word) : static_cast<Real>(as_double(word));
+}
+
+// ---- A thread's work --------------------------------------------------------------------------
+
+// The factors of a formula for N results: one for each tap and one for the divisor. Those in arrays
+// are read from `row` on, counted from the first row between the ends; VARIES says that they differ
+// from result to result, as they do along the fastest axis.
+template <class Work, class Formula, int N> struct Factors;
+
+template <class Work, class Real, char DIVISOR, class... Taps, int N>
+struct Factors<Work, Formula<Real, DIVISOR, Taps...>, N> {
+    using Value = Like<Work, Real>;
+    Vector<Real, N> weights[sizeof...(Taps)];
+    Divisor<Value> divisors[N];
+
+    template <bool VARIES> static __device__ Factors read(const Factor* factor, Word row) {
+        Factors factors;
+        Vector<Real, N>* weight = factors.weights;
+        (read_lanes<Taps::KIND, VARIES>(*weight++, factor, row), ...);
+        if constexpr (DIVISOR != '1') {
+            const Real exact = DIVISOR == 'n' ? static_cast<Real>(as_double(factor->other)) : Real(0);
+            Vector<Real, N> values;
+            read_lanes<DIVISOR, VARIES>(values, factor, row);
+#pragma unroll
+            for (int i = 0; i < N; ++i) factors.divisors[i] = {values.lane[i], exact};
+        }
+        return factors;
+    }
+
+  private:
+    template <char KIND, bool VARIES>
+    static __device__ void read_lanes(Vector<Real, N>& lanes, const Factor*& factor, Word row) {
+        if constexpr (KIND == 'n') {
+            const Real value = static_cast<Real>(as_double(factor++->value));
+#pragma unroll
+            for (int i = 0; i < N; ++i) lanes.lane[i] = value;
+        } else if constexpr (KIND == 'a') {
+            const Factor& f = *factor++;
+            const Real* first = reinterpret_cast<const Real*>(f.value) + row * f.other;
+#pragma unroll
+            for (int i = 0; i < N; ++i)
+                lanes.lane[i] = VARIES || i == 0 ? __ldg(first + i * f.other) : lanes.lane[0];
+        }
+    }
+};
+
+template <bool CONDITION, class A, class B> struct Choose { using Type = A; };
+template <class A, class B> struct Choose<false, A, B> { using Type = B; };
+
+// The formula between the ends, for one lane. Sums of bare samples have the precision of the samples,
+// products and quotients that of the formula.
+template <class Work, class Formula> struct Combine;
+
+template <class Work, class Real, char DIVISOR, class... Taps>
+struct Combine<Work, Formula<Real, DIVISOR, Taps...>> {
+    using Value = Like<Work, Real>;
+    using Sum = typename Choose<(Taps::WEIGHTED || ...), Value, Work>::Type;
+
+    template <class Samples, class FactorsOf>
+    static __device__ Value lane(const Samples& samples, const FactorsOf& factors, int i) {
+        Sum total;
+        int tap = 0;
+        (append<Taps::KIND>(total, Convert<Sum>::from(samples[tap].lane[i]),
+                            factors.weights[tap].lane[i], tap == 0, tap),
+         ...);
+        const Value value = Convert<Value>::from(total);
+        if constexpr (DIVISOR == '1') return value;
+        else return factors.divisors[i].divide(value);
+    }
+
+  private:
+    template <char KIND>
+    static __device__ void append(Sum& total, Sum sample, Real weight, bool is_first, int& tap) {
+        if constexpr (KIND == 'n' || KIND == 'a') sample = multiply(weight, sample);
+        if (is_first) total = KIND == '-' ? negate(sample) : sample;
+        else total = KIND == '-' ? subtract(total, sample) : add(total, sample);
+        ++tap;
+    }
+};
+
+template <class Sample, class Result, class Index, int WIDTH, class CallOf, class... Outputs>
+struct Thread;
+
+template <class Sample, class Result, class Index, int WIDTH, int AXES, int FIELDS, int OUTPUTS,
+          int TERMS, int FACTORS, int WORDS, class... Outputs>
+struct Thread<Sample, Result, Index, WIDTH, Call<AXES, FIELDS, OUTPUTS, TERMS, FACTORS, WORDS>,
+              Outputs...> {
+    using Work = typename Working<Sample>::Type;
+    template <class Term> using ValueOf = Like<Work, typename Term::Formula::Real>;
+    static constexpr int FASTEST = AXES - 1;
+
+    static __device__ constexpr int window_of(int field) {
+        int reach = 0;
+        ((reach = Outputs::window(field) > reach ? Outputs::window(field) : reach), ...);
+        return reach;
+    }
+    static __device__ constexpr int widest_window() {
+        int widest = 0;
+        for (int f = 0; f < FIELDS; ++f) widest = window_of(f) > widest ? window_of(f) : widest;
+        return widest;
+    }
+    static constexpr int REACH = widest_window();
+
+    const Call<AXES, FIELDS, OUTPUTS, TERMS, FACTORS, WORDS>& call;
+    Index at[AXES];  // the index of the first lane along each axis
+    int count;       // how many lanes are within the row
+    const Sample* here[FIELDS];
+    Result* there[OUTPUTS];
+    Vector<Sample, WIDTH> window[FIELDS][2 * REACH + 1];  // along the slowest axis; here is [REACH]
+
+    __device__ explicit Thread(const Call<AXES, FIELDS, OUTPUTS, TERMS, FACTORS, WORDS>& call)
+        : call(call) {}
+
+    __device__ Index stride(int field, int axis) const {
+        if (WIDTH > 1 && axis == FASTEST) return 1;
+        return static_cast<Index>(call.fields[field].strides[axis]);
+    }
+
+    // ---- Between the ends
+
+    template <class Term, int N> using FactorsOf = Factors<Work, typename Term::Formula, N>;
+
+    template <class Term, int N, bool VARIES = false>
+    __device__ FactorsOf<Term, N> read_factors(Index row) const {
+        return FactorsOf<Term, N>::template read<VARIES>(call.factors + Term::FACTOR, row);
+    }
+
+    // Factors that stay the same on the way along the slowest axis are read once.
+    template <class Term> __device__ FactorsOf<Term, WIDTH> read_ahead() const {
+        constexpr int axis = Term::AXIS;
+        const Index row = at[axis] - call.terms[Term::NUMBER].lower;
+        const Index rows = static_cast<Index>(call.lengths[axis]) - call.terms[Term::NUMBER].lower -
+                           call.terms[Term::NUMBER].upper;
+        if (Term::Formula::VARIES && (axis == 0 || row < 0 || row + (axis == FASTEST ? WIDTH : 1) > rows))
+            return {};
+        return read_factors<Term, WIDTH, axis == FASTEST>(row);
+    }
+
+    template <class Term, int OFFSET> __device__ Vector<Sample, WIDTH> sample() const {
+        constexpr int field = Term::FIELD;
+        if constexpr (OFFSET == 0 || Term::MARCHES) {
+            return window[field][REACH + OFFSET];
+        } else if constexpr (Term::AXIS == FASTEST && WIDTH > 1) {
+            Vector<Sample, WIDTH> lanes;
+#pragma unroll
+            for (int i = 0; i < WIDTH; ++i) {
+                const int from = i + OFFSET;
+                lanes.lane[i] = from >= 0 && from < WIDTH
+                                    ? window[field][REACH].lane[from & (WIDTH - 1)]
+                                    : load_whole<Sample, 1>(here[field] + from).lane[0];
+            }
+            return lanes;
+        } else {
+            return load<Sample, WIDTH>(here[field] + OFFSET * stride(field, Term::AXIS), count);
+        }
+    }
+
+    template <class Term, class Real, char DIVISOR, class... Taps>
+    __device__ Vector<ValueOf<Term>, WIDTH> inside(
+        Formula<Real, DIVISOR, Taps...>, const FactorsOf<Term, WIDTH>& factors) const {
+        const Vector<Sample, WIDTH> samples[] = {sample<Term, Taps::OFFSET>()...};
+        Vector<ValueOf<Term>, WIDTH> values;
+#pragma unroll
+        for (int i = 0; i < WIDTH; ++i)
+            values.lane[i] = Combine<Work, typename Term::Formula>::lane(samples, factors, i);
+        return values;
+    }
+
+    // A single result of a row that has others at its ends.
+    template <class Term, class Real, char DIVISOR, class... Taps>
+    __device__ ValueOf<Term> inside_alone(Formula<Real, DIVISOR, Taps...>, Index row, int i) const {
+        const Sample* p = here[Term::FIELD] + i * stride(Term::FIELD, FASTEST);
+        const Vector<Sample, 1> samples[] = {
+            load_whole<Sample, 1>(p + Taps::OFFSET * stride(Term::FIELD, FASTEST))...};
+        return Combine<Work, typename Term::Formula>::lane(samples, read_factors<Term, 1>(row), 0);
+    }
+
+    // ---- At the ends
+
+    template <class Term, int N>
+    __device__ Vector<ValueOf<Term>, N> at_end(const Sample* first, int number, int lanes) const {
+        using Real = typename Term::Formula::Real;
+        using Value = ValueOf<Term>;
+        const Ends& ends = call.terms[Term::NUMBER];
+        const Word* words = call.ends + ends.first + number * ends.size;
+        const Row row(words);
+        const Index step = stride(Term::FIELD, Term::AXIS);
+        const Index length = static_cast<Index>(call.lengths[Term::AXIS]);
+        Vector<Work, N> bare = {};
+        Vector<Value, N> values = {};
+#pragma unroll 1
+        for (int s = 0; s < row.count; ++s) {
+            const int position = static_cast<int>(words[HEADER + 2 * s]);
+            const int kind = static_cast<int>(words[HEADER + 2 * s] >> 32);
+            const Real weight = kind < 2 ? Real(1) : read_factor<Real>(kind, words[HEADER + 1 + 2 * s]);
+            const Vector<Sample, N> samples =
+                load<Sample, N>(first + (position < 0 ? length + position : position) * step, lanes);
+#pragma unroll
+            for (int i = 0; i < N; ++i) {
+                if (row.is_weighted) {
+                    Value sample = Convert<Value>::from(samples.lane[i]);
+                    if (kind >= 2) sample = multiply(weight, sample);
+                    accumulate(values.lane[i], sample, kind == 1, s == 0);
+                } else {
+                    accumulate(bare.lane[i], Convert<Work>::from(samples.lane[i]), kind == 1, s == 0);
+                }
+            }
+        }
+        const Real exact = row.divisor == 2 ? static_cast<Real>(as_double(row.factor.other)) : Real(0);
+        const Real d = row.divisor ? read_factor<Real>(row.divisor, row.factor.value) : Real(1);
+        const Divisor<Value> divisor = {d, exact};
+#pragma unroll
+        for (int i = 0; i < N; ++i) {
+            if (row.has_constant) {
+                bare.lane[i] = add(bare.lane[i], FromReal<Work>::from(row.constant));
+                values.lane[i] = add(values.lane[i], FromReal<Value>::from(row.constant));
+            }
+            const Value value = row.is_weighted ? values.lane[i] : Convert<Value>::from(bare.lane[i]);
+            values.lane[i] = row.divisor ? divisor.divide(value) : value;
+        }
+        return values;
+    }
+
+    template <class X>
+    static __device__ void accumulate(X& total, X sample, bool is_subtracted, bool is_first) {
+        if (is_first) total = is_subtracted ? negate(sample) : sample;
+        else total = is_subtracted ? subtract(total, sample) : add(total, sample);
+    }
+
+    // ---- Terms and outputs
+
+    template <class Term>
+    __device__ Vector<ValueOf<Term>, WIDTH> differentiate(
+        const FactorsOf<Term, WIDTH>& ahead) const {
+        constexpr int axis = Term::AXIS, field = Term::FIELD;
+        const typename Term::Formula formula;
+        const Ends& ends = call.terms[Term::NUMBER];
+        const Index from = ends.lower;
+        const Index to = static_cast<Index>(call.lengths[axis]) - ends.upper;
+        const Sample* first = here[field] - at[axis] * stride(field, axis);
+        if constexpr (axis == FASTEST) {
+            if (at[axis] >= from && at[axis] + WIDTH <= to) return inside<Term>(formula, ahead);
+            Vector<ValueOf<Term>, WIDTH> values = {};
+#pragma unroll
+            for (int i = 0; i < WIDTH; ++i) {
+                const Index k = at[axis] + i;
+                if (i >= count) break;
+                if (k >= from && k < to) {
+                    values.lane[i] = inside_alone<Term>(formula, k - from, i);
+                } else {
+                    const int number = static_cast<int>(k < from ? k : from + k - to);
+                    values.lane[i] = at_end<Term, 1>(first, number, 1).lane[0];
+                }
+            }
+            return values;
+        } else {
+            const Index i = at[axis];
+            if (i < from || i >= to) {
+                const int number = static_cast<int>(i < from ? i : from + i - to);
+                return at_end<Term, WIDTH>(first, number, count);
+            }
+            if constexpr (axis == 0 && Term::Formula::VARIES)
+                return inside<Term>(formula, read_factors<Term, WIDTH>(i - from));
+            else
+                return inside<Term>(formula, ahead);
+        }
+    }
+
+    template <class Term, class Ahead>
+    __device__ void append(Vector<Work, WIDTH>& total, const Ahead& ahead, bool& is_first) const {
+        const auto values = differentiate<Term>(ahead);
+#pragma unroll
+        for (int i = 0; i < WIDTH; ++i)
+            accumulate(total.lane[i], Convert<Work>::from(values.lane[i]), Term::SIGN < 0, is_first);
+        is_first = false;
+    }
+
+    // A term alone is rounded once, from the precision of its formula; parts of a sum, and the sum.
+    template <class Values> __device__ void write(Result* p, const Values& values) const {
+        Vector<Result, WIDTH> results;
+#pragma unroll
+        for (int i = 0; i < WIDTH; ++i) results.lane[i] = Convert<Result>::from(values.lane[i]);
+        store<Result, WIDTH>(p, results, count);
+    }
+
+    template <class... Terms, class Ahead>
+    __device__ void evaluate(Output<Terms...>, const Ahead& ahead, Result* p) const {
+        if constexpr (Output<Terms...>::SINGLE) {
+            (write(p, differentiate<Terms>(ahead.template of<Terms>())), ...);
+        } else {
+            Vector<Work, WIDTH> total = {};
+            bool is_first = true;
+            (append<Terms>(total, ahead.template of<Terms>(), is_first), ...);
+            write(p, total);
+        }
+    }
+
+    // The factors of all terms, each a base.
+    template <class Term> struct AheadOf {
+        FactorsOf<Term, WIDTH> factors;
+    };
+    template <class Output> struct AheadOfAll;
+    template <class... Terms> struct AheadOfAll<Output<Terms...>> : AheadOf<Terms>... {
+        __device__ explicit AheadOfAll(const Thread& thread)
+            : AheadOf<Terms>{thread.template read_ahead<Terms>()}... {}
+        template <class Term> __device__ const FactorsOf<Term, WIDTH>& of() const {
+            return static_cast<const AheadOf<Term>&>(*this).factors;
+        }
+    };
+    struct Ahead : AheadOfAll<Outputs>... {
+        __device__ explicit Ahead(const Thread& thread) : AheadOfAll<Outputs>(thread)... {}
+    };
+
+    // ---- The way along the slowest axis
+
+    // Finds the thread's place; false where there is nothing for it to do.
+    __device__ bool locate() {
+        const Index across = blockIdx.x % call.tiles, down = blockIdx.x / call.tiles;
+        const Index inside = threadIdx.x & ((1 << call.tile) - 1);
+        at[FASTEST] = ((across << call.tile) + inside) * WIDTH;
+        const Index left = static_cast<Index>(call.lengths[FASTEST]) - at[FASTEST];
+        if (left <= 0) return false;
+        count = left < WIDTH ? static_cast<int>(left) : WIDTH;
+        const Index row = down * (THREADS >> call.tile) + (threadIdx.x >> call.tile);
+        const Index middle = static_cast<Index>(call.middle);
+        at[0] = row / middle * static_cast<Index>(call.planes);
+        Index rest = row % middle;
+#pragma unroll
+        for (int axis = FASTEST - 1; axis > 0; --axis) {
+            const Index length = static_cast<Index>(call.lengths[axis]);
+            at[axis] = rest % length;
+            rest /= length;
+        }
+        return at[0] < static_cast<Index>(call.lengths[0]);
+    }
+
+    template <class X> __device__ X* go(const Operand<AXES>& operand) const {
+        Index offset = 0;
+#pragma unroll
+        for (int axis = 0; axis < AXES; ++axis)
+            offset += at[axis] * static_cast<Index>(operand.strides[axis]);
+        return reinterpret_cast<X*>(operand.address) + offset;
+    }
+
+    __device__ void run() {
+#pragma unroll
+        for (int f = 0; f < FIELDS; ++f) here[f] = go<const Sample>(call.fields[f]);
+#pragma unroll
+        for (int o = 0; o < OUTPUTS; ++o) there[o] = go<Result>(call.outputs[o]);
+        const Index length = static_cast<Index>(call.lengths[0]);
+        const Index planes = static_cast<Index>(call.planes);
+        const Index stop = length - at[0] > planes ? at[0] + planes : length;
+        const Ahead ahead(*this);
+#pragma unroll
+        for (int o = -REACH; o < REACH; ++o) look(o, length);
+        for (; at[0] < stop; ++at[0]) {
+            look(REACH, length);
+            int o = 0;
+            (evaluate(Outputs(), static_cast<const AheadOfAll<Outputs>&>(ahead), there[o++]), ...);
+#pragma unroll
+            for (int f = 0; f < FIELDS; ++f) {
+                here[f] += stride(f, 0);
+#pragma unroll
+                for (int o = 0; o < 2 * REACH; ++o) window[f][o] = window[f][o + 1];
+            }
+#pragma unroll
+            for (int o = 0; o < OUTPUTS; ++o) there[o] += call.outputs[o].strides[0];
+        }
+    }
+
+    // Reads ahead along the slowest axis: what `offset` steps on is the last that a window holds.
+    __device__ void look(int offset, Index length) {
+#pragma unroll
+        for (int f = 0; f < FIELDS; ++f) {
+            const int o = offset - REACH + window_of(f);
+            if (o < -window_of(f)) continue;
+            const Index i = at[0] + o;
+            if (i >= 0 && i < length)
+                window[f][REACH + o] = load<Sample, WIDTH>(here[f] + o * stride(f, 0), count);
+        }
+    }
+};
+
+template <class Sample, class Result, class Index, int WIDTH, class CallOf, class... Outputs>
+__global__ void __launch_bounds__(THREADS) evaluate(const __grid_constant__ CallOf call) {
+    Thread<Sample, Result, Index, WIDTH, CallOf, Outputs...> thread(call);
+    if (thread.locate()) thread.run();
+}

@@ -1,0 +1,39 @@
+// What stencil.cu needs of CUDA, for a compiler of the host: a kernel is a function that is called
+// once for each thread, one after the other.
+
+#include <cstdint>
+#include <cstring>
+
+#define __device__
+#define __global__
+#define __grid_constant__
+#define __launch_bounds__(threads)
+
+struct uint2 {
+    unsigned x, y;
+};
+struct alignas(16) uint4 {
+    unsigned x, y, z, w;
+};
+struct Dim {
+    unsigned x;
+};
+
+static thread_local Dim blockIdx, threadIdx;
+
+template <class X> X __ldg(const X* p) { return *p; }
+template <class X> void __stcs(X* p, X x) { *p = x; }
+
+inline float half_to_float(unsigned short bits) {
+    _Float16 half;
+    std::memcpy(&half, &bits, 2);
+    return static_cast<float>(half);
+}
+template <class Real> unsigned short to_half(Real x) {
+    const _Float16 half = static_cast<_Float16>(x);
+    unsigned short bits;
+    std::memcpy(&bits, &half, 2);
+    return bits;
+}
+inline unsigned short float_to_half(float x) { return to_half(x); }
+inline unsigned short double_to_half(double x) { return to_half(x); }

@@ -1,0 +1,355 @@
+"""The GPU engine without a GPU: its kernel compiled for the host and for GPUs, and its logic.
+
+CuPy's arrays lie in host memory here, and a stand-in for CUDA runs the kernel: see
+`kernels_on_host`. What it is asked to do is in `kernel_cases`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import gpugrad
+from conftest import assert_same_bits
+from gpugrad import _backend, _devices
+from gpugrad._devices import Gpu
+from gpugrad._plan import AxisPlan, Formula, Term, first_derivative
+
+pytest.importorskip("cupy", reason="CuPy is not installed")
+import cupy
+import kernel_cases
+from kernels_on_host import HostCuda, home, host_array, running_on_host
+
+from gpugrad._engines import cupy_gpu, gpu_program, slices
+
+HERE = Path(__file__).parent
+ARCHITECTURES = (75, 80, 90, 100, 120)
+
+needs_compiler = pytest.mark.skipif(shutil.which("g++") is None, reason="g++ is not installed")
+
+
+def find_nvrtc():
+    """Return CuPy's bindings of NVRTC, or None where the library is missing."""
+    from cupy_backends.cuda.libs import nvrtc
+
+    try:
+        nvrtc.getVersion()
+    except Exception:  # noqa: BLE001 - however its absence shows
+        return None
+    return nvrtc
+
+
+needs_nvrtc = pytest.mark.skipif(find_nvrtc() is None, reason="NVRTC is not installed")
+
+
+@needs_compiler
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="preloads a sanitizer, on Linux")
+def test_every_case_has_the_reference_engines_bits_under_sanitizers(capsys):
+    library = subprocess.run(
+        ["g++", "-print-file-name=libasan.so"], capture_output=True, text=True, check=True
+    ).stdout.strip()
+    if not os.path.isabs(library):
+        pytest.skip("g++ has no address sanitizer")
+    environment = {
+        **os.environ,
+        "LD_PRELOAD": library,
+        "ASAN_OPTIONS": "detect_leaks=0",
+        "UBSAN_OPTIONS": "print_stacktrace=1",
+        "PYTHONMALLOC": "malloc",
+    }
+    done = subprocess.run(
+        [sys.executable, str(HERE / "kernel_cases.py")],
+        capture_output=True,
+        text=True,
+        env=environment,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[:8000]
+    with capsys.disabled():
+        print(f"\nUnder sanitizers: {done.stdout.strip()}")
+    cases, launches, kernels = map(int, re.findall(r"\d+", done.stdout))
+    assert cases > 2000
+    assert launches >= cases
+    assert kernels > 300
+
+
+def compile_for(kernels, architecture):
+    """Compile instantiations as CuPy would, and return what the assembler says of them."""
+    nvrtc = find_nvrtc()
+    program = nvrtc.createProgram(cupy_gpu.read_source(), "stencil.cu", (), ())
+    for kernel in kernels:
+        nvrtc.addNameExpression(program, kernel)
+    options = (*cupy_gpu.OPTIONS, f"-arch=sm_{architecture}", "--ptxas-options=-v")
+    try:
+        nvrtc.compileProgram(program, options)
+    except Exception as error:
+        raise AssertionError(nvrtc.getProgramLog(program)) from error
+    assert len({nvrtc.getLoweredName(program, kernel) for kernel in kernels}) == len(kernels)
+    return nvrtc.getProgramLog(program)
+
+
+def usual_kernels():
+    """Return the instantiations that most calls take, by name."""
+    rng = np.random.default_rng(1)
+    named = {}
+    for dtype in ("f2", "f4", "f8", "c8", "c16", "i4"):
+        for shape in [(64,), (64, 64), (32, 64, 64), (32, 63, 63)]:
+            f = np.zeros(shape, dtype)
+            outputs = kernel_cases.gradient(f, [0.3] * f.ndim, 2)
+            named[f"{dtype} {shape}"] = kernel_cases.Case("", outputs, {})
+    for dtype in ("f4", "f8"):
+        f = np.zeros((32, 64, 64), dtype)
+        for weights in ("f4", "f8"):
+            spacing = [kernel_cases.gaps(rng, n, weights) for n in f.shape]
+            outputs = kernel_cases.gradient(f, spacing, 2)
+            named[f"{dtype} uneven {weights}"] = kernel_cases.Case("", outputs, {})
+        divergence = [[terms[0] for terms in kernel_cases.gradient(f, [0.3] * 3)]]
+        named[f"{dtype} sum"] = kernel_cases.Case("", divergence, {})
+    return {name: kernel_cases.list_kernels([case])[0] for name, case in named.items()}
+
+
+@needs_nvrtc
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_usual_instantiations_keep_all_in_registers(architecture):
+    kernels = usual_kernels()
+    log = compile_for([*dict.fromkeys(kernels.values())], architecture)
+    registers = [int(n) for n in re.findall(r"Used (\d+) registers", log)]
+    assert len(registers) == len({*kernels.values()})
+    assert max(registers) <= 128  # two blocks of 256 threads at least
+    assert {*re.findall(r"(\d+) bytes spill", log)} == {"0"}
+
+
+@needs_nvrtc
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_every_instantiation_compiles_for_gpus(architecture):
+    kernels = kernel_cases.list_kernels(kernel_cases.cases())
+    share = kernels[ARCHITECTURES.index(architecture) :: len(ARCHITECTURES)]
+    assert len(share) > 50
+    log = compile_for(share, architecture)
+    assert len(re.findall(r"Used \d+ registers", log)) == len(share)
+
+
+@needs_nvrtc
+def test_a_mistake_in_the_source_is_found(monkeypatch):
+    monkeypatch.setattr(cupy_gpu, "read_source", lambda: "__global__ void evaluate() { x = 1; }")
+    with pytest.raises(AssertionError, match=r"stencil.cu\(1\).*undefined"):
+        compile_for(["evaluate"], 90)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("kernels")
+
+
+@pytest.fixture
+def cuda(folder):
+    with running_on_host(HostCuda(folder, eager=True)) as stand_in:
+        yield stand_in
+
+
+def assert_same_gradient(results, f, *spacing, **keywords):
+    for got, wanted in zip(results, np.gradient(f, *spacing, **keywords), strict=True):
+        assert type(got) is cupy.ndarray
+        assert_same_bits(home(got), wanted)
+
+
+@needs_compiler
+class TestCalls:
+    def test_auto_takes_the_engine_for_cupys_arrays(self, cuda, rng):
+        f = rng.normal(size=(9, 8))
+        g = host_array(f)
+        outputs = [[Term(1, g, first_derivative(0, 0.5, 1))]]
+        assert _backend._choose(outputs, None).evaluate is cupy_gpu.evaluate
+        assert _backend._choose(outputs, "slices").evaluate is slices.evaluate
+        assert_same_gradient(gpugrad.gradient(g, 0.3, edge_order=2), f, 0.3, edge_order=2)
+
+    def test_one_launch_writes_all_outputs(self, cuda, rng):
+        f = rng.normal(size=(5, 6, 8)).astype("f4")
+        assert_same_gradient(gpugrad.gradient(host_array(f)), f)
+        assert cuda.launches == 1
+
+    def test_many_outputs_take_several_launches(self, cuda):
+        f = host_array(np.arange(6.0) ** 2)
+        outputs = [[Term(1, f, first_derivative(0, 0.5, 1))]] * (gpu_program.MOST_OUTPUTS + 1)
+        cupy_gpu.evaluate(outputs)
+        assert cuda.launches == 2
+
+    def test_results_have_the_order_of_the_field(self, cuda, rng):
+        f = np.asfortranarray(rng.normal(size=(5, 6, 8)))
+        results = gpugrad.gradient(host_array(f))
+        assert all(result.strides == f.strides for result in results)
+        assert_same_gradient(results, f)
+
+    def test_out_is_written_in_place(self, cuda, rng):
+        f = rng.normal(size=(6, 8))
+        out = host_array(np.zeros((6, 8))), host_array(np.zeros((8, 6)).T)
+        results = gpugrad.gradient(host_array(f), out=out)
+        assert results[0] is out[0]
+        assert results[1] is out[1]
+        assert_same_gradient(out, f)
+
+    def test_stacked_results_are_written_once(self, cuda, rng):
+        f = rng.normal(size=(6, 8)).astype("f4")
+        stacked = gpugrad.gradient(host_array(f), stack=True)
+        assert cuda.launches == 1
+        assert stacked.shape == (2, 6, 8)
+        assert_same_bits(home(stacked), np.stack(np.gradient(f)))
+        out = host_array(np.zeros((2, 6, 8), "f4"))
+        assert gpugrad.gradient(host_array(f), stack=True, out=out) is out
+        assert_same_bits(home(out), np.stack(np.gradient(f)))
+
+    def test_empty_fields_need_no_launch(self, cuda):
+        result = gpugrad.gradient(cupy.empty((4, 0)), axis=0)
+        assert result.shape == (4, 0)
+        assert cuda.launches == 0
+
+    def test_wide_indices_take_another_instantiation(self, cuda, rng, monkeypatch):
+        f = rng.normal(size=(6, 8))
+        assert_same_gradient(gpugrad.gradient(host_array(f)), f)
+        monkeypatch.setattr(gpu_program, "_REACH_32", 0)
+        assert_same_gradient(gpugrad.gradient(host_array(f.T)), f.T)
+        assert sum(", Word, " in kernel for kernel in cuda.wanted) == 1
+
+    def test_coordinates_on_the_device_are_not_read(self, cuda, rng):
+        f, x = rng.normal(size=(6, 8)), np.cumsum(rng.uniform(0.1, 1, 8))
+        left, right = np.diff(x)[:-1], np.diff(x)[1:]
+        inside = [-right / (left * (left + right)), (right - left) / (left * right)]
+        inside.append(left / (right * (left + right)))
+        ends = [
+            Formula((1, 0), (1, -1), np.diff(x)[:1]),
+            Formula((0, -1), (1, -1), np.diff(x)[-1:]),
+        ]
+        middle = Formula((-1, 0, 1), tuple(inside))
+
+        def on_device(formula):
+            weights = [host_array(w) if hasattr(w, "shape") else w for w in formula.weights]
+            divisor = None if formula.divisor is None else host_array(formula.divisor)
+            return formula._replace(weights=tuple(weights), divisor=divisor)
+
+        lower, upper = map(on_device, ends)
+        plan = AxisPlan(1, (lower,), on_device(middle), (upper,), None, False, {})
+        (result,) = cupy_gpu.evaluate([[Term(1, host_array(f), plan)]])
+        assert_same_bits(home(result), np.gradient(f, x, axis=1))
+        assert cuda.uploads == 0
+
+
+@needs_compiler
+class TestMemory:
+    """What is remembered from call to call, and what that spares."""
+
+    def test_the_same_call_again_only_launches(self, cuda, rng, monkeypatch):
+        fields = [host_array(rng.normal(size=(6, 8))) for _ in range(3)]
+        gpugrad.gradient(fields[0], 0.3)
+        monkeypatch.setattr(cupy_gpu, "make_program", None)
+        for f in fields:
+            assert_same_gradient(gpugrad.gradient(f, 0.3), home(f), 0.3)
+        assert cuda.launches == 4
+
+    def test_a_new_spacing_needs_no_new_kernel(self, cuda, rng):
+        f = rng.normal(size=(6, 8))
+        for h in (0.3, 0.25, 7.0):
+            for shape in [(6, 8), (8, 6), (4, 12)]:
+                g = f.reshape(shape)
+                assert_same_gradient(gpugrad.gradient(host_array(g), h, edge_order=2), g, h,
+                                     edge_order=2)  # fmt: skip
+        assert len(cuda.wanted) == 1
+
+    def test_a_field_at_another_address_may_need_another_kernel(self, cuda, rng):
+        whole = rng.normal(size=49)
+        aligned = whole[whole.ctypes.data % 16 // 8 :][:48].reshape(6, 8)
+        shifted = whole[1 - whole.ctypes.data % 16 // 8 :][:48].reshape(6, 8)
+        for f in (aligned, shifted):
+            assert_same_gradient(gpugrad.gradient(host_array(f)), f)
+        assert len(cuda.wanted) == 2
+
+    def test_coordinates_are_uploaded_once(self, cuda, rng):
+        f, x = rng.normal(size=(6, 8)), np.cumsum(rng.uniform(0.1, 1, 8))
+        for g in (f, f + 1, f[::2]):
+            result = gpugrad.gradient(host_array(g), x.copy(), axis=1)
+            assert_same_bits(home(result), np.gradient(g, x, axis=1))
+        assert cuda.uploads == 3  # three weights for each row
+        gpugrad.gradient(host_array(f), x * 2, axis=1)
+        assert cuda.uploads == 6
+
+    def test_programs_and_weights_have_a_limit(self, cuda, rng, monkeypatch):
+        monkeypatch.setattr(cupy_gpu, "UPLOADED_BYTES", 200)
+        monkeypatch.setattr(cupy_gpu, "_PROGRAMS", 3)
+        for n in range(5, 12):
+            f, x = rng.normal(size=n), np.cumsum(rng.uniform(0.1, 1, n))
+            assert_same_bits(home(gpugrad.gradient(host_array(f), x)), np.gradient(f, x))
+        assert len(cupy_gpu._launches) == 3
+        assert sum(kept.nbytes for kept in cupy_gpu._uploaded.values()) <= 200
+
+
+class TestErrors:
+    def test_missing_memory_is_named_with_its_size(self, cuda, monkeypatch):
+        f = host_array(np.zeros((6, 8)))
+
+        def refuse(size):
+            raise cupy.cuda.memory.OutOfMemoryError(size, 0)
+
+        message = r"need 768 bytes on .*Device 0.*, 384 for each of 2.*`out=`.*CuPy says"
+        with cupy.cuda.using_allocator(refuse):
+            with pytest.raises(MemoryError, match=message):
+                gpugrad.gradient(f)
+            with pytest.raises(MemoryError, match="need 768 bytes"):
+                gpugrad.gradient(f, stack=True)
+        assert cuda.launches == 0
+
+    @pytest.mark.parametrize(
+        "gpu",
+        [
+            Gpu(problem="CuPy is not installed", cure='pip install "gpugrad[cuda13x]"'),
+            Gpu(problem="there is no NVIDIA driver on this machine", cure="install the driver"),
+            Gpu(problem="there is no working runtime compiler (NVRTC)", cure="pip install it"),
+        ],
+    )
+    @pytest.mark.parametrize("field", [np.arange(4.0), [1.0, 2.0]])
+    def test_a_gpu_that_cannot_be_used_is_an_error_with_its_cure(self, monkeypatch, gpu, field):
+        monkeypatch.setattr(_devices, "find_gpu", lambda: gpu)
+        with pytest.raises(gpugrad.BackendError) as raised:
+            gpugrad.gradient(field, backend="cupy")
+        assert gpu.problem in str(raised.value)
+        assert gpu.cure in str(raised.value)
+
+    def test_what_the_kernel_cannot_take_is_named(self, cuda, monkeypatch):
+        monkeypatch.setattr(_devices, "find_gpu", lambda: Gpu(devices=("a GPU",)))
+        f = host_array(np.zeros((4, 5)))
+        plan = first_derivative(0, 0.5, 1)
+
+        def reason(*terms):
+            return cupy_gpu.unsupported([terms])
+
+        long = plan._replace(dtype=np.dtype("longdouble"))
+        assert "one is" in reason(Term(1, f, long))
+        other = host_array(np.zeros((5, 5)))
+        assert "one dtype and shape" in reason(Term(1, f, plan), Term(1, other, plan))
+        assert "is bool" in reason(Term(1, f.view("?"), plan))
+        assert _backend._choose([[Term(1, f.view("?"), plan)]], None).evaluate is slices.evaluate
+        with pytest.raises(gpugrad.BackendError, match=r"cannot run this: .*is bool"):
+            _backend._choose([[Term(1, f.view("?"), plan)]], "cupy")
+        ends = (Formula(tuple(range(4)), (0.1,) * 4),) * 400
+        assert "more samples" in reason(Term(1, f, plan._replace(lower=ends)))
+
+    def test_fields_on_two_devices_are_named(self, cuda):
+        buffer = np.zeros(8)
+        memory = cupy.cuda.UnownedMemory(buffer.ctypes.data, buffer.nbytes, buffer, 1)
+        other = cupy.ndarray((8,), "f8", memptr=cupy.cuda.MemoryPointer(memory, 0))
+        plan = first_derivative(0, 0.5, 1)
+        reason = cupy_gpu.unsupported([[Term(1, host_array(buffer), plan), Term(1, other, plan)]])
+        assert re.search("two devices, .*0.* and .*1", reason)
+
+
+def test_the_source_is_part_of_the_package():
+    assert "__global__" in cupy_gpu.read_source()
+    assert "OPTIONS" not in cupy_gpu.read_source()
+    assert "--fmad=false" in cupy_gpu.OPTIONS
+    assert find_spec("gpugrad._engines.cupy_gpu") is not None
