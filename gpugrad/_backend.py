@@ -171,7 +171,7 @@ def _choose(outputs: Outputs, backend: str | None) -> Engine:
         # What is in force here goes along: contexts don't reach the threads that tasks run on.
         in_task = partial(_evaluate_in_task, backend=name, threads=_threads.chosen() or 1)
         return Engine(partial(dask_blocks.evaluate, evaluate_block=in_task), outputs)
-    if name == "cupy" or (name == "auto" and array_api_compat.is_cupy_array(f)):
+    if name == "cupy" or (name == "auto" and _is_on_gpu(f)):
         on_gpu = _choose_gpu(outputs, named=name == "cupy")
         if on_gpu:
             return on_gpu
@@ -208,6 +208,17 @@ def _choose_compiled(outputs: Outputs) -> Engine | None:
     return Engine(numba_cpu.evaluate, on_host, on_host=True, like=like)
 
 
+def _is_on_gpu(f: Array) -> bool:
+    """Tell whether the GPU engine may know an array: one of CuPy, or a tensor beside CuPy."""
+    if array_api_compat.is_cupy_array(f):
+        return True
+    if not array_api_compat.is_torch_array(f) or f.device.type != "cuda":
+        return False
+    from gpugrad import _devices
+
+    return _devices.find_gpu().usable
+
+
 def _choose_gpu(outputs: Outputs, named: bool) -> Engine | None:
     """Return the `cupy` engine if it can evaluate these outputs; if asked for by name, or raise."""
     if named:
@@ -216,11 +227,16 @@ def _choose_gpu(outputs: Outputs, named: bool) -> Engine | None:
         gpu = _devices.find_gpu()
         if not gpu.usable:
             raise BackendError(f'backend "cupy" cannot run: {gpu.problem}. To mend it: {gpu.cure}.')
-    from gpugrad._engines import cupy_gpu
-
-    reason = cupy_gpu.unsupported(outputs)
+    module: ModuleType
+    if array_api_compat.is_torch_array(outputs[0][0].field):
+        from gpugrad._engines import torch_gpu as module
+    else:
+        from gpugrad._engines import cupy_gpu as module
+    reason = module.unsupported(outputs)
     if reason is None:
-        return Engine(cupy_gpu.evaluate, outputs, stack=cupy_gpu.allocate_stack)
+        # What takes part in automatic differentiation is not written to, but stacked afterwards.
+        is_free = not any(getattr(f, "requires_grad", False) for f in distinct_fields(outputs))
+        return Engine(module.evaluate, outputs, stack=module.allocate_stack if is_free else None)
     if named:
         raise BackendError(f'backend "cupy" cannot run this: {reason}. Use backend="auto".')
     return None

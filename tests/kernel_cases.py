@@ -132,7 +132,7 @@ def cases():
     for shape in [(64,), (9, 12), (5, 8, 16), (3, 4, 5, 8)]:
         for dtype in ("f4", "f8", "c8", "i2"):
             for name, f in layouts(rng, shape, dtype):
-                for settings in SETTINGS:
+                for settings in SETTINGS if dtype == "f8" else SETTINGS[:3]:
                     outputs = gradient(f, [0.3] * f.ndim, 2)
                     yield Case(f"{dtype} {shape} {name} {settings}", outputs, settings)
                     outputs = gradient(f, [0.3] * f.ndim)[-1:]
@@ -144,7 +144,7 @@ def cases():
             yield Case(f"{shape} short rows", gradient(g, [0.3] * len(shape)), {})
     yield from _sums(rng)
     yield from _special_values(rng)
-    for i in range(120):
+    for i in range(100):
         shape = SHAPES[rng.integers(len(SHAPES))]
         axes = [axis for axis, n in enumerate(shape) if n >= 20]
         if not axes:
@@ -173,7 +173,7 @@ def _sums(rng):
                 curl = [Term(1, fields[1], some[0]), Term(-1, fields[0], some[1])]
                 negative = [Term(-1, fields[0], some[-1])]
                 outputs = [divergence, laplacian, curl, negative]
-                for settings in SETTINGS:
+                for settings in SETTINGS[:3]:
                     yield Case(f"{dtype} {shape} sums {name}", outputs, settings)
                 yield Case(f"{dtype} {shape} divergence {name}", [divergence], MARCHING)
     f = make_field(rng, (12, 8), "f4")

@@ -53,6 +53,8 @@ ARROWS = {
     "_engines.numba_program": {"_engines", "_plan"},
     "_engines.numba_cpu": {"_engines", "_memory", "_plan", "_threads"},
     "_engines.gpu_program": {"_arrays", "_engines", "_plan"},
+    "_engines.transpose": {"_plan"},
+    "_engines.torch_gpu": {"_arrays", "_engines", "_plan"},
     "_engines.cupy_gpu": {"_arrays", "_engines", "_plan"},
     "_engines.chunk_rows": {"_plan"},
     "_engines.dask_blocks": {"_arrays", "_plan", "_engines"},
@@ -113,8 +115,8 @@ def test_modules_load_nothing_heavy(name):
     loaded = {module.split(".")[0] for module, at_import in imports_of(MODULES[name]) if at_import}
     if name.startswith("_engines.llvm_"):
         loaded -= {"llvmlite"}  # an engine's own library; nothing loads these but the engine
-    if name == "_engines.cupy_gpu":
-        loaded -= {"cupy"}
+    if name in ("_engines.cupy_gpu", "_engines.torch_gpu"):
+        loaded -= {"cupy", "torch"}
     if name not in ("_cli", "__main__"):
         assert not loaded & set(HEAVY)
 

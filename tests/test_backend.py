@@ -127,7 +127,10 @@ with gpugrad.use_backend("auto"):
 
 def test_an_unknown_name_in_the_environment_is_named():
     run = run_python("import gpugrad; gpugrad.gradient([1, 2])", GPUGRAD_BACKEND="cuda")
-    assert "`GPUGRAD_BACKEND` must be one of auto, slices, numpy, numba, cupy; got 'cuda'" in run.stderr
+    assert (
+        "`GPUGRAD_BACKEND` must be one of auto, slices, numpy, numba, cupy; got 'cuda'"
+        in run.stderr
+    )
 
 
 @pytest.mark.parametrize("name", ["cuda", "", 3])

@@ -49,6 +49,14 @@ class Cuda:
         context: AbstractContextManager[Any] = cupy.cuda.Device(device)
         return context
 
+    def follow(self, stream: int) -> AbstractContextManager[Any]:
+        """Return a context in which another library's stream is the current one."""
+        if hasattr(cupy.cuda.Stream, "from_external"):  # from CuPy 14 on
+            context: AbstractContextManager[Any] = cupy.cuda.Stream.from_external(_Foreign(stream))
+        else:
+            context = cupy.cuda.ExternalStream(stream)
+        return context
+
     def load(self, kernel: str) -> Kernel:
         """Return an instantiation of the kernel for the current device."""
         module = cupy.RawModule(code=read_source(), options=OPTIONS, name_expressions=(kernel,))
@@ -64,6 +72,16 @@ class Cuda:
             array = cupy.asarray(values)
             stream.synchronize()
         return array
+
+
+class _Foreign:
+    """A stream of another library, as the protocol for handing them over wants it."""
+
+    def __init__(self, stream: int) -> None:
+        self.stream = stream
+
+    def __cuda_stream__(self) -> tuple[int, int]:
+        return 0, self.stream
 
 
 cuda = Cuda()

@@ -1,0 +1,149 @@
+"""PyTorch's tensors on a GPU: the kernel of the GPU engine on their memory and their stream.
+
+Nothing is copied: CuPy gets to see the memory of the tensors, and results are tensors from the
+start. Where a field requires gradients, the way back is the same kernel with the transposed plans.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import cupy
+import numpy as np
+import torch
+
+from gpugrad._arrays import Array, dtype_name
+from gpugrad._engines import cupy_gpu
+from gpugrad._engines.gpu_program import Outputs
+from gpugrad._engines.numpy_steps import find_precision
+from gpugrad._engines.transpose import transpose
+from gpugrad._plan import AxisPlan, Term, distinct_fields
+
+_NAMES = {np.dtype(name).name for name in cupy_gpu.SAMPLES}
+
+
+class _Part(NamedTuple):
+    """A term whose field is known by its number: a tensor of its own would be kept alive."""
+
+    sign: int
+    field: int
+    plan: AxisPlan
+
+
+def unsupported(outputs: Outputs) -> str | None:
+    """Say why these outputs need another engine, or return None."""
+    for f in distinct_fields(outputs):
+        if type(f) not in (torch.Tensor, torch.nn.Parameter):
+            return f"it takes plain tensors, and `f` is a {type(f).__name__}"
+        if not _is_on_gpu(f):
+            return f"it takes tensors on a GPU, and `f` is on {f.device}"
+        if dtype_name(f.dtype) not in _NAMES:
+            return (
+                "it takes integers, float16, float32, float64, complex64 and complex128, and "
+                f"`f` is {f.dtype}"
+            )
+        if not _has_memory(f):
+            return "it takes tensors with memory, not those of a trace or a transformation"
+    if any(not term.plan.on_host for terms in outputs for term in terms):
+        return "it takes spacings whose values are on the host"
+    return cupy_gpu.unsupported(_view_fields(outputs))
+
+
+def evaluate(outputs: Outputs, out: Sequence[Array] | None = None) -> tuple[Array, ...]:
+    """Evaluate each output; arrays in `out` overlap with no field and not with each other."""
+    if out is not None:
+        return _compute(outputs, out)
+    fields = distinct_fields(outputs)
+    number = {id(f): i for i, f in enumerate(fields)}
+    parts = [[_Part(sign, number[id(f)], plan) for sign, f, plan in terms] for terms in outputs]
+    results: tuple[Array, ...] = _Differentiate.apply(parts, *fields)
+    return results
+
+
+def allocate_stack(f: Array, count: int) -> Array:
+    """Return memory for as many results of a field, one after the other in a single tensor."""
+    return torch.empty((count, *f.shape), dtype=_result_dtype(f), device=f.device)
+
+
+class _Differentiate(torch.autograd.Function):  # type: ignore[misc]
+    """Outputs as a function of their fields, linear: its way back is the transpose."""
+
+    @staticmethod
+    def forward(ctx: Any, parts: list[list[_Part]], *fields: Array) -> tuple[Array, ...]:
+        ctx.parts, ctx.shape = parts, fields[0].shape
+        return _compute([[Term(s, fields[i], plan) for s, i, plan in terms] for terms in parts])
+
+    @staticmethod
+    def backward(ctx: Any, *cotangents: Array) -> tuple[Array | None, ...]:
+        needed = [i for i, is_needed in enumerate(ctx.needs_input_grad[1:]) if is_needed]
+        back: dict[int, list[_Part]] = {i: [] for i in needed}
+        for k, terms in enumerate(ctx.parts):
+            for sign, i, plan in terms:
+                if i in back:
+                    transposed = transpose(plan, ctx.shape[plan.axis])
+                    back[i].append(_Part(sign, k, transposed))
+        # Applied, not computed, so that gradients of gradients work too.
+        results = _Differentiate.apply([back[i] for i in needed], *cotangents)
+        gradients = dict(zip(needed, results, strict=True))
+        return None, *(gradients.get(i) for i in range(len(ctx.needs_input_grad) - 1))
+
+
+def _compute(outputs: Outputs, out: Sequence[Array] | None = None) -> tuple[Array, ...]:
+    """Run the kernel on the memory of tensors, on PyTorch's current stream."""
+    f = outputs[0][0].field
+    if out is None:
+        dtype = _result_dtype(f)
+        out = [torch.empty_like(f, dtype=dtype) for _ in outputs]
+    device, stream = f.device.index or 0, _stream_of(f)
+    with cupy_gpu.cuda.on(device), cupy_gpu.cuda.follow(stream):
+        cupy_gpu.evaluate(_view_fields(outputs), [_view(target) for target in out])
+    return tuple(out)
+
+
+def _result_dtype(f: Array) -> Any:
+    given = np.dtype(dtype_name(f.dtype))
+    return (
+        f.dtype if given.kind in "fc" else getattr(torch, find_precision(given, None).result.name)
+    )
+
+
+def _view_fields(outputs: Outputs) -> Outputs:
+    views = {id(f): _view(f) for f in distinct_fields(outputs)}
+    return [[term._replace(field=views[id(term.field)]) for term in terms] for terms in outputs]
+
+
+def _view(tensor: Array) -> Array:
+    """Return a CuPy array over the memory of a tensor."""
+    tensor = tensor.detach().resolve_conj().resolve_neg()
+    size, strides = tensor.element_size(), tensor.stride()
+    reach = sum((n - 1) * step for n, step in zip(tensor.shape, strides, strict=True))
+    memory = cupy.cuda.UnownedMemory(
+        tensor.data_ptr(), size * (reach + 1), tensor, tensor.device.index or 0
+    )
+    return cupy.ndarray(
+        tuple(tensor.shape),
+        np.dtype(dtype_name(tensor.dtype)),
+        cupy.cuda.MemoryPointer(memory, 0),
+        tuple(step * size for step in strides),
+    )
+
+
+def _is_on_gpu(f: Array) -> bool:
+    return bool(f.device.type == "cuda")
+
+
+def _stream_of(f: Array) -> int:
+    stream: int = torch.cuda.current_stream(f.device).cuda_stream
+    return stream
+
+
+def _has_memory(f: Array) -> bool:
+    """Tell whether a tensor has memory of its own, and no tangent beside it."""
+    if torch.compiler.is_compiling():
+        return False
+    try:
+        f.data_ptr()
+    except RuntimeError:  # it stands for others, in `torch.func` for example
+        return False
+    return torch.autograd.forward_ad.unpack_dual(f).tangent is None

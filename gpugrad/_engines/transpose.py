@@ -1,0 +1,95 @@
+"""The transpose of a plan, again as a plan: the way back of automatic differentiation.
+
+A plan is a matrix with a formula in each row. Its transpose has in row j what the formulas of all
+rows have for sample j. Between the ends these are the weights of the interior formula, mirrored;
+near the ends, and where a formula wraps around, they are gathered one by one. Constants are not
+part of the matrix.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from gpugrad._plan import AxisPlan, Formula
+
+
+def transpose(plan: AxisPlan, n: int) -> AxisPlan:
+    """Return the transpose of a plan for an axis of `n` samples."""
+    key = ("transpose", n)
+    if key not in plan.memo:
+        plan.memo[key] = _transpose(plan, n)
+    transposed: AxisPlan = plan.memo[key]
+    return transposed
+
+
+def _transpose(plan: AxisPlan, n: int) -> AxisPlan:
+    first, last = len(plan.lower), n - len(plan.upper)
+    ends = [*enumerate(plan.lower), *enumerate(plan.upper, start=last)]
+    touched = [i + offset for i, formula in ends for offset in formula.offsets]
+    offsets = plan.interior.offsets if first < last else (0,)
+    lower = max(first + max(offsets), *(j + 1 for j in touched if j < n / 2), 0)
+    upper = max(n - last - min(offsets), *(n - j for j in touched if j >= n / 2), 0)
+    if lower + upper >= n or first >= last:
+        lower, upper = n, 0
+    gathered: dict[int, list[tuple[int, float]]] = {}
+    for i, j, w in _entries(plan, n, lower, n - upper):
+        gathered.setdefault(j, []).append((i, w))
+
+    def end(j: int) -> Formula:
+        column = gathered.get(j, [(j, 0.0)])
+        return Formula(tuple(i - j for i, _ in column), tuple(w for _, w in column))
+
+    inside = end(0) if lower == n else _mirror(plan.interior, first, last, lower, n - upper)
+    return plan._replace(
+        lower=tuple(map(end, range(lower))),
+        interior=inside,
+        upper=tuple(map(end, range(n - upper, n))),
+        memo={},
+    )
+
+
+def _entries(plan: AxisPlan, n: int, start: int, stop: int) -> Iterator[tuple[int, int, float]]:
+    """Yield row, column and value of the entries in columns outside of `start` to `stop`."""
+    for formula, first, last in plan.regions(n):
+        reach = max(map(abs, formula.offsets))
+        near = range(first, min(last, start + reach))
+        far = range(max(near.stop, first, stop - reach), last)
+        for i in (*near, *far):
+            for offset, w in zip(formula.offsets, formula.weights, strict=True):
+                if not start <= i + offset < stop:
+                    value = _at(w, i - first)
+                    if formula.divisor is not None:
+                        value /= _at(formula.divisor, i - first)
+                    yield i, i + offset, value
+
+
+def _at(w: Any, row: int) -> float:
+    """Return a weight or divisor for one row."""
+    if getattr(w, "ndim", 0) == 0:
+        return float(w)
+    return float(w[row] if w.size > 1 else w[0])
+
+
+def _mirror(formula: Formula, first: int, last: int, start: int, stop: int) -> Formula:
+    """Return the formula of columns `start` to `stop`, given that of rows `first` to `last`."""
+
+    def move(w: Any, offset: int) -> Any:
+        """Return the entries that belong to the rows which have a sample at these columns."""
+        if getattr(w, "ndim", 0) == 0 or w.size == 1:
+            return w
+        return w[start - offset - first : stop - offset - first]
+
+    offsets, weights, divisor, _ = formula
+    back = tuple(-offset for offset in offsets)
+    if getattr(divisor, "ndim", 0) == 0:
+        moved = tuple(move(w, k) for w, k in zip(weights, offsets, strict=True))
+        return Formula(back, moved, divisor)
+    return Formula(
+        back,
+        tuple(
+            np.asarray(move(w, k) / move(divisor, k)) for w, k in zip(weights, offsets, strict=True)
+        ),
+    )
