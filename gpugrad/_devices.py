@@ -181,11 +181,13 @@ def info() -> Info:
         "namespace()": "cupy" if gpu.usable else "numpy",
         "NumPy arrays": "numpy, in blocks on the CPU's cores",
         "masked arrays, dates, objects": "slices, on NumPy",
-        "CuPy arrays": "slices, on the array's GPU",
+        "CuPy arrays": "cupy, in one kernel on the array's GPU; slices for what it cannot take",
         "PyTorch arrays": "slices, on the tensor's device",
         "JAX arrays": "slices, on the array's device",
         "Dask arrays": "for each block what suits it, lazily",
     }
+    if gpu.usable:
+        picks["PyTorch arrays"] += "; cupy for CUDA tensors"
     if _is_installed("llvmlite"):  # it takes a while to start: small work goes elsewhere
         compiled = "numba, compiled, for much work on large arrays"
         picks["NumPy arrays"] += f"; {compiled}"

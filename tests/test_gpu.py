@@ -1,0 +1,190 @@
+"""What only a GPU can show: bits, streams, graphs, memory. `pytest --require-gpu` wants one."""
+
+from __future__ import annotations
+
+import kernel_cases
+import numpy as np
+import pytest
+
+import gpugrad
+from conftest import assert_same_bits
+from gpugrad._devices import find_gpu
+
+pytestmark = pytest.mark.gpu
+
+
+@pytest.fixture(autouse=True)
+def cupy():
+    gpu = find_gpu()
+    if not gpu.usable:
+        pytest.skip(f"no usable GPU: {gpu.problem}")
+    import cupy
+
+    return cupy
+
+
+@pytest.fixture
+def torch(cupy):
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    if not torch.cuda.is_available():
+        pytest.skip("PyTorch sees no GPU")
+    return torch
+
+
+def keep_layout(cupy, f):
+    """Return an array on the GPU with the values, strides and alignment of a NumPy array."""
+    base = f
+    while isinstance(base.base, np.ndarray):
+        base = base.base
+    start = f.__array_interface__["data"][0] - np.lib.array_utils.byte_bounds(base)[0]
+    on_gpu = cupy.asarray(base.ravel("K").view("u1"))
+    return cupy.ndarray(f.shape, f.dtype, on_gpu.data + start, f.strides)
+
+
+def make_busy(cupy, stream):
+    """Give a stream work that lasts some tenths of a second; return an event behind it."""
+    source = """
+    extern "C" __global__ void wait(long long cycles) {
+        const long long start = clock64();
+        while (clock64() - start < cycles) {}
+    }"""
+    with stream:
+        cupy.RawKernel(source, "wait")((1,), (1,), (np.int64(10**9),))
+        return stream.record()
+
+
+def test_every_case_has_the_reference_engines_bits(cupy):
+    for case in kernel_cases.cases():
+        results = kernel_cases.run(case, lambda f: keep_layout(cupy, f))
+        kernel_cases.assert_like_slices(case, results, cupy.asnumpy)
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+@pytest.mark.parametrize("shape", [(1 << 20,), (1000, 1001), (100, 110, 120), (20, 30, 40, 50)])
+def test_larger_fields_have_numpys_bits(cupy, rng, shape, dtype):
+    f = rng.normal(size=shape).astype(dtype)
+    x = [np.cumsum(rng.uniform(0.1, 1, n)) for n in shape]
+    for spacing in ([0.3], x):
+        expected = np.gradient(f, *spacing, edge_order=2)
+        results = gpugrad.gradient(cupy.asarray(f), *spacing, edge_order=2)
+        pairs = [(results, expected)] if len(shape) == 1 else zip(results, expected, strict=True)
+        for got, wanted in pairs:
+            assert_same_bits(cupy.asnumpy(got), wanted)
+
+
+def test_fields_of_more_than_2_to_the_31_samples(cupy):
+    n = 2**31 + 1000
+    if cupy.cuda.Device().mem_info[0] < 6 * n:
+        pytest.skip("too little memory on the GPU")
+    g = cupy.zeros(n, "f2")
+    g[-3:] = cupy.asarray([1, 3, 7], "f2")
+    slope = gpugrad.gradient(g)
+    assert cupy.asnumpy(slope[-3:]).tolist() == [1.5, 3.0, 4.0]
+    assert cupy.asnumpy(slope[:3]).tolist() == [0, 0, 0]
+
+
+@pytest.mark.parametrize("coordinates", [False, True])
+def test_a_call_does_not_wait_for_the_device(cupy, coordinates):
+    f = cupy.ones((64, 64, 64))
+    spacing = [np.arange(64.0) ** 2] * 3 if coordinates else [0.3]
+    gpugrad.gradient(f, *spacing)  # compiles, and uploads weights
+    stream = cupy.cuda.Stream(non_blocking=True)
+    done = make_busy(cupy, stream)
+    with stream:
+        gpugrad.gradient(f, *spacing)
+    assert not done.done
+    stream.synchronize()
+
+
+def test_a_call_can_be_captured_into_a_graph(cupy, rng):
+    f = cupy.asarray(rng.normal(size=(40, 50)))
+    out = cupy.empty_like(f), cupy.empty_like(f)
+    stream = cupy.cuda.Stream(non_blocking=True)
+    with stream:
+        gpugrad.gradient(f, 0.3, out=out)
+        stream.begin_capture()
+        gpugrad.gradient(f, 0.3, out=out)
+        graph = stream.end_capture()
+        f *= 2
+        graph.launch(stream)
+    stream.synchronize()
+    for got, wanted in zip(out, np.gradient(cupy.asnumpy(f), 0.3), strict=True):
+        assert_same_bits(cupy.asnumpy(got), wanted)
+
+
+def test_streams_run_side_by_side(cupy, rng):
+    f = cupy.asarray(rng.normal(size=(64, 64)))
+    expected = np.gradient(cupy.asnumpy(f))
+    gpugrad.gradient(f)
+    cupy.cuda.Device().synchronize()
+    busy, free = (cupy.cuda.Stream(non_blocking=True) for _ in range(2))
+    done = make_busy(cupy, busy)
+    with busy:
+        late = gpugrad.gradient(f)
+    with free:
+        early = gpugrad.gradient(f)
+    free.synchronize()
+    assert not done.done
+    busy.synchronize()
+    for results in (early, late):
+        for got, wanted in zip(results, expected, strict=True):
+            assert_same_bits(cupy.asnumpy(got), wanted)
+
+
+def test_the_weights_of_coordinates_serve_every_stream(cupy, rng):
+    f, x = cupy.asarray(rng.normal(size=(64, 64))), np.cumsum(rng.uniform(0.1, 1, 64))
+    for _ in range(3):
+        with cupy.cuda.Stream(non_blocking=True) as stream:
+            result = gpugrad.gradient(f, x, axis=0)
+            stream.synchronize()
+        assert_same_bits(cupy.asnumpy(result), np.gradient(cupy.asnumpy(f), x, axis=0))
+
+
+def test_coordinates_on_the_device_are_taken_as_they_are(cupy, rng):
+    f, x = rng.normal(size=(40, 50)), np.cumsum(rng.uniform(0.1, 1, 40))
+    result = gpugrad.gradient(cupy.asarray(f), cupy.asarray(x), axis=0)
+    np.testing.assert_allclose(cupy.asnumpy(result), np.gradient(f, x, axis=0), rtol=1e-12)
+
+
+def test_missing_memory_is_named(cupy):
+    f = cupy.ones(1 << 20)
+    pool = cupy.cuda.MemoryPool()
+    pool.set_limit(size=1 << 20)
+    message = "need 8,388,608 bytes"
+    with cupy.cuda.using_allocator(pool.malloc), pytest.raises(MemoryError, match=message):
+        gpugrad.gradient(f)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "float16", "complex64", "int16"])
+def test_tensors_have_the_same_bits(torch, rng, dtype):
+    f = torch.asarray(rng.normal(size=(40, 50)) * 99).to(getattr(torch, dtype))
+    for got, wanted in zip(gpugrad.gradient(f.cuda(), 0.3), gpugrad.gradient(f, 0.3), strict=True):
+        assert got.device.type == "cuda"
+        assert_same_bits(got.cpu().numpy(), wanted.numpy())
+
+
+def test_tensors_keep_to_their_stream(torch, cupy):
+    f = torch.ones(64, 64, device="cuda")
+    gpugrad.gradient(f)
+    stream = torch.cuda.Stream()
+    with torch.cuda.stream(stream):
+        make_busy(cupy, cupy.cuda.Stream(non_blocking=True))
+        f = f * torch.arange(64.0, device="cuda")
+        slope = gpugrad.gradient(f, axis=1)
+        total = slope.sum()
+    stream.synchronize()
+    assert total.item() == 64 * 64
+
+
+def test_gradients_of_tensors_flow_back(torch, rng):
+    f = torch.asarray(rng.normal(size=(12, 10)), device="cuda").requires_grad_()
+    assert torch.autograd.gradcheck(lambda g: gpugrad.gradient(g, 0.3, edge_order=2), f)
+
+
+def test_arrays_of_jax_stay_on_their_device(cupy, rng):
+    jax = pytest.importorskip("jax", reason="JAX is not installed")
+    if jax.default_backend() != "gpu":
+        pytest.skip("JAX sees no GPU")
+    f = rng.normal(size=(40, 50)).astype("f4")
+    for got, wanted in zip(gpugrad.gradient(jax.numpy.asarray(f)), np.gradient(f), strict=True):
+        np.testing.assert_allclose(np.asarray(got), wanted, rtol=1e-5, atol=1e-6)
