@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 import gpugrad
-from conftest import assert_same_bits
+from conftest import as_tuple, assert_same_bits
 from gpugrad import _backend, _devices
 from gpugrad._devices import Gpu
 from gpugrad._plan import AxisPlan, Formula, Term, first_derivative
@@ -217,6 +217,32 @@ class TestCalls:
         monkeypatch.setattr(gpu_program, "_REACH_32", 0)
         assert_same_gradient(gpugrad.gradient(host_array(f.T)), f.T)
         assert sum(", Word, " in kernel for kernel in cuda.wanted) == 1
+
+    @pytest.mark.parametrize(
+        "boundary", ["one-sided", "periodic", "antisymmetric", {"constant": 2.0}]
+    )
+    @pytest.mark.parametrize("accuracy", [2, 8])
+    def test_every_scheme_has_the_reference_engines_bits(self, cuda, rng, boundary, accuracy):
+        f = rng.normal(size=(6, 20)).astype("f4")
+        for order in (1, 2):
+            options = {"order": order, "accuracy": accuracy, "boundary": boundary, "axis": 1}
+            with np.errstate(all="ignore"):
+                expected = gpugrad.derivative(f, 0.3, **options, backend="slices")
+            assert_same_bits(home(gpugrad.derivative(host_array(f), 0.3, **options)), expected)
+
+    def test_operators_of_vector_calculus_take_one_launch(self, cuda, rng):
+        v = rng.normal(size=(3, 5, 6, 8))
+        for operator in (gpugrad.divergence, gpugrad.curl):
+            cuda.launches = 0
+            result = operator(host_array(v), 0.3)
+            assert cuda.launches == 1
+            results, expected = as_tuple(result), as_tuple(operator(v, 0.3, backend="slices"))
+            for got, wanted in zip(results, expected, strict=True):
+                assert_same_bits(home(got), wanted)
+        assert_same_bits(
+            home(gpugrad.laplacian(host_array(v[0]), 0.3)),
+            gpugrad.laplacian(v[0], 0.3, backend="slices"),
+        )
 
     def test_coordinates_on_the_device_are_not_read(self, cuda, rng):
         f, x = rng.normal(size=(6, 8)), np.cumsum(rng.uniform(0.1, 1, 8))
