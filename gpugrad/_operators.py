@@ -310,7 +310,7 @@ def _nothing(out: Any, stack: bool) -> tuple[Array, ...]:
 def _is_plain(f: Array, varargs: tuple[Any, ...], axis: Any, edge_order: Any) -> bool:
     """Tell whether a call is one of those that may be planned once for all."""
     return (
-        type(f) is np.ndarray
+        (type(f) is np.ndarray or type(f).__module__ == "cupy")
         and type(edge_order) is int
         and (axis is None or type(axis) is int)
         and (not varargs or all(type(h) is float for h in varargs))

@@ -23,7 +23,7 @@ from gpugrad._arrays import Array
 from gpugrad._engines import gpu_program
 from gpugrad._engines.gpu_program import Outputs, make_program
 from gpugrad._engines.numpy_steps import NumpyArray, find_precision
-from gpugrad._plan import distinct_fields
+from gpugrad._plan import AxisPlan, distinct_fields
 
 SAMPLES = ("f2", "f4", "f8", "c8", "c16", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8")
 """The dtypes that the kernel takes."""
@@ -105,30 +105,43 @@ _lock = threading.Lock()
 
 def unsupported(outputs: Outputs) -> str | None:
     """Say why these outputs need another engine, or return None."""
-    first = outputs[0][0].field
+    fields = distinct_fields(outputs)
+    first = fields[0]
+    for f in fields:
+        if type(f) is not cupy.ndarray:
+            return f"it takes CuPy arrays, and `f` is a {type(f).__name__}"
+        if f.dtype.str[1:] not in SAMPLES:
+            return (
+                "it takes integers, float16, float32, float64, complex64 and complex128, and "
+                f"`f` is {f.dtype}"
+            )
+        if f.dtype != first.dtype or f.shape != first.shape:
+            return "it takes fields of one dtype and shape"
+        size = f.itemsize
+        if any(stride % size for stride in f.strides):
+            return "it takes fields whose strides are multiples of their samples' size"
+        if f.data.device_id != first.data.device_id:
+            return f"its fields lie on two devices, {first.device} and {f.device}"
     for terms in outputs:
-        for _, f, plan in terms:
-            if type(f) is not cupy.ndarray:
-                return f"it takes CuPy arrays, and `f` is a {type(f).__name__}"
-            if f.dtype.str[1:] not in SAMPLES:
-                return (
-                    "it takes integers, float16, float32, float64, complex64 and complex128, and "
-                    f"`f` is {f.dtype}"
-                )
-            if f.dtype != first.dtype or f.shape != first.shape:
-                return "it takes fields of one dtype and shape"
-            if plan.dtype is not None and plan.dtype.str[1:] not in ("f2", "f4", "f8"):
-                return f"it takes spacings in float16, float32 or float64, and one is {plan.dtype}"
-            constants = [formula.constant for formula in (*plan.lower, *plan.upper)]
-            if plan.interior.constant is not None or any(hasattr(c, "ndim") for c in constants):
-                return "it takes boundaries whose values are numbers on the host"
-            if any(stride % f.itemsize for stride in f.strides):
-                return "it takes fields whose strides are multiples of their samples' size"
-            if f.device != first.device:
-                return f"its fields lie on two devices, {first.device} and {f.device}"
+        for term in terms:
+            problem = term.plan.memo.get("gpu")
+            if problem is None:
+                problem = term.plan.memo["gpu"] = _find_problem(term.plan)
+            if problem:
+                return problem
         if gpu_program.count_words(terms) > gpu_program.MOST_WORDS:
             return "its formulas at the ends have more samples than a kernel takes"
     return None
+
+
+def _find_problem(plan: AxisPlan) -> str:
+    """Say what the kernel cannot take of a plan; nothing where it takes all."""
+    if plan.dtype is not None and plan.dtype.str[1:] not in ("f2", "f4", "f8"):
+        return f"it takes spacings in float16, float32 or float64, and one is {plan.dtype}"
+    constants = [formula.constant for formula in (*plan.lower, *plan.upper)]
+    if plan.interior.constant is not None or any(hasattr(c, "ndim") for c in constants):
+        return "it takes boundaries whose values are numbers on the host"
+    return ""
 
 
 def evaluate(outputs: Outputs, out: Sequence[Array] | None = None) -> tuple[Array, ...]:

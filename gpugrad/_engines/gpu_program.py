@@ -16,7 +16,7 @@ import numpy as np
 
 from gpugrad._arrays import Array
 from gpugrad._engines.numpy_steps import NumpyArray, Precision, find_precision
-from gpugrad._plan import Formula, Term, distinct_fields
+from gpugrad._plan import AxisPlan, Formula, Term, distinct_fields
 
 Outputs = Sequence[Sequence[Term]]
 
@@ -118,11 +118,18 @@ def split(outputs: Outputs) -> Iterator[slice]:
 def count_words(terms: Sequence[Term]) -> int:
     """Return the words that an output adds to the arguments of the kernel, or a few more."""
     words = 0
-    for _, _, plan in terms:
-        ends = (*plan.lower, *plan.upper)
-        size = HEADER + 2 * max((len(formula.offsets) for formula in ends), default=0)
-        words += 8 + len(ends) * size + 2 * (1 + len(plan.interior.offsets))
+    for term in terms:
+        known = term.plan.memo.get("words")
+        if known is None:
+            known = term.plan.memo["words"] = _count_words(term.plan)
+        words += known
     return words
+
+
+def _count_words(plan: AxisPlan) -> int:
+    ends = (*plan.lower, *plan.upper)
+    size = HEADER + 2 * max((len(formula.offsets) for formula in ends), default=0)
+    return 8 + len(ends) * size + 2 * (1 + len(plan.interior.offsets))
 
 
 class _Maker:
