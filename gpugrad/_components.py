@@ -52,6 +52,7 @@ def _kind(f: Array) -> str:
 
 
 def check_count(fields: Sequence[Array], plans: Sequence[AxisPlan], name: str, wanted: int) -> None:
+    """Raise ValueError unless there is one component for each axis."""
     if len(fields) != wanted or not wanted:
         raise ValueError(
             f"a {name} needs one component for each axis; got {len(fields)} components for "

@@ -375,7 +375,10 @@ def test_lazy_fields_are_not_computed_for_the_warning():
         raise AssertionError("computed")
 
     with dask.config.set(scheduler=fail):
-        gpugrad.derivative(da.zeros(9, chunks=3), boundary="periodic")
+        lazy = gpugrad.derivative(da.zeros(9, chunks=3), boundary="periodic")
+        with pytest.raises(AssertionError, match="computed"):
+            lazy.compute()
+    assert (lazy.compute() == 0).all()
 
 
 @pytest.mark.parametrize(
