@@ -51,9 +51,9 @@ def _kind(f: Array) -> str:
     return f"{library_of(f)}'s {type(f).__name__}"
 
 
-def check_count(fields: Sequence[Array], plans: Sequence[AxisPlan], name: str, wanted: int) -> None:
+def check_count(fields: Sequence[Array], plans: Sequence[AxisPlan], name: str) -> None:
     """Raise ValueError unless there is one component for each axis."""
-    if len(fields) != wanted or not wanted:
+    if len(fields) != len(plans) or not plans:
         raise ValueError(
             f"a {name} needs one component for each axis; got {len(fields)} components for "
             f"{len(plans)} axes of samples of shape {tuple(fields[0].shape)}. Name the axes that "

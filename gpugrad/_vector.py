@@ -85,7 +85,7 @@ def divergence(
     fields = as_components(v)
     options = (1, accuracy, edge_accuracy, boundary, period)
     plans = plan_axes(fields[0], spacing, axis, time_unit, options)
-    check_count(fields, plans, "divergence", len(plans))
+    check_count(fields, plans, "divergence")
     terms = [Term(1, f, plan) for f, plan in zip(fields, plans, strict=True)]
     result: Array = evaluate([terms], out, False, backend)[0]
     return result
@@ -158,7 +158,7 @@ def curl(
         raise ValueError(
             f"a curl needs two or three axes; got {len(plans)}. Name them with `axis`."
         )
-    check_count(fields, plans, "curl", len(plans))
+    check_count(fields, plans, "curl")
 
     def across(i: int, j: int) -> list[Term]:
         return [Term(1, fields[j], plans[i]), Term(-1, fields[i], plans[j])]

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gpugrad._arrays import Array
-from gpugrad._engines.numpy_steps import NumpyArray, Precision, find_precision
+from gpugrad._engines.numpy_steps import NumpyArray, Precision, exact_reciprocal, find_precision
 from gpugrad._plan import AxisPlan, Formula, Term, distinct_fields
 
 Outputs = Sequence[Sequence[Term]]
@@ -260,11 +260,8 @@ def _make_divisor(d: Any, dtype: np.dtype[Any]) -> _Factor:
     factor = _make_factor(d, dtype)
     if factor.kind != "n":
         return factor
-    value = dtype.type(d)
-    with np.errstate(all="ignore"):
-        reciprocal = 1 / value
-    is_exact = np.isfinite(reciprocal) and abs(np.frexp(value)[0]) == 0.5
-    return _Factor("n", _as_words(value, reciprocal if is_exact else 0.0))
+    reciprocal = exact_reciprocal(d, dtype)
+    return _Factor("n", _as_words(dtype.type(d), 0.0 if reciprocal is None else reciprocal))
 
 
 def _as_words(value: Any, other: Any) -> tuple[int, int]:
