@@ -75,12 +75,12 @@ def _plan_chunk(
         first = last = start
     elif first < last:
         is_alike = len(plan.lower) <= start and stop <= bounds[-1] - len(plan.upper)
-        is_alike = is_alike and not any(map(_is_by_row, _operands(plan.interior)))
+        is_alike = is_alike and not any(map(is_by_row, operands(plan.interior)))
         core = known.get(stop - start) if is_alike else None
         core = core or _plan_core(plan, regions, (start, first, last, stop))
         if is_alike:
             known[stop - start] = core
-    others = chain(_clip(regions, start, first), _clip(regions, last, stop))
+    others = chain(clip(regions, start, first), clip(regions, last, stop))
     patches = [patch for region in others for patch in _cut_patches(region, bounds, start)]
     return ChunkPlan(core, first - start, last - start, tuple(patches))
 
@@ -107,18 +107,18 @@ def _plan_core(
     there that would not overflow anyway.
     """
     start, first, last, stop = bounds
-    rows = list(_clip(regions, first, last))
-    (lower,), (upper,) = _clip(rows, first, first + 1), _clip(rows, last - 1, last)
+    rows = list(clip(regions, first, last))
+    (lower,), (upper,) = clip(rows, first, first + 1), clip(rows, last - 1, last)
     rows = [
-        *(Region(_shift(lower.formula, first - i), i, i + 1) for i in range(start, first)),
+        *(Region(shift(lower.formula, first - i), i, i + 1) for i in range(start, first)),
         *rows,
-        *(Region(_shift(upper.formula, last - 1 - i), i, i + 1) for i in range(last, stop)),
+        *(Region(shift(upper.formula, last - 1 - i), i, i + 1) for i in range(last, stop)),
     ]
     middle = max(range(len(rows)), key=lambda i: rows[i].stop - rows[i].start)
     return plan._replace(
-        lower=tuple(_each_row(rows[:middle])),
+        lower=tuple(each_row(rows[:middle])),
         interior=rows[middle].formula,
-        upper=tuple(_each_row(rows[middle + 1 :])),
+        upper=tuple(each_row(rows[middle + 1 :])),
         memo={},
     )
 
@@ -136,12 +136,12 @@ def _cut_patches(region: Region, bounds: Sequence[int], origin: int) -> Iterator
         low, high = bisect_right(bounds, region.start + k), bisect_left(bounds, region.stop + k)
         cuts.update(bound - k for bound in bounds[low:high])
     for start, stop in pairwise(sorted(cuts)):
-        ((formula, _, _),) = _clip([region], start, stop)
+        ((formula, _, _),) = clip([region], start, stop)
         samples = tuple([locate(start + k, stop + k) for k in offsets])
         yield Patch(start - origin, stop - origin, formula, samples)
 
 
-def _clip(regions: Iterable[Region], start: int, stop: int) -> Iterator[Region]:
+def clip(regions: Iterable[Region], start: int, stop: int) -> Iterator[Region]:
     """Yield the parts of regions that lie between two rows."""
     for formula, first, last in regions:
         low, high = max(first, start), min(last, stop)
@@ -149,7 +149,7 @@ def _clip(regions: Iterable[Region], start: int, stop: int) -> Iterator[Region]:
             yield Region(_cut_weights(formula, low - first, high - first), low, high)
 
 
-def _each_row(regions: Iterable[Region]) -> Iterator[Formula]:
+def each_row(regions: Iterable[Region]) -> Iterator[Formula]:
     for formula, start, stop in regions:
         for i in range(stop - start):
             yield _cut_weights(formula, i, i + 1)
@@ -157,19 +157,19 @@ def _each_row(regions: Iterable[Region]) -> Iterator[Formula]:
 
 def _cut_weights(formula: Formula, start: int, stop: int) -> Formula:
     """Return the formula with those rows of its weights alone, as arrays still."""
-    if not any(map(_is_by_row, _operands(formula))):
+    if not any(map(is_by_row, operands(formula))):
         return formula
-    *weights, divisor = [w[start:stop] if _is_by_row(w) else w for w in _operands(formula)]
+    *weights, divisor = [w[start:stop] if is_by_row(w) else w for w in operands(formula)]
     return formula._replace(weights=tuple(weights), divisor=divisor)
 
 
-def _operands(formula: Formula) -> tuple[Any, ...]:
+def operands(formula: Formula) -> tuple[Any, ...]:
     return (*formula.weights, formula.divisor)
 
 
-def _is_by_row(w: Any) -> bool:
+def is_by_row(w: Any) -> bool:
     return getattr(w, "ndim", 0) == 1 and w.shape[0] != 1
 
 
-def _shift(formula: Formula, rows: int) -> Formula:
+def shift(formula: Formula, rows: int) -> Formula:
     return formula._replace(offsets=tuple([k + rows for k in formula.offsets]))

@@ -1,0 +1,60 @@
+"""A plan moved to a window of its axis gives the rows of that window the bits of the whole."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gpugrad._engines import slices
+from gpugrad._engines.windows import find_row, find_samples, move_plan
+from gpugrad._operators import plan_axes
+from gpugrad._plan import Term
+
+BOUNDARIES = [
+    "one-sided",
+    "periodic",
+    "symmetric",
+    ("nearest", 2.5),
+    ({"normal": 1.0}, "half-symmetric"),
+]
+
+
+def evaluate_in_windows(f, plan, bounds):
+    """Evaluate rows between consecutive bounds from their samples alone; join them."""
+    n = f.shape[plan.axis]
+    parts = []
+    for start, stop in pairwise(bounds):
+        spans = find_samples([plan], n, start, stop)
+        rows = np.concatenate([np.arange(*span) for span in spans])
+        window = np.take(f, rows, axis=plan.axis)
+        (part,) = slices.evaluate([(Term(1, window, move_plan(plan, n, start, stop, spans)),)])
+        first = find_row(spans, start)
+        parts.append(np.take(part, range(first, first + stop - start), axis=plan.axis))
+    return np.concatenate(parts, axis=plan.axis)
+
+
+@pytest.mark.parametrize("uneven", [False, True])
+@pytest.mark.parametrize("boundary", BOUNDARIES)
+@pytest.mark.parametrize(("order", "accuracy"), [(1, 2), (2, 4), (3, 2)])
+@settings(max_examples=15, deadline=None)
+@given(data=st.data())
+def test_windows_have_the_bits_of_the_whole(order, accuracy, boundary, uneven, data):
+    n = data.draw(st.integers(12, 30), label="n")
+    cuts = data.draw(st.sets(st.integers(1, n - 1), max_size=n - 1), label="cuts")
+    rng = np.random.default_rng(n)
+    f = rng.normal(size=(2, n, 3))
+    spacing = np.cumsum(rng.uniform(0.5, 1.5, n)) if uneven else 0.7
+    (plan,) = plan_axes(f, (spacing,), 1, None, (order, accuracy, None, boundary, None))
+    (expected,) = slices.evaluate([(Term(1, f, plan),)])
+    result = evaluate_in_windows(f, plan, [0, *sorted(cuts), n])
+    assert result.tobytes() == expected.tobytes()
+
+
+def test_a_window_reads_no_more_than_it_needs():
+    f = np.zeros(100)
+    (plan,) = plan_axes(f, (), 0, None, (1, 4, None, "periodic", None))
+    assert find_samples([plan], 100, 40, 50) == [(38, 52)]
+    assert find_samples([plan], 100, 0, 10) == [(0, 12), (98, 100)]
+    assert find_samples([plan], 100, 95, 100) == [(0, 2), (93, 100)]
