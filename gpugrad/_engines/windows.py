@@ -1,4 +1,4 @@
-"""A plan moved to a window of its axis: which samples some rows need, and their plan on them."""
+"""A plan moved to a window of its axis: which samples some rows need, and their plan on them.
 
 This is for fields that are brought piece by piece to where they are computed. A window is what the
 rows from `start` to `stop` of a long axis need to be computed alone: these rows, their neighbours
