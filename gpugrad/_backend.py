@@ -48,7 +48,8 @@ def use_backend(backend: str | None = None, *, threads: int | None = None) -> It
     Parameters
     ----------
     backend : {"auto", "slices", "numpy", "numba", "cupy"}, optional
-        Where the arithmetic runs; results have the input's type all the same. None leaves the
+        Where the arithmetic runs; results have the input's type all the same. "cupy" sends
+        arrays in host memory through the GPU, slab by slab; "auto" never does. None leaves the
         choice as it is. A keyword ``backend=`` of a call goes before this, the environment
         variable ``GPUGRAD_BACKEND`` (read at import) after it.
     threads : int, optional
@@ -161,7 +162,7 @@ def _choose(outputs: Outputs, backend: str | None) -> Engine:
         return _named(name, numpy_cpu, outputs)
     if name == "numba":
         return _named(name, _started_numba(), outputs)
-    if isinstance(f, np.ndarray) and type(f) is not np.ndarray:
+    if isinstance(f, np.ndarray) and type(f) is not np.ndarray and name != "cupy":
         from gpugrad._engines import numpy_subclasses
 
         return Engine(numpy_subclasses.evaluate, outputs)
@@ -221,14 +222,24 @@ def _is_on_gpu(f: Array) -> bool:
 
 def _choose_gpu(outputs: Outputs, named: bool) -> Engine | None:
     """Return the `cupy` engine if it can evaluate these outputs; if asked for by name, or raise."""
+    f = outputs[0][0].field
     if named:
         from gpugrad import _devices
 
         gpu = _devices.find_gpu()
         if not gpu.usable:
             raise BackendError(f'backend "cupy" cannot run: {gpu.problem}. To mend it: {gpu.cure}.')
+        on_host = _view_on_host(outputs)
+        if on_host is not None:
+            from gpugrad._engines import gpu_stream
+
+            reason = gpu_stream.unsupported(on_host)
+            if reason is None:
+                like = None if on_host is outputs else f
+                return Engine(gpu_stream.evaluate, on_host, on_host=True, like=like)
+            raise BackendError(f'backend "cupy" cannot run this: {reason}. Use backend="auto".')
     module: ModuleType
-    if array_api_compat.is_torch_array(outputs[0][0].field):
+    if array_api_compat.is_torch_array(f):
         from gpugrad._engines import torch_gpu as module
     else:
         from gpugrad._engines import cupy_gpu as module

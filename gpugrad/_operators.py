@@ -80,7 +80,7 @@ def gradient(
         overlap with `f`.
     stack : bool, optional
         Return one array, the components on a new leading axis, instead of a tuple.
-    backend : {"auto", "slices", "numpy"}, optional
+    backend : {"auto", "slices", "numpy", "numba", "cupy"}, optional
         Where the arithmetic runs, see `use_backend`; results have the type of `f` all the same.
 
     Returns
@@ -221,7 +221,7 @@ def derivative(
         The unit of time that rates are per, where coordinates are dates.
     out : array, optional
         Where to write, an array of the shape of `f`. May overlap with it.
-    backend : {"auto", "slices", "numpy", "numba"}, optional
+    backend : {"auto", "slices", "numpy", "numba", "cupy"}, optional
         Where the arithmetic runs, see `use_backend`.
 
     Returns

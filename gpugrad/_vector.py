@@ -45,7 +45,7 @@ def divergence(
         As for `derivative`; a list of boundaries has one for each axis, all components alike.
     out : array, optional
         Where to write, an array of the shape of a component. May overlap with them.
-    backend : {"auto", "slices", "numpy", "numba"}, optional
+    backend : {"auto", "slices", "numpy", "numba", "cupy"}, optional
         Where the arithmetic runs, see `use_backend`.
 
     Returns

@@ -153,4 +153,4 @@ class TestTensors:
 
         monkeypatch.setattr(torch_gpu, "_is_on_gpu", lambda f: False)
         with pytest.raises(gpugrad.BackendError, match=r"tensors on a GPU, and `f` is on cpu"):
-            gpugrad.gradient(self.torch.arange(4.0), backend="cupy")
+            gpugrad.gradient(self.torch.arange(4.0).requires_grad_(), backend="cupy")

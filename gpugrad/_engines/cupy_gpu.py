@@ -122,6 +122,11 @@ def unsupported(outputs: Outputs) -> str | None:
             return "it takes fields whose strides are multiples of their samples' size"
         if f.data.device_id != first.data.device_id:
             return f"its fields lie on two devices, {first.device} and {f.device}"
+    return find_problem(outputs)
+
+
+def find_problem(outputs: Outputs) -> str | None:
+    """Say what the kernel cannot take of the plans of these outputs, or return None."""
     for terms in outputs:
         for term in terms:
             problem = term.plan.memo.get("gpu")
