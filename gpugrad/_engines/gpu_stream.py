@@ -12,13 +12,12 @@ idle, and no memory is let go of before all streams are.
 from __future__ import annotations
 
 import contextlib
-import math
 import os
 import threading
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from itertools import accumulate
-from typing import Any, NamedTuple
+from typing import Any
 
 import cupy
 import numpy as np
@@ -28,23 +27,15 @@ from gpugrad._arrays import Array
 from gpugrad._engines import cupy_gpu
 from gpugrad._engines.gpu_program import Outputs
 from gpugrad._engines.numpy_steps import NumpyArray, find_precision
+from gpugrad._engines.slabs import Layout, Slab, cut, move_to_slab
 from gpugrad._engines.slices import rows_of
-from gpugrad._engines.windows import Span, find_row, find_samples, is_uniform, move_plan
-from gpugrad._plan import AxisPlan, distinct_fields
+from gpugrad._plan import distinct_fields
 
 PLACES = 3
 """Slabs under way at a time: one on its way there, one computed, one on its way back."""
 
-SLAB_BYTES = 1 << 26
-"""Bytes of a field in a slab: enough that starting copies and kernels takes next to no time."""
-
-LEAST_SLAB_BYTES = 1 << 22
-"""Bytes of a field in a slab if the field is small: more slabs than one overlap."""
-
 COPIED_BYTES = 1 << 21
 """Bytes from which on several threads copy on the host."""
-
-_REMEMBERED = 64
 
 
 class Device:
@@ -102,57 +93,6 @@ device = Device()
 _turn = threading.Lock()  # calls on other threads would take their memory too
 
 
-class Slab(NamedTuple):
-    """Rows `start` to `stop` of the streamed axis; `samples` is all that they read."""
-
-    start: int
-    stop: int
-    samples: list[Span]
-
-    @property
-    def length(self) -> int:
-        """How many rows there are, with the neighbours."""
-        return sum(stop - start for start, stop in self.samples)
-
-    @property
-    def first(self) -> int:
-        """Where the rows begin among the samples."""
-        return find_row(self.samples, self.start)
-
-
-class Layout(NamedTuple):
-    """How slabs lie in buffers: axes from the slowest, which is streamed, to the fastest."""
-
-    shape: tuple[int, ...]
-    axes: tuple[int, ...]
-
-    @property
-    def row(self) -> int:
-        """How many samples a row of the streamed axis has."""
-        return math.prod(self.shape) // self.shape[self.axes[0]]
-
-    def rows(self, start: int, stop: int) -> tuple[slice, ...]:
-        """Return the index of some rows of the streamed axis."""
-        return rows_of(len(self.shape), self.axes[0], start, stop)
-
-    def on_host(self, buffer: NumpyArray, rows: int, dtype: np.dtype[Any]) -> NumpyArray:
-        """Return rows at the beginning of a buffer as an array with the axes of the field."""
-        array = np.ndarray(self._arrange(rows), dtype, buffer)
-        return array.transpose(np.argsort(self.axes))
-
-    def on_device(self, memory: Any, rows: int, dtype: np.dtype[Any]) -> Array:
-        """Return the same on the device."""
-        array = cupy.ndarray(self._arrange(rows), dtype, memory)
-        return array.transpose(*np.argsort(self.axes).tolist())
-
-    def is_contiguous(self, array: NumpyArray) -> bool:
-        """Tell whether rows of an array lie in memory as they lie in a buffer."""
-        return bool(array.transpose(self.axes).flags.c_contiguous)
-
-    def _arrange(self, rows: int) -> tuple[int, ...]:
-        return (rows, *(self.shape[axis] for axis in self.axes[1:]))
-
-
 def unsupported(outputs: Outputs) -> str | None:
     """Say why these outputs need another engine, or return None."""
     fields = distinct_fields(outputs)
@@ -206,7 +146,9 @@ class _Ring:
         self.outputs = outputs
         self.fields: list[NumpyArray] = distinct_fields(outputs)
         self.dtypes = [f.dtype for f in self.fields] + [dtype] * len(outputs)
-        self.layout, self.slabs = cut(outputs, sum(d.itemsize for d in self.dtypes), _budget())
+        self.layout, self.slabs = cut(
+            outputs, sum(d.itemsize for d in self.dtypes), PLACES, _budget()
+        )
         rows = max(slab.length for slab in self.slabs)
         self.sizes = [rows * self.layout.row * d.itemsize for d in self.dtypes]
         count = min(PLACES, len(self.slabs))
@@ -267,7 +209,7 @@ class _Ring:
                         _copy(rows, source, layout)
                     device.send(place.memory[i] + (end - length) * row, rows)
             arrays = [
-                layout.on_device(memory, slab.length, dtype)
+                cupy.ndarray(layout.arrange(slab.length), dtype, memory).transpose(*layout.back)
                 for memory, dtype in zip(place.memory, self.dtypes, strict=True)
             ]
             count = len(self.fields)
@@ -290,7 +232,7 @@ class _Ring:
                     field=known[id(term.field)],
                     plan=term.plan
                     if term.plan.axis != axis
-                    else _move_plan(term.plan, self.layout.shape[axis], slab),
+                    else move_to_slab(term.plan, self.layout.shape[axis], slab),
                 )
                 for term in terms
             ]
@@ -309,72 +251,6 @@ class _Ring:
                 here = self.layout.on_host(place.pinned[i], rows, self.dtypes[i])
                 _copy(target[self.layout.rows(slab.start, slab.stop)], here, self.layout)
         place.slab = None
-
-
-def cut(outputs: Outputs, itemsize: int, budget: int) -> tuple[Layout, list[Slab]]:
-    """Return the slabs of fields, and how they lie in buffers; `budget` is for all of a ring.
-
-    `itemsize` is the bytes that a sample and all its results take. The slowest axis is streamed,
-    if some rows of it fit into the budget.
-    """
-    f = distinct_fields(outputs)[0]
-    slowest_first = sorted(
-        range(f.ndim), key=lambda axis: (f.shape[axis] == 1, -abs(f.strides[axis]))
-    )
-    least = None
-    for axis in slowest_first:
-        layout = Layout(f.shape, (axis, *(other for other in slowest_first if other != axis)))
-        plans = [
-            *{id(t.plan): t.plan for ts in outputs for t in ts if t.plan.axis == axis}.values()
-        ]
-        row = layout.row * itemsize * PLACES
-        slabs = _cut_axis(plans, f.shape[axis], budget // row, layout.row * f.itemsize)
-        if slabs:
-            return layout, slabs
-        window = max(slab.length for slab in _cut_evenly(plans, f.shape[axis], 1))
-        least = min(least or window * row, window * row)
-    raise MemoryError(
-        f"streaming needs {least:,} bytes on the GPU at least, and has {budget:,}. Free memory "
-        "there, or raise the environment variable GPUGRAD_STREAM_BYTES if that sets the limit."
-    )
-
-
-def _cut_axis(plans: Sequence[AxisPlan], n: int, most: int, row: int) -> list[Slab]:
-    """Return slabs of at most as many rows, neighbours included; none if that is too few."""
-    reach = max((abs(k) for plan in plans for k in plan.interior.offsets), default=0)
-    wanted = min(SLAB_BYTES, max(LEAST_SLAB_BYTES, row * n // 8)) // row
-    rows = min(n, max(1, wanted, 8 * reach), most)
-    while rows > 0:
-        slabs = _cut_evenly(plans, n, rows)
-        excess = max(slab.length for slab in slabs) - most
-        if excess <= 0:
-            return slabs
-        rows -= excess
-    return []
-
-
-def _cut_evenly(plans: Sequence[AxisPlan], n: int, rows: int) -> list[Slab]:
-    starts = range(0, n, rows)
-    return [
-        Slab(start, min(start + rows, n), find_samples(plans, n, start, min(start + rows, n)))
-        for start in starts
-    ]
-
-
-def _move_plan(plan: AxisPlan, n: int, slab: Slab) -> AxisPlan:
-    """Return the plan of the streamed axis for a slab: the same for slabs that are alike.
-
-    The engine remembers by plan what is to be launched.
-    """
-    key: Any = "slab", n, slab.start, slab.stop, slab.first, slab.length
-    if len(plan.lower) <= slab.start and slab.stop <= n - len(plan.upper):
-        key = "slab", slab.stop - slab.start, slab.first, slab.length
-    moved: AxisPlan | None = plan.memo.get(key)
-    if moved is None:
-        moved = move_plan(plan, n, slab.start, slab.stop, slab.samples)
-        if is_uniform(plan) and len(plan.memo) < _REMEMBERED:
-            plan.memo[key] = moved
-    return moved
 
 
 def _copy(target: NumpyArray, source: NumpyArray, layout: Layout) -> None:
