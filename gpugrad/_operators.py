@@ -50,12 +50,13 @@ def gradient(
         Samples of a scalar field: an array of NumPy, CuPy, PyTorch, JAX, Dask or any array-API
         library, or a nested sequence. Integers, real and complex floats; NumPy's dates, objects
         and masked arrays too.
-    *varargs : number or 1-D array
+    *varargs : number or array
         The spacing, in the unit of the coordinates. Nothing: 1 along every axis. One number: the
         distance between samples along every axis. Otherwise one per axis, each the distance
         between samples or the coordinates of the samples (length n_i, in any order that does
         not repeat a value). Coordinates may be sequences, NumPy arrays or arrays of the field's
-        library.
+        library. Where they differ from line to line, an array of the shape of `f`, or one that
+        broadcasts to it: its axes are matched with the last ones of `f`.
     axis : None, int or tuple of int, optional
         The axes to differentiate along, all by default; negative ones count from the last.
     edge_order : {1, 2}, optional
@@ -188,8 +189,9 @@ def derivative(
     ----------
     f : array of shape (n_0, ..., n_k)
         Samples of a field, of any kind that `gradient` takes.
-    spacing : number or 1-D array, optional
-        The distance between samples along the axis, or their coordinates.
+    spacing : number or array, optional
+        The distance between samples along the axis, or their coordinates: one for each sample
+        along it, or one for each sample of the field, as for `gradient`.
     axis : int, optional
         The axis to differentiate along, by default the last.
     order : int, optional

@@ -25,10 +25,11 @@ from gpugrad._weights import (
 class Formula(NamedTuple):
     """``(sum_k weights[k] * f[i + offsets[k]] + constant) / divisor``, summed from left to right.
 
-    A weight, and the divisor, is a number or a 1-D array with one entry per row. A divisor of
-    None means 1. The integer weights 1 and -1 (the only integers) add and subtract, without a
-    multiplication. The constant, a number or None, is what a boundary adds that does not depend
-    on the field; it is rounded to the precision of the sum.
+    A weight, and the divisor, is a number, a 1-D array with one entry per row, or an array with
+    the field's axes, of length 1 where it does not vary. A divisor of None means 1. The integer
+    weights 1 and -1 (the only integers) add and subtract, without a multiplication. The constant,
+    a number or None, is what a boundary adds that does not depend on the field; it is rounded to
+    the precision of the sum.
     """
 
     offsets: tuple[int, ...]
@@ -71,6 +72,11 @@ class AxisPlan(NamedTuple):
         """Pickle the plan without what engines have derived from it."""
         return AxisPlan, (*self[:-1], {})
 
+    @property
+    def varies_across(self) -> bool:
+        """Whether weights differ from line to line: some engines take none that do."""
+        return getattr(self.interior.weights[0], "ndim", 0) > 1
+
     def regions(self, n: int) -> Iterator[Region]:
         """Cut an axis of `n` samples into regions, in order; none is empty."""
         first, last = len(self.lower), n - len(self.upper)
@@ -83,7 +89,10 @@ class AxisPlan(NamedTuple):
 
 
 class Gaps:
-    """The distances between uneven samples on the host, and the plans made of them."""
+    """The distances between uneven samples on the host, and the plans made of them.
+
+    A 1-D array, or one with the field's axes where lines differ.
+    """
 
     __slots__ = ("plans", "turns_back", "values")
 
@@ -99,6 +108,12 @@ class Term(NamedTuple):
     sign: int
     field: Array
     plan: AxisPlan
+
+
+def rows_along(ndim: int, axis: int, start: int | None, stop: int | None) -> tuple[slice, ...]:
+    """Return the index of some rows along one axis."""
+    whole = slice(None)
+    return (whole,) * axis + (slice(start, stop),) + (whole,) * (ndim - axis - 1)
 
 
 def distinct_fields(outputs: Sequence[Sequence[Term]]) -> list[Array]:
@@ -158,10 +173,14 @@ def _even_plan(axis: int, h: Any, edge_order: int) -> AxisPlan:
 
 def _uneven_plan(axis: int, gaps: Array, edge_order: int) -> AxisPlan:
     on_host = isinstance(gaps, np.ndarray)
+    along = axis if gaps.ndim > 1 else 0
+    size = gaps.shape[along]
 
     def end(i: int) -> Any:
         # A library may have no scalars, and a lazy array no values: keep arrays of one row.
-        return gaps[i] if on_host else gaps[i:][:1]
+        if on_host and gaps.ndim == 1:
+            return gaps[i]
+        return gaps[rows_along(gaps.ndim, along, i % size, i % size + 1)]
 
     if edge_order == 1:
         lower = Formula((1, 0), (1, -1), _as_number(end(0)))
@@ -169,8 +188,11 @@ def _uneven_plan(axis: int, gaps: Array, edge_order: int) -> AxisPlan:
     else:
         lower = _weighted((0, 1, 2), first_of_three(end(0), end(1)))
         upper = _weighted((-2, -1, 0), last_of_three(end(-2), end(-1)))
-    many = on_host and gaps.size > 4 * BLOCK
-    middle = middle_in_blocks(gaps) if many else middle_of_three(gaps[:-1], gaps[1:])
+    if on_host and gaps.size > 4 * BLOCK:
+        middle = middle_in_blocks(gaps, along)
+    else:
+        left, right = (gaps[rows_along(gaps.ndim, along, *s)] for s in ((0, -1), (1, None)))
+        middle = middle_of_three(left, right)
     interior = Formula((-1, 0, 1), middle)
     return AxisPlan(
         axis, (lower,), interior, (upper,), gaps.dtype if on_host else None, on_host, {}

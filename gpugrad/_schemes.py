@@ -11,7 +11,7 @@ import numpy as np
 
 from gpugrad._arrays import Array, host_values, namespace_of
 from gpugrad._boundaries import MAX_ACCURACY, MAX_ORDER, TABLE, End, Scheme, Side, Sides
-from gpugrad._plan import AxisPlan, Formula, Gaps, first_derivative
+from gpugrad._plan import AxisPlan, Formula, Gaps, first_derivative, rows_along
 from gpugrad._weights import exact_weights, middle_of_many
 
 _NEAR = MAX_ORDER + MAX_ACCURACY
@@ -68,10 +68,10 @@ def _plan_unevenly(
     near = min(length - 1, _NEAR)
     with np.errstate(all="ignore"):  # what it hides is refused just below
         if not scheme.is_numpys:
-            weights = middle_of_many(gaps, reach, scheme.order)
+            weights = middle_of_many(gaps, reach, scheme.order, axis if gaps.ndim > 1 else 0)
             interior = Formula(tuple(range(-reach, reach + 1)), tuple(weights))
-        first = [_gap(gaps, k, on_host) for k in range(near)]
-        last = [-_gap(gaps, length - 2 - k, on_host) for k in range(near)]
+        first = [_gap(gaps, axis, k, on_host) for k in range(near)]
+        last = [-_gap(gaps, axis, length - 2 - k, on_host) for k in range(near)]
         closing = (first[0] - last[0]) / 2
         if period is not None:
             closing = _close(axis, gaps, period)
@@ -180,11 +180,13 @@ def _as_number(w: Any) -> Any:
     return float(w) if _is_known(w) and not isinstance(w, np.longdouble) else w
 
 
-def _gap(gaps: Array, k: int, on_host: bool) -> Any:
+def _gap(gaps: Array, axis: int, k: int, on_host: bool) -> Any:
     """Return a gap as a scalar of NumPy, double or longer, or else as an array of one row."""
+    gap = gaps[rows_along(gaps.ndim, axis if gaps.ndim > 1 else 0, k, k + 1)]
     if not on_host:
-        return gaps[k:][:1]
-    return gaps[k].astype(np.result_type(gaps, np.float64))
+        return gap
+    gap = gap.astype(np.result_type(gaps, np.float64))
+    return gap[0] if gaps.ndim == 1 else gap
 
 
 def _close_evenly(axis: int, h: Any, length: int, period: float) -> Any:
@@ -199,9 +201,17 @@ def _close_evenly(axis: int, h: Any, length: int, period: float) -> Any:
 
 def _close(axis: int, gaps: Array, period: float) -> Any:
     if isinstance(gaps, np.ndarray):
-        extent = gaps.sum(dtype=np.result_type(gaps, np.float64))
-        return _check_closing(axis, extent, extent / gaps.size, period)
-    extent = namespace_of(gaps).sum(gaps, keepdims=True)
+        several = gaps.ndim > 1
+        along = axis if several else None
+        extent = gaps.sum(along, dtype=np.result_type(gaps, np.float64), keepdims=several)
+        if not several:
+            return _check_closing(axis, extent, extent / gaps.size, period)
+        if extent.size:
+            longest = extent.flat[abs(extent).argmax()]
+            _check_closing(axis, longest, longest / gaps.shape[axis], period)
+    else:
+        xp = namespace_of(gaps)
+        extent = xp.sum(gaps, axis=axis if gaps.ndim > 1 else 0, keepdims=True)
     return extent / abs(extent) * period - extent
 
 

@@ -22,7 +22,8 @@ from gpugrad._arrays import (
     namespace_of,
     widest_float,
 )
-from gpugrad._plan import Gaps
+from gpugrad._gaps import find_gaps, find_gaps_of_lines, lines_are_alike, rate
+from gpugrad._plan import Gaps, rows_along
 
 _REMEMBERED_BYTES = 1 << 14
 
@@ -101,7 +102,7 @@ def parse_spacings(
     elif len(varargs) == len(axes):
         spacings = []
         for given, axis in zip(varargs, axes, strict=True):
-            spacings.append(_parse_spacing(given, f"axis {axis}", f, f.shape[axis], time_unit))
+            spacings.append(_parse_spacing(given, f, axis, time_unit))
     else:
         given = _read(varargs[0], "all axes", f) if len(varargs) == 1 else None
         if len(varargs) != 1 or getattr(given, "ndim", 0) != 0:
@@ -120,18 +121,16 @@ def parse_spacings(
     return spacings
 
 
-def _parse_spacing(given: Any, where: str, f: Array, length: int, time_unit: str | None) -> Any:
+def _parse_spacing(given: Any, f: Array, axis: int, time_unit: str | None) -> Any:
     if type(given) is float and 0.0 < abs(given) < math.inf:
         return given
+    where, length = f"axis {axis}", f.shape[axis]
     given = _read(given, where, f)
     ndim = getattr(given, "ndim", 0)
     if ndim == 0:
         return _parse_number(given, where, time_unit)
     if ndim != 1:
-        raise ValueError(
-            f"`spacing` for {where} must be scalars or 1d coordinates; got {ndim} dimensions "
-            f"(shape {tuple(given.shape)}). Pass the coordinates along this axis alone."
-        )
+        return _parse_lines(given, where, f, axis, time_unit)
     if given.shape[0] != length:
         cure = (
             "Pass the coordinates of the samples, not the gaps between them."
@@ -149,47 +148,53 @@ def _parse_spacing(given: Any, where: str, f: Array, length: int, time_unit: str
     if x.nbytes <= _REMEMBERED_BYTES:
         spacing = _remember_gaps(x.tobytes(), x.dtype, where, time_unit)
     else:
-        spacing = _find_gaps(x, where, time_unit)
+        spacing = find_gaps(x, where, time_unit)
+    _warn_if_it_turns_back(spacing, where)
+    return spacing
+
+
+def _parse_lines(given: Any, where: str, f: Array, axis: int, time_unit: str | None) -> Any:
+    """Return the gaps between coordinates that have the field's axes, or some of the last ones."""
+    shape, wanted = tuple(given.shape), tuple(f.shape)
+    padded = (1,) * (len(wanted) - len(shape)) + shape
+    if (
+        len(shape) > len(wanted)
+        or padded[axis] != wanted[axis]
+        or any(n not in (1, m) for n, m in zip(padded, wanted, strict=True))
+    ):
+        raise ValueError(
+            f"`spacing` for {where} must be scalars or 1d coordinates, or an array that "
+            f"broadcasts to the shape of `f`, {wanted}, with length {wanted[axis]} on {where}; got "
+            f"shape {shape}. Its axes are matched with the last ones of `f`: insert axes of "
+            "length 1 where others are meant, as `x[:, None]` does."
+        )
+    if not isinstance(given, np.ndarray):
+        unread = namespace_of(given).reshape(_unread(given, where), padded)
+        after, before = (unread[rows_along(len(padded), axis, *s)] for s in ((1, None), (0, -1)))
+        return after - before
+    x = _as_differentiable(given, where, time_unit).reshape(padded)
+    if lines_are_alike(x, axis):
+        line = x[tuple(slice(None) if i == axis else 0 for i in range(x.ndim))]
+        return _parse_spacing(line, f, axis, time_unit)
+    spacing = find_gaps_of_lines(x, axis, where, time_unit)
+    _warn_if_it_turns_back(spacing, where)
+    return spacing
+
+
+def _warn_if_it_turns_back(spacing: Any, where: str) -> None:
     if type(spacing) is Gaps and spacing.turns_back:
         warnings.warn(
             f"`spacing` for {where} is not monotonic: it goes both up and down. The samples are "
             "differentiated in the order given; sort them by coordinate if that is not meant.",
             UserWarning,
-            stacklevel=5,
+            stacklevel=6,
         )
-    return spacing
-
-
-def _find_gaps(x: np.ndarray[Any, Any], where: str, time_unit: str | None) -> Any:
-    """Return the gaps between coordinates; equal gaps become one number, as in NumPy."""
-    try:
-        with np.errstate(invalid="ignore", over="ignore"):  # what they hide is refused just below
-            gaps = x[1:] - x[:-1]
-    except OverflowError as error:  # of dates, from NumPy 2.5 on
-        raise _too_long(x, where) from error
-    if gaps.dtype.kind == "m":
-        forward = gaps.view(np.int64) > 0
-        if ((x[1:] > x[:-1]) & ~forward | (x[1:] < x[:-1]) & forward).any():
-            raise _too_long(x, where)  # NumPy before 2.5 wraps around
-        gaps = _rate(gaps, str(time_unit))
-    if gaps.size == 0:
-        return 1.0  # a single sample: too short an axis, which is for the caller to say
-    even = gaps[0] == gaps[-1] and (gaps == gaps[0]).all()
-    turns_back = _check_gaps(gaps[:1] if even else gaps, x, where)
-    return gaps[0] if even else Gaps(gaps, turns_back)
-
-
-def _too_long(x: np.ndarray[Any, Any], where: str) -> ValueError:
-    return ValueError(
-        f"`spacing` for {where} must have gaps that {x.dtype} can hold; got dates from {x.min()} "
-        f"to {x.max()}. Use a coarser unit, as `astype('M8[us]')` does."
-    )
 
 
 @lru_cache(maxsize=64)
 def _remember_gaps(data: bytes, dtype: np.dtype[Any], where: str, time_unit: str | None) -> Any:
     """Find gaps once for coordinates that come again with every time step of a simulation."""
-    return _find_gaps(np.frombuffer(data, dtype), where, time_unit)
+    return find_gaps(np.frombuffer(data, dtype), where, time_unit)
 
 
 def _read(given: Any, where: str, f: Array) -> Any:
@@ -244,7 +249,7 @@ def _parse_number(given: Any, where: str, time_unit: str | None) -> Any:
     if isinstance(given, np.ndarray):
         given = _as_differentiable(given, where, time_unit)
         if given.dtype.kind == "m" and time_unit is not None:
-            given = _rate(given, time_unit)
+            given = rate(given, time_unit)
         given = given[()]
     elif type(given) is not bool and isinstance(given, (int, float, Real)):
         given = _as_float(given)
@@ -310,54 +315,6 @@ def _as_differentiable(
         f"`spacing` for {where} must be real numbers; got dtype {x.dtype}. "
         "Pass the distance between samples, or where each lies on its axis."
     )
-
-
-def _rate(gaps: np.ndarray[Any, Any], time_unit: str) -> np.ndarray[Any, Any]:
-    """Return gaps between dates as float64 multiples of the unit; NaT becomes NaN."""
-    try:
-        unit: Any = np.array(1).view(f"m8[{time_unit}]")
-        if np.datetime_data(unit.dtype)[0] == "generic":
-            raise TypeError("no unit of time")
-        return np.asarray(gaps / unit)
-    except (TypeError, ValueError, OverflowError) as error:
-        raise ValueError(
-            f"`time_unit` must be NumPy's code of a unit that {gaps.dtype} converts to (of years "
-            f'and months only "Y" and "M"; of others "W", "D", "h", "m", "s", "ms", "us", "ns"); '
-            f"got {time_unit!r} ({error})."
-        ) from error
-
-
-def _check_gaps(gaps: np.ndarray[Any, Any], x: np.ndarray[Any, Any], where: str) -> bool:
-    """Raise for gaps that have no derivative; tell whether they go both up and down."""
-    low, high = gaps.min(), gaps.max()
-    if not (math.isfinite(low) and math.isfinite(high)):
-        i = int(np.flatnonzero(~np.isfinite(gaps))[0])
-        raise ValueError(
-            f"`spacing` for {where} must be finite; got {x[i]} and {x[i + 1]} at positions {i} "
-            f"and {i + 1}. Drop these samples, or fill their coordinates in."
-        )
-    if low > 0 or high < 0:
-        return False
-    if (gaps == 0).any():
-        i = int(np.flatnonzero(gaps == 0)[0])
-        neither_up_nor_down = low == high or low < 0 < high
-        if x.dtype.kind == "f" and abs(x[i]) >= 2.0**53:
-            cure = "So large, neighbouring integers are one float64: subtract an offset first."
-        elif x.dtype.kind == "f" and neither_up_nor_down and (x > 0).all():
-            cure = "These look like gaps between samples; pass coordinates, their `numpy.cumsum`."
-        else:
-            cure = "Drop one of the two samples, or average them."
-        raise ValueError(
-            f"`spacing` for {where} must have no duplicate coordinates; got {x[i]} at positions "
-            f"{i} and {i + 1}. {cure}"
-        )
-    if (gaps[1:] == -gaps[:-1]).any():
-        i = int(np.flatnonzero(gaps[1:] == -gaps[:-1])[0])
-        raise ValueError(
-            f"`spacing` for {where} must not come back to the same place at once; got {x[i]}, "
-            f"{x[i + 1]} and {x[i + 2]} from position {i} on. Sort the samples by coordinate."
-        )
-    return True
 
 
 def _unread(x: Array, where: str) -> Array:

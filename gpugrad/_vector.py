@@ -36,7 +36,7 @@ def divergence(
     v : sequence of arrays, or array of shape (n, n_0, ..., n_k)
         The components, one for each axis to differentiate along, in the order of these axes; in
         one array they lie on its first axis. All have one shape, dtype, library and device.
-    *spacing : number or 1-D array, optional
+    *spacing : number or array, optional
         One for all axes or one for each, as for `gradient`: distances, or coordinates.
     axis : None, int or tuple of int, optional
         The axes of a component that are space, by default all; the others (time, ensembles,

@@ -48,27 +48,39 @@ def middle_of_three(left: Any, right: Any) -> Weights:
     )
 
 
-def middle_in_blocks(gaps: NumpyArray) -> Weights:
+def middle_in_blocks(gaps: NumpyArray, axis: int = 0) -> Weights:
     """Return what `middle_of_three` does for many gaps, several times as fast, on threads."""
-    first, second, third = _in_blocks(lambda g: middle_of_three(g[:-1], g[1:]), gaps, 3)
+
+    def weigh(gaps: NumpyArray) -> Weights:
+        return middle_of_three(*(_cut(gaps, axis, k, gaps.shape[axis] - 1 + k) for k in (0, 1)))
+
+    first, second, third = _in_blocks(weigh, gaps, 3, axis)
     return first, second, third
 
 
+def _cut(x: Any, axis: int, start: int, stop: int) -> Any:
+    return x[(slice(None),) * axis + (slice(start, stop),)]
+
+
 def _in_blocks(
-    weigh: Callable[[NumpyArray], Sequence[Any]], gaps: NumpyArray, count: int
+    weigh: Callable[[NumpyArray], Sequence[Any]], gaps: NumpyArray, count: int, axis: int
 ) -> list[NumpyArray]:
     """Return the `count` weights that are made of as many gaps less one, in blocks of rows."""
-    rows = gaps.size - count + 2
-    weights = [_memory.empty((rows,), gaps.dtype) for _ in range(count)]
+    shape = [*gaps.shape]
+    shape[axis] -= count - 2
+    weights = [_memory.empty(tuple(shape), gaps.dtype) for _ in range(count)]
+    across = next((i for i, n in enumerate(shape) if n > 1), axis)  # the slowest axis to cut
+    more = count - 2 if across == axis else 0
+    step = max(1, BLOCK * shape[across] // max(1, math.prod(shape)))
 
     def work(starts: Sequence[int]) -> None:
         for start in starts:
-            stop = min(start + BLOCK, rows)
-            block = weigh(gaps[start : stop + count - 2])
+            stop = min(start + step, shape[across])
+            block = weigh(_cut(gaps, across, start, stop + more))
             for target, w in zip(weights, block, strict=True):
-                target[start:stop] = w
+                _cut(target, across, start, stop)[...] = w
 
-    _threads.for_each_share(work, range(0, rows, BLOCK), _threads.count())
+    _threads.for_each_share(work, range(0, shape[across], step), _threads.count())
     return weights
 
 
@@ -90,21 +102,21 @@ def last_of_three(far: Any, near: Any) -> Weights:
     )
 
 
-def middle_of_many(gaps: Any, reach: int, order: int) -> list[Any]:
+def middle_of_many(gaps: Any, reach: int, order: int, axis: int = 0) -> list[Any]:
     """Return the weights of the samples up to `reach` to both sides, for each row that has them.
 
-    `gaps` is a 1-D array with at least ``2 * reach`` gaps; each weight has one entry for each row,
-    in the dtype of the gaps.
+    `gaps` is an array with at least ``2 * reach`` gaps along `axis`; each weight has one entry for
+    each row of each line, in the dtype of the gaps.
     """
     count = 2 * reach + 1
 
     def weigh(gaps: Any) -> list[Any]:
-        rows = gaps.shape[0] - count + 2
-        steps = [gaps[k : k + rows] for k in range(count - 1)]
+        rows = gaps.shape[axis] - count + 2
+        steps = [_cut(gaps, axis, k, k + rows) for k in range(count - 1)]
         return any_weights(positions_around(steps, reach), order)
 
     if isinstance(gaps, np.ndarray):
-        return _in_blocks(lambda g: weigh(g.astype(np.result_type(g, "f8"))), gaps, count)
+        return _in_blocks(lambda g: weigh(g.astype(np.result_type(g, "f8"))), gaps, count, axis)
     return weigh(gaps)
 
 

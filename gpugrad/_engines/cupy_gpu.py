@@ -143,6 +143,8 @@ def _find_problem(plan: AxisPlan) -> str:
     """Say what the kernel cannot take of a plan; nothing where it takes all."""
     if plan.dtype is not None and plan.dtype.str[1:] not in ("f2", "f4", "f8"):
         return f"it takes spacings in float16, float32 or float64, and one is {plan.dtype}"
+    if plan.varies_across:
+        return "it takes spacings that are the same on all lines along an axis"
     constants = [formula.constant for formula in (*plan.lower, *plan.upper)]
     if plan.interior.constant is not None or any(hasattr(c, "ndim") for c in constants):
         return "it takes boundaries whose values are numbers on the host"

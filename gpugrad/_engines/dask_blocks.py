@@ -20,7 +20,7 @@ import numpy as np
 from gpugrad._arrays import Array, namespace_of, result_dtype, working_dtype
 from gpugrad._engines import slices
 from gpugrad._engines.chunk_rows import ChunkPlan, cut_plan
-from gpugrad._plan import AxisPlan, Term, add_up
+from gpugrad._plan import AxisPlan, Term, add_up, rows_along
 
 Outputs = Sequence[Sequence[Term]]
 Evaluate = Callable[[Outputs], Sequence[Array]]
@@ -78,7 +78,8 @@ def evaluate(
     """Evaluate each output lazily; nothing is computed.
 
     `evaluate_block` is called in the tasks, for outputs on arrays that blocks consist of.
-    Spacings that are lazy themselves go through the slicing scheme instead, block for block.
+    Spacings that are lazy themselves, or differ from line to line, go through the slicing scheme
+    instead, block for block.
     """
     in_blocks = [terms for terms in outputs if _has_weights(terms)]
     results = iter(_evaluate_in_blocks(in_blocks, evaluate_block) if in_blocks else ())
@@ -86,7 +87,7 @@ def evaluate(
 
 
 def _has_weights(terms: Sequence[Term]) -> bool:
-    return all(term.plan.on_host for term in terms)
+    return all(term.plan.on_host and not term.plan.varies_across for term in terms)
 
 
 def _evaluate_by_slices(terms: Sequence[Term]) -> Array:
@@ -221,7 +222,7 @@ def _find_samples(
 def cut_faces(faces: Faces, block: Array) -> dict[tuple[int, int, int], Array]:
     """Return copies of the rows that other blocks need, which keep no block in memory."""
     parts = {
-        (axis, start, stop): block[slices.rows_of(block.ndim, axis, start, stop)]
+        (axis, start, stop): block[rows_along(block.ndim, axis, start, stop)]
         for axis, start, stop in faces.stretches
     }
     return {key: part.copy() if hasattr(part, "copy") else part for key, part in parts.items()}
@@ -273,7 +274,7 @@ def _patch(
         source: Any = sources.get(Source(derivative.field, axis, chunk), f)
         if isinstance(source, dict):
             return source[axis, start, stop]
-        return source[slices.rows_of(f.ndim, axis, start, stop)]
+        return source[rows_along(f.ndim, axis, start, stop)]
 
     rows = []
     for start, stop, formula, samples in plan.patches:
@@ -288,11 +289,11 @@ def _patch(
         if core is None:
             core = xp.empty_like(f, dtype=dtype)
         for start, stop, made in rows:
-            core[slices.rows_of(f.ndim, axis, start, stop)] = made
+            core[rows_along(f.ndim, axis, start, stop)] = made
         return core
     # Arrays of other libraries may be immutable.
     if core is not None:
-        made = core[slices.rows_of(f.ndim, axis, plan.start, plan.stop)]
+        made = core[rows_along(f.ndim, axis, plan.start, plan.stop)]
         rows.append((plan.start, plan.stop, made))
     return xp.concat([made for _, _, made in sorted(rows, key=itemgetter(0))], axis=axis)
 

@@ -50,6 +50,8 @@ def unsupported(outputs: Outputs) -> str | None:
                 )
             if f.dtype != first.dtype or f.shape != first.shape:
                 return "it takes fields of one dtype and shape"
+            if plan.varies_across:
+                return "it takes spacings that are the same on all lines along an axis"
             if plan.dtype is not None and plan.dtype not in ("f4", "f8"):
                 return f"it takes spacings in float32 or float64, and one is {plan.dtype}"
     return None

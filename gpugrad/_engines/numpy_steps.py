@@ -98,6 +98,8 @@ def _make_step(axis: int, ndim: int, region: Region, precision: Precision) -> St
         w = np.asarray(w, dtype)
         if w.ndim == 0:
             return w
+        if w.ndim > 1:
+            return w.squeeze(axis) if is_row else w
         return w[0] if is_row else w.reshape((1,) * axis + (-1,) + (1,) * (ndim - axis - 1))
 
     operands = tuple([operand(w) for w in weights])
@@ -119,6 +121,8 @@ def _place(step: Step, axis: int, block: Index) -> Placed:
     start, stop, offsets = step.start, step.stop, step.offsets
     all_before, all_after = (_WHOLE,) * axis, (_WHOLE,) * (len(block) - axis - 1)
     before, after = block[:axis], block[axis + 1 :]
+    if len(block) > 1 and any(getattr(w, "ndim", 0) for w in (*step.weights, step.divisor)):
+        step = _cut_across(step, axis, block)
     if stop - start == 1:
         target = (*all_before, start - rows.start, *all_after)
         read = tuple([(*before, start + offset, *after) for offset in offsets])
@@ -129,6 +133,21 @@ def _place(step: Step, axis: int, block: Index) -> Placed:
     target = (*all_before, slice(low - rows.start, high - rows.start), *all_after)
     read = tuple([(*before, slice(low + offset, high + offset), *after) for offset in offsets])
     return Placed(target, read, step, False)
+
+
+def _cut_across(step: Step, axis: int, block: Index) -> Step:
+    """Return the step with those lines of its weights alone that pass through a block."""
+    lines = block[:axis] + block[axis + 1 :]
+
+    def cut(w: Any) -> Any:
+        ndim = getattr(w, "ndim", 0)
+        if ndim == 0:
+            return w
+        index = [*lines] if ndim == len(lines) else [*block[:axis], _WHOLE, *block[axis + 1 :]]
+        return w[tuple(i if n > 1 else _WHOLE for i, n in zip(index, w.shape, strict=True))]
+
+    *weights, divisor, constant = [cut(w) for w in (*step.weights, step.divisor, step.constant)]
+    return step._replace(weights=tuple(weights), divisor=divisor, constant=constant)
 
 
 def _cut(step: Step, axis: int, start: int, stop: int) -> Step:

@@ -51,10 +51,12 @@ def _differentiate(f: NumpyArray, plan: AxisPlan) -> NumpyArray:
         whole = slice(None)
         return (whole,) * plan.axis + (rows,) + (whole,) * (f.ndim - plan.axis - 1)
 
-    def operand(w: Any) -> Any:
+    def operand(w: Any, is_row: bool) -> Any:
         # Masked arrays promote Python numbers as float64: what came as float32 must stay so.
         if isinstance(w, float) and plan.dtype is not None:
             return plan.dtype.type(w)
+        if getattr(w, "ndim", 0) > 1:
+            return w.squeeze(plan.axis) if is_row else w
         if getattr(w, "ndim", 0):
             return w.reshape((1,) * plan.axis + (-1,) + (1,) * (f.ndim - plan.axis - 1))
         return w
@@ -64,14 +66,17 @@ def _differentiate(f: NumpyArray, plan: AxisPlan) -> NumpyArray:
         rows: list[int | slice] = [
             start + k if stop - start == 1 else slice(start + k, stop + k) for k in (0, *offsets)
         ]
+        is_row = stop - start == 1
         read = [samples[at(r)] for r in rows[1:]]
         if plan.dtype is not None and len({*map(type, weights)}) > 1:
             # Bare samples beside products have the precision of these.
             read = [part.astype(np.result_type(part, plan.dtype)) for part in read]
-        total = add_up(read, [operand(w) for w in weights])
+        total = add_up(read, [operand(w, is_row) for w in weights])
         if constant is not None:
             # Rounded as the sum is; objects take the number as it stands.
             dtype = total.real.dtype
+            if getattr(constant, "ndim", 0):
+                constant = operand(constant, is_row).astype(dtype)
             total = total + (constant if dtype.kind == "O" else dtype.type(constant))
-        result[at(rows[0])] = total if divisor is None else total / operand(divisor)
+        result[at(rows[0])] = total if divisor is None else total / operand(divisor, is_row)
     return result

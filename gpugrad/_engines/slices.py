@@ -22,7 +22,7 @@ from gpugrad._arrays import (
     result_dtype,
     working_dtype,
 )
-from gpugrad._plan import AxisPlan, Formula, Term, add_up
+from gpugrad._plan import AxisPlan, Formula, Term, add_up, rows_along
 
 _REAL_PART = {"complex64": "float32", "complex128": "float64"}
 
@@ -62,7 +62,7 @@ def _differentiate(xp: ModuleType, f: Array, plan: AxisPlan, dtype: Any) -> Arra
     arithmetic = _arithmetic_dtype(xp, f, plan.dtype)
 
     def differentiate(formula: Formula, start: int, stop: int) -> Array:
-        samples = [f[rows_of(f.ndim, axis, start + k, stop + k)] for k in formula.offsets]
+        samples = [f[rows_along(f.ndim, axis, start + k, stop + k)] for k in formula.offsets]
         return _combine(xp, samples, axis, formula, arithmetic)
 
     pieces = [differentiate(*region) for region in plan.regions(f.shape[axis])]
@@ -119,7 +119,10 @@ def _arithmetic_dtype(xp: ModuleType, f: Array, spacing: np.dtype[Any] | None) -
 
 
 def _beside(xp: ModuleType, w: Any, f: Array, axis: int, dtype: Any) -> Any:
-    """Return a weight in the form that multiplies slices of `f`; a 1-D one lies along `axis`."""
+    """Return a weight in the form that multiplies slices of `f`; a 1-D one lies along `axis`.
+
+    One with more axes has those of `f`.
+    """
     if isinstance(w, np.longdouble) and not _has_longdouble(f):
         return float(w)
     if isinstance(w, np.ndarray) and not _has_longdouble(f):
@@ -134,12 +137,6 @@ def _beside(xp: ModuleType, w: Any, f: Array, axis: int, dtype: Any) -> Any:
 def _has_longdouble(f: Array) -> bool:
     """Tell whether the arithmetic is NumPy's own, with its extended precision."""
     return isinstance(f, np.ndarray) or array_api_compat.is_dask_array(f)
-
-
-def rows_of(ndim: int, axis: int, start: int, stop: int) -> tuple[slice, ...]:
-    """Return the index of some rows along one axis."""
-    whole = slice(None)
-    return (whole,) * axis + (slice(start, stop),) + (whole,) * (ndim - axis - 1)
 
 
 def cast(xp: ModuleType, x: Array, dtype: Any) -> Array:
