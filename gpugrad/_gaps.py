@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from gpugrad._plan import Gaps, rows_along
+from gpugrad._plan import Gaps, rows_of
 
 NumpyArray = np.ndarray[Any, Any]
 
@@ -45,7 +45,7 @@ def _check_lines(
     gaps: NumpyArray, x: NumpyArray, axis: int, suspect: NumpyArray, where: str
 ) -> bool:
     """Raise for the first line without a derivative; tell whether one goes both up and down."""
-    inner, outer = (gaps[rows_along(gaps.ndim, axis, *s)] for s in ((1, None), (0, -1)))
+    inner, outer = (gaps[rows_of(gaps.ndim, axis, *s)] for s in ((1, None), (0, -1)))
     wrong = (~np.isfinite(gaps) | (gaps == 0)).any(axis=axis) | (inner == -outer).any(axis=axis)
     if wrong.any():
         line = tuple(int(i) for i in np.argwhere(wrong)[0])
@@ -64,7 +64,7 @@ def lines_are_alike(x: NumpyArray, axis: int) -> bool:
 
 def _subtract(x: NumpyArray, axis: int, where: str, time_unit: str | None) -> NumpyArray:
     """Return the gaps along an axis, of dates in multiples of the unit."""
-    after, before = (x[rows_along(x.ndim, axis, *s)] for s in ((1, None), (0, -1)))
+    after, before = (x[rows_of(x.ndim, axis, *s)] for s in ((1, None), (0, -1)))
     try:
         with np.errstate(invalid="ignore", over="ignore"):  # what they hide is refused just below
             gaps: NumpyArray = after - before

@@ -110,7 +110,7 @@ class Term(NamedTuple):
     plan: AxisPlan
 
 
-def rows_along(ndim: int, axis: int, start: int | None, stop: int | None) -> tuple[slice, ...]:
+def rows_of(ndim: int, axis: int, start: int | None, stop: int | None) -> tuple[slice, ...]:
     """Return the index of some rows along one axis."""
     whole = slice(None)
     return (whole,) * axis + (slice(start, stop),) + (whole,) * (ndim - axis - 1)
@@ -180,7 +180,7 @@ def _uneven_plan(axis: int, gaps: Array, edge_order: int) -> AxisPlan:
         # A library may have no scalars, and a lazy array no values: keep arrays of one row.
         if on_host and gaps.ndim == 1:
             return gaps[i]
-        return gaps[rows_along(gaps.ndim, along, i % size, i % size + 1)]
+        return gaps[rows_of(gaps.ndim, along, i % size, i % size + 1)]
 
     if edge_order == 1:
         lower = Formula((1, 0), (1, -1), _as_number(end(0)))
@@ -191,7 +191,7 @@ def _uneven_plan(axis: int, gaps: Array, edge_order: int) -> AxisPlan:
     if on_host and gaps.size > 4 * BLOCK:
         middle = middle_in_blocks(gaps, along)
     else:
-        left, right = (gaps[rows_along(gaps.ndim, along, *s)] for s in ((0, -1), (1, None)))
+        left, right = (gaps[rows_of(gaps.ndim, along, *s)] for s in ((0, -1), (1, None)))
         middle = middle_of_three(left, right)
     interior = Formula((-1, 0, 1), middle)
     return AxisPlan(

@@ -11,7 +11,7 @@ import numpy as np
 
 from gpugrad._arrays import Array, host_values, namespace_of
 from gpugrad._boundaries import MAX_ACCURACY, MAX_ORDER, TABLE, End, Scheme, Side, Sides
-from gpugrad._plan import AxisPlan, Formula, Gaps, first_derivative, rows_along
+from gpugrad._plan import AxisPlan, Formula, Gaps, first_derivative, rows_of
 from gpugrad._weights import exact_weights, middle_of_many
 
 _NEAR = MAX_ORDER + MAX_ACCURACY
@@ -182,7 +182,7 @@ def _as_number(w: Any) -> Any:
 
 def _gap(gaps: Array, axis: int, k: int, on_host: bool) -> Any:
     """Return a gap as a scalar of NumPy, double or longer, or else as an array of one row."""
-    gap = gaps[rows_along(gaps.ndim, axis if gaps.ndim > 1 else 0, k, k + 1)]
+    gap = gaps[rows_of(gaps.ndim, axis if gaps.ndim > 1 else 0, k, k + 1)]
     if not on_host:
         return gap
     gap = gap.astype(np.result_type(gaps, np.float64))

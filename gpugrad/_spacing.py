@@ -23,7 +23,7 @@ from gpugrad._arrays import (
     widest_float,
 )
 from gpugrad._gaps import find_gaps, find_gaps_of_lines, lines_are_alike, rate
-from gpugrad._plan import Gaps, rows_along
+from gpugrad._plan import Gaps, rows_of
 
 _REMEMBERED_BYTES = 1 << 14
 
@@ -170,7 +170,7 @@ def _parse_lines(given: Any, where: str, f: Array, axis: int, time_unit: str | N
         )
     if not isinstance(given, np.ndarray):
         unread = namespace_of(given).reshape(_unread(given, where), padded)
-        after, before = (unread[rows_along(len(padded), axis, *s)] for s in ((1, None), (0, -1)))
+        after, before = (unread[rows_of(len(padded), axis, *s)] for s in ((1, None), (0, -1)))
         return after - before
     x = _as_differentiable(given, where, time_unit).reshape(padded)
     if lines_are_alike(x, axis):

@@ -20,7 +20,7 @@ import numpy as np
 from gpugrad._arrays import Array, namespace_of, result_dtype, working_dtype
 from gpugrad._engines import slices
 from gpugrad._engines.chunk_rows import ChunkPlan, cut_plan
-from gpugrad._plan import AxisPlan, Term, add_up, rows_along
+from gpugrad._plan import AxisPlan, Term, add_up, rows_of
 
 Outputs = Sequence[Sequence[Term]]
 Evaluate = Callable[[Outputs], Sequence[Array]]
@@ -222,7 +222,7 @@ def _find_samples(
 def cut_faces(faces: Faces, block: Array) -> dict[tuple[int, int, int], Array]:
     """Return copies of the rows that other blocks need, which keep no block in memory."""
     parts = {
-        (axis, start, stop): block[rows_along(block.ndim, axis, start, stop)]
+        (axis, start, stop): block[rows_of(block.ndim, axis, start, stop)]
         for axis, start, stop in faces.stretches
     }
     return {key: part.copy() if hasattr(part, "copy") else part for key, part in parts.items()}
@@ -274,7 +274,7 @@ def _patch(
         source: Any = sources.get(Source(derivative.field, axis, chunk), f)
         if isinstance(source, dict):
             return source[axis, start, stop]
-        return source[rows_along(f.ndim, axis, start, stop)]
+        return source[rows_of(f.ndim, axis, start, stop)]
 
     rows = []
     for start, stop, formula, samples in plan.patches:
@@ -289,11 +289,11 @@ def _patch(
         if core is None:
             core = xp.empty_like(f, dtype=dtype)
         for start, stop, made in rows:
-            core[rows_along(f.ndim, axis, start, stop)] = made
+            core[rows_of(f.ndim, axis, start, stop)] = made
         return core
     # Arrays of other libraries may be immutable.
     if core is not None:
-        made = core[rows_along(f.ndim, axis, plan.start, plan.stop)]
+        made = core[rows_of(f.ndim, axis, plan.start, plan.stop)]
         rows.append((plan.start, plan.stop, made))
     return xp.concat([made for _, _, made in sorted(rows, key=itemgetter(0))], axis=axis)
 

@@ -28,8 +28,7 @@ from gpugrad._engines import cupy_gpu
 from gpugrad._engines.gpu_program import Outputs
 from gpugrad._engines.numpy_steps import NumpyArray, find_precision
 from gpugrad._engines.slabs import Layout, Slab, cut, move_to_slab
-from gpugrad._engines.slices import rows_of
-from gpugrad._plan import distinct_fields
+from gpugrad._plan import distinct_fields, rows_of
 
 PLACES = 3
 """Slabs under way at a time: one on its way there, one computed, one on its way back."""

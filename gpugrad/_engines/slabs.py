@@ -12,9 +12,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gpugrad._engines.numpy_steps import NumpyArray
-from gpugrad._engines.slices import rows_of
 from gpugrad._engines.windows import Span, find_row, find_samples, is_uniform, move_plan
-from gpugrad._plan import AxisPlan, Term, distinct_fields
+from gpugrad._plan import AxisPlan, Term, distinct_fields, rows_of
 
 SLAB_BYTES = 1 << 26
 """Bytes of a field in a slab: enough that starting copies and kernels takes next to no time."""

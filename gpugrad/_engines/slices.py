@@ -22,7 +22,7 @@ from gpugrad._arrays import (
     result_dtype,
     working_dtype,
 )
-from gpugrad._plan import AxisPlan, Formula, Term, add_up, rows_along
+from gpugrad._plan import AxisPlan, Formula, Term, add_up, rows_of
 
 _REAL_PART = {"complex64": "float32", "complex128": "float64"}
 
@@ -62,7 +62,7 @@ def _differentiate(xp: ModuleType, f: Array, plan: AxisPlan, dtype: Any) -> Arra
     arithmetic = _arithmetic_dtype(xp, f, plan.dtype)
 
     def differentiate(formula: Formula, start: int, stop: int) -> Array:
-        samples = [f[rows_along(f.ndim, axis, start + k, stop + k)] for k in formula.offsets]
+        samples = [f[rows_of(f.ndim, axis, start + k, stop + k)] for k in formula.offsets]
         return _combine(xp, samples, axis, formula, arithmetic)
 
     pieces = [differentiate(*region) for region in plan.regions(f.shape[axis])]
