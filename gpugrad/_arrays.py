@@ -110,7 +110,8 @@ def as_field(f: Any) -> Array:
     ValueError
         If `f` has no axis to differentiate along.
     """
-    if type(f) is np.ndarray and f.dtype.kind in "fiuc" and f.ndim:
+    is_plain = type(f) is np.ndarray or type(f).__module__ == "cupy"
+    if is_plain and f.dtype.kind in "fiuc" and f.ndim:
         return f  # most calls, and the ones that feel a microsecond
     if not is_library_array(f):
         f = _as_numpy_field(f)

@@ -32,6 +32,7 @@ Evaluate = Callable[..., tuple[Array, ...]]
 
 _chosen: ContextVar[str | None] = ContextVar("gpugrad_backend", default=None)
 _results_so_far = 0
+_gpu_calls: Any = None  # the module, once there has been a call for it
 _from_environment = os.environ.get("GPUGRAD_BACKEND") or None
 
 
@@ -97,8 +98,24 @@ def evaluate(
         is_small = type(f) is np.ndarray and f.size < COMPILED_SIZE
         if is_small and name_in_force(backend) == "auto" and not numpy_cpu.unsupported(outputs):
             return numpy_cpu.evaluate(outputs)
-        return _choose(outputs, backend).results()
+    results: tuple[Array, ...] | Array | None
+    is_known = _gpu_calls is not None and type(f) is _gpu_calls.ndarray
+    if is_known and name_in_force(backend) in ("auto", "cupy"):
+        results = _gpu_calls.repeat(outputs, out, stack)
+        if results is not None:
+            return results
     engine = _choose(outputs, backend)
+    results = _run(engine, f, out, stack)
+    if engine.remember:
+        engine.remember(outputs, out, stack, results)
+    return results
+
+
+def _run(engine: Engine, f: Array, out: Any, stack: bool) -> tuple[Array, ...] | Array:
+    """Evaluate the outputs of an engine; arguments as for `evaluate`."""
+    outputs = engine.outputs
+    if out is None and not stack:
+        return engine.results()
     targets = None if out is None else check_out(out, f, len(outputs), stack)
     if engine.on_host:
         if targets is not None:
@@ -131,7 +148,8 @@ class Engine(NamedTuple):
 
     One that works `on_host` takes arrays of NumPy, also to write to. Where the field is of
     another library, `like`, its outputs are NumPy's views of memory that both can see. One that
-    writes to arrays of the field's library makes one for all outputs by `stack(f, count)`.
+    writes to arrays of the field's library makes one for all outputs by `stack(f, count)`. One
+    with shorter ways for a call that comes again is told of the call by `remember`.
     """
 
     evaluate: Evaluate
@@ -139,6 +157,7 @@ class Engine(NamedTuple):
     on_host: bool = False
     like: Array = None
     stack: Callable[[Array, int], Array] | None = None
+    remember: Callable[..., None] | None = None
 
     def results(self, out: Sequence[Array] | None = None) -> tuple[Array, ...]:
         """Evaluate the outputs, into `out` if it is given; results are of the field's library."""
@@ -238,16 +257,22 @@ def _choose_gpu(outputs: Outputs, named: bool) -> Engine | None:
                 like = None if on_host is outputs else f
                 return Engine(gpu_stream.evaluate, on_host, on_host=True, like=like)
             raise BackendError(f'backend "cupy" cannot run this: {reason}. Use backend="auto".')
+    global _gpu_calls
     module: ModuleType
+    remember = None
     if array_api_compat.is_torch_array(f):
         from gpugrad._engines import torch_gpu as module
     else:
         from gpugrad._engines import cupy_gpu as module
+        from gpugrad._engines import gpu_calls as _gpu_calls
+
+        remember = _gpu_calls.remember
     reason = module.unsupported(outputs)
     if reason is None:
         # What takes part in automatic differentiation is not written to, but stacked afterwards.
         is_free = not any(getattr(f, "requires_grad", False) for f in distinct_fields(outputs))
-        return Engine(module.evaluate, outputs, stack=module.allocate_stack if is_free else None)
+        stack = module.allocate_stack if is_free else None
+        return Engine(module.evaluate, outputs, stack=stack, remember=remember)
     if named:
         raise BackendError(f'backend "cupy" cannot run this: {reason}. Use backend="auto".')
     return None

@@ -6,6 +6,7 @@ CuPy's arrays lie in host memory here, and a stand-in for CUDA runs the kernel: 
 
 from __future__ import annotations
 
+import ctypes
 import os
 import re
 import shutil
@@ -26,9 +27,9 @@ from gpugrad._plan import AxisPlan, Formula, Term, first_derivative
 pytest.importorskip("cupy", reason="CuPy is not installed")
 import cupy
 import kernel_cases
-from kernels_on_host import HostCuda, home, host_array, running_on_host
+from kernels_on_host import HostCuda, allocate, home, host_array, running_on_host
 
-from gpugrad._engines import cupy_gpu, gpu_program, slices
+from gpugrad._engines import cupy_gpu, gpu_calls, gpu_program, slices
 
 HERE = Path(__file__).parent
 ARCHITECTURES = (75, 80, 90, 100, 120)
@@ -313,6 +314,137 @@ class TestMemory:
             assert_same_bits(home(gpugrad.gradient(host_array(f), x)), np.gradient(f, x))
         assert len(cupy_gpu._launches) == 3
         assert sum(kept.nbytes for kept in cupy_gpu._uploaded.values()) <= 200
+
+
+@needs_compiler
+class TestCallsThatComeAgain:
+    """The short way, which leaves out all checks, and what must not go there."""
+
+    @pytest.fixture
+    def no_long_way(self, monkeypatch):
+        def close():
+            monkeypatch.setattr(_backend, "_choose", None)
+
+        return close
+
+    @pytest.mark.parametrize("layout", ["C", "F"])
+    @pytest.mark.parametrize("shape", [(6, 8), (5, 6, 7), (30,)])
+    def test_they_need_no_checks(self, cuda, rng, no_long_way, layout, shape):
+        fields = [np.asarray(rng.normal(size=shape), order=layout) for _ in range(3)]
+        many = len(shape) > 1
+        outs = [
+            [host_array(np.empty_like(fields[0])) for _ in shape] if many else
+            host_array(np.empty_like(fields[0]))
+        ]  # fmt: skip
+        outs.append(tuple(outs[0]) if many else outs[0])
+        stacked = host_array(np.empty((len(shape), *shape)))
+        for i, f in enumerate(fields):
+            g = host_array(f)
+            expected = as_tuple(np.gradient(f, 0.3))
+            found = [gpugrad.gradient(g, 0.3)]
+            for out in outs:
+                found.append(gpugrad.gradient(g, 0.3, out=out))
+                assert found[-1] is out or all(a is b for a, b in zip(found[-1], out, strict=True))
+                assert type(found[-1]) is type(found[0])
+            for results in found:
+                for got, wanted in zip(as_tuple(results), expected, strict=True):
+                    assert_same_bits(home(got), wanted)
+                    assert got.strides == f.strides
+            assert gpugrad.gradient(g, 0.3, out=stacked, stack=True) is stacked
+            for got in (stacked, gpugrad.gradient(g, 0.3, stack=True)):
+                assert_same_bits(home(got), np.stack(expected))
+            assert cuda.launches == 5 * (i + 1)
+            if i == 0:
+                no_long_way()
+
+    def test_other_plans_fields_and_signs_are_other_calls(self, cuda, rng):
+        f, g = (host_array(rng.normal(size=(6, 8))) for _ in range(2))
+        x = np.cumsum(rng.uniform(0.1, 1, 6))
+        for _ in range(2):
+            for h in (0.3, 0.25, x, 0.3):
+                for edge_order in (1, 2):
+                    options = {"axis": 0, "edge_order": edge_order}
+                    got = gpugrad.gradient(f, h, **options)
+                    assert_same_bits(home(got), np.gradient(home(f), h, **options))
+            for pair in ((f, g), (g, f), (f, f)):
+                for operator in (gpugrad.divergence, gpugrad.curl):
+                    expected = operator([home(v) for v in pair], backend="slices")
+                    assert_same_bits(home(operator(pair)), expected)
+
+    def test_out_that_overlaps_is_found_again(self, cuda, rng, monkeypatch):
+        monkeypatch.setattr(
+            "gpugrad._backend.assign",
+            lambda targets, results: [
+                copy_on_host(t, r) for t, r in zip(targets, results, strict=True)
+            ],
+        )
+
+        def copy_on_host(target, result):
+            values = home(result)
+            view = np.ndarray(
+                target.shape,
+                target.dtype,
+                (ctypes.c_char * target.nbytes).from_address(target.data.ptr),
+            )
+            view[...] = values
+
+        f = rng.normal(size=(7, 8))
+        apart = host_array(np.zeros((6, 8)))
+        gpugrad.gradient(host_array(f[:6]), axis=0, out=apart)
+        whole = host_array(f.copy())
+        for start in (0, 1):
+            before = home(whole)[:6]
+            gpugrad.gradient(whole[:6], axis=0, out=whole[start : start + 6])
+            assert_same_bits(home(whole)[start : start + 6], np.gradient(before, axis=0))
+
+    def test_out_that_does_not_fit_is_refused_as_before(self, cuda, rng):
+        f = host_array(rng.normal(size=(6, 8)))
+        good = tuple(host_array(np.zeros((6, 8))) for _ in range(2))
+        gpugrad.gradient(f, out=good)
+        for bad in ((good[0], good[0]), good[:1], (*good, f), (good[0], np.zeros((6, 8))), 3):
+            with pytest.raises((ValueError, TypeError), match="`out"):
+                gpugrad.gradient(f, out=bad)
+
+    def test_another_backend_is_heard(self, cuda, rng, monkeypatch):
+        f = host_array(rng.normal(size=(6, 8)))
+        gpugrad.gradient(f)
+        asked = []
+        monkeypatch.setattr(slices, "evaluate", lambda outputs: asked.append(1) or (f, f))
+        gpugrad.gradient(f, backend="slices")
+        with gpugrad.use_backend("slices"):
+            gpugrad.gradient(f)
+        assert len(asked) == 2
+
+    def test_missing_memory_is_named_again(self, cuda):
+        f = host_array(np.zeros((6, 8)))
+        gpugrad.gradient(f)
+
+        def refuse(size):
+            raise cupy.cuda.memory.OutOfMemoryError(size, 0)
+
+        with (
+            cupy.cuda.using_allocator(refuse),
+            pytest.raises(MemoryError, match=r"need 768 bytes on .*, 384 for each of 2"),
+        ):
+            gpugrad.gradient(f)
+
+    def test_memory_at_odd_addresses_goes_the_long_way(self, cuda, rng):
+        f = rng.normal(size=(6, 8)).astype("f4")
+        gpugrad.gradient(host_array(f))
+
+        def allocate_off(size):
+            return allocate(size + 4) + 4
+
+        with cupy.cuda.using_allocator(allocate_off):
+            assert_same_gradient(gpugrad.gradient(host_array(f)), f)
+            assert_same_gradient(gpugrad.gradient(host_array(f)), f)
+
+    def test_there_is_a_limit(self, cuda, monkeypatch):
+        monkeypatch.setattr(gpu_calls, "_CALLS", 5)
+        for n in range(4, 20):
+            f = np.arange(n) ** 2.0
+            assert_same_bits(home(gpugrad.gradient(host_array(f))), np.gradient(f))
+        assert len(gpu_calls._calls) == 5
 
 
 class TestErrors:

@@ -87,17 +87,24 @@ class _Foreign:
 cuda = Cuda()
 
 
-class _Launch(NamedTuple):
+class Launch(NamedTuple):
     """A program for a device, with all that must live as long as it may run."""
 
     kernel: Kernel
     blocks: int
     words: NumpyArray
     places: slice
+    argument: np.dtype[Any]
     kept: Any
 
+    def run(self, addresses: list[int]) -> None:
+        """Put the kernel on the current stream, for arrays at these addresses."""
+        words = self.words.copy()
+        words[self.places] = addresses
+        self.kernel((self.blocks,), (gpu_program.THREADS,), (words.view(self.argument),))
 
-_launches: OrderedDict[Hashable, _Launch] = OrderedDict()
+
+_launches: OrderedDict[Hashable, Launch] = OrderedDict()
 _uploaded: OrderedDict[Hashable, Array] = OrderedDict()
 _kernels: dict[tuple[str, int], Kernel] = {}
 _lock = threading.Lock()
@@ -171,6 +178,31 @@ def evaluate(outputs: Outputs, out: Sequence[Array] | None = None) -> tuple[Arra
 
 def _launch(outputs: Outputs, targets: Sequence[Array], device: int) -> None:
     """Run the program for outputs, from memory where their like has been seen before."""
+    key, addresses = _describe(outputs, targets, device)
+    with _lock:
+        launch = _launches.get(key)
+        if launch is not None:
+            _launches.move_to_end(key)
+    if launch is None:
+        launch = _prepare(outputs, targets, key[2], device)
+        with _lock:
+            _launches[key] = launch
+            if len(_launches) > _PROGRAMS:
+                _launches.popitem(last=False)
+    launch.run(addresses)
+
+
+def find_launch(outputs: Outputs, targets: Sequence[Array]) -> Launch | None:
+    """Return the launch that has evaluated outputs into targets, or None if it took several."""
+    key, _ = _describe(outputs, targets, targets[0].data.device_id)
+    with _lock:
+        return _launches.get(key)
+
+
+def _describe(
+    outputs: Outputs, targets: Sequence[Array], device: int
+) -> tuple[tuple[Any, ...], list[int]]:
+    """Return what a program depends on, the third of it being alignments; and all addresses."""
     fields = distinct_fields(outputs)
     arrays = [*fields, *targets]
     addresses = [array.data.ptr for array in arrays]
@@ -184,24 +216,12 @@ def _launch(outputs: Outputs, targets: Sequence[Array], device: int) -> None:
             for terms in outputs
         ]),
     )  # fmt: skip
-    with _lock:
-        launch = _launches.get(key)
-        if launch is not None:
-            _launches.move_to_end(key)
-    if launch is None:
-        launch = _prepare(outputs, targets, key[2], device)
-        with _lock:
-            _launches[key] = launch
-            if len(_launches) > _PROGRAMS:
-                _launches.popitem(last=False)
-    words = launch.words.copy()
-    words[launch.places] = addresses
-    launch.kernel((launch.blocks,), (gpu_program.THREADS,), (words.view(f"V{words.nbytes}"),))
+    return key, addresses
 
 
 def _prepare(
     outputs: Outputs, targets: Sequence[Array], residues: Sequence[int], device: int
-) -> _Launch:
+) -> Launch:
     """Make the program for outputs, compile its kernel and upload its weights, where needed."""
     program = make_program(outputs, targets, residues)
     kernel = _kernels.get((program.kernel, device))
@@ -214,7 +234,8 @@ def _prepare(
         factors.append(factor)
     # The plans are kept as well: while they live, no other has their id.
     plans = [term.plan for terms in outputs for term in terms]
-    return _Launch(kernel, program.blocks, program.words, program.places, (plans, factors))
+    argument = np.dtype(f"V{program.words.nbytes}")  # how CuPy takes a structure
+    return Launch(kernel, program.blocks, program.words, program.places, argument, (plans, factors))
 
 
 def _upload(values: NumpyArray, device: int) -> Array:
