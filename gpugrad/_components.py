@@ -59,3 +59,22 @@ def check_count(fields: Sequence[Array], plans: Sequence[AxisPlan], name: str) -
             f"{len(plans)} axes of samples of shape {tuple(fields[0].shape)}. Name the axes that "
             "are space with `axis`."
         )
+
+
+def check_axes(plans: Sequence[AxisPlan], name: str) -> None:
+    """Raise ValueError unless there are as many axes as an operator needs, with what it can use."""
+    if name == "curl" and len(plans) not in (2, 3):
+        raise ValueError(
+            f"a curl needs two or three axes; got {len(plans)}. Name them with `axis`."
+        )
+    if not plans:
+        raise ValueError(f"a {name} needs at least one axis; got none of them.")
+    if (
+        name == "Hessian"
+        and len(plans) > 1
+        and any(row.constant is not None for plan in plans for row in (*plan.lower, *plan.upper))
+    ):
+        raise ValueError(
+            "`boundary` must not be a given value or slope: it says nothing of mixed derivatives. "
+            "Take `derivative(..., order=2)` along single axes."
+        )

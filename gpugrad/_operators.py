@@ -2,27 +2,13 @@
 
 from __future__ import annotations
 
-import operator
-import warnings
-from functools import lru_cache
 from typing import Any
 
-import numpy as np
-
 from gpugrad._arrays import Array, as_field
+from gpugrad._axes import parse_one_axis, plan_axes, plan_gradient
 from gpugrad._backend import evaluate
-from gpugrad._options import (
-    check_length,
-    check_value,
-    parse_boundaries,
-    parse_periods,
-    parse_scheme,
-)
-from gpugrad._plan import AxisPlan, Term, first_derivative
-from gpugrad._schemes import plan_derivative, repeats_its_first
-from gpugrad._spacing import check_lengths, parse_axes, parse_edge_order, parse_spacings
-
-_ONE_SIDED = "one-sided"
+from gpugrad._options import ONE_SIDED, Options
+from gpugrad._terms import each_derivative, term_of
 
 
 def gradient(
@@ -31,7 +17,7 @@ def gradient(
     axis: Any = None,
     edge_order: int = 1,
     accuracy: int = 2,
-    boundary: Any = _ONE_SIDED,
+    boundary: Any = ONE_SIDED,
     edge_accuracy: int | None = None,
     period: Any = None,
     time_unit: str | None = None,
@@ -145,25 +131,12 @@ def gradient(
     >>> df_dx, df_dy = gpugrad.gradient(np.outer(x, x), x, x)
     """
     f = as_field(f)
-    if (
-        boundary is not _ONE_SIDED
-        or accuracy != 2
-        or edge_accuracy is not None
-        or period is not None
-    ):
-        options = (1, accuracy, edge_accuracy, boundary, period)
-        if accuracy == 2 and edge_accuracy is None:
-            options = (1, 2, parse_edge_order(edge_order), boundary, period)
-        plans = plan_axes(f, varargs, axis, time_unit, options)
-    elif time_unit is None and _is_plain(f, varargs, axis, edge_order):
-        plans = _plan_evenly(f.shape, axis, edge_order, *varargs)
-    else:
-        plans = _plan_gradient(f, varargs, axis, edge_order, time_unit)
-    outputs = [(Term(1, f, plan),) for plan in plans]
-    if not outputs:
+    options = Options(1, accuracy, edge_accuracy, boundary, period)
+    plans = plan_gradient(f, varargs, axis, edge_order, time_unit, options)
+    if not plans:
         return _nothing(out, stack)
-    results = evaluate(outputs, out, stack, backend)
-    return results if stack or len(outputs) > 1 else results[0]
+    results = evaluate(each_derivative(plans, term_of([f])), out, stack, backend)
+    return results if stack or len(plans) > 1 else results[0]
 
 
 def derivative(
@@ -173,7 +146,7 @@ def derivative(
     axis: int = -1,
     order: int = 1,
     accuracy: int = 2,
-    boundary: Any = _ONE_SIDED,
+    boundary: Any = ONE_SIDED,
     edge_accuracy: int | None = None,
     period: float | None = None,
     time_unit: str | None = None,
@@ -288,15 +261,9 @@ def derivative(
     array([0., 2., 4., 6., 8., 9.])
     """
     f = as_field(f)
-    options = (order, accuracy, edge_accuracy, boundary, period)
-    try:
-        axis = operator.index(axis)
-    except TypeError as error:
-        raise TypeError(
-            f"`axis` must be one integer; got {axis!r}. For several axes there is `gradient`."
-        ) from error
-    plans = plan_axes(f, (spacing,), axis, time_unit, options)
-    results = evaluate([(Term(1, f, plans[0]),)], out, False, backend)
+    options = Options(order, accuracy, edge_accuracy, boundary, period)
+    plans = plan_axes(f, (spacing,), parse_one_axis(axis), time_unit, options)
+    results = evaluate(each_derivative(plans, term_of([f])), out, False, backend)
     return results[0]
 
 
@@ -307,59 +274,3 @@ def _nothing(out: Any, stack: bool) -> tuple[Array, ...]:
             "`axis` must name at least one axis to go with `stack` or `out`; got none of them."
         )
     return ()
-
-
-def _is_plain(f: Array, varargs: tuple[Any, ...], axis: Any, edge_order: Any) -> bool:
-    """Tell whether a call is one of those that may be planned once for all."""
-    return (
-        (type(f) is np.ndarray or type(f).__module__ == "cupy")
-        and type(edge_order) is int
-        and (axis is None or type(axis) is int)
-        and (not varargs or all(type(h) is float for h in varargs))
-    )
-
-
-def _plan_gradient(
-    f: Array, varargs: tuple[Any, ...], axis: Any, edge_order: Any, time_unit: str | None
-) -> list[AxisPlan]:
-    axes = parse_axes(axis, f.ndim)
-    edge_order = parse_edge_order(edge_order)
-    check_lengths(f.shape, axes, edge_order)
-    spacings = parse_spacings(varargs, axes, f, time_unit)
-    return [first_derivative(i, h, edge_order) for i, h in zip(axes, spacings, strict=True)]
-
-
-@lru_cache(maxsize=512, typed=True)
-def _plan_evenly(shape: tuple[int, ...], axis: Any, edge_order: Any, *h: float) -> list[AxisPlan]:
-    """Plan once what comes again and again: a shape, with numbers for spacings or none."""
-    return _plan_gradient(np.broadcast_to(0.0, shape), h, axis, edge_order, None)
-
-
-def plan_axes(
-    f: Array, varargs: tuple[Any, ...], axis: Any, time_unit: str | None, options: tuple[Any, ...]
-) -> list[AxisPlan]:
-    """Plan what goes beyond NumPy: `options` are order, accuracies, boundary and period."""
-    order, accuracy, edge_accuracy, boundary, period = options
-    axes = parse_axes(axis, f.ndim)
-    scheme = parse_scheme(order, accuracy, edge_accuracy)
-    sides = parse_boundaries(boundary, len(axes))
-    periods = parse_periods(period, sides)
-    check_lengths(f.shape, axes, 1)
-    for i, pair in zip(axes, sides, strict=True):
-        check_length(i, f.shape[i], scheme, pair)
-        check_value(f, pair)
-    plans = [
-        plan_derivative(i, h, f.shape[i], scheme, pair, one)
-        for i, h, pair, one in zip(
-            axes, parse_spacings(varargs, axes, f, time_unit), sides, periods, strict=True
-        )
-    ]
-    for i, (side, _) in zip(axes, sides, strict=True):
-        if side.name == "periodic" and repeats_its_first(f, i):
-            warnings.warn(
-                f"axis {i} of `f` is periodic, but the last sample repeats the first. Leave it "
-                "out, unless the field is so by chance: the first sample follows the last.",
-                UserWarning,
-                stacklevel=3,
-            )
-    return plans

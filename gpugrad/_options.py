@@ -4,17 +4,36 @@ from __future__ import annotations
 
 import math
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from gpugrad._arrays import Array, dtype_name
 from gpugrad._boundaries import MAX_ACCURACY, MAX_ORDER, TABLE, Scheme, Side, Sides
 
+ONE_SIDED = "one-sided"
 
-def parse_scheme(order: Any, accuracy: Any, edge_accuracy: Any) -> Scheme:
+
+class Options(NamedTuple):
+    """What users choose of a derivative, as they say it."""
+
+    order: Any = 1
+    accuracy: Any = 2
+    edge_accuracy: Any = None
+    boundary: Any = ONE_SIDED
+    period: Any = None
+
+    @property
+    def are_numpys(self) -> bool:
+        """Whether nothing is asked for that `numpy.gradient` does not have."""
+        _, accuracy, edge_accuracy, boundary, period = self
+        return boundary is ONE_SIDED and accuracy == 2 and edge_accuracy is None and period is None
+
+
+def parse_scheme(options: Options) -> Scheme:
     """Return the scheme that is asked for."""
-    order = _parse_integer(order, "order")
+    accuracy, edge_accuracy = options.accuracy, options.edge_accuracy
+    order = _parse_integer(options.order, "order")
     if not 1 <= order <= MAX_ORDER:
         raise ValueError(f"`order` must be from 1 to {MAX_ORDER}; got {order}.")
     accuracy = _parse_integer(accuracy, "accuracy")

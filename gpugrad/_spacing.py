@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from functools import lru_cache
 from numbers import Real
 from typing import Any
@@ -24,6 +23,7 @@ from gpugrad._arrays import (
 )
 from gpugrad._gaps import find_gaps, find_gaps_of_lines, lines_are_alike, rate
 from gpugrad._plan import Gaps, rows_of
+from gpugrad._warn import warn_caller
 
 _REMEMBERED_BYTES = 1 << 14
 
@@ -183,11 +183,9 @@ def _parse_lines(given: Any, where: str, f: Array, axis: int, time_unit: str | N
 
 def _warn_if_it_turns_back(spacing: Any, where: str) -> None:
     if type(spacing) is Gaps and spacing.turns_back:
-        warnings.warn(
+        warn_caller(
             f"`spacing` for {where} is not monotonic: it goes both up and down. The samples are "
-            "differentiated in the order given; sort them by coordinate if that is not meant.",
-            UserWarning,
-            stacklevel=6,
+            "differentiated in the order given; sort them by coordinate if that is not meant."
         )
 
 

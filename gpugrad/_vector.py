@@ -5,16 +5,25 @@ What the operators share, arguments and rules, is said once, in `divergence`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from gpugrad._arrays import Array, as_field
+from gpugrad._axes import plan_axes
 from gpugrad._backend import evaluate
-from gpugrad._components import as_components, check_count
-from gpugrad._operators import plan_axes
+from gpugrad._components import as_components, check_axes, check_count
+from gpugrad._options import ONE_SIDED, Options
 from gpugrad._output import stack_results
-from gpugrad._plan import Term
-
-_ONE_SIDED = "one-sided"
+from gpugrad._plan import AxisPlan
+from gpugrad._terms import (
+    arrange_hessian,
+    curl_terms,
+    divergence_terms,
+    each_derivative,
+    hessian_terms,
+    laplacian_terms,
+    term_of,
+)
 
 
 def divergence(
@@ -22,7 +31,7 @@ def divergence(
     *spacing: Any,
     axis: Any = None,
     accuracy: int = 2,
-    boundary: Any = _ONE_SIDED,
+    boundary: Any = ONE_SIDED,
     edge_accuracy: int | None = None,
     period: Any = None,
     time_unit: str | None = None,
@@ -83,11 +92,11 @@ def divergence(
            [8., 8., 8.]])
     """
     fields = as_components(v)
-    options = (1, accuracy, edge_accuracy, boundary, period)
+    options = Options(1, accuracy, edge_accuracy, boundary, period)
     plans = plan_axes(fields[0], spacing, axis, time_unit, options)
     check_count(fields, plans, "divergence")
-    terms = [Term(1, f, plan) for f, plan in zip(fields, plans, strict=True)]
-    result: Array = evaluate([terms], out, False, backend)[0]
+    outputs = divergence_terms(plans, term_of(fields))
+    result: Array = evaluate(outputs, out, False, backend)[0]
     return result
 
 
@@ -96,7 +105,7 @@ def curl(
     *spacing: Any,
     axis: Any = None,
     accuracy: int = 2,
-    boundary: Any = _ONE_SIDED,
+    boundary: Any = ONE_SIDED,
     edge_accuracy: int | None = None,
     period: Any = None,
     time_unit: str | None = None,
@@ -152,23 +161,17 @@ def curl(
            [2., 2., 2.]])
     """
     fields = as_components(v)
-    options = (1, accuracy, edge_accuracy, boundary, period)
+    options = Options(1, accuracy, edge_accuracy, boundary, period)
     plans = plan_axes(fields[0], spacing, axis, time_unit, options)
-    if len(plans) not in (2, 3):
-        raise ValueError(
-            f"a curl needs two or three axes; got {len(plans)}. Name them with `axis`."
-        )
+    check_axes(plans, "curl")
     check_count(fields, plans, "curl")
-
-    def across(i: int, j: int) -> list[Term]:
-        return [Term(1, fields[j], plans[i]), Term(-1, fields[i], plans[j])]
-
-    if len(plans) == 2:
-        if stack:
-            raise ValueError("`stack` needs three axes: on two, the curl has one component.")
-        result: Array = evaluate([across(0, 1)], out, False, backend)[0]
-        return result
-    return evaluate([across(1, 2), across(2, 0), across(0, 1)], out, stack, backend)
+    outputs = curl_terms(plans, term_of(fields))
+    if len(outputs) > 1:
+        return evaluate(outputs, out, stack, backend)
+    if stack:
+        raise ValueError("`stack` needs three axes: on two, the curl has one component.")
+    result: Array = evaluate(outputs, out, False, backend)[0]
+    return result
 
 
 def laplacian(
@@ -176,7 +179,7 @@ def laplacian(
     *spacing: Any,
     axis: Any = None,
     accuracy: int = 2,
-    boundary: Any = _ONE_SIDED,
+    boundary: Any = ONE_SIDED,
     edge_accuracy: int | None = None,
     period: Any = None,
     time_unit: str | None = None,
@@ -225,11 +228,10 @@ def laplacian(
            [-4., -4., -4., -4.]])
     """
     f = as_field(f)
-    options = (2, accuracy, edge_accuracy, boundary, period)
+    options = Options(2, accuracy, edge_accuracy, boundary, period)
     plans = plan_axes(f, spacing, axis, time_unit, options)
-    if not plans:
-        raise ValueError("a Laplacian needs at least one axis; got none of them.")
-    result: Array = evaluate([[Term(1, f, plan) for plan in plans]], out, False, backend)[0]
+    check_axes(plans, "Laplacian")
+    result: Array = evaluate(laplacian_terms(plans, term_of([f])), out, False, backend)[0]
     return result
 
 
@@ -238,7 +240,7 @@ def jacobian(
     *spacing: Any,
     axis: Any = None,
     accuracy: int = 2,
-    boundary: Any = _ONE_SIDED,
+    boundary: Any = ONE_SIDED,
     edge_accuracy: int | None = None,
     period: Any = None,
     time_unit: str | None = None,
@@ -281,11 +283,10 @@ def jacobian(
            [1., 1.]])
     """
     fields = as_components(v)
-    options = (1, accuracy, edge_accuracy, boundary, period)
+    options = Options(1, accuracy, edge_accuracy, boundary, period)
     plans = plan_axes(fields[0], spacing, axis, time_unit, options)
-    if not plans:
-        raise ValueError("a Jacobian needs at least one axis; got none of them.")
-    outputs = [[Term(1, f, plan)] for f in fields for plan in plans]
+    check_axes(plans, "Jacobian")
+    outputs = each_derivative(plans, term_of(fields), len(fields))
     results = evaluate(outputs, None, False, backend)
     rows = [results[i : i + len(plans)] for i in range(0, len(results), len(plans))]
     return stack_results([stack_results(row) for row in rows]) if stack else tuple(rows)
@@ -296,7 +297,7 @@ def hessian(
     *spacing: Any,
     axis: Any = None,
     accuracy: int = 2,
-    boundary: Any = _ONE_SIDED,
+    boundary: Any = ONE_SIDED,
     edge_accuracy: int | None = None,
     period: Any = None,
     time_unit: str | None = None,
@@ -344,24 +345,14 @@ def hessian(
            [3., 0.]])
     """
     f = as_field(f)
-    rest = (accuracy, edge_accuracy, boundary, period)
-    first = plan_axes(f, spacing, axis, time_unit, (1, *rest))
-    second = plan_axes(f, spacing, axis, time_unit, (2, *rest))
-    n = len(first)
-    if not n:
-        raise ValueError("a Hessian needs at least one axis; got none of them.")
-    if n > 1 and any(
-        formula.constant is not None for plan in first for formula in (*plan.lower, *plan.upper)
-    ):
-        raise ValueError(
-            "`boundary` must not be a given value or slope: it says nothing of mixed derivatives. "
-            "Take `derivative(..., order=2)` along single axes."
-        )
-    outputs = [[Term(1, f, plan)] for plan in (*second, *first[1:])]
-    results = evaluate(outputs, None, False, backend)
-    rows = [[results[i] if i == j else None for j in range(n)] for i in range(n)]
-    for j, slope in enumerate(results[n:], start=1):
-        mixed = evaluate([[Term(1, slope, plan)] for plan in first[:j]], None, False, backend)
-        for i, entry in enumerate(mixed):
-            rows[i][j] = rows[j][i] = entry
+    options = Options(1, accuracy, edge_accuracy, boundary, period)
+    first = plan_axes(f, spacing, axis, time_unit, options)
+    second = plan_axes(f, spacing, axis, time_unit, options._replace(order=2))
+    check_axes(first, "Hessian")
+    results = evaluate(hessian_terms(first, second, term_of([f])), None, False, backend)
+
+    def differentiate(slope: Array, plans: Sequence[AxisPlan]) -> Any:
+        return evaluate(each_derivative(plans, term_of([slope])), None, False, backend)
+
+    rows = arrange_hessian(results, first, differentiate)
     return stack_results([stack_results(row) for row in rows]) if stack else tuple(map(tuple, rows))

@@ -15,8 +15,9 @@ import pytest
 import gpugrad
 from conftest import as_tuple, assert_same_bits
 from gpugrad import _devices
+from gpugrad._axes import plan_axes
 from gpugrad._devices import Gpu
-from gpugrad._operators import plan_axes
+from gpugrad._options import Options
 from gpugrad._plan import Term
 
 pytest.importorskip("cupy", reason="CuPy is not installed")
@@ -297,7 +298,7 @@ class TestMemory:
 
 
 def _outputs(f):
-    plans = plan_axes(f, (), None, None, (1, 2, 1, "one-sided", None))
+    plans = plan_axes(f, (), None, None, Options(1, 2, 1, "one-sided", None))
     return [[Term(1, f, plan)] for plan in plans]
 
 

@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gpugrad._axes import plan_axes
 from gpugrad._engines import slices
 from gpugrad._engines.windows import find_row, find_samples, move_plan
-from gpugrad._operators import plan_axes
+from gpugrad._options import Options
 from gpugrad._plan import Term
 
 BOUNDARIES = [
@@ -46,7 +47,7 @@ def test_windows_have_the_bits_of_the_whole(order, accuracy, boundary, uneven, d
     rng = np.random.default_rng(n)
     f = rng.normal(size=(2, n, 3))
     spacing = np.cumsum(rng.uniform(0.5, 1.5, n)) if uneven else 0.7
-    (plan,) = plan_axes(f, (spacing,), 1, None, (order, accuracy, None, boundary, None))
+    (plan,) = plan_axes(f, (spacing,), 1, None, Options(order, accuracy, None, boundary, None))
     (expected,) = slices.evaluate([(Term(1, f, plan),)])
     result = evaluate_in_windows(f, plan, [0, *sorted(cuts), n])
     assert result.tobytes() == expected.tobytes()
@@ -54,7 +55,7 @@ def test_windows_have_the_bits_of_the_whole(order, accuracy, boundary, uneven, d
 
 def test_a_window_reads_no_more_than_it_needs():
     f = np.zeros(100)
-    (plan,) = plan_axes(f, (), 0, None, (1, 4, None, "periodic", None))
+    (plan,) = plan_axes(f, (), 0, None, Options(1, 4, None, "periodic", None))
     assert find_samples([plan], 100, 40, 50) == [(38, 52)]
     assert find_samples([plan], 100, 0, 10) == [(0, 12), (98, 100)]
     assert find_samples([plan], 100, 95, 100) == [(0, 2), (93, 100)]

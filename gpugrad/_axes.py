@@ -1,0 +1,104 @@
+"""From the arguments of a call to plans: one for each axis to differentiate along."""
+
+from __future__ import annotations
+
+import operator
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from gpugrad._arrays import Array
+from gpugrad._options import (
+    Options,
+    check_length,
+    check_value,
+    parse_boundaries,
+    parse_periods,
+    parse_scheme,
+)
+from gpugrad._plan import AxisPlan, first_derivative
+from gpugrad._schemes import plan_derivative, repeats_its_first
+from gpugrad._spacing import check_lengths, parse_axes, parse_edge_order, parse_spacings
+from gpugrad._warn import warn_caller
+
+
+def parse_one_axis(axis: Any) -> int:
+    """Return an axis that must be a single integer."""
+    try:
+        return operator.index(axis)
+    except TypeError as error:
+        raise TypeError(
+            f"`axis` must be one integer; got {axis!r}. For several axes there is `gradient`."
+        ) from error
+
+
+def plan_gradient(
+    f: Array,
+    varargs: tuple[Any, ...],
+    axis: Any,
+    edge_order: Any,
+    time_unit: str | None,
+    options: Options,
+) -> list[AxisPlan]:
+    """Plan a gradient: NumPy's, unless the options ask for more."""
+    if not options.are_numpys:
+        if options.accuracy == 2 and options.edge_accuracy is None:
+            options = options._replace(edge_accuracy=parse_edge_order(edge_order))
+        return plan_axes(f, varargs, axis, time_unit, options)
+    if time_unit is None and _is_plain(f, varargs, axis, edge_order):
+        return _plan_evenly(f.shape, axis, edge_order, *varargs)
+    return _plan_as_numpy(f, varargs, axis, edge_order, time_unit)
+
+
+def _is_plain(f: Array, varargs: tuple[Any, ...], axis: Any, edge_order: Any) -> bool:
+    """Tell whether a call is one of those that may be planned once for all."""
+    return (
+        (type(f) is np.ndarray or type(f).__module__ == "cupy")
+        and type(edge_order) is int
+        and (axis is None or type(axis) is int)
+        and (not varargs or all(type(h) is float for h in varargs))
+    )
+
+
+def _plan_as_numpy(
+    f: Array, varargs: tuple[Any, ...], axis: Any, edge_order: Any, time_unit: str | None
+) -> list[AxisPlan]:
+    axes = parse_axes(axis, f.ndim)
+    edge_order = parse_edge_order(edge_order)
+    check_lengths(f.shape, axes, edge_order)
+    spacings = parse_spacings(varargs, axes, f, time_unit)
+    return [first_derivative(i, h, edge_order) for i, h in zip(axes, spacings, strict=True)]
+
+
+@lru_cache(maxsize=512, typed=True)
+def _plan_evenly(shape: tuple[int, ...], axis: Any, edge_order: Any, *h: float) -> list[AxisPlan]:
+    """Plan once what comes again and again: a shape, with numbers for spacings or none."""
+    return _plan_as_numpy(np.broadcast_to(0.0, shape), h, axis, edge_order, None)
+
+
+def plan_axes(
+    f: Array, varargs: tuple[Any, ...], axis: Any, time_unit: str | None, options: Options
+) -> list[AxisPlan]:
+    """Plan the derivative along each axis that is asked for, as `options` say."""
+    axes = parse_axes(axis, f.ndim)
+    scheme = parse_scheme(options)
+    sides = parse_boundaries(options.boundary, len(axes))
+    periods = parse_periods(options.period, sides)
+    check_lengths(f.shape, axes, 1)
+    for i, pair in zip(axes, sides, strict=True):
+        check_length(i, f.shape[i], scheme, pair)
+        check_value(f, pair)
+    plans = [
+        plan_derivative(i, h, f.shape[i], scheme, pair, one)
+        for i, h, pair, one in zip(
+            axes, parse_spacings(varargs, axes, f, time_unit), sides, periods, strict=True
+        )
+    ]
+    for i, (side, _) in zip(axes, sides, strict=True):
+        if side.name == "periodic" and repeats_its_first(f, i):
+            warn_caller(
+                f"axis {i} of `f` is periodic, but the last sample repeats the first. Leave it "
+                "out, unless the field is so by chance: the first sample follows the last."
+            )
+    return plans
