@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -229,10 +230,15 @@ def _choose_compiled(outputs: Outputs) -> Engine | None:
 
 
 def _is_on_gpu(f: Array) -> bool:
-    """Tell whether the GPU engine may know an array: one of CuPy, or a tensor beside CuPy."""
+    """Tell whether the GPU engine may know an array: CuPy's, or another's beside CuPy."""
     if array_api_compat.is_cupy_array(f):
         return True
-    if not array_api_compat.is_torch_array(f) or f.device.type != "cuda":
+    if array_api_compat.is_jax_array(f):
+        if isinstance(f, sys.modules["jax"].core.Tracer):
+            return False
+        if all(device.platform != "gpu" for device in f.devices()):
+            return False
+    elif not array_api_compat.is_torch_array(f) or f.device.type != "cuda":
         return False
     from gpugrad import _devices
 
@@ -262,6 +268,8 @@ def _choose_gpu(outputs: Outputs, named: bool) -> Engine | None:
     remember = None
     if array_api_compat.is_torch_array(f):
         from gpugrad._engines import torch_gpu as module
+    elif array_api_compat.is_jax_array(f):
+        from gpugrad._engines import jax_gpu as module
     else:
         from gpugrad._engines import cupy_gpu as module
         from gpugrad._engines import gpu_calls as _gpu_calls
@@ -271,7 +279,7 @@ def _choose_gpu(outputs: Outputs, named: bool) -> Engine | None:
     if reason is None:
         # What takes part in automatic differentiation is not written to, but stacked afterwards.
         is_free = not any(getattr(f, "requires_grad", False) for f in distinct_fields(outputs))
-        stack = module.allocate_stack if is_free else None
+        stack = getattr(module, "allocate_stack", None) if is_free else None
         return Engine(module.evaluate, outputs, stack=stack, remember=remember)
     if named:
         raise BackendError(f'backend "cupy" cannot run this: {reason}. Use backend="auto".')

@@ -58,6 +58,7 @@ ARROWS = {
     "_engines.transpose": {"_plan"},
     "_engines.torch_gpu": {"_arrays", "_engines", "_plan"},
     "_engines.cupy_gpu": {"_arrays", "_engines", "_plan"},
+    "_engines.jax_gpu": {"_arrays", "_engines", "_plan"},
     "_engines.slabs": {"_engines", "_plan"},
     "_engines.gpu_calls": {"_arrays", "_engines"},
     "_engines.gpu_stream": {"_arrays", "_engines", "_memory", "_plan", "_threads"},
@@ -133,7 +134,7 @@ def test_modules_load_nothing_heavy(name):
     if name.startswith("_engines.llvm_"):
         loaded -= {"llvmlite"}  # an engine's own library; nothing loads these but the engine
     if name.startswith("_engines.") and ("gpu_" in name or name.endswith("_gpu")):
-        loaded -= {"cupy", "torch"}
+        loaded -= {"cupy", "torch", "jax"}
     if name not in ("_cli", "__main__"):
         assert not loaded & set(HEAVY)
 

@@ -28,7 +28,7 @@ from gpugrad._engines import cupy_gpu
 from gpugrad._engines.gpu_program import Outputs
 from gpugrad._engines.numpy_steps import NumpyArray, find_precision
 from gpugrad._engines.slabs import Layout, Slab, cut, move_to_slab
-from gpugrad._plan import distinct_fields, rows_of
+from gpugrad._plan import AxisPlan, distinct_fields, rows_of
 
 PLACES = 3
 """Slabs under way at a time: one on its way there, one computed, one on its way back."""
@@ -225,18 +225,17 @@ class _Ring:
         """Return the outputs for a slab, on its arrays on the device."""
         known = {id(f): view for f, view in zip(self.fields, views, strict=True)}
         axis = self.layout.axes[0]
-        return [
-            [
-                term._replace(
-                    field=known[id(term.field)],
-                    plan=term.plan
-                    if term.plan.axis != axis
-                    else move_to_slab(term.plan, self.layout.shape[axis], slab),
-                )
-                for term in terms
-            ]
-            for terms in self.outputs
-        ]
+
+        def move(plan: AxisPlan) -> AxisPlan:
+            n = self.layout.shape[axis]
+            return move_to_slab(plan, n, slab) if plan.axis == axis else plan
+
+        moved: list[Any] = []
+        for terms in self.outputs:
+            kind: Any = type(terms)
+            here = [t._replace(field=known[id(t.field)], plan=move(t.plan)) for t in terms]
+            moved.append(kind(here))
+        return moved
 
     def _finish(self, place: _Place, targets: Sequence[NumpyArray], direct: list[bool]) -> None:
         """Wait for the slab of a place, if there is one, and bring its results to where they go."""
