@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 
 import gpugrad
+from gpugrad import _cli_grad
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -37,6 +38,9 @@ def _run(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> int:
     if arguments.command is None:
         parser.print_help()
         return 0
+    if arguments.command == "grad":
+        reason = _cli_grad.run(arguments)
+        return 0 if reason is None else _fail(reason)
     try:
         info = gpugrad.info()  # a mistake in GPUGRAD_BACKEND shows here
     except ValueError as error:
@@ -92,6 +96,7 @@ def _build_parser() -> argparse.ArgumentParser:
         help="where the arithmetic runs (default: as GPUGRAD_BACKEND says, else auto: "
         "on the GPU where one is usable, else on the CPU)",
     )
+    _cli_grad.add_parser(commands)
     commands.add_parser(
         "info",
         help="what is installed, which devices are usable, what runs where",

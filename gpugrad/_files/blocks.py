@@ -1,0 +1,126 @@
+"""A large field cut into blocks that fit into memory, and what each needs to be computed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from itertools import product
+from typing import NamedTuple
+
+from gpugrad._engines.windows import Span, find_row, find_samples, is_uniform, move_plan
+from gpugrad._files.raw import Window
+from gpugrad._plan import AxisPlan
+
+BLOCK_BYTES = 1 << 28
+"""What is read for a block at most, however much memory there is: more is not faster."""
+
+
+class Block(NamedTuple):
+    """One block of all results, and the samples it takes.
+
+    `window` is the block's place in the whole; `spans` are the samples along each axis; `inner`
+    is the block's place among these.
+    """
+
+    number: int
+    window: Window
+    spans: tuple[tuple[Span, ...], ...]
+    inner: Window
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of what is read."""
+        return tuple(sum(b - a for a, b in axis) for axis in self.spans)
+
+
+def choose_shape(
+    shape: Sequence[int],
+    units: Sequence[int],
+    slowest_first: Sequence[int],
+    reaches: Sequence[int],
+    sample_bytes: float,
+    budget: float,
+) -> tuple[int, ...]:
+    """Return the shape of blocks for which no more than `budget` bytes are needed at a time.
+
+    Blocks are whole along the axes that are fastest in the file, as far as can be, and multiples
+    of `units` (the chunks of a file) along the others. Each takes `reaches` samples beyond each of
+    its two ends, and `sample_bytes` for each sample.
+
+    Raises
+    ------
+    MemoryError
+        If not even one unit fits; its argument is the number of bytes needed.
+    """
+    block = [min(u, n) for u, n in zip(units, shape, strict=True)]
+
+    def cost() -> float:
+        read = (
+            min(b + 2 * r, n) if b < n else n for b, r, n in zip(block, reaches, shape, strict=True)
+        )
+        return sample_bytes * math.prod(read)
+
+    if cost() > budget:
+        raise MemoryError(math.ceil(cost()))
+    for axis in reversed(slowest_first):
+        low, high = 1, -(-shape[axis] // units[axis])  # in units: the most that fits
+        while low < high:
+            middle = (low + high + 1) // 2
+            block[axis] = min(middle * units[axis], shape[axis])
+            low, high = (middle, high) if cost() <= budget else (low, middle - 1)
+        block[axis] = min(low * units[axis], shape[axis])
+    return tuple(block)
+
+
+def cut_blocks(
+    shape: Sequence[int],
+    block: Sequence[int],
+    slowest_first: Sequence[int],
+    plans: Sequence[AxisPlan],
+) -> Iterator[Block]:
+    """Yield the blocks, in the order in which they lie in the file."""
+    along = [[plan for plan in plans if plan.axis == axis] for axis in range(len(shape))]
+    cuts: list[list[tuple[slice, tuple[Span, ...], slice]]] = []
+    for n, b, own in zip(shape, block, along, strict=True):
+        cuts.append([])
+        for start in range(0, n, b):
+            stop = min(start + b, n)
+            spans = (Span(0, n),) if b >= n else tuple(find_samples(own, n, start, stop))
+            first = find_row(spans, start)
+            cuts[-1].append((slice(start, stop), spans, slice(first, first + stop - start)))
+    ordered = product(*(cuts[axis] for axis in slowest_first))
+    for number, parts in enumerate(ordered):
+        by_axis = [parts[slowest_first.index(axis)] for axis in range(len(shape))]
+        yield Block(number, *map(tuple, zip(*by_axis, strict=True)))
+
+
+class Mover:
+    """Moves plans to blocks; blocks that are alike share a plan, which engines remember."""
+
+    def __init__(self, shape: Sequence[int]) -> None:
+        self._shape = shape
+        self._known: dict[tuple[int, Span, int], AxisPlan] = {}
+
+    def move(self, plan: AxisPlan, block: Block) -> AxisPlan:
+        """Return the plan for what is read for a block."""
+        axis, n = plan.axis, self._shape[plan.axis]
+        part, spans = block.window[axis], block.spans[axis]
+        if spans == ((0, n),):
+            return plan
+        at_end = part.start < len(plan.lower) or part.stop > n - len(plan.upper)
+        if at_end or not is_uniform(plan):
+            return move_plan(plan, n, part.start, part.stop, spans)
+        span = Span(spans[0].start - part.start, spans[0].stop - part.start)
+        key = id(plan), span, part.stop - part.start
+        if key not in self._known:
+            self._known[key] = move_plan(plan, n, part.start, part.stop, spans)
+        return self._known[key]
+
+
+def place_spans(block: Block) -> Iterator[tuple[Window, Window]]:
+    """Yield what to read for a block: windows of the whole field, and their places in the block."""
+    for parts in product(*block.spans):
+        whole = tuple(slice(a, b) for a, b in parts)
+        firsts = [find_row(spans, a) for spans, (a, _) in zip(block.spans, parts, strict=True)]
+        here = tuple(slice(i, i + b - a) for i, (a, b) in zip(firsts, parts, strict=True))
+        yield whole, here

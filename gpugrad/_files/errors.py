@@ -1,0 +1,18 @@
+"""What can go wrong with a file, in one line for who runs the command."""
+
+from __future__ import annotations
+
+EXTRA = "files"
+"""The extra that brings what Zarr and NetCDF need."""
+
+
+class FileError(Exception):
+    """A file can't be read or written as asked; the message says what to do."""
+
+
+def need(extra: str, package: str, purpose: str) -> FileError:
+    """Return the error for a package that is not installed."""
+    return FileError(
+        f"{purpose} needs {package}, which is not installed. "
+        f'Install it: pip install "gpugrad[{extra}]".'
+    )

@@ -1,0 +1,111 @@
+"""What has been done of a long piece of work, in a file that outlives the process.
+
+The first line says what the work is. Each line after it says that a block is written, and with
+which checksum. A line that was cut off when the process died counts as not there.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from gpugrad._files.errors import FileError
+
+_FINISHED = {"finished": True}
+
+
+class Journal:
+    """The blocks that are done, with the checksums of what was written.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The file. Where it exists, the work goes on; `work` must be the same.
+    work : dict
+        What the work is, as JSON knows it.
+    """
+
+    def __init__(self, path: Path, work: dict[str, Any]) -> None:
+        self.done: dict[int, list[int]] = {}
+        self.is_finished = False
+        self._file = open(path, "a+b", buffering=0)  # noqa: SIM115
+        try:
+            _lock(self._file, path)
+            self._go_on(path, work)
+        except BaseException:
+            self._file.close()
+            raise
+
+    def _go_on(self, path: Path, work: dict[str, Any]) -> None:
+        self._file.seek(0)
+        lines = self._file.read().splitlines(keepends=True)
+        if lines and not lines[-1].endswith(b"\n"):
+            lines.pop()
+        self._file.truncate(sum(map(len, lines)))
+        work = json.loads(json.dumps(work))
+        if not lines:
+            self._write(work)
+            return
+        try:
+            before, *records = map(json.loads, lines)
+            self.is_finished = records[-1:] == [_FINISHED]
+            records = [record for record in records if record != _FINISHED]
+            self.done = {int(record["block"]): record["crc32"] for record in records}
+        except (ValueError, KeyError, TypeError) as error:
+            raise FileError(f"{path} is damaged. Pass --overwrite to begin again.") from error
+        differing = [name for name in work if before.get(name) != work[name]]
+        if differing:
+            name = differing[0]
+            raise FileError(
+                f"{path.parent} was begun with another {name}: {before.get(name)}; got "
+                f"{work[name]}. Pass --overwrite to begin again, or what it was begun with."
+            )
+
+    def add(self, block: int, checksums: list[int]) -> None:
+        """Say that a block is written."""
+        self.done[block] = checksums
+        self._write({"block": block, "crc32": checksums})
+
+    def finish(self) -> None:
+        """Say that everything is written, and is about to be moved to its place."""
+        self._write(_FINISHED)
+
+    def forget(self, blocks: set[int]) -> None:
+        """Take blocks to be not done after all."""
+        for block in blocks:
+            del self.done[block]
+        self._file.seek(0)
+        first = self._file.readline()
+        self._file.truncate(len(first))
+        self._file.seek(0, os.SEEK_END)
+        for block, checksums in self.done.items():
+            self._write({"block": block, "crc32": checksums})
+
+    def close(self) -> None:
+        """Let others go on."""
+        self._file.close()
+
+    def _write(self, record: dict[str, Any]) -> None:
+        self._file.write(json.dumps(record).encode() + b"\n")
+
+
+def _lock(file: Any, path: Path) -> None:
+    try:
+        import fcntl
+    except ImportError:  # no such locks on this system
+        return
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise FileError(
+            f"another process is writing to {path.parent}. Wait until it ends."
+        ) from error
+
+
+def check_free(path: Path) -> None:
+    """Raise FileError if another process writes to a journal."""
+    if path.exists():
+        with open(path, "rb") as file:
+            _lock(file, path)

@@ -1,0 +1,268 @@
+"""What the command computes of the fields in a file: outputs, their names and their units."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from gpugrad._components import check_count
+from gpugrad._files.errors import FileError
+from gpugrad._files.raw import open_npy
+from gpugrad._files.sources import Source, Values
+from gpugrad._operators import plan_axes
+from gpugrad._plan import AxisPlan, Term
+
+OPERATORS = ("gradient", "derivative", "laplacian", "divergence", "curl", "jacobian")
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to compute, in the words of the package's functions."""
+
+    operator: str = "gradient"
+    axes: tuple[str, ...] = ()
+    spacing: tuple[float, ...] = ()
+    coords: tuple[str, ...] = ()
+    order: int = 1
+    accuracy: int = 2
+    edge_order: int = 1
+    edge_accuracy: int | None = None
+    boundary: Any = "one-sided"
+    period: Any = None
+    time_unit: str | None = None
+    backend: str | None = None
+
+
+@dataclass(frozen=True)
+class Work:
+    """Outputs as terms, where a field is the number of a source; and names for the results."""
+
+    outputs: tuple[tuple[tuple[int, int, AxisPlan], ...], ...]
+    names: tuple[str, ...]
+    attributes: tuple[Mapping[str, Any], ...]
+
+    @property
+    def plans(self) -> list[AxisPlan]:
+        return [plan for terms in self.outputs for _, _, plan in terms]
+
+
+def as_components(sources: Sequence[Source], operator: str) -> list[Source]:
+    """Return the fields an operator takes: for vector fields one nameless array is cut in pieces.
+
+    Raises
+    ------
+    FileError
+        If they differ in shape or dtype.
+    """
+    if operator not in ("divergence", "curl", "jacobian"):
+        return [*sources]
+    if len(sources) == 1 and len(sources[0].shape) > 1:
+        return [sources[0].pick(i) for i in range(sources[0].shape[0])]
+    first = sources[0]
+    for other in sources[1:]:
+        if (other.shape, other.dtype, other.dims) != (first.shape, first.dtype, first.dims):
+            raise FileError(
+                f"the components must have one shape, dtype and axes; got {first.name} with "
+                f"{first.shape} {first.dtype} and {other.name} with {other.shape} {other.dtype}."
+            )
+    return [*sources]
+
+
+def plan_work(fields: Sequence[Source], request: Request) -> Work:
+    """Plan what is asked for, with the errors of the package's functions.
+
+    Raises
+    ------
+    FileError
+        If an axis is unknown, or the components are too many or too few.
+    TypeError, ValueError
+        As the operators raise them.
+    """
+    f = fields[0]
+    axes = [_find_axis(f, name) for name in request.axes] or [*range(len(f.shape))]
+    spacing = _find_spacings(f, axes, request)
+    stand_in = np.broadcast_to(np.zeros((), f.dtype), f.shape)
+    time_unit = request.time_unit
+
+    def plan(order: int) -> list[AxisPlan]:
+        edge: Any = request.edge_accuracy
+        if edge is None and order == 1 and request.accuracy == 2:
+            edge = request.edge_order
+        options = order, request.accuracy, edge, request.boundary, request.period
+        return plan_axes(stand_in, spacing, tuple(axes), time_unit, options)
+
+    describe = Describer(fields, axes, time_unit)
+    return _WORKS[request.operator](fields, plan, describe, request.order)
+
+
+class Describer:
+    """Names and units of derivatives."""
+
+    def __init__(self, fields: Sequence[Source], axes: Sequence[int], time_unit: str | None):
+        f = fields[0]
+        self.variables = [field.name for field in fields]
+        self.dims = [f.dims[axis] for axis in axes]
+        self._units = [field.attributes.get("units") for field in fields]
+        self._per: list[str | None] = []
+        for dim in self.dims:
+            attributes = f.coordinate_attributes.get(dim, {})
+            dates = dim in f.coordinates and f.coordinates[dim].dtype.kind in "mM"
+            self._per.append(time_unit if dates else attributes.get("units"))
+
+    def name(self, i: int, j: int, order: int) -> str:
+        """Return a name such as ``dT_dx`` for a derivative of field i along named axis j."""
+        variable = self.variables[i] or "f"
+        power = str(order) if order > 1 else ""
+        return f"d{power}{variable}_d{self.dims[j]}{power}"
+
+    def attributes(self, i: int, j: int, order: int, long_name: str) -> dict[str, Any]:
+        """Return the attributes of a result: its units, where those it is made of are known."""
+        given = {"long_name": long_name}
+        units, per = self._units[i], self._per[j]
+        if units is None or per is None:
+            return given
+        own = "" if str(units) in ("1", "") else f"{units} "
+        return given | {"units": own + " ".join(f"{one}-{order}" for one in str(per).split())}
+
+
+Planner = Callable[[int], list[AxisPlan]]
+
+
+def _derivatives(fields: Sequence[Source], plan: Planner, describe: Describer, order: int) -> Work:
+    plans = plan(order)
+    pairs = [(i, j) for i in range(len(fields)) for j in range(len(plans))]
+    return Work(
+        tuple(((1, i, plans[j]),) for i, j in pairs),
+        tuple(describe.name(i, j, order) for i, j in pairs),
+        tuple(
+            describe.attributes(
+                i,
+                j,
+                order,
+                f"derivative of {describe.variables[i] or 'f'} along {describe.dims[j]}",
+            )
+            for i, j in pairs
+        ),
+    )
+
+
+def _gradient(fields: Sequence[Source], plan: Planner, describe: Describer, order: int) -> Work:
+    return _derivatives(fields, plan, describe, 1)
+
+
+def _laplacian(fields: Sequence[Source], plan: Planner, describe: Describer, order: int) -> Work:
+    plans = plan(2)
+    name = describe.variables[0] or "f"
+    attributes = describe.attributes(0, 0, 2, f"Laplacian of {name}")
+    return Work((tuple((1, 0, one) for one in plans),), (f"laplacian_{name}",), (attributes,))
+
+
+def _divergence(fields: Sequence[Source], plan: Planner, describe: Describer, order: int) -> Work:
+    plans = plan(1)
+    check_count([*fields], plans, "divergence")
+    terms = tuple((1, i, one) for i, one in enumerate(plans))
+    attributes = describe.attributes(0, 0, 1, "divergence")
+    return Work((terms,), ("divergence",), (attributes,))
+
+
+def _curl(fields: Sequence[Source], plan: Planner, describe: Describer, order: int) -> Work:
+    plans = plan(1)
+    if len(plans) not in (2, 3):
+        raise FileError(f"a curl needs two or three axes; got {len(plans)}. Name them: --axis.")
+    check_count([*fields], plans, "curl")
+    pairs = [(0, 1)] if len(plans) == 2 else [(1, 2), (2, 0), (0, 1)]
+    attributes = describe.attributes(0, 0, 1, "component of the curl")
+    names = ("curl",) if len(plans) == 2 else tuple(f"curl_{dim}" for dim in describe.dims)
+    return Work(
+        tuple(((1, j, plans[i]), (-1, i, plans[j])) for i, j in pairs),
+        names,
+        (attributes,) * len(pairs),
+    )
+
+
+_WORKS = {
+    "gradient": _gradient,
+    "derivative": _derivatives,
+    "laplacian": _laplacian,
+    "divergence": _divergence,
+    "curl": _curl,
+    "jacobian": _gradient,
+}
+
+
+def as_terms(work: Work, fields: Sequence[Values], move: Callable[[AxisPlan], AxisPlan]) -> Any:
+    """Return the outputs on arrays that hold a block, with the plans moved there."""
+    return [
+        tuple(Term(sign, fields[i], move(plan)) for sign, i, plan in terms)
+        for terms in work.outputs
+    ]
+
+
+def _find_axis(f: Source, name: str) -> int:
+    if name in f.dims:
+        return f.dims.index(name)
+    try:
+        axis = int(name)
+    except ValueError:
+        axis = len(f.shape)
+    if not -len(f.shape) <= axis < len(f.shape):
+        raise FileError(
+            f"--axis must name axes of {f.label}: {', '.join(f.dims)}, or numbers below "
+            f"{len(f.shape)}; got {name}."
+        )
+    return axis % len(f.shape)
+
+
+def _find_spacings(f: Source, axes: Sequence[int], request: Request) -> tuple[Any, ...]:
+    """Return spacings for the axes: as given, else the coordinates in the file, else 1."""
+    if request.spacing and request.coords:
+        raise FileError("--spacing and --coords can't go together. Leave one out.")
+    if request.spacing:
+        if len(request.spacing) not in (1, len(axes)):
+            raise FileError(
+                f"--spacing must have one number, or one for each of {len(axes)} axes; got "
+                f"{len(request.spacing)}."
+            )
+        return request.spacing
+    if request.coords:
+        if len(request.coords) != len(axes):
+            raise FileError(
+                f"--coords must name one for each of {len(axes)} axes; got {len(request.coords)}."
+            )
+        pairs = zip(axes, request.coords, strict=True)
+        return tuple(_load_coordinates(f, axis, name) for axis, name in pairs)
+    return tuple(f.coordinates.get(f.dims[axis], 1.0) for axis in axes)
+
+
+def _load_coordinates(f: Source, axis: int, name: str) -> Values:
+    """Return coordinates from a `.npy` file, or by their name in the file of the field."""
+    if name in f.coordinates:
+        values = f.coordinates[name]
+    elif name.endswith(".npy"):
+        try:
+            with open(name, "rb", buffering=0) as file:
+                array, _ = open_npy(f.path.__class__(name), file)
+                if math.prod(array.shape) > max(f.shape):
+                    raise FileError(
+                        f"coordinates must be 1-D, of length {f.shape[axis]} for axis "
+                        f"{f.dims[axis]}; {name} has shape {array.shape}."
+                    )
+                values = np.empty(array.shape, array.dtype)
+                array.read(tuple(slice(0, n) for n in array.shape), values)
+        except OSError as error:
+            raise FileError(f"{name} can't be read: {error.strerror}.") from error
+    else:
+        known = ", ".join(f.coordinates) or "none"
+        raise FileError(
+            f"--coords must be .npy files, or coordinates in {f.path}: {known}; got {name}."
+        )
+    if values.shape != (f.shape[axis],):
+        raise FileError(
+            f"coordinates {name} must have length {f.shape[axis]} to match axis {f.dims[axis]} of "
+            f"{f.label}; got shape {values.shape}."
+        )
+    return values

@@ -1,0 +1,137 @@
+"""Arrays in `.npy` files, read and written region by region without being mapped.
+
+A mapped file counts as memory of the process, under limits too, and a full disk kills whoever
+writes to it. Plain reads and writes have neither trouble.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterator, Sequence
+from itertools import product
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from gpugrad._files.errors import FileError
+
+Window = tuple[slice, ...]
+"""A stretch of each axis, with start and stop, every sample of it."""
+
+
+class RawArray:
+    """An array in a file, contiguous in C order from some byte on.
+
+    Not for several threads at once.
+    """
+
+    def __init__(
+        self, file: BinaryIO, offset: int, shape: Sequence[int], dtype: np.dtype[Any]
+    ) -> None:
+        self.file = file
+        self.offset = offset
+        self.shape = tuple(shape)
+        self.dtype = dtype
+
+    @property
+    def nbytes(self) -> int:
+        return math.prod(self.shape) * self.dtype.itemsize
+
+    def read(self, window: Window, into: np.ndarray[Any, Any]) -> None:
+        """Read a window into an array of its shape and of this dtype."""
+        for start, index in self._runs(window):
+            target = into[index]
+            buffer = target if target.flags.c_contiguous else np.empty_like(target, order="C")
+            view = as_bytes(buffer)
+            self.file.seek(start)
+            while view:
+                count = self.file.readinto(view)  # type: ignore[attr-defined]
+                if not count:
+                    raise FileError(f"{self.file.name} is shorter than its header says.")
+                view = view[count:]
+            if buffer is not target:
+                target[...] = buffer
+
+    def write(self, window: Window, values: np.ndarray[Any, Any]) -> None:
+        """Write an array of the shape of a window."""
+        for start, index in self._runs(window):
+            view = as_bytes(np.asarray(values[index], self.dtype))
+            self.file.seek(start)
+            while view:
+                view = view[self.file.write(view) :]
+
+    def _runs(self, window: Window) -> Iterator[tuple[int, tuple[Any, ...]]]:
+        """Yield the places in the file of contiguous runs, and their indices in the window."""
+        lengths = [part.stop - part.start for part in window]
+        if not all(lengths):
+            return
+        inner = len(window)  # the axes from here on are read as a whole
+        while inner and lengths[inner - 1] == self.shape[inner - 1]:
+            inner -= 1
+        outer = window[: max(inner - 1, 0)]
+        strides = [self.dtype.itemsize * math.prod(self.shape[i + 1 :]) for i in range(len(window))]
+        first = self.offset + sum(
+            part.start * stride for part, stride in zip(window, strides, strict=True)
+        )
+        for index in product(*(range(part.stop - part.start) for part in outer)):
+            yield first + sum(i * s for i, s in zip(index, strides, strict=False)), index
+
+
+def as_bytes(values: np.ndarray[Any, Any]) -> memoryview:
+    """Return the bytes of an array in C order, without a copy if they lie so."""
+    raw: Any = np.ascontiguousarray(values).reshape(-1).view(np.uint8)
+    return memoryview(raw)
+
+
+def open_npy(path: Path, file: BinaryIO, start: int = 0) -> tuple[RawArray, bool]:
+    """Return the array in a `.npy` file, and whether it lies there in Fortran order.
+
+    In Fortran order the axes of what is returned are reversed. `start` is where the `.npy` begins
+    in the file.
+    """
+    file.seek(start)
+    try:
+        version = np.lib.format.read_magic(file)
+        if version not in ((1, 0), (2, 0), (3, 0)):
+            raise ValueError(f"version {version} of the format is unknown")
+        read_header = np.lib.format.read_array_header_1_0
+        if version != (1, 0):
+            read_header = np.lib.format.read_array_header_2_0
+        shape, fortran, dtype = read_header(file)
+    except ValueError as error:
+        raise FileError(f"{path} is not a .npy file that can be read: {error}.") from error
+    if dtype.hasobject:
+        raise FileError(f"{path} must hold numbers; it holds Python objects.")
+    array = RawArray(file, file.tell(), shape[::-1] if fortran else shape, dtype)
+    return array, fortran and len(shape) > 1
+
+
+def check_whole(path: Path, array: RawArray, size: int) -> None:
+    """Raise FileError where a file of `size` bytes ends before its array does."""
+    needed = array.offset + array.nbytes
+    if size < needed:
+        raise FileError(
+            f"{path} is truncated: {needed} bytes are needed for shape {array.shape} and "
+            f"{array.dtype}; it has {size}. Copy or make it again."
+        )
+
+
+def create_npy(file: BinaryIO, shape: Sequence[int], dtype: np.dtype[Any]) -> RawArray:
+    """Write the header of a `.npy` file and reserve the space for its array."""
+    header = np.lib.format.header_data_from_array_1_0(np.empty(0, dtype))
+    np.lib.format.write_array_header_1_0(file, header | {"shape": tuple(shape)})
+    array = RawArray(file, file.tell(), shape, dtype)
+    reserve(file, array.offset + array.nbytes)
+    return array
+
+
+def reserve(file: BinaryIO, size: int) -> None:
+    """Make a file `size` bytes long and take the space now, where the system can."""
+    try:
+        os.posix_fallocate(file.fileno(), 0, size)
+    except (AttributeError, OSError) as error:
+        if isinstance(error, OSError) and error.errno == 28:  # no space left on device
+            raise
+        file.truncate(size)

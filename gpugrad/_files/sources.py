@@ -1,0 +1,253 @@
+"""Fields in files: `.npy`, `.npz`, Zarr, NetCDF and GeoTIFF, read window by window."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gpugrad._files.errors import FileError
+from gpugrad._files.raw import RawArray, Window, check_whole, open_npy
+
+Values = np.ndarray[Any, Any]
+
+SUFFIXES = {
+    ".npy": "npy",
+    ".npz": "npz",
+    ".zarr": "zarr",
+    ".nc": "netcdf",
+    ".nc4": "netcdf",
+    ".cdf": "netcdf",
+    ".h5": "netcdf",
+    ".tif": "geotiff",
+    ".tiff": "geotiff",
+}
+"""What the end of a path says of its format."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A field in a file.
+
+    Attributes
+    ----------
+    path : pathlib.Path
+        The file, or the folder of a Zarr store.
+    name : str
+        The variable's name; empty in a file of one nameless array.
+    shape : tuple of int
+    dtype : numpy.dtype
+        Of what is read, in the machine's byte order.
+    read : callable
+        ``read(window, into)`` fills an array of the window's shape.
+    dims : tuple of str
+        The axes' names; ``axis0``, ``axis1``, ... where the file has none.
+    coordinates : dict
+        For axes that have some, their name and 1-D coordinates.
+    attributes : dict
+        What the file says of the variable, its units among it.
+    chunks : tuple of int
+        The shape of the chunks in which the file holds it; ones if it has none.
+    slowest_first : tuple of int
+        The axes in the order in which the file has them.
+    """
+
+    path: Path
+    name: str
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    read: Callable[[Window, Values], None]
+    dims: tuple[str, ...]
+    coordinates: Mapping[str, Values] = field(default_factory=dict)
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+    coordinate_attributes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    chunks: tuple[int, ...] = ()
+    slowest_first: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.chunks:
+            object.__setattr__(self, "chunks", (1,) * len(self.shape))
+        if not self.slowest_first:
+            object.__setattr__(self, "slowest_first", tuple(range(len(self.shape))))
+
+    @property
+    def label(self) -> str:
+        return f"{self.name} in {self.path}" if self.name else str(self.path)
+
+    def pick(self, i: int) -> Source:
+        """Return what lies at one place of the first axis, as a field of its own."""
+
+        def read(window: Window, into: Values) -> None:
+            self.read((slice(i, i + 1), *window), into[None])
+
+        others = [axis - 1 for axis in self.slowest_first if axis]
+        return replace(
+            self,
+            name=f"{self.name or 'component'}{i}",
+            shape=self.shape[1:],
+            dims=self.dims[1:],
+            read=read,
+            chunks=self.chunks[1:],
+            slowest_first=tuple(others),
+        )
+
+
+def format_of(path: Path) -> str:
+    """Return the name of a file's format.
+
+    Raises
+    ------
+    FileError
+        If it is none of those known.
+    """
+    if path.suffix.lower() in SUFFIXES:
+        return SUFFIXES[path.suffix.lower()]
+    if any((path / name).exists() for name in ("zarr.json", ".zarray", ".zgroup")):
+        return "zarr"
+    known = ", ".join(SUFFIXES)
+    raise FileError(f"the path must end in one of {known}; got {path}.")
+
+
+def open_sources(
+    path: Path, names: tuple[str, ...], memory: float, files: ExitStack
+) -> list[Source]:
+    """Open the variables of a file, all one or those that are named.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The file.
+    names : tuple of str
+        The variables; may be empty where the file has only one.
+    memory : float
+        How many bytes may be taken for what can be read only as a whole.
+    files : contextlib.ExitStack
+        Closes, in the end, what is opened here.
+
+    Raises
+    ------
+    FileError
+        If the file is missing, damaged or of another format than its name says, or if it has not
+        the variables asked for.
+    """
+    if not path.exists():
+        raise FileError(f"{path} does not exist.")
+    kind = format_of(path)
+    try:
+        if kind == "npy":
+            if names:
+                raise FileError(f"{path} has one array without a name; leave --var out.")
+            return [_open_npy(path, files)]
+        if kind == "npz":
+            return _open_npz(path, names, memory, files)
+        from gpugrad._files import datasets
+
+        if kind == "geotiff":
+            return datasets.open_geotiff(path, names, files)
+        return datasets.open_dataset(path, kind, names, files)
+    except PermissionError as error:
+        raise FileError(f"{path} can't be read: {error.strerror}.") from error
+
+
+def _plain(path: Path, name: str, array: RawArray, reverse: bool, shape: tuple[int, ...]) -> Source:
+    native = array.dtype.newbyteorder("=")
+
+    def read(window: Window, into: Values) -> None:
+        if reverse:
+            window, into = window[::-1], into.T
+        if array.dtype == native:
+            array.read(window, into)
+            return
+        foreign = np.empty(into.shape, array.dtype)
+        array.read(window, foreign)
+        into[...] = foreign
+
+    order = tuple(range(len(shape)))
+    dims = tuple(f"axis{i}" for i in order)
+    return Source(
+        path, name, shape, native, read, dims, slowest_first=order[::-1] if reverse else order
+    )
+
+
+def _open_npy(path: Path, files: ExitStack) -> Source:
+    file = files.enter_context(path.open("rb", buffering=0))
+    array, reverse = open_npy(path, file)
+    check_whole(path, array, path.stat().st_size)
+    return _plain(path, "", array, reverse, array.shape[::-1] if reverse else array.shape)
+
+
+def _open_npz(path: Path, names: tuple[str, ...], memory: float, files: ExitStack) -> list[Source]:
+    try:
+        archive = zipfile.ZipFile(path)
+    except zipfile.BadZipFile as error:
+        raise FileError(f"{path} is no .npz file, or is truncated: {error}.") from error
+    with archive:
+        members = {
+            info.filename.removesuffix(".npy"): info
+            for info in archive.infolist()
+            if info.filename.endswith(".npy")
+        }
+        return [
+            _open_member(path, archive, name, members[name], memory, files)
+            for name in choose(path, names, [*members])
+        ]
+
+
+def _open_member(
+    path: Path,
+    archive: zipfile.ZipFile,
+    name: str,
+    info: zipfile.ZipInfo,
+    memory: float,
+    files: ExitStack,
+) -> Source:
+    if info.compress_type == zipfile.ZIP_STORED:
+        file = files.enter_context(path.open("rb", buffering=0))
+        # After the local header, whose two lengths of names stand at its byte 26.
+        file.seek(info.header_offset + 26)
+        lengths = np.frombuffer(file.read(4), "<u2")
+        start = info.header_offset + 30 + int(lengths.sum())
+        array, reverse = open_npy(path, file, start)
+        check_whole(path, array, start + info.file_size)
+        return _plain(path, name, array, reverse, array.shape[::-1] if reverse else array.shape)
+    if info.file_size > memory:
+        raise FileError(
+            f"{name} in {path} is compressed as a whole and takes {info.file_size} bytes of "
+            f"memory; at most {int(memory)} are allowed. Save it as .npy, or raise --memory."
+        )
+    try:
+        with archive.open(info) as member:
+            values = np.lib.format.read_array(member, allow_pickle=False)
+    except (zipfile.BadZipFile, ValueError, EOFError, OSError) as error:
+        raise FileError(f"{name} in {path} is damaged: {error}.") from error
+    return _in_memory(path, name, values)
+
+
+def _in_memory(path: Path, name: str, values: Values) -> Source:
+    def read(window: Window, into: Values) -> None:
+        into[...] = values[window]
+
+    dims = tuple(f"axis{i}" for i in range(values.ndim))
+    return Source(path, name, values.shape, values.dtype.newbyteorder("="), read, dims)
+
+
+def choose(path: Path, names: tuple[str, ...], there: list[str]) -> list[str]:
+    """Return the variables to open."""
+    listed = ", ".join(there) or "none"
+    missing = [name for name in names if name not in there]
+    if missing:
+        raise FileError(f"{path} has no variable {missing[0]}; it has: {listed}.")
+    if names:
+        return [*names]
+    if len(there) != 1:
+        raise FileError(f"--var must name a variable of {path}; it has: {listed}.")
+    return there
+
+
+def in_one_line(error: BaseException) -> str:
+    return (" ".join(str(error).split()) or type(error).__name__).rstrip(".")

@@ -1,0 +1,412 @@
+"""Fields in files: every format, in blocks, with the bits of the same call in memory."""
+
+import errno
+import json
+import zipfile
+from contextlib import ExitStack
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import gpugrad
+from gpugrad import _cli
+from gpugrad._files import blocks, run, sources, targets
+from gpugrad._files.errors import FileError
+from gpugrad._files.operators import Request
+from gpugrad._files.raw import RawArray
+
+SMALL = run.OWN_BYTES + 20_000
+"""An allowance of memory that leaves little for a block."""
+
+
+@pytest.fixture
+def field():
+    return np.random.default_rng(5).normal(size=(23, 14, 11))
+
+
+def grad(path, out, *options):
+    """Run the command quietly; return its exit status."""
+    return _cli.main(["grad", str(path), str(out), "--quiet", *options])
+
+
+def differentiate(path, out, memory=SMALL, names=(), overwrite=False, resume=False, **request):
+    return run.differentiate(path, out, names, Request(**request), memory, overwrite, resume)
+
+
+def open_dataset(path):
+    return pytest.importorskip("xarray").open_dataset(path)
+
+
+# Formats
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("dtype", ["<f8", ">f4", "<i2", "<c8"])
+def test_npy_in_blocks_has_the_bits_of_memory(tmp_path, field, dtype, order):
+    f = np.asarray(field * 100, dtype=dtype, order=order)
+    np.save(tmp_path / "f.npy", f)
+    done = differentiate(tmp_path / "f.npy", tmp_path / "g.npy", spacing=(0.5, 2.0, 3.0))
+    assert done.blocks > 3
+    expected = gpugrad.gradient(f.astype(f.dtype.newbyteorder("=")), 0.5, 2.0, 3.0, stack=True)
+    result = np.load(tmp_path / "g.npy")
+    assert result.dtype == expected.dtype
+    assert result.tobytes() == expected.tobytes()
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_npz_goes_in_and_out(tmp_path, field, compressed):
+    (np.savez_compressed if compressed else np.savez)(tmp_path / "f.npz", u=field, v=-field)
+    differentiate(tmp_path / "f.npz", tmp_path / "g.npz", names=("v",), axes=("0", "-1"))
+    with np.load(tmp_path / "g.npz") as result:
+        assert sorted(result) == ["dv_daxis0", "dv_daxis2"]
+        np.testing.assert_array_equal(result["dv_daxis2"], gpugrad.gradient(-field, axis=-1))
+
+
+@pytest.mark.parametrize("suffix", [".nc", ".zarr"])
+def test_a_dataset_keeps_names_coordinates_and_units(tmp_path, suffix):
+    xarray = pytest.importorskip("xarray", reason="xarray reads these formats")
+    pytest.importorskip("zarr" if suffix == ".zarr" else "h5netcdf")
+    latitude, longitude = np.linspace(-60, 60, 13), np.arange(0, 360, 20.0)
+    times = np.datetime64("2020-01-01T00:00") + np.arange(5) * np.timedelta64(6, "h")
+    f = np.random.default_rng(0).normal(size=(5, 13, 18)).astype("f4")
+    data = xarray.Dataset(
+        {"T": (("time", "lat", "lon"), f, {"units": "K"})},
+        {
+            "time": times,
+            "lat": ("lat", latitude, {"units": "degrees_north"}),
+            "lon": ("lon", longitude, {"units": "degrees_east"}),
+        },
+    )
+    source, out = tmp_path / f"in{suffix}", tmp_path / f"out{suffix}"
+    if suffix == ".zarr":
+        data.chunk(time=2, lat=5, lon=7).to_zarr(source, zarr_format=2)
+    else:
+        data.to_netcdf(source, engine="h5netcdf")
+    differentiate(source, out, axes=("lon", "time"), time_unit="h")
+    with open_dataset(out) as result:
+        assert result.dT_dlon.dims == ("time", "lat", "lon")
+        assert result.dT_dlon.attrs["units"] == "K degrees_east-1"
+        assert result.dT_dtime.attrs["units"] == "K h-1"
+        np.testing.assert_array_equal(result.time, times)
+        np.testing.assert_array_equal(result.lat, latitude)
+        np.testing.assert_array_equal(result.dT_dlon, gpugrad.gradient(f, longitude, axis=2))
+        expected = gpugrad.gradient(f, times, axis=0, time_unit="h")
+        np.testing.assert_array_equal(result.dT_dtime, expected)
+
+
+def test_packed_values_are_decoded(tmp_path):
+    xarray = pytest.importorskip("xarray", reason="xarray reads NetCDF")
+    pytest.importorskip("h5netcdf")
+    f = np.array([1.0, 2.5, np.nan, 4.0, 7.0])
+    encoding = {"f": {"dtype": "i2", "scale_factor": 0.5, "add_offset": 1.0, "_FillValue": -99}}
+    xarray.Dataset({"f": ("x", f)}).to_netcdf(
+        tmp_path / "f.nc", engine="h5netcdf", encoding=encoding
+    )
+    differentiate(tmp_path / "f.nc", tmp_path / "g.npy")
+    np.testing.assert_array_equal(np.load(tmp_path / "g.npy"), gpugrad.gradient(f))
+
+
+def test_bare_zarr_arrays_are_read(tmp_path, field):
+    zarr = pytest.importorskip("zarr")
+    array = zarr.create_array(tmp_path / "f.zarr", shape=field.shape, dtype="f8", chunks=(5, 4, 11))
+    array[...] = field
+    done = differentiate(tmp_path / "f.zarr", tmp_path / "g.npy", memory=run.OWN_BYTES + 60_000)
+    assert done.blocks > 1
+    expected = gpugrad.gradient(field, stack=True)
+    np.testing.assert_array_equal(np.load(tmp_path / "g.npy"), expected)
+
+
+def test_geotiff_has_coordinates_and_holes(tmp_path):
+    rasterio = pytest.importorskip("rasterio", reason="rasterio reads GeoTIFF")
+    f = np.random.default_rng(1).integers(0, 100, (12, 9)).astype("i2")
+    f[3, 4] = -1
+    place = rasterio.Affine(30.0, 0, 500.0, 0, -20.0, 900.0)
+    profile = {"driver": "GTiff", "height": 12, "width": 9, "count": 1, "dtype": "int16",
+               "nodata": -1, "transform": place}  # fmt: skip
+    with rasterio.open(tmp_path / "f.tif", "w", **profile) as image:
+        image.write(f, 1)
+    differentiate(tmp_path / "f.tif", tmp_path / "g.tif")
+    values = np.where(f == -1, np.nan, f).astype("f4")
+    y, x = 890.0 - 20.0 * np.arange(12), 515.0 + 30.0 * np.arange(9)
+    with rasterio.open(tmp_path / "g.tif") as image:
+        assert image.descriptions == ("dband1_dy", "dband1_dx")
+        assert image.transform == place
+        np.testing.assert_array_equal(image.read(), gpugrad.gradient(values, y, x, stack=True))
+
+
+# Operators and blocks
+
+
+@pytest.mark.parametrize(
+    "boundary", ["one-sided", "periodic", ["symmetric", ("nearest", 1.5), "periodic"]]
+)
+@settings(max_examples=12, deadline=None)
+@given(data=st.data())
+def test_any_blocks_have_the_bits_of_memory(tmp_path_factory, boundary, data):
+    folder = tmp_path_factory.mktemp("blocks")
+    shape = [data.draw(st.integers(8, 16)) for _ in range(3)]
+    f = np.random.default_rng(sum(shape)).normal(size=(3, *shape))
+    np.save(folder / "v.npy", f)
+    block = tuple(data.draw(st.integers(1, n)) for n in shape)
+    operator = data.draw(st.sampled_from(["curl", "divergence", "jacobian"]))
+    accuracy = data.draw(st.sampled_from([2, 4]))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(run, "choose_shape", lambda *_: block)
+        differentiate(
+            folder / "v.npy", folder / "g.npy", operator=operator, boundary=boundary,
+            accuracy=accuracy,
+        )  # fmt: skip
+    known = {"curl": gpugrad.curl, "divergence": gpugrad.divergence, "jacobian": gpugrad.jacobian}
+    expected = known[operator](f, accuracy=accuracy, boundary=boundary)
+    expected = np.asarray(expected).reshape(np.load(folder / "g.npy").shape)
+    assert np.load(folder / "g.npy").tobytes() == expected.tobytes()
+
+
+def test_laplacian_and_higher_derivatives(tmp_path, field):
+    np.save(tmp_path / "f.npy", field)
+    x = np.cumsum(np.random.default_rng(2).uniform(1, 2, 23))
+    np.save(tmp_path / "x.npy", x)
+    assert grad(tmp_path / "f.npy", tmp_path / "l.npy", "--operator", "laplacian") == 0
+    np.testing.assert_array_equal(np.load(tmp_path / "l.npy"), gpugrad.laplacian(field))
+    options = ("--operator", "derivative", "--order", "3", "--axis", "0", "--accuracy", "4",
+               "--coords", str(tmp_path / "x.npy"))  # fmt: skip
+    assert grad(tmp_path / "f.npy", tmp_path / "d.npy", *options) == 0
+    expected = gpugrad.derivative(field, x, axis=0, order=3, accuracy=4)
+    np.testing.assert_array_equal(np.load(tmp_path / "d.npy"), expected)
+
+
+def test_blocks_take_no_more_than_is_allowed():
+    shape = blocks.choose_shape((1000, 500, 400), (1, 1, 1), (0, 1, 2), (1, 1, 1), 8, 8e6)
+    assert shape == (3, 500, 400)  # 5 x 500 x 400 samples of 8 bytes are read for it
+    assert blocks.choose_shape((10, 10), (1, 1), (0, 1), (1, 1), 8, 1e6) == (10, 10)
+    assert blocks.choose_shape((10, 1000), (1, 1), (1, 0), (1, 1), 8, 8000) == (10, 98)
+    with pytest.raises(MemoryError):
+        blocks.choose_shape((1000, 1000), (100, 100), (0, 1), (1, 1), 8, 1000)
+
+
+# Going on after an interruption
+
+
+class Stop(Exception):
+    """What a test raises in the middle of a run."""
+
+
+@pytest.fixture
+def interrupted(tmp_path, field, monkeypatch):
+    """Stop a run after its third block."""
+    np.save(tmp_path / "f.npy", field)
+
+    def stop_later(self, block, results):
+        if block.number == 3:
+            raise Stop
+        write(self, block, results)
+
+    write = run.Job._write
+    with monkeypatch.context() as patch:
+        patch.setattr(run.Job, "_write", stop_later)
+        with pytest.raises(Stop):
+            differentiate(tmp_path / "f.npy", tmp_path / "g.npy")
+    return tmp_path
+
+
+def test_an_interrupted_run_leaves_no_output_that_looks_finished(interrupted):
+    assert not (interrupted / "g.npy").exists()
+    with pytest.raises(FileError, match="--resume to go on"):
+        differentiate(interrupted / "f.npy", interrupted / "g.npy")
+
+
+def test_resume_goes_on_from_the_last_block(interrupted, field):
+    done = differentiate(interrupted / "f.npy", interrupted / "g.npy", resume=True)
+    assert done.found == 3
+    expected = gpugrad.gradient(field, stack=True)
+    np.testing.assert_array_equal(np.load(interrupted / "g.npy"), expected)
+    assert not (interrupted / "g.npy.partial").exists()
+
+
+def test_resume_writes_damaged_blocks_again(interrupted, field):
+    with open(interrupted / "g.npy.partial" / "data.npy", "r+b") as file:
+        file.seek(200)
+        file.write(b"damaged!")
+    done = differentiate(interrupted / "f.npy", interrupted / "g.npy", resume=True)
+    assert done.found == 2
+    expected = gpugrad.gradient(field, stack=True)
+    np.testing.assert_array_equal(np.load(interrupted / "g.npy"), expected)
+
+
+def test_resume_needs_the_same_work(interrupted, field):
+    with pytest.raises(FileError, match="begun with another option accuracy: 2; got 4"):
+        differentiate(interrupted / "f.npy", interrupted / "g.npy", resume=True, accuracy=4)
+    np.save(interrupted / "f.npy", 2 * field)
+    with pytest.raises(FileError, match="input's time of change"):
+        differentiate(interrupted / "f.npy", interrupted / "g.npy", resume=True)
+    differentiate(interrupted / "f.npy", interrupted / "g.npy", overwrite=True)
+    expected = gpugrad.gradient(2 * field, stack=True)
+    np.testing.assert_array_equal(np.load(interrupted / "g.npy"), expected)
+
+
+def test_a_torn_line_of_the_journal_does_not_count(interrupted):
+    journal = interrupted / "g.npy.partial" / "journal"
+    journal.write_bytes(journal.read_bytes()[:-5])
+    assert differentiate(interrupted / "f.npy", interrupted / "g.npy", resume=True).found == 2
+
+
+def test_resume_after_the_move_finds_all_done(interrupted, monkeypatch):
+    def stop(*_):
+        raise Stop
+
+    with monkeypatch.context() as patch:
+        patch.setattr(run.shutil, "rmtree", stop)
+        with pytest.raises(Stop):
+            differentiate(interrupted / "f.npy", interrupted / "g.npy", resume=True)
+    assert (interrupted / "g.npy").exists()
+    done = differentiate(interrupted / "f.npy", interrupted / "g.npy", resume=True)
+    assert done.found == done.blocks
+    assert not (interrupted / "g.npy.partial").exists()
+
+
+def test_two_runs_cannot_write_the_same(interrupted):
+    from gpugrad._files.journal import Journal
+
+    pytest.importorskip("fcntl", reason="there are no such locks on this system")
+    first = Journal(interrupted / "g.npy.partial" / "journal", {})
+    try:
+        for choice in ({"resume": True}, {"overwrite": True}):
+            with pytest.raises(FileError, match="another process is writing"):
+                differentiate(interrupted / "f.npy", interrupted / "g.npy", **choice)
+    finally:
+        first.close()
+
+
+def test_a_full_disk_loses_nothing(tmp_path, field, monkeypatch, capsys):
+    np.save(tmp_path / "f.npy", field)
+
+    def write(self, window, values):
+        if window[1].start >= 6:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write_as_ever(self, window, values)
+
+    write_as_ever = RawArray.write
+    options = ("--memory", f"{SMALL}")
+    with monkeypatch.context() as patch:
+        patch.setattr(RawArray, "write", write)
+        assert grad(tmp_path / "f.npy", tmp_path / "g.npy", *options) == 1
+    assert "the disk is full" in capsys.readouterr().err
+    assert not (tmp_path / "g.npy").exists()
+    assert grad(tmp_path / "f.npy", tmp_path / "g.npy", "--resume", *options) == 0
+    expected = gpugrad.gradient(field, stack=True)
+    np.testing.assert_array_equal(np.load(tmp_path / "g.npy"), expected)
+
+
+# Errors
+
+
+def failure(capsys, *arguments):
+    """Run the command, which must fail with one line; return it."""
+    assert _cli.main(["grad", *map(str, arguments)]) == 1
+    printed = capsys.readouterr().err
+    assert printed.startswith("gpugrad: error: ")
+    assert printed.count("\n") == 1
+    return printed
+
+
+def test_errors_are_one_line_each(tmp_path, field, capsys):
+    np.save(tmp_path / "f.npy", field)
+    np.savez(tmp_path / "v.npz", u=field, w=field)
+    (tmp_path / "short.npy").write_bytes((tmp_path / "f.npy").read_bytes()[:-50])
+    (tmp_path / "junk.npy").write_bytes(b"this is not an array")
+    (tmp_path / "junk.npz").write_bytes(b"nor is this")
+    (tmp_path / "there.npy").touch()
+    np.save(tmp_path / "objects.npy", np.array([None, 1]), allow_pickle=True)
+    f, out = tmp_path / "f.npy", tmp_path / "out.npy"
+
+    def fails(*arguments):
+        return failure(capsys, *arguments)
+
+    assert "does not exist" in fails(tmp_path / "none.npy", out)
+    assert "truncated: " in fails(tmp_path / "short.npy", out)
+    assert "not a .npy file" in fails(tmp_path / "junk.npy", out)
+    assert "no .npz file" in fails(tmp_path / "junk.npz", out)
+    assert "Python objects" in fails(tmp_path / "objects.npy", out)
+    assert "it has: u, w" in fails(tmp_path / "v.npz", out, "--var", "q")
+    assert "--var must name" in fails(tmp_path / "v.npz", out)
+    assert "leave --var out" in fails(f, out, "--var", "q")
+    assert "exists. Pass --overwrite" in fails(f, tmp_path / "there.npy")
+    assert "must end in one of .npy" in fails(f, tmp_path / "out.xyz")
+    assert "does not exist" in fails(f, tmp_path / "no" / "out.npy")
+    assert "axis0, axis1, axis2" in fails(f, out, "--axis", "depth")
+    assert "one for each of 3 axes" in fails(f, out, "--spacing", "1", "2")
+    assert "coordinates" in fails(f, out, "--coords", "lat", "lon", "z")
+    assert "can't go together" in fails(f, out, "--coords", "x.npy", "--spacing", "1")
+    assert "--memory must be at least" in fails(f, out, "--memory", "1MB")
+    assert "`boundary` must be one of" in fails(f, out, "--boundary", "round")
+    assert "got 23 components" in fails(f, out, "--operator", "divergence", "--axis", "0")
+    assert "a GeoTIFF holds two axes" in fails(f, tmp_path / "out.tif")
+    assert sorted(p.name for p in tmp_path.glob("out*")) == []
+
+
+def test_a_wrong_size_is_an_error_of_usage(tmp_path, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        _cli.main(["grad", "a.npy", "b.npy", "--memory", "much"])
+    assert stopped.value.code == 2
+    assert "500MB or 2GB" in capsys.readouterr().err
+
+
+def test_debug_shows_where_an_error_comes_from(tmp_path):
+    with pytest.raises(FileError):
+        _cli.main(["grad", str(tmp_path / "no.npy"), "b.npy", "--debug"])
+
+
+def test_a_damaged_chunk_is_named(tmp_path, field, capsys):
+    zarr = pytest.importorskip("zarr")
+    from zarr.codecs import Crc32cCodec
+
+    group = zarr.open_group(tmp_path / "f.zarr", mode="w")
+    array = group.create_array(
+        "f", shape=field.shape, dtype="f8", chunks=(10, 7, 11), compressors=[Crc32cCodec()]
+    )
+    array[...] = field
+    chunk = tmp_path / "f.zarr" / "f" / "c" / "1" / "0" / "0"
+    content = bytearray(chunk.read_bytes())
+    content[40] ^= 1
+    chunk.write_bytes(content)
+    printed = failure(capsys, tmp_path / "f.zarr", tmp_path / "g.npy")
+    assert "chunk (1, 0, 0) of f" in printed
+    assert not (tmp_path / "g.npy").exists()
+
+
+def test_what_is_written_to_zarr_has_checksums(tmp_path, field):
+    pytest.importorskip("zarr")
+    np.save(tmp_path / "f.npy", field)
+    differentiate(tmp_path / "f.npy", tmp_path / "g.zarr")
+    metadata = json.loads((tmp_path / "g.zarr" / "df_daxis0" / "zarr.json").read_text())
+    assert "crc32c" in [codec["name"] for codec in metadata["codecs"]]
+
+
+def test_too_little_space_is_seen_before_the_start(tmp_path, field, monkeypatch):
+    np.save(tmp_path / "f.npy", field)
+    monkeypatch.setattr(run.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 1000}))
+    with pytest.raises(FileError, match="must be free"):
+        differentiate(tmp_path / "f.npy", tmp_path / "g.npy")
+    assert [path.name for path in tmp_path.iterdir()] == ["f.npy"]
+
+
+def test_members_are_found_behind_long_names(tmp_path, field):
+    with (
+        zipfile.ZipFile(tmp_path / "f.npz", "w") as archive,
+        archive.open("a" * 90 + ".npy", "w") as member,
+    ):
+        np.lib.format.write_array(member, field)
+    into = np.empty((2, 3, 4))
+    with ExitStack() as files:
+        (source,) = sources.open_sources(tmp_path / "f.npz", (), 1e9, files)
+        source.read((slice(5, 7), slice(2, 5), slice(0, 4)), into)
+    np.testing.assert_array_equal(into, field[5:7, 2:5, :4])
+
+
+def test_the_formats_that_are_known_are_written(tmp_path):
+    assert set(sources.SUFFIXES.values()) == {"npy", "npz", "zarr", "netcdf", "geotiff"}
+    layout = targets.Layout(("a",), (2, 3), np.dtype("c16"), ("y", "x"), (1, 3), {}, ({},))
+    with pytest.raises(FileError, match="complex"):
+        targets.open_target("netcdf", tmp_path, layout, False, ExitStack())

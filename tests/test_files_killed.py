@@ -1,0 +1,161 @@
+"""The command in a process of its own: killed at random, bounded in memory, on a terminal."""
+
+import os
+import random
+import resource
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+import gpugrad
+
+KILLS = 25
+"""How often each format's run is killed."""
+
+
+def start(*arguments, **options):
+    """Start the command in a process of its own."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "gpugrad", "grad", *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        **options,
+    )
+
+
+def size_of(path):
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def read(path):
+    if path.suffix == ".npy":
+        return np.load(path)
+    zarr = pytest.importorskip("zarr")
+    group = zarr.open_group(path, mode="r")
+    return np.stack([group[f"df_daxis{i}"][...] for i in range(3)])
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="there is no SIGKILL on this system")
+@pytest.mark.parametrize("suffix", [".npy", ".zarr"])
+def test_killed_runs_go_on_to_the_right_result(tmp_path, suffix):
+    if suffix == ".zarr":
+        pytest.importorskip("zarr")
+    f = np.random.default_rng(0).normal(size=(120, 64, 64)).astype("f4")
+    expected = gpugrad.gradient(f, stack=True)
+    source, out = tmp_path / "f.npy", tmp_path / f"g{suffix}"
+    np.save(source, f)
+    dice = random.Random(7)
+    kills = finished = 0
+    found_before = []
+    while kills < KILLS:
+        process = start(source, out, "--memory", "158MB", "--resume")
+        journal = tmp_path / f"g{suffix}.partial" / "journal"
+        before = size_of(journal)
+        while kills % 2 and process.poll() is None and size_of(journal) <= before:
+            time.sleep(0.002)  # every other time, until it has begun to write
+        time.sleep(dice.uniform(0, 0.1 if kills % 2 else 0.8))
+        process.send_signal(signal.SIGKILL)
+        _, errors = process.communicate()
+        assert not errors
+        if process.returncode == -signal.SIGKILL:
+            kills += 1
+        else:
+            assert process.returncode == 0
+        if journal.exists():
+            found_before.append(journal.read_bytes().count(b"\n") - 1)
+        if out.exists():  # whatever has its name is whole, killed just then or not
+            np.testing.assert_array_equal(read(out), expected)
+            finished += 1
+            subprocess.run(["rm", "-r", out, out.with_name(out.name + ".partial")], check=False,
+                           stderr=subprocess.DEVNULL)  # fmt: skip
+    process = start(source, out, "--memory", "158MB", "--resume")
+    assert process.wait(120) == 0, process.stderr.read()
+    process.communicate()
+    np.testing.assert_array_equal(read(out), expected)
+    assert any(count > 0 for count in found_before), "no kill came after a first block"
+    assert [path.name for path in tmp_path.iterdir() if "partial" in path.name] == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads the peak from Linux's /proc")
+def test_memory_stays_within_what_is_given(tmp_path):
+    f = np.lib.format.open_memmap(tmp_path / "f.npy", "w+", dtype="f4", shape=(160, 512, 512))
+    f[...] = np.random.default_rng(0).normal(size=f.shape[1:])
+    f[:] += np.arange(160, dtype="f4")[:, None, None]
+    f.flush()
+    expected = gpugrad.gradient(f, axis=0)
+    code = (
+        "import sys; from gpugrad._cli import main; status = main(sys.argv[1:]);"
+        "print(*[s for s in open('/proc/self/status') if 'VmHWM' in s]); sys.exit(status)"
+    )
+    arguments = ["grad", tmp_path / "f.npy", tmp_path / "g.npy", "--memory", "220MB", "--quiet"]
+    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    peak = int(done.stdout.split()[1]) * 1024
+    assert peak < 220e6, f"{peak / 1e6:.0f} MB were taken"
+    np.testing.assert_array_equal(np.load(tmp_path / "g.npy", mmap_mode="r")[0], expected)
+
+
+def test_a_limit_of_the_system_is_kept(tmp_path):
+    f = np.random.default_rng(0).normal(size=(64, 256, 256)).astype("f4")
+    np.save(tmp_path / "f.npy", f)
+    limit = 2 << 30  # of addresses: the libraries alone take most of it
+
+    def bound():
+        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+
+    process = start(tmp_path / "f.npy", tmp_path / "g.npy", "--memory", "200MB", preexec_fn=bound)
+    printed, errors = process.communicate(timeout=120)
+    assert (process.returncode, errors) == (0, "")
+    assert "3 x (64, 256, 256) float32, 50.3 MB" in printed
+
+
+def test_an_interrupted_command_says_how_to_go_on(tmp_path):
+    f = np.zeros((400, 128, 128), dtype="f4")
+    np.save(tmp_path / "f.npy", f)
+    process = start(tmp_path / "f.npy", tmp_path / "g.npy", "--memory", "158MB")
+    journal = tmp_path / "g.npy.partial" / "journal"
+    while process.poll() is None and not (journal.exists() and journal.stat().st_size > 2000):
+        time.sleep(0.005)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    if process.returncode:  # it may have come to its end just before
+        assert errors.startswith("gpugrad: error: interrupted")
+        assert "--resume goes on" in errors
+        assert not (tmp_path / "g.npy").exists()
+
+
+def test_a_terminal_shows_a_bar(tmp_path):
+    pty = pytest.importorskip("pty", reason="there are no such terminals on this system")
+    termios = pytest.importorskip("termios")
+    pytest.importorskip("tqdm")
+    np.save(tmp_path / "f.npy", np.zeros((300, 128, 128), dtype="f4"))
+    ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (24, 80))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "gpugrad", "grad", "f.npy", "g.npy", "--memory", "158MB"],
+        cwd=tmp_path,
+        stdout=subprocess.DEVNULL,
+        stderr=theirs,
+    )
+    os.close(theirs)
+    shown = b""
+    while True:
+        try:
+            more = os.read(ours, 4096)
+        except OSError:  # the other end is closed
+            break
+        if not more:
+            break
+        shown += more
+    os.close(ours)
+    assert process.wait(60) == 0
+    assert b"written" in shown
+    assert b"B/s" in shown
