@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import gpugrad
 
 if TYPE_CHECKING:
-    from gpugrad._files.run import Progress
+    from gpugrad._files.job import Progress
 
 _UNITS = {"": 1, "k": 1e3, "m": 1e6, "g": 1e9, "t": 1e12, "ki": 2**10, "mi": 2**20, "gi": 2**30,
           "ti": 2**40}  # fmt: skip

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import gpugrad
 from gpugrad import _cli
-from gpugrad._files import blocks, run, sources, targets
+from gpugrad._files import blocks, job, run, sources, targets
 from gpugrad._files.errors import FileError
 from gpugrad._files.operators import Request
 from gpugrad._files.raw import RawArray
@@ -203,9 +203,9 @@ def interrupted(tmp_path, field, monkeypatch):
             raise Stop
         write(self, block, results)
 
-    write = run.Job._write
+    write = job.Job._write
     with monkeypatch.context() as patch:
-        patch.setattr(run.Job, "_write", stop_later)
+        patch.setattr(job.Job, "_write", stop_later)
         with pytest.raises(Stop):
             differentiate(tmp_path / "f.npy", tmp_path / "g.npy")
     return tmp_path

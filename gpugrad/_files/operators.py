@@ -9,12 +9,14 @@ from typing import Any
 
 import numpy as np
 
+from gpugrad._axes import plan_axes
 from gpugrad._components import check_count
 from gpugrad._files.errors import FileError
 from gpugrad._files.raw import open_npy
 from gpugrad._files.sources import Source, Values
-from gpugrad._operators import plan_axes
+from gpugrad._options import Options
 from gpugrad._plan import AxisPlan, Term
+from gpugrad._terms import Outputs, curl_terms, divergence_terms, each_derivative, laplacian_terms
 
 OPERATORS = ("gradient", "derivative", "laplacian", "divergence", "curl", "jacobian")
 
@@ -39,9 +41,9 @@ class Request:
 
 @dataclass(frozen=True)
 class Work:
-    """Outputs as terms, where a field is the number of a source; and names for the results."""
+    """Outputs, whose terms are a sign, the number of a field and a plan; names for the results."""
 
-    outputs: tuple[tuple[tuple[int, int, AxisPlan], ...], ...]
+    outputs: Outputs
     names: tuple[str, ...]
     attributes: tuple[Mapping[str, Any], ...]
 
@@ -92,7 +94,7 @@ def plan_work(fields: Sequence[Source], request: Request) -> Work:
         edge: Any = request.edge_accuracy
         if edge is None and order == 1 and request.accuracy == 2:
             edge = request.edge_order
-        options = order, request.accuracy, edge, request.boundary, request.period
+        options = Options(order, request.accuracy, edge, request.boundary, request.period)
         return plan_axes(stand_in, spacing, tuple(axes), time_unit, options)
 
     describe = Describer(fields, axes, time_unit)
@@ -129,14 +131,19 @@ class Describer:
         return given | {"units": own + " ".join(f"{one}-{order}" for one in str(per).split())}
 
 
+def _term(plan: AxisPlan, i: int = 0, sign: int = 1) -> tuple[int, int, AxisPlan]:
+    return sign, i, plan
+
+
 Planner = Callable[[int], list[AxisPlan]]
 
 
 def _derivatives(fields: Sequence[Source], plan: Planner, describe: Describer, order: int) -> Work:
     plans = plan(order)
+    outputs = each_derivative(plans, _term, len(fields))
     pairs = [(i, j) for i in range(len(fields)) for j in range(len(plans))]
     return Work(
-        tuple(((1, i, plans[j]),) for i, j in pairs),
+        outputs,
         tuple(describe.name(i, j, order) for i, j in pairs),
         tuple(
             describe.attributes(
@@ -155,18 +162,16 @@ def _gradient(fields: Sequence[Source], plan: Planner, describe: Describer, orde
 
 
 def _laplacian(fields: Sequence[Source], plan: Planner, describe: Describer, order: int) -> Work:
-    plans = plan(2)
     name = describe.variables[0] or "f"
     attributes = describe.attributes(0, 0, 2, f"Laplacian of {name}")
-    return Work((tuple((1, 0, one) for one in plans),), (f"laplacian_{name}",), (attributes,))
+    return Work(laplacian_terms(plan(2), _term), (f"laplacian_{name}",), (attributes,))
 
 
 def _divergence(fields: Sequence[Source], plan: Planner, describe: Describer, order: int) -> Work:
     plans = plan(1)
     check_count([*fields], plans, "divergence")
-    terms = tuple((1, i, one) for i, one in enumerate(plans))
     attributes = describe.attributes(0, 0, 1, "divergence")
-    return Work((terms,), ("divergence",), (attributes,))
+    return Work(divergence_terms(plans, _term), ("divergence",), (attributes,))
 
 
 def _curl(fields: Sequence[Source], plan: Planner, describe: Describer, order: int) -> Work:
@@ -174,14 +179,9 @@ def _curl(fields: Sequence[Source], plan: Planner, describe: Describer, order: i
     if len(plans) not in (2, 3):
         raise FileError(f"a curl needs two or three axes; got {len(plans)}. Name them: --axis.")
     check_count([*fields], plans, "curl")
-    pairs = [(0, 1)] if len(plans) == 2 else [(1, 2), (2, 0), (0, 1)]
     attributes = describe.attributes(0, 0, 1, "component of the curl")
     names = ("curl",) if len(plans) == 2 else tuple(f"curl_{dim}" for dim in describe.dims)
-    return Work(
-        tuple(((1, j, plans[i]), (-1, i, plans[j])) for i, j in pairs),
-        names,
-        (attributes,) * len(pairs),
-    )
+    return Work(curl_terms(plans, _term), names, (attributes,) * len(names))
 
 
 _WORKS = {

@@ -1,17 +1,14 @@
-"""The run: read a block, compute it, write it, note that; and the next one, until all are there.
+"""The run: what to do block by block, what is done already, and the move to the place at the end.
 
-Reading, computing and writing go on side by side, each on its own block. What is written lies in a
-folder beside the result, with a journal, until it is whole.
+What is written lies in a folder beside the result, with a journal, until it is whole.
 """
 
 from __future__ import annotations
 
 import errno
-import math
 import shutil
 import zlib
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -21,20 +18,18 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gpugrad._arrays import result_dtype
-from gpugrad._backend import evaluate
 from gpugrad._files.blocks import (
     BLOCK_BYTES,
     Block,
-    Mover,
     choose_shape,
     cut_blocks,
-    place_spans,
 )
 from gpugrad._files.errors import FileError
+from gpugrad._files.job import Job, Progress
 from gpugrad._files.journal import Journal, check_free
-from gpugrad._files.operators import Request, Work, as_components, as_terms, plan_work
+from gpugrad._files.operators import Request, Work, as_components, plan_work
 from gpugrad._files.raw import Window, as_bytes
-from gpugrad._files.sources import Source, Values, format_of, open_sources
+from gpugrad._files.sources import Source, format_of, open_sources
 from gpugrad._files.targets import Layout, Target, bytes_beside, move, open_target
 
 OWN_BYTES = 150 << 20
@@ -42,9 +37,6 @@ OWN_BYTES = 150 << 20
 
 CHUNK_BYTES = 4 << 20
 """How large chunks are written where what is read has none."""
-
-Progress = Callable[[int, int], None]
-"""Told how many more bytes of results are done, of how many in all."""
 
 
 @dataclass(frozen=True)
@@ -158,88 +150,6 @@ def _finish(
     journal.finish()
     move(made, out)
     return found
-
-
-class Job:
-    """The blocks of one run: buffers for two of them, and threads to read and to write."""
-
-    def __init__(
-        self,
-        fields: Sequence[Source],
-        work: Work,
-        backend: str | None,
-        target: Target,
-        journal: Journal,
-        layout: Layout,
-    ) -> None:
-        self._fields, self._work, self._backend = fields, work, backend
-        self._target, self._journal, self._layout = target, journal, layout
-        self._mover = Mover(layout.shape)
-
-    def run(self, blocks: Sequence[Block], progress: Progress | None) -> None:
-        """Compute blocks in turn; at most two are in memory at any time."""
-        total = self._layout.nbytes
-        if progress is not None:
-            progress(total - sum(map(self._count, blocks)), total)
-        if not blocks:
-            return
-        size = max(math.prod(block.shape) for block in blocks)
-        taken = [np.empty((len(self._fields), size), self._fields[0].dtype) for _ in range(2)]
-        given = [np.empty((len(self._layout.names), size), self._layout.dtype) for _ in range(2)]
-        with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(1) as writer:
-            coming: Future[list[Values]] = reader.submit(self._read, blocks[0], taken[0])
-            going: Future[None] | None = None
-            try:
-                for i, block in enumerate(blocks):
-                    fields = coming.result()
-                    if i + 1 < len(blocks):
-                        coming = reader.submit(self._read, blocks[i + 1], taken[(i + 1) % 2])
-                    results = self._compute(block, fields, given[i % 2])
-                    if going is not None:
-                        going.result()
-                    going = writer.submit(self._write, block, results)
-                    if progress is not None:
-                        progress(self._count(block), total)
-                if going is not None:
-                    going.result()
-            finally:
-                reader.shutdown(cancel_futures=True)
-                writer.shutdown()
-
-    def _read(self, block: Block, buffers: Values) -> list[Values]:
-        size = math.prod(block.shape)
-        fields = [_laid_out(f, buffer[:size], block.shape) for f, buffer in
-                  zip(self._fields, buffers, strict=True)]  # fmt: skip
-        for source, values in zip(self._fields, fields, strict=True):
-            for window, here in place_spans(block):
-                source.read(window, values[here])
-        return fields
-
-    def _compute(self, block: Block, fields: list[Values], buffers: Values) -> list[Values]:
-        size = math.prod(block.shape)
-        source = self._fields[0]
-        out = tuple(_laid_out(source, buffer[:size], block.shape) for buffer in buffers)
-        outputs = as_terms(self._work, fields, lambda plan: self._mover.move(plan, block))
-        with np.errstate(all="ignore"):  # of all samples, or of none
-            evaluate(outputs, out if len(out) > 1 else out[0], False, self._backend)
-        return [result[block.inner] for result in out]
-
-    def _write(self, block: Block, results: list[Values]) -> None:
-        for number, values in enumerate(results):
-            self._target.write(number, block.window, values)
-        self._journal.add(block.number, [zlib.crc32(as_bytes(values)) for values in results])
-
-    def _count(self, block: Block) -> int:
-        """Return the bytes of a block's results."""
-        samples: int = math.prod(part.stop - part.start for part in block.window)
-        return samples * self._layout.dtype.itemsize * len(self._layout.names)
-
-
-def _laid_out(source: Source, buffer: Values, shape: tuple[int, ...]) -> Values:
-    """Return a buffer as an array whose axes lie in memory as they do in the file."""
-    order = source.slowest_first
-    array = buffer.reshape([shape[axis] for axis in order])
-    return array.transpose(np.argsort(order))
 
 
 def _cut(

@@ -1,0 +1,103 @@
+"""The pipeline: a block is read while another is computed and a third is written."""
+
+from __future__ import annotations
+
+import math
+import zlib
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import numpy as np
+
+from gpugrad._backend import evaluate
+from gpugrad._files.blocks import Block, Mover, place_spans
+from gpugrad._files.journal import Journal
+from gpugrad._files.operators import Work, as_terms
+from gpugrad._files.raw import as_bytes
+from gpugrad._files.sources import Source, Values
+from gpugrad._files.targets import Layout, Target
+
+Progress = Callable[[int, int], None]
+"""Told how many more bytes of results are done, of how many in all."""
+
+
+class Job:
+    """The blocks of one run: buffers for two of them, and threads to read and to write."""
+
+    def __init__(
+        self,
+        fields: Sequence[Source],
+        work: Work,
+        backend: str | None,
+        target: Target,
+        journal: Journal,
+        layout: Layout,
+    ) -> None:
+        self._fields, self._work, self._backend = fields, work, backend
+        self._target, self._journal, self._layout = target, journal, layout
+        self._mover = Mover(layout.shape)
+
+    def run(self, blocks: Sequence[Block], progress: Progress | None) -> None:
+        """Compute blocks in turn; at most two are in memory at any time."""
+        total = self._layout.nbytes
+        if progress is not None:
+            progress(total - sum(map(self._count, blocks)), total)
+        if not blocks:
+            return
+        size = max(math.prod(block.shape) for block in blocks)
+        taken = [np.empty((len(self._fields), size), self._fields[0].dtype) for _ in range(2)]
+        given = [np.empty((len(self._layout.names), size), self._layout.dtype) for _ in range(2)]
+        with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(1) as writer:
+            coming: Future[list[Values]] = reader.submit(self._read, blocks[0], taken[0])
+            going: Future[None] | None = None
+            try:
+                for i, block in enumerate(blocks):
+                    fields = coming.result()
+                    if i + 1 < len(blocks):
+                        coming = reader.submit(self._read, blocks[i + 1], taken[(i + 1) % 2])
+                    results = self._compute(block, fields, given[i % 2])
+                    if going is not None:
+                        going.result()
+                    going = writer.submit(self._write, block, results)
+                    if progress is not None:
+                        progress(self._count(block), total)
+                if going is not None:
+                    going.result()
+            finally:
+                reader.shutdown(cancel_futures=True)
+                writer.shutdown()
+
+    def _read(self, block: Block, buffers: Values) -> list[Values]:
+        size = math.prod(block.shape)
+        fields = [_laid_out(f, buffer[:size], block.shape) for f, buffer in
+                  zip(self._fields, buffers, strict=True)]  # fmt: skip
+        for source, values in zip(self._fields, fields, strict=True):
+            for window, here in place_spans(block):
+                source.read(window, values[here])
+        return fields
+
+    def _compute(self, block: Block, fields: list[Values], buffers: Values) -> list[Values]:
+        size = math.prod(block.shape)
+        source = self._fields[0]
+        out = tuple(_laid_out(source, buffer[:size], block.shape) for buffer in buffers)
+        outputs = as_terms(self._work, fields, lambda plan: self._mover.move(plan, block))
+        with np.errstate(all="ignore"):  # of all samples, or of none
+            evaluate(outputs, out if len(out) > 1 else out[0], False, self._backend)
+        return [result[block.inner] for result in out]
+
+    def _write(self, block: Block, results: list[Values]) -> None:
+        for number, values in enumerate(results):
+            self._target.write(number, block.window, values)
+        self._journal.add(block.number, [zlib.crc32(as_bytes(values)) for values in results])
+
+    def _count(self, block: Block) -> int:
+        """Return the bytes of a block's results."""
+        samples: int = math.prod(part.stop - part.start for part in block.window)
+        return samples * self._layout.dtype.itemsize * len(self._layout.names)
+
+
+def _laid_out(source: Source, buffer: Values, shape: tuple[int, ...]) -> Values:
+    """Return a buffer as an array whose axes lie in memory as they do in the file."""
+    order = source.slowest_first
+    array = buffer.reshape([shape[axis] for axis in order])
+    return array.transpose(np.argsort(order))
