@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import sys
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
@@ -59,6 +60,25 @@ def list_cases(quick: bool) -> Iterator[Case]:
         yield Case(cube, dtype, operator="laplacian")
 
 
+class HostCase(NamedTuple):
+    """A field in host memory, which passes through the GPU slab by slab."""
+
+    shape: tuple[int, ...]
+    dtype: str
+    operator: str
+
+    def __str__(self) -> str:
+        """Return a name for tables."""
+        return f"{self.operator} {'x'.join(map(str, self.shape))} {self.dtype}, host memory"
+
+
+def list_host_cases(quick: bool) -> Iterator[HostCase]:
+    """Yield fields in host memory: results as many as axes, or one."""
+    for dtype in ("float32", "float64"):
+        for operator in ("gradient", "laplacian"):
+            yield HostCase((32, 32, 32) if quick else (512,) * 3, dtype, operator)
+
+
 def main() -> int:
     arguments = measure.parse_arguments(__doc__)
     gpu = find_gpu()
@@ -76,6 +96,7 @@ def main() -> int:
         for case in list_cases(arguments.quick)
         if 3 * case.bytes * case.passes < free
     ]
+    from_host = [measure_host_case(case) for case in list_host_cases(arguments.quick)]
     names = [*dict.fromkeys(name for r in results for name in r["seconds"])]
     print(
         measure.format_table(
@@ -84,7 +105,16 @@ def main() -> int:
              for r in results),
         )
     )  # fmt: skip
+    ways = list(from_host[0]["seconds"])
+    print(
+        "\n"
+        + measure.format_table(
+            ("case", *(f"{way} ms" for way in ways)),
+            ([r["case"], *(in_ms(r, way) for way in ways)] for r in from_host),
+        )
+    )
     content = {"gpu": gpu.devices[0], "copy_bytes_per_second": bandwidth, "cases": results}
+    content["from_host"] = from_host
     return measure.finish("gpu", arguments, [*list_targets(results)], content)
 
 
@@ -107,12 +137,40 @@ def measure_case(case: Case, cupy: Any, bandwidth: float, rounds: int) -> dict[s
     timers = {name: batch(call, synchronize) for name, call in calls.items()}
     seconds = measure.interleave(timers, rounds)
     cupy.get_default_memory_pool().free_all_blocks()
-    result = {"case": str(case), **case._asdict(), "seconds": measure.summarize(seconds)}
+    result: dict[str, Any] = {"case": str(case), **case._asdict()}
+    result |= {"bytes": case.bytes, "passes": case.passes, "seconds": measure.summarize(seconds)}
     result["of_copy"] = case.bytes * case.passes / bandwidth / np.median(seconds["out"])
     if "cupy" in seconds:
         result["over_cupy"] = measure.ratios(seconds["cupy"], seconds["gpugrad"])._asdict()
         result["graph_over_cupy"] = measure.ratios(seconds["cupy"], seconds["graph"])._asdict()
     return result
+
+
+def measure_host_case(case: HostCase) -> dict[str, Any]:
+    """Time the way through the GPU beside the processor's own, into given arrays."""
+    timers = {way: measure.timed(call) for way, call in list_host_calls(case).items()}
+    seconds = measure.interleave(timers, 3, warm_up=1)
+    return {"case": str(case), **case._asdict(), "seconds": measure.summarize(seconds)}
+
+
+def list_host_calls(case: HostCase) -> dict[str, Callable[[], Any]]:
+    """Return the ways to compute a case: on the processor, on the GPU, and from pinned memory."""
+    import cupyx
+
+    ours = getattr(gpugrad, case.operator)
+    count = len(case.shape) if case.operator == "gradient" else 1
+    f = np.random.default_rng(5).standard_normal(case.shape, dtype=case.dtype)
+    g = cupyx.empty_pinned(case.shape, case.dtype)
+    g[...] = f
+    out: Any = tuple(np.zeros_like(f) for _ in range(count))
+    pinned: Any = tuple(cupyx.zeros_pinned(case.shape, case.dtype) for _ in range(count))
+    if count == 1:
+        (out,), (pinned,) = out, pinned
+    return {
+        "processor": lambda: ours(f, 0.3, out=out),
+        "through the GPU": lambda: ours(f, 0.3, out=out, backend="cupy"),
+        "through the GPU, pinned": lambda: ours(g, 0.3, out=pinned, backend="cupy"),
+    }
 
 
 def batch(call: Callable[[], Any], synchronize: Callable[[], Any]) -> measure.Timer:
@@ -169,14 +227,18 @@ def list_calls(case: Case, cupy: Any) -> Iterator[tuple[str, Callable[[], Any]]]
             compiled = torch.compile(lambda t: torch.gradient(t, spacing=steps))
             yield "gpugrad on torch", lambda: ours(tensor, *spacing)
             yield "torch", lambda: torch.gradient(tensor, spacing=steps)
-            yield "torch.compile", lambda: compiled(tensor)
+            if len(case.shape) == 3:  # it takes seconds to compile for each shape
+                yield "torch.compile", lambda: compiled(tensor)
     if find_spec("jax") and not case.uneven:
+        # Otherwise JAX takes three quarters of the memory.
+        os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
         import jax
 
         if jax.default_backend() == "gpu":
             jax.config.update("jax_enable_x64", True)
             array = jax.dlpack.from_dlpack(f)
             jitted = jax.jit(lambda a: jax.numpy.gradient(a, 0.3))
+            yield "gpugrad on jax", lambda: jax.block_until_ready(ours(array, *spacing))
             yield "jax.jit", lambda: jax.block_until_ready(jitted(array))
 
 

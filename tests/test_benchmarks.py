@@ -77,6 +77,14 @@ def test_each_benchmark_runs_quickly_and_writes_all_fields(tmp_path, name, ratio
     assert_complete(json.loads(output.read_text()), name, ratios)
 
 
+def test_the_host_part_of_calls_on_a_gpu_is_measured_without_one(tmp_path):
+    pytest.importorskip("cupy", reason="CuPy is not installed")
+    output = tmp_path / "results.json"
+    done = run_benchmark("gpu_calls", "--quick", "--output", str(output))
+    assert done.returncode == 0, done.stderr
+    assert_complete(json.loads(output.read_text()), "gpu_calls", ["seconds"])
+
+
 def test_quartiles_are_interpolated(measure):
     assert measure.Spread.of([5.0, 1.0, 3.0, 2.0, 4.0]) == (2.0, 3.0, 4.0)
     assert measure.Spread.of([1.0, 2.0]) == (1.25, 1.5, 1.75)
