@@ -54,7 +54,7 @@ def draw(results: dict[str, Any], path: Path) -> None:
                 panel.barh(place, percent, 0.9 * height, color=colour, label=None if k else name)
                 panel.text(percent + 0.6, place, f"{LABELS[name]}  {percent:.0f}", va="center",
                            color=INK if name in COLOURS else FAINT, fontsize=5.5, zorder=3,
-                           bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.4})  # fmt: skip
+                           bbox={"color": "white", "pad": 0.4})  # fmt: skip
         panel.set_yticks(range(len(cases)), [case["case"] for case in cases])
         panel.invert_yaxis()
         panel.set_xlim(0, 128)
