@@ -16,6 +16,7 @@ from gpugrad._options import (
     parse_boundaries,
     parse_periods,
     parse_scheme,
+    parse_staggers,
 )
 from gpugrad._plan import AxisPlan, first_derivative
 from gpugrad._schemes import plan_derivative, repeats_its_first
@@ -85,14 +86,16 @@ def plan_axes(
     scheme = parse_scheme(options)
     sides = parse_boundaries(options.boundary, len(axes))
     periods = parse_periods(options.period, sides)
+    shifts = parse_staggers(options.stagger, len(axes))
+    schemes = [scheme._replace(shift=shift) for shift in shifts]
     check_lengths(f.shape, axes, 1)
-    for i, pair in zip(axes, sides, strict=True):
+    for i, pair, scheme in zip(axes, sides, schemes, strict=True):
         check_length(i, f.shape[i], scheme, pair)
         check_value(f, pair)
     plans = [
         plan_derivative(i, h, f.shape[i], scheme, pair, one)
-        for i, h, pair, one in zip(
-            axes, parse_spacings(varargs, axes, f, time_unit), sides, periods, strict=True
+        for i, h, scheme, pair, one in zip(
+            axes, parse_spacings(varargs, axes, f, time_unit), schemes, sides, periods, strict=True
         )
     ]
     for i, (side, _) in zip(axes, sides, strict=True):

@@ -17,6 +17,7 @@ from gpugrad._weights import (
     central_reach,
     exact_weights,
     make_exact,
+    move_origin,
     positions_around,
     weights_with_slope,
 )
@@ -24,21 +25,39 @@ from gpugrad._weights import (
 MAX_ORDER, MAX_ACCURACY = 8, 12
 
 
+class Window(NamedTuple):
+    """How many neighbours a formula reads: before and behind, or outwards and inwards at an end."""
+
+    outwards: int
+    inwards: int
+
+
 class Scheme(NamedTuple):
     """Which derivative, and how accurate: the power of the spacing with which the error vanishes.
 
     `edge_accuracy` is that of formulas which read on one side of an end only; None is the same
     as inside, but 1 for the one-sided ends of the first derivative of accuracy 2, as in NumPy.
+    Results are at the samples, or half a cell before (`shift` -1) or behind them (1).
     """
 
     order: int
     accuracy: int
     edge_accuracy: int | None = None
+    shift: int = 0
 
     @property
     def reach(self) -> int:
-        """How many samples to both sides the formula inside reads: as many rows have others."""
-        return central_reach(self.order, self.accuracy)
+        """How many samples to both sides the formula inside reads, without one in the middle."""
+        return central_reach(self.order, self.accuracy, self.shift)
+
+    @property
+    def window(self) -> Window:
+        """How many neighbours the formula inside reads; as many rows at an end have others."""
+        return Window(self.reach - (self.shift > 0), self.reach - (self.shift < 0))
+
+    def enough(self, row: int) -> int:
+        """Return how many samples from an end on are symmetric about the place of a result."""
+        return 2 * row + 1 + self.shift
 
     @property
     def edge(self) -> int:
@@ -48,11 +67,19 @@ class Scheme(NamedTuple):
     @property
     def is_numpys(self) -> bool:
         """Whether this is what `numpy.gradient` does inside."""
-        return self.order == 1 and self.accuracy == 2
+        return self.order == 1 and self.accuracy == 2 and not self.shift
+
+    def seen_from(self, sign: int) -> Scheme:
+        """Return the scheme as it is where samples are counted inwards: -1 at the upper end."""
+        return self._replace(shift=sign * self.shift) if self.shift else self
 
     def at(self, side: Side) -> Scheme:
         """Return the scheme with the accuracy at an end decided."""
-        if self.edge_accuracy is None and self.is_numpys and side.name == "one-sided":
+        if (
+            self.edge_accuracy is None
+            and (self.order, self.accuracy) == (1, 2)
+            and side.name == "one-sided"
+        ):
             return self._replace(edge_accuracy=1)
         return self
 
@@ -104,17 +131,18 @@ class Boundary(NamedTuple):
 
 def _read_one_side(end: End, row: int, scheme: Scheme) -> Row:
     """Read samples next to the end only; further in, as many as are symmetric about the row."""
-    count = max(scheme.order + scheme.edge, 2 * row + 1)
-    weights = _weigh(end.gaps[: count - 1], row, scheme.order)
+    count = max(scheme.order + scheme.edge, scheme.enough(row))
+    weights = _weigh(end.gaps[: count - 1], row, scheme)
     return Row(dict(enumerate(weights)))
 
 
 def _know_the_slope(end: End, row: int, scheme: Scheme) -> Row:
     """Read samples next to the end, one less than without the outward slope at sample 0."""
     count = scheme.order + scheme.edge - 1
-    if 2 * row + 1 > count + 1:
+    if scheme.enough(row) > count + 1:
         return _read_one_side(end, row, scheme)
-    nearest = positions_around(end.gaps[: max(count - 1, row, 1)], row)
+    nearest = positions_around(end.gaps[: max(count - 1, row + 1)], row)
+    nearest = move_origin(nearest, row, scheme.shift)
     weights, of_slope = weights_with_slope(make_exact(nearest[:count]), scheme.order)
     # Outwards is against the direction of counting, whatever that of the coordinates.
     gap = end.gaps[0]
@@ -135,14 +163,13 @@ def _read_beyond(
     The j-th one beyond the end of an axis of n samples is ``factor`` times number ``sample(j, n)``,
     or the given number; `gaps` are the distances outwards.
     """
-    reach = scheme.reach
-    beyond = [*gaps(end, reach)][: reach - row]
-    steps = [*reversed(beyond), *end.gaps[: row + reach]]
+    outwards, inwards = scheme.window
+    beyond = [*gaps(end, outwards)][: outwards - row]
+    steps = [*reversed(beyond), *end.gaps[: row + inwards]]
     weights: dict[int, Any] = {}
     of_value: Any = 0
-    inwards = range(row - reach, row + reach + 1)
-    central = _weigh(steps, reach, scheme.order)
-    for number, w in zip(inwards, central, strict=True):
+    numbers = range(row - outwards, row + inwards + 1)
+    for number, w in zip(numbers, _weigh(steps, outwards, scheme), strict=True):
         if number >= 0:
             weights[number] = weights.get(number, 0) + w
         elif sample is None:
@@ -153,8 +180,9 @@ def _read_beyond(
     return Row(weights, of_value)
 
 
-def _weigh(gaps: Sequence[Any], row: int, order: int) -> Sequence[Any]:
-    positions = positions_around(gaps, row)
+def _weigh(gaps: Sequence[Any], row: int, scheme: Scheme) -> Sequence[Any]:
+    order = scheme.order
+    positions = move_origin(positions_around(gaps, row), row, scheme.shift)
     if type(gaps[0]) is int:
         return exact_weights(tuple(positions), order)
     weights = any_weights(positions, order)

@@ -20,6 +20,7 @@ def gradient(
     boundary: Any = ONE_SIDED,
     edge_accuracy: int | None = None,
     period: Any = None,
+    stagger: Any = None,
     time_unit: str | None = None,
     out: Any = None,
     stack: bool = False,
@@ -58,6 +59,8 @@ def gradient(
     period : number or list, optional
         The period of the periodic axes, as for `derivative`; a list has one for each axis, None
         where it is to be inferred.
+    stagger : {None, "left", "right"} or list, optional
+        Where results are, as for `derivative`; a list has one for each axis.
     time_unit : str, optional
         The unit of time ("s", "h", "D", "ns", ...) that rates are per, where coordinates are
         ``datetime64`` or ``timedelta64``.
@@ -131,7 +134,7 @@ def gradient(
     >>> df_dx, df_dy = gpugrad.gradient(np.outer(x, x), x, x)
     """
     f = as_field(f)
-    options = Options(1, accuracy, edge_accuracy, boundary, period)
+    options = Options(1, accuracy, edge_accuracy, boundary, period, stagger)
     plans = plan_gradient(f, varargs, axis, edge_order, time_unit, options)
     if not plans:
         return _nothing(out, stack)
@@ -149,6 +152,7 @@ def derivative(
     boundary: Any = ONE_SIDED,
     edge_accuracy: int | None = None,
     period: float | None = None,
+    stagger: Any = None,
     time_unit: str | None = None,
     out: Any = None,
     backend: str | None = None,
@@ -192,6 +196,10 @@ def derivative(
         The period of a periodic axis, in the unit of the coordinates (of `time_unit` for dates).
         By default, on uneven samples, the gap from the last sample to the first is the mean of
         the first and the last gap; on even ones it is a gap like any other.
+    stagger : {None, "left", "right"}, optional
+        Where results are: at the samples, or on the face half a cell before each of them ("left")
+        or behind it ("right"). On uneven samples a face is midway between two of them; beyond an
+        end, as far away as its neighbour, or midway to what the boundary puts there.
     time_unit : str, optional
         The unit of time that rates are per, where coordinates are dates.
     out : array, optional
@@ -233,8 +241,13 @@ def derivative(
     for order :math:`m` and accuracy :math:`p`. One-sided formulas take :math:`m + q` samples for
     accuracy :math:`q`. On uneven samples the weights are those of the polynomial through the same
     samples. There, a derivative of even order loses one power of its accuracy inside, unless
-    the gaps change smoothly. With `order` 1, `accuracy` 2 and one-sided ends, results have the
-    bits of `numpy.gradient`.
+    the gaps change smoothly; with `stagger`, one of odd order does. With `order` 1, `accuracy` 2
+    and one-sided ends, results have the bits of `numpy.gradient`.
+
+    With `stagger`, the formula is central about the face, on :math:`\lfloor (m + p) / 2 \rfloor`
+    samples to both sides: with order 1 and accuracy 2, :math:`(f_i - f_{i-1}) / h` for "left".
+    From samples to faces by "left" and back by "right", or the other way round, is the compact
+    second difference. The coordinates are those of the samples given, on the way back of faces.
 
     A field that a boundary does not fit has larger errors near that end: at "nearest" ends of a
     sloping field, for example, the first derivative is wrong by half.
@@ -261,7 +274,7 @@ def derivative(
     array([0., 2., 4., 6., 8., 9.])
     """
     f = as_field(f)
-    options = Options(order, accuracy, edge_accuracy, boundary, period)
+    options = Options(order, accuracy, edge_accuracy, boundary, period, stagger)
     plans = plan_axes(f, (spacing,), parse_one_axis(axis), time_unit, options)
     results = evaluate(each_derivative(plans, term_of([f])), out, False, backend)
     return results[0]

@@ -22,12 +22,19 @@ class Options(NamedTuple):
     edge_accuracy: Any = None
     boundary: Any = ONE_SIDED
     period: Any = None
+    stagger: Any = None
 
     @property
     def are_numpys(self) -> bool:
         """Whether nothing is asked for that `numpy.gradient` does not have."""
-        _, accuracy, edge_accuracy, boundary, period = self
-        return boundary is ONE_SIDED and accuracy == 2 and edge_accuracy is None and period is None
+        _, accuracy, edge_accuracy, boundary, period, stagger = self
+        return (
+            boundary is ONE_SIDED
+            and accuracy == 2
+            and edge_accuracy is None
+            and period is None
+            and stagger is None
+        )
 
 
 def parse_scheme(options: Options) -> Scheme:
@@ -50,6 +57,28 @@ def parse_scheme(options: Options) -> Scheme:
                 f"{edge_accuracy}."
             )
     return Scheme(order, accuracy, edge_accuracy)
+
+
+_SHIFTS = {None: 0, "left": -1, "right": 1}
+
+
+def parse_staggers(stagger: Any, count: int) -> list[int]:
+    """Return for each of `count` axes how many half cells from its sample a result is."""
+    several = stagger if isinstance(stagger, list) else [stagger] * count
+    if len(several) != count:
+        raise ValueError(
+            f"`stagger` must be one for all axes, or a list with one entry for each of the {count} "
+            f"axes to differentiate along; got {len(several)}."
+        )
+    for one in several:
+        if not (one is None or isinstance(one, str)):
+            raise TypeError(f'`stagger` must be "left", "right" or None; got {one!r}.')
+        if one not in _SHIFTS:
+            raise ValueError(
+                f'`stagger` must be "left" (results half a cell before the samples), "right" '
+                f"(half a cell behind them) or None; got {one!r}."
+            )
+    return [_SHIFTS[one] for one in several]
 
 
 def _parse_integer(given: Any, name: str) -> int:

@@ -12,7 +12,7 @@ import numpy as np
 from gpugrad._arrays import Array, host_values, namespace_of
 from gpugrad._boundaries import MAX_ACCURACY, MAX_ORDER, TABLE, End, Scheme, Side, Sides
 from gpugrad._plan import AxisPlan, Formula, Gaps, first_derivative, rows_of
-from gpugrad._weights import exact_weights, middle_of_many
+from gpugrad._weights import exact_weights, middle_of_many, move_origin
 
 _NEAR = MAX_ORDER + MAX_ACCURACY
 """Gaps at an end that any formula reads at most."""
@@ -64,12 +64,14 @@ def _plan_unevenly(
     on_host = isinstance(spacing, Gaps)
     gaps = spacing.values if on_host else spacing
     numpys = first_derivative(axis, spacing, 1)
-    interior, reach = numpys.interior, scheme.reach
+    interior = numpys.interior
     near = min(length - 1, _NEAR)
     with np.errstate(all="ignore"):  # what it hides is refused just below
         if not scheme.is_numpys:
-            weights = middle_of_many(gaps, reach, scheme.order, axis if gaps.ndim > 1 else 0)
-            interior = Formula(tuple(range(-reach, reach + 1)), tuple(weights))
+            before, after = scheme.window
+            along = axis if gaps.ndim > 1 else 0
+            weights = middle_of_many(gaps, before, after, scheme.order, along, scheme.shift)
+            interior = Formula(tuple(range(-before, after + 1)), tuple(weights))
         first = [_gap(gaps, axis, k, on_host) for k in range(near)]
         last = [-_gap(gaps, axis, length - 2 - k, on_host) for k in range(near)]
         closing = (first[0] - last[0]) / 2
@@ -104,9 +106,9 @@ def _rows(end: End, scheme: Scheme, side: Side, sign: int, h: Any) -> tuple[Form
     `sign` is 1 at the lower end, where samples are counted upwards, and -1 at the upper one; `h`
     is the unit of positions if it is the spacing, else None.
     """
-    boundary, scheme = TABLE[side.name], scheme.at(side)
+    boundary, scheme = TABLE[side.name], scheme.at(side).seen_from(sign)
     formulas = []
-    for i in range(scheme.reach):
+    for i in range(scheme.window.outwards):
         weights, of_value = boundary.weigh(end, i, scheme)
         weights = {sign * (number - i): w for number, w in weights.items()}
         value = side.value or 0.0
@@ -119,8 +121,9 @@ def _rows(end: End, scheme: Scheme, side: Side, sign: int, h: Any) -> tuple[Form
 
 
 def _inside(scheme: Scheme, h: Any) -> Formula:
-    offsets = range(-scheme.reach, scheme.reach + 1)
-    weights = exact_weights(tuple(offsets), scheme.order)
+    before, after = scheme.window
+    offsets = range(-before, after + 1)
+    weights = exact_weights(tuple(move_origin(offsets, before, scheme.shift)), scheme.order)
     return _scale(dict(zip(offsets, weights, strict=True)), scheme.order, h)
 
 

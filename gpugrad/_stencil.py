@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from gpugrad._weights import central_reach, exact_weights
 
-_KINDS = ("central", "forward", "backward")
+_KINDS = ("central", "forward", "backward", "staggered")
 
 
 class TruncationError(NamedTuple):
@@ -88,9 +88,11 @@ def stencil(
     order : int, optional
         The order of the derivative, 1 or more.
     accuracy : int, optional
-        The power of the spacing with which the error shall vanish; even for central formulas.
-    kind : {"central", "forward", "backward"}, optional
-        On which sides of the point the samples lie.
+        The power of the spacing with which the error shall vanish; even for central and staggered
+        formulas.
+    kind : {"central", "forward", "backward", "staggered"}, optional
+        On which sides of the point the samples lie; "staggered" is central about a point midway
+        between two samples.
     offsets : iterable of int, Fraction or float, optional
         Any distinct positions of more than `order` samples, in multiples of the spacing, in place
         of `accuracy` and `kind`. Floats count as the fractions they are, as in ``0.5``.
@@ -139,8 +141,10 @@ def stencil(
     (Fraction(1, 12), TruncationError(coefficient=Fraction(-1, 30), power=4, derivative=5))
     >>> print(gpugrad.stencil(order=2, accuracy=1, kind="forward"))
     (f(x) - 2 f(x + h) + f(x + 2h)) / h^2 = f''(x) + h f'''(x) + ...
-    >>> print(gpugrad.stencil(offsets=[-0.5, 0.5]))
+    >>> print(gpugrad.stencil(kind="staggered"))
     (-f(x - h/2) + f(x + h/2)) / h = f'(x) + h^2/24 f'''(x) + ...
+    >>> print(gpugrad.stencil(offsets=[-1, 0, 2]))
+    (-4 f(x - h) + 3 f(x) + f(x + 2h)) / (6 h) = f'(x) + h^2/3 f'''(x) + ...
     """
     order = _positive(order, "order")
     if offsets is not None:
@@ -153,12 +157,16 @@ def stencil(
     accuracy = _positive(accuracy, "accuracy")
     if kind not in _KINDS:
         raise ValueError(f"`kind` must be one of {', '.join(_KINDS)}; got {kind!r}.")
-    if kind == "central":
+    if kind in ("central", "staggered"):
         if accuracy % 2:
             raise ValueError(
-                "`accuracy` of a central formula must be even, as by symmetry odd powers of h "
+                f"`accuracy` of a {kind} formula must be even, as by symmetry odd powers of h "
                 f"cancel; got {accuracy}. Ask for {accuracy + 1}: it takes no more samples."
             )
+        if kind == "staggered":
+            reach = central_reach(order, accuracy, shift=1)
+            half = Fraction(1, 2)
+            return _weigh(tuple([k - half for k in range(1 - reach, reach + 1)]), order)
         reach = central_reach(order, accuracy)
         whole = _weigh(tuple(range(-reach, reach + 1)), order)
         if order % 2 == 0:

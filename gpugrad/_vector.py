@@ -34,6 +34,7 @@ def divergence(
     boundary: Any = ONE_SIDED,
     edge_accuracy: int | None = None,
     period: Any = None,
+    stagger: Any = None,
     time_unit: str | None = None,
     out: Any = None,
     backend: str | None = None,
@@ -50,8 +51,9 @@ def divergence(
     axis : None, int or tuple of int, optional
         The axes of a component that are space, by default all; the others (time, ensembles,
         channels) are gone through one by one.
-    accuracy, boundary, edge_accuracy, period, time_unit
-        As for `derivative`; a list of boundaries has one for each axis, all components alike.
+    accuracy, boundary, edge_accuracy, period, stagger, time_unit
+        As for `derivative`; a list has one boundary, or one `stagger`, for each axis, all
+        components alike.
     out : array, optional
         Where to write, an array of the shape of a component. May overlap with them.
     backend : {"auto", "slices", "numpy", "numba", "cupy"}, optional
@@ -92,7 +94,7 @@ def divergence(
            [8., 8., 8.]])
     """
     fields = as_components(v)
-    options = Options(1, accuracy, edge_accuracy, boundary, period)
+    options = Options(1, accuracy, edge_accuracy, boundary, period, stagger)
     plans = plan_axes(fields[0], spacing, axis, time_unit, options)
     check_count(fields, plans, "divergence")
     outputs = divergence_terms(plans, term_of(fields))
@@ -108,6 +110,7 @@ def curl(
     boundary: Any = ONE_SIDED,
     edge_accuracy: int | None = None,
     period: Any = None,
+    stagger: Any = None,
     time_unit: str | None = None,
     out: Any = None,
     stack: bool = False,
@@ -119,7 +122,7 @@ def curl(
     ----------
     v : sequence of arrays, or array of shape (n, n_0, ..., n_k)
         Two or three components, one for each axis, as for `divergence`.
-    *spacing, axis, accuracy, boundary, edge_accuracy, period, time_unit, backend
+    *spacing, axis, accuracy, boundary, edge_accuracy, period, stagger, time_unit, backend
         As for `divergence`; two or three axes, in the order of a right-handed system.
     out : array or tuple of arrays, optional
         Where to write: one array on two axes, three on three, or one with ``stack=True``.
@@ -161,7 +164,7 @@ def curl(
            [2., 2., 2.]])
     """
     fields = as_components(v)
-    options = Options(1, accuracy, edge_accuracy, boundary, period)
+    options = Options(1, accuracy, edge_accuracy, boundary, period, stagger)
     plans = plan_axes(fields[0], spacing, axis, time_unit, options)
     check_axes(plans, "curl")
     check_count(fields, plans, "curl")
@@ -243,6 +246,7 @@ def jacobian(
     boundary: Any = ONE_SIDED,
     edge_accuracy: int | None = None,
     period: Any = None,
+    stagger: Any = None,
     time_unit: str | None = None,
     stack: bool = False,
     backend: str | None = None,
@@ -253,7 +257,7 @@ def jacobian(
     ----------
     v : sequence of arrays, or array of shape (m, n_0, ..., n_k)
         The components, any number of them, otherwise as for `divergence`.
-    *spacing, axis, accuracy, boundary, edge_accuracy, period, time_unit, backend
+    *spacing, axis, accuracy, boundary, edge_accuracy, period, stagger, time_unit, backend
         As for `divergence`.
     stack : bool, optional
         Whether to return one array of shape (m, n, n_0, ..., n_k), for n axes.
@@ -283,7 +287,7 @@ def jacobian(
            [1., 1.]])
     """
     fields = as_components(v)
-    options = Options(1, accuracy, edge_accuracy, boundary, period)
+    options = Options(1, accuracy, edge_accuracy, boundary, period, stagger)
     plans = plan_axes(fields[0], spacing, axis, time_unit, options)
     check_axes(plans, "Jacobian")
     outputs = each_derivative(plans, term_of(fields), len(fields))

@@ -102,18 +102,20 @@ def last_of_three(far: Any, near: Any) -> Weights:
     )
 
 
-def middle_of_many(gaps: Any, reach: int, order: int, axis: int = 0) -> list[Any]:
-    """Return the weights of the samples up to `reach` to both sides, for each row that has them.
+def middle_of_many(
+    gaps: Any, before: int, after: int, order: int, axis: int = 0, shift: int = 0
+) -> list[Any]:
+    """Return the weights of some samples before and after a row, for each row that has them.
 
-    `gaps` is an array with at least ``2 * reach`` gaps along `axis`; each weight has one entry for
-    each row of each line, in the dtype of the gaps.
+    `gaps` is an array with at least ``before + after`` gaps along `axis`; each weight has one
+    entry for each row of each line, in the dtype of the gaps. `shift` is as in `move_origin`.
     """
-    count = 2 * reach + 1
+    count = before + after + 1
 
     def weigh(gaps: Any) -> list[Any]:
         rows = gaps.shape[axis] - count + 2
         steps = [_cut(gaps, axis, k, k + rows) for k in range(count - 1)]
-        return any_weights(positions_around(steps, reach), order)
+        return any_weights(move_origin(positions_around(steps, before), before, shift), order)
 
     if isinstance(gaps, np.ndarray):
         return _in_blocks(lambda g: weigh(g.astype(np.result_type(g, "f8"))), gaps, count, axis)
@@ -125,6 +127,20 @@ def positions_around(gaps: Sequence[Any], row: int) -> list[Any]:
     after = [*accumulate(gaps[row:])]
     before = [*accumulate(-gap for gap in reversed(gaps[:row]))]
     return [*reversed(before), 0 * gaps[0], *after]
+
+
+def move_origin(positions: Sequence[Any], row: int, shift: int) -> list[Any]:
+    """Return positions as seen from half a cell behind (1) or before (-1) the sample of a row.
+
+    They are given as seen from that sample (0). Beyond the first and the last sample, the cell is
+    as wide as its neighbour.
+    """
+    if not shift:
+        return [*positions]
+    is_inside = 0 <= row + shift < len(positions)
+    step = positions[row + shift] if is_inside else -positions[row - shift]
+    half = make_exact([step])[0] / 2
+    return [position - half for position in make_exact(positions)]
 
 
 def any_weights(positions: Sequence[Any], order: int) -> list[Any]:
@@ -194,14 +210,15 @@ def make_exact(positions: Sequence[Any]) -> list[Any]:
     return [Fraction(x) if isinstance(x, (int, Fraction)) else x for x in positions]
 
 
-def central_reach(order: int, accuracy: int) -> int:
-    """Return how far to both sides the central formula of an even accuracy reads.
+def central_reach(order: int, accuracy: int, shift: int = 0) -> int:
+    """Return how many samples on both sides the central formula of an even accuracy reads.
 
     By symmetry every second term of its error vanishes, so ``order + accuracy - 1`` samples (one
     more for odd orders, of which the middle one has no weight) do what one-sided formulas
-    need ``order + accuracy`` for.
+    need ``order + accuracy`` for. Midway between samples, where `shift` is not 0, none is in the
+    middle: there even orders need one more.
     """
-    return (order - 1) // 2 + accuracy // 2
+    return (order + accuracy) // 2 if shift else (order - 1) // 2 + accuracy // 2
 
 
 def weights_with_slope(positions: Sequence[Any], order: int) -> tuple[list[Any], Any]:

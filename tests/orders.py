@@ -11,7 +11,7 @@ import pytest
 
 import gpugrad
 from gpugrad._boundaries import Scheme
-from gpugrad._options import parse_boundaries
+from gpugrad._options import parse_boundaries, parse_staggers
 from gpugrad._plan import Gaps
 from gpugrad._schemes import plan_derivative
 
@@ -22,7 +22,8 @@ needs_long_double = pytest.mark.skipif(
 
 def make_plan(n, spacing, period=None, **keywords):
     """Return the plan that `derivative` makes for `n` samples."""
-    scheme = Scheme(keywords["order"], keywords["accuracy"], keywords.get("edge_accuracy"))
+    (shift,) = parse_staggers(keywords.get("stagger"), 1)
+    scheme = Scheme(keywords["order"], keywords["accuracy"], keywords.get("edge_accuracy"), shift)
     (sides,) = parse_boundaries(keywords.get("boundary", "one-sided"), 1)
     h = Gaps(np.diff(spacing), turns_back=False) if np.ndim(spacing) else spacing
     return plan_derivative(0, h, n, scheme, sides, period)
@@ -64,7 +65,8 @@ def observe_evenly(f, expected, *, shift=0.0, last=1, sizes=(64, 128, 256, 512),
                 for k, w in zip(formula.offsets, formula.weights, strict=True):
                     total += samples[i + k] * w
                 slope = total / (1 if formula.divisor is None else mp.mpf(formula.divisor))
-                worst = max(worst, abs(slope - expected(mp, x[i])))
+                half = mp.mpf(parse_staggers(keywords.get("stagger"), 1)[0]) / 2
+                worst = max(worst, abs(slope - expected(mp, x[i] + half / n)))
         errors.append((n, float(worst)))
     return observe_order(errors)
 
