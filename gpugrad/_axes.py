@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import operator
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
 
 from gpugrad._arrays import Array
+from gpugrad._holes import plan_around_holes
 from gpugrad._options import (
     ONE_SIDED,
     Options,
@@ -119,8 +120,15 @@ def _plan_axes(
     for i, pair, scheme in zip(axes, sides, schemes, strict=True):
         check_length(i, f.shape[i], scheme, pair)
         check_value(f, pair)
+    best = options.beside_holes
+    if best is not None and any(shifts):
+        raise ValueError(
+            "`stagger` must be left out where a field has holes; got both it and `where` or "
+            "`skipna`. Take derivatives at the samples."
+        )
+    make_plan = plan_derivative if best is None else partial(plan_around_holes, best=best)
     return [
-        plan_derivative(i, h, f.shape[i], scheme, pair, one)
+        make_plan(i, h, f.shape[i], scheme, pair, one)
         for i, h, scheme, pair, one in zip(
             axes, parse_spacings(varargs, axes, f, time_unit), schemes, sides, periods, strict=True
         )
