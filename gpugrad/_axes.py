@@ -25,11 +25,8 @@ from gpugrad._schemes import plan_derivative, repeats_its_first
 from gpugrad._spacing import check_lengths, parse_axes, parse_edge_order, parse_spacings
 from gpugrad._warn import warn_caller
 
-_PLAIN_OPTIONS = (
-    (int, int, type(None), str, type(None)),
-    (int, int, int, str, type(None)),
-)
-"""The types of options that may be a key: True, for one, would be found as 1."""
+_PLAIN = {int, str, type(None)}
+"""The types of options that may be a key: others may have no hash, and True is found as 1."""
 
 
 def parse_one_axis(axis: Any) -> int:
@@ -91,7 +88,7 @@ def plan_axes(
 ) -> list[AxisPlan]:
     """Plan the derivative along each axis that is asked for, as `options` say."""
     is_plain = time_unit is None and _is_plain(f, varargs, axis, 1)
-    if is_plain and tuple(map(type, options)) in _PLAIN_OPTIONS:
+    if is_plain and _PLAIN.issuperset(map(type, options)):
         plans = _plan_axes_evenly(f.shape, f.dtype, axis, options, *varargs)
     else:
         plans = _plan_axes(f, varargs, axis, time_unit, options)
