@@ -13,7 +13,9 @@ from gpugrad._memory import free_memory
 from gpugrad._operators import derivative, gradient
 
 if TYPE_CHECKING:
+    from gpugrad._callable import derivative_of, gradient_of, hessian_of, jacobian_of
     from gpugrad._devices import info, namespace
+    from gpugrad._sample import sample
     from gpugrad._stencil import stencil
     from gpugrad._vector import curl, divergence, hessian, jacobian, laplacian
 
@@ -24,14 +26,19 @@ __all__ = [
     "asnumpy",
     "curl",
     "derivative",
+    "derivative_of",
     "divergence",
     "free_memory",
     "gradient",
+    "gradient_of",
     "hessian",
+    "hessian_of",
     "info",
     "jacobian",
+    "jacobian_of",
     "laplacian",
     "namespace",
+    "sample",
     "stencil",
     "use_backend",
 ]
@@ -40,12 +47,17 @@ __all__ = [
 # What few scripts need is loaded when asked for: an import should cost next to nothing.
 _LATER = {
     "curl": "_vector",
+    "derivative_of": "_callable",
     "divergence": "_vector",
+    "gradient_of": "_callable",
     "hessian": "_vector",
+    "hessian_of": "_callable",
     "info": "_devices",
     "jacobian": "_vector",
+    "jacobian_of": "_callable",
     "laplacian": "_vector",
     "namespace": "_devices",
+    "sample": "_sample",
     "stencil": "_stencil",
 }
 

@@ -33,7 +33,17 @@ HEAVY = (
 
 # What each module may import of the package. An arrow not drawn here is a decision to be made.
 ARROWS = {
-    "__init__": {"_arrays", "_memory", "_backend", "_operators", "_devices", "_stencil", "_vector"},
+    "__init__": {
+        "_callable",
+        "_sample",
+        "_arrays",
+        "_memory",
+        "_backend",
+        "_operators",
+        "_devices",
+        "_stencil",
+        "_vector",
+    },
     "__main__": {"_cli"},
     "_arrays": set(),
     "_weights": {"_memory", "_threads"},
@@ -101,6 +111,23 @@ ARROWS = {
     "_files.operators": {"_axes", "_components", "_files", "_options", "_plan", "_terms"},
     "_files.job": {"_backend", "_files"},
     "_files.run": {"_arrays", "_files"},
+    "_points": {"_arrays"},
+    "_function": {"_arrays"},
+    "_steps": {"_arrays", "_weights"},
+    "_complex_step": {"_arrays"},
+    "_autodiff": {"_arrays"},
+    "_adaptive": {"_arrays", "_function", "_steps"},
+    "_methods": {
+        "_adaptive",
+        "_arrays",
+        "_autodiff",
+        "_complex_step",
+        "_function",
+        "_points",
+        "_steps",
+    },
+    "_sample": {"_arrays", "_devices", "_function"},
+    "_callable": {"_arrays", "_function", "_methods", "_options", "_points"},
     "_demo": {"_terrain", "__init__"},
     "_terrain": {"__init__"},
 }
