@@ -6,11 +6,13 @@ from typing import Any
 
 from gpugrad._arrays import Array, as_field
 from gpugrad._axes import parse_one_axis, plan_axes, plan_gradient
+from gpugrad._labels import accepts_labels
 from gpugrad._masks import Samples
 from gpugrad._options import ONE_SIDED, Options
 from gpugrad._terms import each_derivative
 
 
+@accepts_labels
 def gradient(
     f: Any,
     *varargs: Any,
@@ -152,6 +154,7 @@ def gradient(
     return results if stack or len(plans) > 1 else results[0]
 
 
+@accepts_labels
 def derivative(
     f: Any,
     spacing: Any = 1.0,

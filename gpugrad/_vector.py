@@ -11,6 +11,7 @@ from typing import Any
 from gpugrad._arrays import Array, as_field
 from gpugrad._axes import plan_axes
 from gpugrad._components import as_components, check_axes, check_count
+from gpugrad._labels import accepts_labels
 from gpugrad._masks import Samples
 from gpugrad._options import ONE_SIDED, Options
 from gpugrad._output import stack_results
@@ -25,6 +26,7 @@ from gpugrad._terms import (
 )
 
 
+@accepts_labels
 def divergence(
     v: Any,
     *spacing: Any,
@@ -108,6 +110,7 @@ def divergence(
     return result
 
 
+@accepts_labels
 def curl(
     v: Any,
     *spacing: Any,
@@ -187,6 +190,7 @@ def curl(
     return result
 
 
+@accepts_labels
 def laplacian(
     f: Any,
     *spacing: Any,
@@ -252,6 +256,7 @@ def laplacian(
     return result
 
 
+@accepts_labels
 def jacobian(
     v: Any,
     *spacing: Any,
@@ -314,6 +319,7 @@ def jacobian(
     return stack_results([stack_results(row) for row in rows]) if stack else tuple(rows)
 
 
+@accepts_labels
 def hessian(
     f: Any,
     *spacing: Any,
