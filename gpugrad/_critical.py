@@ -1,0 +1,318 @@
+"""Critical points of sampled fields: minima, maxima and saddles, between the samples."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import product
+from types import ModuleType
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from gpugrad._arrays import Array, asnumpy, is_library_array, namespace_of, result_dtype
+from gpugrad._newton import Surfaces, find_zeros
+from gpugrad._options import parse_boundaries, parse_periods
+from gpugrad._spacing import parse_spacings
+from gpugrad._turns import (
+    NumpyArray,
+    as_numbers,
+    as_wide,
+    gather,
+    make_comparable,
+    read_coordinates,
+    to_library,
+)
+
+_TWINS = 1e-3
+"""Points nearer than this, in gaps, are one that was found from several samples."""
+
+_DOUBT = 0.1
+"""Bends that are this small beside what they leave out do not tell a kind."""
+
+
+@dataclass(frozen=True, eq=False)
+class CriticalPoints:
+    """Where the gradient of a field is zero: arrays with one entry for each point.
+
+    Attributes
+    ----------
+    position : array of shape (points, n)
+        Where it is, between the samples: its n coordinates.
+    value : array of shape (points,)
+        The field there.
+    kind : numpy.ndarray of str
+        "minimum", "maximum", "saddle" or "degenerate".
+    index : array of int of shape (points, n)
+        The nearest sample.
+    eigenvalues : array of shape (points, n)
+        Those of the Hessian, ascending, in the unit of `f` per squared unit of the coordinates.
+    """
+
+    position: Array
+    value: Array
+    kind: NumpyArray
+    index: Array
+    eigenvalues: Array
+
+    def __len__(self) -> int:
+        return len(self.kind)
+
+
+def critical_points(
+    f: Any, *coords: Any, boundary: Any = "one-sided", period: Any = None
+) -> CriticalPoints:
+    r"""Find where the gradient of a sampled field is zero: minima, maxima, saddles.
+
+    Parameters
+    ----------
+    f : array of shape (n_0, n_1) or (n_0, n_1, n_2)
+        Samples of a field in two or three dimensions: real numbers in an array of any library but
+        Dask. No point is found beside a NaN or a masked sample.
+    *coords : number or 1-D array, optional
+        As for `gradient`: nothing, one distance for all axes, or for each axis a distance or the
+        coordinates of its samples, going up or down, even or not. No dates.
+    boundary : {"one-sided", "periodic"} or list, optional
+        Whether axes go round; a list has one for each.
+    period : number or list, optional
+        The period of the periodic axes, as for `gradient`.
+
+    Returns
+    -------
+    CriticalPoints
+        ``position``, ``value``, ``kind``, ``index`` and ``eigenvalues``, in the library and on
+        the device of `f` (``kind`` is NumPy's), ordered by the nearest sample.
+
+    Raises
+    ------
+    TypeError
+        If `f` is no array of real numbers, or lazy, or traced: how many points there are depends
+        on the values.
+    ValueError
+        If `f` has other than two or three axes, or less than three samples along one; if
+        coordinates do not fit.
+
+    Notes
+    -----
+    Between the samples the field is continued by parabolas that are blended into each other: at
+    a sample its gradient :math:`g` is that of central differences, its Hessian :math:`H` that of
+    the :math:`3^n` samples around. From there Newton's steps
+
+    .. math:: \delta = -H^{-1} g
+
+    lead to where the gradient of the continued field is zero. On smooth fields the error of the
+    position is :math:`O(h^2)`, and so is that of the value, or less.
+
+    The kind follows from the signs of the eigenvalues of the Hessian. Where one of them bends the
+    field over a gap by less than a tenth of what the quadratic around the sample leaves out, or by
+    no more than rounding, samples this far apart do not tell its sign: the point is "degenerate",
+    and there may be more of them, as along a valley with a level floor. Where a point breaks up
+    under the least change of the field, as a monkey saddle does into two saddles,
+    one of these near-by fields may be found. A field that is constant, or constant along an axis,
+    has no isolated critical point, and none is found.
+
+    The grid is covered up to the middles of its outermost gaps. Extrema on an edge, where the
+    gradient is not zero, are not among the points. Where two points are nearer than about two
+    gaps, samples may not tell them apart. Noise is full of critical points: smooth the field first.
+
+    Samples are compared by the array's library, on its device. The host waits for
+    it and gets :math:`3^n` samples for each candidate.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import gpugrad
+    >>> x, y = np.linspace(-2, 2, 41), np.linspace(-2, 2, 51)
+    >>> f = x[:, None] ** 3 - 3 * x[:, None] + y[None, :] ** 2
+    >>> points = gpugrad.critical_points(f, x, y)
+    >>> points.kind
+    array(['saddle', 'minimum'], dtype='<U10')
+    >>> points.position.round(2) + 0.0
+    array([[-1.,  0.],
+           [ 1.,  0.]])
+    >>> points.value.round(2)
+    array([ 2., -2.])
+    """
+    f = as_numbers(f, "f")
+    shape, n = tuple(f.shape), f.ndim
+    if n not in (2, 3) or min(shape) < 3:
+        raise ValueError(
+            "`f` must have two or three axes of at least 3 samples; got shape "
+            f"{shape}. For curves there is `turning_points`."
+        )
+    axes = _read_axes(f, coords, boundary, period)
+    xp = namespace_of(f)
+    wide = make_comparable(f)
+    for k, axis in enumerate(axes):
+        if axis.period is not None:
+            first, last = (_cut(wide, k, part) for part in (slice(0, 2), slice(-2, None)))
+            wide = xp.concat([last, wide, first], axis=k)
+    rows = _find_candidates(xp, wide)
+    for k, axis in enumerate(axes):
+        inside = (rows[:, k] >= axis.shift) & (rows[:, k] < axis.shift + shape[k])
+        rows = rows[inside]
+    pieces = Surfaces(
+        _gather_windows(wide, rows),
+        np.stack([axis.around(r) for axis, r in zip(axes, rows.T, strict=True)], axis=1),
+    )
+    which, step = find_zeros(pieces)
+    rows, pieces = rows[which], pieces.select(which)
+    apart = rows + pieces.count_gaps(step)
+    chosen = _drop_twins(apart, [a.wraps(n) for a, n in zip(axes, shape, strict=True)])
+    rows, pieces, step = rows[chosen], pieces.select(chosen), step[chosen]
+    value, _, hessian = pieces.expand(step)
+    places = [axis.place(r, d) for axis, r, d in zip(axes, rows.T, step.T, strict=True)]
+    index = np.rint(apart[chosen]).astype(int) - [axis.shift for axis in axes]
+    return CriticalPoints(
+        position=to_library(np.stack(places, axis=-1), f),
+        value=to_library(value, f, result_dtype(xp, f)),
+        kind=_name_kinds(hessian, pieces),
+        index=to_library(index % np.array(shape), f),
+        eigenvalues=to_library(np.linalg.eigvalsh(hessian), f),
+    )
+
+
+class _Axis(NamedTuple):
+    """The coordinates of the samples along an axis; if it goes round, of two more at each end."""
+
+    x: NumpyArray
+    period: float | None
+
+    @property
+    def shift(self) -> int:
+        return 0 if self.period is None else 2
+
+    def wraps(self, length: int) -> float:
+        return np.inf if self.period is None else length
+
+    def around(self, row: NumpyArray) -> NumpyArray:
+        """Return where five samples lie as seen from that in the middle, NaN beyond an edge."""
+        x = np.pad(self.x, 2, constant_values=np.nan)
+        nodes: NumpyArray = x[row[:, None] + np.arange(5)] - self.x[row][:, None]
+        return nodes
+
+    def place(self, row: NumpyArray, step: NumpyArray) -> NumpyArray:
+        """Return coordinates; round an axis, those within a period of the first sample."""
+        place: NumpyArray = self.x[row] + step
+        if self.period is None:
+            return place
+        origin = float(self.x[2])
+        return origin + (place - origin) / self.period % 1 * self.period
+
+
+def _read_axes(f: Array, coords: tuple[Any, ...], boundary: Any, period: Any) -> list[_Axis]:
+    n = f.ndim
+    sides = parse_boundaries(boundary, n)
+    if any(side.name not in ("one-sided", "periodic") for pair in sides for side in pair):
+        raise ValueError(f'`boundary` must be "one-sided" or "periodic"; got {boundary!r}.')
+    if len(coords) not in (0, n):
+        parse_spacings(coords, tuple(range(n)), f)  # raises, unless it is one number for all
+    given = coords * n if len(coords) == 1 else coords or (None,) * n
+    axes = []
+    for k, (x, (lower, _), span) in enumerate(
+        zip(given, sides, parse_periods(period, sides), strict=True)
+    ):
+        if not is_library_array(x) and np.asarray(x).dtype.kind in "mM":
+            raise TypeError(
+                f"coordinates of axis {k} must be numbers, as distances in a field are; got dates. "
+                "Pass the time since one of them."
+            )
+        places = read_coordinates(x, f, k).x
+        if lower.name != "periodic":
+            axes.append(_Axis(places, None))
+            continue
+        closing = (places[1] - places[0] + places[-1] - places[-2]) / 2
+        extent = places[-1] - places[0]
+        if span is not None:
+            closing = np.sign(extent) * span - extent
+        if not closing * extent > 0:
+            raise ValueError(
+                f"`period` of axis {k} must be greater than the distance from the first sample to "
+                f"the last, {abs(extent)}; got {span}."
+            )
+        span = extent + closing
+        around = [*(places[-2:] - span), *places, *(places[:2] + span)]
+        axes.append(_Axis(np.array(around), float(span)))
+    return axes
+
+
+def _cut(a: Array, axis: int, part: slice) -> Array:
+    return a[tuple(part if k == axis else slice(None) for k in range(a.ndim))]
+
+
+def _find_candidates(xp: ModuleType, f: Array) -> NumpyArray:
+    """Return the samples around which differences along each axis have both signs.
+
+    Of a quadratic with a critical point nearer than a gap these are all that matter: the middles
+    of the gaps between the 3^n samples surround it, and the differences vanish on a plane between.
+    """
+    found = None
+    for axis in range(f.ndim):
+        a, b = _cut(f, axis, slice(None, -1)), _cut(f, axis, slice(1, None))
+        both = [_spread(step, axis) for step in (b >= a, b <= a, b != a)]
+        mask = both[0] & both[1] & both[2]
+        found = mask if found is None else found & mask
+    return np.stack([asnumpy(i) for i in xp.nonzero(found)], axis=-1) + 1
+
+
+def _spread(step: Array, axis: int) -> Array:
+    """Tell for each sample but the outermost whether a step of its 3^n samples is of the kind."""
+    for k in range(step.ndim):
+        width = step.shape[k] - (1 if k == axis else 2)
+        parts = [_cut(step, k, slice(i, i + width)) for i in range(2 if k == axis else 3)]
+        step = parts[0] | parts[1] if k == axis else parts[0] | parts[1] | parts[2]
+    return step
+
+
+def _gather_windows(f: Array, rows: NumpyArray) -> NumpyArray:
+    """Return the 5^n samples around each of these, on the host, 0 beyond an edge."""
+    n = f.ndim
+    around = np.stack(np.meshgrid(*[np.arange(-2, 3)] * n, indexing="ij"), axis=-1)
+    places = np.moveaxis(rows.reshape(-1, *[1] * n, n) + around, -1, 0)
+    shape = tuple(f.shape)
+    inside = np.ones(places.shape[1:], bool)
+    for place, length in zip(places, shape, strict=True):
+        inside &= (place >= 0) & (place < length)
+    flat = np.ravel_multi_index(tuple(places), shape, mode="clip")
+    return np.where(inside, as_wide(gather(f, flat.reshape(-1))).reshape(flat.shape), 0.0)
+
+
+def _name_kinds(hessian: NumpyArray, pieces: Surfaces) -> NumpyArray:
+    size = pieces.gaps
+    bend = np.linalg.eigvalsh(hessian * size[:, :, None] * size[:, None, :])
+    kind = np.full(len(bend), "saddle", "<U10")
+    kind[(bend > 0).all(axis=-1)], kind[(bend < 0).all(axis=-1)] = "minimum", "maximum"
+    unsure = np.abs(bend).min(axis=-1, initial=np.inf) / 2 <= _DOUBT * _misfit(pieces)
+    kind[unsure] = "degenerate"
+    return kind
+
+
+def _misfit(pieces: Surfaces) -> NumpyArray:
+    """Return by how much the quadratic around a sample misses its neighbours, or rounding."""
+    n = pieces.nodes.shape[1]
+    middle, slope, bend = pieces.expand(np.zeros(pieces.nodes.shape[:2]))
+    worst: NumpyArray = (
+        8 * np.finfo(float).eps * np.abs(pieces.values).max(axis=tuple(range(1, n + 1)))
+    )
+    for corner in product((1, 2, 3), repeat=n):
+        at = np.stack([pieces.nodes[:, k, side] for k, side in enumerate(corner)], axis=-1)
+        fit = middle + (slope * at).sum(axis=-1) + np.einsum("mij,mi,mj->m", bend, at, at) / 2
+        there: Any = (slice(None), *corner)
+        worst = np.maximum(worst, np.abs(fit - pieces.values[there]))
+    return worst
+
+
+def _drop_twins(points: NumpyArray, periods: list[float]) -> NumpyArray:
+    """Return the indices of points, ascending, that are not the same as one before."""
+    kept: dict[tuple[int, ...], list[int]] = {}
+    spans = np.array(periods)
+    around = np.where(np.isfinite(spans), spans, 0.0)
+    neighbours = np.array([*product((-1, 0, 1), repeat=len(periods))])
+    for i, point in enumerate(points):
+        cells = np.floor(point).astype(int) + neighbours
+        cells = np.where(np.isfinite(spans), cells % spans, cells).astype(int)
+        others = [j for cell in cells for j in kept.get(tuple(cell.tolist()), ())]
+        apart = points[others] - point
+        apart -= around * np.rint(apart / spans)
+        if not (np.abs(apart) < _TWINS).all(axis=-1).any():
+            kept.setdefault(tuple(cells[len(cells) // 2].tolist()), []).append(i)
+    return np.array(sorted(i for cell in kept.values() for i in cell), dtype=int)

@@ -1,0 +1,186 @@
+"""Inflection points of sampled curves, between the samples."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from gpugrad._arrays import Array, asnumpy, namespace_of, result_dtype
+from gpugrad._spacing import parse_spacings
+from gpugrad._turns import (
+    NumpyArray,
+    PointsOfCurves,
+    Turns,
+    as_curves,
+    as_wide,
+    check_prominence,
+    encode_steps,
+    find_prominences,
+    find_turns,
+    gather,
+    read_coordinates,
+    samples_around,
+    to_library,
+)
+
+
+@dataclass(frozen=True, eq=False)
+class InflectionPoints(PointsOfCurves):
+    """Where the curvature of curves changes its sign: arrays with one entry for each point.
+
+    Attributes
+    ----------
+    position, value, curve
+        As in `TurningPoints`.
+    kind : numpy.ndarray of str
+        What the curve is beyond the point, towards greater coordinates: "convex" (it bends upwards,
+        the slope is least at the point) or "concave" (downwards, the slope is greatest).
+    index : array of int
+        The sample before the middle of the piece of the curve that was looked at.
+    extent : array
+        The length of a straight piece between the two bends, in the unit of the coordinates, from
+        the middle of its first three samples to that of its last three; else 0.
+    prominence : array or None
+        How far the slope stands out there, in the unit of `slope`, if that was asked for.
+    slope : array
+        The first derivative at the point.
+    """
+
+    slope: Array
+
+
+def inflection_points(
+    y: Any,
+    x: Any = None,
+    axis: int = -1,
+    *,
+    prominence: float | None = None,
+    time_unit: str | None = None,
+) -> InflectionPoints:
+    r"""Find where the curvature of sampled curves changes its sign, between the samples.
+
+    Parameters
+    ----------
+    y, x, axis
+        As for `turning_points`.
+    prominence : number, optional
+        Leave out points at which the slope stands out by less, in the unit of `y` per unit of
+        `x`. That needs SciPy.
+    time_unit : str, optional
+        The unit of time that slopes are per, where coordinates are dates.
+
+    Returns
+    -------
+    InflectionPoints
+        ``position``, ``value``, ``slope``, ``kind`` ("convex" or "concave", as what the curve
+        goes on), ``index``, ``extent``, ``curve`` and ``prominence``: 1-D arrays as for
+        `turning_points`.
+
+    Raises
+    ------
+    TypeError, ValueError, ImportError
+        As for `turning_points`; also if coordinates are dates and there is no `time_unit`.
+
+    Notes
+    -----
+    Second divided differences are, on any samples, twice the second derivative at the centroid of
+    their three samples, up to :math:`O(h^2)`. Where two in a row have opposite signs, the line
+    through them is the second derivative of the cubic through the four samples. Its zero is the
+    position, with an error of :math:`O(h^2)`; value and slope are those of the cubic.
+
+    A second difference that is no more than the rounding of samples and coordinates counts as
+    zero. Straight pieces between two bends in opposite directions are one point, at their middle;
+    those between two bends in the same direction are none. An inflection is a place where the
+    slope between samples turns, so the prominence is that of the slope, in the sense of
+    `turning_points`. Noise has many inflections: smooth it first.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import gpugrad
+    >>> x = np.array([-2.0, -1.2, -0.3, 0.4, 1.0, 2.0])
+    >>> points = gpugrad.inflection_points(x**3 - x, x)
+    >>> points.position.round(6) + 0.0, points.slope.round(6), points.kind
+    (array([0.]), array([-1.]), array(['convex'], dtype='<U7'))
+    """
+    least = check_prominence(prominence)
+    y, axis, rows = as_curves(y, axis)
+    places = read_coordinates(x, y, axis)
+    per = _units_per(x, y, axis, time_unit)
+    xp = namespace_of(rows)
+    slopes, steps = _compare_slopes(rows, places.x)
+    turns = find_turns(xp, steps)
+    turns = turns.select((turns.is_maximum | turns.is_minimum) & ~turns.at_end)
+    found = None
+    if least is not None:
+        found = find_prominences(asnumpy(slopes), turns) * per
+        turns, found = turns.select(found >= least), found[found >= least]
+    position, value, slope, extent = _locate_inflections(rows, places.x, turns)
+    dtype = result_dtype(namespace_of(y), y)
+    return InflectionPoints(
+        position=places.restore(position),
+        value=to_library(value, y, dtype),
+        kind=np.where(turns.is_maximum, "concave", "convex"),
+        index=to_library(turns.middle, y),
+        extent=places.restore_span(extent),
+        curve=to_library(turns.curve, y),
+        prominence=None if found is None else to_library(found, y, dtype),
+        slope=to_library(slope * per, y, dtype),
+    )
+
+
+def _compare_slopes(rows: Array, x: NumpyArray) -> tuple[Array, Array]:
+    """Return slopes between samples, and steps from slope to slope, level within rounding."""
+    xp = namespace_of(rows)
+    if not xp.isdtype(rows.dtype, "real floating"):
+        rows = xp.astype(rows, result_dtype(xp, rows))
+    eps = float(xp.finfo(rows.dtype).eps)
+    gaps = np.diff(x)[None, :]
+    blur = np.abs(x[1:] / gaps) * float(np.finfo(x.dtype).eps)
+    h, shift = (xp.astype(to_library(part, rows), rows.dtype) for part in (gaps, blur))
+    slopes = (rows[:, 1:] - rows[:, :-1]) / h
+    size = xp.abs(rows)
+    doubt = 2 * eps * (size[:, 1:] + size[:, :-1]) / xp.abs(h) + 2 * shift * xp.abs(slopes)
+    change, doubt = slopes[:, 1:] - slopes[:, :-1], doubt[:, 1:] + doubt[:, :-1]
+    return slopes, encode_steps(xp, change > doubt, change < -doubt, xp.abs(change) <= doubt)
+
+
+def _locate_inflections(
+    rows: Array, x: NumpyArray, turns: Turns
+) -> tuple[NumpyArray, NumpyArray, NumpyArray, NumpyArray]:
+    """Return position, value, slope and extent; a turn is one of the slopes between samples."""
+    first, last = turns.first, turns.last + 1  # the samples of a straight piece, or of a gap
+    start = turns.curve * rows.shape[1]
+    a, b = as_wide(gather(rows, start + first)), as_wide(gather(rows, start + last))
+    lower = (x[first] + x[first + 1] + x[np.minimum(first + 2, last)]) / 3
+    upper = (x[last] + x[last - 1] + x[np.maximum(last - 2, first)]) / 3
+    position, extent = (lower + upper) / 2, np.abs(upper - lower)
+    slope = (b - a) / (x[last] - x[first])
+    value = a + slope * (position - x[first])
+    bends = turns.first == turns.last
+    i = first[bends]
+    y = samples_around(rows, turns.select(bends), range(-1, 3))
+    at = [x[i + k] for k in range(-1, 3)]
+    s = [(y[k + 1] - y[k]) / (at[k + 1] - at[k]) for k in range(3)]
+    c = [(s[k + 1] - s[k]) / (at[k + 2] - at[k]) for k in range(2)]
+    d = (c[1] - c[0]) / (at[3] - at[0])
+    where = (at[0] + at[1] + at[2]) / 3 + c[0] / (c[0] - c[1]) * (at[3] - at[0]) / 3
+    p, q, r = (where - at[k] for k in range(3))
+    position[bends], extent[bends] = where, 0
+    value[bends] = y[0] + p * (s[0] + q * (c[0] + r * d))
+    slope[bends] = s[0] + (p + q) * c[0] + (p * q + p * r + q * r) * d
+    return position, value, slope, extent
+
+
+def _units_per(x: Any, y: Array, axis: int, time_unit: str | None) -> float:
+    """Return how many of the units that dates are counted in make one of `time_unit`."""
+    given = None if x is None else asnumpy(x)
+    dates = given is not None and given.ndim == 1 and given.dtype.kind in "mM"
+    if dates != (time_unit is not None):
+        parse_spacings((1.0 if x is None else x,), (axis,), y, time_unit)  # says what is wrong
+    if not dates:
+        return 1.0
+    spans: NumpyArray = read_coordinates(x, y, axis).restore_span(np.ones(1))
+    return float((np.ones(1, f"m8[{time_unit}]") / spans)[0])

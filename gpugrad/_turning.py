@@ -1,0 +1,197 @@
+"""Turning points of sampled curves, between the samples."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from gpugrad._arrays import Array, asnumpy, namespace_of, result_dtype
+from gpugrad._turns import (
+    NumpyArray,
+    PointsOfCurves,
+    Turns,
+    as_curves,
+    as_wide,
+    check_prominence,
+    compare_samples,
+    find_prominences,
+    find_turns,
+    gather,
+    read_coordinates,
+    samples_around,
+    to_library,
+)
+
+
+@dataclass(frozen=True, eq=False)
+class TurningPoints(PointsOfCurves):
+    """Where curves turn: arrays with one entry for each point, curve by curve, sample by sample.
+
+    Attributes
+    ----------
+    position : array
+        Where it is, between the samples: a coordinate.
+    value : array
+        The curve there.
+    kind : numpy.ndarray of str
+        "maximum", "minimum" or "plateau".
+    index : array of int
+        The highest or lowest sample; of a level run the middle one, the left of two.
+    extent : array
+        From the first to the last sample of a level run, in the unit of the coordinates; 0 for a
+        turn at one sample.
+    curve : array of int
+        The number of the curve, counted in C order over the axes other than that of the samples.
+    prominence : array or None
+        How far it stands out, in the unit of `value`, if that was asked for.
+    maxima, minima : TurningPoints
+        The points of one kind.
+    """
+
+    @property
+    def maxima(self) -> TurningPoints:
+        """Return the maxima alone."""
+        return self.select(self.kind == "maximum")
+
+    @property
+    def minima(self) -> TurningPoints:
+        """Return the minima alone."""
+        return self.select(self.kind == "minimum")
+
+
+def turning_points(
+    y: Any,
+    x: Any = None,
+    axis: int = -1,
+    *,
+    prominence: float | None = None,
+    ends: bool = False,
+    plateaus: bool = False,
+) -> TurningPoints:
+    r"""Find where sampled curves turn: maxima and minima, located between the samples.
+
+    Parameters
+    ----------
+    y : array of shape (n_0, ..., n_k)
+        Samples of a curve, or of many: real numbers in an array of any library but Dask, or a
+        sequence. A NaN, or a masked sample, ends a curve; it goes on behind it.
+    x : number or 1-D array, optional
+        The distance between samples, or their coordinates, going up or down, even or not; dates
+        too. By default samples are numbered from 0.
+    axis : int, optional
+        The axis along which a curve runs, by default the last; each entry of the others is a curve.
+    prominence : number, optional
+        Leave out turns that stand out by less, in the unit of `y`; level runs that are no turns
+        stay. That needs SciPy.
+    ends : bool, optional
+        Whether the ends of a curve, and samples beside a NaN, count as maxima or minima too. They
+        have no prominence (NaN), and are kept whatever is asked of others.
+    plateaus : bool, optional
+        Whether level runs count between two rises or two falls, where a curve rests but does not
+        turn.
+
+    Returns
+    -------
+    TurningPoints
+        ``position``, ``value``, ``kind``, ``index``, ``extent``, ``curve`` and ``prominence``,
+        1-D arrays in the library and on the device of `y` (``kind`` and dates are NumPy's), with
+        attributes ``maxima`` and ``minima``. Positions are in the unit of `x`, in double
+        precision; dates are as fine as milliseconds, those in seconds or less a thousandth of it,
+        down to microseconds (nanoseconds stay).
+
+    Raises
+    ------
+    TypeError
+        If `y` is no array of real numbers, or lazy, or traced by JAX: how many points there are
+        depends on the values.
+    ValueError
+        If `x` does not fit, repeats a value or goes up and down; if `prominence` is negative.
+    ImportError
+        If `prominence` is asked for and SciPy is not there.
+
+    Notes
+    -----
+    A curve turns at sample :math:`i` if it rises before and falls after it, or the contrary. The
+    samples are compared, not subtracted, so no rounding hides or makes a turn. The place is the
+    vertex of the parabola through the three samples, which is where the line through the two
+    slopes :math:`s_\pm` at the midpoints :math:`m_\pm` of the gaps is zero:
+
+    .. math::
+
+        x^* = m_- + \frac{s_-}{s_- - s_+} (m_+ - m_-) + O(h^2), \qquad
+        y^* = y_i + \tfrac12 (x^* - x_i)\, p'(x_i) + O(h^3)
+
+    Several equal samples in a row, between a rise and a fall, are one turn: at their middle, with
+    their value. A turn stands out by its prominence: the height of a maximum above
+    the higher of the two lowest points that one has to pass on the way to higher ground, or to the
+    end, on either side. Among those that stand out by a given prominence,
+    maxima and minima still take turns, unless two are of equal height.
+
+    On a GPU, one pass finds the turns. The host waits for it, and gets three samples
+    for each, and with `prominence` all of `y`. Nothing is differentiated through.
+
+    References
+    ----------
+    `scipy.signal.peak_prominences`, whose definition of prominence this is.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import gpugrad
+    >>> x = np.linspace(0, 6, 25)
+    >>> points = gpugrad.turning_points(np.sin(x), x)
+    >>> points.kind
+    array(['maximum', 'minimum'], dtype='<U7')
+    >>> points.position.round(2), points.value.round(2)
+    (array([1.57, 4.71]), array([ 1., -1.]))
+    >>> gpugrad.turning_points([0, 3, 1, 2, 0]).position.round(2)
+    array([1.1 , 2.17, 2.83])
+    """
+    least = check_prominence(prominence)
+    y, axis, rows = as_curves(y, axis)
+    places = read_coordinates(x, y, axis)
+    xp = namespace_of(rows)
+    turns = find_turns(xp, compare_samples(xp, rows))
+    if not plateaus:
+        turns = turns.select(turns.is_maximum | turns.is_minimum)
+    if not ends:
+        turns = turns.select(~turns.at_end)
+    found = None
+    if least is not None:
+        found = find_prominences(asnumpy(rows), turns)
+        chosen = ~(found < least)
+        turns, found = turns.select(chosen), found[chosen]
+    position, value = _locate_turns(rows, places.x, turns)
+    kind = np.full(turns.curve.size, "plateau")
+    kind[turns.is_maximum], kind[turns.is_minimum] = "maximum", "minimum"
+    dtype = result_dtype(namespace_of(y), y)
+    return TurningPoints(
+        position=places.restore(position),
+        value=to_library(value, y, dtype),
+        kind=kind,
+        index=to_library(turns.middle, y),
+        extent=places.restore_span(np.abs(places.x[turns.last] - places.x[turns.first])),
+        curve=to_library(turns.curve, y),
+        prominence=None if found is None else to_library(found, y, dtype),
+    )
+
+
+def _locate_turns(rows: Array, x: NumpyArray, turns: Turns) -> tuple[NumpyArray, NumpyArray]:
+    """Return position and value: a vertex, the middle of a level run, or an end."""
+    position = (x[turns.first] + x[turns.last]) / 2
+    value = as_wide(gather(rows, turns.curve * rows.shape[1] + turns.first))
+    sharp = (turns.first == turns.last) & ~turns.at_end
+    i = turns.first[sharp]
+    left, here, right = samples_around(rows, turns.select(sharp), range(-1, 2))
+    with np.errstate(all="ignore"):  # samples may be infinite, or their differences
+        before, after = (here - left) / (x[i] - x[i - 1]), (right - here) / (x[i + 1] - x[i])
+        width = (x[i + 1] - x[i - 1]) / 2
+        step = (x[i - 1] - x[i]) / 2 + width * (before / (before - after))
+        slope = before + (after - before) / width * (x[i] - x[i - 1]) / 2
+        top = here + step * slope / 2
+    known = np.isfinite(step) & np.isfinite(top)
+    position[sharp] += np.where(known, step, 0)
+    value[sharp] = np.where(known, top, here)
+    return position, value

@@ -1,0 +1,311 @@
+"""Where sequences turn: steps up, down and level, and the places between them where that changes.
+
+The passes over whole curves are made by the array's own library. What they find is little, and
+comes to the host, where the rest is done.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from types import ModuleType
+from typing import Any, NamedTuple, TypeVar
+
+import array_api_compat
+import numpy as np
+
+from gpugrad._arrays import (
+    Array,
+    as_field,
+    asnumpy,
+    device_of,
+    dtype_name,
+    from_host,
+    is_library_array,
+    library_of,
+    namespace_of,
+    working_dtype,
+)
+from gpugrad._spacing import parse_axes, parse_spacings
+
+NumpyArray = np.ndarray[Any, Any]
+_Points = TypeVar("_Points", bound="PointsOfCurves")
+
+_BREAK = 2
+"""The step to a NaN, from one, or beyond an end."""
+
+_FINER = {"s": "ms", "ms": "us", "us": "us", "ns": "ns", "ps": "ps", "fs": "fs", "as": "as"}
+
+
+class Turns(NamedTuple):
+    """Runs of level samples (mostly of one sample) with other steps before than after.
+
+    All on the host, one entry for each: the number of the curve; the first and the last sample of
+    the run; the steps before and after it: 1 up, -1 down, 2 none.
+    """
+
+    curve: NumpyArray
+    first: NumpyArray
+    last: NumpyArray
+    before: NumpyArray
+    after: NumpyArray
+
+    def select(self, chosen: NumpyArray) -> Turns:
+        """Return those that are chosen."""
+        return Turns(*(entries[chosen] for entries in self))
+
+    @property
+    def is_maximum(self) -> NumpyArray:
+        """Whether it goes up before or down after, and not the contrary."""
+        up, down = self.before == 1, self.after == -1
+        found = (up | (self.before == _BREAK)) & (down | (self.after == _BREAK)) & (up | down)
+        return np.asarray(found)
+
+    @property
+    def is_minimum(self) -> NumpyArray:
+        """Whether it goes down before or up after, and not the contrary."""
+        down, up = self.before == -1, self.after == 1
+        found = (down | (self.before == _BREAK)) & (up | (self.after == _BREAK)) & (up | down)
+        return np.asarray(found)
+
+    @property
+    def at_end(self) -> NumpyArray:
+        """Whether the curve ends or breaks there, so that one side is unknown."""
+        ends: NumpyArray = (self.before == _BREAK) | (self.after == _BREAK)
+        return ends
+
+    @property
+    def middle(self) -> NumpyArray:
+        """The sample in the middle of the run, the left one of two."""
+        middle: NumpyArray = (self.first + self.last) // 2
+        return middle
+
+
+def as_curves(y: Any, axis: Any) -> tuple[Array, int, Array]:
+    """Return an array of real numbers, its axis, and its curves as rows of a 2-D array."""
+    y = as_numbers(y, "y")
+    xp = namespace_of(y)
+    (axis,) = parse_axes(axis, y.ndim)
+    rows = xp.permute_dims(y, (*(i for i in range(y.ndim) if i != axis), axis))
+    return y, axis, make_comparable(xp.reshape(rows, (math.prod(rows.shape[:-1]), y.shape[axis])))
+
+
+def as_numbers(y: Any, called: str) -> Array:
+    """Return an array of real numbers that are known, NaN where they are masked.
+
+    Raises
+    ------
+    TypeError
+        If the values are unknown yet, or if they are not real numbers.
+    """
+    y = as_field(y)
+    if array_api_compat.is_dask_array(y) or is_tracer(y):
+        lazy = array_api_compat.is_dask_array(y)
+        raise TypeError(
+            f"`{called}` must have values: how many points there are depends on them; got "
+            f"{'a Dask array, not computed yet' if lazy else 'a JAX tracer'}. "
+            f"Pass `{called}.compute()`, or call this outside of `jit`."
+        )
+    name = dtype_name(y.dtype)
+    if name.startswith(("complex", "date", "time")):
+        raise TypeError(
+            f"`{called}` must be real numbers, which are greater or smaller; got dtype {name}. "
+            "Pass a real part or a magnitude; for dates, numbers since one of them."
+        )
+    if isinstance(y, np.ma.MaskedArray):
+        return np.ma.filled(y.astype(np.result_type(y.dtype, np.float64)), np.nan)
+    return np.asarray(y, np.float64) if name == "object" else y
+
+
+def make_comparable(y: Array) -> Array:
+    """Return numbers in a dtype that every library compares."""
+    if dtype_name(y.dtype).startswith(("uint", "float16", "bfloat16")):
+        xp = namespace_of(y)
+        return xp.astype(y, working_dtype(xp, y))
+    return y
+
+
+def is_tracer(y: Array) -> bool:
+    """Tell whether an array stands for values not yet known in a trace of JAX."""
+    return array_api_compat.is_jax_array(y) and isinstance(y, sys.modules["jax"].core.Tracer)
+
+
+def compare_samples(xp: ModuleType, rows: Array) -> Array:
+    """Return the steps from sample to sample. Compared, not subtracted: nothing overflows."""
+    a, b = rows[:, :-1], rows[:, 1:]
+    return encode_steps(xp, b > a, b < a, a == b)
+
+
+def encode_steps(xp: ModuleType, up: Array, down: Array, level: Array) -> Array:
+    """Return 1 where it goes up, -1 where down, 0 where level, 2 where nobody knows."""
+    up, down, level = (xp.astype(step, xp.int8) for step in (up, down, level))
+    return 2 - 2 * level - up - 3 * down
+
+
+def find_turns(xp: ModuleType, steps: Array) -> Turns:
+    """Return the runs where steps change, in the order of curves and samples."""
+    outside = xp.full_like(steps[:, :1], _BREAK)
+    padded = xp.concat([outside, steps, outside], axis=1)
+    curve, sample = (asnumpy(i) for i in xp.nonzero(padded[:, 1:] != padded[:, :-1]))
+    width = padded.shape[1]
+    before = gather(padded, curve * width + sample)
+    after = gather(padded, curve * width + sample + 1)
+    # Where it becomes level a run begins, and the next change ends it.
+    begins, goes_on = after == 0, before != 0
+    ends = np.where(begins, np.roll(np.arange(curve.size), -1), np.arange(curve.size))
+    return Turns(curve, sample, sample[ends], before, after[ends]).select(goes_on)
+
+
+def gather(rows: Array, places: NumpyArray) -> NumpyArray:
+    """Return entries of an array, numbered in C order, on the host."""
+    xp = namespace_of(rows)
+    flat = xp.reshape(rows, (-1,))
+    if not places.size:
+        return asnumpy(flat[:0])
+    return asnumpy(xp.take(flat, from_host(places.astype(np.int64), rows), axis=0))
+
+
+def samples_around(rows: Array, turns: Turns, reach: range) -> list[NumpyArray]:
+    """Return, for each turn, the samples at these distances from the first of its run."""
+    start = turns.curve * rows.shape[1] + turns.first
+    return [as_wide(gather(rows, start + k)) for k in reach]
+
+
+def as_wide(values: NumpyArray) -> NumpyArray:
+    """Return a copy of values in double precision, or longer if they are."""
+    return values.astype(np.result_type(values, np.float64))
+
+
+class Coordinates(NamedTuple):
+    """Where samples lie, as numbers on the host, and the way back to what the user gave."""
+
+    x: NumpyArray
+    restore: Callable[[NumpyArray], Any]
+    restore_span: Callable[[NumpyArray], Any]
+
+
+def read_coordinates(x: Any, y: Array, axis: int) -> Coordinates:
+    """Return the coordinates of the samples of `y`: its numbers of samples if there are none.
+
+    Raises
+    ------
+    ValueError
+        If they go both up and down, or for what `gradient` raises it.
+    """
+
+    def give_back(values: NumpyArray) -> Array:
+        return to_library(values, y)
+
+    count = np.arange(y.shape[axis], dtype=np.float64)
+    if x is None:
+        return Coordinates(count, give_back, give_back)
+    if is_library_array(x):
+        if library_of(x) != library_of(y):
+            parse_spacings((x,), (axis,), y)
+        x = asnumpy(x)
+    given = np.asarray(x)
+    unit = _fine_unit(given.dtype) if given.ndim == 1 and given.dtype.kind in "mM" else None
+    if given.ndim == 1 and given.dtype.kind in "iufmM":
+        up, down = given[1:] > given[:-1], given[1:] < given[:-1]
+        if up.any() and down.any():
+            i = int(np.flatnonzero(up != up[0])[0])
+            raise ValueError(
+                f"`x` must go up throughout, or down; got {given[i]} and {given[i + 1]} at "
+                f"positions {i} and {i + 1}, and the contrary before. Sort the samples by `x`."
+            )
+    if given.ndim > 1:
+        raise ValueError(
+            f"`x` must be a number or 1-D, the same for all curves; got shape {given.shape}. "
+            "Look at curves with coordinates of their own one by one."
+        )
+    spacing = parse_spacings((x,), (axis,), y, unit)[0]
+    if given.ndim == 0:
+        return Coordinates(count * spacing, give_back, give_back)
+    if unit is None:
+        return Coordinates(as_wide(given.astype(np.result_type(given, "f4"))), give_back, give_back)
+    origin = given[0].astype(f"{given.dtype.kind}8[{unit}]")
+
+    def as_span(values: NumpyArray) -> NumpyArray:
+        return np.rint(values).astype(f"m8[{unit}]")
+
+    relative = (given - given[0]) / np.ones((), f"m8[{unit}]")
+    return Coordinates(relative, lambda values: origin + as_span(values), as_span)
+
+
+def _fine_unit(dtype: np.dtype[Any]) -> str:
+    """Return a unit of time fine enough for places between samples, and coarse enough to last."""
+    return _FINER.get(np.datetime_data(dtype)[0], "ms")
+
+
+def to_library(values: NumpyArray, y: Array, dtype: Any = None) -> Array:
+    """Return values on the host as an array like `y`, in this dtype or the widest there is."""
+    xp = namespace_of(y)
+    if values.dtype.kind in "iu":
+        return from_host(values, y)
+    if dtype is None and not isinstance(y, np.ndarray):
+        available = xp.__array_namespace_info__().dtypes(device=device_of(y), kind="real floating")
+        if "float64" not in available:
+            values = values.astype(np.float32)
+    result = from_host(values, y)
+    return result if dtype is None else xp.astype(result, dtype)
+
+
+@dataclass(frozen=True, eq=False)
+class PointsOfCurves:
+    """Arrays with one entry for each point."""
+
+    position: Array
+    value: Array
+    kind: NumpyArray
+    index: Array
+    extent: Array
+    curve: Array
+    prominence: Array | None
+
+    def __len__(self) -> int:
+        return len(self.kind)
+
+    def select(self: _Points, chosen: NumpyArray) -> _Points:
+        """Return the points where `chosen`, a NumPy array of booleans or of indices, says so."""
+        places = np.arange(len(self))[chosen]
+        taken = {}
+        for field in fields(self):
+            entries = getattr(self, field.name)
+            if entries is not None and not isinstance(entries, np.ndarray):
+                entries = namespace_of(entries).take(entries, from_host(places, entries), axis=0)
+            elif entries is not None:
+                entries = entries[places]
+            taken[field.name] = entries
+        return type(self)(**taken)
+
+
+def check_prominence(prominence: Any) -> float | None:
+    if prominence is None:
+        return None
+    if isinstance(prominence, (bool, str)) or np.ndim(prominence):
+        raise TypeError(f"`prominence` must be a number; got {prominence!r}.")
+    least = float(prominence)
+    if not least >= 0:
+        raise ValueError(f"`prominence` must be 0 or more, in the unit of `y`; got {prominence}.")
+    return least
+
+
+def find_prominences(rows: NumpyArray, turns: Turns) -> NumpyArray:
+    """Return how far each turn stands out, NaN where a side is unknown or nothing turns."""
+    try:
+        from scipy.signal import peak_prominences
+    except ImportError as error:
+        raise ImportError(
+            f'`prominence` needs SciPy ({error}). To mend it: pip install "gpugrad[science]"'
+        ) from error
+    found = np.full(turns.curve.size, np.nan)
+    for sign, kind in ((1, turns.is_maximum), (-1, turns.is_minimum)):
+        those = np.flatnonzero(kind & ~turns.at_end)
+        curves, starts = np.unique(turns.curve[those], return_index=True)
+        for curve, start, stop in zip(curves, starts, [*starts[1:], None], strict=False):
+            mine = those[start:stop]
+            row = sign * rows[curve].astype(np.float64)
+            found[mine] = peak_prominences(row, turns.middle[mine])[0]
+    return found
