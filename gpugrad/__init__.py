@@ -13,9 +13,11 @@ from gpugrad._memory import free_memory
 from gpugrad._operators import derivative, gradient
 
 if TYPE_CHECKING:
+    from gpugrad._callable import derivative_of, gradient_of, hessian_of, jacobian_of
     from gpugrad._critical import critical_points
     from gpugrad._devices import info, namespace
     from gpugrad._inflection import inflection_points
+    from gpugrad._sample import sample
     from gpugrad._stencil import stencil
     from gpugrad._turning import turning_points
     from gpugrad._vector import curl, divergence, hessian, jacobian, laplacian
@@ -28,15 +30,20 @@ __all__ = [
     "critical_points",
     "curl",
     "derivative",
+    "derivative_of",
     "divergence",
     "free_memory",
     "gradient",
+    "gradient_of",
     "hessian",
+    "hessian_of",
     "inflection_points",
     "info",
     "jacobian",
+    "jacobian_of",
     "laplacian",
     "namespace",
+    "sample",
     "stencil",
     "turning_points",
     "use_backend",
@@ -47,13 +54,18 @@ __all__ = [
 _LATER = {
     "critical_points": "_critical",
     "curl": "_vector",
+    "derivative_of": "_callable",
     "divergence": "_vector",
+    "gradient_of": "_callable",
     "hessian": "_vector",
+    "hessian_of": "_callable",
     "inflection_points": "_inflection",
     "info": "_devices",
     "jacobian": "_vector",
+    "jacobian_of": "_callable",
     "laplacian": "_vector",
     "namespace": "_devices",
+    "sample": "_sample",
     "stencil": "_stencil",
     "turning_points": "_turning",
 }

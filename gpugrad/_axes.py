@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import operator
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
 
 from gpugrad._arrays import Array
+from gpugrad._holes import plan_around_holes
 from gpugrad._options import (
+    ONE_SIDED,
     Options,
     check_length,
     check_value,
@@ -22,6 +24,9 @@ from gpugrad._plan import AxisPlan, first_derivative
 from gpugrad._schemes import plan_derivative, repeats_its_first
 from gpugrad._spacing import check_lengths, parse_axes, parse_edge_order, parse_spacings
 from gpugrad._warn import warn_caller
+
+_PLAIN = {int, str, type(None)}
+"""The types of options that may be a key: others may have no hash, and True is found as 1."""
 
 
 def parse_one_axis(axis: Any) -> int:
@@ -82,6 +87,26 @@ def plan_axes(
     f: Array, varargs: tuple[Any, ...], axis: Any, time_unit: str | None, options: Options
 ) -> list[AxisPlan]:
     """Plan the derivative along each axis that is asked for, as `options` say."""
+    is_plain = time_unit is None and _is_plain(f, varargs, axis, 1)
+    if is_plain and _PLAIN.issuperset(map(type, options)):
+        plans = _plan_axes_evenly(f.shape, f.dtype, axis, options, *varargs)
+    else:
+        plans = _plan_axes(f, varargs, axis, time_unit, options)
+    if options.boundary is ONE_SIDED:
+        return plans
+    sides = parse_boundaries(options.boundary, len(plans))
+    for plan, (side, _) in zip(plans, sides, strict=True):
+        if side.name == "periodic" and repeats_its_first(f, plan.axis):
+            warn_caller(
+                f"axis {plan.axis} of `f` is periodic, but the last sample repeats the first. "
+                "Leave it out, unless the field is so by chance: the first sample follows the last."
+            )
+    return plans
+
+
+def _plan_axes(
+    f: Array, varargs: tuple[Any, ...], axis: Any, time_unit: str | None, options: Options
+) -> list[AxisPlan]:
     axes = parse_axes(axis, f.ndim)
     scheme = parse_scheme(options)
     sides = parse_boundaries(options.boundary, len(axes))
@@ -92,16 +117,24 @@ def plan_axes(
     for i, pair, scheme in zip(axes, sides, schemes, strict=True):
         check_length(i, f.shape[i], scheme, pair)
         check_value(f, pair)
-    plans = [
-        plan_derivative(i, h, f.shape[i], scheme, pair, one)
+    best = options.beside_holes
+    if best is not None and any(shifts):
+        raise ValueError(
+            "`stagger` must be left out where a field has holes; got both it and `where` or "
+            "`skipna`. Take derivatives at the samples."
+        )
+    make_plan = plan_derivative if best is None else partial(plan_around_holes, best=best)
+    return [
+        make_plan(i, h, f.shape[i], scheme, pair, one)
         for i, h, scheme, pair, one in zip(
             axes, parse_spacings(varargs, axes, f, time_unit), schemes, sides, periods, strict=True
         )
     ]
-    for i, (side, _) in zip(axes, sides, strict=True):
-        if side.name == "periodic" and repeats_its_first(f, i):
-            warn_caller(
-                f"axis {i} of `f` is periodic, but the last sample repeats the first. Leave it "
-                "out, unless the field is so by chance: the first sample follows the last."
-            )
-    return plans
+
+
+@lru_cache(maxsize=512, typed=True)
+def _plan_axes_evenly(
+    shape: tuple[int, ...], dtype: np.dtype[Any], axis: Any, options: Options, *h: float
+) -> list[AxisPlan]:
+    """Plan once what comes again and again, as `_plan_evenly`, for any scheme."""
+    return _plan_axes(np.broadcast_to(np.zeros((), dtype), shape), h, axis, None, options)

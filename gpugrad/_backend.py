@@ -18,7 +18,7 @@ from gpugrad import _memory, _threads
 from gpugrad._arrays import Array, assign, from_host, host_values, library_of, result_dtype
 from gpugrad._engines import numpy_cpu
 from gpugrad._output import check_out, overlap_any, stack_results
-from gpugrad._plan import Term, distinct_fields
+from gpugrad._plan import Term, distinct_fields, distinct_masks
 
 BACKENDS = ("auto", "slices", "numpy", "numba", "cupy")
 
@@ -338,10 +338,16 @@ def _view_on_host(outputs: Outputs) -> Outputs | None:
     fields = distinct_fields(outputs)
     if all(isinstance(f, np.ndarray) for f in fields):
         return outputs
-    views = {id(f): host_values(f) for f in fields}
+    views = {id(x): host_values(x) for x in (*fields, *distinct_masks(outputs))}
     if any(view is None for view in views.values()):
         return None
-    return [[term._replace(field=views[id(term.field)]) for term in terms] for terms in outputs]
+    return [
+        [
+            term._replace(field=views[id(term.field)], where=views.get(id(term.where)))
+            for term in terms
+        ]
+        for terms in outputs
+    ]
 
 
 def _write_on_host(engine: Engine, targets: Sequence[Array]) -> None:

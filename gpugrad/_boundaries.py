@@ -128,6 +128,17 @@ class Boundary(NamedTuple):
     value: str | None = None
     per_length: bool = False
 
+    @property
+    def reads_beyond(self) -> bool:
+        """Whether there are stand-ins for samples beyond the end, for any formula."""
+        return isinstance(self.weigh, partial)
+
+    def weigh_window(self, end: End, row: int, scheme: Scheme, window: Window) -> Row:
+        """Make the formula of a row on other samples than the scheme's, some beyond the end."""
+        assert isinstance(self.weigh, partial)
+        sample, gaps, factor = self.weigh.args
+        return _read_window(sample, gaps, factor, end, row, scheme, window)
+
 
 def _read_one_side(end: End, row: int, scheme: Scheme) -> Row:
     """Read samples next to the end only; further in, as many as are symmetric about the row."""
@@ -158,12 +169,25 @@ def _read_beyond(
     row: int,
     scheme: Scheme,
 ) -> Row:
-    """Use the formula of the inside; samples beyond the end are stand-ins for others.
+    """Use the formula of the inside; samples beyond the end are stand-ins for others."""
+    return _read_window(sample, gaps, factor, end, row, scheme, scheme.window)
+
+
+def _read_window(
+    sample: Callable[[int, int], int] | None,
+    gaps: Callable[[End, int], Sequence[Any]],
+    factor: int,
+    end: End,
+    row: int,
+    scheme: Scheme,
+    window: Window,
+) -> Row:
+    """Use a formula that reads beyond the end, with stand-ins for the samples there.
 
     The j-th one beyond the end of an axis of n samples is ``factor`` times number ``sample(j, n)``,
     or the given number; `gaps` are the distances outwards.
     """
-    outwards, inwards = scheme.window
+    outwards, inwards = window
     beyond = [*gaps(end, outwards)][: outwards - row]
     steps = [*reversed(beyond), *end.gaps[: row + inwards]]
     weights: dict[int, Any] = {}

@@ -6,11 +6,13 @@ from typing import Any
 
 from gpugrad._arrays import Array, as_field
 from gpugrad._axes import parse_one_axis, plan_axes, plan_gradient
-from gpugrad._backend import evaluate
+from gpugrad._labels import accepts_labels
+from gpugrad._masks import Samples
 from gpugrad._options import ONE_SIDED, Options
-from gpugrad._terms import each_derivative, term_of
+from gpugrad._terms import each_derivative
 
 
+@accepts_labels
 def gradient(
     f: Any,
     *varargs: Any,
@@ -22,6 +24,8 @@ def gradient(
     period: Any = None,
     stagger: Any = None,
     time_unit: str | None = None,
+    where: Any = None,
+    skipna: bool = False,
     out: Any = None,
     stack: bool = False,
     backend: str | None = None,
@@ -64,6 +68,14 @@ def gradient(
     time_unit : str, optional
         The unit of time ("s", "h", "D", "ns", ...) that rates are per, where coordinates are
         ``datetime64`` or ``timedelta64``.
+    where : array of bool, optional
+        Where samples are valid: an array that broadcasts to the shape of `f`, of its library. Only
+        these are read. Beside a hole formulas become one-sided, of the best accuracy that the
+        samples there allow, but not above `edge_accuracy` if that is given; where there are not
+        enough of them, and in the hole, the result is NaN.
+    skipna : bool, optional
+        Whether NaN is a hole, too. Of a masked array, with this or with `where`, what is masked
+        is a hole, and the result is masked where it would be NaN.
     out : array or tuple of arrays, optional
         Where to write: an array of the shape of `f` for one axis, a tuple with one per axis for
         several, or with `stack` one array of shape ``(number of axes, n_0, ..., n_k)``. May
@@ -133,15 +145,16 @@ def gradient(
     array([ 0.,  2.,  4.,  8., 16.])
     >>> df_dx, df_dy = gpugrad.gradient(np.outer(x, x), x, x)
     """
-    f = as_field(f)
-    options = Options(1, accuracy, edge_accuracy, boundary, period, stagger)
-    plans = plan_gradient(f, varargs, axis, edge_order, time_unit, options)
+    samples = Samples([as_field(f)], where, skipna)
+    options = samples.choose(Options(1, accuracy, edge_accuracy, boundary, period, stagger))
+    plans = plan_gradient(samples.fields[0], varargs, axis, edge_order, time_unit, options)
     if not plans:
         return _nothing(out, stack)
-    results = evaluate(each_derivative(plans, term_of([f])), out, stack, backend)
+    results = samples.evaluate(each_derivative(plans, samples.term), out, stack, backend)
     return results if stack or len(plans) > 1 else results[0]
 
 
+@accepts_labels
 def derivative(
     f: Any,
     spacing: Any = 1.0,
@@ -154,6 +167,8 @@ def derivative(
     period: float | None = None,
     stagger: Any = None,
     time_unit: str | None = None,
+    where: Any = None,
+    skipna: bool = False,
     out: Any = None,
     backend: str | None = None,
 ) -> Array:
@@ -202,6 +217,8 @@ def derivative(
         end, as far away as its neighbour, or midway to what the boundary puts there.
     time_unit : str, optional
         The unit of time that rates are per, where coordinates are dates.
+    where, skipna : optional
+        Which samples are valid, as for `gradient`.
     out : array, optional
         Where to write, an array of the shape of `f`. May overlap with it.
     backend : {"auto", "slices", "numpy", "numba", "cupy"}, optional
@@ -273,10 +290,10 @@ def derivative(
     >>> gpugrad.derivative(x**2, boundary=({"normal": 0.0}, "one-sided"))
     array([0., 2., 4., 6., 8., 9.])
     """
-    f = as_field(f)
-    options = Options(order, accuracy, edge_accuracy, boundary, period, stagger)
-    plans = plan_axes(f, (spacing,), parse_one_axis(axis), time_unit, options)
-    results = evaluate(each_derivative(plans, term_of([f])), out, False, backend)
+    samples = Samples([as_field(f)], where, skipna)
+    options = samples.choose(Options(order, accuracy, edge_accuracy, boundary, period, stagger))
+    plans = plan_axes(samples.fields[0], (spacing,), parse_one_axis(axis), time_unit, options)
+    results = samples.evaluate(each_derivative(plans, samples.term), out, False, backend)
     return results[0]
 
 

@@ -40,7 +40,16 @@ class Formula(NamedTuple):
     @property
     def is_sum(self) -> bool:
         """Whether samples are only added and subtracted, which needs no weights' precision."""
-        return type(self.weights[0]) is int and all(type(w) is int for w in self.weights)
+        return all(type(w) is int for w in self.weights)
+
+    @property
+    def needs(self) -> tuple[int, ...]:
+        """Where samples must be valid for the formula to be used: where it reads, and the row."""
+        return tuple(dict.fromkeys((*self.offsets, 0)))
+
+
+NO_FORMULA = Formula((), ())
+"""What a row of an alternative plan has where there is none: it is left to others."""
 
 
 class Region(NamedTuple):
@@ -58,6 +67,9 @@ class AxisPlan(NamedTuple):
     a Python number, which adapts to the field, and for weights in the field's own library;
     `on_host` says that no weight is such an array. In `memo` an engine keeps what it has derived
     from the plan and wants to find again.
+
+    `alternatives` are other plans of the same derivative, for fields with holes: a row takes the
+    first of all these plans, this one to begin with, of which it reads valid samples only.
     """
 
     axis: int
@@ -67,10 +79,11 @@ class AxisPlan(NamedTuple):
     dtype: np.dtype[Any] | None
     on_host: bool
     memo: dict[Any, Any]
+    alternatives: tuple[AxisPlan, ...] = ()
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle the plan without what engines have derived from it."""
-        return AxisPlan, (*self[:-1], {})
+        return AxisPlan, (*self._replace(memo={}),)
 
     @property
     def varies_across(self) -> bool:
@@ -103,11 +116,15 @@ class Gaps:
 
 
 class Term(NamedTuple):
-    """One field differentiated along one axis, added (+1) to an output or subtracted (-1)."""
+    """One field differentiated along one axis, added (+1) to an output or subtracted (-1).
+
+    `where` is a boolean array of the shape of the field, false in its holes, or None.
+    """
 
     sign: int
     field: Array
     plan: AxisPlan
+    where: Array | None = None
 
 
 def rows_of(ndim: int, axis: int, start: int | None, stop: int | None) -> tuple[slice, ...]:
@@ -119,6 +136,12 @@ def rows_of(ndim: int, axis: int, start: int | None, stop: int | None) -> tuple[
 def distinct_fields(outputs: Sequence[Sequence[Term]]) -> list[Array]:
     """Return the fields of all terms, each once."""
     return [*{id(term.field): term.field for terms in outputs for term in terms}.values()]
+
+
+def distinct_masks(outputs: Sequence[Sequence[Term]]) -> list[Array]:
+    """Return the masks of all terms, each once."""
+    masks = (term.where for terms in outputs for term in terms)
+    return [*{id(where): where for where in masks if where is not None}.values()]
 
 
 def add_up(samples: Sequence[Array], weights: Sequence[Any]) -> Array:

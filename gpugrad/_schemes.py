@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from gpugrad._arrays import Array, host_values, namespace_of
-from gpugrad._boundaries import MAX_ACCURACY, MAX_ORDER, TABLE, End, Scheme, Side, Sides
+from gpugrad._boundaries import MAX_ACCURACY, MAX_ORDER, TABLE, End, Row, Scheme, Side, Sides
 from gpugrad._plan import AxisPlan, Formula, Gaps, first_derivative, rows_of
 from gpugrad._weights import exact_weights, middle_of_many, move_origin
 
@@ -43,18 +43,11 @@ def _plan_evenly(
 ) -> AxisPlan:
     numpys = first_derivative(axis, h, 1)
     interior = numpys.interior if scheme.is_numpys else _inside(scheme, h)
-    closing = None if period is None else _close_evenly(axis, h, length, period)
-    ends = []
-    for side, sign in zip(sides, (1, -1), strict=True):
-        gaps: list[Any] = [sign] * _NEAR
-        around, unit = gaps, h
-        if closing is not None:  # another gap than the others: weights are numbers like any
-            gaps, unit = [sign * _as_number(h)] * len(gaps), None
-            around = [sign * closing, *gaps]
-        end = End(length, gaps, around)
-        ends.append(
-            _ends_of_numpy(axis, h, scheme, side, sign) or _rows(end, scheme, side, sign, unit)
-        )
+    at = find_ends(axis, h, length, period)
+    ends = [
+        _ends_of_numpy(axis, h, scheme, side, sign) or _rows(end, scheme, side, sign, at.unit)
+        for end, side, sign in zip(at[:2], sides, (1, -1), strict=True)
+    ]
     return numpys._replace(lower=ends[0], interior=interior, upper=ends[1], memo={})
 
 
@@ -65,28 +58,56 @@ def _plan_unevenly(
     gaps = spacing.values if on_host else spacing
     numpys = first_derivative(axis, spacing, 1)
     interior = numpys.interior
-    near = min(length - 1, _NEAR)
     with np.errstate(all="ignore"):  # what it hides is refused just below
         if not scheme.is_numpys:
             before, after = scheme.window
             along = axis if gaps.ndim > 1 else 0
             weights = middle_of_many(gaps, before, after, scheme.order, along, scheme.shift)
             interior = Formula(tuple(range(-before, after + 1)), tuple(weights))
-        first = [_gap(gaps, axis, k, on_host) for k in range(near)]
-        last = [-_gap(gaps, axis, length - 2 - k, on_host) for k in range(near)]
-        closing = (first[0] - last[0]) / 2
-        if period is not None:
-            closing = _close(axis, gaps, period)
-        lower = End(length, first, [closing, *(-gap for gap in last)])
-        upper = End(length, last, [-closing, *(-gap for gap in first)])
+        at = find_ends(axis, spacing, length, period)
         ends = [
             _ends_of_numpy(axis, spacing, scheme, side, sign)
             or _rows(end, scheme, side, sign, None)
-            for end, side, sign in zip((lower, upper), sides, (1, -1), strict=True)
+            for end, side, sign in zip(at[:2], sides, (1, -1), strict=True)
         ]
     if on_host and spacing.turns_back:
-        _check_weights(axis, [interior, *ends[0], *ends[1]])
+        check_weights(axis, [interior, *ends[0], *ends[1]])
     return numpys._replace(lower=ends[0], interior=interior, upper=ends[1], memo={})
+
+
+class Ends(NamedTuple):
+    """Both ends of an axis, and the unit of positions there: the spacing, or None."""
+
+    lower: End
+    upper: End
+    unit: Any
+
+
+def find_ends(axis: int, spacing: Any, length: int, period: float | None) -> Ends:
+    """Return the ends of an axis, from where formulas there see the samples."""
+    on_host = isinstance(spacing, Gaps)
+    if not on_host and not getattr(spacing, "ndim", 0):
+        return _find_even_ends(axis, spacing, length, period)
+    gaps, near = spacing.values if on_host else spacing, min(length - 1, _NEAR)
+    first = [_gap(gaps, axis, k, on_host) for k in range(near)]
+    last = [-_gap(gaps, axis, length - 2 - k, on_host) for k in range(near)]
+    closing = (first[0] - last[0]) / 2 if period is None else _close(axis, gaps, period)
+    return Ends(
+        End(length, first, [closing, *(-gap for gap in last)]),
+        End(length, last, [-closing, *(-gap for gap in first)]),
+        None,
+    )
+
+
+def _find_even_ends(axis: int, h: Any, length: int, period: float | None) -> Ends:
+    closing = None if period is None else _close_evenly(axis, h, length, period)
+    if closing is None:
+        lower, upper = (End(length, [sign] * _NEAR, [sign] * _NEAR) for sign in (1, -1))
+        return Ends(lower, upper, h)
+    # Another gap than the others: weights are numbers like any.
+    gaps = {sign: [sign * _as_number(h)] * _NEAR for sign in (1, -1)}
+    lower, upper = (End(length, gaps[sign], [sign * closing, *gaps[sign]]) for sign in (1, -1))
+    return Ends(lower, upper, None)
 
 
 def _ends_of_numpy(
@@ -107,27 +128,31 @@ def _rows(end: End, scheme: Scheme, side: Side, sign: int, h: Any) -> tuple[Form
     is the unit of positions if it is the spacing, else None.
     """
     boundary, scheme = TABLE[side.name], scheme.at(side).seen_from(sign)
-    formulas = []
-    for i in range(scheme.window.outwards):
-        weights, of_value = boundary.weigh(end, i, scheme)
-        weights = {sign * (number - i): w for number, w in weights.items()}
-        value = side.value or 0.0
-        if h is None:
-            formulas.append(_join(weights, of_value * value))
-        else:
-            unit = abs(_as_number(h)) if boundary.per_length else 1.0
-            formulas.append(_scale(weights, scheme.order, h, of_value, value * unit))
+    formulas = [
+        make_formula(boundary.weigh(end, i, scheme), i, scheme, side, sign, h)
+        for i in range(scheme.window.outwards)
+    ]
     return tuple(formulas[::sign])
+
+
+def make_formula(row: Row, i: int, scheme: Scheme, side: Side, sign: int, h: Any) -> Formula:
+    """Return the formula of the row with number `i` from an end; the rest is as for `_rows`."""
+    weights = {sign * (number - i): w for number, w in row.weights.items()}
+    value = side.value or 0.0
+    if h is None:
+        return _join(weights, row.of_value * value)
+    unit = abs(_as_number(h)) if TABLE[side.name].per_length else 1.0
+    return scale(weights, scheme.order, h, row.of_value, value * unit)
 
 
 def _inside(scheme: Scheme, h: Any) -> Formula:
     before, after = scheme.window
     offsets = range(-before, after + 1)
     weights = exact_weights(tuple(move_origin(offsets, before, scheme.shift)), scheme.order)
-    return _scale(dict(zip(offsets, weights, strict=True)), scheme.order, h)
+    return scale(dict(zip(offsets, weights, strict=True)), scheme.order, h)
 
 
-def _scale(
+def scale(
     weights: dict[int, Any], order: int, h: Any, of_value: Any = 0, value: Any = 0.0
 ) -> Formula:
     """Return a formula with integer numerators and one division, by which it is most accurate.
@@ -230,7 +255,7 @@ def _check_closing(axis: int, extent: Any, gap: Any, period: float) -> Any:
     return closing if extent > 0 else -closing
 
 
-def _check_weights(axis: int, formulas: Iterable[Formula]) -> None:
+def check_weights(axis: int, formulas: Iterable[Formula]) -> None:
     if not all(np.isfinite(w).all() for formula in formulas for w in formula.weights):
         raise ValueError(
             f"`spacing` for axis {axis} must not return to the same place among the samples of a "

@@ -10,8 +10,9 @@ from typing import Any
 
 from gpugrad._arrays import Array, as_field
 from gpugrad._axes import plan_axes
-from gpugrad._backend import evaluate
 from gpugrad._components import as_components, check_axes, check_count
+from gpugrad._labels import accepts_labels
+from gpugrad._masks import Samples
 from gpugrad._options import ONE_SIDED, Options
 from gpugrad._output import stack_results
 from gpugrad._plan import AxisPlan
@@ -22,10 +23,10 @@ from gpugrad._terms import (
     each_derivative,
     hessian_terms,
     laplacian_terms,
-    term_of,
 )
 
 
+@accepts_labels
 def divergence(
     v: Any,
     *spacing: Any,
@@ -36,6 +37,8 @@ def divergence(
     period: Any = None,
     stagger: Any = None,
     time_unit: str | None = None,
+    where: Any = None,
+    skipna: bool = False,
     out: Any = None,
     backend: str | None = None,
 ) -> Array:
@@ -54,6 +57,10 @@ def divergence(
     accuracy, boundary, edge_accuracy, period, stagger, time_unit
         As for `derivative`; a list has one boundary, or one `stagger`, for each axis, all
         components alike.
+    where, skipna : optional
+        Which samples are valid, as for `gradient`: `where`, of the shape of a component, holds
+        for all of them, while NaN is a hole of its own component only. A sum is NaN where one of
+        its terms is.
     out : array, optional
         Where to write, an array of the shape of a component. May overlap with them.
     backend : {"auto", "slices", "numpy", "numba", "cupy"}, optional
@@ -93,15 +100,17 @@ def divergence(
            [7., 7., 7.],
            [8., 8., 8.]])
     """
-    fields = as_components(v)
-    options = Options(1, accuracy, edge_accuracy, boundary, period, stagger)
+    samples = Samples(as_components(v), where, skipna)
+    fields = samples.fields
+    options = samples.choose(Options(1, accuracy, edge_accuracy, boundary, period, stagger))
     plans = plan_axes(fields[0], spacing, axis, time_unit, options)
     check_count(fields, plans, "divergence")
-    outputs = divergence_terms(plans, term_of(fields))
-    result: Array = evaluate(outputs, out, False, backend)[0]
+    outputs = divergence_terms(plans, samples.term)
+    result: Array = samples.evaluate(outputs, out, False, backend)[0]
     return result
 
 
+@accepts_labels
 def curl(
     v: Any,
     *spacing: Any,
@@ -112,6 +121,8 @@ def curl(
     period: Any = None,
     stagger: Any = None,
     time_unit: str | None = None,
+    where: Any = None,
+    skipna: bool = False,
     out: Any = None,
     stack: bool = False,
     backend: str | None = None,
@@ -122,7 +133,8 @@ def curl(
     ----------
     v : sequence of arrays, or array of shape (n, n_0, ..., n_k)
         Two or three components, one for each axis, as for `divergence`.
-    *spacing, axis, accuracy, boundary, edge_accuracy, period, stagger, time_unit, backend
+    *spacing, axis, accuracy, boundary, edge_accuracy, period, stagger, time_unit, where, skipna,
+    backend
         As for `divergence`; two or three axes, in the order of a right-handed system.
     out : array or tuple of arrays, optional
         Where to write: one array on two axes, three on three, or one with ``stack=True``.
@@ -163,20 +175,22 @@ def curl(
            [2., 2., 2.],
            [2., 2., 2.]])
     """
-    fields = as_components(v)
-    options = Options(1, accuracy, edge_accuracy, boundary, period, stagger)
+    samples = Samples(as_components(v), where, skipna)
+    fields = samples.fields
+    options = samples.choose(Options(1, accuracy, edge_accuracy, boundary, period, stagger))
     plans = plan_axes(fields[0], spacing, axis, time_unit, options)
     check_axes(plans, "curl")
     check_count(fields, plans, "curl")
-    outputs = curl_terms(plans, term_of(fields))
+    outputs = curl_terms(plans, samples.term)
     if len(outputs) > 1:
-        return evaluate(outputs, out, stack, backend)
+        return samples.evaluate(outputs, out, stack, backend)
     if stack:
         raise ValueError("`stack` needs three axes: on two, the curl has one component.")
-    result: Array = evaluate(outputs, out, False, backend)[0]
+    result: Array = samples.evaluate(outputs, out, False, backend)[0]
     return result
 
 
+@accepts_labels
 def laplacian(
     f: Any,
     *spacing: Any,
@@ -186,6 +200,8 @@ def laplacian(
     edge_accuracy: int | None = None,
     period: Any = None,
     time_unit: str | None = None,
+    where: Any = None,
+    skipna: bool = False,
     out: Any = None,
     backend: str | None = None,
 ) -> Array:
@@ -195,7 +211,8 @@ def laplacian(
     ----------
     f : array of shape (n_0, ..., n_k)
         Samples of a field, of any kind that `gradient` takes.
-    *spacing, axis, accuracy, boundary, edge_accuracy, period, time_unit, backend
+    *spacing, axis, accuracy, boundary, edge_accuracy, period, time_unit, where, skipna,
+    backend
         As for `divergence`.
     out : array, optional
         Where to write, an array of the shape of `f`. May overlap with it.
@@ -230,14 +247,16 @@ def laplacian(
            [-4., -4., -4., -4.],
            [-4., -4., -4., -4.]])
     """
-    f = as_field(f)
-    options = Options(2, accuracy, edge_accuracy, boundary, period)
+    samples = Samples([as_field(f)], where, skipna)
+    f = samples.fields[0]
+    options = samples.choose(Options(2, accuracy, edge_accuracy, boundary, period))
     plans = plan_axes(f, spacing, axis, time_unit, options)
     check_axes(plans, "Laplacian")
-    result: Array = evaluate(laplacian_terms(plans, term_of([f])), out, False, backend)[0]
+    result: Array = samples.evaluate(laplacian_terms(plans, samples.term), out, False, backend)[0]
     return result
 
 
+@accepts_labels
 def jacobian(
     v: Any,
     *spacing: Any,
@@ -248,6 +267,8 @@ def jacobian(
     period: Any = None,
     stagger: Any = None,
     time_unit: str | None = None,
+    where: Any = None,
+    skipna: bool = False,
     stack: bool = False,
     backend: str | None = None,
 ) -> Array | tuple[tuple[Array, ...], ...]:
@@ -257,7 +278,8 @@ def jacobian(
     ----------
     v : sequence of arrays, or array of shape (m, n_0, ..., n_k)
         The components, any number of them, otherwise as for `divergence`.
-    *spacing, axis, accuracy, boundary, edge_accuracy, period, stagger, time_unit, backend
+    *spacing, axis, accuracy, boundary, edge_accuracy, period, stagger, time_unit, where, skipna,
+    backend
         As for `divergence`.
     stack : bool, optional
         Whether to return one array of shape (m, n, n_0, ..., n_k), for n axes.
@@ -286,16 +308,18 @@ def jacobian(
     array([[1., 2.],
            [1., 1.]])
     """
-    fields = as_components(v)
-    options = Options(1, accuracy, edge_accuracy, boundary, period, stagger)
+    samples = Samples(as_components(v), where, skipna)
+    fields = samples.fields
+    options = samples.choose(Options(1, accuracy, edge_accuracy, boundary, period, stagger))
     plans = plan_axes(fields[0], spacing, axis, time_unit, options)
     check_axes(plans, "Jacobian")
-    outputs = each_derivative(plans, term_of(fields), len(fields))
-    results = evaluate(outputs, None, False, backend)
+    outputs = each_derivative(plans, samples.term, len(fields))
+    results = samples.evaluate(outputs, None, False, backend)
     rows = [results[i : i + len(plans)] for i in range(0, len(results), len(plans))]
     return stack_results([stack_results(row) for row in rows]) if stack else tuple(rows)
 
 
+@accepts_labels
 def hessian(
     f: Any,
     *spacing: Any,
@@ -305,6 +329,8 @@ def hessian(
     edge_accuracy: int | None = None,
     period: Any = None,
     time_unit: str | None = None,
+    where: Any = None,
+    skipna: bool = False,
     stack: bool = False,
     backend: str | None = None,
 ) -> Array | tuple[tuple[Array, ...], ...]:
@@ -314,7 +340,8 @@ def hessian(
     ----------
     f : array of shape (n_0, ..., n_k)
         Samples of a field, of any kind that `gradient` takes.
-    *spacing, axis, accuracy, boundary, edge_accuracy, period, time_unit, backend
+    *spacing, axis, accuracy, boundary, edge_accuracy, period, time_unit, where, skipna,
+    backend
         As for `divergence`; a boundary with a given value or slope is not known of mixed
         derivatives, and refused.
     stack : bool, optional
@@ -348,15 +375,17 @@ def hessian(
     array([[2., 3.],
            [3., 0.]])
     """
-    f = as_field(f)
-    options = Options(1, accuracy, edge_accuracy, boundary, period)
+    samples = Samples([as_field(f)], where, skipna)
+    f = samples.fields[0]
+    options = samples.choose(Options(1, accuracy, edge_accuracy, boundary, period))
     first = plan_axes(f, spacing, axis, time_unit, options)
     second = plan_axes(f, spacing, axis, time_unit, options._replace(order=2))
     check_axes(first, "Hessian")
-    results = evaluate(hessian_terms(first, second, term_of([f])), None, False, backend)
+    results = samples.evaluate(hessian_terms(first, second, samples.term), None, False, backend)
 
     def differentiate(slope: Array, plans: Sequence[AxisPlan]) -> Any:
-        return evaluate(each_derivative(plans, term_of([slope])), None, False, backend)
+        slopes = Samples([slope], skipna=samples.have_holes)
+        return slopes.evaluate(each_derivative(plans, slopes.term), backend=backend)
 
     rows = arrange_hessian(results, first, differentiate)
     return stack_results([stack_results(row) for row in rows]) if stack else tuple(map(tuple, rows))

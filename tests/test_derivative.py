@@ -300,3 +300,20 @@ def test_the_shortest_axes(rng, order, accuracy):
         np.testing.assert_allclose(got, math.factorial(order), rtol=1e-6)
         with pytest.raises(ValueError, match=f"at least {n} samples"):
             gpugrad.derivative(f[1:], order=order, accuracy=accuracy, edge_accuracy=accuracy)
+
+
+def test_a_call_that_comes_again_is_planned_once_and_checked_as_before(rng, monkeypatch):
+    from gpugrad import _axes
+
+    f = rng.normal(size=(9, 8))
+    before = gpugrad.laplacian(f, 0.3, accuracy=4), gpugrad.derivative(f, 0.3, boundary="periodic")
+    monkeypatch.setattr(_axes, "plan_derivative", None)
+    again = gpugrad.laplacian(f, 0.3, accuracy=4), gpugrad.derivative(f, 0.3, boundary="periodic")
+    for got, wanted in zip(again, before, strict=True):
+        assert_same_bits(got, wanted)
+    f[:, -1] = f[:, 0]
+    with pytest.warns(UserWarning, match="the last sample repeats the first"):
+        gpugrad.derivative(f, 0.3, boundary="periodic")
+    for wrong in ({"order": True}, {"accuracy": [4]}, {"accuracy": 4.0}):
+        with pytest.raises((TypeError, ValueError), match="must be"):
+            gpugrad.derivative(f, 0.3, **wrong)

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
 import kernel_cases
 import numpy as np
 import pytest
@@ -179,6 +185,60 @@ def test_tensors_keep_to_their_stream(torch, cupy):
 def test_gradients_of_tensors_flow_back(torch, rng):
     f = torch.asarray(rng.normal(size=(12, 10)), device="cuda").requires_grad_()
     assert torch.autograd.gradcheck(lambda g: gpugrad.gradient(g, 0.3, edge_order=2), f)
+
+
+SANITIZED = """
+import cupy, kernel_cases, test_gpu
+some = [*kernel_cases.cases()][::23]
+for case in some:
+    results = kernel_cases.run(case, lambda f: test_gpu.keep_layout(cupy, f))
+    kernel_cases.assert_like_slices(case, results, cupy.asnumpy)
+import gpugrad, numpy as np
+f = np.random.default_rng(1).normal(size=(40, 50, 60))
+got = gpugrad.gradient(f, stack=True, backend="cupy")
+assert got.tobytes() == np.stack(np.gradient(f)).tobytes()
+"""
+
+
+@pytest.mark.parametrize("tool", ["memcheck", "racecheck", "initcheck"])
+def test_nvidias_sanitizer_finds_nothing(cupy, tool):
+    if shutil.which("compute-sanitizer") is None:
+        pytest.skip("compute-sanitizer is not installed")
+    done = subprocess.run(
+        ["compute-sanitizer", "--tool", tool, "--error-exitcode", "9", sys.executable, "-c",
+         SANITIZED],
+        cwd=Path(__file__).parent, capture_output=True, text=True, check=False,
+        env={**os.environ, "CUPY_CACHE_IN_MEMORY": "1"},
+    )  # fmt: skip
+    assert done.returncode == 0, (done.stdout + done.stderr)[-8000:]
+
+
+def test_arrays_that_have_come_by_dlpack_are_taken(cupy, torch, rng):
+    f = rng.normal(size=(40, 50))
+    tensor = torch.asarray(f, device="cuda")
+    array = cupy.from_dlpack(tensor)
+    for got, wanted in zip(gpugrad.gradient(array, 0.3), np.gradient(f, 0.3), strict=True):
+        assert_same_bits(cupy.asnumpy(got), wanted)
+        again = torch.from_dlpack(got)
+        assert again.data_ptr() == got.data.ptr
+        assert_same_bits(again.cpu().numpy(), wanted)
+    out = torch.zeros_like(tensor)
+    gpugrad.gradient(array, 0.3, axis=0, out=cupy.from_dlpack(out))
+    torch.cuda.synchronize()
+    assert_same_bits(out.cpu().numpy(), np.gradient(f, 0.3, axis=0))
+
+
+def test_calls_that_come_again_are_the_same_on_every_stream(cupy, rng):
+    fields = [cupy.asarray(rng.normal(size=(64, 48))) for _ in range(8)]
+    streams = [cupy.cuda.Stream(non_blocking=True) for _ in range(4)]
+    cupy.cuda.Device().synchronize()
+    results = []
+    for i, f in enumerate(fields):
+        with streams[i % 4]:
+            results.append(gpugrad.gradient(f, 0.3, stack=True))
+    cupy.cuda.Device().synchronize()
+    for f, got in zip(fields, results, strict=True):
+        assert_same_bits(cupy.asnumpy(got), np.stack(np.gradient(cupy.asnumpy(f), 0.3)))
 
 
 class TestJax:

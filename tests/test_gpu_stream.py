@@ -6,7 +6,10 @@ streams and events allow, and runs the kernel that g++ has compiled.
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
+import sys
 import threading
 
 import numpy as np
@@ -38,7 +41,8 @@ def folder(tmp_path_factory):
 @pytest.fixture
 def cuda(folder, monkeypatch):
     monkeypatch.setattr(_devices, "find_gpu", lambda: Gpu(devices=("host",)))
-    with running_on_host(LazyCuda(folder, eager=True)) as stand_in:
+    sanitize = "SANITIZE_KERNELS" in os.environ
+    with running_on_host(LazyCuda(folder, sanitize, eager=True)) as stand_in:
         yield stand_in
 
 
@@ -166,6 +170,26 @@ class TestBits:
         assert_same_bits(
             gpugrad.divergence(v, backend="cupy"), gpugrad.divergence(v, backend="slices")
         )
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="preloads a sanitizer, on Linux")
+def test_kernels_stay_inside_of_their_slabs_under_sanitizers():
+    library = subprocess.run(
+        ["g++", "-print-file-name=libasan.so"], capture_output=True, text=True, check=True
+    ).stdout.strip()
+    if not os.path.isabs(library):
+        pytest.skip("g++ has no address sanitizer")
+    some = "every_scheme and periodic-1 or every_shape or several_layouts or files"
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", __file__, "-qxs", "-k", some, "-p", "no:cacheprovider"],
+        capture_output=True, text=True, check=False,
+        env={
+            **os.environ, "SANITIZE_KERNELS": "1", "LD_PRELOAD": library, "PYTHONMALLOC": "malloc",
+            "ASAN_OPTIONS": "detect_leaks=0",
+        },
+    )  # fmt: skip
+    assert done.returncode == 0, (done.stdout + done.stderr)[-8000:]
+    assert " passed" in done.stdout
 
 
 class TestWhereResultsGo:

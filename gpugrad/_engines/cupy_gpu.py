@@ -136,6 +136,8 @@ def find_problem(outputs: Outputs) -> str | None:
     """Say what the kernel cannot take of the plans of these outputs, or return None."""
     for terms in outputs:
         for term in terms:
+            if term.where is not None:
+                return "it takes fields without holes"
             problem = term.plan.memo.get("gpu")
             if problem is None:
                 problem = term.plan.memo["gpu"] = _find_problem(term.plan)

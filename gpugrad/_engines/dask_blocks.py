@@ -81,13 +81,15 @@ def evaluate(
     Spacings that are lazy themselves, or differ from line to line, go through the slicing scheme
     instead, block for block.
     """
-    in_blocks = [terms for terms in outputs if _has_weights(terms)]
+    in_blocks = [terms for terms in outputs if _fits_blocks(terms)]
     results = iter(_evaluate_in_blocks(in_blocks, evaluate_block) if in_blocks else ())
-    return tuple(next(results) if _has_weights(t) else _evaluate_by_slices(t) for t in outputs)
+    return tuple(next(results) if _fits_blocks(t) else _evaluate_by_slices(t) for t in outputs)
 
 
-def _has_weights(terms: Sequence[Term]) -> bool:
-    return all(term.plan.on_host and not term.plan.varies_across for term in terms)
+def _fits_blocks(terms: Sequence[Term]) -> bool:
+    return all(
+        term.plan.on_host and not term.plan.varies_across and term.where is None for term in terms
+    )
 
 
 def _evaluate_by_slices(terms: Sequence[Term]) -> Array:
@@ -151,7 +153,7 @@ def _list_derivatives(
     for terms in outputs:
         for_sum = len(terms) > 1 or terms[0].sign == -1
         signed = []
-        for sign, f, plan in terms:
+        for sign, f, plan, _ in terms:
             derivative = Derivative(number[id(f)], plan.axis, plan.dtype, for_sum)
             key = derivative, id(plan)
             if key not in found:

@@ -134,6 +134,8 @@ def _describe(
     parts: list[Any] = [stack, len(outputs)]
     for terms in outputs:
         for term in terms:
+            if term.where is not None:
+                return None, ()
             number = _number(fields, term.field)
             parts += (number, term.sign, id(term.plan))
         parts.append(type(terms))

@@ -185,7 +185,7 @@ class _Maker:
 
     def describe_term(self, term: Term) -> str:
         """Return the type of a term, and add its numbers and its formulas at the ends."""
-        sign, f, plan = term
+        sign, f, plan, _ = term
         number, factor, first = len(self.terms) // 2, len(self.numbers) // 2, len(self.rows)
         precision = _precision_of(term)
         weights = precision.weights

@@ -9,73 +9,21 @@ imported: its front end takes a second to start, a kernel here some 40 milliseco
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from functools import cache, partial
+from functools import cache, partial, reduce
 from typing import NamedTuple
 
 from llvmlite import ir
 
 from gpugrad._engines.llvm_functions import INT, WORD, Function, compile_module
+from gpugrad._engines.llvm_recipes import Choice, Part, Recipe, Sum
 
 LINE = 64
 """Bytes of a cache line."""
 
 _REAL = {"f4": ir.FloatType(), "f8": ir.DoubleType()}
 _REAL_PART = {"c8": "f4", "c16": "f8"}
-
-
-class Part(NamedTuple):
-    """A term of a sum: how its samples are weighted, added up and divided.
-
-    `weights` holds for each sample ``"+"`` or ``"-"``, to add or subtract it, ``"row"`` for a
-    factor that is the same all along a row, or ``"each"`` for one factor per result; `constant`,
-    which is added to their sum, is ``""`` or ``"row"``, and `divisor` ``""``, ``"row"``,
-    ``"each"``, or ``"inverse"`` if what is read is its reciprocal, which must be exact. Sums of
-    bare samples have the precision of the results, products and quotients have the `arithmetic`
-    one, ``"f4"`` or ``"f8"``.
-    """
-
-    sign: int
-    weights: tuple[str, ...]
-    constant: str
-    divisor: str
-    arithmetic: str
-
-    @property
-    def operands(self) -> tuple[str, ...]:
-        """What is read for this term, in order: samples, factors, a constant, a divisor."""
-        divisor = "row" if self.divisor == "inverse" else self.divisor
-        factors = (*self.weights, self.constant, divisor)
-        factors = tuple(w for w in factors if w in ("row", "each"))
-        return ("sample",) * len(self.weights) + factors
-
-
-Sum = tuple[Part, ...]
-
-
-class Recipe(NamedTuple):
-    """What a kernel computes, in a nest of `levels` loops: rows, each written from left to right.
-
-    A row is one result for each sum in `lower`, then as many as there is room for by `interior`,
-    then one for each in `upper`. `sample` and `result` are dtypes of NumPy without byte order.
-    `gathers` says that the samples of a row do not lie side by side, `scatters` the same of its
-    results, `streams` that results are stored past the cache.
-    """
-
-    sample: str
-    result: str
-    levels: int
-    gathers: bool
-    scatters: bool
-    streams: bool
-    interior: Sum
-    lower: tuple[Sum, ...] = ()
-    upper: tuple[Sum, ...] = ()
-
-    @property
-    def sums(self) -> tuple[Sum, ...]:
-        """All sums, in the order of their operands."""
-        return (self.interior, *self.lower, *self.upper)
 
 
 # A layout tells a kernel where its operands lie, in words of 64 bits: the lengths of its loops
@@ -91,12 +39,16 @@ def compile_kernel(recipe: Recipe) -> int:
 
 
 class _Operand(NamedTuple):
-    """Where a kernel finds an operand at some point of its loops, and the strides from there."""
+    """Where a kernel finds an operand at some point of its loops, and the strides from there.
+
+    It lies some `steps` further on in a row than its address says.
+    """
 
     kind: str
     address: ir.Value
     strides: Sequence[ir.Value]
     factor: ir.Value | None = None
+    steps: ir.Value | None = None
 
 
 class _Kernel(Function):
@@ -144,6 +96,12 @@ class _Kernel(Function):
             for operand in operands
         ]
 
+    def locate(self, operand: _Operand) -> ir.Value:
+        """Return the address of an operand, worked out where it is needed and not before."""
+        if operand.steps is None:
+            return operand.address
+        return self.build.add(operand.address, self.build.mul(operand.steps, operand.strides[-1]))
+
     def write_row(self, sums: Sequence[Sequence[_Operand]], n: ir.Value) -> None:
         """Write a row: its lower end, single results up to a line, lines, the rest, its upper end.
 
@@ -170,7 +128,7 @@ class _Kernel(Function):
         stretches = [(WORD(0), head, 1), (head, tail, lanes), (tail, n, 1)]
         for start, stop, count in [(WORD(0), n, 1)] if recipe.scatters else stretches:
             with self.loop(start, stop, count) as i:
-                here = self.advance(interior, recipe.levels - 1, i)
+                here = [operand._replace(steps=i) for operand in interior]
                 self.write_results(here, recipe.interior, count)
 
         for operands, parts in zip(upper, recipe.upper, strict=True):
@@ -179,18 +137,19 @@ class _Kernel(Function):
     def load_factors(self, operands: Sequence[_Operand], parts: Sum) -> list[_Operand]:
         """Return operands with those factors loaded that are the same all along a row."""
         precisions = ["", *(part.arithmetic for part in parts for _ in part.operands)]
+        often = [False, *(k < part.often for part in parts for k in range(len(part.operands)))]
         return [
             operand._replace(factor=self.load(operand.address, _REAL[precision]))
-            if operand.kind == "row"
+            if operand.kind == "row" and is_often
             else operand
-            for operand, precision in zip(operands, precisions, strict=True)
+            for operand, precision, is_often in zip(operands, precisions, often, strict=True)
         ]
 
     def write_results(self, operands: Sequence[_Operand], parts: Sum, count: int) -> None:
         """Write `count` results: single ones wherever they lie, a line of them to a whole line."""
         build = self.build
         total = self.combine(operands[1:], parts, count)
-        address = operands[0].address
+        address = self.locate(operands[0])
         pieces = [(total, address, LINE if count > 1 else 1)]
         if count == 1 and self.recipe.streams:
             # Only an integer of a register's width can be stored singly past the cache.
@@ -213,7 +172,11 @@ class _Kernel(Function):
         """Return `count` results: the signed sum of the parts, from left to right."""
         build, rest, total = self.build, iter(operands), None
         for part in parts:
-            value = self.differentiate(part, [next(rest) for _ in part.operands], count)
+            here = [next(rest) for _ in part.operands]
+            if isinstance(part, Choice):
+                value = self.choose(part, here, count)
+            else:
+                value = self.differentiate(part, here, count)
             if total is None:
                 total = value if part.sign == 1 else build.fneg(value)
             else:
@@ -241,6 +204,59 @@ class _Kernel(Function):
             combine = self.multiply if part.divisor == "inverse" else self.divide
             total = combine(next(factors), self.convert(total, part.arithmetic, count))
         return self.convert(total, self.real, count)
+
+    def choose(self, choice: Choice, operands: Sequence[_Operand], count: int) -> ir.Value:
+        """Return `count` values of a term with holes; once all are found, no more is computed."""
+        build, n = self.build, choice.samples
+        factors = iter(operands[2 * n :])
+        valid = cache(lambda k: self.load_valid(operands[n + k], count))  # when first needed
+        kind = self.vector(self.real, count)
+        nan = ir.Constant(_REAL[self.real], math.nan)
+        total = nan if kind == nan.type else ir.Constant(kind, [nan] * kind.count)
+        missing, found = valid(0), build.append_basic_block("found")
+        totals = []
+        for taps, part in choice.ways:
+            is_open = reduce(build.and_, map(valid, taps), missing)
+            samples = [operands[k] for k in taps]
+            rest = [next(factors) for name in part.operands if name != "sample"]
+            value = self.differentiate(part, [*samples, *rest], count)
+            total = build.select(self.widen(is_open, count), value, total)
+            missing = build.and_(missing, build.not_(is_open))
+            totals.append((total, build.block))
+            further = build.append_basic_block("further")
+            build.cbranch(self.is_any(missing), further, found)
+            build.position_at_end(further)
+        totals.append((total, build.block))
+        build.branch(found)
+        build.position_at_end(found)
+        value = build.phi(kind)
+        for total, block in totals:
+            value.add_incoming(total, block)
+        return value
+
+    def load_valid(self, operand: _Operand, count: int) -> ir.Value:
+        """Return for each of `count` samples whether it is valid."""
+        byte = ir.IntType(8)
+        if count == 1:
+            stored = self.load(self.locate(operand), byte)
+        elif self.recipe.spreads:
+            stored = self.gather(operand, count, ir.VectorType(byte, count), 1)
+        else:
+            stored = self.load(self.locate(operand), ir.VectorType(byte, count))
+        return self.build.icmp_unsigned("!=", stored, ir.Constant(stored.type, None))
+
+    def widen(self, flags: ir.Value, count: int) -> ir.Value:
+        """Return flags for both lanes of complex results."""
+        if count == 1 or not self.is_complex:
+            return flags
+        return self.shuffle(flags, [i // 2 for i in range(2 * count)])
+
+    def is_any(self, flags: ir.Value) -> ir.Value:
+        """Tell whether any of some flags is set."""
+        if not isinstance(flags.type, ir.VectorType):
+            return flags
+        bits = self.build.bitcast(flags, ir.IntType(flags.type.count))
+        return self.build.icmp_unsigned("!=", bits, ir.Constant(bits.type, 0))
 
     def multiply(self, factor: ir.Value, value: ir.Value) -> ir.Value:
         """Return a real factor times a value, as NumPy does it: ``w + 0j`` times a complex one."""
@@ -296,21 +312,21 @@ class _Kernel(Function):
         else:
             stored = self.vector(_REAL_PART.get(kind, kind), count)
         if count > 1 and self.recipe.gathers:
-            samples = self.gather(operand, count, stored)
+            samples = self.gather(operand, count, stored, int(kind[1:]))
         else:
-            samples = self.load(operand.address, stored)
+            samples = self.load(self.locate(operand), stored)
         if not is_integer:
             return samples
         to_float = self.build.sitofp if kind[0] == "i" else self.build.uitofp
         return to_float(samples, self.vector("f8", count))
 
-    def gather(self, operand: _Operand, count: int, kind: ir.VectorType) -> ir.Value:
-        """Return `count` samples that lie some way apart, each loaded in pieces of a register."""
-        build, size = self.build, int(self.recipe.sample[1:])
+    def gather(self, operand: _Operand, count: int, kind: ir.VectorType, size: int) -> ir.Value:
+        """Return what lies some way apart, `size` bytes each, loaded in pieces of a register."""
+        build = self.build
         width = min(size, 8)
         piece = ir.IntType(8 * width)
         pieces = ir.Constant(ir.VectorType(piece, count * size // width), ir.Undefined)
-        address = operand.address
+        address = self.locate(operand)
         for i in range(count):
             for k in range(size // width):
                 there = build.add(address, WORD(k * width))
@@ -325,7 +341,9 @@ class _Kernel(Function):
         factor = operand.factor
         if factor is None:
             kind = _REAL[part.arithmetic]
-            factor = self.load(operand.address, ir.VectorType(kind, count) if count > 1 else kind)
+            many = count > 1 and operand.kind == "each"
+            address = self.locate(operand) if operand.kind == "each" else operand.address
+            factor = self.load(address, ir.VectorType(kind, count) if many else kind)
         if lanes == 1:
             return factor
         if not isinstance(factor.type, ir.VectorType):

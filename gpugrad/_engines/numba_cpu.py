@@ -17,7 +17,7 @@ import numpy as np
 from gpugrad import _memory, _threads
 from gpugrad._engines import numpy_cpu
 from gpugrad._engines.numpy_steps import NumpyArray, find_precision
-from gpugrad._plan import Term, distinct_fields
+from gpugrad._plan import Term, distinct_fields, distinct_masks
 
 if TYPE_CHECKING:
     from gpugrad._engines.numba_program import Program
@@ -26,6 +26,9 @@ Outputs = Sequence[Sequence[Term]]
 
 THREADED_BYTES = 1 << 21
 """Bytes of a field from which on more threads than one pay."""
+
+MOST_SAMPLES = 80
+"""Samples of all formulas of a term with holes: more take too long to compile."""
 
 _SAMPLES = ("f4", "f8", "c8", "c16", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8")
 _PROGRAMS = 32
@@ -42,7 +45,7 @@ def unsupported(outputs: Outputs) -> str | None:
         return reason
     first = outputs[0][0].field
     for terms in outputs:
-        for _, f, plan in terms:
+        for _, f, plan, where in terms:
             if f.dtype.str[1:] not in _SAMPLES or not f.dtype.isnative:
                 return (
                     "it takes integers, float32, float64, complex64 and complex128 in this "
@@ -52,6 +55,9 @@ def unsupported(outputs: Outputs) -> str | None:
                 return "it takes fields of one dtype and shape"
             if plan.varies_across:
                 return "it takes spacings that are the same on all lines along an axis"
+            formulas = [plan.interior, *(one.interior for one in plan.alternatives)]
+            if where is not None and sum(len(f.offsets) for f in formulas) > MOST_SAMPLES:
+                return "beside holes there are more formulas than a kernel should have"
             if plan.dtype is not None and plan.dtype not in ("f4", "f8"):
                 return f"it takes spacings in float32 or float64, and one is {plan.dtype}"
     return None
@@ -81,10 +87,15 @@ def evaluate(outputs: Outputs, out: Sequence[NumpyArray] | None = None) -> tuple
         return tuple(out)
     if not out[0].size:
         return tuple(out)
-    trouble = _run(_find_program(outputs, out), [*distinct_fields(outputs), *out])
-    if trouble and _is_wanted(trouble):
+    trouble = _run(_find_program(outputs, out), _arrays_of(outputs, out))
+    if trouble and _is_wanted(trouble) and not distinct_masks(outputs):
         numpy_cpu.evaluate(outputs, out)  # the same results, and NumPy's own warnings
     return tuple(out)
+
+
+def _arrays_of(outputs: Outputs, targets: Sequence[NumpyArray]) -> list[NumpyArray]:
+    """Return the arrays of a program, in the order in which it numbers them."""
+    return [*distinct_fields(outputs), *distinct_masks(outputs), *targets]
 
 
 def _run(program: Program, arrays: Sequence[NumpyArray]) -> int:
@@ -118,12 +129,15 @@ def _is_wanted(trouble: int) -> bool:
 
 def _find_program(outputs: Outputs, targets: Sequence[NumpyArray]) -> Program:
     """Return the program for outputs, from memory where their like has been seen before."""
-    arrays = [*distinct_fields(outputs), *targets]
+    arrays = _arrays_of(outputs, targets)
     number = {id(array): i for i, array in enumerate(arrays)}
     key = (
         tuple([(a.shape, a.strides, a.dtype.num) for a in arrays]),
         tuple([
-            tuple([(term.sign, number[id(term.field)], id(term.plan)) for term in terms])
+            tuple([
+                (sign, number[id(f)], id(plan), None if where is None else number[id(where)])
+                for sign, f, plan, where in terms
+            ])
             for terms in outputs
         ]),
     )  # fmt: skip

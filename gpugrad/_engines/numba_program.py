@@ -16,9 +16,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gpugrad._engines.llvm_kernels import Part, Recipe, compile_kernel
+from gpugrad._engines.llvm_kernels import compile_kernel
+from gpugrad._engines.llvm_recipes import Choice, Part, Recipe
 from gpugrad._engines.numpy_steps import NumpyArray, exact_reciprocal, find_precision
-from gpugrad._plan import Term, distinct_fields
+from gpugrad._plan import AxisPlan, Term, distinct_fields, distinct_masks
 
 Outputs = Sequence[Sequence[Term]]
 Stretch = tuple[int, int]
@@ -46,8 +47,8 @@ class Program(NamedTuple):
     """What to run: items for `llvm_functions.compile_runner`, for arrays wherever they lie.
 
     The layouts in `words` hold addresses relative to an array: the one with number `owners[i]`
-    for the word with number `places[i]`, counting fields, then outputs. The second word of an
-    item is relative to `words`. A block is the items from one of `bounds` to the next.
+    for the word with number `places[i]`, counting fields, masks, then outputs. The second
+    word of an item is relative to `words`. A block is the items from one of `bounds` to the next.
     """
 
     words: NumpyArray
@@ -82,7 +83,7 @@ class _Operand(NamedTuple):
 class _Placed(NamedTuple):
     """A sum at some place: its parts, and its operands, the result first."""
 
-    parts: tuple[Part, ...]
+    parts: tuple[Part | Choice, ...]
     operands: list[_Operand]
 
 
@@ -96,7 +97,8 @@ class _Maker:
 
     def __init__(self, outputs: Outputs, targets: Sequence[NumpyArray]) -> None:
         fields = distinct_fields(outputs)
-        self.number = {id(array): i for i, array in enumerate((*fields, *targets))}
+        arrays = (*fields, *distinct_masks(outputs), *targets)
+        self.number = {id(array): i for i, array in enumerate(arrays)}
         self.outputs, self.targets, self.shape = outputs, targets, fields[0].shape
         self.sample = fields[0].dtype
         self.streams = sum(target.nbytes for target in targets) >= STREAM_BYTES
@@ -177,8 +179,9 @@ class _Maker:
         cuts = {start, stop}
         for term in terms:
             if term.plan.axis == axis:
-                for region in term.plan.regions(self.shape[axis]):
-                    cuts.add(min(max(region.start, start), stop))
+                for plan in (term.plan, *term.plan.alternatives):
+                    for region in plan.regions(self.shape[axis]):
+                        cuts.add(min(max(region.start, start), stop))
         return [*itertools.pairwise(sorted(cuts))]
 
     def lay_out(self, terms: Sequence[Term], target: NumpyArray, box: _Box) -> list[int]:
@@ -198,9 +201,10 @@ class _Maker:
         operands = [operand for placed in sums for operand in placed.operands]
         levels, scale = self.join_levels(lengths, operands, len(sums) > 1)
         length, axis = levels[-1]
-        gathers, scatters = (
+        masks = [term.where for term in terms if term.where is not None]
+        gathers, scatters, spreads = (
             axis is not None and any(a.strides[axis] != a.itemsize for a in arrays)
-            for arrays in ([f for _, f, _ in terms], [target])
+            for arrays in ([term.field for term in terms], [target], masks)
         )
         result = target.dtype
         parts = [placed.parts for placed in sums]
@@ -214,6 +218,7 @@ class _Maker:
             parts[0],
             tuple(parts[1 : 1 + len(box.lower)]),
             tuple(parts[1 + len(box.lower) :]),
+            spreads,
         )
         layout = len(self.words) * 8
         self.words.extend(length for length, _ in levels)
@@ -265,38 +270,64 @@ class _Maker:
     ) -> _Placed:
         """Return a sum that starts at some sample, with rows along an axis (None: a single one)."""
         operands = [self.locate(target, at)]
-        parts = []
-        for sign, f, plan in terms:
-            region = next(r for r in plan.regions(self.shape[plan.axis]) if at[plan.axis] < r.stop)
-            precision = find_precision(f.dtype, plan.dtype)
-            offsets, weights, divisor, constant = region.formula
-            inverse = exact_reciprocal(divisor, precision.weights)
-            if inverse is not None and precision.working.kind == "f":
-                divisor = inverse
-            if constant is not None:  # what bare samples add up to has a precision of its own
-                constant = precision.of_sum(region.formula.is_sum).type(constant)
+        parts: list[Part | Choice] = []
+        for term in terms:
+            if term.where is not None:
+                choice, added = self.place_choice(term, at, along)
+                parts.append(choice)
+                operands += added
+                continue
+            _, f, plan, _ = term
+            part, factors, offsets = self.place_formula(term, plan, at, along)
+            parts.append(part)
             operands += [self.locate(f, at, plan.axis, offset) for offset in offsets]
-            kinds = []
-            for w in (*weights, constant, divisor):
-                if type(w) is int or w is None:
-                    kinds.append("" if w is None else "+" if w == 1 else "-")
-                    continue
-                factor = self.keep(w, precision.weights)
-                row, strides = 0, [0] * len(at)
-                if factor.size > 1:
-                    row, strides[plan.axis] = at[plan.axis] - region.start, factor.itemsize
-                kinds.append("each" if strides[plan.axis] and plan.axis == along else "row")
-                address = factor.__array_interface__["data"][0] + row * factor.itemsize
-                operands.append(_Operand(None, address, tuple(strides)))
-            if divisor is inverse is not None:
-                kinds[-1] = "inverse"
-            *kinds, constant, divisor = kinds
-            parts.append(Part(sign, tuple(kinds), constant, divisor, precision.weights.str[1:]))
+            operands += factors
         return _Placed(tuple(parts), operands)
 
-    def locate(
-        self, array: NumpyArray, at: Sequence[int], axis: int = 0, offset: int = 0
-    ) -> _Operand:
+    def place_choice(
+        self, term: Term, at: Sequence[int], along: int | None
+    ) -> tuple[Choice, list[_Operand]]:
+        """Return a term with holes that starts at some sample, and its operands."""
+        _, f, plan, where = term
+        placed = [self.place_formula(term, one, at, along) for one in (plan, *plan.alternatives)]
+        placed = [one for one in placed if one[2]]
+        reached = dict.fromkeys([0, *(k for _, _, offsets in placed for k in offsets)])
+        places = {k: i for i, k in enumerate(reached)}
+        ways = tuple([(tuple([places[k] for k in offsets]), part) for part, _, offsets in placed])
+        operands = [self.locate(array, at, plan.axis, k) for array in (f, where) for k in places]
+        return Choice(ways), [*operands, *(operand for _, added, _ in placed for operand in added)]
+
+    def place_formula(
+        self, term: Term, plan: AxisPlan, at: Sequence[int], along: int | None
+    ) -> tuple[Part, list[_Operand], tuple[int, ...]]:
+        """Return a plan's formula for some sample: as a part, its factors, and its offsets."""
+        region = next(r for r in plan.regions(self.shape[plan.axis]) if at[plan.axis] < r.stop)
+        precision = find_precision(term.field.dtype, plan.dtype)
+        offsets, weights, divisor, constant = region.formula
+        inverse = exact_reciprocal(divisor, precision.weights)
+        if inverse is not None and precision.working.kind == "f":
+            divisor = inverse
+        if constant is not None:  # what bare samples add up to has a precision of its own
+            constant = precision.of_sum(region.formula.is_sum).type(constant)
+        kinds, factors = [], []
+        for w in (*weights, constant, divisor):
+            if type(w) is int or w is None:
+                kinds.append("" if w is None else "+" if w == 1 else "-")
+                continue
+            factor = self.keep(w, precision.weights)
+            row, strides = 0, [0] * len(at)
+            if factor.size > 1:
+                row, strides[plan.axis] = at[plan.axis] - region.start, factor.itemsize
+            kinds.append("each" if strides[plan.axis] and plan.axis == along else "row")
+            address = factor.__array_interface__["data"][0] + row * factor.itemsize
+            factors.append(_Operand(None, address, tuple(strides)))
+        if divisor is inverse is not None:
+            kinds[-1] = "inverse"
+        *kinds, constant, divisor = kinds
+        part = Part(term.sign, tuple(kinds), constant, divisor, precision.weights.str[1:])
+        return part, factors, offsets
+
+    def locate(self, array: Any, at: Sequence[int], axis: int = 0, offset: int = 0) -> _Operand:
         """Return the operand for an array from some element on, shifted along an axis."""
         start = sum(i * stride for i, stride in zip(at, array.strides, strict=True))
         return _Operand(self.number[id(array)], start + offset * array.strides[axis], array.strides)

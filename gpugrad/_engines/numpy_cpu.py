@@ -43,7 +43,7 @@ _AS_THEY_ARE = tuple(np.dtype(name) for name in ("f4", "f8", "c8", "c16"))
 def unsupported(outputs: Sequence[Sequence[Term]]) -> str | None:
     """Say why these outputs need another engine, or return None."""
     for terms in outputs:
-        for _, f, plan in terms:
+        for _, f, plan, _ in terms:
             if type(f) is not np.ndarray:
                 return f"it takes plain NumPy arrays, and `f` is a {type(f).__name__}"
             if f.dtype.kind not in "fciu":
@@ -107,27 +107,59 @@ def _write(
     piece: NumpyArray, terms: Sequence[Term], block: Index | None, scratch: _Scratch | None
 ) -> None:
     """Write one output, or a block of it, to `piece`."""
-    sign, f, plan = terms[0]
+    sign, f, plan, _ = terms[0]
     precision = find_precision(f.dtype, plan.dtype)
     if len(terms) == 1 and sign == 1:
         if piece.dtype == precision.result:
-            _differentiate(f, plan, precision, piece, block, scratch)
+            _differentiate_term(terms[0], precision, piece, block, scratch)
         else:
             exact = _buffer(scratch, "result", piece, precision.result)
-            _differentiate(f, plan, precision, exact, block, scratch)
+            _differentiate_term(terms[0], precision, exact, block, scratch)
             np.copyto(piece, exact, casting="same_kind")
         return
     # Each term is rounded to the working precision, their sum once more to the result's.
     total = _buffer(scratch, "total", piece, precision.working)
     part = _buffer(scratch, "part", piece, precision.working)
-    for i, (sign, f, plan) in enumerate(terms):
-        target = part if i else total
-        _differentiate(f, plan, find_precision(f.dtype, plan.dtype), target, block, scratch)
+    for i, term in enumerate(terms):
+        target, sign = part if i else total, term.sign
+        precision = find_precision(term.field.dtype, term.plan.dtype)
+        _differentiate_term(term, precision, target, block, scratch)
         if i:
             (np.add if sign == 1 else np.subtract)(total, part, total)
         elif sign == -1:
             np.negative(total, total)
     np.copyto(piece, total.astype(precision.result, copy=False), casting="same_kind")
+
+
+def _differentiate_term(
+    term: Term,
+    precision: Precision,
+    piece: NumpyArray,
+    block: Index | None,
+    scratch: _Scratch | None,
+) -> None:
+    """Write the derivative of a term, or a block of it, to `piece`: with holes, plan by plan."""
+    _, f, plan, where = term
+    if where is None:
+        _differentiate(f, plan, precision, piece, block, scratch)
+        return
+    left = np.array(where if block is None else where[block])
+    piece[...] = complex(np.nan, np.nan) if piece.dtype.kind == "c" else np.nan
+    derivative = _buffer(scratch, "around holes", piece, piece.dtype)
+    with np.errstate(all="ignore"):  # of what is in holes, and of formulas that aren't used
+        for one in (plan, *plan.alternatives):
+            usable = np.zeros_like(left)
+            for index, samples, _, _ in place_all(f, one, precision, block):
+                if samples:
+                    usable[index] = left[index]
+                    for read in samples:
+                        usable[index] &= where[read]
+            if usable.any():
+                _differentiate(f, one, precision, derivative, block, scratch)
+                np.copyto(piece, derivative, where=usable)
+                left &= ~usable
+                if not left.any():
+                    return
 
 
 def _differentiate(
@@ -146,6 +178,8 @@ def _differentiate(
     working = precision.working
     converts = f.dtype != working
     for index, samples, step, is_row in place_all(f, plan, precision, block):
+        if not samples:  # a row without a formula, in an alternative plan
+            continue
         divisor = step.divisor
         if is_row:
             if converts:

@@ -20,7 +20,7 @@ NumpyArray = np.ndarray[Any, Any]
 def unsupported(outputs: Sequence[Sequence[Term]]) -> str | None:
     """Say why these outputs need another engine, or return None."""
     for terms in outputs:
-        for _, f, _ in terms:
+        for _, f, _, _ in terms:
             if not isinstance(f, np.ndarray):
                 return (
                     f"it takes NumPy's arrays and their subclasses, and `f` is a {type(f).__name__}"
@@ -33,7 +33,10 @@ def evaluate(
 ) -> tuple[NumpyArray, ...]:
     """Evaluate each output; `out` is written only after every field has been read."""
     results = tuple(
-        add_up([_differentiate(f, plan) for _, f, plan in terms], [sign for sign, _, _ in terms])
+        add_up(
+            [_differentiate(term.field, term.plan) for term in terms],
+            [term.sign for term in terms],
+        )
         for terms in outputs
     )
     if out is None:

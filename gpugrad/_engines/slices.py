@@ -6,7 +6,9 @@ differentiation flows through it. Every other engine is tested against its bits.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
+from contextlib import nullcontext
 from types import ModuleType
 from typing import Any
 
@@ -22,7 +24,7 @@ from gpugrad._arrays import (
     result_dtype,
     working_dtype,
 )
-from gpugrad._plan import AxisPlan, Formula, Term, add_up, rows_of
+from gpugrad._plan import AxisPlan, Formula, Region, Term, add_up, rows_of
 
 _REAL_PART = {"complex64": "float32", "complex128": "float64"}
 
@@ -48,11 +50,48 @@ def _sum_terms(terms: Sequence[Term]) -> Array:
     xp = namespace_of(f)
     dtype = result_dtype(xp, f)
     if len(terms) == 1 and terms[0].sign == 1:
-        return _differentiate(xp, f, terms[0].plan, dtype)
+        return _differentiate_term(xp, terms[0], dtype)
     # Each term is rounded to the working precision, their sum once more to the result's.
     working = working_dtype(xp, f)
-    parts = [_differentiate(xp, field, plan, working) for _, field, plan in terms]
-    return cast(xp, add_up(parts, [sign for sign, _, _ in terms]), dtype)
+    parts = [_differentiate_term(xp, term, working) for term in terms]
+    return cast(xp, add_up(parts, [term.sign for term in terms]), dtype)
+
+
+def _differentiate_term(xp: ModuleType, term: Term, dtype: Any) -> Array:
+    """Return the derivative of a term: with holes, each row by the first plan that can."""
+    _, f, plan, where = term
+    if where is None:
+        return _differentiate(xp, f, plan, dtype)
+    # What is in a hole must not touch the arithmetic: a NaN would spoil gradients of gradients.
+    f = xp.where(where, f, xp.zeros_like(f))
+    n, axis = f.shape[plan.axis], plan.axis
+    quietly = np.errstate(all="ignore") if isinstance(f, np.ndarray) else nullcontext()
+    with quietly:  # formulas that are not used in the end must not warn
+        total = None
+        for one in reversed((plan, *plan.alternatives)):
+            part = _differentiate(xp, f, one, dtype)
+            other = full_of_nan(xp, part) if total is None else total
+            total = xp.where(find_usable(xp, where, one.regions(n), axis), part, other)
+    return total
+
+
+def find_usable(xp: ModuleType, where: Array, regions: Iterable[Region], axis: int) -> Array:
+    """Return where all samples are valid that the formula of a row needs."""
+    pieces = []
+    for formula, start, stop in regions:
+        valid = where[rows_of(where.ndim, axis, start, stop)]
+        for k in formula.offsets:
+            valid = valid & where[rows_of(where.ndim, axis, start + k, stop + k)]
+        pieces.append(valid if formula.offsets else xp.zeros_like(valid))
+    return xp.concat(pieces, axis=axis)
+
+
+def full_of_nan(xp: ModuleType, like: Array) -> Array:
+    """Return an array of NaN (in both parts of complex ones; of dates, NaT) like another."""
+    if isinstance(like, np.ndarray) and like.dtype.kind == "m":
+        return np.full_like(like, "NaT")
+    name = dtype_name(like.dtype)
+    return xp.full_like(like, complex(math.nan, math.nan) if name in _REAL_PART else math.nan)
 
 
 def _differentiate(xp: ModuleType, f: Array, plan: AxisPlan, dtype: Any) -> Array:
@@ -62,6 +101,8 @@ def _differentiate(xp: ModuleType, f: Array, plan: AxisPlan, dtype: Any) -> Arra
     arithmetic = _arithmetic_dtype(xp, f, plan.dtype)
 
     def differentiate(formula: Formula, start: int, stop: int) -> Array:
+        if not formula.offsets:  # of an alternative: any value will do
+            return f[rows_of(f.ndim, axis, start, stop)]
         samples = [f[rows_of(f.ndim, axis, start + k, stop + k)] for k in formula.offsets]
         return _combine(xp, samples, axis, formula, arithmetic)
 

@@ -45,6 +45,8 @@ def unsupported(outputs: Outputs) -> str | None:
             )
         if not _has_memory(f):
             return "it takes tensors with memory, not those of a trace or a transformation"
+    if any(term.where is not None for terms in outputs for term in terms):
+        return "it takes fields without holes"
     if any(not term.plan.on_host for terms in outputs for term in terms):
         return "it takes spacings whose values are on the host"
     return cupy_gpu.unsupported(_view_fields(outputs))
@@ -56,7 +58,7 @@ def evaluate(outputs: Outputs, out: Sequence[Array] | None = None) -> tuple[Arra
         return _compute(outputs, out)
     fields = distinct_fields(outputs)
     number = {id(f): i for i, f in enumerate(fields)}
-    parts = [[_Part(sign, number[id(f)], plan) for sign, f, plan in terms] for terms in outputs]
+    parts = [[_Part(t.sign, number[id(t.field)], t.plan) for t in terms] for terms in outputs]
     results: tuple[Array, ...] = _Differentiate.apply(parts, *fields)
     return results
 

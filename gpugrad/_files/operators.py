@@ -14,6 +14,7 @@ from gpugrad._components import check_count
 from gpugrad._files.errors import FileError
 from gpugrad._files.raw import open_npy
 from gpugrad._files.sources import Source, Values
+from gpugrad._naming import Labels
 from gpugrad._options import Options
 from gpugrad._plan import AxisPlan, Term
 from gpugrad._terms import Outputs, curl_terms, divergence_terms, each_derivative, laplacian_terms
@@ -97,101 +98,52 @@ def plan_work(fields: Sequence[Source], request: Request) -> Work:
         options = Options(order, request.accuracy, edge, request.boundary, request.period)
         return plan_axes(stand_in, spacing, tuple(axes), time_unit, options)
 
-    describe = Describer(fields, axes, time_unit)
-    return _WORKS[request.operator](fields, plan, describe, request.order)
+    labels = _labels(fields, axes, time_unit, request).of(request.operator)
+    return Work(
+        _outputs(request, plan, fields),
+        tuple(label.name for label in labels),
+        tuple(label.attributes for label in labels),
+    )
 
 
-class Describer:
-    """Names and units of derivatives."""
+def _labels(
+    fields: Sequence[Source], axes: Sequence[int], time_unit: str | None, request: Request
+) -> Labels:
+    f = fields[0]
+    dims = [f.dims[axis] for axis in axes]
+    dim_units = []
+    for dim in dims:
+        dates = dim in f.coordinates and f.coordinates[dim].dtype.kind in "mM"
+        units = f.coordinate_attributes.get(dim, {}).get("units")
+        dim_units.append(time_unit if dates else units)
+    if request.spacing or request.coords:  # which may be in other units
+        dim_units = [None] * len(dims)
+    return Labels(
+        [field.name for field in fields],
+        [field.attributes.get("units") for field in fields],
+        dims,
+        dim_units,
+        request.order if request.operator == "derivative" else 1,
+    )
 
-    def __init__(self, fields: Sequence[Source], axes: Sequence[int], time_unit: str | None):
-        f = fields[0]
-        self.variables = [field.name for field in fields]
-        self.dims = [f.dims[axis] for axis in axes]
-        self._units = [field.attributes.get("units") for field in fields]
-        self._per: list[str | None] = []
-        for dim in self.dims:
-            attributes = f.coordinate_attributes.get(dim, {})
-            dates = dim in f.coordinates and f.coordinates[dim].dtype.kind in "mM"
-            self._per.append(time_unit if dates else attributes.get("units"))
 
-    def name(self, i: int, j: int, order: int) -> str:
-        """Return a name such as ``dT_dx`` for a derivative of field i along named axis j."""
-        variable = self.variables[i] or "f"
-        power = str(order) if order > 1 else ""
-        return f"d{power}{variable}_d{self.dims[j]}{power}"
-
-    def attributes(self, i: int, j: int, order: int, long_name: str) -> dict[str, Any]:
-        """Return the attributes of a result: its units, where those it is made of are known."""
-        given = {"long_name": long_name}
-        units, per = self._units[i], self._per[j]
-        if units is None or per is None:
-            return given
-        own = "" if str(units) in ("1", "") else f"{units} "
-        return given | {"units": own + " ".join(f"{one}-{order}" for one in str(per).split())}
+def _outputs(
+    request: Request, plan: Callable[[int], list[AxisPlan]], fields: Sequence[Source]
+) -> Outputs:
+    operator = request.operator
+    if operator == "laplacian":
+        return laplacian_terms(plan(2), _term)
+    plans = plan(request.order if operator == "derivative" else 1)
+    if operator == "curl" and len(plans) not in (2, 3):
+        raise FileError(f"a curl needs two or three axes; got {len(plans)}. Name them: --axis.")
+    if operator in ("divergence", "curl"):
+        check_count([*fields], plans, operator)
+        return (divergence_terms if operator == "divergence" else curl_terms)(plans, _term)
+    return each_derivative(plans, _term, len(fields))
 
 
 def _term(plan: AxisPlan, i: int = 0, sign: int = 1) -> tuple[int, int, AxisPlan]:
     return sign, i, plan
-
-
-Planner = Callable[[int], list[AxisPlan]]
-
-
-def _derivatives(fields: Sequence[Source], plan: Planner, describe: Describer, order: int) -> Work:
-    plans = plan(order)
-    outputs = each_derivative(plans, _term, len(fields))
-    pairs = [(i, j) for i in range(len(fields)) for j in range(len(plans))]
-    return Work(
-        outputs,
-        tuple(describe.name(i, j, order) for i, j in pairs),
-        tuple(
-            describe.attributes(
-                i,
-                j,
-                order,
-                f"derivative of {describe.variables[i] or 'f'} along {describe.dims[j]}",
-            )
-            for i, j in pairs
-        ),
-    )
-
-
-def _gradient(fields: Sequence[Source], plan: Planner, describe: Describer, order: int) -> Work:
-    return _derivatives(fields, plan, describe, 1)
-
-
-def _laplacian(fields: Sequence[Source], plan: Planner, describe: Describer, order: int) -> Work:
-    name = describe.variables[0] or "f"
-    attributes = describe.attributes(0, 0, 2, f"Laplacian of {name}")
-    return Work(laplacian_terms(plan(2), _term), (f"laplacian_{name}",), (attributes,))
-
-
-def _divergence(fields: Sequence[Source], plan: Planner, describe: Describer, order: int) -> Work:
-    plans = plan(1)
-    check_count([*fields], plans, "divergence")
-    attributes = describe.attributes(0, 0, 1, "divergence")
-    return Work(divergence_terms(plans, _term), ("divergence",), (attributes,))
-
-
-def _curl(fields: Sequence[Source], plan: Planner, describe: Describer, order: int) -> Work:
-    plans = plan(1)
-    if len(plans) not in (2, 3):
-        raise FileError(f"a curl needs two or three axes; got {len(plans)}. Name them: --axis.")
-    check_count([*fields], plans, "curl")
-    attributes = describe.attributes(0, 0, 1, "component of the curl")
-    names = ("curl",) if len(plans) == 2 else tuple(f"curl_{dim}" for dim in describe.dims)
-    return Work(curl_terms(plans, _term), names, (attributes,) * len(names))
-
-
-_WORKS = {
-    "gradient": _gradient,
-    "derivative": _derivatives,
-    "laplacian": _laplacian,
-    "divergence": _divergence,
-    "curl": _curl,
-    "jacobian": _gradient,
-}
 
 
 def as_terms(work: Work, fields: Sequence[Values], move: Callable[[AxisPlan], AxisPlan]) -> Any:

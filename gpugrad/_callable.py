@@ -1,0 +1,380 @@
+"""Derivatives of functions: what users call, and the function objects they get."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable
+from numbers import Real
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from gpugrad._arrays import Array
+from gpugrad._function import Function, check_callable
+from gpugrad._methods import METHODS, Request, differentiate
+from gpugrad._options import Options, parse_scheme
+from gpugrad._points import Points, parse_points_axis
+
+_ACCURACY = 8
+
+
+class Estimate(NamedTuple):
+    """A derivative and a bound of its error, each as it would come alone."""
+
+    value: Any
+    error: Any
+
+
+class FunctionDerivative:
+    """A derivative of a function: a function itself, made by `gradient_of` and its relatives.
+
+    Attributes
+    ----------
+    method : str
+        How derivatives are computed. With "auto", once it has been called, how the last call did.
+    """
+
+    def __init__(self, func: Any, kind: str, order: int, options: dict[str, Any]) -> None:
+        check_callable(func)
+        asked = options["method"]
+        if asked not in METHODS:
+            raise ValueError(f"`method` must be one of {', '.join(METHODS)}; got {asked!r}.")
+        accuracy, step = options["accuracy"], options["step"]
+        if (accuracy is not None or step is not None) and asked != "central":
+            raise ValueError(
+                f'`accuracy` and `step` go with method="central"; got method={asked!r}, which '
+                "chooses its steps itself."
+            )
+        scheme = parse_scheme(Options(order, _ACCURACY if accuracy is None else accuracy))
+        self._request = Request(
+            kind, scheme.order, scheme.accuracy, _parse_step(step), options["return_error"]
+        )
+        self._func, self._asked = func, asked
+        self._vector, self._stack = options["vector"], options["stack"]
+        self._axis = parse_points_axis(options["points_axis"], options["vector"])
+        self.method: str = asked
+
+    def __repr__(self) -> str:
+        """Say of what it is the derivative."""
+        name = getattr(self._func, "__name__", type(self._func).__name__)
+        return f"<{self._request.kind} of {name}, method {self.method!r}>"
+
+    def __call__(self, *coordinates: Any) -> Any:
+        """Return the derivative at points: at numbers, at arrays, or at one array of vectors."""
+        points = Points(coordinates, self._axis)
+        kind = self._request.kind
+        if kind == "derivative" and len(points.flat) != 1:
+            raise TypeError(
+                f"`derivative_of` needs one coordinate; got {len(points.flat)}. For functions of "
+                "several there are `gradient_of` and `hessian_of`."
+            )
+        function = Function(self._func, self._vector, kind == "jacobian")
+        function.check_count(len(points.flat))
+        if not points.size:
+            raise ValueError("points must be one at least; got none.")
+        values, errors, self.method = differentiate(function, points, self._request, self._asked)
+        if points.on_host:
+            _warn_of_nothing(values, points)
+        packed = self._packed(values, points)
+        return packed if errors is None else Estimate(packed, self._packed(errors, points))
+
+    def _packed(self, parts: list[Array], points: Points) -> Any:
+        kind, n = self._request.kind, len(points.flat)
+        if kind == "derivative" or (kind == "gradient" and n == 1 and points.axis is None):
+            return parts[0][None, ...] if self._stack and kind == "gradient" else parts[0]
+        if kind == "gradient":
+            return points.packed(parts, self._stack)
+        return points.packed([parts[i : i + n] for i in range(0, len(parts), n)], self._stack)
+
+
+def _parse_step(step: Any) -> Any:
+    if step is None:
+        return None
+    steps = list(step) if isinstance(step, (tuple, list)) else [step]
+    for h in steps:
+        if isinstance(h, (bool, np.bool_)) or not isinstance(h, Real):
+            raise TypeError(f"`step` must be a number, or one for each coordinate; got {step!r}.")
+        if not 0 < float(h) < math.inf:
+            raise ValueError(f"`step` must be positive and finite; got {h!r}.")
+    return steps if isinstance(step, (tuple, list)) else step
+
+
+def _warn_of_nothing(values: list[Array], points: Points) -> None:
+    nothing = np.isnan(np.asarray(values[0]))
+    for value in values[1:]:
+        nothing = nothing | np.isnan(value)
+    count = int(nothing.sum())
+    if count:
+        first = int(np.argmax(np.ravel(nothing)))
+        where = ", ".join(f"{float(c[first]):g}" for c in points.flat)
+        warnings.warn(
+            f"the derivative is NaN at {count} of {points.size} points, the first at ({where}): "
+            "`func` has no finite values there or on one of its sides.",
+            RuntimeWarning,
+            stacklevel=3,
+        )
+
+
+def gradient_of(
+    func: Callable[..., Any],
+    *,
+    method: str = "auto",
+    accuracy: int | None = None,
+    step: Any = None,
+    vector: bool = False,
+    points_axis: int | None = None,
+    stack: bool = False,
+    return_error: bool = False,
+) -> FunctionDerivative:
+    r"""Return the gradient of a function, as a function of points.
+
+    For a function rather than a table of samples: no grid, and results as exact as the function
+    allows.
+
+    Parameters
+    ----------
+    func : callable
+        The function: ``func(x, y, ...)``, of one array or number for each coordinate, which
+        returns a value for each point. It is called with many points at once; functions of single
+        numbers, as those of `math`, are called in a loop. With `vector` it is ``func(p)``, of one
+        array with the components on axis 0.
+    method : {"auto", "autodiff", "complex", "extrapolation", "adaptive", "central"}, optional
+        How to differentiate, see the notes. "auto" takes the first of "autodiff", "complex" and
+        "extrapolation" that works, and leaves its name in the attribute ``method``.
+    accuracy : {2, 4, 6, 8, 10, 12}, optional
+        The power of the step with which the error of "central" vanishes, by default 8.
+    step : number or sequence of numbers, optional
+        The step of "central", in the unit of the coordinates, the same for all or one for each.
+        By default it balances rounding and truncation for a function that changes over lengths
+        of max(1, abs(x)).
+    vector : bool, optional
+        Whether `func` takes all coordinates in one array.
+    points_axis : {0, -1}, optional
+        Where the components are in the one array of points that the gradient is called with. By
+        default it takes an array for each coordinate, with `vector` one with the components on
+        axis 0.
+    stack : bool, optional
+        Return one array, the components on a new leading axis, instead of a tuple.
+    return_error : bool, optional
+        Return ``(value, error)``: also a bound of the error, estimated for each number.
+
+    Returns
+    -------
+    FunctionDerivative
+        A function of points: numbers or arrays of any shape that broadcast together, of NumPy,
+        CuPy, PyTorch, JAX or another array-API library, or one array of all coordinates. It
+        returns what it was given: a tuple with an array for each coordinate (for a single
+        coordinate the bare array), or one array of the shape of that of the points. Library,
+        device and dtype are those of the points; integers become float64. In the unit of `func`
+        per unit of the coordinate.
+
+    Raises
+    ------
+    TypeError
+        If `func` is not callable or does not take the coordinates; if points are of two libraries,
+        complex, or lazy; if a method cannot differentiate this function, saying why.
+    ValueError
+        If `func` does not return one value for each point, or an argument is unknown.
+    ImportError
+        If "adaptive" is asked for and there is no SciPy.
+
+    Warns
+    -----
+    RuntimeWarning
+        If NumPy points have a derivative that is NaN, because `func` is NaN or raises an error
+        there or on one side: at the ends of its domain a function has no two-sided derivative.
+
+    Notes
+    -----
+    - "autodiff": that of PyTorch or JAX, for functions written with them or with operators.
+    - "complex": :math:`f'(x) = \operatorname{Im} f(x + \mathrm{i} h) / h` with
+      :math:`h = 2^{-100} |x|`, where nothing is subtracted and no digit lost. Only for NumPy
+      points and functions of NumPy's analytic operations: points track what is done to them, and
+      absolute values, comparisons, conversions and the like are refused by name.
+    - "extrapolation": central differences at steps from the size of the point downwards, combined
+      to eighth order; for each point the best step.
+    - "adaptive": `scipy.differentiate`, with order 8.
+    - "central": central differences with one step and the weights of `stencil`, the cheapest.
+
+    Errors are estimated from formulas of different accuracy or different steps, and the rounding of
+    values; where the derivative is exact, from results at points some units in the last place away.
+
+    References
+    ----------
+    W. Squire, G. Trapp, "Using complex variables to estimate derivatives of real functions",
+    *SIAM Review* 40 (1998), 110-112.
+
+    Examples
+    --------
+    >>> import gpugrad
+    >>> grad = gpugrad.gradient_of(lambda x, y, z: 2 * x**2 + 3 * y**2 - 4 * z)
+    >>> [float(component) for component in grad(1.0, 2.0, 3.0)]
+    [4.0, 12.0, -4.0]
+    >>> import math
+    >>> slope = gpugrad.gradient_of(math.sin, return_error=True)
+    >>> value, error = slope(1.0)
+    >>> bool(abs(value - math.cos(1.0)) < error < 1e-12)
+    True
+    >>> slope.method
+    'extrapolation'
+    """
+    return FunctionDerivative(func, "gradient", 1, _options(locals()))
+
+
+def derivative_of(
+    func: Callable[..., Any],
+    order: int = 1,
+    *,
+    method: str = "auto",
+    accuracy: int | None = None,
+    step: Any = None,
+    return_error: bool = False,
+) -> FunctionDerivative:
+    """Return a derivative of a function of one variable, as a function of points.
+
+    Parameters
+    ----------
+    func : callable
+        The function ``func(x)``, as for `gradient_of`.
+    order : int, optional
+        The order of the derivative, 1 to 8.
+    method, accuracy, step, return_error : optional
+        As for `gradient_of`. "complex" differentiates its first derivatives by "extrapolation",
+        "adaptive" has none but the first.
+
+    Returns
+    -------
+    FunctionDerivative
+        A function of points of any shape that returns an array of that shape, in the unit of
+        `func` per unit of its argument to the power `order`.
+
+    Raises
+    ------
+    TypeError, ValueError, ImportError
+        As `gradient_of`.
+
+    Notes
+    -----
+    "autodiff" is exact for all orders. Other methods lose digits with each: about 13 digits are
+    right for order 1 by extrapolation, 11 for order 2, 8 for order 4.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import gpugrad
+    >>> curvature = gpugrad.derivative_of(np.exp, order=2)
+    >>> bool(abs(curvature(1.0) - np.e) < 1e-11)
+    True
+    """
+    given = {**locals(), "vector": False, "points_axis": None, "stack": False}
+    return FunctionDerivative(func, "derivative", order, _options(given))
+
+
+def jacobian_of(
+    func: Callable[..., Any],
+    *,
+    method: str = "auto",
+    accuracy: int | None = None,
+    step: Any = None,
+    vector: bool = False,
+    points_axis: int | None = None,
+    stack: bool = False,
+    return_error: bool = False,
+) -> FunctionDerivative:
+    r"""Return the Jacobian of a vector-valued function, as a function of points.
+
+    Parameters
+    ----------
+    func : callable
+        As for `gradient_of`, but it returns its m components: a tuple of arrays or numbers, or
+        one array with the components on axis 0.
+    method, accuracy, step, vector, points_axis, return_error : optional
+        As for `gradient_of`.
+    stack : bool, optional
+        Return one array of shape (m, n, ...), for n coordinates.
+
+    Returns
+    -------
+    FunctionDerivative
+        A function of points that returns ``result[i][j]``, the derivative of component i by
+        coordinate j; or, where it is called with one array of points, an array with the axes of i
+        and j in place of that of the components.
+
+    Raises
+    ------
+    TypeError, ValueError, ImportError
+        As `gradient_of`.
+
+    Notes
+    -----
+    .. math:: J_{ij} = \frac{\partial f_i}{\partial x_j}
+
+    Examples
+    --------
+    >>> import gpugrad
+    >>> polar = gpugrad.jacobian_of(lambda x, y: (x + 2 * y, x * y), stack=True)
+    >>> polar(1.0, 3.0)
+    array([[1., 2.],
+           [3., 1.]])
+    """
+    return FunctionDerivative(func, "jacobian", 1, _options(locals()))
+
+
+def hessian_of(
+    func: Callable[..., Any],
+    *,
+    method: str = "auto",
+    accuracy: int | None = None,
+    step: Any = None,
+    vector: bool = False,
+    points_axis: int | None = None,
+    stack: bool = False,
+    return_error: bool = False,
+) -> FunctionDerivative:
+    r"""Return the matrix of second derivatives of a function, as a function of points.
+
+    Parameters
+    ----------
+    func : callable
+        As for `gradient_of`.
+    method, accuracy, step, vector, points_axis, return_error : optional
+        As for `gradient_of`.
+    stack : bool, optional
+        Return one array of shape (n, n, ...), for n coordinates.
+
+    Returns
+    -------
+    FunctionDerivative
+        A function of points that returns ``result[i][j]``, the derivative by the coordinates i
+        and j; or, where it is called with one array of points, an array with the axes of i and j
+        in place of that of the components. It is symmetric to the bit but with "autodiff" and
+        "adaptive".
+
+    Raises
+    ------
+    TypeError, ValueError, ImportError
+        As `gradient_of`.
+
+    Notes
+    -----
+    .. math:: H_{ij} = \frac{\partial^2 f}{\partial x_i \, \partial x_j}
+
+    "complex" extrapolates differences of exact first derivatives. Other numerical methods take
+    second differences along the axes and along the diagonals between each two of them.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import gpugrad
+    >>> hessian = gpugrad.hessian_of(lambda x, y: x**2 + 3 * x * y, stack=True)
+    >>> np.round(hessian(1.0, 3.0), 9)
+    array([[2., 3.],
+           [3., 0.]])
+    """
+    return FunctionDerivative(func, "hessian", 2, _options(locals()))
+
+
+def _options(given: dict[str, Any]) -> dict[str, Any]:
+    names = ("method", "accuracy", "step", "vector", "points_axis", "stack", "return_error")
+    return {name: given[name] for name in names}

@@ -1,0 +1,101 @@
+"""What a kernel computes, as data: all that its machine code depends on."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Part(NamedTuple):
+    """A term of a sum: how its samples are weighted, added up and divided.
+
+    `weights` holds for each sample ``"+"`` or ``"-"``, to add or subtract it, ``"row"`` for a
+    factor that is the same all along a row, or ``"each"`` for one factor per result; `constant`,
+    which is added to their sum, is ``""`` or ``"row"``, and `divisor` ``""``, ``"row"``,
+    ``"each"``, or ``"inverse"`` if what is read is its reciprocal, which must be exact. Sums of
+    bare samples have the precision of the results, products and quotients have the `arithmetic`
+    one, ``"f4"`` or ``"f8"``.
+    """
+
+    sign: int
+    weights: tuple[str, ...]
+    constant: str
+    divisor: str
+    arithmetic: str
+
+    @property
+    def operands(self) -> tuple[str, ...]:
+        """What is read for this term, in order: samples, factors, a constant, a divisor."""
+        divisor = "row" if self.divisor == "inverse" else self.divisor
+        factors = (*self.weights, self.constant, divisor)
+        factors = tuple(w for w in factors if w in ("row", "each"))
+        return ("sample",) * len(self.weights) + factors
+
+    @property
+    def often(self) -> int:
+        """How many of the operands are read for every result."""
+        return len(self.operands)
+
+
+class Choice(NamedTuple):
+    """A term of a field with holes: for each result the first of several ways that is open.
+
+    Each way is a part, and the numbers of the samples that it takes among those of all ways. It
+    is open where these, and the sample with number 0, are valid; where none is, there is NaN.
+    """
+
+    ways: tuple[tuple[tuple[int, ...], Part], ...]
+
+    @property
+    def sign(self) -> int:
+        return self.ways[0][1].sign
+
+    @property
+    def arithmetic(self) -> str:
+        return self.ways[0][1].arithmetic
+
+    @property
+    def samples(self) -> int:
+        """How many samples there are."""
+        return 1 + max(max(taps) for taps, _ in self.ways)
+
+    @property
+    def often(self) -> int:
+        """How many of the operands are those of the first way, which nearly all results take."""
+        taps, part = self.ways[0]
+        return 2 * self.samples + len(part.operands) - len(taps)
+
+    @property
+    def operands(self) -> tuple[str, ...]:
+        """What is read: all samples, whether they are valid, then the factors of each way."""
+        factors = (kind for _, part in self.ways for kind in part.operands if kind != "sample")
+        return ("sample",) * self.samples + ("valid",) * self.samples + tuple(factors)
+
+
+Sum = tuple[Part | Choice, ...]
+
+
+class Recipe(NamedTuple):
+    """What a kernel computes, in a nest of `levels` loops: rows, each written from left to right.
+
+    A row is one result for each sum in `lower`, then as many as there is room for by `interior`,
+    then one for each in `upper`. `sample` and `result` are dtypes of NumPy without byte order.
+    `gathers` says that the samples of a row do not lie side by side, `scatters` the same of its
+    results, `streams` that results are stored past the cache; `spreads` that what tells whether
+    samples are valid does not lie side by side.
+    """
+
+    sample: str
+    result: str
+    levels: int
+    gathers: bool
+    scatters: bool
+    streams: bool
+    interior: Sum
+    lower: tuple[Sum, ...] = ()
+    upper: tuple[Sum, ...] = ()
+    spreads: bool = False
+
+    @property
+    def sums(self) -> tuple[Sum, ...]:
+        """All sums, in the order of their operands."""
+        return (self.interior, *self.lower, *self.upper)

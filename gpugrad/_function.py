@@ -1,0 +1,187 @@
+"""A user's function as the methods need it: arrays of points in, arrays of values out, checked."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from gpugrad._arrays import Array, device_of, dtype_name, is_library_array, library_of, namespace_of
+
+
+def check_callable(func: Any, name: str = "func") -> None:
+    """Raise TypeError unless there is a function."""
+    if not callable(func):
+        raise TypeError(
+            f"`{name}` must be a function of the coordinates; got {type(func).__name__}. For "
+            "samples of a function there is `gradient`."
+        )
+
+
+class Function:
+    """Calls `func` with arrays of points; with single points if it takes nothing else.
+
+    `many` says that it has several components, as those of a vector field. `is_looped` tells
+    afterwards whether it had to be called point by point.
+    """
+
+    def __init__(self, func: Callable[..., Any], vector: bool, many: bool) -> None:
+        self.func = func
+        self.vector = vector
+        self.many = many
+        self.is_looped = False
+        self._width = 0
+
+    def check_count(self, count: int) -> None:
+        """Raise TypeError where the function's signature has no place for the coordinates."""
+        try:
+            signature = inspect.signature(self.func)
+        except (TypeError, ValueError):  # one written in C
+            return
+        try:
+            signature.bind(*range(1 if self.vector else count))
+        except TypeError as error:
+            cure = (
+                "With `vector=True` it is called with one array, the components on axis 0."
+                if self.vector
+                else "Pass as many coordinates as it takes, or `vector=True` if it takes them all "
+                "in one array."
+            )
+            raise TypeError(
+                f"`func` must take {1 if self.vector else count} positional arguments; it has the "
+                f"signature {signature}. {cure}"
+            ) from error
+
+    def raw(self, coords: list[Any]) -> Any:
+        """Call the function with coordinates as they are."""
+        if not self.vector:
+            return self.func(*coords)
+        if all(isinstance(c, np.ndarray) for c in coords):
+            return self.func(np.stack(coords))
+        return self.func(namespace_of(coords[0]).stack(coords, axis=0))
+
+    def __call__(self, coords: list[Array]) -> list[Array]:
+        """Return the components at points; each has the shape of the coordinates.
+
+        Outside of the domain, where the function is NaN or raises an error, there are NaNs.
+        """
+        if self.is_looped:
+            return self._loop(coords)
+        try:
+            with np.errstate(all="ignore"):
+                result = self.raw(coords)
+        except (TypeError, ValueError) as error:
+            return self._loop(coords, error)
+        try:
+            return self.split(result, coords)
+        except ValueError as error:
+            if not self.vector:
+                raise
+            return self._loop(coords, error)
+
+    def split(self, result: Any, coords: list[Array]) -> list[Array]:
+        """Return a result's components as arrays of the points' library, shape and kind."""
+        like = coords[0]
+        if not self.many:
+            return [self._fitted(result, coords)]
+        if isinstance(result, (tuple, list)):
+            return [self._fitted(part, coords, i) for i, part in enumerate(result)]
+        shape: tuple[Any, ...] = tuple(getattr(result, "shape", ()))
+        if len(shape) == 0 or shape[1:] != tuple(like.shape):
+            raise ValueError(
+                "`func` must return its components as a tuple, or in one array with the "
+                f"components first, here (m, {_in_words(like.shape)}); got shape {shape}."
+            )
+        return [self._fitted(result[i, ...], coords, i) for i in range(shape[0])]
+
+    def _fitted(self, value: Any, coords: list[Array], component: int | None = None) -> Array:
+        like = coords[0]
+        xp = namespace_of(like)
+        if is_library_array(value) or (isinstance(value, np.ndarray) and value.ndim):
+            if library_of(value) != library_of(like):
+                raise TypeError(
+                    f"`func` must return arrays of the library of its points, {library_of(like)}; "
+                    f"got {library_of(value)}. Write it with that library's functions, or with "
+                    "operators alone."
+                )
+        else:
+            host = np.asarray(value)
+            if host.dtype.kind not in "biufc":
+                raise TypeError(f"`func` must return numbers; got {type(value).__name__}.")
+            device = device_of(like)
+            value = xp.asarray(host[()].item(), **({} if device is None else {"device": device}))
+        if not dtype_name(value.dtype).startswith(("float", "complex")):
+            value = xp.astype(value, like.dtype)
+        if tuple(value.shape) == tuple(like.shape):
+            return value
+        if value.ndim == 0 and self._is_constant(value, coords, component):
+            return xp.broadcast_to(value, like.shape)
+        raise ValueError(
+            f"`func` must return one value for each point, here shape {tuple(like.shape)}; got "
+            f"shape {tuple(value.shape)}. Sum over components only, which are on axis 0 with "
+            "`vector=True`; components of a vector field are for `jacobian_of`."
+        )
+
+    def _is_constant(self, value: Array, coords: list[Array], component: int | None) -> bool:
+        """Tell a constant, which is the same anywhere, from a sum over all points."""
+        flat = [namespace_of(c).reshape(c, (-1,)) for c in coords]
+        for picked in (slice(0, 1), slice(-1, None), slice(None, None, 2)):
+            other = self.raw([c[picked] for c in flat])
+            other = other if component is None else other[component]
+            if getattr(other, "shape", ()) != () or not bool(other == value):
+                return False
+        return True
+
+    def _loop(self, coords: list[Array], cause: Exception | None = None) -> list[Array]:
+        """Call the function point by point: for functions of single numbers, as `math.sin`."""
+        like = coords[0]
+        if not isinstance(like, np.ndarray):
+            if cause is None:
+                raise TypeError(f"`func` takes single numbers only; got {library_of(like)} arrays.")
+            raise TypeError(
+                f"`func` must take {library_of(like)} arrays of any shape, and raised "
+                f"{type(cause).__name__}: {cause}. Write it with that library's functions or with "
+                "operators, or pass NumPy points, for which it may take single numbers."
+            ) from cause
+        rows = self._call_each(coords, cause)
+        found = [len(row) for row in rows if row is not None]
+        if not found and cause is not None:
+            raise cause
+        self.is_looped = True
+        self._width = self._width or max(found, default=1)
+        nothing = [np.nan] * self._width
+        table = np.array([nothing if row is None else row for row in rows])
+        table = table.astype(np.result_type(table, like) if table.dtype.kind == "c" else like.dtype)
+        return [np.ascontiguousarray(part).reshape(like.shape) for part in table.T]
+
+    def _call_each(self, coords: list[Array], cause: Exception | None) -> list[Any]:
+        """Return the components at each point, None where the function raises an error."""
+        rows: list[Any] = []
+        for point in zip(*(c.ravel().tolist() for c in coords), strict=True):
+            try:
+                result = self.func(np.array(point)) if self.vector else self.func(*point)
+            except (ValueError, ArithmeticError):
+                rows.append(None)
+            except TypeError as error:
+                raise (cause or error) from (error if cause else None)
+            else:
+                rows.append(self._numbers(result))
+        return rows
+
+    def _numbers(self, result: Any) -> list[Any]:
+        host = np.asarray(result)
+        if host.dtype.kind not in "biufc":
+            raise TypeError(f"`func` must return numbers; got {type(result).__name__}.")
+        if host.ndim != (1 if self.many else 0):
+            wanted = "components in one dimension" if self.many else "one number"
+            raise ValueError(
+                f"`func` must return {wanted} for a single point; got shape {host.shape}."
+            )
+        values: list[Any] = host.ravel().tolist()
+        return values
+
+
+def _in_words(shape: Any) -> str:
+    return ", ".join(map(str, shape))

@@ -1,0 +1,135 @@
+"""Plans for fields with holes: other formulas of the same derivative, in order of preference.
+
+A row beside a hole takes samples of another window: as many as are valid, and of these as many
+as possible on both sides. Each window is a whole plan, one of the alternatives to the plan of
+the field without holes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from gpugrad._boundaries import TABLE, Scheme, Side, Sides, Window
+from gpugrad._plan import NO_FORMULA, AxisPlan, Formula, Gaps, first_derivative, rows_of
+from gpugrad._schemes import Ends, check_weights, find_ends, make_formula, plan_derivative, scale
+from gpugrad._weights import exact_weights, first_of_three, last_of_three, middle_of_many
+
+Reach = tuple[int, int]
+"""The first and the last offset of a window: from -2 to 1, say."""
+
+
+def plan_around_holes(
+    axis: int,
+    spacing: Any,
+    length: int,
+    scheme: Scheme,
+    sides: Sides,
+    period: float | None,
+    best: int,
+) -> AxisPlan:
+    """Plan a derivative as `plan_derivative` does, with alternatives of accuracy `best` or less."""
+    key = axis, length, scheme, sides, period, best
+    if isinstance(spacing, (float, np.generic)):
+        return _plan_evenly(spacing, *key)
+    if not isinstance(spacing, Gaps):
+        return _plan(spacing, *key)
+    plan = spacing.plans.get(key)
+    if plan is None:
+        plan = spacing.plans[key] = _plan(spacing, *key)
+    return plan
+
+
+def _plan(
+    spacing: Any,
+    axis: int,
+    length: int,
+    scheme: Scheme,
+    sides: Sides,
+    period: float | None,
+    best: int,
+) -> AxisPlan:
+    plan = plan_derivative(axis, spacing, length, scheme, sides, period)
+    is_even = not isinstance(spacing, Gaps) and not getattr(spacing, "ndim", 0)
+    with np.errstate(all="ignore"):  # what it hides is refused below
+        ends = find_ends(axis, spacing, length, period)
+        alternatives = tuple([
+            plan._replace(
+                lower=_rows(ends, scheme, sides[0], 1, window),
+                interior=_inside(axis, spacing, scheme, window),
+                upper=_rows(ends, scheme, sides[1], -1, window),
+                memo={},
+            )
+            for window in rank_windows(scheme, best, is_even)
+            if window[1] - window[0] < length
+        ])  # fmt: skip
+    if isinstance(spacing, Gaps) and spacing.turns_back:
+        rows = [f for p in alternatives for f in (p.interior, *p.lower, *p.upper)]
+        check_weights(axis, rows)
+    return plan._replace(alternatives=alternatives, memo={})
+
+
+_plan_evenly = lru_cache(maxsize=512, typed=True)(_plan)
+
+
+def rank_windows(scheme: Scheme, best: int, is_even: bool) -> Iterator[Reach]:
+    """Yield windows around a row: the more samples the earlier, of as many the more centred.
+
+    Of two that are centred alike, the one that reaches further forward is earlier. On even
+    samples the outermost weights may be zero: such samples are not part of a window.
+    """
+    seen = {(-scheme.reach, scheme.reach)}
+    for count in range(scheme.order + best, scheme.order, -1):
+        windows = [(last - count + 1, last) for last in range(count)]
+        for first, last in sorted(windows, key=lambda w: (abs(w[0] + w[1]), -w[1])):
+            if is_even:
+                weights = exact_weights(tuple(range(first, last + 1)), scheme.order)
+                used = [k for k, w in enumerate(weights, start=first) if w]
+                first, last = min(0, *used), max(0, *used)
+            if (first, last) not in seen:
+                seen.add((first, last))
+                yield first, last
+
+
+def _inside(axis: int, spacing: Any, scheme: Scheme, window: Reach) -> Formula:
+    """Return the formula of a window where it does not reach beyond an end."""
+    first, last = window
+    offsets = tuple(range(first, last + 1))
+    is_even = not isinstance(spacing, Gaps) and not getattr(spacing, "ndim", 0)
+    if scheme.is_numpys and is_even:
+        # The bits are those of `numpy.gradient` on the samples between two holes.
+        plan = first_derivative(axis, spacing, last - first)
+        return plan.lower[0] if first == 0 else plan.upper[0]
+    if is_even:
+        weights = exact_weights(offsets, scheme.order)
+        return scale(dict(zip(offsets, weights, strict=True)), scheme.order, spacing)
+    gaps = spacing.values if isinstance(spacing, Gaps) else spacing
+    if scheme.is_numpys and len(offsets) == 2:
+        return Formula((last, first), (1, -1), gaps)
+    along = axis if gaps.ndim > 1 else 0
+    if scheme.is_numpys:
+        weigh = first_of_three if first == 0 else last_of_three
+        left, right = (gaps[rows_of(gaps.ndim, along, *s)] for s in ((0, -1), (1, None)))
+        return Formula(offsets, weigh(left, right))
+    return Formula(offsets, tuple(middle_of_many(gaps, -first, last, scheme.order, along)))
+
+
+def _rows(ends: Ends, scheme: Scheme, side: Side, sign: int, window: Reach) -> tuple[Formula, ...]:
+    """Return what rows do from where a window would reach beyond an end: nothing, in most cases.
+
+    Where the boundary has stand-ins for what lies beyond, the window goes on there.
+    """
+    first, last = window
+    end = ends.lower if sign == 1 else ends.upper
+    seen = Window(-first, last) if sign == 1 else Window(last, -first)
+    boundary = TABLE[side.name]
+    if not boundary.reads_beyond:
+        return (NO_FORMULA,) * seen.outwards
+    rows = [
+        make_formula(boundary.weigh_window(end, i, scheme, seen), i, scheme, side, sign, ends.unit)
+        for i in range(seen.outwards)
+    ]
+    return tuple(rows[::sign])

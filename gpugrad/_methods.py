@@ -1,0 +1,238 @@
+"""The ways to differentiate a function, each for the four kinds of derivatives."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from gpugrad import _adaptive, _autodiff
+from gpugrad._arrays import Array, library_of, namespace_of
+from gpugrad._complex_step import ComplexStep, NotAnalytic
+from gpugrad._function import Function
+from gpugrad._points import Points
+from gpugrad._steps import Evaluate, Line, Samples, central, extrapolated, step_for
+
+_MANY = 1024
+METHODS = ("auto", "autodiff", "complex", "extrapolation", "adaptive", "central")
+
+
+class Request(NamedTuple):
+    """What is wanted: "gradient", "jacobian", "hessian" or "derivative", and how."""
+
+    kind: str
+    order: int
+    accuracy: int
+    step: Any
+    with_error: bool
+
+
+Found = tuple[list[Array], list[Array] | None]
+"""Derivatives, components first and then variables; their errors if asked for."""
+
+
+def differentiate(function: Function, points: Points, request: Request, method: str) -> Any:
+    """Return derivatives, errors and the name of the method that was taken."""
+    if method != "auto":
+        return (*_in_blocks(function, points, request, method), method)
+    if _autodiff.why_not(points.flat[0]) is None:
+        try:
+            return (*_in_blocks(function, points, request, "autodiff"), "autodiff")
+        except Exception:  # noqa: BLE001 - libraries raise errors of many kinds at foreign code
+            pass
+    elif points.on_host:
+        try:
+            return (*_in_blocks(function, points, request, "complex"), "complex")
+        except NotAnalytic:
+            pass
+    return (*_in_blocks(function, points, request, "extrapolation"), "extrapolation")
+
+
+def _in_blocks(function: Function, points: Points, request: Request, method: str) -> Found:
+    compute = _COMPUTE[method]
+    n = len(points.flat)
+    rows = {"central": request.accuracy + 2, "extrapolation": 4, "complex": 2}.get(method, 1)
+    if request.kind == "hessian":
+        rows *= n * n
+    values: list[list[Array]] = []
+    errors: list[list[Array]] = []
+    for block in points.blocks(rows):
+        found, off = compute(function, [c[block] for c in points.flat], request, points.eps)
+        values.append(found)
+        errors.append(off or [])
+    joined = [points.joined(part) for part in zip(*values, strict=True)]
+    if not request.with_error:
+        return joined, None
+    return joined, [points.joined(part) for part in zip(*errors, strict=True)]
+
+
+def _autodiff_block(function: Function, coords: list[Array], request: Request, eps: float) -> Found:
+    reason = _autodiff.why_not(coords[0])
+    if reason is not None:
+        raise TypeError(reason)
+    compute: Evaluate = function
+    for _ in range(2 if request.kind == "hessian" else request.order):
+        compute = _autodiff.slopes(compute)
+    return _with_rounding(compute, coords, request, eps)
+
+
+def _complex_block(function: Function, coords: list[Array], request: Request, eps: float) -> Found:
+    if library_of(coords[0]) != "NumPy":
+        raise TypeError(
+            f'the method "complex" needs NumPy points; got {library_of(coords[0])}. Use the '
+            'method "autodiff" with PyTorch and JAX, or "extrapolation".'
+        )
+    first = ComplexStep(function)
+    values, _, agrees = first.parts(coords)
+    first.refuse_other_branches(values, agrees)
+    if request.order > 1:
+        lines = [{i: 1} for i in range(len(coords))]
+        found, off = extrapolated(Samples(first, coords, lines), request.order - 1)
+        return _symmetric(found, off, len(coords), request)
+    return _with_rounding(first, coords, request, eps)
+
+
+def _extrapolated_block(
+    function: Function, coords: list[Array], request: Request, eps: float
+) -> Found:
+    if request.kind == "hessian":
+        steps = [s / 2 for s in step_for(coords, 0, 1, 1.0)]
+        return _hessian(function, coords, steps, lambda s: extrapolated(s, 2))
+    return _by_lines(function, coords, lambda s: extrapolated(s, request.order))
+
+
+def _central_block(function: Function, coords: list[Array], request: Request, eps: float) -> Found:
+    order, accuracy, with_error = request.order, request.accuracy, request.with_error
+    steps = step_for(coords, order, accuracy, eps)
+    if request.step is not None:
+        given = request.step if isinstance(request.step, Sequence) else [request.step] * len(coords)
+        if len(given) != len(coords):
+            raise ValueError(
+                f"`step` must be a number or one for each of the {len(coords)} coordinates; "
+                f"got {len(given)}."
+            )
+        steps = [h * 0 + float(s) for h, s in zip(steps, given, strict=True)]
+    if request.kind == "hessian":
+        return _hessian(
+            function, coords, steps, lambda s: central(s, 2, accuracy, steps, with_error)
+        )
+    return _by_lines(function, coords, lambda s: central(s, order, accuracy, steps, with_error))
+
+
+def _adaptive_block(function: Function, coords: list[Array], request: Request, eps: float) -> Found:
+    if request.kind == "hessian":
+        found = _adaptive.second_derivatives(function, coords, eps)
+        return found[0], found[1]
+    if request.order > 1:
+        raise ValueError(
+            'the method "adaptive" knows first derivatives and `hessian_of`; got order='
+            f'{request.order}. Use "extrapolation".'
+        )
+    found = _adaptive.first_derivatives(function, coords, eps)
+    return found[0], found[1]
+
+
+_COMPUTE: dict[str, Callable[[Function, list[Array], Request, float], Found]] = {
+    "autodiff": _autodiff_block,
+    "complex": _complex_block,
+    "extrapolation": _extrapolated_block,
+    "adaptive": _adaptive_block,
+    "central": _central_block,
+}
+
+
+def _by_lines(
+    function: Function,
+    coords: list[Array],
+    along: Callable[[Samples], tuple[list[Array], list[Array] | None]],
+) -> Found:
+    """Differentiate along all axes in one go, or one by one where there are many points.
+
+    What calls cost is shared in the one case; in the other, coordinates that stay are no copies.
+    """
+    lines: list[Line] = [{i: 1} for i in range(len(coords))]
+    groups = [[line] for line in lines] if coords[0].shape[0] > _MANY else [lines]
+    found = [along(Samples(function, coords, group)) for group in groups]
+    by_component = [_rows([*parts]) for parts in zip(*(values for values, _ in found), strict=True)]
+    errors = [off for _, off in found if off is not None]
+    bounds = [_rows([*parts]) for parts in zip(*errors, strict=True)]
+    return (
+        [row for rows in by_component for row in rows],
+        [row for rows in bounds for row in rows] if errors else None,
+    )
+
+
+def _rows(found: list[Array]) -> list[Array]:
+    return [part[i, ...] for part in found for i in range(part.shape[0])]
+
+
+def _symmetric(found: list[Array], errors: list[Array], n: int, request: Request) -> Found:
+    """Return derivatives of derivatives; of a Hessian, means of what must be equal."""
+    values, bounds = _rows(found), _rows(errors)
+    if request.kind != "hessian":
+        return values, bounds
+    xp = namespace_of(values[0])
+    pairs = [(i * n + j, j * n + i) for i in range(n) for j in range(n)]
+    return (
+        [values[a] if a == b else (values[a] + values[b]) / 2 for a, b in pairs],
+        [xp.maximum(bounds[a], bounds[b]) for a, b in pairs],
+    )
+
+
+def _hessian(
+    evaluate: Evaluate,
+    coords: list[Array],
+    steps: list[Array],
+    second: Callable[[Samples], tuple[list[Array], list[Array] | None]],
+) -> Found:
+    r"""Return second derivatives along the axes and the diagonals between them.
+
+    With :math:`D_\pm` the second derivatives along the directions
+    :math:`h_i e_i \pm h_j e_j`, the mixed one is :math:`(D_+ - D_-) / (4 h_i h_j)`.
+    """
+    n = len(coords)
+    values, errors = second(Samples(evaluate, coords, [{i: 1} for i in range(n)]))
+    straight = _rows(values)
+    off = None if errors is None else _rows(errors)
+    table = {(i, i): (straight[i], None if off is None else off[i]) for i in range(n)}
+    between = [(i, j) for i in range(n) for j in range(i)]
+    if between:
+        lines: list[Line] = [{i: 1, j: sign} for i, j in between for sign in (1, -1)]
+        values, errors = second(Samples(evaluate, coords, lines))
+        across, wrong = _rows(values), None if errors is None else _rows(errors)
+        for k, (i, j) in enumerate(between):
+            area = 4 * steps[i] * steps[j]
+            value = (across[2 * k] - across[2 * k + 1]) / area
+            error = None if wrong is None else (wrong[2 * k] + wrong[2 * k + 1]) / area
+            table[i, j] = table[j, i] = value, error
+    ordered = [table[i, j] for i in range(n) for j in range(n)]
+    return [v for v, _ in ordered], None if off is None else [e for _, e in ordered]
+
+
+def _with_rounding(compute: Evaluate, coords: list[Array], request: Request, eps: float) -> Found:
+    """Return exact derivatives and how far they are off by rounding.
+
+    Points are moved by a few units in their last place, in three ways: as much as the results
+    change, rounding within the function may have changed them.
+    """
+    values = compute(coords)
+    if not request.with_error:
+        return values, None
+    xp = namespace_of(coords[0])
+    changes = [0 * abs(v) for v in values]
+    for pattern in range(3):
+        signs = [1 if (i + pattern) % 2 or pattern == 2 else -1 for i in range(len(coords))]
+        moved = [
+            x + sign * 4 * eps * xp.where(x == 0, xp.ones_like(x), abs(x))
+            for x, sign in zip(coords, signs, strict=True)
+        ]
+        changes = [
+            xp.maximum(change, abs(there - v))
+            for change, there, v in zip(changes, compute(moved), values, strict=True)
+        ]
+    smallest = float(xp.finfo(coords[0].dtype).smallest_normal)
+    errors = [
+        xp.where(xp.isfinite(v), 2 * c + 8 * eps * abs(v) + smallest, math.inf)
+        for c, v in zip(changes, values, strict=True)
+    ]
+    return values, errors

@@ -1,0 +1,86 @@
+"""What results are called, and in which units they are, where fields and axes have names."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from gpugrad._units import per
+
+
+class Label(NamedTuple):
+    """The name of a result, such as ``dT_dx``, and its attributes."""
+
+    name: str
+    attributes: dict[str, Any]
+
+
+class Labels:
+    """Labels for the results of operators on fields.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Of the fields; may be empty texts.
+    units : sequence
+        Of the fields, None where they are unknown.
+    dims : sequence of str
+        The names of the axes to differentiate along.
+    dim_units : sequence
+        The units of the coordinates along these.
+    order : int
+        Of the derivative, where the operator has one.
+    """
+
+    def __init__(
+        self,
+        names: Sequence[str],
+        units: Sequence[Any],
+        dims: Sequence[str],
+        dim_units: Sequence[Any],
+        order: int = 1,
+    ) -> None:
+        self.names = [name or "f" for name in names]
+        self.units, self.dims, self.dim_units, self.order = units, dims, dim_units, order
+
+    def of(self, operator: str) -> list[Label]:
+        """Return a label for each result of an operator, in the order of its results."""
+        fields, axes = range(len(self.names)), range(len(self.dims))
+        if operator in ("gradient", "derivative", "jacobian"):
+            return [self._derivative(i, j) for i in fields for j in axes]
+        if operator == "hessian":
+            return [self._second(i, j) for i in axes for j in axes]
+        if operator == "curl":
+            names = ["curl"] if len(self.dims) == 2 else [f"curl_{dim}" for dim in self.dims]
+            return [self._sum(name, "component of the curl", 1) for name in names]
+        if operator == "divergence":
+            return [self._sum("divergence", "divergence", 1)]
+        what = operator.replace("_", " ")
+        name = f"{operator}_{self.names[0]}"
+        return [self._sum(name, f"{what} of {self.names[0]}", 2 if operator == "laplacian" else 1)]
+
+    def _derivative(self, i: int, j: int) -> Label:
+        power = str(self.order) if self.order > 1 else ""
+        long_name = f"derivative of {self.names[i]} along {self.dims[j]}"
+        if power:
+            long_name = f"{long_name}, order {power}"
+        units = per(self.units[i], self.dim_units[j], self.order)
+        return _label(f"d{power}{self.names[i]}_d{self.dims[j]}{power}", long_name, units)
+
+    def _second(self, i: int, j: int) -> Label:
+        along = f"{self.dims[i]} and {self.dims[j]}"
+        units = per(per(self.units[0], self.dim_units[i]), self.dim_units[j])
+        if i == j:
+            units = per(self.units[0], self.dim_units[i], 2)
+        name = f"d2{self.names[0]}_d{self.dims[i]}_d{self.dims[j]}"
+        return _label(name, f"derivative of {self.names[0]} along {along}", units)
+
+    def _sum(self, name: str, long_name: str, power: int) -> Label:
+        """Return the label of a sum; it has units where all terms have the same."""
+        units = {per(one, by, power) for one in self.units for by in self.dim_units}
+        return _label(name, long_name, units.pop() if len(units) == 1 else None)
+
+
+def _label(name: str, long_name: str, units: str | None) -> Label:
+    attributes = {"long_name": long_name}
+    return Label(name, attributes if units is None else attributes | {"units": units})

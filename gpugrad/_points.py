@@ -1,0 +1,180 @@
+"""The points at which a function is differentiated: where they live, and how results go back."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterator, Sequence
+from types import ModuleType
+from typing import Any
+
+import array_api_compat
+import numpy as np
+
+from gpugrad._arrays import (
+    HALF_PRECISION,
+    Array,
+    dtype_name,
+    from_host,
+    is_library_array,
+    library_of,
+    namespace_of,
+    widest_float,
+)
+
+_BLOCK = {"NumPy": 1 << 15, "CuPy": 1 << 22}
+"""Values of a coordinate that are given to a function at once; NumPy's temporaries stay cached."""
+
+
+class Points:
+    """Points, one flat array for each coordinate, in the precision to compute in.
+
+    Attributes
+    ----------
+    flat : list of arrays
+        The coordinates, 1-D and equally long.
+    axis : int or None
+        Where the components lie in the one array the points came as; None if there was an array
+        for each coordinate.
+    """
+
+    def __init__(self, given: tuple[Any, ...], axis: int | None) -> None:
+        if axis is not None:
+            if len(given) != 1:
+                raise TypeError(
+                    f"points must be one array with the components on axis {axis}; got "
+                    f"{len(given)} arguments. Leave out `points_axis` to pass one array for each "
+                    "coordinate."
+                )
+            whole = _as_arrays(given)[0]
+            if whole.ndim == 0:
+                raise ValueError("points must be an array with a component axis; got one number.")
+            given = tuple(_split(whole, axis))
+        if not given:
+            raise TypeError("points must be given: one number or array for each coordinate.")
+        arrays = _as_arrays(given)
+        self.axis = axis
+        self.xp: ModuleType = namespace_of(arrays[0])
+        dtype = self._common_dtype(arrays)
+        self.result_dtype = dtype
+        if dtype_name(dtype) in HALF_PRECISION:
+            dtype = self.xp.float32
+        self.dtype = dtype
+        self.eps = float(self.xp.finfo(dtype).eps)
+        same = self.xp.broadcast_arrays(*(self.xp.astype(x, dtype) for x in arrays))
+        self.shape: tuple[int, ...] = tuple(same[0].shape)
+        self.flat: list[Array] = [self.xp.reshape(x, (-1,)) for x in same]
+        self.size = int(np.prod(self.shape, dtype=int))
+
+    def _common_dtype(self, arrays: Sequence[Array]) -> Any:
+        floats = []
+        for x in arrays:
+            kind = dtype_name(x.dtype)
+            if (
+                kind == "bool"
+                or "complex" in kind
+                or not kind.startswith(("int", "uint", "float", "bfl"))
+            ):
+                raise TypeError(
+                    f"points must be real numbers; got dtype {kind}. A function of a complex "
+                    "variable is a function of its real and its imaginary part."
+                )
+            if not kind.startswith(("int", "uint")):
+                floats.append(x.dtype)
+        if not floats:
+            return widest_float(self.xp, arrays[0])
+        return self.xp.result_type(*floats)
+
+    @property
+    def on_host(self) -> bool:
+        """Whether the points are NumPy's."""
+        return isinstance(self.flat[0], np.ndarray)
+
+    def blocks(self, rows: int) -> Iterator[slice]:
+        """Cut the points so that `rows` values for each fit into the memory for a block."""
+        limit = _BLOCK.get(library_of(self.flat[0]), 1 << 20)
+        length = max(1, limit // max(1, rows))
+        for start in range(0, self.size, length):
+            yield slice(start, min(start + length, self.size))
+
+    def joined(self, pieces: Sequence[Array]) -> Array:
+        """Return an array of the shape of the points, made of its blocks' flat results."""
+        xp = self.xp
+        if not pieces:
+            return xp.zeros(self.shape, dtype=self.result_dtype)
+        flat = pieces[0] if len(pieces) == 1 else xp.concat(list(pieces))
+        if dtype_name(self.result_dtype) in HALF_PRECISION:
+            flat = xp.astype(flat, self.result_dtype)
+        result = xp.reshape(flat, self.shape)
+        return result[()] if self.on_host else result
+
+    def packed(self, parts: Any, stack: bool) -> Any:
+        """Return nested lists of components in the form in which the points were given."""
+        if self.axis is None and not stack:
+            return tuple(self.packed(p, stack) if isinstance(p, list) else p for p in parts)
+        whole, depth = self._stacked(parts), _depth(parts)
+        if self.axis is None:
+            return whole
+        axis = self.axis if self.axis >= 0 else self.axis + len(self.shape) + 1
+        return self.xp.moveaxis(whole, tuple(range(depth)), tuple(range(axis, axis + depth)))
+
+    def _stacked(self, parts: Any) -> Array:
+        xp = self.xp
+        parts = [self._stacked(p) if isinstance(p, list) else xp.asarray(p) for p in parts]
+        return xp.stack(xp.broadcast_arrays(*parts), axis=0)
+
+
+def _depth(parts: Any) -> int:
+    return 1 + _depth(parts[0]) if isinstance(parts, list) else 0
+
+
+def parse_points_axis(axis: Any, vector: bool) -> int | None:
+    """Return where components lie, None for coordinates one by one."""
+    if axis is None:
+        return 0 if vector else None
+    try:
+        number = operator.index(axis)
+    except TypeError:
+        number = 1
+    if isinstance(axis, bool) or number not in (0, -1):
+        raise ValueError(f"`points_axis` must be 0 (first), -1 (last) or None; got {axis!r}.")
+    return number
+
+
+def _split(whole: Array, axis: int) -> list[Array]:
+    moved = namespace_of(whole).moveaxis(whole, axis, 0)
+    return [moved[i, ...] for i in range(moved.shape[0])]
+
+
+def _as_arrays(given: Sequence[Any]) -> list[Array]:
+    """Return arrays of one library; what has none yet goes where the others are."""
+    owners = [x for x in given if is_library_array(x)]
+    libraries = {library_of(x) for x in owners} | {
+        "NumPy" for x in given if isinstance(x, np.ndarray) and x.ndim
+    }
+    if len(libraries) > 1:
+        raise TypeError(
+            f"points must be arrays of one library; got {' and '.join(sorted(libraries))}. "
+            "Convert them first."
+        )
+    if owners and array_api_compat.is_dask_array(owners[0]):
+        raise TypeError(
+            "points must have values; got a Dask array, which is lazy. Use `map_blocks` with the "
+            "derivative, or compute the points first."
+        )
+    arrays = []
+    for x in given:
+        if is_library_array(x):
+            arrays.append(x)
+            continue
+        try:
+            host = np.asarray(x)
+        except ValueError as error:
+            raise ValueError(f"points must be regular arrays; got {error}") from error
+        if host.dtype.kind not in "iuf":
+            raise TypeError(f"points must be real numbers; got {type(x).__name__} ({host.dtype}).")
+        if owners:
+            # A bare number adapts to the arrays beside it.
+            host = host.astype(dtype_name(owners[0].dtype)) if host.ndim == 0 else host
+            host = from_host(host, owners[0])
+        arrays.append(host)
+    return arrays

@@ -1,0 +1,306 @@
+"""Samples of a function on a grid, made block by block on any library's device."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Iterator, Sequence
+from types import ModuleType
+from typing import Any, NamedTuple
+
+import array_api_compat
+import numpy as np
+
+from gpugrad._arrays import (
+    Array,
+    asnumpy,
+    device_of,
+    dtype_name,
+    is_library_array,
+    library_of,
+    namespace_of,
+    widest_float,
+)
+from gpugrad._function import Function, check_callable
+
+_MEMORY = 1 << 28
+_CACHED = 1 << 22
+_SECONDS_UNWATCHED = 2.0
+
+
+class Sampled(NamedTuple):
+    """A field and the 1-D coordinates of its axes: ``gradient(field, *coordinates)``."""
+
+    field: Any
+    coordinates: tuple[Any, ...]
+
+
+def sample(
+    func: Callable[..., Any],
+    *coordinates: Any,
+    vector: bool = False,
+    like: Any = None,
+    dtype: Any = None,
+    memory: int = _MEMORY,
+    progress: bool | None = None,
+) -> Sampled:
+    """Evaluate a function on a grid, block by block, where the coordinates live.
+
+    The table that `gradient` differentiates: ``gradient(field, *coordinates)``.
+
+    Parameters
+    ----------
+    func : callable
+        ``func(x, y, ...)``, of one array for each axis; the arrays broadcast together (shapes
+        (n_0, 1, ...), (1, n_1, ...), ...), as those of `numpy.ogrid`. Constants and functions of
+        some of the coordinates are spread over the grid; functions of single numbers, as those of
+        `math`, are called point by point. With `vector` it is ``func(p)``, p of shape
+        (n, n_0, n_1, ...).
+    *coordinates : slice or 1-D array
+        For each axis ``slice(start, stop, 101j)``, which is 101 points with both ends, or
+        ``slice(start, stop, step)``, without the last, as in `numpy.mgrid`; or the coordinates.
+    vector : bool, optional
+        Whether `func` takes all coordinates in one array.
+    like : array, module or str, optional
+        An array whose library, device and (if floating) precision to use, an array-API namespace,
+        or a name for `namespace`. By default the library of the coordinates, or NumPy.
+    dtype : dtype, optional
+        That of the coordinates, a floating one. By default that of the coordinates given, else of
+        `like`, else the widest. The field has the dtype that `func` makes of it; what is no
+        float gets this one.
+    memory : int, optional
+        Bytes that a block's values may take, 256 MiB by default; `func` may need several times as
+        much for its temporaries. On NumPy blocks are of 4 MiB at most, so that they stay cached.
+    progress : bool, optional
+        Whether to show a bar, with tqdm. By default on a terminal, if there is tqdm, and after two
+        seconds.
+
+    Returns
+    -------
+    Sampled
+        ``(field, coordinates)``: the field of shape (n_0, n_1, ...), axis by axis in the order of
+        the coordinates (as ``indexing="ij"``), and the tuple of 1-D coordinates.
+
+    Raises
+    ------
+    TypeError
+        If `func` is not callable, coordinates are of two libraries, or complex.
+    ValueError
+        If coordinates are not 1-D, a slice has no ends, or `func` returns something that does not
+        fit the grid.
+    ImportError
+        If a bar is asked for and there is no tqdm.
+
+    Notes
+    -----
+    At no time is there a coordinate array of the size of the grid, unless with `vector`. Dask
+    coordinates give a lazy field, in one call of `func`.
+
+    Examples
+    --------
+    >>> import gpugrad
+    >>> field, coordinates = gpugrad.sample(
+    ...     lambda x, y, z: 2 * x**2 + 3 * y**2 - 4 * z,
+    ...     slice(-1, 1, 5j), slice(-1, 1, 5j), slice(0, 1, 3j),
+    ... )
+    >>> field.shape
+    (5, 5, 3)
+    >>> dx, dy, dz = gpugrad.gradient(field, *coordinates, edge_order=2)
+    >>> dy[0, :, 0]
+    array([-6., -3.,  0.,  3.,  6.])
+    """
+    check_callable(func)
+    if not coordinates:
+        raise TypeError("coordinates must be given: a slice or a 1-D array for each axis.")
+    if isinstance(memory, bool) or not isinstance(memory, int) or memory < 1:
+        raise ValueError(f"`memory` must be a positive number of bytes; got {memory!r}.")
+    axes = _make_axes(coordinates, like, dtype)
+    function = Function(func, vector, False)
+    function.check_count(len(axes))
+    if array_api_compat.is_dask_array(axes[0]):
+        return Sampled(_evaluate_lazily(function, axes), tuple(axes))
+    shape = tuple(x.shape[0] for x in axes)
+    limit = min(memory, _CACHED) if isinstance(axes[0], np.ndarray) else memory
+    boxes = [*_cut(shape, max(1, limit // 8))]
+    field = _fill(function, axes, shape, _watched(boxes, progress))
+    return Sampled(field, tuple(axes))
+
+
+def _make_axes(coordinates: Sequence[Any], like: Any, dtype: Any) -> list[Array]:
+    """Return the coordinates as 1-D arrays of one library, on one device, of one dtype."""
+    arrays = [x for x in coordinates if is_library_array(x)]
+    libraries = {library_of(x) for x in arrays}
+    if len(libraries) > 1:
+        raise TypeError(
+            f"coordinates must be arrays of one library; got {' and '.join(sorted(libraries))}."
+        )
+    given = [x for x in coordinates if hasattr(x, "dtype")]
+    xp, device, model = _place_of(like, arrays[0] if arrays else None)
+    if dtype is None:
+        floats = [x.dtype for x in (*given, *([] if model is None else [model]))]
+        floats = [d for d in floats if dtype_name(d).startswith(("float", "bfloat"))]
+        dtype = floats[0] if floats else widest_float(xp, _empty(xp, device))
+    dtype = _dtype_in(xp, dtype)
+    return [_make_axis(i, x, xp, device, dtype) for i, x in enumerate(coordinates)]
+
+
+def _dtype_in(xp: ModuleType, dtype: Any) -> Any:
+    """Return a floating dtype, of any library or by name, as that of a namespace."""
+    try:
+        name = np.dtype(dtype).name
+    except TypeError:
+        name = dtype_name(dtype)
+    if not name.startswith(("float", "bfloat")) or not hasattr(xp, name):
+        raise TypeError(f"`dtype` must be a floating one; got {dtype!r}.")
+    return getattr(xp, name)
+
+
+def _place_of(like: Any, array: Any) -> tuple[ModuleType, Any, Any]:
+    """Return namespace, device, and an array whose dtype counts."""
+    if isinstance(like, str):
+        from gpugrad._devices import namespace
+
+        return namespace(like), None, None
+    if isinstance(like, ModuleType):
+        return array_api_compat.array_namespace(like.asarray(0.0)), None, None
+    model = array if like is None else like
+    if model is None or isinstance(model, np.ndarray):
+        return namespace_of(np.empty(0)), None, model
+    if not is_library_array(model):
+        raise TypeError(f"`like` must be an array, a namespace or a name; got {like!r}.")
+    return namespace_of(model), device_of(model), model
+
+
+def _empty(xp: ModuleType, device: Any) -> Array:
+    return xp.empty(0, **({} if device is None else {"device": device}))
+
+
+def _make_axis(i: int, given: Any, xp: ModuleType, device: Any, dtype: Any) -> Array:
+    place = {} if device is None else {"device": device}
+    if isinstance(given, slice):
+        start, stop, count = _parse_slice(i, given)
+        if isinstance(count, int):
+            return xp.linspace(start, stop, count, dtype=dtype, **place)
+        return xp.asarray(np.arange(start, stop, count), dtype=dtype, **place)
+    if not is_library_array(given):
+        given = np.asarray(given)
+        if given.dtype.kind not in "iuf":
+            raise TypeError(f"coordinates of axis {i} must be real numbers; got {given.dtype}.")
+    if given.ndim != 1:
+        raise ValueError(
+            f"coordinates of axis {i} must be a slice or 1-D; got shape {tuple(given.shape)}. "
+            "Pass those along the axis alone, not those of `meshgrid`."
+        )
+    if dtype_name(given.dtype).startswith(("complex", "bool")):
+        raise TypeError(f"coordinates of axis {i} must be real numbers; got {given.dtype}.")
+    if is_library_array(given) and namespace_of(given) is xp:
+        return xp.astype(given, dtype)
+    return xp.asarray(asnumpy(given), dtype=dtype, **place)
+
+
+def _parse_slice(i: int, given: slice) -> tuple[float, float, int | float]:
+    start, stop, step = given.start, given.stop, given.step
+    if start is None or stop is None or step is None:
+        raise ValueError(
+            f"a slice for axis {i} must be slice(start, stop, 101j), for 101 points with both "
+            f"ends, or slice(start, stop, step); got {given}."
+        )
+    if isinstance(step, complex):
+        if step.real or step.imag != int(step.imag) or step.imag < 1:
+            raise ValueError(f"a slice for axis {i} must have 1j or more points; got {step}.")
+        return float(start), float(stop), int(step.imag)
+    if not step or not math.isfinite(step) or (stop - start) / step <= 0:
+        raise ValueError(f"a slice for axis {i} must lead from start to stop; got {given}.")
+    return float(start), float(stop), float(step)
+
+
+def _cut(shape: tuple[int, ...], limit: int) -> Iterator[tuple[slice, ...]]:
+    """Cut a grid into boxes of at most `limit` points, whole in the last axes as far as it goes."""
+    lengths = list(shape)
+    for axis, n in enumerate(shape):
+        rest = math.prod(shape[axis + 1 :])
+        lengths[axis] = min(n, max(1, limit // max(1, rest)))
+    ranges = [range(0, n, max(1, step)) for n, step in zip(shape, lengths, strict=True)]
+    for starts in itertools.product(*ranges):
+        yield tuple(slice(a, min(a + k, n)) for a, k, n in zip(starts, lengths, shape, strict=True))
+
+
+def _fill(
+    function: Function,
+    axes: list[Array],
+    shape: tuple[int, ...],
+    boxes: Iterator[tuple[slice, ...]],
+) -> Array:
+    """Return the field: written where arrays are mutable, otherwise joined along the first axis."""
+    xp = namespace_of(axes[0])
+    field = None
+    for box in boxes:
+        values = _values(function, [x[part] for x, part in zip(axes, box, strict=True)])
+        if field is None:
+            place = {} if device_of(values) is None else {"device": device_of(values)}
+            field = xp.empty(shape, dtype=values.dtype, **place)
+        elif xp.result_type(field.dtype, values.dtype) != field.dtype:
+            field = xp.astype(field, xp.result_type(field.dtype, values.dtype))
+        if array_api_compat.is_jax_array(field):
+            field = field.at[box].set(values)
+        else:
+            field[box] = values
+    return xp.empty(shape, dtype=axes[0].dtype) if field is None else field
+
+
+def _values(function: Function, parts: list[Array]) -> Array:
+    xp, shape = namespace_of(parts[0]), tuple(part.shape[0] for part in parts)
+    n = len(parts)
+    open_parts = [
+        xp.reshape(part, tuple(-1 if i == k else 1 for k in range(n)))
+        for i, part in enumerate(parts)
+    ]
+    if function.vector or function.is_looped or n == 1:
+        whole = xp.broadcast_arrays(*open_parts)
+        return xp.reshape(function([xp.reshape(x, (-1,)) for x in whole])[0], shape)
+    try:
+        with np.errstate(all="ignore"):
+            result = function.raw(open_parts)
+        spread = tuple(np.broadcast_shapes(getattr(result, "shape", ()), shape)) == shape
+    except (TypeError, ValueError):
+        spread = False
+    if not spread or getattr(result, "ndim", 0) < n or not _same_library(result, parts[0]):
+        # Constants, sums over the grid by mistake, single numbers: `Function` tells them apart.
+        whole = xp.broadcast_arrays(*open_parts)
+        return xp.reshape(function([xp.reshape(x, (-1,)) for x in whole])[0], shape)
+    if not dtype_name(result.dtype).startswith(("float", "complex")):
+        result = xp.astype(result, parts[0].dtype)
+    return xp.broadcast_to(result, shape)
+
+
+def _same_library(a: Any, b: Any) -> bool:
+    return hasattr(a, "dtype") and library_of(a) == library_of(b)
+
+
+def _evaluate_lazily(function: Function, axes: list[Array]) -> Array:
+    xp, n = namespace_of(axes[0]), len(axes)
+    shape = tuple(x.shape[0] for x in axes)
+    parts = [
+        xp.reshape(x, tuple(-1 if i == k else 1 for k in range(n))) for i, x in enumerate(axes)
+    ]
+    if function.vector:
+        parts = list(xp.broadcast_arrays(*parts))
+    return xp.broadcast_to(xp.asarray(function.raw(parts)), shape)
+
+
+def _watched(boxes: list[Any], progress: bool | None) -> Iterator[Any]:
+    """Yield the boxes; show how far they are if that takes long."""
+    if progress is False or (progress is None and len(boxes) < 2):
+        return iter(boxes)
+    try:
+        from tqdm.auto import tqdm
+    except ImportError as error:
+        if progress:
+            raise ImportError(
+                '`progress=True` needs tqdm: `pip install "gpugrad[progress]"`.'
+            ) from error
+        return iter(boxes)
+    # tqdm's own rule for None: no bar where nobody looks at a terminal.
+    hidden = None if progress is None else False
+    delay = 0 if progress else _SECONDS_UNWATCHED
+    return iter(tqdm(boxes, desc="sample", unit="block", disable=hidden, delay=delay, leave=False))

@@ -1,0 +1,51 @@
+"""Units as text, as the CF conventions write them: ``K m-1``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def per(units: Any, by: Any, power: int = 1) -> str | None:
+    """Return the units of a derivative: `units` over `by` to a power, None where one is unknown.
+
+    With pint, what can be cancelled is: ``m s-1`` per ``m`` is ``s-1``. Units that it does not
+    know, and all units without it, are written one after the other.
+
+    Examples
+    --------
+    >>> per("degrees_C", "degrees_east", 2)
+    'degrees_C degrees_east-2'
+    """
+    if units is None or by is None:
+        return None
+    return _cancel(str(units), str(by), power) or _write(str(units), str(by), power)
+
+
+def _write(units: str, by: str, power: int) -> str:
+    if any(sign in by for sign in " /*^") or by[-1:].isdigit():
+        by = f"({by})"
+    below = "" if by in ("1", "") else f"{by}-{power}"
+    own = "" if units in ("1", "") and below else units
+    return " ".join(part for part in (own, below) if part)
+
+
+def _cancel(units: str, by: str, power: int) -> str | None:
+    """Let pint write the units, with those that cf-xarray adds if it is there."""
+    registry: Any
+    try:
+        from cf_xarray.units import units as registry
+    except ImportError:
+        try:
+            from pint import application_registry as registry
+        except ImportError:
+            return None
+    try:
+        result = registry.parse_units(units) / registry.parse_units(by) ** power
+        names = {**result._units}
+        parts = {registry.get_symbol(name) or name: times for name, times in names.items()}
+    except Exception:  # noqa: BLE001 - whatever pint can't read stays as it is
+        return None
+    if any(times != int(times) for times in parts.values()):
+        return None
+    ordered = sorted(parts.items(), key=lambda item: item[1] < 0)
+    return " ".join(n if t == 1 else f"{n}{int(t)}" for n, t in ordered) or "1"

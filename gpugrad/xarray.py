@@ -1,0 +1,111 @@
+"""The accessor ``.gpugrad`` for xarray's DataArrays and Datasets. Importing this registers it.
+
+Examples
+--------
+>>> import numpy as np
+>>> import xarray
+>>> import gpugrad.xarray
+>>> x = np.array([0.0, 1.0, 3.0, 4.0])
+>>> T = xarray.DataArray(x**2, {"x": ("x", x, {"units": "m"})}, name="T", attrs={"units": "K"})
+>>> T.gpugrad.gradient("x").attrs["units"]
+'K m-1'
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import gpugrad
+from gpugrad._cf_axes import axis_of_component
+
+try:
+    import xarray
+except ImportError as error:
+    raise ImportError(
+        'gpugrad.xarray needs xarray, which is not installed: pip install "gpugrad[files]".'
+    ) from error
+
+
+def _axis(dims: Sequence[Any]) -> Any:
+    """Return what an operator takes as `axis`: one name, several, or None for all."""
+    if len(dims) == 1:
+        return dims[0]
+    return tuple(dims) or None
+
+
+@xarray.register_dataarray_accessor("gpugrad")
+class DataArrayAccessor:
+    """The operators on scalar fields, along dimensions that are given by name.
+
+    All take the options of the functions of the same names, `gpugrad.gradient` and so on, and
+    the coordinates of the array as spacings. Results are DataArrays.
+    """
+
+    def __init__(self, f: xarray.DataArray) -> None:
+        self._f = f
+
+    def gradient(self, *dims: Any, **options: Any) -> Any:
+        """Return the derivatives along dimensions, by default all of them."""
+        return gpugrad.gradient(self._f, axis=_axis(dims), **options)
+
+    def derivative(self, dim: Any, **options: Any) -> Any:
+        """Return one derivative along a dimension."""
+        return gpugrad.derivative(self._f, axis=dim, **options)
+
+    def laplacian(self, *dims: Any, **options: Any) -> Any:
+        """Return the sum of the second derivatives along dimensions, by default all."""
+        return gpugrad.laplacian(self._f, axis=dims or None, **options)
+
+    def hessian(self, *dims: Any, **options: Any) -> Any:
+        """Return all second derivatives along dimensions, by default all."""
+        return gpugrad.hessian(self._f, axis=dims or None, **options)
+
+
+@xarray.register_dataset_accessor("gpugrad")
+class DatasetAccessor:
+    """The operators on vector fields, whose components are variables of a dataset.
+
+    Components are given in the order of `axis`, ``divergence("u", "v", axis=("x", "y"))``; or by
+    names that say which way they point, ``divergence(u="u", v="v")``: u along x or longitude, v
+    along y or latitude, w along z, as the coordinates' names and CF attributes tell; or by
+    dimension, ``divergence(x="u", y="v")``.
+    """
+
+    def __init__(self, data: xarray.Dataset) -> None:
+        self._data = data
+
+    def divergence(self, *names: Any, axis: Any = None, **options: Any) -> xarray.DataArray:
+        """Return the divergence of a vector field."""
+        return self._call(gpugrad.divergence, names, axis, options)
+
+    def curl(self, *names: Any, axis: Any = None, **options: Any) -> Any:
+        """Return the curl of a vector field: one component on two axes, three on three."""
+        return self._call(gpugrad.curl, names, axis, options)
+
+    def jacobian(self, *names: Any, axis: Any = None, **options: Any) -> Any:
+        """Return the derivatives of all components along all axes."""
+        return self._call(gpugrad.jacobian, names, axis, options)
+
+    def _call(self, operator: Any, names: Any, axis: Any, options: dict[str, Any]) -> Any:
+        named = {key: options.pop(key) for key in [*options] if self._is_component(key)}
+        if bool(names) == bool(named):
+            raise TypeError(
+                f"{operator.__name__} takes the components either in the order of `axis`, or by "
+                f"name, as in u=..., v=...; got {names} and {named}."
+            )
+        components = [self._pick(name) for name in names or named.values()]
+        if named:
+            axis = [axis_of_component(key, components[0]) for key in named]
+        return operator(components, axis=None if axis is None else tuple(axis), **options)
+
+    def _is_component(self, key: str) -> bool:
+        return key in ("u", "v", "w") or key in self._data.dims
+
+    def _pick(self, name: Any) -> xarray.DataArray:
+        if isinstance(name, xarray.DataArray):
+            return name
+        if name not in self._data:
+            known = ", ".join(map(str, self._data.data_vars))
+            raise KeyError(f"the dataset has no variable {name!r}; it has: {known}")
+        return self._data[name]

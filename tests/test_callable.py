@@ -1,0 +1,498 @@
+"""Derivatives of functions: against SymPy, in all libraries, by all methods; and the errors."""
+
+from __future__ import annotations
+
+import math
+import sys
+import warnings
+
+import numpy as np
+import pytest
+
+import gpugrad
+
+pytest.importorskip("sympy")
+from function_table import TABLE
+
+METHODS = ("extrapolation", "complex", "central", "adaptive")
+
+
+@pytest.fixture(autouse=True)
+def skip_without_scipy(request):
+    parameters = getattr(request.node, "callspec", None)
+    values = parameters.params.values() if parameters else ()
+    if "adaptive" in values or any(getattr(v, "special", False) for v in values):
+        pytest.importorskip("scipy", minversion="1.15")
+
+
+def exact_gradient(case, points):
+    n = len(points)
+    return np.stack([case.exact(points, *(int(i == j) for j in range(n))) for i in range(n)])
+
+
+def wave(x, y):
+    return x**3 * y - y * y / (1 + x * x)
+
+
+def wave_gradient(x, y):
+    return 3 * x**2 * y + 2 * x * y * y / (1 + x * x) ** 2, x**3 - 2 * y / (1 + x * x)
+
+
+def test_the_table_has_forty_functions_of_one_to_four_variables():
+    assert len({case.formula for case in TABLE}) >= 40
+    assert {len(case.names) for case in TABLE} == {1, 2, 3, 4}
+
+
+@pytest.mark.parametrize("case", TABLE, ids=lambda case: case.formula)
+def test_auto_is_exact_to_ten_digits_and_knows_its_error(case, rng):
+    points = case.points(rng, 50)
+    grad = gpugrad.gradient_of(case.function(), stack=True, return_error=True)
+    value, error = grad(*points)
+    exact = exact_gradient(case, points)
+    off = np.abs(value - exact)
+    assert (off <= 1e-10 * np.max(np.abs(exact), axis=0)).all()
+    assert (off <= error).all()
+    assert grad.method == ("extrapolation" if case.special else "complex")
+
+
+# Its rounding alone, 1e-8, is more than ten digits allow.
+@pytest.mark.parametrize(
+    "case", [c for c in TABLE if not c.formula.startswith("1e8")], ids=lambda case: case.formula
+)
+def test_functions_that_are_only_evaluated_are_exact_to_nine_digits(case, rng):
+    points = case.points(rng, 50)
+    grad = gpugrad.gradient_of(
+        case.function(), method="extrapolation", stack=True, return_error=True
+    )
+    value, error = grad(*points)
+    exact = exact_gradient(case, points)
+    off = np.abs(value - exact)
+    assert (off <= 1e-9 * np.max(np.abs(exact), axis=0)).all()
+    assert (off <= error).all()
+
+
+@pytest.mark.parametrize(("method", "share"), [("central", 0.99), ("adaptive", 0.97)])
+def test_errors_are_bounded_over_the_table(method, share, rng):
+    pytest.importorskip("scipy", minversion="1.15")
+    honest = []
+    for case in TABLE:
+        points = case.points(rng, 40)
+        grad = gpugrad.gradient_of(case.function(), method=method, stack=True, return_error=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)
+            value, error = grad(*points)
+        off = np.abs(value - exact_gradient(case, points))
+        honest += list(((off <= error) | np.isnan(value)).ravel())
+        assert not ((error == 0) & (off > 0)).any()
+    assert np.mean(honest) >= share
+
+
+@pytest.mark.parametrize("accuracy", [2, 4, 6, 8])
+def test_central_differences_converge_with_their_accuracy(accuracy):
+    steps = np.array([0.4, 0.3, 0.2])
+    errors = [
+        abs(
+            gpugrad.derivative_of(np.exp, method="central", accuracy=accuracy, step=h)(0.3)
+            - np.exp(0.3)
+        )
+        for h in steps
+    ]
+    order = np.polyfit(np.log(steps), np.log(errors), 1)[0]
+    assert abs(order - accuracy) < 0.2
+
+
+def test_central_differences_are_those_of_the_stencil():
+    formula = gpugrad.stencil(1, 4)
+    expected = sum(
+        float(w) * np.sin(1.0 + k * 0.1)
+        for k, w in zip(formula.offsets, formula.weights, strict=True)
+    )
+    found = gpugrad.derivative_of(np.sin, method="central", accuracy=4, step=0.1)(1.0)
+    assert found == pytest.approx(expected / 0.1, rel=1e-14)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_each_method_gives_the_gradient(method, rng):
+    x, y = rng.uniform(0.5, 2.0, (2, 30))
+    grad = gpugrad.gradient_of(wave, method=method)
+    for found, exact in zip(grad(x, y), wave_gradient(x, y), strict=True):
+        np.testing.assert_allclose(found, exact, rtol=1e-7, atol=1e-9)
+    assert grad.method == method
+
+
+def test_the_classic_example_through_all_doors():
+    def potential(x, y, z):
+        return 2 * x**2 + 3 * y**2 - 4 * z
+
+    field, coordinates = gpugrad.sample(potential, *[slice(-10, 10, 9j)] * 3)
+    on_grid = gpugrad.gradient(field, *coordinates, edge_order=2)
+    x, y, z = np.meshgrid(*coordinates, indexing="ij")
+    at_points = gpugrad.gradient_of(potential)(x, y, z)
+    for found, sampled, exact in zip(
+        at_points, on_grid, (4 * x, 6 * y, np.full_like(z, -4.0)), strict=True
+    ):
+        np.testing.assert_allclose(found, exact, rtol=1e-14, atol=1e-14)
+        np.testing.assert_allclose(sampled, exact, rtol=1e-12, atol=1e-11)
+
+
+def test_results_live_where_the_points_live(xp, rng):
+    if xp.name == "dask":
+        pytest.skip("Dask arrays are refused: see the test of errors")
+    x, y = rng.uniform(0.5, 2.0, (2, 3, 4))
+    grad = gpugrad.gradient_of(wave)
+    found = grad(xp.asarray(x), xp.asarray(y))
+    for part, exact in zip(found, wave_gradient(x, y), strict=True):
+        assert type(part) is type(xp.asarray(x))
+        assert gpugrad.asnumpy(part).dtype == np.float64
+        np.testing.assert_allclose(gpugrad.asnumpy(part), exact, rtol=1e-11)
+    expected = {"torch": "autodiff", "jax": "autodiff", "numpy": "complex"}
+    assert grad.method == expected.get(xp.name.partition("-")[0], "extrapolation")
+
+
+@pytest.mark.parametrize("method", ["central", "extrapolation"])
+def test_differences_live_where_the_points_live(xp, rng, method):
+    if xp.name == "dask":
+        pytest.skip("Dask arrays are refused: see the test of errors")
+    x, y = rng.uniform(0.5, 2.0, (2, 40))
+    grad = gpugrad.gradient_of(wave, method=method, return_error=True)
+    value, error = grad(xp.asarray(x), xp.asarray(y))
+    for part, off, exact in zip(value, error, wave_gradient(x, y), strict=True):
+        true = np.abs(gpugrad.asnumpy(part) - exact)
+        assert (true <= gpugrad.asnumpy(off)).all()
+        assert np.max(true) < 1e-9
+
+
+@pytest.mark.parametrize("kind", ["gradient", "jacobian", "hessian", "derivative"])
+@pytest.mark.parametrize("library", ["numpy", "torch", "jax"])
+def test_every_kind_by_auto_is_exact_in_every_library(kind, library, rng):
+    asarray = np.asarray
+    if library == "torch":
+        asarray = pytest.importorskip("torch").from_numpy
+    elif library == "jax":
+        jax = pytest.importorskip("jax")
+        jax.config.update("jax_enable_x64", True)
+        asarray = jax.numpy.asarray
+    x, y = rng.uniform(0.5, 2.0, (2, 7))
+    points = asarray(x), asarray(y)
+    if kind == "gradient":
+        found = gpugrad.gradient_of(wave, stack=True)(*points)
+        exact = np.stack(wave_gradient(x, y))
+    elif kind == "jacobian":
+        found = gpugrad.jacobian_of(lambda a, b: (wave(a, b), a * b, 3.0), stack=True)(*points)
+        exact = np.stack([np.stack(wave_gradient(x, y)), np.stack([y, x]), np.zeros((2, 7))])
+    elif kind == "hessian":
+        found = gpugrad.hessian_of(lambda a, b: a**3 * b + b * b, stack=True)(*points)
+        exact = np.array([[6 * x * y, 3 * x**2], [3 * x**2, 2 + 0 * x]])
+    else:
+        found = gpugrad.derivative_of(lambda a: a**4 + 1 / a, 3)(points[0])
+        exact = 24 * x - 6 / x**4
+    np.testing.assert_allclose(gpugrad.asnumpy(found), exact, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("method", [*METHODS, "auto"])
+def test_hessians_and_their_errors(method, rng):
+    x, y, z = rng.uniform(0.3, 1.5, (3, 20))
+
+    def f(x, y, z):
+        return x * x * y + np.exp(y * z) * np.sin(x)
+
+    hessian = gpugrad.hessian_of(f, method=method, stack=True, return_error=True)
+    e, s, c = np.exp(y * z), np.sin(x), np.cos(x)
+    xy, xz, yz = 2 * x + z * e * c, y * e * c, e * s * (1 + y * z)
+    exact = np.array([[2 * y - e * s, xy, xz], [xy, z * z * e * s, yz], [xz, yz, y * y * e * s]])
+    value, error = hessian(x, y, z)
+    assert np.max(np.abs(value - exact)) < (1e-4 if method == "adaptive" else 1e-6)
+    assert np.mean(np.abs(value - exact) <= error) >= 0.99
+
+
+@pytest.mark.parametrize("order", [1, 2, 3, 4, 5])
+@pytest.mark.parametrize("method", ["auto", "extrapolation", "central"])
+def test_derivatives_of_higher_order(method, order, rng):
+    x = rng.uniform(-1.0, 1.0, 40)
+    value, error = gpugrad.derivative_of(
+        lambda t: np.sin(2 * t), order, method=method, return_error=True
+    )(x)
+    exact = 2.0**order * np.sin(2 * x + order * np.pi / 2)
+    assert np.max(np.abs(value - exact)) < 10.0 ** (2 * order - 10)
+    assert (np.abs(value - exact) <= error).all()
+
+
+# What comes back
+
+
+def test_what_goes_in_comes_out(rng):
+    x, y = rng.uniform(0.5, 2.0, (2, 3, 5))
+    expected = wave_gradient(x, y)
+    one_by_one = gpugrad.gradient_of(wave)(x, y)
+    assert isinstance(one_by_one, tuple)
+    p = np.stack([x, y])
+    first = gpugrad.gradient_of(wave, points_axis=0)(p)
+    last = gpugrad.gradient_of(wave, points_axis=-1)(np.moveaxis(p, 0, -1))
+    of_vector = gpugrad.gradient_of(lambda q: wave(q[0], q[1]), vector=True)(p)
+    stacked = gpugrad.gradient_of(wave, stack=True)(x, y)
+    for found in (one_by_one, first, np.moveaxis(last, -1, 0), of_vector, stacked):
+        np.testing.assert_allclose(np.stack(found), expected, rtol=1e-13)
+    assert last.shape == (3, 5, 2)
+
+
+def test_jacobians_and_hessians_put_their_axes_where_the_components_were(rng):
+    p = rng.uniform(0.5, 2.0, (4, 5, 2))
+    field = lambda x, y: (x * y, x + y, x - y)  # noqa: E731
+    assert gpugrad.jacobian_of(field, points_axis=-1)(p).shape == (4, 5, 3, 2)
+    assert gpugrad.jacobian_of(field, points_axis=0)(np.moveaxis(p, -1, 0)).shape == (3, 2, 4, 5)
+    assert gpugrad.hessian_of(wave, points_axis=-1)(p).shape == (4, 5, 2, 2)
+    rows = gpugrad.jacobian_of(field)(p[..., 0], p[..., 1])
+    assert len(rows) == 3
+    np.testing.assert_allclose(rows[0][1], p[..., 0], rtol=1e-13)
+
+
+def test_scalars_give_scalars():
+    slope = gpugrad.gradient_of(np.sin)(1.0)
+    assert np.ndim(slope) == 0
+    assert slope == pytest.approx(math.cos(1.0), rel=1e-15)
+    assert gpugrad.gradient_of(np.sin, stack=True)(1.0).shape == (1,)
+    assert gpugrad.gradient_of(np.sin)([0, 1]).dtype == np.float64
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32"])
+@pytest.mark.parametrize("method", ["auto", "extrapolation", "central"])
+def test_small_dtypes_stay_and_steps_suit_them(dtype, method):
+    x = np.linspace(0.5, 2.0, 20, dtype=dtype)
+    value, error = gpugrad.derivative_of(np.sin, method=method, return_error=True)(x)
+    assert value.dtype == dtype
+    off = abs(value.astype("f8") - np.cos(x.astype("f8")))
+    assert (off <= error).all() if dtype == "float32" else True
+    assert np.max(off) < (2e-5 if dtype == "float32" else 2e-3)
+
+
+def test_coordinates_broadcast():
+    x, y = np.linspace(0.5, 1, 4)[:, None], np.linspace(1, 2, 3)
+    for found, exact in zip(
+        gpugrad.gradient_of(wave)(x, y), wave_gradient(x, y + 0 * x), strict=True
+    ):
+        np.testing.assert_allclose(found, np.broadcast_to(exact, (4, 3)), rtol=1e-13)
+
+
+def test_many_points_come_in_blocks_of_bounded_size():
+    largest = 0
+
+    def f(x, y):
+        nonlocal largest
+        largest = max(largest, x.size)
+        return x * y
+
+    x = np.linspace(1, 2, 200_001)
+    dx, dy = gpugrad.gradient_of(f, method="central")(x, x)
+    np.testing.assert_allclose(dx, x, rtol=1e-12)
+    np.testing.assert_allclose(dy, x, rtol=1e-12)
+    assert 1000 < largest <= 1 << 15
+
+
+@pytest.mark.parametrize("method", ["central", "extrapolation", "complex", "auto"])
+def test_blocks_do_not_change_results(method):
+    x = np.linspace(1, 2, 100_003)
+    whole = gpugrad.derivative_of(np.tanh, method=method)(x)
+    some = gpugrad.derivative_of(np.tanh, method=method)(x[77_770:77_780])
+    np.testing.assert_allclose(whole[77_770:77_780], some, rtol=1e-11)
+
+
+# Functions that are not vectorised, not analytic, not smooth
+
+
+@pytest.mark.parametrize("method", ["auto", "extrapolation", "central", "adaptive"])
+def test_functions_of_single_numbers_are_called_in_a_loop(method):
+    x = np.linspace(0.1, 1.0, 6)
+    grad = gpugrad.gradient_of(lambda a, b: math.sin(a) * math.exp(b), method=method)
+    for found, exact in zip(
+        grad(x, x), (np.cos(x) * np.exp(x), np.sin(x) * np.exp(x)), strict=True
+    ):
+        np.testing.assert_allclose(found, exact, rtol=1e-8)
+
+
+def test_functions_with_branches_are_called_in_a_loop():
+    slope = gpugrad.derivative_of(lambda t: t * t if t > 0 else -t)
+    np.testing.assert_allclose(slope(np.array([-2.0, 3.0])), [-1.0, 6.0], rtol=1e-10)
+    assert slope.method == "extrapolation"
+
+
+def test_functions_of_one_vector_are_called_in_a_loop(rng):
+    matrix = rng.normal(size=(3, 3))
+    grad = gpugrad.gradient_of(lambda p: p @ matrix @ p, vector=True)
+    p = rng.normal(size=(3, 5))
+    np.testing.assert_allclose(grad(p), (matrix + matrix.T) @ p, rtol=1e-10, atol=1e-10)
+    one = gpugrad.gradient_of(lambda p: np.sum(p**2), vector=True)
+    np.testing.assert_allclose(one(np.array([1.0, 2.0])), [2.0, 4.0], rtol=1e-10)
+
+
+NOT_ANALYTIC = {
+    "absolute": lambda x: np.abs(x) * x,
+    "absolute|abs": lambda x: abs(x) * x,
+    "conjugate": lambda x: np.conj(x) * x,
+    "real": lambda x: np.real(x) ** 2,
+    r"\.real": lambda x: x.real**2,
+    r"\.imag": lambda x: x * x + x.imag,
+    "greater": lambda x: np.where(x > 0, x * x, -x),
+    "maximum": lambda x: np.maximum(x, -1.0) ** 2,
+    "hypot": lambda x: np.hypot(x, 1.0),
+    "arctan2": lambda x: np.arctan2(x, 1.0),
+    "a conversion to an array": lambda x: np.asarray(x) ** 2,
+    "single numbers": lambda x: math.sin(x),
+    "complex numbers": lambda x: x * 1j,
+    "sign|copysign": lambda x: np.copysign(x, 1.0),
+    "floor": lambda x: np.floor(x) + x,
+    "astype": lambda x: x.astype(float) ** 2,
+}
+
+
+@pytest.mark.parametrize("name", NOT_ANALYTIC)
+def test_complex_steps_refuse_what_is_not_analytic(name):
+    points = np.array([0.3, 0.7])
+    with pytest.raises(TypeError, match=rf"analytic operations; `func` uses .*({name})"):
+        gpugrad.gradient_of(NOT_ANALYTIC[name], method="complex")(points)
+    grad = gpugrad.gradient_of(NOT_ANALYTIC[name])
+    grad(points)
+    assert grad.method == "extrapolation"
+
+
+def test_complex_steps_see_other_branches():
+    # For negative numbers the complex power is complex, the real one has no value.
+    with pytest.warns(RuntimeWarning, match=r"NaN at 1 of 2 points, the first at \(-1\)"):
+        found = gpugrad.derivative_of(lambda x: x**0.5)(np.array([-1.0, 4.0]))
+    np.testing.assert_allclose(found, [np.nan, 0.25])
+
+
+def test_kinks_have_large_errors_not_silent_ones():
+    value, error = gpugrad.derivative_of(np.abs, return_error=True)(np.array([0.0, 1.0]))
+    assert error[0] >= 0.5 or np.isnan(value[0])
+    assert abs(value[1] - 1.0) <= error[1] < 1e-10
+
+
+def test_domains_end_where_they_end():
+    with pytest.warns(RuntimeWarning, match="no finite values there or on one of its sides"):
+        found = gpugrad.derivative_of(math.log)(np.array([-1.0, 2.0]))
+    np.testing.assert_allclose(found, [np.nan, 0.5], rtol=1e-10)
+    # Steps shrink until all samples are inside.
+    near = gpugrad.derivative_of(np.log, method="extrapolation")(1e-9)
+    assert near == pytest.approx(1e9, rel=1e-10)
+
+
+def test_constants_have_no_slope(xp):
+    if xp.name == "dask":
+        pytest.skip("Dask arrays are refused: see the test of errors")
+    x = xp.asarray(np.linspace(0.0, 1.0, 4))
+    for part in gpugrad.gradient_of(lambda x, y: 3.0)(x, x):
+        assert (gpugrad.asnumpy(part) == 0).all()
+
+
+@pytest.mark.parametrize("quantum", [1e-6, 1e-8, 2.0**-24])
+def test_functions_in_steps_are_not_taken_for_flat(quantum, rng):
+    def stairs(x):
+        return np.round(np.sin(x) / quantum) * quantum
+
+    x = rng.uniform(0.1, 1.3, 200)
+    value, error = gpugrad.derivative_of(stairs, return_error=True)(x)
+    assert np.median(np.abs(value - np.cos(x))) < 1e3 * quantum
+    assert np.mean(np.abs(value - np.cos(x)) <= error) >= 0.95
+
+
+def test_what_is_flat_is_flat():
+    slope, error = gpugrad.derivative_of(lambda x: np.maximum(x, 0.0), return_error=True)(
+        np.array([-0.5, 0.5])
+    )
+    np.testing.assert_allclose(slope, [0.0, 1.0], atol=1e-12)
+    assert (error < 1e-10).all()
+
+
+# Without other libraries
+
+
+def test_nothing_else_is_loaded_or_needed(monkeypatch):
+    for name in ("scipy", "scipy.differentiate", "sympy", "torch", "jax"):
+        monkeypatch.setitem(sys.modules, name, None)
+    slope = gpugrad.derivative_of(lambda x: np.abs(x) ** 3)
+    assert slope(2.0) == pytest.approx(12.0, rel=1e-12)
+    with pytest.raises(ImportError, match=r'pip install "gpugrad\[science\]"'):
+        gpugrad.derivative_of(np.sin, method="adaptive")(1.0)
+
+
+# Errors
+
+
+def test_errors_say_what_must_hold():
+    x = np.linspace(0.0, 1.0, 3)
+    with pytest.raises(TypeError, match="`func` must be a function"):
+        gpugrad.gradient_of(x)
+    with pytest.raises(ValueError, match="`method` must be one of auto"):
+        gpugrad.gradient_of(np.sin, method="exact")
+    with pytest.raises(ValueError, match='go with method="central"'):
+        gpugrad.gradient_of(np.sin, step=0.1)
+    with pytest.raises(ValueError, match="must be positive"):
+        gpugrad.gradient_of(np.sin, method="central", step=-0.1)
+    with pytest.raises(TypeError, match="must be a number"):
+        gpugrad.gradient_of(np.sin, method="central", step="small")
+    with pytest.raises(ValueError, match="one for each of the 1 coordinates"):
+        gpugrad.gradient_of(np.sin, method="central", step=[0.1, 0.2])(x)
+    with pytest.raises(ValueError, match="`points_axis` must be 0"):
+        gpugrad.gradient_of(np.sin, points_axis=1)
+    with pytest.raises(TypeError, match="must take 1 positional"):
+        gpugrad.gradient_of(wave)(x)
+    with pytest.raises(TypeError, match="needs one coordinate"):
+        gpugrad.derivative_of(wave)(x, x)
+    with pytest.raises(TypeError, match="points must be given"):
+        gpugrad.gradient_of(wave)()
+    with pytest.raises(TypeError, match="must be one array"):
+        gpugrad.gradient_of(wave, points_axis=0)(x, x)
+    with pytest.raises(ValueError, match="component axis"):
+        gpugrad.gradient_of(wave, points_axis=0)(1.0)
+    with pytest.raises(TypeError, match="real numbers"):
+        gpugrad.gradient_of(np.sin)(x + 1j)
+    with pytest.raises(TypeError, match="real numbers"):
+        gpugrad.gradient_of(np.sin)("one")
+    with pytest.raises(ValueError, match="one at least"):
+        gpugrad.gradient_of(np.sin)(x[:0])
+    with pytest.raises(ValueError, match="from 1 to 8"):
+        gpugrad.derivative_of(np.sin, order=9)
+    with pytest.raises(TypeError, match="needs points of PyTorch or JAX"):
+        gpugrad.gradient_of(np.sin, method="autodiff")(x)
+
+
+@pytest.mark.parametrize("method", ["auto", "extrapolation", "central"])
+def test_results_of_the_wrong_shape_are_refused(method):
+    x = np.linspace(0.0, 1.0, 3)
+    with pytest.raises(ValueError, match="one value for each point"):
+        gpugrad.gradient_of(lambda a: np.sum(a**2), method=method)(x)
+    with pytest.raises(ValueError, match="one value for each point"):
+        gpugrad.gradient_of(lambda a: np.stack([a, a]), method=method)(x)
+    with pytest.raises(TypeError, match="must return numbers"):
+        gpugrad.gradient_of(lambda a: "one", method=method)(x)
+    with pytest.raises(TypeError, match="must return numbers"):
+        gpugrad.gradient_of(lambda a: None, method=method)(x)
+    with pytest.raises(ValueError, match="components as a tuple"):
+        gpugrad.jacobian_of(lambda a: a, method=method)(x)
+
+
+def test_a_functions_own_errors_come_through():
+    def broken(x):
+        raise KeyError("missing")
+
+    with pytest.raises(KeyError, match="missing"):
+        gpugrad.gradient_of(broken)(1.0)
+
+
+def test_two_libraries_are_refused():
+    torch = pytest.importorskip("torch")
+    x = np.linspace(0.0, 1.0, 3)
+    with pytest.raises(TypeError, match="one library; got NumPy and PyTorch"):
+        gpugrad.gradient_of(wave)(x, torch.from_numpy(x))
+    with pytest.raises(TypeError, match="array"):
+        gpugrad.gradient_of(lambda t: math.sin(t))(torch.from_numpy(x))
+    with pytest.raises(TypeError, match="library of its points, NumPy; got PyTorch"):
+        gpugrad.gradient_of(lambda a: torch.ones(a.shape))(x)
+    with pytest.raises(TypeError, match="needs NumPy points"):
+        gpugrad.gradient_of(wave, method="complex")(torch.from_numpy(x), 1.0)
+
+
+def test_lazy_points_are_refused():
+    da = pytest.importorskip("dask.array")
+    with pytest.raises(TypeError, match="Dask array, which is lazy"):
+        gpugrad.gradient_of(np.sin)(da.ones(3))

@@ -1,0 +1,89 @@
+"""Fields and spacings with pint's units: each derivative has its own."""
+
+import numpy as np
+import pytest
+
+import gpugrad
+
+pint = pytest.importorskip("pint", reason="units are pint's")
+
+UNITS = pint.UnitRegistry()
+Q = UNITS.Quantity
+
+
+def test_each_axis_gives_its_own_unit():
+    f = Q(np.random.default_rng(0).normal(size=(5, 6)), "kelvin")
+    dt, dx = gpugrad.gradient(f, Q(2.0, "s"), Q(0.5, "m"))
+    expected = np.gradient(f.magnitude, 2.0, 0.5)
+    assert (dt.units, dx.units) == (UNITS.Unit("K/s"), UNITS.Unit("K/m"))
+    np.testing.assert_array_equal(dt.magnitude, expected[0])
+    np.testing.assert_array_equal(dx.magnitude, expected[1])
+
+
+def test_coordinates_have_units_too_and_plain_fields_take_them():
+    x = Q(np.array([0.0, 1.0, 3.0]), "km")
+    df = gpugrad.gradient(np.array([1.0, 2.0, 4.0]), x)
+    assert df.units == UNITS.Unit("1/km")
+    np.testing.assert_array_equal(df.magnitude, [1.0, 1.0, 1.0])
+
+
+def test_without_a_spacing_the_unit_is_that_of_the_field():
+    df = gpugrad.gradient(Q(np.array([1.0, 4.0, 9.0]), "m"))
+    assert df.units == UNITS.metre
+
+
+def test_orders_raise_the_unit_of_the_spacing():
+    f = Q(np.arange(6.0) ** 3, "m")
+    assert gpugrad.derivative(f, Q(1.0, "s"), order=2).units == UNITS.Unit("m/s**2")
+    assert gpugrad.derivative(f, spacing=Q(1.0, "s"), order=3).units == UNITS.Unit("m/s**3")
+
+
+def test_sums_convert_their_spacings():
+    f = Q(np.random.default_rng(1).normal(size=(5, 6)), "K")
+    result = gpugrad.laplacian(f, Q(1.0, "km"), Q(500.0, "m"))
+    assert result.units == UNITS.Unit("K/km**2")
+    np.testing.assert_allclose(result.magnitude, gpugrad.laplacian(f.magnitude, 1.0, 0.5))
+    with pytest.raises(ValueError, match=r"spacings of all axes .* kilometer and second"):
+        gpugrad.laplacian(f, Q(1.0, "km"), Q(1.0, "s"))
+
+
+def test_components_are_converted_to_one_unit():
+    u, v = np.random.default_rng(2).normal(size=(2, 5, 6))
+    result = gpugrad.divergence((Q(u, "m/s"), Q(v, "km/s")), Q(1.0, "m"))
+    assert result.units == UNITS.Unit("1/s")
+    np.testing.assert_allclose(result.magnitude, gpugrad.divergence((u, 1000 * v)))
+    with pytest.raises(ValueError, match="components of `v`"):
+        gpugrad.divergence((Q(u, "m/s"), Q(v, "K")), Q(1.0, "m"))
+
+
+def test_jacobian_and_hessian_have_units_entry_by_entry():
+    f = np.random.default_rng(3).normal(size=(5, 6))
+    rows = gpugrad.hessian(Q(f, "K"), Q(1.0, "m"), Q(1.0, "s"))
+    assert [[str(one.units) for one in row] for row in rows] == [
+        ["kelvin / meter ** 2", "kelvin / meter / second"],
+        ["kelvin / meter / second", "kelvin / second ** 2"],
+    ]
+    (row,) = gpugrad.jacobian([Q(f, "K")], Q(1.0, "m"), Q(1.0, "s"))
+    assert [str(one.units) for one in row] == ["kelvin / meter", "kelvin / second"]
+
+
+def test_degrees_above_a_zero_become_differences():
+    df = gpugrad.gradient(Q(np.array([10.0, 12.0, 15.0]), "degC"), Q(1.0, "m"))
+    assert df.units == UNITS.Unit("delta_degC/m")
+    assert df.to("K/m").magnitude[0] == 2.0
+
+
+def test_stacked_derivatives_need_one_unit():
+    f = Q(np.ones((4, 4)), "K")
+    assert gpugrad.gradient(f, Q(1.0, "m"), Q(1.0, "km"), stack=True).units == UNITS.Unit("K/m")
+    with pytest.raises(ValueError, match="spacings of all axes"):
+        gpugrad.gradient(f, Q(1.0, "m"), Q(1.0, "s"), stack=True)
+
+
+def test_quantities_inside_of_xarray_keep_their_units():
+    xarray = pytest.importorskip("xarray")
+    x = ("x", np.array([0.0, 1.0, 3.0]), {"units": "m"})
+    f = xarray.DataArray(Q(np.array([1.0, 2.0, 6.0]), "K"), {"x": x}, ("x",))
+    df = gpugrad.gradient(f)
+    assert df.data.units == UNITS.Unit("K/m")
+    assert "units" not in df.attrs
