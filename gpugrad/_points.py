@@ -21,7 +21,7 @@ from gpugrad._arrays import (
     widest_float,
 )
 
-_BLOCK = {"NumPy": 1 << 15, "CuPy": 1 << 22}
+_BLOCK = {"NumPy": 1 << 16, "CuPy": 1 << 22}
 """Values of a coordinate that are given to a function at once; NumPy's temporaries stay cached."""
 
 

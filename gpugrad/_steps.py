@@ -21,6 +21,8 @@ Line = dict[int, int]
 
 _SAFETY = 4.0
 _DEEPEST = 160
+# Which bits to keep for a power of two: a logarithm would cost as much as many a function.
+_EXPONENT = {"float64": (np.int64, 0x7FF0 << 48), "float32": (np.int32, 0x7F80 << 16)}
 
 
 class Weights(NamedTuple):
@@ -43,18 +45,20 @@ def pair_weights(distances: tuple[int, ...], order: int) -> Weights:
 
 
 def scales_of(coords: Sequence[Array]) -> list[Array]:
-    """Return powers of two near the size of each coordinate, 1 where that is less."""
-    xp = namespace_of(coords[0])
-    return [
-        _round_up(xp, xp.clip(xp.where(xp.isfinite(x), xp.abs(x), 1.0), 1.0, None)) for x in coords
-    ]
+    """Return powers of two above each coordinate, 2 where it is less than 1 or not finite.
+
+    Points and steps that are powers of two add up without rounding.
+    """
+    return [_scale(namespace_of(x), x) for x in coords]
 
 
-def _round_up(xp: ModuleType, x: Array) -> Array:
-    """Return the next power of two, so that points and steps add up without rounding."""
-    if isinstance(x, np.ndarray):
-        return np.ldexp(x.dtype.type(1), np.frexp(x)[1])
-    return xp.asarray(2.0, dtype=x.dtype, **_where(x)) ** (xp.floor(xp.log2(x)) + 1.0)
+def _scale(xp: ModuleType, x: Array) -> Array:
+    if isinstance(x, np.ndarray) and x.dtype.name in _EXPONENT:
+        integers, exponent = _EXPONENT[x.dtype.name]
+        power = (x.view(integers) & integers(exponent)).view(x.dtype)
+        return np.clip(2 * power, 2, math.sqrt(np.finfo(x.dtype).max))
+    size = xp.clip(xp.where(xp.isfinite(x), xp.abs(x), 1.0), 1.0, None)
+    return xp.asarray(2.0, dtype=x.dtype, **_where(x)) ** (xp.floor(xp.log2(size)) + 1.0)
 
 
 def step_for(coords: Sequence[Array], order: int, accuracy: int, eps: float) -> list[Array]:
@@ -96,8 +100,8 @@ class Samples:
         results = [xp.reshape(v, shape) for v in self.evaluate(shifted)]
         return [(v[0, ...], v[1, ...]) for v in results]
 
-    def units(self, steps: list[Array], shrunk: float = 1.0) -> Array:
-        """Return the length of each line's step, axes (line, point).
+    def units(self, steps: list[Array], order: int, shrunk: float = 1.0) -> Array:
+        """Return the length of each line's step, to the power of the order; axes (line, point).
 
         Lines of several variables have none: theirs is a multiple of the steps to begin with.
         """
@@ -106,7 +110,8 @@ class Samples:
             steps[next(iter(line))] if len(line) == 1 else xp.full_like(steps[0], shrunk)
             for line in self.lines
         ]
-        return xp.stack(rows, axis=0)
+        units = xp.stack(rows, axis=0)
+        return units if order == 1 else units**order
 
 
 def central(
@@ -119,7 +124,7 @@ def central(
     reach = central_reach(order, accuracy)
     distances = tuple(range(1, reach + 1 + with_error))
     pairs = samples.at(distances, steps)
-    units = samples.units(steps) ** order
+    units = samples.units(steps, order)
     middle = samples.evaluate(samples.coords) if with_error or order % 2 == 0 else None
     values, errors = [], []
     for i, pair in enumerate(pairs):
@@ -144,7 +149,7 @@ def _central_error(
     xp = samples.xp
     reach, steps, value = found
     distances = tuple(range(1, reach + 2))
-    units = abs(samples.units(steps)) ** order
+    units = abs(samples.units(steps, order))
     parts = _combine(pair, f0, order)
     truncation = abs(_sum(parts, pair_weights(distances, order).each) / units - value)
     rounding = _noise(samples, pair, steps, distances) * pair_weights(distances, order).total
@@ -214,7 +219,7 @@ def extrapolated(samples: Samples, order: int) -> tuple[list[Array], list[Array]
     for level in range(_depth(coords, steps)):
         if level >= count + 2 and all(bool(xp.all(s.is_settled())) for s in searches):
             break
-        units = samples.units(steps, 2.0**-level) ** order
+        units = samples.units(steps, order, 2.0**-level)
         for search, (plus, minus) in zip(searches, samples.at((1.0,), steps), strict=True):
             search.recent = [(plus[:, 0, :], minus[:, 0, :]), *search.recent][:count]
             if len(search.recent) == count:
