@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from gpugrad._critical import critical_points
     from gpugrad._devices import info, namespace
     from gpugrad._inflection import inflection_points
+    from gpugrad._plans import Plan, plan
     from gpugrad._sample import sample
     from gpugrad._stencil import stencil
     from gpugrad._turning import turning_points
@@ -26,6 +27,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "BackendError",
+    "Plan",
     "asnumpy",
     "critical_points",
     "curl",
@@ -43,6 +45,7 @@ __all__ = [
     "jacobian_of",
     "laplacian",
     "namespace",
+    "plan",
     "sample",
     "stencil",
     "turning_points",
@@ -53,6 +56,7 @@ __all__ = [
 # What few scripts need is loaded when asked for: an import should cost next to nothing.
 _LATER = {
     "critical_points": "_critical",
+    "Plan": "_plans",
     "curl": "_vector",
     "derivative_of": "_callable",
     "divergence": "_vector",
@@ -66,6 +70,7 @@ _LATER = {
     "laplacian": "_vector",
     "namespace": "_devices",
     "sample": "_sample",
+    "plan": "_plans",
     "stencil": "_stencil",
     "turning_points": "_turning",
 }

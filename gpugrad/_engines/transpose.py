@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from gpugrad._plan import AxisPlan, Formula
+from gpugrad._plan import AxisPlan, Formula, rows_of
 
 
 def transpose(plan: AxisPlan, n: int) -> AxisPlan:
@@ -34,7 +34,7 @@ def _transpose(plan: AxisPlan, n: int) -> AxisPlan:
     upper = max(n - last - min(offsets), *(n - j for j in touched if j >= n / 2), 0)
     if lower + upper >= n or first >= last:
         lower, upper = n, 0
-    gathered: dict[int, list[tuple[int, float]]] = {}
+    gathered: dict[int, list[tuple[int, Any]]] = {}
     for i, j, w in _entries(plan, n, lower, n - upper):
         gathered.setdefault(j, []).append((i, w))
 
@@ -42,7 +42,9 @@ def _transpose(plan: AxisPlan, n: int) -> AxisPlan:
         column = gathered.get(j, [(j, 0.0)])
         return Formula(tuple(i - j for i, _ in column), tuple(w for _, w in column))
 
-    inside = end(0) if lower == n else _mirror(plan.interior, first, last, lower, n - upper)
+    inside = (
+        end(0) if lower == n else _mirror(plan.interior, first, last, lower, n - upper, plan.axis)
+    )
     return plan._replace(
         lower=tuple(map(end, range(lower))),
         interior=inside,
@@ -51,7 +53,7 @@ def _transpose(plan: AxisPlan, n: int) -> AxisPlan:
     )
 
 
-def _entries(plan: AxisPlan, n: int, start: int, stop: int) -> Iterator[tuple[int, int, float]]:
+def _entries(plan: AxisPlan, n: int, start: int, stop: int) -> Iterator[tuple[int, int, Any]]:
     """Yield row, column and value of the entries in columns outside of `start` to `stop`."""
     for formula, first, last in plan.regions(n):
         reach = max(map(abs, formula.offsets))
@@ -60,27 +62,31 @@ def _entries(plan: AxisPlan, n: int, start: int, stop: int) -> Iterator[tuple[in
         for i in (*near, *far):
             for offset, w in zip(formula.offsets, formula.weights, strict=True):
                 if not start <= i + offset < stop:
-                    value = _at(w, i - first)
+                    value = _at(w, i - first, plan.axis)
                     if formula.divisor is not None:
-                        value /= _at(formula.divisor, i - first)
+                        value = value / _at(formula.divisor, i - first, plan.axis)
                     yield i, i + offset, value
 
 
-def _at(w: Any, row: int) -> float:
-    """Return a weight or divisor for one row."""
-    if getattr(w, "ndim", 0) == 0:
+def _at(w: Any, row: int, axis: int) -> Any:
+    """Return a weight or divisor for one row: a number, or an array where lines differ."""
+    ndim = getattr(w, "ndim", 0)
+    if ndim == 0:
         return float(w)
+    if ndim > 1:
+        return w[rows_of(ndim, axis, row, row + 1)] if w.shape[axis] > 1 else w
     return float(w[row] if w.size > 1 else w[0])
 
 
-def _mirror(formula: Formula, first: int, last: int, start: int, stop: int) -> Formula:
+def _mirror(formula: Formula, first: int, last: int, start: int, stop: int, axis: int) -> Formula:
     """Return the formula of columns `start` to `stop`, given that of rows `first` to `last`."""
 
     def move(w: Any, offset: int) -> Any:
         """Return the entries that belong to the rows which have a sample at these columns."""
-        if getattr(w, "ndim", 0) == 0 or w.size == 1:
+        along = axis if getattr(w, "ndim", 0) > 1 else 0
+        if getattr(w, "ndim", 0) == 0 or w.shape[along] == 1:
             return w
-        return w[start - offset - first : stop - offset - first]
+        return w[rows_of(w.ndim, along, start - offset - first, stop - offset - first)]
 
     offsets, weights, divisor, _ = formula
     back = tuple(-offset for offset in offsets)

@@ -1,0 +1,99 @@
+"""Operators as sparse matrices of SciPy, boundaries and all."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from gpugrad._plan import AxisPlan, rows_of
+from gpugrad._program import Program, bring_home
+
+NumpyArray = np.ndarray[Any, Any]
+
+
+def load_scipy() -> Any:
+    """Return `scipy.sparse`, or say how to get it."""
+    try:
+        import scipy.sparse
+    except ImportError as error:
+        raise ImportError('a matrix needs SciPy: run `pip install "gpugrad[sparse]"`.') from error
+    return scipy.sparse
+
+
+def make_matrix(program: Program, shape: tuple[int, ...], format: str) -> Any:
+    """Return the matrix of a program: fields, and results, below each other, raveled."""
+    sparse = load_scipy()
+    size = math.prod(shape)
+    known: list[dict[int, Any]] = [{i: None} for i in range(program.inputs)]  # None: the identity
+    for stage in program.stages:
+        made = []
+        for terms in stage:
+            row: dict[int, Any] = {}
+            for sign, field, plan, _ in terms:
+                factor = sign * _differences(plan, shape)
+                for i, block in known[field].items():
+                    product = factor if block is None else factor @ block
+                    row[i] = row[i] + product if i in row else product
+            made.append(row)
+        known += made
+    nothing = sparse.csr_array((size, size))
+    blocks = [
+        [known[number].get(i, nothing) for i in range(program.inputs)] for number in program.results
+    ]
+    matrix = sparse.block_array(blocks, format="csr")
+    matrix.eliminate_zeros()
+    return matrix.asformat(format)
+
+
+def make_offset(program: Program, shape: tuple[int, ...]) -> NumpyArray:
+    """Return what a program adds that does not depend on its fields, raveled as its results."""
+    known = [np.zeros(shape)] * program.inputs
+    for stage in program.stages:  # no later stage reads an output with constants
+        for terms in stage:
+            parts = [sign * _constants(plan, shape) for sign, _, plan, _ in terms]
+            known.append(np.sum(parts, axis=0))
+    return np.concatenate([known[number].ravel() for number in program.results])
+
+
+def _differences(plan: AxisPlan, shape: tuple[int, ...]) -> Any:
+    """Return the matrix of one plan."""
+    sparse = load_scipy()
+    size = math.prod(shape)
+    numbers = np.arange(size).reshape(shape)
+    rows, columns, values = [], [], []
+    for row, column, value in _entries(plan, numbers):
+        rows.append(row.ravel())
+        columns.append(column.ravel())
+        values.append(np.broadcast_to(value, row.shape).ravel())
+    where = (np.concatenate(rows), np.concatenate(columns))
+    return sparse.coo_array((np.concatenate(values), where), shape=(size, size)).tocsr()
+
+
+def _entries(plan: AxisPlan, numbers: NumpyArray) -> Iterator[tuple[NumpyArray, ...]]:
+    """Yield rows, columns and values of entries, in arrays that broadcast to that of the rows."""
+    plan, axis = bring_home(plan), plan.axis
+    for formula, start, stop in plan.regions(numbers.shape[axis]):
+        rows = np.arange(start, stop)
+        for offset, weight in zip(formula.offsets, formula.weights, strict=True):
+            value = _along(weight, axis, numbers.ndim)
+            if formula.divisor is not None:
+                value = value / _along(formula.divisor, axis, numbers.ndim)
+            yield numbers.take(rows, axis), numbers.take(rows + offset, axis), value
+
+
+def _constants(plan: AxisPlan, shape: tuple[int, ...]) -> NumpyArray:
+    plan, total = bring_home(plan), np.zeros(shape)
+    for formula, start, stop in plan.regions(shape[plan.axis]):
+        if formula.constant is not None:
+            divisor = 1.0 if formula.divisor is None else formula.divisor
+            total[rows_of(len(shape), plan.axis, start, stop)] = formula.constant / divisor
+    return total
+
+
+def _along(w: Any, axis: int, ndim: int) -> NumpyArray:
+    """Return a weight as float64, with as many axes as the field if it has any."""
+    values: NumpyArray = np.asarray(w, dtype=np.float64)
+    return values.reshape((-1,) + (1,) * (ndim - axis - 1)) if values.ndim == 1 else values

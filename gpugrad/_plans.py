@@ -1,0 +1,306 @@
+"""Operators that are planned once and applied often, to arrays or as a matrix."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from gpugrad._arrays import (
+    Array,
+    as_field,
+    device_of,
+    dtype_name,
+    is_library_array,
+    library_of,
+    namespace_of,
+    result_dtype,
+)
+from gpugrad._backend import evaluate, name_in_force
+from gpugrad._matrix import make_matrix, make_offset
+from gpugrad._options import ONE_SIDED, Options
+from gpugrad._output import stack_results
+from gpugrad._program import Program, bind, transpose_program
+from gpugrad._recipes import make_recipe, make_template
+
+
+class Plan:
+    """A linear operator on fields of one kind, with all checks and weights done: see `plan`.
+
+    Plans don't change once they are made: threads may share them, and they can be pickled.
+
+    Attributes
+    ----------
+    operator : str
+        Its name.
+    shape : tuple of int
+        The shape of a field, or of a component.
+    dtype : dtype
+        That of the fields, of their library.
+    library : str
+        The name of the library whose arrays it takes.
+
+    Examples
+    --------
+    >>> import gpugrad
+    >>> gpugrad.plan((4, 3), "float32", 0.5)
+    <plan: gradient of a field of shape (4, 3), float32, NumPy>
+    """
+
+    def __init__(
+        self,
+        operator: str,
+        program: Program,
+        like: Array,
+        takes: tuple[int, ...],
+        gives: tuple[int, ...],
+        stack: bool,
+        backend: str | None,
+    ) -> None:
+        # How fields come and results go: () one array, (n,) a tuple, (m, n) a tuple of tuples.
+        self._takes, self._gives = takes, gives
+        self._program, self._stack, self._backend = program, stack, backend
+        self.operator = operator
+        self.shape: tuple[int, ...] = tuple(like.shape)
+        self.dtype = like.dtype
+        self.library = library_of(like)
+        self._device = device_of(like) if is_library_array(like) else None
+        xp = np if isinstance(like, np.ndarray) else namespace_of(like)
+        self._result_dtype = result_dtype(xp, like)
+
+    def __call__(self, f: Any, out: Any = None) -> Any:
+        """Apply the operator.
+
+        Parameters
+        ----------
+        f : array, or sequence of arrays
+            A field of the planned shape, dtype and library; for operators on vector fields the
+            components, in a sequence or on the first axis of an array.
+        out : array or tuple of arrays, optional
+            Where to write, if the operator has it.
+
+        Returns
+        -------
+        array or tuple of arrays
+            What the operator returns.
+
+        Raises
+        ------
+        TypeError
+            If `f` is of another dtype or library, or `out` is given to an operator without it.
+        ValueError
+            If `f` has another shape, or is on another device.
+        """
+        if (
+            type(f) is np.ndarray
+            and f.shape == self.shape
+            and f.dtype == self.dtype
+            and not self._takes
+        ):
+            fields = [f]
+        else:
+            fields = self._parse(f, self._takes)
+        stages, gives = self._program.stages, self._gives
+        if len(stages) > 1 or len(gives) > 1:
+            return self._apply_stages(fields, out)
+        results = evaluate(bind(stages[0], fields), out, self._stack, self._backend)
+        return results if gives else results[0]
+
+    def _apply_stages(self, fields: Sequence[Array], out: Any) -> Any:
+        if out is not None:
+            raise TypeError(f"`out` does not go with a plan of {self.operator}. Leave it out.")
+
+        def evaluate_stage(outputs: Any) -> Any:
+            return evaluate(outputs, None, False, self._backend)
+
+        results = self._program.run(fields, evaluate_stage)
+        join: Any = stack_results if self._stack else tuple
+        if len(self._gives) > 1:
+            n = self._gives[1]
+            results = [join(results[i : i + n]) for i in range(0, len(results), n)]
+        return join(results) if self._gives else results[0]
+
+    def _parse(self, f: Any, takes: tuple[int, ...]) -> list[Array]:
+        """Return the fields that are given, checked."""
+        if not takes:
+            return [self._check(f)]
+        if not isinstance(f, (list, tuple)):
+            f = as_field(f)
+            f = [f[i, ...] for i in range(f.shape[0])] if f.ndim > 1 else [f]
+        if len(f) != takes[0]:
+            raise ValueError(
+                f"`f` must have {' x '.join(map(str, self._takes))} components of shape "
+                f"{self.shape}, as planned; got {len(f)}."
+            )
+        return [field for one in f for field in self._parse(one, takes[1:])]
+
+    def _check(self, f: Any) -> Array:
+        f = as_field(f)
+        device = None if self._device is None else device_of(f)
+        for what, wanted, given, error in (
+            ("be of library", self.library, library_of(f), TypeError),
+            ("have dtype", self.dtype, f.dtype, TypeError),
+            ("have shape", self.shape, tuple(f.shape), ValueError),
+            ("be on device", self._device, device, ValueError),
+        ):
+            if given != wanted:
+                raise error(
+                    f"`f` must {what} {wanted}, as planned; got {given}. Convert it, or make "
+                    "another plan."
+                )
+        return f
+
+    def matrix(self, format: str = "csr") -> Any:
+        """Return the operator as a sparse matrix of SciPy, in float64 and host memory.
+
+        Parameters
+        ----------
+        format : str, optional
+            "csr", "csc", "coo" or any other of SciPy's sparse formats.
+
+        Returns
+        -------
+        scipy.sparse.sparray of shape (results * size, components * size)
+            With ``size`` samples of a field. Fields are raveled in C order and lie one after the
+            other, as do results, in the order in which the operator has them. For one of each,
+            ``plan.matrix() @ f.ravel() + plan.offset()`` is ``plan(f).ravel()``.
+
+        Raises
+        ------
+        ImportError
+            If SciPy is not installed.
+        """
+        return make_matrix(self._program, self.shape, format)
+
+    def offset(self) -> np.ndarray[Any, Any]:
+        """Return what boundaries with a given value or slope add: the result for a field of zeros.
+
+        Returns
+        -------
+        numpy.ndarray of shape (results * size,), float64
+            In the order of the rows of `matrix`; zeros, unless a boundary has a number.
+        """
+        return make_offset(self._program, self.shape)
+
+    def adjoint(self) -> Plan:
+        """Return the transpose of the operator, applied without a matrix.
+
+        Returns
+        -------
+        Plan
+            It takes what this plan returns, and returns what this one takes, in the dtype of
+            results: the inner product of ``plan(f)`` and ``g`` is that of ``f`` and
+            ``plan.adjoint()(g)``. Weights are real, so for complex fields it is the conjugate
+            transpose as well. What `offset` has is not part of it.
+        """
+        turned = object.__new__(Plan)
+        turned.__dict__.update(self.__dict__)
+        turned.operator = f"adjoint of {self.operator}"
+        turned.dtype = self._result_dtype
+        turned._program = transpose_program(self._program, self.shape)
+        turned._takes, turned._gives = self._gives, self._takes
+        turned._stack = self._stack and bool(self._takes)
+        return turned
+
+    def __repr__(self) -> str:
+        count = " x ".join(map(str, self._takes))
+        fields = f"{count} fields" if count else "a field"
+        return (
+            f"<plan: {self.operator} of {fields} of shape {self.shape}, {dtype_name(self.dtype)}, "
+            f"{self.library}>"
+        )
+
+
+def plan(
+    shape: Any,
+    dtype: Any = "float64",
+    *spacing: Any,
+    operator: str = "gradient",
+    axis: Any = None,
+    order: int | None = None,
+    edge_order: int | None = None,
+    accuracy: int = 2,
+    boundary: Any = ONE_SIDED,
+    edge_accuracy: int | None = None,
+    period: Any = None,
+    stagger: Any = None,
+    time_unit: str | None = None,
+    components: int | None = None,
+    stack: bool = False,
+    like: Any = None,
+    backend: str | None = None,
+) -> Plan:
+    r"""Plan an operator for fields of one kind, to apply it again and again, or as a matrix.
+
+    Parameters
+    ----------
+    shape : int or tuple of int
+        The shape of the fields; of a component, for vector fields.
+    dtype : dtype or str, optional
+        The dtype of the fields.
+    *spacing : number or array, optional
+        As for the operator.
+    operator : str, optional
+        One of "gradient", "derivative", "divergence", "curl", "laplacian", "jacobian", "hessian".
+    axis, accuracy, boundary, edge_accuracy, period, time_unit
+        As for the operator.
+    order : int, optional
+        The order of a "derivative", by default 1.
+    edge_order : {1, 2}, optional
+        As for a "gradient", by default 1.
+    stagger : {None, "left", "right"} or list, optional
+        As for the operators that have it.
+    components : int, optional
+        How many a vector field has for a "jacobian", by default as many as there are axes.
+    stack : bool, optional
+        Return one array in place of a tuple, where the operator can.
+    like : array or namespace, optional
+        The library (and the device) of the fields: one of its arrays, or the library. By default
+        NumPy.
+    backend : {"auto", "slices", "numpy", "numba", "cupy"}, optional
+        Where the arithmetic runs, see `use_backend`.
+
+    Returns
+    -------
+    Plan
+        ``plan(f)`` and ``plan(f, out=...)`` apply the operator, with the bits of a call of it;
+        ``plan.matrix()`` and ``plan.offset()`` are the same as a sparse matrix and a vector, and
+        ``plan.adjoint()`` is the plan of the transpose.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As for the operator; if it is unknown, or does not take an option.
+
+    Notes
+    -----
+    An operator on samples is an affine map, :math:`A f + b`. The rows of :math:`A` are formulas,
+    with those for the boundaries near the ends; :math:`b` is zero unless a boundary has a given
+    value or slope.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import gpugrad
+    >>> second = gpugrad.plan(4, "float64", 0.5, operator="derivative", order=2, boundary=0.0)
+    >>> second(np.array([1.0, 2.0, 3.0, 4.0]))
+    array([  0.,   0.,   0., -20.])
+    >>> second.matrix().toarray()
+    array([[-8.,  4.,  0.,  0.],
+           [ 4., -8.,  4.,  0.],
+           [ 0.,  4., -8.,  4.],
+           [ 0.,  0.,  4., -8.]])
+    """
+    template = make_template(shape, dtype, like)
+    if backend is not None:
+        name_in_force(backend)
+    given = {"order": order, "edge_order": edge_order, "stagger": stagger, "components": components}
+    given["stack"] = stack or None
+    options = Options(
+        1 if order is None else order, accuracy, edge_accuracy, boundary, period, stagger
+    )
+    program, takes, gives = make_recipe(
+        operator, template, spacing, axis, time_unit, options, given
+    )
+    return Plan(operator, program, template, takes, gives, bool(stack), backend)

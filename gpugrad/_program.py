@@ -1,0 +1,110 @@
+"""An operator without its fields: what it reads is numbered, and bound to arrays when called.
+
+Numbers 0, 1, ... are the fields of a call. The outputs of the first stage come next, then those of
+the second, which may read what the first has made. Most operators have one stage; the mixed
+derivatives of a Hessian, derivatives of derivatives, take two.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from gpugrad._arrays import Array, asnumpy
+from gpugrad._engines.transpose import transpose
+from gpugrad._plan import AxisPlan, Formula, Term
+
+Outputs = tuple[tuple[Term, ...], ...]
+Evaluate = Callable[[Sequence[Sequence[Term]]], Sequence[Array]]
+
+
+class Program(NamedTuple):
+    """Stages of outputs, the fields of whose terms are numbers; `results` are numbers, too."""
+
+    inputs: int
+    stages: tuple[Outputs, ...]
+    results: tuple[int, ...]
+
+    def run(self, fields: Sequence[Array], evaluate: Evaluate) -> list[Array]:
+        """Evaluate stage by stage, and return the results."""
+        known = [*fields]
+        for stage in self.stages:
+            known += evaluate(bind(stage, known))
+        return [known[number] for number in self.results]
+
+
+def bind(stage: Outputs, fields: Sequence[Any]) -> list[list[Term]]:
+    """Return the outputs of a stage with fields in place of their numbers."""
+    return [[Term(sign, fields[i], plan) for sign, i, plan, _ in terms] for terms in stage]
+
+
+def number_term(plan: AxisPlan, i: int = 0, sign: int = 1) -> Term:
+    """Make a term of the field with number `i`."""
+    return Term(sign, i, plan)
+
+
+def single_stage(inputs: int, outputs: Sequence[Sequence[Term]]) -> Program:
+    """Return the program of an operator whose results are all its outputs."""
+    stage = tuple(map(tuple, outputs))
+    return Program(inputs, (stage,), tuple(range(inputs, inputs + len(stage))))
+
+
+def transpose_program(program: Program, shape: tuple[int, ...]) -> Program:
+    """Return the program whose matrix is the transpose, for fields of a shape.
+
+    Backwards through the stages, each output hands on what it is given to the fields it was made
+    of, by its transposed plans. What later stages read of an earlier one is summed up first.
+    """
+    given = defaultdict(list)  # by number: what the transposed program knows of it
+    for k, number in enumerate(program.results):
+        given[number].append(k)
+    stages: list[Outputs] = []
+    back: dict[int, list[Term]] = {i: [] for i in range(program.inputs)}
+    count = len(program.results)
+    end = program.inputs + sum(map(len, program.stages))
+    for stage in reversed(program.stages):
+        end -= len(stage)
+        between: dict[int, list[Term]] = defaultdict(list)
+        for number, terms in enumerate(stage, start=end):
+            for sign, field, plan, _ in terms:
+                turned = transpose(bring_home(plan), shape[plan.axis])
+                target = back if field < program.inputs else between
+                target[field] += [Term(sign, k, turned) for k in given[number]]
+        if between:
+            stages.append(tuple(map(_added_first, between.values())))
+            for field in between:
+                given[field].append(count)
+                count += 1
+    stages.append(tuple(map(_added_first, back.values())))
+    return Program(len(program.results), tuple(stages), tuple(range(count, count + len(back))))
+
+
+def _added_first(terms: list[Term]) -> tuple[Term, ...]:
+    return tuple(sorted(terms, key=lambda term: -term.sign))
+
+
+def bring_home(plan: AxisPlan) -> AxisPlan:
+    """Return a plan with all its weights in host memory; from a device, they are copied."""
+    if plan.on_host:
+        return plan
+
+    def home(w: Any) -> Any:
+        if isinstance(w, (int, float)) or w is None:
+            return w
+        values = asnumpy(w)
+        return float(values) if values.ndim == 0 else np.asarray(values)
+
+    def move(formula: Formula) -> Formula:
+        offsets, weights, divisor, constant = formula
+        return Formula(offsets, tuple(map(home, weights)), home(divisor), home(constant))
+
+    return plan._replace(
+        lower=tuple(map(move, plan.lower)),
+        interior=move(plan.interior),
+        upper=tuple(map(move, plan.upper)),
+        on_host=True,
+        memo={},
+    )

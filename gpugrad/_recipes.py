@@ -1,0 +1,146 @@
+"""From the arguments of a reusable plan to the program of its operator."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import ModuleType
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from gpugrad._arrays import (
+    Array,
+    as_field,
+    device_of,
+    dtype_name,
+    is_library_array,
+    library_of,
+    namespace_of,
+)
+from gpugrad._axes import parse_one_axis, plan_axes, plan_gradient
+from gpugrad._components import check_axes
+from gpugrad._options import Options
+from gpugrad._plan import AxisPlan, Term
+from gpugrad._program import Outputs, Program, number_term, single_stage
+from gpugrad._terms import (
+    arrange_hessian,
+    curl_terms,
+    divergence_terms,
+    each_derivative,
+    hessian_terms,
+    laplacian_terms,
+)
+
+TAKES = {
+    "gradient": {"edge_order", "stagger", "stack"},
+    "derivative": {"order", "stagger"},
+    "divergence": {"stagger"},
+    "curl": {"stagger", "stack"},
+    "laplacian": set(),
+    "jacobian": {"stagger", "components", "stack"},
+    "hessian": {"stack"},
+}
+"""The operators, and which options each takes beside those that all take."""
+
+
+class Recipe(NamedTuple):
+    """A program, and how its fields come and results go: (), (n,) or (m, n) arrays."""
+
+    program: Program
+    takes: tuple[int, ...]
+    gives: tuple[int, ...]
+
+
+def make_template(shape: Any, dtype: Any, like: Any) -> Array:
+    """Return an array of the kind that is planned for, which holds a single number."""
+    try:
+        shape = (int(shape),) if np.ndim(shape) == 0 else tuple(map(int, shape))
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"`shape` must be an integer or a tuple of them; got {shape!r}.") from error
+    if like is None or like is np or library_of(like) == "NumPy":
+        return as_field(np.broadcast_to(np.zeros((), np.dtype(dtype)), shape))
+    if isinstance(like, ModuleType):
+        like = like.zeros(1)
+    elif not is_library_array(like):
+        raise TypeError(
+            f"`like` must be an array or the namespace of a library; got {type(like).__name__}."
+        )
+    xp, device = namespace_of(like), device_of(like)
+    try:
+        name = dtype_name(np.dtype(dtype))
+    except TypeError:
+        name = dtype if isinstance(dtype, str) else dtype_name(dtype)
+    placed = {} if device is None else {"device": device}
+    one = xp.zeros((1,) * len(shape), dtype=getattr(xp, name), **placed)
+    return as_field(xp.broadcast_to(one, shape))
+
+
+def make_recipe(
+    operator: str,
+    f: Array,
+    spacing: tuple[Any, ...],
+    axis: Any,
+    time_unit: str | None,
+    options: Options,
+    given: Mapping[str, Any],
+) -> Recipe:
+    """Return the recipe of an operator for fields like `f`; `given` are options not all take."""
+    if operator not in TAKES:
+        raise ValueError(f"`operator` must be one of {', '.join(TAKES)}; got {operator!r}.")
+    for name, value in given.items():
+        if value is not None and name not in TAKES[operator]:
+            raise TypeError(f"`{name}` does not go with a plan of {operator}. Leave it out.")
+    if operator == "gradient":
+        edge_order = 1 if given["edge_order"] is None else given["edge_order"]
+        plans = plan_gradient(f, spacing, axis, edge_order, time_unit, options)
+        return _make_each(plans, operator, given)
+    if operator == "derivative":
+        if len(spacing) > 1:
+            raise TypeError(f"a derivative takes one spacing; got {len(spacing)}.")
+        axis = parse_one_axis(-1 if axis is None else axis)
+        return _make_each(
+            plan_axes(f, spacing or (1.0,), axis, time_unit, options), operator, given
+        )
+    if operator in ("laplacian", "hessian"):
+        options = options._replace(order=2)
+    plans = plan_axes(f, spacing, axis, time_unit, options)
+    check_axes(plans, operator)
+    n = len(plans)
+    if operator == "laplacian":
+        return Recipe(single_stage(1, laplacian_terms(plans, number_term)), (), ())
+    if operator == "divergence":
+        return Recipe(single_stage(n, divergence_terms(plans, number_term)), (n,), ())
+    if operator == "curl":
+        program = single_stage(n, curl_terms(plans, number_term))
+        if n == 2 and given["stack"]:
+            raise ValueError("`stack` needs three axes: on two, the curl has one component.")
+        return Recipe(program, (n,), () if n == 2 else (3,))
+    if operator == "jacobian":
+        m = n if given["components"] is None else given["components"]
+        return Recipe(single_stage(m, each_derivative(plans, number_term, m)), (m,), (m, n))
+    first = plan_axes(f, spacing, axis, time_unit, options._replace(order=1))
+    check_axes(first, "Hessian")
+    return Recipe(_make_hessian(first, plans), (), (n, n))
+
+
+def _make_each(plans: list[AxisPlan], operator: str, given: Mapping[str, Any]) -> Recipe:
+    check_axes(plans, operator)
+    n = len(plans)
+    program = single_stage(1, each_derivative(plans, number_term))
+    return Recipe(program, (), (n,) if n > 1 or given["stack"] else ())
+
+
+def _make_hessian(first: list[AxisPlan], second: list[AxisPlan]) -> Program:
+    stage = hessian_terms(first, second, number_term)
+    mixed: list[tuple[Term, ...]] = []
+
+    def differentiate(slope: int, plans: Sequence[AxisPlan]) -> Sequence[int]:
+        start = 1 + len(stage) + len(mixed)
+        mixed.extend((number_term(plan, slope),) for plan in plans)
+        return range(start, start + len(plans))
+
+    rows = arrange_hessian(range(1, 1 + len(stage)), first, differentiate)
+    stages: list[Outputs] = [tuple(map(tuple, stage))]
+    if mixed:
+        stages.append(tuple(mixed))
+    return Program(1, tuple(stages), tuple(number for row in rows for number in row))

@@ -1,0 +1,253 @@
+"""Operators planned once: calls, matrices, offsets and adjoints say the same."""
+
+from __future__ import annotations
+
+import pickle
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+import gpugrad
+from conftest import assert_same_bits
+
+SHAPE = (7, 6, 8)
+OPERATORS = ["gradient", "derivative", "divergence", "curl", "laplacian", "jacobian", "hessian"]
+BOUNDARIES = ["one-sided", "periodic", ("symmetric", "half-antisymmetric")]
+
+
+def flatten(result):
+    if isinstance(result, (tuple, list)):
+        return np.concatenate([flatten(one) for one in result])
+    return gpugrad.asnumpy(result).ravel()
+
+
+def draw(operator, rng, dtype="float64"):
+    shape = (3, *SHAPE) if operator in ("divergence", "curl", "jacobian") else SHAPE
+    f = rng.normal(size=shape).astype(dtype)
+    return f + 1j * rng.normal(size=shape) if np.dtype(dtype).kind == "c" else f
+
+
+def like(values, shape):
+    """Return values that a plan returns, nested as it takes them."""
+    return values.reshape(-1, *shape)
+
+
+def uneven(rng):
+    return [np.cumsum(rng.uniform(0.5, 1.5, n)) for n in SHAPE]
+
+
+def one_or_all(operator, spacing):
+    return spacing[-1:] if operator == "derivative" else spacing
+
+
+@pytest.mark.parametrize("operator", OPERATORS)
+@pytest.mark.parametrize("boundary", BOUNDARIES, ids=str)
+def test_a_plan_has_the_bits_of_the_operator(operator, boundary, rng):
+    spacing = one_or_all(operator, uneven(rng))
+    f = draw(operator, rng)
+    plan = gpugrad.plan(SHAPE, "float64", *spacing, operator=operator, boundary=boundary)
+    expected = getattr(gpugrad, operator)(f, *spacing, boundary=boundary)
+    for _ in range(2):
+        assert_same_bits(flatten(plan(f)), flatten(expected))
+
+
+@pytest.mark.parametrize("operator", OPERATORS)
+def test_a_plan_works_in_every_library(operator, xp, rng):
+    pytest.importorskip("scipy")
+    f = draw(operator, rng)
+    field = xp.asarray(f)
+    plan = gpugrad.plan(SHAPE, "float64", 0.5, operator=operator, like=field)
+    result = plan(field)
+    expected = getattr(gpugrad, operator)(field, 0.5)
+    first = result
+    while isinstance(first, tuple):
+        first = first[0]
+    assert type(first) is type(field)
+    assert np.abs(flatten(result) - flatten(expected)).max() < 1e-13
+    values = plan.matrix() @ f.ravel()
+    assert np.abs(flatten(result) - values).max() < 1e-12
+    components = [xp.asarray(one) for one in like(values, SHAPE)]
+    if operator in ("jacobian", "hessian"):
+        components = [components[i : i + 3] for i in (0, 3, 6)]
+    given = components if len(components) > 1 else components[0]
+    back = flatten(plan.adjoint()(given))
+    assert np.abs(back - plan.matrix().T @ values).max() < 1e-11
+
+
+@pytest.mark.parametrize("operator", OPERATORS)
+@pytest.mark.parametrize("boundary", BOUNDARIES, ids=str)
+@pytest.mark.parametrize("accuracy", [2, 4])
+@pytest.mark.parametrize("is_even", [True, False])
+def test_matrix_and_adjoint_are_the_plan(operator, boundary, accuracy, is_even, rng):
+    pytest.importorskip("scipy")
+    spacing = [0.5] if is_even else one_or_all(operator, uneven(rng))
+    plan = gpugrad.plan(
+        SHAPE, "float64", *spacing, operator=operator, boundary=boundary, accuracy=accuracy
+    )
+    f = draw(operator, rng)
+    result, matrix = flatten(plan(f)), plan.matrix()
+    scale = np.abs(matrix).max() * 10
+    assert np.abs(matrix @ f.ravel() - result).max() < 1e-14 * scale
+    assert not plan.offset().any()
+    adjoint = plan.adjoint()
+    assert np.abs(adjoint.matrix() - matrix.T).max() < 1e-14 * scale
+    assert np.abs(adjoint.adjoint().matrix() - matrix).max() < 1e-14 * scale
+    g = rng.normal(size=result.size)
+    there = g.reshape(*plan._gives, *SHAPE)
+    assert flatten(adjoint(there)) @ f.ravel() == pytest.approx(result @ g, rel=1e-11, abs=1e-9)
+
+
+def test_adjoint_of_complex_fields_is_the_conjugate_transpose(rng):
+    f, g = draw("laplacian", rng, "complex128"), draw("laplacian", rng, "complex128")
+    plan = gpugrad.plan(SHAPE, "complex128", 0.3, operator="laplacian", accuracy=4)
+    there = np.vdot(plan(f), g)
+    assert there == pytest.approx(np.vdot(f, plan.adjoint()(g)), rel=1e-12)
+
+
+@pytest.mark.parametrize("operator", ["gradient", "derivative", "divergence", "laplacian"])
+def test_given_values_and_slopes_are_the_offset(operator, rng):
+    pytest.importorskip("scipy")
+    f = draw(operator, rng)
+    plan = gpugrad.plan(
+        SHAPE, "float64", 0.5, operator=operator, boundary=(2.5, {"normal": -1.0}), accuracy=4
+    )
+    result = flatten(plan(f))
+    assert np.abs(plan.offset()).max() > 0.1
+    assert_same_bits(plan.offset(), flatten(plan(np.zeros_like(f))))
+    assert np.abs(plan.matrix() @ f.ravel() + plan.offset() - result).max() < 1e-12
+    assert not plan.adjoint().offset().any()
+
+
+@pytest.mark.parametrize("stagger", ["left", "right"])
+@pytest.mark.parametrize("accuracy", [2, 4])
+def test_summation_by_parts_on_periodic_axes(accuracy, stagger):
+    pytest.importorskip("scipy")
+    options = {"boundary": "periodic", "accuracy": accuracy, "operator": "derivative"}
+    central = gpugrad.plan(20, "float64", 0.3, **options).matrix()
+    assert np.abs(central + central.T).max() == 0
+    there = gpugrad.plan(20, "float64", 0.3, stagger=stagger, **options).matrix()
+    opposite = {"left": "right", "right": "left"}[stagger]
+    back = gpugrad.plan(20, "float64", 0.3, stagger=opposite, **options)
+    assert np.abs(there.T + back.matrix()).max() < 1e-14
+    if accuracy == 2:
+        second = gpugrad.plan(20, "float64", 0.3, order=2, **options).matrix()
+        assert np.abs(back.matrix() @ there - second).max() < 1e-13
+
+
+def test_lines_with_coordinates_of_their_own_have_a_matrix_and_an_adjoint(rng):
+    pytest.importorskip("scipy")
+    x = np.cumsum(rng.uniform(0.5, 1.5, SHAPE), axis=1)
+    options = {"operator": "derivative", "axis": 1, "accuracy": 4}
+    plan = gpugrad.plan(SHAPE, "float64", x, **options)
+    f, g = rng.normal(size=(2, *SHAPE))
+    matrix = plan.matrix()
+    assert np.abs(matrix @ f.ravel() - plan(f).ravel()).max() < 1e-11
+    assert np.abs(matrix.T @ g.ravel() - plan.adjoint()(g).ravel()).max() < 1e-11
+
+
+def test_other_axes_are_gone_through_one_by_one(rng):
+    pytest.importorskip("scipy")
+    v = rng.normal(size=(2, 4, 6, 5))
+    plan = gpugrad.plan((4, 6, 5), "float64", operator="curl", axis=(1, 2))
+    assert_same_bits(plan(v), gpugrad.curl(v, axis=(1, 2)))
+    assert np.abs(plan.matrix() @ v.ravel() - plan(v).ravel()).max() < 1e-13
+    g = rng.normal(size=(4, 6, 5))
+    assert len(plan.adjoint()(g)) == 2
+
+
+def test_results_go_to_out_or_into_one_array(rng):
+    f = rng.normal(size=SHAPE)
+    expected = np.stack(gpugrad.gradient(f))
+    plan = gpugrad.plan(SHAPE)
+    out = tuple(np.empty((3, *SHAPE)))
+    assert plan(f, out=out)[1] is out[1]
+    assert_same_bits(np.stack(out), expected)
+    stacked = gpugrad.plan(SHAPE, stack=True)
+    assert_same_bits(stacked(f), expected)
+    assert gpugrad.plan(SHAPE, operator="hessian", stack=True)(f).shape == (3, 3, *SHAPE)
+    assert stacked.adjoint()(expected).shape == SHAPE
+    with pytest.raises(TypeError, match="`out` does not go with"):
+        gpugrad.plan(SHAPE, operator="hessian")(f, out=out)
+
+
+def test_integers_have_a_plan_and_an_adjoint_for_floats():
+    plan = gpugrad.plan(6, "int32", 0.5)
+    assert_same_bits(plan(np.arange(6, dtype="int32")), np.full(6, 2.0))
+    assert plan.adjoint().dtype == np.float64
+    assert plan.adjoint()(np.ones(6)).sum() == 0
+
+
+def test_plans_are_pickled_and_shared_by_threads(rng):
+    f = rng.normal(size=SHAPE)
+    plan = gpugrad.plan(SHAPE, "float64", *uneven(rng), operator="laplacian", accuracy=4)
+    expected = plan(f)
+    assert_same_bits(pickle.loads(pickle.dumps(plan))(f), expected)
+    with ThreadPoolExecutor(4) as pool:
+        for result in pool.map(plan, [f] * 16):
+            assert_same_bits(result, expected)
+
+
+@pytest.mark.parametrize(
+    ("field", "error", "words"),
+    [
+        (np.zeros((7, 6)), ValueError, r"shape \(7, 6, 8\), as planned; got \(7, 6\)"),
+        (np.zeros(SHAPE, "float32"), TypeError, "dtype float64, as planned; got float32"),
+        (np.float64(1.0), ValueError, "at least one axis"),
+    ],
+)
+def test_other_fields_are_refused(field, error, words):
+    with pytest.raises(error, match=words):
+        gpugrad.plan(SHAPE)(field)
+
+
+def test_another_library_is_refused():
+    strict = pytest.importorskip("array_api_strict")
+    with pytest.raises(TypeError, match="library NumPy, as planned; got array-api-strict"):
+        gpugrad.plan(4)(strict.zeros(4))
+    assert gpugrad.plan(4, like=strict)(strict.zeros(4)).shape == (4,)
+
+
+def test_a_wrong_number_of_components_is_refused():
+    with pytest.raises(ValueError, match="must have 3 components"):
+        gpugrad.plan(SHAPE, operator="divergence")(np.zeros((2, *SHAPE)))
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "words"),
+    [
+        ({"operator": "grad"}, ValueError, "`operator` must be one of gradient"),
+        ({"operator": "laplacian", "stagger": "left"}, TypeError, "`stagger` does not go with"),
+        ({"order": 2}, TypeError, "`order` does not go with a plan of gradient"),
+        ({"operator": "hessian", "boundary": 1.0}, ValueError, "mixed derivatives"),
+        ({"operator": "derivative", "axis": (0, 1)}, TypeError, "one integer"),
+        ({"like": 3}, TypeError, "`like` must be"),
+        ({"axis": ()}, ValueError, "at least one axis"),
+        ({"backend": "fast"}, ValueError, "`backend` must be"),
+        ({"accuracy": 12}, ValueError, "must have at least"),
+    ],
+)
+def test_what_cannot_be_planned_is_refused(options, error, words):
+    with pytest.raises(error, match=words):
+        gpugrad.plan(SHAPE, "float64", **options)
+
+
+def test_without_scipy_a_matrix_says_how_to_get_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "scipy.sparse", None)
+    with pytest.raises(ImportError, match=r'pip install "gpugrad\[sparse\]"'):
+        gpugrad.plan(5).matrix()
+
+
+def test_formats_of_matrices_are_scipys():
+    pytest.importorskip("scipy")
+    for format in ("csr", "csc", "coo"):
+        matrix = gpugrad.plan(5).matrix(format)
+        assert matrix.format == format
+        assert matrix.nnz == 10
+
+
+def test_a_plan_tells_what_it_is():
+    plan = gpugrad.plan((4, 3), "float32", operator="divergence")
+    assert repr(plan) == "<plan: divergence of 2 fields of shape (4, 3), float32, NumPy>"
+    assert "adjoint of divergence of a field" in repr(plan.adjoint())
