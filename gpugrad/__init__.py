@@ -20,6 +20,14 @@ if TYPE_CHECKING:
     from gpugrad._plans import Plan, plan
     from gpugrad._sample import sample
     from gpugrad._stencil import stencil
+    from gpugrad._symbolic import (
+        symbolic_curl,
+        symbolic_divergence,
+        symbolic_gradient,
+        symbolic_hessian,
+        symbolic_jacobian,
+        symbolic_laplacian,
+    )
     from gpugrad._turning import turning_points
     from gpugrad._vector import curl, divergence, hessian, jacobian, laplacian
 
@@ -48,6 +56,12 @@ __all__ = [
     "plan",
     "sample",
     "stencil",
+    "symbolic_curl",
+    "symbolic_divergence",
+    "symbolic_gradient",
+    "symbolic_hessian",
+    "symbolic_jacobian",
+    "symbolic_laplacian",
     "turning_points",
     "use_backend",
 ]
@@ -72,6 +86,12 @@ _LATER = {
     "sample": "_sample",
     "plan": "_plans",
     "stencil": "_stencil",
+    "symbolic_curl": "_symbolic",
+    "symbolic_divergence": "_symbolic",
+    "symbolic_gradient": "_symbolic",
+    "symbolic_hessian": "_symbolic",
+    "symbolic_jacobian": "_symbolic",
+    "symbolic_laplacian": "_symbolic",
     "turning_points": "_turning",
 }
 

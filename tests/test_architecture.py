@@ -44,6 +44,7 @@ ARROWS = {
         "_stencil",
         "_critical",
         "_inflection",
+        "_symbolic",
         "_turning",
         "_vector",
         "_plans",
@@ -111,6 +112,12 @@ ARROWS = {
         "_program",
         "_recipes",
     },
+    "_expressions": set(),
+    "_symbolic": {"_expressions", "_symbolic_function", "_symbolic_tape"},
+    # `_devices` only where a library is asked for by name.
+    "_symbolic_function": {"_arrays", "_devices", "_symbolic_run", "_symbolic_tape"},
+    "_symbolic_run": {"_arrays", "_symbolic_tape"},
+    "_symbolic_tape": set(),
     "_vector": {
         "_arrays",
         "_axes",

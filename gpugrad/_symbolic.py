@@ -1,0 +1,309 @@
+"""Exact gradients of formulas: SymPy differentiates, any array library evaluates."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from gpugrad import _expressions
+from gpugrad._symbolic_function import BACKENDS, SymbolicFunction, lay_out
+from gpugrad._symbolic_tape import UnsupportedError, record
+
+
+def symbolic_gradient(expr: Any, *symbols: Any, backend: str | None = None) -> SymbolicFunction:
+    r"""Differentiate a formula exactly: its gradient, to be printed and to be called.
+
+    Parameters
+    ----------
+    expr : str or SymPy expression
+        A formula of real variables, such as ``"2*x**2 + sin(y)"``. Text is read by a grammar of
+        its own and never executed; ``^`` is read as ``**``; products need their ``*``.
+    *symbols : str or SymPy symbols
+        The variables, in the order of the components and of the points: ``"x", "y"`` or
+        ``"x y"``. By default those of the formula, sorted by name. One that is not in the
+        formula has the derivative zero.
+    backend : {"numpy", "cupy", "torch", "jax"}, optional
+        The library that evaluates; numbers and NumPy arrays are moved to it. By default that of
+        the points.
+
+    Returns
+    -------
+    SymbolicFunction
+        ``g(x, y, ...)`` gives a tuple of arrays, one for each symbol; for a single symbol a bare
+        array, as `gradient` does. ``g.expressions`` are the formulas.
+
+    Raises
+    ------
+    ValueError
+        If the text is no formula (with the position), if it holds symbols that are not listed, or
+        if a derivative has no value: that of a jump (``sign``, ``Heaviside``), of ``floor``.
+    TypeError
+        If it is not an expression.
+    ImportError
+        If SymPy is not installed: ``pip install "gpugrad[symbolic]"``.
+
+    Notes
+    -----
+    The formula is :math:`\partial f/\partial x_i`, without truncation error: results are rounded
+    as the operations in them are. At a kink, ``Abs`` has the slope 0, ``Max`` and ``Min`` the mean
+    of both slopes, and ``Piecewise`` that of the piece whose condition holds; a jump between
+    pieces is not seen.
+
+    Examples
+    --------
+    >>> import gpugrad
+    >>> g = gpugrad.symbolic_gradient("2*x**2 + 3*y**2 - 4*z")
+    >>> print(g)
+    gradient(x, y, z) = (4*x, 6*y, -4)
+    >>> g([1.0, 2.0], 10.0, 0.0)
+    (array([4., 8.]), array([60., 60.]), array([-4., -4.]))
+    """
+    (f,), names, back = _prepare(expr, symbols, vector=False)
+    rows = tuple(f.diff(s) for s in names)
+    return _make("gradient", rows if len(rows) > 1 else rows[0], names, back, backend)
+
+
+def symbolic_jacobian(exprs: Any, *symbols: Any, backend: str | None = None) -> SymbolicFunction:
+    """Differentiate formulas exactly: the Jacobian, a row for each formula.
+
+    Parameters
+    ----------
+    exprs : sequence of str or SymPy expressions
+        The components of a vector field.
+    *symbols, backend
+        As for `symbolic_gradient`.
+
+    Returns
+    -------
+    SymbolicFunction
+        A call gives a tuple of rows: ``j(x, y)[i][k]`` is the derivative of component i along
+        symbol k.
+
+    Examples
+    --------
+    >>> import gpugrad
+    >>> gpugrad.symbolic_jacobian(["x*y", "x + y"], "x", "y").expressions
+    ((y, x), (1, 1))
+    """
+    fs, names, back = _prepare(exprs, symbols, vector=True)
+    rows = tuple(tuple(f.diff(s) for s in names) for f in fs)
+    return _make("jacobian", rows, names, back, backend)
+
+
+def symbolic_hessian(expr: Any, *symbols: Any, backend: str | None = None) -> SymbolicFunction:
+    """Differentiate a formula twice, exactly: the Hessian, a row for each symbol.
+
+    Parameters
+    ----------
+    expr, *symbols, backend
+        As for `symbolic_gradient`.
+
+    Returns
+    -------
+    SymbolicFunction
+        A call gives a tuple of rows of arrays.
+
+    Examples
+    --------
+    >>> import gpugrad
+    >>> gpugrad.symbolic_hessian("x**2 * y", "x", "y").expressions
+    ((2*y, 2*x), (2*x, 0))
+    """
+    (f,), names, back = _prepare(expr, symbols, vector=False)
+    rows = tuple(tuple(f.diff(s, t) for t in names) for s in names)
+    return _make("hessian", rows, names, back, backend)
+
+
+def symbolic_divergence(exprs: Any, *symbols: Any, backend: str | None = None) -> SymbolicFunction:
+    """Add up the derivatives of a vector field's components, exactly: its divergence.
+
+    Parameters
+    ----------
+    exprs : sequence of str or SymPy expressions
+        The components, one for each symbol.
+    *symbols, backend
+        As for `symbolic_gradient`.
+
+    Returns
+    -------
+    SymbolicFunction
+        A call gives one array.
+
+    Examples
+    --------
+    >>> import gpugrad
+    >>> gpugrad.symbolic_divergence(["x**2", "x*y"], "x", "y").expressions
+    3*x
+    """
+    fs, names, back = _prepare(exprs, symbols, vector=True)
+    if len(fs) != len(names):
+        raise ValueError(_one_for_each("divergence", fs, names))
+    total = sum(f.diff(s) for f, s in zip(fs, names, strict=True))
+    return _make("divergence", total, names, back, backend)
+
+
+def symbolic_curl(exprs: Any, *symbols: Any, backend: str | None = None) -> SymbolicFunction:
+    """Compute the curl of a vector field exactly, in two or three dimensions.
+
+    Parameters
+    ----------
+    exprs : sequence of two or three str or SymPy expressions
+        The components, one for each symbol.
+    *symbols, backend
+        As for `symbolic_gradient`.
+
+    Returns
+    -------
+    SymbolicFunction
+        A call gives three arrays; in two dimensions one, the component out of the plane.
+
+    Examples
+    --------
+    >>> import gpugrad
+    >>> gpugrad.symbolic_curl(["-y", "x"], "x", "y").expressions
+    2
+    """
+    fs, names, back = _prepare(exprs, symbols, vector=True)
+    if len(fs) != len(names) or len(fs) not in (2, 3):
+        raise ValueError(_one_for_each("curl, in two or three dimensions,", fs, names))
+
+    def turn(i: int, k: int) -> Any:
+        return fs[k].diff(names[i]) - fs[i].diff(names[k])
+
+    result = turn(0, 1) if len(fs) == 2 else (turn(1, 2), turn(2, 0), turn(0, 1))
+    return _make("curl", result, names, back, backend)
+
+
+def symbolic_laplacian(expr: Any, *symbols: Any, backend: str | None = None) -> SymbolicFunction:
+    """Add up the second derivatives of a formula exactly: its Laplacian.
+
+    Parameters
+    ----------
+    expr : str, SymPy expression, or a sequence of them
+        A scalar field, or the components of a vector field, each taken by itself.
+    *symbols, backend
+        As for `symbolic_gradient`.
+
+    Returns
+    -------
+    SymbolicFunction
+        A call gives one array; for a vector field a tuple of them.
+
+    Examples
+    --------
+    >>> import gpugrad
+    >>> gpugrad.symbolic_laplacian("x**2 + y**3", "x", "y").expressions
+    6*y + 2
+    """
+    vector = isinstance(expr, (list, tuple))
+    fs, names, back = _prepare(expr, symbols, vector=vector)
+    results = tuple(sum(f.diff(s, 2) for s in names) for f in fs)
+    return _make("laplacian", results if vector else results[0], names, back, backend)
+
+
+def _one_for_each(operator: str, fs: Sequence[Any], names: Sequence[Any]) -> str:
+    return (
+        f"The {operator} needs one component for each symbol; got {len(fs)} components and the "
+        f"{len(names)} symbols {', '.join(s.name for s in names)}. List the symbols."
+    )
+
+
+def _sympy() -> Any:
+    try:
+        import sympy
+    except ImportError:
+        raise ImportError(
+            'Exact gradients of formulas need SymPy: pip install "gpugrad[symbolic]".'
+        ) from None
+    return sympy
+
+
+def _prepare(expr: Any, symbols: Sequence[Any], vector: bool) -> tuple[list[Any], list[Any], Any]:
+    """Return formulas of real variables, these variables, and the way back to the user's."""
+    sp = _sympy()
+    is_sequence = isinstance(expr, (list, tuple, sp.MatrixBase))
+    if vector != is_sequence or (vector and not len(expr)):
+        wanted = "a sequence of expressions" if vector else "one expression"
+        raise TypeError(
+            f"`expr` must be {wanted}; got {expr if vector else type(expr).__name__!r}."
+        )
+    listed = _read_symbols(sp, symbols)
+    fs = [_read(sp, e, listed) for e in (expr if vector else [expr])]
+    free = {s for f in fs for s in f.free_symbols}
+    missing = sorted(s.name for s in free - set(listed)) if listed else []
+    if missing:
+        raise ValueError(
+            f"The expression holds symbols that are not listed: {', '.join(missing)}. List every "
+            f"symbol of the expression (got {', '.join(s.name for s in listed)})."
+        )
+    names = listed or sorted(free, key=lambda s: s.name)
+    if not names:
+        raise ValueError("The expression holds no symbols; list those to differentiate along.")
+    if len({s.name for s in names}) < len(names):
+        raise ValueError(f"Each symbol must be given once; got {', '.join(s.name for s in names)}.")
+    if bad := [s.name for s in names if s.is_extended_real is False]:
+        raise ValueError(f"Symbols must be real; {', '.join(bad)} cannot be.")
+    real = {s: s if s.is_extended_real else sp.Symbol(s.name, real=True) for s in names}
+    back = {new: old for old, new in real.items()}
+    return [f.xreplace(real) for f in fs], [real[s] for s in names], back
+
+
+def _read_symbols(sp: Any, symbols: Sequence[Any]) -> list[Any]:
+    found: list[Any] = []
+    for symbol in symbols:
+        if isinstance(symbol, (list, tuple)):
+            found += _read_symbols(sp, symbol)
+        elif isinstance(symbol, sp.Symbol):
+            found.append(symbol)
+        elif isinstance(symbol, str) and symbol.replace(",", " ").split():
+            for name in symbol.replace(",", " ").split():
+                if not name.isidentifier() or name.startswith("_"):
+                    raise ValueError(f"A symbol's name must be a word, as t0; got {name!r}.")
+                found.append(sp.Symbol(name))
+        else:
+            raise TypeError(f"Symbols must be names or SymPy symbols; got {symbol!r}.")
+    return found
+
+
+def _read(sp: Any, e: Any, symbols: Sequence[Any]) -> Any:
+    if isinstance(e, str):
+        return _expressions.parse(e, symbols)
+    if isinstance(e, (int, float)) and not isinstance(e, bool):
+        return sp.sympify(e)  # a number; text never gets here
+    if not isinstance(e, sp.Expr):
+        raise TypeError(
+            f"An expression must be text or a SymPy expression; got {type(e).__name__}. For a "
+            "Python function or a table of samples use the functions without `symbolic_`."
+        )
+    names = {s.name: s for s in symbols}
+    # The symbol named "x" is the x of the expression, whatever is assumed of it.
+    swap = {s: names[s.name] for s in e.free_symbols if s.name in names}
+    return e.xreplace({old: new for old, new in swap.items() if old != new})
+
+
+def _make(
+    operator: str, derived: Any, names: Any, back: Any, backend: str | None
+) -> SymbolicFunction:
+    sp = _sympy()
+    if backend is not None and backend not in BACKENDS:
+        raise ValueError(f"`backend` must be one of {', '.join(BACKENDS)}; got {backend!r}.")
+    flat = _flatten(derived)
+    for e in flat:
+        e = sp.sympify(e)
+        if e.has(sp.DiracDelta, sp.Derivative, sp.Subs, sp.Integral):
+            bad = next(iter(e.atoms(sp.DiracDelta, sp.Derivative, sp.Subs, sp.Integral)))
+            why = (
+                "is infinite where the function jumps, and has no value there: write the pieces "
+                "with Piecewise" if isinstance(bad, sp.DiracDelta) else "has no formula SymPy knows"
+            )  # fmt: skip
+            raise ValueError(f"The {operator} holds {bad}, which {why}.")
+    try:
+        tape = record([sp.sympify(e) for e in flat], names)
+    except UnsupportedError as error:
+        raise ValueError(f"The {operator} cannot be evaluated: {error}.") from None
+    shown = lay_out(derived, iter([sp.sympify(e).xreplace(back) for e in flat]))
+    return SymbolicFunction(shown, tuple(back[s] for s in names), operator, backend, tape)
+
+
+def _flatten(nested: Any) -> list[Any]:
+    return [e for part in nested for e in _flatten(part)] if isinstance(nested, tuple) else [nested]

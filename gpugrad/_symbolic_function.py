@@ -1,0 +1,253 @@
+"""The exact derivative of a formula as users hold it: printed, and called with points."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import array_api_compat
+import numpy as np
+
+from gpugrad import _symbolic_run
+from gpugrad._arrays import (
+    HALF_PRECISION,
+    Array,
+    device_of,
+    dtype_name,
+    is_library_array,
+    library_of,
+    namespace_of,
+    widest_float,
+)
+from gpugrad._symbolic_tape import Tape
+
+BACKENDS = {"numpy": "NumPy", "cupy": "CuPy", "torch": "PyTorch", "jax": "JAX"}
+
+
+@dataclass(frozen=True, eq=False)
+class SymbolicFunction:
+    r"""An exact derivative: prints as a formula, and is called with points.
+
+    Attributes
+    ----------
+    expressions : SymPy expression, or nested tuple of them
+        The derivatives, laid out as the results of a call are.
+    symbols : tuple of SymPy symbols
+        The variables, in the order in which a call takes points.
+    operator : str
+        Which derivative: "gradient", "jacobian", ...
+    latex : str
+        The formula in LaTeX; notebooks show it.
+
+    Examples
+    --------
+    >>> import gpugrad
+    >>> g = gpugrad.symbolic_gradient("x**2 * y", "x", "y")
+    >>> g.expressions
+    (2*x*y, x**2)
+    >>> g.latex
+    '\\left( 2 x y, \\  x^{2}\\right)'
+    """
+
+    expressions: Any
+    symbols: tuple[Any, ...]
+    operator: str
+    backend: str | None = None
+    _tape: Tape = field(default_factory=lambda: Tape(0), repr=False)
+    _compiled: dict[str, Any] = field(default_factory=dict, repr=False)
+
+    @property
+    def latex(self) -> str:
+        """The formula in LaTeX."""
+        import sympy
+
+        return str(sympy.latex(self.expressions))
+
+    def __str__(self) -> str:
+        names = ", ".join(symbol.name for symbol in self.symbols)
+        return f"{self.operator}({names}) = {_written(self.expressions)}"
+
+    __repr__ = __str__
+
+    def _repr_latex_(self) -> str:
+        return f"$\\displaystyle {self.latex}$"
+
+    def __call__(self, *points: Any) -> Any:
+        """Evaluate at points: numbers or arrays, one for each symbol, which broadcast.
+
+        Results are of the library, the device and the dtype of the points (integers become the
+        widest float), and of their common shape, constants too.
+
+        Raises
+        ------
+        TypeError
+            If the number of points is wrong, they are of two libraries, or not real.
+        ValueError
+            If the library lacks a function of the formula.
+        """
+        if len(points) != len(self.symbols):
+            names = ", ".join(symbol.name for symbol in self.symbols)
+            raise TypeError(
+                f"There must be one point, or array of points, for each of the symbols ({names}); "
+                f"got {len(points)} for {len(self.symbols)}."
+            )
+        xp, library, arrays, dtype = _as_points(points, self.backend)
+        half = dtype_name(dtype) in HALF_PRECISION
+        inner = xp.float32 if half else dtype
+        arrays = xp.broadcast_arrays(*[xp.astype(array, inner, copy=False) for array in arrays])
+        values = self._run(xp, library, list(arrays))
+        taken = {id(array) for array in arrays}
+        results = []
+        for value in values:
+            result = _fill(xp, value, arrays[0], taken)
+            taken.add(id(result))
+            result = xp.astype(result, dtype) if half else result
+            is_number = library == "NumPy" and result.ndim == 0
+            results.append(result[()] if is_number else result)
+        return lay_out(self.expressions, iter(results))
+
+    def _run(self, xp: Any, library: str, arrays: list[Array]) -> list[Any]:
+        first = arrays[0]
+        device, dtype = device_of(first), first.dtype
+        place = {} if device is None else {"device": device}
+
+        def number(value: float) -> Array:
+            return xp.asarray(value, dtype=dtype, **place)
+
+        if library == "CuPy":
+            if "CuPy" not in self._compiled:
+                self._compiled["CuPy"] = _symbolic_run.make_kernel(self._tape)
+            kernel = self._compiled["CuPy"]
+            if kernel is not None:
+                results = kernel(*arrays)
+                return list(results) if isinstance(results, tuple) else [results]
+        elif library == "JAX":
+            return list(self._jitted()(*arrays))
+        elif library == "Dask":
+            return _run_blocks(self._tape, arrays)
+        return _symbolic_run.evaluate(self._tape, arrays, xp, library, number)
+
+    def _jitted(self) -> Callable[..., Any]:
+        if "JAX" not in self._compiled:
+            import jax
+
+            def run(*arrays: Array) -> list[Any]:
+                shape, dtype = arrays[0].shape, arrays[0].dtype
+                values = _symbolic_run.evaluate(
+                    self._tape, arrays, jax.numpy, "JAX", lambda v: jax.numpy.asarray(v, dtype)
+                )
+                return [
+                    jax.numpy.full(shape, v, dtype) if isinstance(v, float) else v for v in values
+                ]
+
+            self._compiled["JAX"] = jax.jit(run)
+        compiled: Callable[..., Any] = self._compiled["JAX"]
+        return compiled
+
+
+def _run_blocks(tape: Tape, arrays: list[Array]) -> list[Array]:
+    """Evaluate all outputs in one task for each block of Dask arrays."""
+    import dask.array as da
+
+    first, count = arrays[0], len(tape.outputs)
+
+    def run(*blocks: Array) -> Array:
+        xp, library = namespace_of(blocks[0]), library_of(blocks[0])
+        dtype = blocks[0].dtype
+        values = _symbolic_run.evaluate(
+            tape, blocks, xp, library, lambda v: xp.asarray(v, dtype=dtype)
+        )
+        full = [xp.full_like(blocks[0], v) if isinstance(v, float) else v for v in values]
+        return xp.stack(full)
+
+    stacked = da.map_blocks(
+        run,
+        *[array.rechunk(first.chunks) for array in arrays],
+        dtype=first.dtype,
+        new_axis=[0],
+        chunks=((count,), *first.chunks),
+        meta=np.empty((0,) * (first.ndim + 1), first.dtype),
+    )
+    return [stacked[k] for k in range(count)]
+
+
+def lay_out(pattern: Any, values: Any) -> Any:
+    if isinstance(pattern, tuple):
+        return tuple(lay_out(part, values) for part in pattern)
+    return next(values)
+
+
+def _written(nested: Any) -> str:
+    if isinstance(nested, tuple):
+        return f"({', '.join(map(_written, nested))})"
+    return str(nested)
+
+
+def _as_points(points: Sequence[Any], backend: str | None) -> tuple[Any, str, list[Array], Any]:
+    """Return namespace, library, arrays of one library, and the dtype of the results."""
+    arrays = [p for p in points if isinstance(p, np.ndarray) or is_library_array(p)]
+    libraries = sorted({library_of(a) for a in arrays})
+    wanted = BACKENDS[backend] if backend else None
+    if wanted:
+        libraries = sorted({wanted, *(name for name in libraries if name != "NumPy")})
+    if len(libraries) > 1:
+        raise TypeError(
+            f"All points must be of one library; got {' and '.join(libraries)}. Convert some."
+        )
+    library = libraries[0] if libraries else "NumPy"
+    own = [a for a in arrays if library_of(a) == library]
+    if own:
+        xp = namespace_of(own[0])
+    elif library == "NumPy":
+        xp = array_api_compat.array_namespace(np.empty(0))
+    else:
+        from gpugrad._devices import namespace
+
+        xp = namespace(str(backend))
+    place = {} if not own or device_of(own[0]) is None else {"device": device_of(own[0])}
+    host = [p if is_library_array(p) else np.asarray(p) for p in points]
+    for p in host:
+        name = dtype_name(p.dtype)
+        if not name.startswith(("int", "uint", "float", "bfloat")):
+            raise TypeError(f"Points must be real numbers; got dtype {name}.")
+    dtype = _find_dtype(xp, points, host)
+    return xp, library, [_move(xp, p, dtype, place) for p in host], dtype
+
+
+def _move(xp: Any, p: Array, dtype: Any, place: dict[str, Any]) -> Array:
+    if is_library_array(p):
+        return xp.astype(p, dtype, copy=False)
+    if xp.__name__.endswith("numpy") and "jax" not in xp.__name__:
+        return np.asarray(p, dtype)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # PyTorch's word on arrays that cannot be written to
+        return xp.astype(xp.asarray(np.array(p), **place), dtype)
+
+
+def _find_dtype(xp: Any, points: Sequence[Any], host: Sequence[Array]) -> Any:
+    """Return the common floating dtype; Python's numbers adapt, integers become the widest."""
+    floats, ints = [], False
+    for p, array in zip(points, host, strict=True):
+        if isinstance(p, (int, float)) and not isinstance(p, np.generic):
+            continue
+        name = dtype_name(array.dtype)
+        if name.startswith(("float", "bfloat", "longdouble")):
+            has_it = hasattr(xp, name) and not is_library_array(array)
+            floats.append(getattr(xp, name) if has_it else array.dtype)
+        else:
+            ints = True
+    if floats and not ints:
+        return xp.result_type(*floats) if len(floats) > 1 else floats[0]
+    sample = next((a for a in host if is_library_array(a)), xp.zeros(1))
+    widest = widest_float(xp, sample)
+    return xp.result_type(*floats, widest) if floats else widest
+
+
+def _fill(xp: Any, value: Any, like: Array, taken: set[int]) -> Array:
+    """Return a result as an array of its own, of the shape of the points."""
+    if isinstance(value, float):
+        place = {} if device_of(like) is None else {"device": device_of(like)}
+        return xp.full(like.shape, value, dtype=like.dtype, **place)
+    return xp.asarray(value, copy=True) if id(value) in taken else value
