@@ -224,9 +224,7 @@ def _prepare(expr: Any, symbols: Sequence[Any], vector: bool) -> tuple[list[Any]
     is_sequence = isinstance(expr, (list, tuple, sp.MatrixBase))
     if vector != is_sequence or (vector and not len(expr)):
         wanted = "a sequence of expressions" if vector else "one expression"
-        raise TypeError(
-            f"`expr` must be {wanted}; got {expr if vector else type(expr).__name__!r}."
-        )
+        raise TypeError(f"`expr` must be {wanted}; got {type(expr).__name__}.")
     listed = _read_symbols(sp, symbols)
     fs = [_read(sp, e, listed) for e in (expr if vector else [expr])]
     free = {s for f in fs for s in f.free_symbols}
