@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from gpugrad._inflection import inflection_points
     from gpugrad._plans import Plan, plan
     from gpugrad._sample import sample
+    from gpugrad._sphere import spherical_curl, spherical_divergence, spherical_gradient
     from gpugrad._stencil import stencil
     from gpugrad._symbolic import (
         symbolic_curl,
@@ -55,6 +56,9 @@ __all__ = [
     "namespace",
     "plan",
     "sample",
+    "spherical_curl",
+    "spherical_divergence",
+    "spherical_gradient",
     "stencil",
     "symbolic_curl",
     "symbolic_divergence",
@@ -85,6 +89,9 @@ _LATER = {
     "namespace": "_devices",
     "sample": "_sample",
     "plan": "_plans",
+    "spherical_curl": "_sphere",
+    "spherical_divergence": "_sphere",
+    "spherical_gradient": "_sphere",
     "stencil": "_stencil",
     "symbolic_curl": "_symbolic",
     "symbolic_divergence": "_symbolic",

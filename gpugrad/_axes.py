@@ -49,12 +49,33 @@ def plan_gradient(
 ) -> list[AxisPlan]:
     """Plan a gradient: NumPy's, unless the options ask for more."""
     if not options.are_numpys:
-        if options.accuracy == 2 and options.edge_accuracy is None:
-            options = options._replace(edge_accuracy=parse_edge_order(edge_order))
-        return plan_axes(f, varargs, axis, time_unit, options)
+        return plan_axes(f, varargs, axis, time_unit, refine_ends(options, edge_order))
     if time_unit is None and _is_plain(f, varargs, axis, edge_order):
         return _plan_evenly(f.shape, axis, edge_order, *varargs)
     return _plan_as_numpy(f, varargs, axis, edge_order, time_unit)
+
+
+def refine_ends(options: Options, edge_order: Any) -> Options:
+    """Return options with `edge_order`, which goes with accuracy 2, as the accuracy at ends."""
+    if options.accuracy == 2 and options.edge_accuracy is None:
+        return options._replace(edge_accuracy=parse_edge_order(edge_order))
+    return options
+
+
+def check_alone(
+    options: Options, varargs: tuple[Any, ...], time_unit: Any, where: Any, skipna: bool
+) -> None:
+    """Raise TypeError where a curved grid is given beside what belongs to a straight one."""
+    if varargs or time_unit is not None:
+        raise TypeError(
+            "`curvilinear` must stand alone: its coordinates take the place of spacings and of "
+            "`time_unit`. Leave these out."
+        )
+    if where is not None or skipna or options.stagger is not None:
+        raise TypeError(
+            "`curvilinear` must stand without `where`, `skipna` and `stagger`, which are known of "
+            "straight grids only. Leave these out; NaN spreads to its neighbours."
+        )
 
 
 def _is_plain(f: Array, varargs: tuple[Any, ...], axis: Any, edge_order: Any) -> bool:

@@ -5,7 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from gpugrad._arrays import Array, as_field
-from gpugrad._axes import parse_one_axis, plan_axes, plan_gradient
+from gpugrad._axes import (
+    check_alone,
+    parse_one_axis,
+    plan_axes,
+    plan_gradient,
+    refine_ends,
+)
 from gpugrad._labels import accepts_labels
 from gpugrad._masks import Samples
 from gpugrad._options import ONE_SIDED, Options
@@ -26,6 +32,7 @@ def gradient(
     time_unit: str | None = None,
     where: Any = None,
     skipna: bool = False,
+    curvilinear: Any = None,
     out: Any = None,
     stack: bool = False,
     backend: str | None = None,
@@ -76,6 +83,11 @@ def gradient(
     skipna : bool, optional
         Whether NaN is a hole, too. Of a masked array, with this or with `where`, what is masked
         is a hole, and the result is masked where it would be NaN.
+    curvilinear : tuple of arrays, optional
+        In place of spacings, on a curved grid: the coordinates of each sample, one array for each
+        axis to differentiate along, of their shape or of that of `f`. Then the result has the
+        derivative with respect to each coordinate, in this order, and `period` is for each axis
+        a tuple by how much each coordinate grows once round it, None where they come back.
     out : array or tuple of arrays, optional
         Where to write: an array of the shape of `f` for one axis, a tuple with one per axis for
         several, or with `stack` one array of shape ``(number of axes, n_0, ..., n_k)``. May
@@ -145,6 +157,13 @@ def gradient(
     array([ 0.,  2.,  4.,  8., 16.])
     >>> df_dx, df_dy = gpugrad.gradient(np.outer(x, x), x, x)
     """
+    if curvilinear is not None:
+        from gpugrad._curvilinear import gradient_on_grid
+
+        options = Options(1, accuracy, edge_accuracy, boundary, period, stagger)
+        check_alone(options, varargs, time_unit, where, skipna)
+        options = refine_ends(options, edge_order)
+        return gradient_on_grid(as_field(f), curvilinear, axis, options, out, stack, backend)
     samples = Samples([as_field(f)], where, skipna)
     options = samples.choose(Options(1, accuracy, edge_accuracy, boundary, period, stagger))
     plans = plan_gradient(samples.fields[0], varargs, axis, edge_order, time_unit, options)

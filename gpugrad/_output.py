@@ -10,6 +10,7 @@ import numpy as np
 
 from gpugrad._arrays import (
     Array,
+    assign,
     device_of,
     dtype_name,
     host_values,
@@ -176,3 +177,18 @@ def stack_results(results: Sequence[Array]) -> Array:
             return np.ma.stack(results)
         return np.stack([np.asarray(result) for result in results])  # np.matrix has two axes
     return namespace_of(first).stack(list(results), axis=0)
+
+
+def deliver(results: Sequence[Array], f: Array, out: Any, stack: bool) -> tuple[Array, ...] | Array:
+    """Return results of arithmetic as those of an engine: of the right dtype, in `out`, stacked."""
+    xp = np if isinstance(f, np.ndarray) else namespace_of(f)
+    dtype = result_dtype(xp, f)
+    results = [
+        r.astype(dtype, copy=False) if isinstance(r, np.ndarray) else xp.astype(r, dtype)
+        for r in results
+    ]
+    if out is None:
+        return stack_results(results) if stack else tuple(results)
+    targets = check_out(out, f, len(results), stack)
+    assign(targets, results)
+    return out if stack else tuple(targets)

@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from gpugrad._arrays import Array, as_field
-from gpugrad._axes import plan_axes
+from gpugrad._axes import check_alone, plan_axes
 from gpugrad._components import as_components, check_axes, check_count
+from gpugrad._curvilinear import curl_on_grid, divergence_on_grid, jacobian_on_grid
 from gpugrad._labels import accepts_labels
 from gpugrad._masks import Samples
 from gpugrad._options import ONE_SIDED, Options
@@ -39,6 +40,7 @@ def divergence(
     time_unit: str | None = None,
     where: Any = None,
     skipna: bool = False,
+    curvilinear: Any = None,
     out: Any = None,
     backend: str | None = None,
 ) -> Array:
@@ -61,6 +63,8 @@ def divergence(
         Which samples are valid, as for `gradient`: `where`, of the shape of a component, holds
         for all of them, while NaN is a hole of its own component only. A sum is NaN where one of
         its terms is.
+    curvilinear : tuple of arrays, optional
+        In place of spacings, as for `gradient`. Components are those along the coordinates.
     out : array, optional
         Where to write, an array of the shape of a component. May overlap with them.
     backend : {"auto", "slices", "numpy", "numba", "cupy"}, optional
@@ -100,14 +104,15 @@ def divergence(
            [7., 7., 7.],
            [8., 8., 8.]])
     """
+    options = Options(1, accuracy, edge_accuracy, boundary, period, stagger)
+    if curvilinear is not None:
+        check_alone(options, spacing, time_unit, where, skipna)
+        return divergence_on_grid(as_components(v), curvilinear, axis, options, out, backend)
     samples = Samples(as_components(v), where, skipna)
-    fields = samples.fields
-    options = samples.choose(Options(1, accuracy, edge_accuracy, boundary, period, stagger))
-    plans = plan_axes(fields[0], spacing, axis, time_unit, options)
-    check_count(fields, plans, "divergence")
+    plans = plan_axes(samples.fields[0], spacing, axis, time_unit, samples.choose(options))
+    check_count(samples.fields, plans, "divergence")
     outputs = divergence_terms(plans, samples.term)
-    result: Array = samples.evaluate(outputs, out, False, backend)[0]
-    return result
+    return samples.evaluate(outputs, out, False, backend)[0]
 
 
 @accepts_labels
@@ -123,6 +128,7 @@ def curl(
     time_unit: str | None = None,
     where: Any = None,
     skipna: bool = False,
+    curvilinear: Any = None,
     out: Any = None,
     stack: bool = False,
     backend: str | None = None,
@@ -134,7 +140,7 @@ def curl(
     v : sequence of arrays, or array of shape (n, n_0, ..., n_k)
         Two or three components, one for each axis, as for `divergence`.
     *spacing, axis, accuracy, boundary, edge_accuracy, period, stagger, time_unit, where, skipna,
-    backend
+    curvilinear, backend
         As for `divergence`; two or three axes, in the order of a right-handed system.
     out : array or tuple of arrays, optional
         Where to write: one array on two axes, three on three, or one with ``stack=True``.
@@ -175,19 +181,20 @@ def curl(
            [2., 2., 2.],
            [2., 2., 2.]])
     """
+    options = Options(1, accuracy, edge_accuracy, boundary, period, stagger)
+    if curvilinear is not None:
+        check_alone(options, spacing, time_unit, where, skipna)
+        return curl_on_grid(as_components(v), curvilinear, axis, options, out, stack, backend)
     samples = Samples(as_components(v), where, skipna)
-    fields = samples.fields
-    options = samples.choose(Options(1, accuracy, edge_accuracy, boundary, period, stagger))
-    plans = plan_axes(fields[0], spacing, axis, time_unit, options)
+    plans = plan_axes(samples.fields[0], spacing, axis, time_unit, samples.choose(options))
     check_axes(plans, "curl")
-    check_count(fields, plans, "curl")
+    check_count(samples.fields, plans, "curl")
     outputs = curl_terms(plans, samples.term)
     if len(outputs) > 1:
         return samples.evaluate(outputs, out, stack, backend)
     if stack:
         raise ValueError("`stack` needs three axes: on two, the curl has one component.")
-    result: Array = samples.evaluate(outputs, out, False, backend)[0]
-    return result
+    return samples.evaluate(outputs, out, False, backend)[0]
 
 
 @accepts_labels
@@ -252,8 +259,7 @@ def laplacian(
     options = samples.choose(Options(2, accuracy, edge_accuracy, boundary, period))
     plans = plan_axes(f, spacing, axis, time_unit, options)
     check_axes(plans, "Laplacian")
-    result: Array = samples.evaluate(laplacian_terms(plans, samples.term), out, False, backend)[0]
-    return result
+    return samples.evaluate(laplacian_terms(plans, samples.term), out, False, backend)[0]
 
 
 @accepts_labels
@@ -269,6 +275,7 @@ def jacobian(
     time_unit: str | None = None,
     where: Any = None,
     skipna: bool = False,
+    curvilinear: Any = None,
     stack: bool = False,
     backend: str | None = None,
 ) -> Array | tuple[tuple[Array, ...], ...]:
@@ -279,7 +286,7 @@ def jacobian(
     v : sequence of arrays, or array of shape (m, n_0, ..., n_k)
         The components, any number of them, otherwise as for `divergence`.
     *spacing, axis, accuracy, boundary, edge_accuracy, period, stagger, time_unit, where, skipna,
-    backend
+    curvilinear, backend
         As for `divergence`.
     stack : bool, optional
         Whether to return one array of shape (m, n, n_0, ..., n_k), for n axes.
@@ -308,12 +315,14 @@ def jacobian(
     array([[1., 2.],
            [1., 1.]])
     """
+    options = Options(1, accuracy, edge_accuracy, boundary, period, stagger)
+    if curvilinear is not None:
+        check_alone(options, spacing, time_unit, where, skipna)
+        return jacobian_on_grid(as_components(v), curvilinear, axis, options, stack, backend)
     samples = Samples(as_components(v), where, skipna)
-    fields = samples.fields
-    options = samples.choose(Options(1, accuracy, edge_accuracy, boundary, period, stagger))
-    plans = plan_axes(fields[0], spacing, axis, time_unit, options)
+    plans = plan_axes(samples.fields[0], spacing, axis, time_unit, samples.choose(options))
     check_axes(plans, "Jacobian")
-    outputs = each_derivative(plans, samples.term, len(fields))
+    outputs = each_derivative(plans, samples.term, len(samples.fields))
     results = samples.evaluate(outputs, None, False, backend)
     rows = [results[i : i + len(plans)] for i in range(0, len(results), len(plans))]
     return stack_results([stack_results(row) for row in rows]) if stack else tuple(rows)

@@ -1,0 +1,344 @@
+"""Curved grids: derivatives in physical space, given where each sample lies.
+
+Everything is differentiated along the axes of the array, in steps of samples, the coordinates by
+the same formulas as the field. The inverse of the matrix of the coordinates' derivatives turns
+slopes per sample into slopes per unit of length.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from gpugrad._arrays import (
+    HALF_PRECISION,
+    Array,
+    device_of,
+    dtype_name,
+    from_host,
+    host_values,
+    is_library_array,
+    library_of,
+    namespace_of,
+    widest_float,
+)
+from gpugrad._axes import plan_axes
+from gpugrad._backend import evaluate
+from gpugrad._boundaries import Sides
+from gpugrad._components import check_axes, check_count
+from gpugrad._options import Options, parse_boundaries
+from gpugrad._output import deliver, stack_results
+from gpugrad._plan import AxisPlan, Term, rows_of
+from gpugrad._spacing import parse_axes
+from gpugrad._warn import warn_caller
+
+Matrix = list[list[Array]]
+
+
+class Grid(NamedTuple):
+    """A curved grid: how to differentiate along its axes, and per unit of which coordinate.
+
+    ``inverse[i][j]`` is the derivative of the number of samples along the j-th axis with respect
+    to the i-th coordinate.
+    """
+
+    plans: list[AxisPlan]
+    inverse: Matrix
+    backend: str | None
+
+    def slopes(self, f: Array) -> Sequence[Array]:
+        """Return the derivatives of a field along the axes, per sample."""
+        return evaluate([(Term(1, f, plan),) for plan in self.plans], None, False, self.backend)
+
+    def component(self, slopes: Sequence[Array], i: int) -> Array:
+        """Return the derivative with respect to the i-th coordinate."""
+        products = [w * slope for w, slope in zip(self.inverse[i], slopes, strict=True)]
+        return sum(products[1:], start=products[0])
+
+
+def gradient_on_grid(
+    f: Array,
+    coordinates: Any,
+    axis: Any,
+    options: Options,
+    out: Any,
+    stack: bool,
+    backend: str | None,
+) -> tuple[Array, ...] | Array:
+    """Return the derivative of a field with respect to each coordinate."""
+    grid = make_grid(f, coordinates, axis, options, backend)
+    slopes = grid.slopes(f)
+    results = deliver([grid.component(slopes, i) for i in range(len(slopes))], f, out, stack)
+    return results if stack or len(slopes) > 1 else results[0]
+
+
+def jacobian_on_grid(
+    fields: Sequence[Array],
+    coordinates: Any,
+    axis: Any,
+    options: Options,
+    stack: bool,
+    backend: str | None,
+) -> tuple[tuple[Array, ...], ...] | Array:
+    """Return the derivatives of all components with respect to all coordinates."""
+    matrix = _differentiate_all(fields, coordinates, axis, options, backend)
+    rows: list[Any] = [deliver(row, fields[0], None, stack) for row in matrix]
+    return stack_results(rows) if stack else tuple(rows)
+
+
+def _differentiate_all(
+    fields: Sequence[Array], coordinates: Any, axis: Any, options: Options, backend: str | None
+) -> Matrix:
+    """Return the derivatives of components with respect to coordinates: ``[i][j]`` is dv_i/dx_j."""
+    grid = make_grid(fields[0], coordinates, axis, options, backend)
+    rows = []
+    for f in fields:
+        slopes = grid.slopes(f)
+        rows.append([grid.component(slopes, j) for j in range(len(grid.inverse))])
+    return rows
+
+
+def make_grid(f: Array, coordinates: Any, axis: Any, options: Options, backend: str | None) -> Grid:
+    """Check the arguments of an operator on a curved grid, and work out the grid's derivatives."""
+    axes = parse_axes(axis, f.ndim)
+    sides = parse_boundaries(options.boundary, len(axes))
+    if any(side.name == "normal" for pair in sides for side in pair):
+        raise ValueError(
+            "`boundary` must not be a given slope on a curved grid, whose normals have other "
+            "directions than its axes. Use one-sided ends there."
+        )
+    xs = _parse_coordinates(coordinates, f, axes)
+    jumps = _parse_jumps(options.period, sides, len(xs))
+    options = options._replace(period=None)
+    plans = plan_axes(f, (), axes, None, options)
+    tangents = differentiate_grid(xs, f.shape, axes, options, jumps)
+    inverse = invert(tangents, xs, [f"coordinate {i}" for i in range(len(xs))])
+    return Grid(plans, into_library(inverse, f), backend)
+
+
+def differentiate_grid(
+    xs: Sequence[Array],
+    shape: tuple[int, ...],
+    axes: Sequence[int],
+    options: Options,
+    jumps: Sequence[Sequence[float]],
+) -> Matrix:
+    """Return the derivatives of coordinates per sample: ``[j][i]`` of x_i along the j-th axis.
+
+    `jumps` has, for each axis, by how much each coordinate grows once round it.
+    """
+    sides = parse_boundaries(options.boundary, len(axes))
+    tangents = []
+    for axis, pair, jump in zip(axes, sides, jumps, strict=True):
+        along = options._replace(boundary=pair[0].name)
+        if not {side.name for side in pair} <= {"periodic", "one-sided"}:
+            # What is beyond the end is said of the field, not of the coordinates.
+            along = options._replace(boundary="one-sided", edge_accuracy=options.accuracy)
+        (plan,) = plan_axes(np.broadcast_to(0.0, shape), (), axis, None, along)
+        row = []
+        for x, step in zip(xs, jump, strict=True):
+            if not step:
+                _warn_of_a_seam(x, axis, pair)
+            row.append(_differentiate(x, axis, plan, step))
+        tangents.append(row)
+    return tangents
+
+
+def _differentiate(x: Array, axis: int, plan: AxisPlan, jump: float) -> Array:
+    """Return the derivative of a coordinate that grows by `jump` once round the axis."""
+    step = jump / x.shape[axis]
+    if step:  # without the part that grows by the same step each time, it is periodic
+        ramp = np.arange(x.shape[axis]).reshape((-1,) + (1,) * (x.ndim - axis - 1)) * step
+        x = x - (ramp if isinstance(x, np.ndarray) else from_host(ramp, like=x))
+    slope = evaluate([(Term(1, x, plan),)], backend="auto")[0]
+    return slope + step if step else slope
+
+
+def _warn_of_a_seam(x: Array, axis: int, pair: Sides) -> None:
+    """Warn of a coordinate of a periodic axis that does not come back to where it started."""
+    values = host_values(x)
+    if pair[0].name != "periodic" or values is None or not values.size:
+        return
+    after, before = (values[rows_of(values.ndim, axis, *s)] for s in ((1, None), (0, -1)))
+    first, last = (values[rows_of(values.ndim, axis, *s)] for s in ((0, 1), (-1, None)))
+    if np.abs(first - last).max() > 1.5 * np.abs(after - before).max():
+        warn_caller(
+            f"a coordinate in `curvilinear` jumps where axis {axis} closes: it does not come back "
+            "to where it started. Say by how much it grows each time round, as in "
+            "`period=[None, (360.0, 0.0)]`: for each axis a tuple of one number per coordinate."
+        )
+
+
+def invert(tangents: Matrix, xs: Sequence[Array], names: Sequence[str]) -> Matrix:
+    """Return the inverse of the matrix of tangents at each sample, by cofactors.
+
+    Raises
+    ------
+    ValueError
+        If tangents are parallel, or vanish, at some sample whose coordinates may be read.
+    """
+    n = len(tangents)
+    t = tangents
+    if n == 1:
+        cofactors = [[t[0][0] * 0 + 1]]
+    elif n == 2:
+        cofactors = [[t[1][1], -t[1][0]], [-t[0][1], t[0][0]]]
+    else:
+        cofactors = [
+            [
+                t[(j + 1) % 3][(i + 1) % 3] * t[(j + 2) % 3][(i + 2) % 3]
+                - t[(j + 1) % 3][(i + 2) % 3] * t[(j + 2) % 3][(i + 1) % 3]
+                for i in range(3)
+            ]
+            for j in range(3)
+        ]
+    products = [a * b for a, b in zip(t[0], cofactors[0], strict=True)]
+    determinant = sum(products[1:], start=products[0])
+    _check_determinant(determinant, tangents, xs, names)
+    return [[cofactors[j][i] / determinant for j in range(n)] for i in range(n)]
+
+
+def _check_determinant(
+    determinant: Array, tangents: Matrix, xs: Sequence[Array], names: Sequence[str]
+) -> None:
+    values = host_values(determinant)
+    if values is None or not values.size:
+        return
+    lengths: Any = 1.0
+    for row in tangents:
+        squares = sum(np.square(np.asarray(host_values(t))) for t in row)
+        lengths = lengths * np.sqrt(squares)
+    vanishes = ~(np.abs(values) > 16 * np.finfo(values.dtype).eps * lengths)
+    if vanishes.any():
+        at = tuple(int(i) for i in np.argwhere(vanishes)[0])
+        known = [np.broadcast_to(np.asarray(host_values(x)), values.shape)[at] for x in xs]
+        where = ", ".join(f"{name} = {x:.6g}" for name, x in zip(names, known, strict=True))
+        raise ValueError(
+            f"`curvilinear` must be a grid whose cells have a size; got none at index {at} ({where}"
+            f"), and at {vanishes.sum()} samples in all: there samples coincide, or neighbours "
+            "along two axes lie on one line, or a coordinate is no number. Leave these samples "
+            "out (the centre of a polar grid, say)."
+        )
+    if (values > 0).any() and (values < 0).any():
+        warn_caller(
+            "the grid in `curvilinear` folds over: its cells are right-handed here and left-handed "
+            "there. Derivatives are wrong along the fold."
+        )
+
+
+def _parse_coordinates(given: Any, f: Array, axes: Sequence[int]) -> list[Array]:
+    """Return coordinates as float arrays with the axes of `f`, on the host where they are known."""
+    if not isinstance(given, (tuple, list)) or len(given) != len(axes):
+        count = len(given) if isinstance(given, (tuple, list)) else type(given).__name__
+        raise TypeError(
+            f"`curvilinear` must be a tuple of {len(axes)} arrays, the coordinates of the samples, "
+            f"as many as axes to differentiate along; got {count}. Name the axes with `axis`."
+        )
+    if not 1 <= len(axes) <= 3:
+        raise ValueError(f"`curvilinear` must have 1, 2 or 3 coordinates; got {len(axes)}.")
+    xs = [_parse_coordinate(x, i, f, axes) for i, x in enumerate(given)]
+    if any(is_library_array(x) for x in xs):
+        xs = [x if is_library_array(x) else from_host(x, like=f) for x in xs]
+    return xs
+
+
+def _parse_coordinate(x: Any, number: int, f: Array, axes: Sequence[int]) -> Array:
+    name = f"`curvilinear[{number}]`"
+    if is_library_array(x):
+        if library_of(x) != library_of(f) or device_of(x) != device_of(f):
+            raise TypeError(
+                f"{name} must be a NumPy array, or of the field's library and device; got "
+                f"{library_of(x)} for a field of {library_of(f)}."
+            )
+        x = x if host_values(x) is None else host_values(x)
+    else:
+        x = np.asarray(x)
+    kind = dtype_name(x.dtype)
+    if kind.startswith(("int", "uint")):
+        x = namespace_of(x).astype(x, widest_float(namespace_of(x), x))
+    elif kind in HALF_PRECISION:
+        x = namespace_of(x).astype(x, namespace_of(x).float32)
+    elif not kind.startswith(("float", "longdouble")):
+        raise TypeError(f"{name} must hold real numbers; got dtype {kind}.")
+    space = tuple(f.shape[i] for i in sorted(axes))
+    shape = tuple(x.shape)
+    if shape == space and len(shape) < f.ndim:
+        shape = tuple(n if i in axes else 1 for i, n in enumerate(f.shape))
+    if (
+        len(shape) != f.ndim
+        or tuple(shape[i] for i in sorted(axes)) != space
+        or any(n not in (1, m) for n, m in zip(shape, f.shape, strict=True))
+    ):
+        raise ValueError(
+            f"{name} must have the shape of the space to differentiate in, {space}, or all axes of "
+            f"`f`, {tuple(f.shape)}; got shape {tuple(x.shape)}. Pass the coordinate of every "
+            "sample, as `numpy.meshgrid` makes them of axes."
+        )
+    return namespace_of(x).reshape(x, shape)
+
+
+def _parse_jumps(period: Any, sides: Sequence[Sides], count: int) -> list[tuple[float, ...]]:
+    """Return by how much each coordinate grows once round each axis."""
+    periods = period if isinstance(period, list) else [period] * len(sides)
+    nothing = (0.0,) * count
+    if len(periods) != len(sides):
+        raise ValueError(
+            f"`period` must be a list with one entry for each of the {len(sides)} axes on a curved "
+            f"grid; got {len(periods)}."
+        )
+    jumps = []
+    for one, (side, _) in zip(periods, sides, strict=True):
+        if one is None or (side.name != "periodic" and not isinstance(period, list)):
+            jumps.append(nothing)
+            continue
+        if not isinstance(one, tuple) or len(one) != count or side.name != "periodic":
+            raise ValueError(
+                "`period` must be, on a curved grid, a tuple that says for a periodic axis by how "
+                f"much each of the {count} coordinates grows once round it, or None where they "
+                f"come back; got {one!r}."
+            )
+        jumps.append(tuple(float(step) for step in one))
+    return jumps
+
+
+def into_library(matrix: Matrix, f: Array) -> Matrix:
+    if not is_library_array(f) or is_library_array(matrix[0][0]):
+        return matrix
+    return [[from_host(w, like=f) for w in row] for row in matrix]
+
+
+def divergence_on_grid(
+    fields: Sequence[Array],
+    coordinates: Any,
+    axis: Any,
+    options: Options,
+    out: Any,
+    backend: str | None,
+) -> Array:
+    """Return the sum of the derivatives of components with respect to their coordinates."""
+    grid = make_grid(fields[0], coordinates, axis, options, backend)
+    check_count(fields, grid.plans, "divergence")
+    parts = [grid.component(grid.slopes(f), i) for i, f in enumerate(fields)]
+    return deliver([sum(parts[1:], start=parts[0])], fields[0], out, False)[0]
+
+
+def curl_on_grid(
+    fields: Sequence[Array],
+    coordinates: Any,
+    axis: Any,
+    options: Options,
+    out: Any,
+    stack: bool,
+    backend: str | None,
+) -> tuple[Array, ...] | Array:
+    """Return the one component of a curl on two axes, or the three of them on three."""
+    check_axes(fields, "curl")
+    rows = _differentiate_all(fields, coordinates, axis, options, backend)
+    check_count(fields, rows[0], "curl")
+    if len(rows) == 2 and stack:
+        raise ValueError("`stack` needs three axes: on two, the curl has one component.")
+    pairs = [(0, 1)] if len(rows) == 2 else [(1, 2), (2, 0), (0, 1)]
+    results = deliver([rows[j][i] - rows[i][j] for i, j in pairs], fields[0], out, stack)
+    return results if len(rows) == 3 else results[0]
