@@ -102,7 +102,10 @@ def test_coordinates_that_grow_once_round_need_their_period():
     dx, dy = gpugrad.gradient(f, curvilinear=(x, y), period=[None, (5.0, 0.0)], **options)
     np.testing.assert_allclose(dy, 3, atol=1e-4)
     np.testing.assert_allclose(dx, 2 * np.pi / 5 * np.cos(2 * np.pi * x / 5), atol=1e-4)
-    with pytest.warns(UserWarning, match="jumps where axis 1 closes"):
+    with (
+        pytest.warns(UserWarning, match="jumps where axis 1 closes"),
+        pytest.warns(UserWarning, match="folds over"),
+    ):
         gpugrad.gradient(f, curvilinear=(x, y), **options)
 
 
@@ -204,6 +207,7 @@ def test_folds_warn():
         ({"curvilinear": wavy(6, 5)}, ValueError, r"of every sample, as `numpy.meshgrid`"),
         ({"curvilinear": (1j * wavy(5, 6)[0],) * 2}, TypeError, "real numbers; got dtype complex"),
         ({"curvilinear": wavy(5, 6), "time_unit": "s"}, TypeError, "must stand alone"),
+        ({"curvilinear": wavy(5, 6), "skipna": True}, TypeError, "must stand without `where`"),
         ({"curvilinear": wavy(5, 6), "period": [1.0, None]}, ValueError, "how much each of the 2"),
         (
             {"curvilinear": wavy(5, 6), "period": [(1.0, 1.0)], "boundary": "periodic"},

@@ -167,6 +167,22 @@ def test_masks_are_kept(rng):
     assert_same_bits(short.filled(0), np.where(short.mask, 0, plain))
 
 
+@pytest.mark.parametrize("keywords", [{"stagger": "left"}, {"stagger": "right", "accuracy": 4}])
+def test_results_between_samples_are_those_of_each_line(rng, keywords):
+    f, x = rng.normal(size=(3, 8)), rising(rng, (3, 8), 1)
+    expected = line_by_line(f, x, 1, gpugrad.derivative, **keywords)
+    got = gpugrad.derivative(f, x, **keywords)
+    np.testing.assert_allclose(got, expected, rtol=1e-10, atol=1e-10)
+
+
+def test_holes_are_gone_round_on_each_line(rng):
+    f, x = rng.normal(size=(6, 7)), rising(rng, (6, 7), 0)
+    where = rng.uniform(size=f.shape) > 0.2
+    got = gpugrad.gradient(f, x, axis=0, where=where)
+    lines = [gpugrad.gradient(f[:, j], x[:, j], where=where[:, j]) for j in range(7)]
+    assert_same_bits(got, np.stack(lines, axis=1))
+
+
 def test_engines_that_take_none_say_so(rng):
     f, x = rng.normal(size=(5, 6)), rising(rng, (5, 6), 0)
     with pytest.raises(gpugrad.BackendError, match="the same on all lines along an axis"):
