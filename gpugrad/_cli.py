@@ -1,4 +1,4 @@
-"""The command `gpugrad`: a demonstration on real terrain, and what this machine has."""
+"""The command `gpugrad`: files, pictures, a demonstration, and what this machine has."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ import sys
 from collections.abc import Sequence
 
 import gpugrad
-from gpugrad import _cli_grad
+from gpugrad import _bench, _cli_grad, _plotting
+
+_COMMANDS = {"grad": _cli_grad, "plot": _plotting, "bench": _bench}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -38,8 +40,8 @@ def _run(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> int:
     if arguments.command is None:
         parser.print_help()
         return 0
-    if arguments.command == "grad":
-        reason = _cli_grad.run(arguments)
+    if arguments.command in _COMMANDS:
+        reason = _COMMANDS[arguments.command].run(arguments)
         return 0 if reason is None else _fail(reason)
     try:
         info = gpugrad.info()  # a mistake in GPUGRAD_BACKEND shows here
@@ -96,7 +98,8 @@ def _build_parser() -> argparse.ArgumentParser:
         help="where the arithmetic runs (default: as GPUGRAD_BACKEND says, else auto: "
         "on the GPU where one is usable, else on the CPU)",
     )
-    _cli_grad.add_parser(commands)
+    for module in _COMMANDS.values():
+        module.add_parser(commands)
     commands.add_parser(
         "info",
         help="what is installed, which devices are usable, what runs where",

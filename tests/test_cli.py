@@ -427,3 +427,48 @@ def test_a_reader_that_has_had_enough_is_no_error_to_print(unbuffered):
     assert process.stderr.read() == ""
     process.stderr.close()
     process.wait(60)
+
+
+# Pictures of files, and the benchmark
+
+
+@pytest.mark.parametrize("shape", [(40,), (30, 50), (3, 4, 30, 50), (1, 2, 2)])
+def test_plot_draws_a_slice_of_any_field(tmp_path, monkeypatch, capsys, shape):
+    monkeypatch.chdir(tmp_path)
+    np.save("f.npy", np.random.default_rng(0).normal(size=shape).cumsum(axis=-1))
+    assert _cli.main(["plot", "f.npy"]) == 0
+    assert "gpugrad-plot.png: f.npy" in capsys.readouterr().out
+    assert (tmp_path / "gpugrad-plot.png").stat().st_size > 10_000
+
+
+def test_plot_cuts_where_it_is_told(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    np.save("f.npy", np.random.default_rng(0).normal(size=(3, 20, 30)))
+    assert _cli.main(["plot", "f.npy", "--at", "axis0=-1", "--output", "g.png"]) == 0
+    assert "(axis0 2)" in capsys.readouterr().out
+
+
+def test_plot_says_what_is_wrong_in_one_line(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    np.save("f.npy", np.zeros((3, 20, 30)))
+    np.save("c.npy", np.zeros((20, 30), dtype=complex))
+    for arguments, reason in (
+        (["none.npy"], "does not exist"),
+        (["c.npy"], "real numbers"),
+        (["f.npy", "--at", "x=1"], "with an axis of: axis0"),
+        (["f.npy", "--at", "axis0=3"], "within the 3 samples"),
+        (["f.npy", "--output", "picture.nothing"], "can't be written"),
+    ):
+        assert _cli.main(["plot", *arguments]) == 1
+        printed = capsys.readouterr().err
+        assert reason in printed
+        assert printed.count("\n") == 1
+
+
+def test_bench_times_engines_in_turn_and_draws(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert _cli.main(["bench", "--quick"]) == 0
+    printed = capsys.readouterr().out
+    assert "64 x 64 x 64 float32: numpy.gradient" in printed
+    assert "gpugrad, numpy" in printed
+    assert (tmp_path / "gpugrad-bench.png").stat().st_size > 10_000
