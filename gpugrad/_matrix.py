@@ -19,7 +19,7 @@ def load_scipy() -> Any:
     try:
         import scipy.sparse
     except ImportError as error:
-        raise ImportError('a matrix needs SciPy: run `pip install "gpugrad[sparse]"`.') from error
+        raise ImportError('a matrix needs SciPy: run `pip install "gpugrad[science]"`.') from error
     return scipy.sparse
 
 
