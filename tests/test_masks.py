@@ -96,6 +96,14 @@ def test_each_row_takes_the_best_of_what_is_valid(rng, order, accuracy, is_even,
     np.testing.assert_allclose(got, expected, rtol=1e-9, atol=1e-9 * largest)
 
 
+def test_beside_holes_no_better_than_asked_for_and_ahead_first(rng):
+    where, f = punch(rng, rng.integers(-9, 9, 90) * 1.0, 0.12)
+    expected = by_hand(f, np.arange(90.0), where, accuracy=6, edge=3, best=3)
+    got = gpugrad.derivative(f, where=where, accuracy=6, edge_accuracy=3)
+    assert (np.isnan(got) == np.isnan(expected)).all()
+    np.testing.assert_allclose(got, expected, rtol=1e-12, atol=1e-12)
+
+
 def runs_of(valid):
     """Yield the stretches of consecutive valid samples."""
     edges = np.flatnonzero(np.diff(np.concatenate([[0], valid.astype(int), [0]])))
