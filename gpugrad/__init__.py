@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from gpugrad._critical import critical_points
     from gpugrad._devices import info, namespace
     from gpugrad._inflection import inflection_points
+    from gpugrad._magnitude import gradient_norm
     from gpugrad._plans import Plan, plan
     from gpugrad._sample import sample
     from gpugrad._sphere import spherical_curl, spherical_divergence, spherical_gradient
@@ -45,6 +46,7 @@ __all__ = [
     "divergence",
     "free_memory",
     "gradient",
+    "gradient_norm",
     "gradient_of",
     "hessian",
     "hessian_of",
@@ -78,6 +80,7 @@ _LATER = {
     "curl": "_vector",
     "derivative_of": "_callable",
     "divergence": "_vector",
+    "gradient_norm": "_magnitude",
     "gradient_of": "_callable",
     "hessian": "_vector",
     "hessian_of": "_callable",

@@ -25,6 +25,7 @@ _LIBRARIES = {
 
 _INTEGERS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
 _INEXACT = ("float32", "float64", "complex64", "complex128")
+_REAL_PARTS = {"complex64": "float32", "complex128": "float64", "complex256": "longdouble"}
 HALF_PRECISION = ("float16", "bfloat16")
 
 
@@ -73,11 +74,16 @@ def working_dtype(xp: ModuleType, f: Array) -> Any:
     return time_span(f.dtype)
 
 
-def result_dtype(xp: ModuleType, f: Array) -> Any:
-    """Return the dtype of a derivative of `f`: its own, but a float for integers and objects."""
+def result_dtype(xp: ModuleType, f: Array, is_norm: bool = False) -> Any:
+    """Return the dtype of a derivative of `f`: its own, but a float for integers and objects.
+
+    That of a norm is real.
+    """
     name = dtype_name(f.dtype)
     if name in _INTEGERS:
         return widest_float(xp, f)
+    if is_norm and name.startswith("complex"):
+        return f.real.dtype if isinstance(f, np.ndarray) else getattr(xp, _REAL_PARTS[name])
     return np.dtype(np.float64) if name == "object" else time_span(f.dtype)
 
 

@@ -18,7 +18,7 @@ from gpugrad import _memory, _threads
 from gpugrad._arrays import Array, assign, from_host, host_values, library_of, result_dtype
 from gpugrad._engines import numpy_cpu
 from gpugrad._output import check_out, overlap_any, stack_results
-from gpugrad._plan import Term, distinct_fields, distinct_masks
+from gpugrad._plan import Norm, Term, distinct_fields, distinct_masks, replace_fields
 
 BACKENDS = ("auto", "slices", "numpy", "numba", "cupy")
 
@@ -117,7 +117,8 @@ def _run(engine: Engine, f: Array, out: Any, stack: bool) -> tuple[Array, ...] |
     outputs = engine.outputs
     if out is None and not stack:
         return engine.results()
-    targets = None if out is None else check_out(out, f, len(outputs), stack)
+    is_norm = isinstance(outputs[0], Norm)
+    targets = None if out is None else check_out(out, f, len(outputs), stack, is_norm)
     if engine.on_host:
         if targets is not None:
             _write_on_host(engine, targets)
@@ -341,13 +342,7 @@ def _view_on_host(outputs: Outputs) -> Outputs | None:
     views = {id(x): host_values(x) for x in (*fields, *distinct_masks(outputs))}
     if any(view is None for view in views.values()):
         return None
-    return [
-        [
-            term._replace(field=views[id(term.field)], where=views.get(id(term.where)))
-            for term in terms
-        ]
-        for terms in outputs
-    ]
+    return replace_fields(outputs, views)
 
 
 def _write_on_host(engine: Engine, targets: Sequence[Array]) -> None:

@@ -23,8 +23,10 @@ from gpugrad._arrays import (
 _OVERLAP_EFFORT = 10_000
 
 
-def check_out(out: Any, f: Array, count: int, stack: bool) -> list[Array]:
+def check_out(out: Any, f: Array, count: int, stack: bool, is_norm: bool = False) -> list[Array]:
     """Return one array to write to for each of `count` results, or raise.
+
+    With `is_norm` results are real.
 
     Raises
     ------
@@ -37,10 +39,10 @@ def check_out(out: Any, f: Array, count: int, stack: bool) -> list[Array]:
     """
     shape = tuple(f.shape)
     if stack:
-        _check_one(out, f, (count, *shape), "out")
+        _check_one(out, f, (count, *shape), "out", is_norm)
         return [out[i, ...] for i in range(count)]
     if count == 1 and not (isinstance(out, (tuple, list)) and len(out) == 1):
-        _check_one(out, f, shape, "out")
+        _check_one(out, f, shape, "out", is_norm)
         return [out]
     if not isinstance(out, (tuple, list)):
         raise TypeError(
@@ -50,7 +52,7 @@ def check_out(out: Any, f: Array, count: int, stack: bool) -> list[Array]:
     if len(out) != count:
         raise ValueError(f"`out` must hold {count} arrays, one per axis; got {len(out)}.")
     for i, target in enumerate(out):
-        _check_one(target, f, shape, f"out[{i}]")
+        _check_one(target, f, shape, f"out[{i}]", is_norm)
         for j in range(i):
             if target is out[j] or _overlap(target, out[j]):
                 raise ValueError(
@@ -60,7 +62,7 @@ def check_out(out: Any, f: Array, count: int, stack: bool) -> list[Array]:
     return list(out)
 
 
-def _check_one(target: Any, f: Array, shape: tuple[int, ...], name: str) -> None:
+def _check_one(target: Any, f: Array, shape: tuple[int, ...], name: str, is_norm: bool) -> None:
     if not isinstance(target, np.ndarray) and not is_library_array(target):
         raise TypeError(f"`{name}` must be an array; got {type(target).__name__}.")
     if library_of(target) != library_of(f):
@@ -98,7 +100,7 @@ def _check_one(target: Any, f: Array, shape: tuple[int, ...], name: str) -> None
             f"`{name}` must be a masked array to go with a masked `f`; got "
             f"{type(target).__name__}. Pass `numpy.ma.empty(...)`, or fill `f` first."
         )
-    result = result_dtype(np if isinstance(f, np.ndarray) else namespace_of(f), f)
+    result = result_dtype(np if isinstance(f, np.ndarray) else namespace_of(f), f, is_norm)
     if not _same_kind(result, target.dtype):
         raise TypeError(
             f"`{name}` must have a dtype that {dtype_name(result)} can be cast to, casting "

@@ -6,7 +6,7 @@ distinguishes one derivative from another is decided here.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -131,6 +131,37 @@ def rows_of(ndim: int, axis: int, start: int | None, stop: int | None) -> tuple[
     """Return the index of some rows along one axis."""
     whole = slice(None)
     return (whole,) * axis + (slice(start, stop),) + (whole,) * (ndim - axis - 1)
+
+
+class Norm(tuple[Term, ...]):
+    """An output that is the root of the sum of its terms' squared magnitudes, not their sum.
+
+    Signs mean nothing here. Each derivative is rounded to the working precision and squared, a
+    complex one as ``re * re + im * im``; the squares are added from left to right, each step
+    rounded. The result is real.
+    """
+
+    __slots__ = ()
+
+
+def is_single(terms: Sequence[Term]) -> bool:
+    """Tell whether an output is a derivative as it stands, which is rounded but once."""
+    return len(terms) == 1 and terms[0].sign == 1 and not isinstance(terms, Norm)
+
+
+def replace_fields(
+    outputs: Sequence[Sequence[Term]], fields: Mapping[int, Array]
+) -> list[Sequence[Term]]:
+    """Return outputs over other fields, each found by the `id` of the one it stands for.
+
+    Masks are replaced likewise, where there is something to stand for them.
+    """
+
+    def replace(term: Term) -> Term:
+        where = fields.get(id(term.where), term.where)
+        return term._replace(field=fields[id(term.field)], where=where)
+
+    return [(Norm if isinstance(terms, Norm) else tuple)(map(replace, terms)) for terms in outputs]
 
 
 def distinct_fields(outputs: Sequence[Sequence[Term]]) -> list[Array]:

@@ -1,6 +1,7 @@
 // What stencil.cu needs of CUDA, for a compiler of the host: a kernel is a function that is called
 // once for each thread, one after the other.
 
+#include <cmath>
 #include <cstdint>
 #include <cstring>
 
@@ -23,6 +24,9 @@ static thread_local Dim blockIdx, threadIdx;
 
 template <class X> X __ldg(const X* p) { return *p; }
 template <class X> void __stcs(X* p, X x) { *p = x; }
+
+inline float __fsqrt_rn(float x) { return std::sqrt(x); }
+inline double __dsqrt_rn(double x) { return std::sqrt(x); }
 
 inline float half_to_float(unsigned short bits) {
     _Float16 half;

@@ -7,11 +7,20 @@ and compares every bit with the reference engine.
 from __future__ import annotations
 
 import tempfile
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from gpugrad._plan import AxisPlan, Formula, Gaps, Term, first_derivative
+from gpugrad._plan import (
+    AxisPlan,
+    Formula,
+    Gaps,
+    Norm,
+    Term,
+    distinct_fields,
+    first_derivative,
+    replace_fields,
+)
 
 DTYPES = ["f2", "f4", "f8", "c8", "c16", "i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8"]
 SHAPES = [(300,), (37,), (9, 40), (33, 7), (5, 9, 32), (6, 4, 35), (20, 8, 4), (3, 4, 5, 12)]
@@ -155,6 +164,8 @@ def cases():
         weights = {"f2": "f4", "i4": "f8", "c8": "f4", "c16": "f8"}.get(dtype, dtype)
         plans = [random_plan(rng, axis, shape[axis], weights) for _ in range(2)]
         outputs = [[Term(1, f, plans[0])], [Term(-1, f, plans[0]), Term(1, f, plans[1])]]
+        if i % 2:
+            outputs.append(Norm([Term(1, f, plan) for plan in plans]))
         yield Case(f"random {i}", outputs, SETTINGS[i % len(SETTINGS)])
 
 
@@ -176,6 +187,9 @@ def _sums(rng):
                 for settings in SETTINGS[:3]:
                     yield Case(f"{dtype} {shape} sums {name}", outputs, settings)
                 yield Case(f"{dtype} {shape} divergence {name}", [divergence], MARCHING)
+                for settings in SETTINGS[:3]:
+                    norms = [Norm(laplacian), divergence, Norm(curl), Norm(laplacian[:1])]
+                    yield Case(f"{dtype} {shape} norms {name}", norms, settings)
     f = make_field(rng, (12, 8), "f4")
     many = [[Term(1, f, first_derivative(k % 2, 0.1 + k, 2))] for k in range(70)]
     yield Case("70 outputs", many, MARCHING)
@@ -194,16 +208,12 @@ def _special_values(rng):
                 yield Case(f"{dtype} special values {h!r}", outputs, MARCHING)
         outputs = gradient(f, [gaps(rng, n) for n in f.shape], 2)
         yield Case(f"{dtype} special values uneven", outputs, MARCHING)
+        yield Case(f"{dtype} norm of special values", [Norm(o[0] for o in outputs)], MARCHING)
 
 
 def convert(outputs, asarray):
     """Return outputs with other arrays for their fields, each field converted once."""
-    known: dict[int, Any] = {}
-    for terms in outputs:
-        for term in terms:
-            if id(term.field) not in known:
-                known[id(term.field)] = asarray(term.field)
-    return [[term._replace(field=known[id(term.field)]) for term in terms] for terms in outputs]
+    return replace_fields(outputs, {id(f): asarray(f) for f in distinct_fields(outputs)})
 
 
 def run(case, asarray):

@@ -16,7 +16,15 @@ import gpugrad
 from conftest import as_tuple, assert_same_bits
 from gpugrad import _backend, _threads
 from gpugrad._engines import chunk_rows, dask_blocks, numpy_cpu, slices
-from gpugrad._plan import AxisPlan, Formula, Term, first_derivative
+from gpugrad._plan import (
+    AxisPlan,
+    Formula,
+    Norm,
+    Term,
+    distinct_fields,
+    first_derivative,
+    replace_fields,
+)
 
 dask = pytest.importorskip("dask")
 da = pytest.importorskip("dask.array")
@@ -35,13 +43,8 @@ def cuts(draw, n, empty=False):
 
 def check_sum(outputs, cut, evaluate_block=slices.evaluate):
     """Compare outputs on lazy arrays with the reference on the arrays themselves."""
-    lazy = {
-        id(f): da.from_array(f, chunks=cut(f))
-        for terms in outputs
-        for f in {id(t.field): t.field for t in terms}.values()
-    }
-    mapped = [[term._replace(field=lazy[id(term.field)]) for term in terms] for terms in outputs]
-    results = dask_blocks.evaluate(mapped, evaluate_block=evaluate_block)
+    lazy = {id(f): da.from_array(f, chunks=cut(f)) for f in distinct_fields(outputs)}
+    results = dask_blocks.evaluate(replace_fields(outputs, lazy), evaluate_block=evaluate_block)
     for got, wanted in zip(results, slices.evaluate(outputs), strict=True):
         assert got.dtype == wanted.dtype
         assert got.shape == wanted.shape
@@ -86,6 +89,7 @@ class TestBits:
         f = (np.random.default_rng(seed).normal(size=shape) * 9).astype(dtype)
         plan = data.draw(plans(n, axis))
         outputs = [[Term(1, f, plan)], [Term(-1, f, plan), Term(1, f, plan)]]
+        outputs.append(Norm(outputs[1]))
         chunks = [data.draw(cuts(k, empty=data.draw(st.booleans()))) for k in shape]
         evaluate_block = data.draw(st.sampled_from([slices.evaluate, numpy_cpu.evaluate]))
         with dask.config.set(scheduler="sync"), np.errstate(all="ignore"):

@@ -21,7 +21,7 @@ from test_property import calls
 import gpugrad
 from conftest import as_tuple, assert_same_bits
 from gpugrad import _backend
-from gpugrad._plan import AxisPlan, Formula, Gaps, Term, first_derivative
+from gpugrad._plan import AxisPlan, Formula, Gaps, Norm, Term, first_derivative
 
 pytest.importorskip("llvmlite", reason="llvmlite is not installed")
 from gpugrad._engines import llvm_kernels, numba_cpu, numba_program, numpy_cpu, slices
@@ -236,6 +236,7 @@ def test_sums_over_several_fields_take_one_pass(rng, small_pieces, dtype, signs)
             for axis, (sign, f, h) in enumerate(zip(signs, v, spacings, strict=True))
         ]
         assert_like_slices([terms, terms[1:], terms[::-1]])
+        assert_like_slices([Norm(terms), Norm(terms[:1]), terms, Norm(terms[::-1])])
 
 
 def second_derivative(axis, h):

@@ -133,6 +133,26 @@ class TestTensors:
 
         assert self.torch.autograd.gradcheck(divergence_and_curl, v)
 
+    @pytest.mark.parametrize("dtype", ["float16", "float32", "float64", "complex64", "int16"])
+    def test_norms_take_one_launch_and_have_the_same_bits(self, rng, dtype):
+        f = self.torch.asarray(rng.normal(size=(6, 8)) * 99).to(getattr(self.torch, dtype))
+        got = gpugrad.gradient_norm(f, 0.3)
+        assert self.cuda.launches == 1
+        expected = gpugrad.gradient_norm(f, 0.3, backend="slices")
+        assert got.dtype == expected.dtype
+        assert_same_bits(got.numpy(), expected.numpy())
+        if f.is_floating_point() or f.is_complex():
+            tracked = gpugrad.gradient_norm(f.requires_grad_(), 0.3)
+            assert_same_bits(tracked.detach().numpy(), expected.numpy())
+
+    def test_gradients_flow_back_through_norms(self, rng):
+        for dtype in ("float64", "complex128"):
+            f = self.torch.asarray(rng.normal(size=(6, 5)), dtype=getattr(self.torch, dtype))
+            f.requires_grad_()
+            assert self.torch.autograd.gradcheck(lambda g: gpugrad.gradient_norm(g, 0.3), f)
+            assert self.torch.autograd.gradgradcheck(lambda g: gpugrad.gradient_norm(g, 0.3), f)
+        assert self.cuda.launches > 0
+
     def test_only_what_is_needed_is_computed_on_the_way_back(self, rng):
         f = self.torch.asarray(rng.normal(size=(6, 5))).requires_grad_()
         results = gpugrad.gradient(f)

@@ -22,8 +22,8 @@ import numpy as np
 from gpugrad._arrays import Array
 from gpugrad._engines import gpu_program
 from gpugrad._engines.gpu_program import Outputs, make_program
-from gpugrad._engines.numpy_steps import NumpyArray, find_precision
-from gpugrad._plan import AxisPlan, distinct_fields
+from gpugrad._engines.numpy_steps import NumpyArray, find_precision, find_result
+from gpugrad._plan import AxisPlan, Norm, distinct_fields
 
 SAMPLES = ("f2", "f4", "f8", "c8", "c16", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8")
 """The dtypes that the kernel takes."""
@@ -165,10 +165,10 @@ def evaluate(outputs: Outputs, out: Sequence[Array] | None = None) -> tuple[Arra
     f = outputs[0][0].field
     device = f.data.device_id
     with cuda.on(device):
-        dtype = find_precision(f.dtype, None).result
+        dtypes = [find_result(terms) for terms in outputs]
         targets = out
-        if targets is None or any(target.dtype != dtype for target in targets):
-            targets = _allocate(f, dtype, len(outputs))
+        if targets is None or [target.dtype for target in targets] != dtypes:
+            targets = _allocate(f, dtypes)
         if f.size:
             for part in gpu_program.split(outputs):
                 _launch(outputs[part], targets[part], device)
@@ -214,7 +214,8 @@ def _describe(
         tuple([(a.shape, a.strides, a.dtype.num) for a in arrays]),
         tuple([address % gpu_program.VECTOR_BYTES for address in addresses]),
         tuple([
-            tuple([(term.sign, number[id(term.field)], id(term.plan)) for term in terms])
+            (isinstance(terms, Norm),
+             *[(term.sign, number[id(term.field)], id(term.plan)) for term in terms])
             for terms in outputs
         ]),
     )  # fmt: skip
@@ -259,22 +260,22 @@ def _upload(values: NumpyArray, device: int) -> Array:
 def allocate_stack(f: Array, count: int) -> Array:
     """Return memory for as many results of a field, one after the other in a single array."""
     dtype = find_precision(f.dtype, None).result
-    with cuda.on(f.data.device_id), _saying_what_is_needed(f, dtype, count):
+    with cuda.on(f.data.device_id), _saying_what_is_needed(f, [dtype] * count):
         return cupy.empty((count, *f.shape), dtype)
 
 
-def _allocate(f: Array, dtype: np.dtype[Any], count: int) -> list[Array]:
+def _allocate(f: Array, dtypes: Sequence[np.dtype[Any]]) -> list[Array]:
     """Return memory for results, each laid out as the field."""
-    with _saying_what_is_needed(f, dtype, count):
-        return [cupy.empty_like(f, dtype) for _ in range(count)]
+    with _saying_what_is_needed(f, dtypes):
+        return [cupy.empty_like(f, dtype) for dtype in dtypes]
 
 
 @contextmanager
-def _saying_what_is_needed(f: Array, dtype: np.dtype[Any], count: int) -> Iterator[None]:
+def _saying_what_is_needed(f: Array, dtypes: Sequence[np.dtype[Any]]) -> Iterator[None]:
     try:
         yield
     except cupy.cuda.memory.OutOfMemoryError as error:
-        each = f.size * dtype.itemsize
+        each, count = f.size * dtypes[0].itemsize, len(dtypes)
         raise MemoryError(
             f"the results need {count * each:,} bytes on {f.device}, {each:,} for each of {count}, "
             "and there is not enough free memory. Delete arrays, differentiate along fewer axes "

@@ -20,7 +20,7 @@ import numpy as np
 from gpugrad._arrays import Array, namespace_of, result_dtype, working_dtype
 from gpugrad._engines import slices
 from gpugrad._engines.chunk_rows import ChunkPlan, cut_plan
-from gpugrad._plan import AxisPlan, Term, add_up, rows_of
+from gpugrad._plan import AxisPlan, Norm, Term, is_single, rows_of
 
 Outputs = Sequence[Sequence[Term]]
 Evaluate = Callable[[Outputs], Sequence[Array]]
@@ -49,8 +49,8 @@ class Derivative(NamedTuple):
     for_sum: bool
 
 
-Sums = tuple[tuple[tuple[int, int], ...], ...]
-"""For each output its terms, each a sign and the number of a derivative."""
+Sums = tuple[tuple[tuple[int, ...], tuple[int, ...] | None], ...]
+"""For each output the numbers of its derivatives, and their signs: None stands for a norm."""
 
 
 # Dask looks for keys in tuples, named ones too, but leaves these alone.
@@ -116,7 +116,10 @@ def _evaluate_in_blocks(outputs: Outputs, evaluate_block: Evaluate) -> list[Arra
     metas = []
     for terms in outputs:
         f = fields[number[id(terms[0].field)]]
-        metas.append(meta_from_array(f._meta, f.ndim, dtype=result_dtype(namespace_of(f), f)))
+        is_norm = isinstance(terms, Norm)
+        like = f._meta.real if is_norm else f._meta
+        dtype = result_dtype(namespace_of(f), f, is_norm)
+        metas.append(meta_from_array(like, f.ndim, dtype=dtype))
     blocks = da.Array(graph, name, fields[0].chunks, meta=metas[0])
     if len(outputs) == 1:
         return [blocks]
@@ -151,16 +154,17 @@ def _list_derivatives(
     plans: list[AxisPlan] = []
     sums = []
     for terms in outputs:
-        for_sum = len(terms) > 1 or terms[0].sign == -1
-        signed = []
-        for sign, f, plan, _ in terms:
+        for_sum = not is_single(terms)
+        numbers = []
+        for _, f, plan, _ in terms:
             derivative = Derivative(number[id(f)], plan.axis, plan.dtype, for_sum)
             key = derivative, id(plan)
             if key not in found:
                 found[key] = len(plans)
                 plans.append(plan)
-            signed.append((sign, found[key]))
-        sums.append(tuple(signed))
+            numbers.append(found[key])
+        signs = None if isinstance(terms, Norm) else tuple([term.sign for term in terms])
+        sums.append((tuple(numbers), signs))
     return tuple([derivative for derivative, _ in found]), plans, tuple(sums)
 
 
@@ -301,14 +305,13 @@ def _patch(
 
 
 def _add_up_terms(job: Job, blocks: list[Array], derivatives: list[Array]) -> Iterator[Array]:
-    for terms in job.sums:
-        i = terms[0][1]
-        if not job.derivatives[i].for_sum:
-            yield derivatives[i]
+    for numbers, signs in job.sums:
+        first = job.derivatives[numbers[0]]
+        if not first.for_sum:
+            yield derivatives[numbers[0]]
             continue
-        # Each term is rounded to the working precision, their sum once more to the result's.
-        f = blocks[job.derivatives[i].field]
+        # Each term is rounded to the working precision, what they make once more to the result's.
+        f = blocks[first.field]
         xp = namespace_of(f)
-        parts = [slices.cast(xp, derivatives[i], working_dtype(xp, f)) for _, i in terms]
-        total = add_up(parts, [sign for sign, _ in terms])
-        yield slices.cast(xp, total, result_dtype(xp, f))
+        parts = [slices.cast(xp, derivatives[i], working_dtype(xp, f)) for i in numbers]
+        yield slices.combine(f, parts, signs)

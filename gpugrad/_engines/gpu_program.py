@@ -16,7 +16,7 @@ import numpy as np
 
 from gpugrad._arrays import Array
 from gpugrad._engines.numpy_steps import NumpyArray, Precision, exact_reciprocal, find_precision
-from gpugrad._plan import AxisPlan, Formula, Term, distinct_fields
+from gpugrad._plan import AxisPlan, Formula, Norm, Term, distinct_fields
 
 Outputs = Sequence[Sequence[Term]]
 
@@ -104,11 +104,12 @@ def make_program(outputs: Outputs, targets: Sequence[Array], residues: Sequence[
 
 
 def split(outputs: Outputs) -> Iterator[slice]:
-    """Yield the outputs that one launch can take: nearly always all."""
+    """Yield the outputs that one launch can take: nearly always all, but of one dtype."""
     start = words = 0
     for i, terms in enumerate(outputs):
         added = count_words(terms)
-        if i > start and (words + added > MOST_WORDS or i - start == MOST_OUTPUTS):
+        is_full = words + added > MOST_WORDS or i - start == MOST_OUTPUTS
+        if i > start and (is_full or isinstance(terms, Norm) != isinstance(outputs[start], Norm)):
             yield slice(start, i)
             start, words = i, 0
         words += added
@@ -149,7 +150,11 @@ class _Maker:
 
     def make(self) -> Program:
         """Return the whole program."""
-        names = [f"Output<{', '.join(map(self.describe_term, terms))}>" for terms in self.outputs]
+        names = [
+            f"{'Norm' if isinstance(terms, Norm) else 'Output'}"
+            f"<{', '.join(map(self.describe_term, terms))}>"
+            for terms in self.outputs
+        ]
         geometry = self.geometry
         axes = len(geometry.lengths)
         planes, tile = choose_tile(geometry)
@@ -317,7 +322,7 @@ def _find_width(
     arrays: Sequence[Array], columns: Sequence[Sequence[int]], length: int, residues: Sequence[int]
 ) -> int:
     """Return how many samples, and results, of all arrays may be read or written at once."""
-    width: int = VECTOR_BYTES // arrays[-1].dtype.itemsize
+    width: int = VECTOR_BYTES // max(a.dtype.itemsize for a in arrays)
     while width > 1 and not (
         width <= length
         and all(

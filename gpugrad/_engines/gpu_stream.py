@@ -26,7 +26,7 @@ from gpugrad import _memory, _threads
 from gpugrad._arrays import Array
 from gpugrad._engines import cupy_gpu
 from gpugrad._engines.gpu_program import Outputs
-from gpugrad._engines.numpy_steps import NumpyArray, find_precision
+from gpugrad._engines.numpy_steps import NumpyArray, find_result
 from gpugrad._engines.slabs import Layout, Slab, cut, move_to_slab
 from gpugrad._plan import AxisPlan, distinct_fields, rows_of
 
@@ -112,13 +112,13 @@ def unsupported(outputs: Outputs) -> str | None:
 def evaluate(outputs: Outputs, out: Sequence[NumpyArray] | None = None) -> tuple[NumpyArray, ...]:
     """Evaluate each output; arrays in `out` overlap with no field and not with each other."""
     f = outputs[0][0].field
-    dtype = find_precision(f.dtype, None).result
+    dtypes = [find_result(terms) for terms in outputs]
     with _turn:
         if not f.size:
-            targets = [np.empty_like(f, dtype) for _ in outputs] if out is None else out
+            targets = [np.empty_like(f, dtype) for dtype in dtypes] if out is None else out
         else:
-            ring = _Ring(outputs, dtype)
-            targets = [_memory.empty_like(f, dtype) for _ in outputs] if out is None else out
+            ring = _Ring(outputs, dtypes)
+            targets = [_memory.empty_like(f, dtype) for dtype in dtypes] if out is None else out
             try:
                 ring.run(targets)
             except BaseException as error:
@@ -141,10 +141,10 @@ class _Place:
 class _Ring:
     """All there is to a call: what to compute, the slabs, and the places they go through."""
 
-    def __init__(self, outputs: Outputs, dtype: np.dtype[Any]) -> None:
+    def __init__(self, outputs: Outputs, dtypes: Sequence[np.dtype[Any]]) -> None:
         self.outputs = outputs
         self.fields: list[NumpyArray] = distinct_fields(outputs)
-        self.dtypes = [f.dtype for f in self.fields] + [dtype] * len(outputs)
+        self.dtypes = [f.dtype for f in self.fields] + [*dtypes]
         self.layout, self.slabs = cut(
             outputs, sum(d.itemsize for d in self.dtypes), PLACES, _budget()
         )

@@ -58,7 +58,7 @@ class _Kernel(Function):
         super().__init__(module, ir.VoidType(), 3)
         self.recipe = recipe
         self.real = _REAL_PART.get(recipe.result, recipe.result)
-        self.is_complex = recipe.result in _REAL_PART
+        self.is_complex = recipe.sample in _REAL_PART
         self.size = int(recipe.result[1:])
         layout, self.start, self.stop = self.function.args
         words = iter([*map(partial(self.word, layout), range(_count_words(recipe)))])
@@ -156,7 +156,7 @@ class _Kernel(Function):
             width = int(self.real[1:])
             whole = ir.IntType(8 * width)
             singles = [total]
-            if self.is_complex:
+            if isinstance(total.type, ir.VectorType):
                 singles = [build.extract_element(total, INT(k)) for k in range(2)]
             pieces = [
                 (build.bitcast(single, whole), build.add(address, WORD(k * width)), 1)
@@ -169,7 +169,7 @@ class _Kernel(Function):
                 store.set_metadata("nontemporal", self.module.add_metadata([INT(1)]))
 
     def combine(self, operands: Sequence[_Operand], parts: Sum, count: int) -> ir.Value:
-        """Return `count` results: the signed sum of the parts, from left to right."""
+        """Return `count` results: the sum of the parts, from left to right, or their norm."""
         build, rest, total = self.build, iter(operands), None
         for part in parts:
             here = [next(rest) for _ in part.operands]
@@ -177,11 +177,32 @@ class _Kernel(Function):
                 value = self.choose(part, here, count)
             else:
                 value = self.differentiate(part, here, count)
-            if total is None:
+            if self.recipe.is_norm:
+                value = self.square(value, count)
+                total = value if total is None else build.fadd(total, value)
+            elif total is None:
                 total = value if part.sign == 1 else build.fneg(value)
             else:
                 total = (build.fadd if part.sign == 1 else build.fsub)(total, value)
-        return total
+        return self.take_root(total) if self.recipe.is_norm else total
+
+    def square(self, value: ir.Value, count: int) -> ir.Value:
+        """Return the squared magnitudes of `count` values."""
+        build, products = self.build, self.build.fmul(value, value)
+        if not self.is_complex:
+            return products
+        if count == 1:
+            return build.fadd(*(build.extract_element(products, INT(k)) for k in range(2)))
+        return build.fadd(*(self.shuffle(products, range(k, 2 * count, 2)) for k in range(2)))
+
+    def take_root(self, value: ir.Value) -> ir.Value:
+        """Return square roots, correctly rounded, as every processor takes them."""
+        lanes = f"v{value.type.count}" if isinstance(value.type, ir.VectorType) else ""
+        name = f"llvm.sqrt.{lanes}f{8 * int(self.real[1:])}"
+        root = self.module.globals.get(name)
+        if root is None:
+            root = ir.Function(self.module, ir.FunctionType(value.type, [value.type]), name)
+        return self.build.call(root, [value])
 
     def differentiate(self, part: Part, operands: Sequence[_Operand], count: int) -> ir.Value:
         """Return `count` values of one part, rounded to the precision of the results."""

@@ -81,7 +81,8 @@ class Recipe(NamedTuple):
     then one for each in `upper`. `sample` and `result` are dtypes of NumPy without byte order.
     `gathers` says that the samples of a row do not lie side by side, `scatters` the same of its
     results, `streams` that results are stored past the cache; `spreads` that what tells whether
-    samples are valid does not lie side by side.
+    samples are valid does not lie side by side; `is_norm` that sums are of squared magnitudes, and
+    results their roots.
     """
 
     sample: str
@@ -94,6 +95,7 @@ class Recipe(NamedTuple):
     lower: tuple[Sum, ...] = ()
     upper: tuple[Sum, ...] = ()
     spreads: bool = False
+    is_norm: bool = False
 
     @property
     def sums(self) -> tuple[Sum, ...]:

@@ -16,8 +16,8 @@ import numpy as np
 
 from gpugrad import _memory, _threads
 from gpugrad._engines import numpy_cpu
-from gpugrad._engines.numpy_steps import NumpyArray, find_precision
-from gpugrad._plan import Term, distinct_fields, distinct_masks
+from gpugrad._engines.numpy_steps import NumpyArray, find_result
+from gpugrad._plan import Norm, Term, distinct_fields, distinct_masks
 
 if TYPE_CHECKING:
     from gpugrad._engines.numba_program import Program
@@ -78,10 +78,10 @@ def start() -> str | None:
 def evaluate(outputs: Outputs, out: Sequence[NumpyArray] | None = None) -> tuple[NumpyArray, ...]:
     """Evaluate each output; arrays in `out` overlap with no field and not with each other."""
     f = outputs[0][0].field
-    dtype = find_precision(f.dtype, None).result
+    dtypes = [find_result(terms) for terms in outputs]
     if out is None:
-        out = [_memory.empty_like(f, dtype) for _ in outputs]
-    elif any(target.dtype != dtype for target in out):
+        out = [_memory.empty_like(f, dtype) for dtype in dtypes]
+    elif [target.dtype for target in out] != dtypes:
         for target, result in zip(out, evaluate(outputs), strict=True):
             np.copyto(target, result, casting="same_kind")
         return tuple(out)
@@ -134,7 +134,7 @@ def _find_program(outputs: Outputs, targets: Sequence[NumpyArray]) -> Program:
     key = (
         tuple([(a.shape, a.strides, a.dtype.num) for a in arrays]),
         tuple([
-            tuple([
+            (isinstance(terms, Norm), *[
                 (sign, number[id(f)], id(plan), None if where is None else number[id(where)])
                 for sign, f, plan, where in terms
             ])

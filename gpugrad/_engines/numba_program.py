@@ -19,7 +19,7 @@ import numpy as np
 from gpugrad._engines.llvm_kernels import compile_kernel
 from gpugrad._engines.llvm_recipes import Choice, Part, Recipe
 from gpugrad._engines.numpy_steps import NumpyArray, exact_reciprocal, find_precision
-from gpugrad._plan import AxisPlan, Term, distinct_fields, distinct_masks
+from gpugrad._plan import AxisPlan, Norm, Term, distinct_fields, distinct_masks
 
 Outputs = Sequence[Sequence[Term]]
 Stretch = tuple[int, int]
@@ -219,6 +219,7 @@ class _Maker:
             tuple(parts[1 : 1 + len(box.lower)]),
             tuple(parts[1 + len(box.lower) :]),
             spreads,
+            isinstance(terms, Norm),
         )
         layout = len(self.words) * 8
         self.words.extend(length for length, _ in levels)

@@ -21,9 +21,18 @@ from gpugrad._engines.numpy_steps import (
     Precision,
     Step,
     find_precision,
+    find_result,
     place_all,
 )
-from gpugrad._plan import AxisPlan, Term, add_up
+from gpugrad._plan import (
+    AxisPlan,
+    Norm,
+    Term,
+    add_up,
+    distinct_fields,
+    is_single,
+    replace_fields,
+)
 
 BLOCK_BYTES = 1 << 20
 """Bytes of a field in a block: with its derivatives it stays in the caches of a core."""
@@ -59,10 +68,7 @@ def evaluate(
     """Evaluate each output; arrays in `out` overlap with no field and not with each other."""
     f = outputs[0][0].field
     if out is None:
-        out = [
-            _memory.empty_like(terms[0].field, find_precision(terms[0].field.dtype, None).result)
-            for terms in outputs
-        ]
+        out = [_memory.empty_like(terms[0].field, find_result(terms)) for terms in outputs]
     if f.dtype.kind in "iu" and f.size <= CONVERTED_SIZE:
         outputs = _convert(outputs)
         f = outputs[0][0].field
@@ -83,9 +89,10 @@ def evaluate(
 
 def _convert(outputs: Sequence[Sequence[Term]]) -> Sequence[Sequence[Term]]:
     """Return outputs with integer fields converted, each once, to the working precision."""
-    fields = {id(term.field): term.field for terms in outputs for term in terms}
-    floats = {key: f.astype(find_precision(f.dtype, None).working) for key, f in fields.items()}
-    return [[term._replace(field=floats[id(term.field)]) for term in terms] for terms in outputs]
+    floats = {
+        id(f): f.astype(find_precision(f.dtype, None).working) for f in distinct_fields(outputs)
+    }
+    return replace_fields(outputs, floats)
 
 
 def _split(f: NumpyArray) -> list[Index]:
@@ -107,15 +114,18 @@ def _write(
     piece: NumpyArray, terms: Sequence[Term], block: Index | None, scratch: _Scratch | None
 ) -> None:
     """Write one output, or a block of it, to `piece`."""
-    sign, f, plan, _ = terms[0]
+    _, f, plan, _ = terms[0]
     precision = find_precision(f.dtype, plan.dtype)
-    if len(terms) == 1 and sign == 1:
+    if is_single(terms):
         if piece.dtype == precision.result:
             _differentiate_term(terms[0], precision, piece, block, scratch)
         else:
             exact = _buffer(scratch, "result", piece, precision.result)
             _differentiate_term(terms[0], precision, exact, block, scratch)
             np.copyto(piece, exact, casting="same_kind")
+        return
+    if isinstance(terms, Norm):
+        _write_norm(piece, terms, block, scratch)
         return
     # Each term is rounded to the working precision, their sum once more to the result's.
     total = _buffer(scratch, "total", piece, precision.working)
@@ -160,6 +170,27 @@ def _differentiate_term(
                 left &= ~usable
                 if not left.any():
                     return
+
+
+def _write_norm(
+    piece: NumpyArray, terms: Norm, block: Index | None, scratch: _Scratch | None
+) -> None:
+    """Write the root of the sum of squared magnitudes, or a block of it, to `piece`."""
+    working = find_precision(terms[0].field.dtype, None).working
+    part = _buffer(scratch, "part", piece, working)
+    total = _buffer(scratch, "total", piece, part.real.dtype)
+    square = _buffer(scratch, "square", piece, total.dtype)
+    for i, term in enumerate(terms):
+        precision = find_precision(term.field.dtype, term.plan.dtype)
+        _differentiate_term(term, precision, part, block, scratch)
+        target = square if i else total
+        np.multiply(part.real, part.real, target)
+        if working.kind == "c":
+            np.multiply(part.imag, part.imag, part.imag)
+            np.add(target, part.imag, target)
+        if i:
+            np.add(total, square, total)
+    np.copyto(piece, np.sqrt(total, total), casting="same_kind")
 
 
 def _differentiate(

@@ -6,14 +6,14 @@ slices. What does not change from call to call is kept with the plan.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from gpugrad._arrays import result_dtype, working_dtype
-from gpugrad._plan import AxisPlan, Region
+from gpugrad._plan import AxisPlan, Norm, Region, Term
 
 NumpyArray = np.ndarray[Any, Any]
 Index = tuple[slice, ...]
@@ -168,6 +168,13 @@ def find_precision(dtype: np.dtype[Any], spacing: np.dtype[Any] | None) -> Preci
     arithmetic = working if spacing is None else np.result_type(working, spacing)
     weights = np.empty(0, arithmetic).real.dtype
     return Precision(working, arithmetic, weights, result_dtype(np, like))
+
+
+def find_result(terms: Sequence[Term]) -> np.dtype[Any]:
+    """Return the dtype of an output, which is real for a norm."""
+    precision = find_precision(terms[0].field.dtype, None)
+    is_real = isinstance(terms, Norm) and precision.result.kind == "c"
+    return precision.weights if is_real else precision.result
 
 
 def exact_reciprocal(divisor: Any, dtype: np.dtype[Any]) -> Any:

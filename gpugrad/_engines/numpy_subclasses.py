@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from gpugrad._arrays import assign, result_dtype, working_dtype
-from gpugrad._plan import AxisPlan, Term, add_up
+from gpugrad._engines.slices import combine
+from gpugrad._plan import AxisPlan, Norm, Term, add_up, is_single
 
 NumpyArray = np.ndarray[Any, Any]
 
@@ -32,23 +33,28 @@ def evaluate(
     outputs: Sequence[Sequence[Term]], out: Sequence[NumpyArray] | None = None
 ) -> tuple[NumpyArray, ...]:
     """Evaluate each output; `out` is written only after every field has been read."""
-    results = tuple(
-        add_up(
-            [_differentiate(term.field, term.plan) for term in terms],
-            [term.sign for term in terms],
-        )
-        for terms in outputs
-    )
+    results = tuple(_evaluate_one(terms) for terms in outputs)
     if out is None:
         return results
     assign(out, results)
     return tuple(out)
 
 
-def _differentiate(f: NumpyArray, plan: AxisPlan) -> NumpyArray:
+def _evaluate_one(terms: Sequence[Term]) -> NumpyArray:
+    f = terms[0].field
+    if is_single(terms):
+        return _differentiate(f, terms[0].plan, result_dtype(np, f))
+    # Each term is rounded to the working precision, what they make once more to the result's.
+    parts = [_differentiate(term.field, term.plan, working_dtype(np, f)) for term in terms]
+    signs = None if isinstance(terms, Norm) else [term.sign for term in terms]
+    combined: NumpyArray = combine(f, parts, signs)
+    return combined
+
+
+def _differentiate(f: NumpyArray, plan: AxisPlan, dtype: Any) -> NumpyArray:
     working = working_dtype(np, f)
     samples = f.view(working) if f.dtype.kind == "M" else f.astype(working, copy=False)
-    result = np.empty_like(samples, dtype=result_dtype(np, f))
+    result = np.empty_like(samples, dtype=dtype)
 
     def at(rows: int | slice) -> tuple[int | slice, ...]:
         whole = slice(None)

@@ -24,7 +24,7 @@ from gpugrad._arrays import (
     result_dtype,
     working_dtype,
 )
-from gpugrad._plan import AxisPlan, Formula, Region, Term, add_up, rows_of
+from gpugrad._plan import AxisPlan, Formula, Norm, Region, Term, add_up, is_single, rows_of
 
 _REAL_PART = {"complex64": "float32", "complex128": "float64"}
 
@@ -38,23 +38,51 @@ def evaluate(
     outputs: Sequence[Sequence[Term]], out: Sequence[Array] | None = None
 ) -> tuple[Array, ...]:
     """Evaluate each output; `out` is written only after every field has been read."""
-    results = tuple(_sum_terms(terms) for terms in outputs)
+    results = tuple(_evaluate_one(terms) for terms in outputs)
     if out is None:
         return results
     assign(out, results)
     return tuple(out)
 
 
-def _sum_terms(terms: Sequence[Term]) -> Array:
+def _evaluate_one(terms: Sequence[Term]) -> Array:
     f = terms[0].field
     xp = namespace_of(f)
-    dtype = result_dtype(xp, f)
-    if len(terms) == 1 and terms[0].sign == 1:
-        return _differentiate_term(xp, terms[0], dtype)
-    # Each term is rounded to the working precision, their sum once more to the result's.
+    if is_single(terms):
+        return _differentiate_term(xp, terms[0], result_dtype(xp, f))
+    # Each term is rounded to the working precision, what they make once more to the result's.
     working = working_dtype(xp, f)
     parts = [_differentiate_term(xp, term, working) for term in terms]
-    return cast(xp, add_up(parts, [term.sign for term in terms]), dtype)
+    signs = None if isinstance(terms, Norm) else [term.sign for term in terms]
+    return combine(f, parts, signs)
+
+
+def combine(f: Array, parts: Sequence[Array], signs: Sequence[int] | None) -> Array:
+    """Return what derivatives of `f`, and of fields like it, make: their sum, or their norm.
+
+    `signs` says for each whether it is added (1) or subtracted (-1); None stands for a norm.
+    """
+    xp = namespace_of(f)
+    if signs is not None:
+        return cast(xp, add_up(parts, signs), result_dtype(xp, f))
+    total = add_up([_square(xp, part) for part in parts], [1] * len(parts))
+    if isinstance(total, np.ndarray):
+        with np.errstate(invalid="ignore"):  # what lies beneath a mask may be negative
+            root = np.sqrt(total.astype(np.float64) if total.dtype.kind == "O" else total)
+    else:
+        # The slope of a root is infinite at zero, and times the zero behind it NaN: automatic
+        # differentiation is led around it, to a slope of zero.
+        is_zero = total == 0
+        root = xp.where(is_zero, total, xp.sqrt(xp.where(is_zero, xp.ones_like(total), total)))
+    return cast(xp, root, result_dtype(xp, f, is_norm=True))
+
+
+def _square(xp: ModuleType, part: Array) -> Array:
+    """Return the squared magnitudes of real or complex numbers."""
+    if dtype_name(part.dtype).startswith("complex"):
+        re, im = xp.real(part), xp.imag(part)
+        return re * re + im * im
+    return part * part
 
 
 def _differentiate_term(xp: ModuleType, term: Term, dtype: Any) -> Array:

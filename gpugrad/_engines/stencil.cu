@@ -59,6 +59,9 @@ template <class X, class Real> struct LikeOf { using Type = Real; };
 template <class X, class Real> struct LikeOf<Complex<X>, Real> { using Type = Complex<Real>; };
 template <class X, class Real> using Like = typename LikeOf<X, Real>::Type;
 
+template <class X> struct RealOf { using Type = X; };
+template <class Real> struct RealOf<Complex<Real>> { using Type = Real; };
+
 template <class To> struct Convert {
     template <class From> static __device__ To from(From x) { return static_cast<To>(x); }
     static __device__ To from(Half x) { return static_cast<To>(half_to_float(x.bits)); }
@@ -86,6 +89,10 @@ template <class Real> __device__ Real add(Real a, Real b) { return a + b; }
 template <class Real> __device__ Real subtract(Real a, Real b) { return a - b; }
 template <class Real> __device__ Real multiply(Real w, Real x) { return w * x; }
 
+template <class Real> __device__ Real square(Real x) { return x * x; }
+__device__ inline float take_root(float x) { return __fsqrt_rn(x); }
+__device__ inline double take_root(double x) { return __dsqrt_rn(x); }
+
 template <class Real> __device__ Complex<Real> negate(Complex<Real> x) { return {-x.re, -x.im}; }
 template <class Real> __device__ Complex<Real> add(Complex<Real> a, Complex<Real> b) {
     return {a.re + b.re, a.im + b.im};
@@ -93,6 +100,7 @@ template <class Real> __device__ Complex<Real> add(Complex<Real> a, Complex<Real
 template <class Real> __device__ Complex<Real> subtract(Complex<Real> a, Complex<Real> b) {
     return {a.re - b.re, a.im - b.im};
 }
+template <class Real> __device__ Real square(Complex<Real> x) { return x.re * x.re + x.im * x.im; }
 // NumPy multiplies by w + 0j. The zeros matter to infinities and to the sign of zero.
 template <class Real> __device__ Complex<Real> multiply(Real w, Complex<Real> x) {
     const Real zero = 0;
@@ -209,6 +217,7 @@ template <int SIGN_, int FIELD_, int AXIS_, int NUMBER_, int FACTOR_, class Form
     static constexpr bool MARCHES = AXIS == 0 && Formula::reach() <= WIDEST_WINDOW;
 };
 
+// The signed sum of terms.
 template <class... Terms> struct Output {
     static constexpr bool SINGLE = sizeof...(Terms) == 1 && ((Terms::SIGN == 1) && ...);
     static constexpr int TERMS = sizeof...(Terms);
@@ -222,6 +231,9 @@ template <class... Terms> struct Output {
         return reach;
     }
 };
+
+// The root of the sum of their squared magnitudes.
+template <class... Terms> struct Norm : Output<Terms...> {};
 
 // ---- Where to compute it: arguments -----------------------------------------------------------
 
@@ -551,6 +563,14 @@ struct Thread<Sample, Result, Index, WIDTH, Call<AXES, FIELDS, OUTPUTS, TERMS, F
         is_first = false;
     }
 
+    template <class Term, class Real, class Ahead>
+    __device__ void append_square(Vector<Real, WIDTH>& total, const Ahead& ahead) const {
+        const auto values = differentiate<Term>(ahead);
+#pragma unroll
+        for (int i = 0; i < WIDTH; ++i)
+            total.lane[i] = add(total.lane[i], square(Convert<Work>::from(values.lane[i])));
+    }
+
     // A term alone is rounded once, from the precision of its formula; parts of a sum, and the sum.
     template <class Values> __device__ void write(Result* p, const Values& values) const {
         Vector<Result, WIDTH> results;
@@ -571,12 +591,23 @@ struct Thread<Sample, Result, Index, WIDTH, Call<AXES, FIELDS, OUTPUTS, TERMS, F
         }
     }
 
+    // Squares are not negative: to begin with zero changes no bit of their sum.
+    template <class... Terms, class Ahead>
+    __device__ void evaluate(Norm<Terms...>, const Ahead& ahead, Result* p) const {
+        Vector<typename RealOf<Work>::Type, WIDTH> total = {};
+        (append_square<Terms>(total, ahead.template of<Terms>()), ...);
+#pragma unroll
+        for (int i = 0; i < WIDTH; ++i) total.lane[i] = take_root(total.lane[i]);
+        write(p, total);
+    }
+
     // The factors of all terms, each a base.
     template <class Term> struct AheadOf {
         FactorsOf<Term, WIDTH> factors;
     };
     template <class Output> struct AheadOfAll;
-    template <class... Terms> struct AheadOfAll<Output<Terms...>> : AheadOf<Terms>... {
+    template <template <class...> class Kind, class... Terms>
+    struct AheadOfAll<Kind<Terms...>> : AheadOf<Terms>... {
         __device__ explicit AheadOfAll(const Thread& thread)
             : AheadOf<Terms>{thread.template read_ahead<Terms>()}... {}
         template <class Term> __device__ const FactorsOf<Term, WIDTH>& of() const {

@@ -13,12 +13,11 @@ import cupy
 import numpy as np
 import torch
 
-from gpugrad._arrays import Array, dtype_name
-from gpugrad._engines import cupy_gpu
+from gpugrad._arrays import Array, dtype_name, result_dtype, working_dtype
+from gpugrad._engines import cupy_gpu, slices
 from gpugrad._engines.gpu_program import Outputs
-from gpugrad._engines.numpy_steps import find_precision
 from gpugrad._engines.transpose import transpose
-from gpugrad._plan import AxisPlan, Term, distinct_fields
+from gpugrad._plan import AxisPlan, Norm, Term, distinct_fields, replace_fields
 
 _NAMES = {np.dtype(name).name for name in cupy_gpu.SAMPLES}
 
@@ -57,10 +56,23 @@ def evaluate(outputs: Outputs, out: Sequence[Array] | None = None) -> tuple[Arra
     if out is not None:
         return _compute(outputs, out)
     fields = distinct_fields(outputs)
+    if any(isinstance(terms, Norm) for terms in outputs):
+        if torch.is_grad_enabled() and any(f.requires_grad for f in fields):
+            return tuple(map(_evaluate_differentiably, outputs))
+        return _compute(outputs)
     number = {id(f): i for i, f in enumerate(fields)}
     parts = [[_Part(t.sign, number[id(t.field)], t.plan) for t in terms] for terms in outputs]
     results: tuple[Array, ...] = _Differentiate.apply(parts, *fields)
     return results
+
+
+def _evaluate_differentiably(terms: Sequence[Term]) -> Array:
+    """Evaluate an output that may be a norm, of derivatives that find their way back."""
+    if not isinstance(terms, Norm):
+        return evaluate([terms])[0]
+    f = terms[0].field
+    fields = {id(g): g.to(working_dtype(torch, g)) for g in distinct_fields([terms])}
+    return slices.combine(f, evaluate([[t] for t in replace_fields([terms], fields)[0]]), None)
 
 
 def allocate_stack(f: Array, count: int) -> Array:
@@ -95,24 +107,23 @@ def _compute(outputs: Outputs, out: Sequence[Array] | None = None) -> tuple[Arra
     """Run the kernel on the memory of tensors, on PyTorch's current stream."""
     f = outputs[0][0].field
     if out is None:
-        dtype = _result_dtype(f)
-        out = [torch.empty_like(f, dtype=dtype) for _ in outputs]
+        out = [
+            torch.empty_like(f, dtype=_result_dtype(f, isinstance(terms, Norm)))
+            for terms in outputs
+        ]
     device, stream = f.device.index or 0, _stream_of(f)
     with cupy_gpu.cuda.on(device), cupy_gpu.cuda.follow(stream):
         cupy_gpu.evaluate(_view_fields(outputs), [_view(target) for target in out])
     return tuple(out)
 
 
-def _result_dtype(f: Array) -> Any:
-    given = np.dtype(dtype_name(f.dtype))
-    return (
-        f.dtype if given.kind in "fc" else getattr(torch, find_precision(given, None).result.name)
-    )
+def _result_dtype(f: Array, is_norm: bool = False) -> Any:
+    like = np.empty(0, dtype_name(f.dtype))
+    return getattr(torch, result_dtype(np, like, is_norm).name)
 
 
 def _view_fields(outputs: Outputs) -> Outputs:
-    views = {id(f): _view(f) for f in distinct_fields(outputs)}
-    return [[term._replace(field=views[id(term.field)]) for term in terms] for terms in outputs]
+    return replace_fields(outputs, {id(f): _view(f) for f in distinct_fields(outputs)})
 
 
 def _view(tensor: Array) -> Array:
