@@ -462,7 +462,7 @@ class TestTheRaceDetector:
     def test_it_finds_memory_that_is_let_go_of_too_early(self, use, rng, monkeypatch):
         device = use()
         outputs = _outputs(rng.normal(size=(40, 6)))
-        ring = gpu_stream._Ring(outputs, [np.dtype("f8")])
+        ring = gpu_stream._Ring(outputs, [np.dtype("f8")] * len(outputs))
         targets = [np.zeros((40, 6)) for _ in outputs]
         ring._start(ring.places[0], ring.slabs[0], targets, [False] * 3)
         del ring
