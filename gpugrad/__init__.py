@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from gpugrad._devices import info, namespace
     from gpugrad._inflection import inflection_points
     from gpugrad._magnitude import gradient_norm
+    from gpugrad._noise import error_estimate, noise_level, recommended_spacing
     from gpugrad._plans import Plan, plan
     from gpugrad._sample import sample
     from gpugrad._sphere import spherical_curl, spherical_divergence, spherical_gradient
@@ -44,6 +45,7 @@ __all__ = [
     "derivative",
     "derivative_of",
     "divergence",
+    "error_estimate",
     "free_memory",
     "gradient",
     "gradient_norm",
@@ -56,7 +58,9 @@ __all__ = [
     "jacobian_of",
     "laplacian",
     "namespace",
+    "noise_level",
     "plan",
+    "recommended_spacing",
     "sample",
     "spherical_curl",
     "spherical_divergence",
@@ -81,6 +85,7 @@ _LATER = {
     "derivative_of": "_callable",
     "divergence": "_vector",
     "gradient_norm": "_magnitude",
+    "error_estimate": "_noise",
     "gradient_of": "_callable",
     "hessian": "_vector",
     "hessian_of": "_callable",
@@ -90,6 +95,8 @@ _LATER = {
     "jacobian_of": "_callable",
     "laplacian": "_vector",
     "namespace": "_devices",
+    "noise_level": "_noise",
+    "recommended_spacing": "_noise",
     "sample": "_sample",
     "plan": "_plans",
     "spherical_curl": "_sphere",

@@ -188,6 +188,7 @@ def derivative(
     time_unit: str | None = None,
     where: Any = None,
     skipna: bool = False,
+    smooth: Any = None,
     out: Any = None,
     backend: str | None = None,
 ) -> Array:
@@ -238,6 +239,13 @@ def derivative(
         The unit of time that rates are per, where coordinates are dates.
     where, skipna : optional
         Which samples are valid, as for `gradient`.
+    smooth : str or dict, optional
+        Smooth noisy samples and differentiate what is left, with SciPy: ``{"window": 11,
+        "polynomial": 3}``, a Savitzky-Golay filter of 11 even samples and polynomials of degree 3
+        (on CuPy arrays CuPy's; ends "one-sided", "periodic", "symmetric" or "nearest");
+        ``"spline"``, the cubic smoothing spline, also on uneven samples, its penalty by
+        cross-validation; ``{"spline": penalty}`` with one of yours. It has a scheme of its
+        own, and goes with no accuracy, period, stagger, holes or backend.
     out : array, optional
         Where to write, an array of the shape of `f`. May overlap with it.
     backend : {"auto", "slices", "numpy", "numba", "cupy"}, optional
@@ -309,6 +317,19 @@ def derivative(
     >>> gpugrad.derivative(x**2, boundary=({"normal": 0.0}, "one-sided"))
     array([0., 2., 4., 6., 8., 9.])
     """
+    if smooth is not None:
+        from gpugrad._smoothing import smooth_derivative
+
+        others = {
+            "accuracy": (accuracy, 2),
+            "edge_accuracy": (edge_accuracy, None),
+            "period": (period, None),
+            "stagger": (stagger, None),
+            "where": (where, None),
+            "skipna": (skipna, False),
+            "backend": (backend, None),
+        }
+        return smooth_derivative(f, spacing, axis, order, smooth, boundary, time_unit, out, others)
     samples = Samples([as_field(f)], where, skipna)
     options = samples.choose(Options(order, accuracy, edge_accuracy, boundary, period, stagger))
     plans = plan_axes(samples.fields[0], (spacing,), parse_one_axis(axis), time_unit, options)

@@ -1,0 +1,292 @@
+"""How noisy samples are, how far apart they had better be, and how wrong a derivative is."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from gpugrad._arrays import Array, as_field, asnumpy, from_host, namespace_of
+from gpugrad._operators import derivative
+from gpugrad._options import ONE_SIDED, Options, parse_scheme
+from gpugrad._spacing import parse_axes
+from gpugrad._stencil import stencil
+
+NumpyArray = np.ndarray[Any, Any]
+
+_ORDERS = 12
+"""Differences taken at most."""
+
+_ALIKE = 4.0
+"""Estimates from three differences in a row agree if none is so many times another."""
+
+_ABOVE = 4.0
+"""What counts as a difference of the curve has so many times the variance of the noise's."""
+
+
+def noise_level(f: Any, axis: int = -1) -> Any:
+    r"""Estimate how noisy samples of a smooth curve are, without knowing the curve.
+
+    Parameters
+    ----------
+    f : array of shape (n_0, ..., n_k)
+        Even samples of real numbers, 7 or more along the axis.
+    axis : int, optional
+        The axis of the curves, by default the last.
+
+    Returns
+    -------
+    float or array
+        The standard deviation of the noise, in the unit of `f`, for each curve; NaN where the
+        curve is too rough, or too coarsely sampled, to be told from noise. A float for one curve.
+
+    Raises
+    ------
+    TypeError
+        If samples are not real numbers.
+    ValueError
+        If there are fewer than 7.
+
+    Notes
+    -----
+    Of independent noise with the standard deviation :math:`\sigma`, the :math:`k`-th differences
+    have the variance :math:`\binom{2k}{k} \sigma^2`, while those of a smooth curve vanish as
+    :math:`h^k`. Taken is the first order from which three in a row have estimates that
+    agree within a factor of 4, and differences of both signs, and of the three estimates the last,
+    in which there is least of the curve. The host waits for
+    a device; a lazy array is computed. Noise must be independent from sample to sample.
+
+    References
+    ----------
+    J. J. Moré and S. M. Wild, "Estimating computational noise", *SIAM Journal on Scientific
+    Computing* 33 (2011), 1292-1314.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import gpugrad
+    >>> x = np.linspace(0, 3, 500)
+    >>> noise = 0.01 * np.random.default_rng(1).normal(size=x.size)
+    >>> round(gpugrad.noise_level(np.sin(x) + noise), 3)
+    0.01
+    """
+    f, axis = _as_real(f, axis)
+    length = f.shape[axis]
+    if length < 7:
+        raise ValueError(f"`f` must have 7 samples or more along axis {axis}; got {length}.")
+    xp = namespace_of(f)
+    rows = xp.permute_dims(f, (*(i for i in range(f.ndim) if i != axis), axis))
+    estimates, mixed = [], []
+    for k in range(1, min(_ORDERS, length - 3) + 1):
+        rows = rows[..., 1:] - rows[..., :-1]
+        estimates.append(asnumpy(xp.mean(rows * rows, axis=-1)) / math.comb(2 * k, k))
+        signs = (xp.min(rows, axis=-1) < 0) & (xp.max(rows, axis=-1) > 0)
+        mixed.append(asnumpy(signs))
+    sigma = np.sqrt(np.array(estimates, np.float64))
+    level = np.full(sigma.shape[1:], np.nan)
+    for k in range(len(sigma) - 3, -1, -1):
+        three = sigma[k : k + 3]
+        alike = (three.max(axis=0) <= _ALIKE * three.min(axis=0)) & mixed[k]
+        level = np.where(alike, sigma[k + 2], level)
+    return float(level) if level.ndim == 0 else from_host(level, f)
+
+
+class RecommendedSpacing(NamedTuple):
+    """How far apart samples had better be, and what is to be expected then.
+
+    `spacing` is the distance between samples, `error` the error of the derivative at that
+    distance, about; `noise` and `magnitude` are what it follows from. `stride` says which samples
+    of those given to take, every first, second, ..., if there were any.
+    """
+
+    spacing: float
+    error: float
+    noise: float
+    magnitude: float
+    stride: int | None
+
+
+def recommended_spacing(
+    f: Any = None,
+    spacing: float = 1.0,
+    *,
+    noise: float | None = None,
+    magnitude: float | None = None,
+    order: int = 1,
+    accuracy: int = 2,
+) -> RecommendedSpacing:
+    r"""Recommend the distance between samples at which noise and truncation are in balance.
+
+    Parameters
+    ----------
+    f : 1-D array, optional
+        Even samples of the curve, to estimate from what is not given.
+    spacing : number, optional
+        Their distance.
+    noise : number, optional
+        The standard deviation of the noise in samples, in their unit. By default
+        `noise_level` of `f`. For values that are computed, about 1e-16 times their size.
+    magnitude : number, optional
+        The size of the derivative of order ``order + accuracy``, on which the truncation depends.
+        By default the root mean square of that of `f`, from differences that noise leaves alone.
+    order, accuracy : int, optional
+        Those of the derivative, as for `derivative`.
+
+    Returns
+    -------
+    RecommendedSpacing
+        ``spacing``, the expected ``error``, ``noise``, ``magnitude`` and ``stride``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If something is neither given nor to be had from `f`; if a number is not positive.
+
+    Notes
+    -----
+    With the exact weights :math:`w` of the central formula and the coefficient :math:`c` of its
+    leading error, as `stencil` has them, the error of order :math:`m` and accuracy :math:`p` is
+
+    .. math::
+
+        E(h)^2 = \left(c\, M h^p\right)^2 + \left(\sigma \lVert w \rVert h^{-m}\right)^2
+
+    which is least where :math:`h^{2(m + p)} = m\, \sigma^2 \lVert w \rVert^2 / (p\, c^2 M^2)`.
+
+    Examples
+    --------
+    >>> import gpugrad
+    >>> best = gpugrad.recommended_spacing(noise=1e-16, magnitude=1.0)
+    >>> print(f"{best.spacing:.0e}, error {best.error:.0e}")
+    7e-06, error 1e-11
+    """
+    scheme = parse_scheme(Options(order, accuracy))
+    order, accuracy = scheme.order, scheme.accuracy
+    spacing = _positive(spacing, "spacing")
+    if f is None and (noise is None or magnitude is None):
+        raise TypeError("`noise` and `magnitude` must be given where there are no samples `f`.")
+    if f is not None:
+        f, _ = _as_real(f, 0)
+        if f.ndim != 1:
+            raise ValueError(f"`f` must be one curve, 1-D; got shape {tuple(f.shape)}.")
+    level = noise_level(f) if noise is None else _positive(noise, "noise")
+    if not level > 0:
+        raise ValueError(
+            f"`noise` must be given: estimated from `f` it is {level}. The samples have none, or "
+            "lie too far apart to tell it from the curve."
+        )
+    if magnitude is None:
+        magnitude = _estimate_magnitude(
+            asnumpy(f).astype(np.float64), spacing, level, order + accuracy
+        )
+    size = _positive(magnitude, "magnitude")
+    formula = stencil(order, accuracy)
+    spread = math.sqrt(sum(float(w) ** 2 for w in formula.weights)) * level
+    c = abs(float(formula.error.coefficient)) * size
+    best = (math.sqrt(order / accuracy) * spread / c) ** (1 / (order + accuracy))
+    error = math.hypot(c * best**accuracy, spread / best**order)
+    stride = None if f is None else max(1, round(best / spacing))
+    return RecommendedSpacing(best, error, level, size, stride)
+
+
+def _estimate_magnitude(f: NumpyArray, spacing: float, noise: float, order: int) -> float:
+    """Return the size of a derivative, from the nearest samples that tell it from noise."""
+    floor = math.comb(2 * order, order) * noise**2
+    for stride in range(1, (f.size - 1) // order + 1):
+        differences = f
+        for _ in range(order):
+            differences = differences[stride:] - differences[:-stride]
+        power = float(np.mean(differences**2))
+        if power > _ABOVE * floor:
+            return math.sqrt(power - floor) / (stride * spacing) ** order
+    raise ValueError(
+        f"`magnitude` must be given: noise hides the derivative of order {order} of `f` at any "
+        "distance of its samples. Lower `order` or `accuracy`, or give longer samples."
+    )
+
+
+def error_estimate(
+    f: Any,
+    spacing: Any = 1.0,
+    *,
+    axis: int = -1,
+    order: int = 1,
+    accuracy: int = 2,
+    boundary: Any = ONE_SIDED,
+    edge_accuracy: int | None = None,
+    period: float | None = None,
+    time_unit: str | None = None,
+    backend: str | None = None,
+) -> Array:
+    r"""Estimate how wrong a derivative is at each sample, by comparing two accuracies.
+
+    Parameters
+    ----------
+    f, spacing, axis, order, accuracy, boundary, edge_accuracy, period, time_unit, backend
+        As for `derivative`, of whose result the error is asked; `accuracy` up to 10.
+
+    Returns
+    -------
+    array of shape (n_0, ..., n_k)
+        The estimate, not negative, in the unit of the derivative.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As for `derivative`, also if the axis is too short for the next higher accuracy.
+
+    Notes
+    -----
+    Of derivatives :math:`D_p` and :math:`D_{p+2}` with two accuracies, the second one is so much
+    better on a well-sampled field that their difference is the error of the first,
+
+    .. math:: |D_p f - f^{(m)}| = |D_p f - D_{p+2} f| + O(h^{p+2})
+
+    The estimate is the greatest among the sample and its two neighbours, as the error passes
+    through zero between places where it has opposite signs. It bounds the error at nearly all
+    samples of a smooth field; it knows nothing of what happens between samples, and of noise it
+    only sees how differently the two accuracies take it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import gpugrad
+    >>> x = np.linspace(0, 3, 31)
+    >>> estimate = gpugrad.error_estimate(np.sin(x), x)
+    >>> error = abs(gpugrad.derivative(np.sin(x), x) - np.cos(x))
+    >>> float(estimate[2:-2].max().round(4)), float(error[2:-2].max().round(4))
+    (0.0017, 0.0016)
+    """
+    f = as_field(f)
+    (at,) = parse_axes(axis, f.ndim)
+    rest: dict[str, Any] = {"order": order, "boundary": boundary, "period": period}
+    rest |= {"axis": at, "time_unit": time_unit, "backend": backend}
+    low = derivative(f, spacing, accuracy=accuracy, edge_accuracy=edge_accuracy, **rest)
+    high = derivative(f, spacing, accuracy=accuracy + 2, **rest)
+    xp = namespace_of(low)
+    size = xp.abs(low - high)
+
+    def rows(part: slice) -> Array:
+        return size[tuple(part if k == at else slice(None) for k in range(size.ndim))]
+
+    after = xp.concat([rows(slice(1, None)), rows(slice(-1, None))], axis=at)
+    before = xp.concat([rows(slice(0, 1)), rows(slice(None, -1))], axis=at)
+    return xp.maximum(size, xp.maximum(before, after))
+
+
+def _as_real(f: Any, axis: int) -> tuple[Array, int]:
+    f = as_field(f)
+    xp = namespace_of(f)
+    if not xp.isdtype(f.dtype, "real floating"):
+        if not xp.isdtype(f.dtype, "integral"):
+            raise TypeError(f"`f` must hold real numbers; got dtype {f.dtype}.")
+        f = xp.astype(f, xp.float64)
+    return f, parse_axes(axis, f.ndim)[0]
+
+
+def _positive(number: Any, name: str) -> float:
+    value = float(number)
+    if not (math.isfinite(value) and value > 0):
+        raise ValueError(f"`{name}` must be positive and finite; got {number}.")
+    return value
