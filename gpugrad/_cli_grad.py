@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 _UNITS = {"": 1, "k": 1e3, "m": 1e6, "g": 1e9, "t": 1e12, "ki": 2**10, "mi": 2**20, "gi": 2**30,
           "ti": 2**40}  # fmt: skip
-OPERATORS = ("gradient", "derivative", "laplacian", "divergence", "curl", "jacobian")
+OPERATORS = (
+    "gradient", "gradient_norm", "derivative", "laplacian", "divergence", "curl", "jacobian",
+)  # fmt: skip
 
 
 def add_parser(commands: Any) -> None:
@@ -101,6 +103,19 @@ def add_parser(commands: Any) -> None:
     )
     grad.add_argument("--period", type=float, metavar="L", help="period of periodic axes")
     grad.add_argument(
+        "--stagger",
+        nargs="+",
+        choices=("left", "right", "none"),
+        default=["none"],
+        help="results half a cell before (left) or behind the samples (right); one for all axes "
+        "or one for each",
+    )
+    grad.add_argument(
+        "--skipna",
+        action="store_true",
+        help="take missing values as holes: beside them formulas become one-sided",
+    )
+    grad.add_argument(
         "--time-unit",
         metavar="UNIT",
         help="unit of time that rates are per, where coordinates are dates: s, h, D, ...",
@@ -159,6 +174,8 @@ def _differentiate(arguments: argparse.Namespace) -> None:
         edge_order=arguments.edge_order,
         boundary=boundary[0] if len(boundary) == 1 else boundary,
         period=arguments.period,
+        stagger=_as_stagger(arguments.stagger),
+        skipna=arguments.skipna,
         time_unit=arguments.time_unit,
         backend=arguments.backend,
     )
@@ -199,6 +216,11 @@ def _show_progress(quiet: bool) -> Iterator[Progress | None]:
                 bar.update(more)
 
         yield advance
+
+
+def _as_stagger(names: list[str]) -> Any:
+    several = [None if name == "none" else name for name in names]
+    return several[0] if len(several) == 1 else several
 
 
 def _as_boundary(name: str) -> Any:

@@ -72,7 +72,7 @@ def _find_holes(f: Array, mask: Array | None, skipna: bool) -> tuple[Array, Arra
             "`where` and `skipna` take plain arrays and masked arrays; got a field of type "
             f"{type(f).__name__}. Pass `numpy.asarray(f)`."
         )
-    return f, _both(mask, _find_valid(f)) if skipna else mask
+    return f, _both(mask, find_valid(f)) if skipna else mask
 
 
 def _is_masked(f: Array) -> bool:
@@ -97,7 +97,7 @@ def _both(a: Array | None, b: Array | None) -> Array | None:
     return a & b
 
 
-def _find_valid(f: Array) -> Array | None:
+def find_valid(f: Array) -> Array | None:
     """Return where a field is not NaN, or None where it has no NaN to begin with."""
     if dtype_name(f.dtype).startswith(_NO_NAN):
         return None

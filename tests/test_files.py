@@ -164,6 +164,86 @@ def test_any_blocks_have_the_bits_of_memory(tmp_path_factory, boundary, data):
     assert np.load(folder / "g.npy").tobytes() == expected.tobytes()
 
 
+@pytest.mark.parametrize("boundary", ["one-sided", "periodic", ("symmetric", "one-sided")])
+@pytest.mark.parametrize(
+    "operator", ["gradient", "laplacian", "derivative", "curl", "gradient_norm"]
+)
+@settings(max_examples=5, deadline=None)
+@given(data=st.data())
+def test_missing_values_are_holes_in_any_blocks(tmp_path_factory, operator, boundary, data):
+    folder = tmp_path_factory.mktemp("holes")
+    shape = [data.draw(st.integers(8, 14)) for _ in range(3)]
+    shape = (3, *shape) if operator == "curl" else shape
+    rng = np.random.default_rng(sum(shape))
+    f = np.where(rng.random(shape) > 0.2, rng.normal(size=shape), np.nan)
+    np.save(folder / "f.npy", f)
+    block = tuple(data.draw(st.integers(1, n)) for n in shape[-3:])
+    options = {"accuracy": data.draw(st.sampled_from([2, 4])), "boundary": boundary}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(run, "choose_shape", lambda *_: block)
+        differentiate(folder / "f.npy", folder / "g.npy", operator=operator, skipna=True, **options)
+    one = {"axis": (0, 1, 2), "stack": True} if operator in ("gradient", "curl") else {}
+    if operator == "derivative":
+        one = {"axis": 0}
+        result = np.load(folder / "g.npy")[0]
+    else:
+        result = np.load(folder / "g.npy")
+    expected = getattr(gpugrad, operator)(f, skipna=True, **options, **one)
+    np.testing.assert_array_equal(result, expected)
+    assert np.isfinite(expected).mean() > 0.3
+
+
+def test_what_a_netcdf_file_lacks_is_a_hole(tmp_path):
+    xarray = pytest.importorskip("xarray", reason="xarray reads NetCDF")
+    pytest.importorskip("h5netcdf")
+    f = np.random.default_rng(3).integers(0, 99, (40, 30)).astype("f4")
+    f[3:9, 4:7] = f[20, 20] = np.nan
+    encoding = {"f": {"dtype": "i2", "scale_factor": 0.5, "_FillValue": -99, "chunksizes": (10, 9)}}
+    xarray.Dataset({"f": (("y", "x"), f)}).to_netcdf(
+        tmp_path / "f.nc", engine="h5netcdf", encoding=encoding
+    )
+    options = ("--skipna", "--memory", str(run.OWN_BYTES + 20_000))
+    assert grad(tmp_path / "f.nc", tmp_path / "g.npy", *options) == 0
+    expected = gpugrad.gradient(f, skipna=True, stack=True)
+    np.testing.assert_array_equal(np.load(tmp_path / "g.npy"), expected)
+    assert (np.isnan(expected) == np.isnan(f)).all()
+
+
+def test_masks_and_far_neighbours_count_as_memory(tmp_path, field):
+    np.save(tmp_path / "f.npy", field)
+    most = run.OWN_BYTES + 120_000
+    plain = differentiate(tmp_path / "f.npy", tmp_path / "g.npy", most, accuracy=4)
+    careful = differentiate(tmp_path / "f.npy", tmp_path / "h.npy", most, accuracy=4, skipna=True)
+    assert careful.blocks > plain.blocks
+    np.testing.assert_array_equal(np.load(tmp_path / "h.npy"), np.load(tmp_path / "g.npy"))
+
+
+@pytest.mark.parametrize("dtype", ["f4", "c16", "i2"])
+def test_lengths_of_gradients_are_real(tmp_path, field, dtype):
+    f = (field * 100).astype(dtype)
+    np.save(tmp_path / "f.npy", f)
+    differentiate(tmp_path / "f.npy", tmp_path / "g.npy", operator="gradient_norm", spacing=(2.0,))
+    expected = gpugrad.gradient_norm(f, 2.0)
+    result = np.load(tmp_path / "g.npy")
+    assert result.dtype == expected.dtype
+    np.testing.assert_array_equal(result, expected)
+    np.save(tmp_path / "t.npy", np.arange(9).astype("M8[s]"))
+    with pytest.raises(FileError, match="no length"):
+        differentiate(tmp_path / "t.npy", tmp_path / "h.npy", operator="gradient_norm")
+
+
+def test_results_may_lie_on_faces(tmp_path, field, capsys):
+    np.save(tmp_path / "f.npy", field)
+    options = ("--memory", f"{SMALL}", "--stagger", "left", "none", "right")
+    assert grad(tmp_path / "f.npy", tmp_path / "g.npy", *options) == 0
+    expected = gpugrad.gradient(field, stagger=["left", None, "right"], stack=True)
+    np.testing.assert_array_equal(np.load(tmp_path / "g.npy"), expected)
+    assert "--stagger does not go with" in failure(
+        capsys, tmp_path / "f.npy", tmp_path / "l.npy", "--operator", "laplacian",
+        "--stagger", "left",
+    )  # fmt: skip
+
+
 def test_laplacian_and_higher_derivatives(tmp_path, field):
     np.save(tmp_path / "f.npy", field)
     x = np.cumsum(np.random.default_rng(2).uniform(1, 2, 23))

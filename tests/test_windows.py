@@ -22,7 +22,7 @@ BOUNDARIES = [
 ]
 
 
-def evaluate_in_windows(f, plan, bounds):
+def evaluate_in_windows(f, plan, bounds, where=None):
     """Evaluate rows between consecutive bounds from their samples alone; join them."""
     n = f.shape[plan.axis]
     parts = []
@@ -30,7 +30,9 @@ def evaluate_in_windows(f, plan, bounds):
         spans = find_samples([plan], n, start, stop)
         rows = np.concatenate([np.arange(*span) for span in spans])
         window = np.take(f, rows, axis=plan.axis)
-        (part,) = slices.evaluate([(Term(1, window, move_plan(plan, n, start, stop, spans)),)])
+        valid = None if where is None else np.take(where, rows, axis=plan.axis)
+        moved = move_plan(plan, n, start, stop, spans)
+        (part,) = slices.evaluate([(Term(1, window, moved, valid),)])
         first = find_row(spans, start)
         parts.append(np.take(part, range(first, first + stop - start), axis=plan.axis))
     return np.concatenate(parts, axis=plan.axis)
@@ -50,6 +52,28 @@ def test_windows_have_the_bits_of_the_whole(order, accuracy, boundary, uneven, d
     (plan,) = plan_axes(f, (spacing,), 1, None, Options(order, accuracy, None, boundary, None))
     (expected,) = slices.evaluate([(Term(1, f, plan),)])
     result = evaluate_in_windows(f, plan, [0, *sorted(cuts), n])
+    assert result.tobytes() == expected.tobytes()
+
+
+@pytest.mark.parametrize("spacing", ["even", "uneven", "lines"])
+@pytest.mark.parametrize("boundary", BOUNDARIES)
+@pytest.mark.parametrize("is_masked", [False, True])
+@settings(max_examples=15, deadline=None)
+@given(data=st.data())
+def test_windows_of_fields_with_holes_and_of_unlike_lines(spacing, boundary, is_masked, data):
+    n = data.draw(st.integers(8, 20), label="n")
+    cuts = data.draw(st.sets(st.integers(1, n - 1), max_size=n - 1), label="cuts")
+    rng = np.random.default_rng(n)
+    f, where = rng.normal(size=(2, n, 3)), rng.random((2, n, 3)) > 0.2
+    lines = np.cumsum(rng.uniform(0.5, 1.5, (n, 3)), axis=0)
+    x = {"even": 0.7, "uneven": lines[:, 0], "lines": lines}[spacing]
+    best = 4 if is_masked else None
+    options = Options(1, 4, None, boundary, None, None, best)
+    (plan,) = plan_axes(f, (x,), 1, None, options)
+    assert bool(plan.alternatives) == is_masked
+    valid = where if is_masked else None
+    (expected,) = slices.evaluate([(Term(1, f, plan, valid),)])
+    result = evaluate_in_windows(f, plan, [0, *sorted(cuts), n], valid)
     assert result.tobytes() == expected.tobytes()
 
 

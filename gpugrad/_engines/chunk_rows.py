@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate, chain, pairwise
 from typing import Any, NamedTuple
 
-from gpugrad._plan import AxisPlan, Formula, Region
+from gpugrad._plan import AxisPlan, Formula, Region, rows_of
 
 
 class Stretch(NamedTuple):
@@ -141,25 +141,32 @@ def _cut_patches(region: Region, bounds: Sequence[int], origin: int) -> Iterator
         yield Patch(start - origin, stop - origin, formula, samples)
 
 
-def clip(regions: Iterable[Region], start: int, stop: int) -> Iterator[Region]:
-    """Yield the parts of regions that lie between two rows."""
+def clip(regions: Iterable[Region], start: int, stop: int, axis: int = 0) -> Iterator[Region]:
+    """Yield the parts of regions that lie between two rows.
+
+    `axis` is where weights with the axes of the field have their rows.
+    """
     for formula, first, last in regions:
         low, high = max(first, start), min(last, stop)
         if low < high:
-            yield Region(_cut_weights(formula, low - first, high - first), low, high)
+            yield Region(_cut_weights(formula, low - first, high - first, axis), low, high)
 
 
-def each_row(regions: Iterable[Region]) -> Iterator[Formula]:
+def each_row(regions: Iterable[Region], axis: int = 0) -> Iterator[Formula]:
     for formula, start, stop in regions:
         for i in range(stop - start):
-            yield _cut_weights(formula, i, i + 1)
+            yield _cut_weights(formula, i, i + 1, axis)
 
 
-def _cut_weights(formula: Formula, start: int, stop: int) -> Formula:
+def _cut_weights(formula: Formula, start: int, stop: int, axis: int = 0) -> Formula:
     """Return the formula with those rows of its weights alone, as arrays still."""
-    if not any(map(is_by_row, operands(formula))):
+    if not any(is_by_row(w, axis) for w in operands(formula)):
         return formula
-    *weights, divisor = [w[start:stop] if is_by_row(w) else w for w in operands(formula)]
+
+    def cut(w: Any) -> Any:
+        return w[rows_of(w.ndim, _along(w, axis), start, stop)] if is_by_row(w, axis) else w
+
+    *weights, divisor = map(cut, operands(formula))
     return formula._replace(weights=tuple(weights), divisor=divisor)
 
 
@@ -167,8 +174,13 @@ def operands(formula: Formula) -> tuple[Any, ...]:
     return (*formula.weights, formula.divisor)
 
 
-def is_by_row(w: Any) -> bool:
-    return getattr(w, "ndim", 0) == 1 and w.shape[0] != 1
+def is_by_row(w: Any, axis: int = 0) -> bool:
+    """Tell whether a weight has an entry for each row, along `axis` if it has the field's axes."""
+    return getattr(w, "ndim", 0) > 0 and w.shape[_along(w, axis)] != 1
+
+
+def _along(w: Any, axis: int) -> int:
+    return axis if w.ndim > 1 else 0
 
 
 def shift(formula: Formula, rows: int) -> Formula:

@@ -12,7 +12,15 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gpugrad._engines.numpy_steps import NumpyArray
-from gpugrad._engines.windows import Span, find_row, find_samples, is_uniform, move_plan
+from gpugrad._engines.windows import (
+    Span,
+    count_ends,
+    find_reach,
+    find_row,
+    find_samples,
+    is_uniform,
+    move_plan,
+)
 from gpugrad._plan import AxisPlan, Term, distinct_fields, rows_of
 
 SLAB_BYTES = 1 << 26
@@ -115,15 +123,14 @@ def cut(
 
 def _find_least(plans: Sequence[AxisPlan], n: int) -> int:
     """Return the most rows that a single one reads, itself included."""
-    lower = max((len(plan.lower) for plan in plans), default=0)
-    upper = max((len(plan.upper) for plan in plans), default=0)
+    lower, upper = map(max, zip((0, 0), *map(count_ends, plans), strict=True))
     rows = {*range(min(lower + 1, n)), *range(max(0, n - upper - 1), n)}
     return max(Slab(i, i + 1, find_samples(plans, n, i, i + 1)).length for i in rows)
 
 
 def _cut_axis(plans: Sequence[AxisPlan], n: int, most: int, row: int) -> list[Slab]:
     """Return slabs of at most as many rows, neighbours included; none if that is too few."""
-    reach = max((abs(k) for plan in plans for k in plan.interior.offsets), default=0)
+    reach = find_reach(plans)
     wanted = min(SLAB_BYTES, max(LEAST_SLAB_BYTES, row * n // 8)) // row
     rows = min(n, max(1, wanted, 8 * reach), most)
     while rows > 0:
@@ -149,7 +156,8 @@ def move_to_slab(plan: AxisPlan, n: int, slab: Slab) -> AxisPlan:
     The engine remembers by plan what is to be launched.
     """
     key: Any = "slab", n, slab.start, slab.stop, slab.first, slab.length
-    if len(plan.lower) <= slab.start and slab.stop <= n - len(plan.upper):
+    lower, upper = count_ends(plan)
+    if lower <= slab.start and slab.stop <= n - upper:
         key = "slab", slab.stop - slab.start, slab.first, slab.length
     moved: AxisPlan | None = plan.memo.get(key)
     if moved is None:

@@ -24,6 +24,23 @@ class Span(NamedTuple):
     stop: int
 
 
+def ways_of(plan: AxisPlan) -> tuple[AxisPlan, ...]:
+    """Return all plans among which a row chooses: the plan itself, and those beside holes."""
+    return plan, *plan.alternatives
+
+
+def count_ends(plan: AxisPlan) -> tuple[int, int]:
+    """Return how many rows at the lower and at the upper end have formulas of their own."""
+    ways = ways_of(plan)
+    return max(len(one.lower) for one in ways), max(len(one.upper) for one in ways)
+
+
+def find_reach(plans: Iterable[AxisPlan]) -> int:
+    """Return how far formulas between the ends read, those beside holes included."""
+    ways = [one for plan in plans for one in ways_of(plan)]
+    return max((abs(k) for one in ways for k in one.interior.offsets), default=0)
+
+
 def find_samples(plans: Iterable[AxisPlan], n: int, start: int, stop: int) -> list[Span]:
     """Return the samples that rows `start` to `stop` need of an axis of `n`, in order.
 
@@ -31,8 +48,9 @@ def find_samples(plans: Iterable[AxisPlan], n: int, start: int, stop: int) -> li
     """
     spans = [Span(start, stop)]
     for plan in plans:
-        for formula, low, high in clip(plan.regions(n), start, stop):
-            spans += [Span(low + k, high + k) for k in formula.offsets]
+        for one in ways_of(plan):
+            for formula, low, high in clip(one.regions(n), start, stop, plan.axis):
+                spans += [Span(low + k, high + k) for k in formula.offsets]
     joined: list[Span] = []
     for span in sorted(spans):
         if joined and span.start <= joined[-1].stop:
@@ -55,6 +73,12 @@ def move_plan(plan: AxisPlan, n: int, start: int, stop: int, spans: Sequence[Spa
     The other rows repeat what the nearest of these does, so that nothing overflows there that
     would not overflow anyway; their values have no meaning.
     """
+    moved = [_move(one, n, start, stop, spans) for one in ways_of(plan)]
+    return moved[0]._replace(alternatives=tuple(moved[1:]))
+
+
+def _move(plan: AxisPlan, n: int, start: int, stop: int, spans: Sequence[Span]) -> AxisPlan:
+    axis = plan.axis
 
     def move(formula: Formula, row: int) -> Formula:
         here = find_row(spans, row)
@@ -65,10 +89,10 @@ def move_plan(plan: AxisPlan, n: int, start: int, stop: int, spans: Sequence[Spa
     first = find_row(spans, start)
     moved = [
         Region(move(formula, low), low - start + first, high - start + first)
-        for formula, low, high in clip(plan.regions(n), start, stop)
+        for formula, low, high in clip(plan.regions(n), start, stop, axis)
     ]
     last = moved[-1].stop
-    (lower,), (upper,) = clip(moved, first, first + 1), clip(moved, last - 1, last)
+    (lower,), (upper,) = clip(moved, first, first + 1, axis), clip(moved, last - 1, last, axis)
     length = sum(span.stop - span.start for span in spans)
     rows = [
         *(Region(shift(lower.formula, first - i), i, i + 1) for i in range(first)),
@@ -77,13 +101,14 @@ def move_plan(plan: AxisPlan, n: int, start: int, stop: int, spans: Sequence[Spa
     ]
     middle = max(range(len(rows)), key=lambda i: rows[i].stop - rows[i].start)
     return plan._replace(
-        lower=tuple(each_row(rows[:middle])),
+        lower=tuple(each_row(rows[:middle], axis)),
         interior=rows[middle].formula,
-        upper=tuple(each_row(rows[middle + 1 :])),
+        upper=tuple(each_row(rows[middle + 1 :], axis)),
         memo={},
     )
 
 
 def is_uniform(plan: AxisPlan) -> bool:
     """Tell whether all rows inside have the same numbers, wherever they lie."""
-    return not any(map(is_by_row, operands(plan.interior)))
+    weights = [w for one in ways_of(plan) for w in operands(one.interior)]
+    return not any(is_by_row(w, plan.axis) for w in weights)

@@ -7,7 +7,14 @@ from collections.abc import Iterator, Sequence
 from itertools import product
 from typing import NamedTuple
 
-from gpugrad._engines.windows import Span, find_row, find_samples, is_uniform, move_plan
+from gpugrad._engines.windows import (
+    Span,
+    count_ends,
+    find_row,
+    find_samples,
+    is_uniform,
+    move_plan,
+)
 from gpugrad._files.raw import Window
 from gpugrad._plan import AxisPlan
 
@@ -107,7 +114,8 @@ class Mover:
         part, spans = block.window[axis], block.spans[axis]
         if spans == ((0, n),):
             return plan
-        at_end = part.start < len(plan.lower) or part.stop > n - len(plan.upper)
+        lower, upper = count_ends(plan)
+        at_end = part.start < lower or part.stop > n - upper
         if at_end or not is_uniform(plan):
             return move_plan(plan, n, part.start, part.stop, spans)
         span = Span(spans[0].start - part.start, spans[0].stop - part.start)

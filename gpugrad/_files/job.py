@@ -16,6 +16,7 @@ from gpugrad._files.operators import Work, as_terms
 from gpugrad._files.raw import as_bytes
 from gpugrad._files.sources import Source, Values
 from gpugrad._files.targets import Layout, Target
+from gpugrad._masks import find_valid
 
 Progress = Callable[[int, int], None]
 """Told how many more bytes of results are done, of how many in all."""
@@ -35,6 +36,7 @@ class Job:
     ) -> None:
         self._fields, self._work, self._backend = fields, work, backend
         self._target, self._journal, self._layout = target, journal, layout
+        self._skipna = any(plan.alternatives for plan in work.plans)
         self._mover = Mover(layout.shape)
 
     def run(self, blocks: Sequence[Block], progress: Progress | None) -> None:
@@ -80,7 +82,8 @@ class Job:
         size = math.prod(block.shape)
         source = self._fields[0]
         out = tuple(_laid_out(source, buffer[:size], block.shape) for buffer in buffers)
-        outputs = as_terms(self._work, fields, lambda plan: self._mover.move(plan, block))
+        valid = [_find_holes(f) if self._skipna else None for f in fields]
+        outputs = as_terms(self._work, fields, valid, lambda plan: self._mover.move(plan, block))
         with np.errstate(all="ignore"):  # of all samples, or of none
             evaluate(outputs, out if len(out) > 1 else out[0], False, self._backend)
         return [result[block.inner] for result in out]
@@ -94,6 +97,12 @@ class Job:
         """Return the bytes of a block's results."""
         samples: int = math.prod(part.stop - part.start for part in block.window)
         return samples * self._layout.dtype.itemsize * len(self._layout.names)
+
+
+def _find_holes(f: Values) -> Values | None:
+    """Return where a block is not NaN, or None where none of it is."""
+    valid: Values | None = find_valid(f)
+    return None if valid is None or valid.all() else valid
 
 
 def _laid_out(source: Source, buffer: Values, shape: tuple[int, ...]) -> Values:

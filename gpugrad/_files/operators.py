@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from gpugrad._arrays import result_dtype
 from gpugrad._axes import plan_axes
 from gpugrad._components import check_count
 from gpugrad._files.errors import FileError
@@ -16,10 +17,12 @@ from gpugrad._files.raw import open_npy
 from gpugrad._files.sources import Source, Values
 from gpugrad._naming import Labels
 from gpugrad._options import Options
-from gpugrad._plan import AxisPlan, Term
-from gpugrad._terms import Outputs, curl_terms, divergence_terms, each_derivative, laplacian_terms
+from gpugrad._plan import AxisPlan, Norm, Term
+from gpugrad._terms import curl_terms, divergence_terms, each_derivative, laplacian_terms
 
-OPERATORS = ("gradient", "derivative", "laplacian", "divergence", "curl", "jacobian")
+OPERATORS = (
+    "gradient", "gradient_norm", "derivative", "laplacian", "divergence", "curl", "jacobian",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,8 @@ class Request:
     edge_accuracy: int | None = None
     boundary: Any = "one-sided"
     period: Any = None
+    stagger: Any = None
+    skipna: bool = False
     time_unit: str | None = None
     backend: str | None = None
 
@@ -44,9 +49,15 @@ class Request:
 class Work:
     """Outputs, whose terms are a sign, the number of a field and a plan; names for the results."""
 
-    outputs: Outputs
+    outputs: Sequence[Sequence[Any]]
     names: tuple[str, ...]
     attributes: tuple[Mapping[str, Any], ...]
+
+    def find_dtype(self, f: Source) -> np.dtype[Any]:
+        """Return the dtype of the results for a field."""
+        is_norm = isinstance(self.outputs[0], Norm)
+        dtype: np.dtype[Any] = np.dtype(result_dtype(np, np.empty(0, f.dtype), is_norm))
+        return dtype
 
     @property
     def plans(self) -> list[AxisPlan]:
@@ -95,7 +106,12 @@ def plan_work(fields: Sequence[Source], request: Request) -> Work:
         edge: Any = request.edge_accuracy
         if edge is None and order == 1 and request.accuracy == 2:
             edge = request.edge_order
-        options = Options(order, request.accuracy, edge, request.boundary, request.period)
+        options = Options(
+            order, request.accuracy, edge, request.boundary, request.period, request.stagger
+        )
+        if request.skipna and may_have_holes(f.dtype):
+            best = request.edge_accuracy
+            options = options._replace(beside_holes=request.accuracy if best is None else best)
         return plan_axes(stand_in, spacing, tuple(axes), time_unit, options)
 
     labels = _labels(fields, axes, time_unit, request).of(request.operator)
@@ -127,10 +143,19 @@ def _labels(
     )
 
 
+def may_have_holes(dtype: np.dtype[Any]) -> bool:
+    """Tell whether numbers may be NaN."""
+    return dtype.kind in "fcmM"
+
+
 def _outputs(
     request: Request, plan: Callable[[int], list[AxisPlan]], fields: Sequence[Source]
-) -> Outputs:
+) -> Sequence[Sequence[Any]]:
     operator = request.operator
+    if operator in ("laplacian", "gradient_norm") and request.stagger is not None:
+        raise FileError(f"--stagger does not go with --operator {operator}. Leave one out.")
+    if operator == "gradient_norm" and fields[0].dtype.kind in "mM":
+        raise FileError("gradients of dates have no length. Choose another --operator.")
     if operator == "laplacian":
         return laplacian_terms(plan(2), _term)
     plans = plan(request.order if operator == "derivative" else 1)
@@ -139,17 +164,29 @@ def _outputs(
     if operator in ("divergence", "curl"):
         check_count([*fields], plans, operator)
         return (divergence_terms if operator == "divergence" else curl_terms)(plans, _term)
+    if operator == "gradient_norm":
+        return [Norm(map(_term, plans))]
     return each_derivative(plans, _term, len(fields))
 
 
-def _term(plan: AxisPlan, i: int = 0, sign: int = 1) -> tuple[int, int, AxisPlan]:
+def _term(plan: AxisPlan, i: int = 0, sign: int = 1) -> Any:
     return sign, i, plan
 
 
-def as_terms(work: Work, fields: Sequence[Values], move: Callable[[AxisPlan], AxisPlan]) -> Any:
-    """Return the outputs on arrays that hold a block, with the plans moved there."""
+def as_terms(
+    work: Work,
+    fields: Sequence[Values],
+    valid: Sequence[Values | None],
+    move: Callable[[AxisPlan], AxisPlan],
+) -> Any:
+    """Return the outputs on arrays that hold a block, with the plans moved there.
+
+    `valid` says of each field where it has samples, None if it has them all.
+    """
     return [
-        tuple(Term(sign, fields[i], move(plan)) for sign, i, plan in terms)
+        (Norm if isinstance(terms, Norm) else tuple)(
+            Term(sign, fields[i], move(plan), valid[i]) for sign, i, plan in terms
+        )
         for terms in work.outputs
     ]
 

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gpugrad._arrays import result_dtype
+from gpugrad._engines.windows import find_reach
 from gpugrad._files.blocks import (
     BLOCK_BYTES,
     Block,
@@ -157,12 +157,15 @@ def _cut(
 ) -> tuple[tuple[int, ...], list[Block], tuple[int, ...]]:
     """Return the shape of the blocks, the blocks, and the chunks in which to write them."""
     f = fields[0]
-    dtype = np.dtype(result_dtype(np, np.empty(0, f.dtype)))
+    dtype = work.find_dtype(f)
     # Read into one buffer while another is computed; what is decoded or encoded passes a third.
     decoded = any(n > 1 for n in f.chunks)
     sample = len(fields) * f.dtype.itemsize * (3 if decoded else 2)
     sample += len(work.names) * dtype.itemsize * (3 if kind == "zarr" else 2)
-    reaches = [_reach([plan for plan in work.plans if plan.axis == i]) for i in range(len(f.shape))]
+    if any(plan.alternatives for plan in work.plans):
+        sample += len(fields) + 1  # where samples are valid, and how it is found
+    along = [[plan for plan in work.plans if plan.axis == i] for i in range(len(f.shape))]
+    reaches = [*map(find_reach, along)]  # what ends need is at most about as much
     budget = min(memory - OWN_BYTES, BLOCK_BYTES * sample / f.dtype.itemsize)
     units = _choose_units(f, kind, min(CHUNK_BYTES // dtype.itemsize, int(budget / sample) // 8))
     try:
@@ -190,15 +193,9 @@ def _choose_units(f: Source, kind: str, size: int) -> tuple[int, ...]:
     return tuple(units)
 
 
-def _reach(plans: Sequence[Any]) -> int:
-    """Return how far the formulas inside read; what ends need is at most about as much."""
-    reaches: list[int] = [abs(k) for plan in plans for k in plan.interior.offsets]
-    return max(reaches, default=0)
-
-
 def _lay_out(f: Source, work: Work, units: tuple[int, ...]) -> Layout:
     coordinates = {dim: f.coordinates[dim] for dim in f.dims if dim in f.coordinates}
-    dtype = np.dtype(result_dtype(np, np.empty(0, f.dtype)))
+    dtype = work.find_dtype(f)
     return Layout(
         work.names, f.shape, dtype, f.dims, units, coordinates, work.attributes,
         f.coordinate_attributes,
