@@ -50,9 +50,7 @@ def plan_gradient(
     """Plan a gradient: NumPy's, unless the options ask for more."""
     if not options.are_numpys:
         return plan_axes(f, varargs, axis, time_unit, refine_ends(options, edge_order))
-    if time_unit is None and _is_plain(f, varargs, axis, edge_order):
-        return _plan_evenly(f.shape, axis, edge_order, *varargs)
-    return _plan_as_numpy(f, varargs, axis, edge_order, time_unit)
+    return plan_as_numpy(f, varargs, axis, edge_order, time_unit)
 
 
 def refine_ends(options: Options, edge_order: Any) -> Options:
@@ -88,7 +86,16 @@ def _is_plain(f: Array, varargs: tuple[Any, ...], axis: Any, edge_order: Any) ->
     )
 
 
-def _plan_as_numpy(
+def plan_as_numpy(
+    f: Array, varargs: tuple[Any, ...], axis: Any, edge_order: Any, time_unit: str | None
+) -> list[AxisPlan]:
+    """Plan NumPy's gradient."""
+    if time_unit is None and _is_plain(f, varargs, axis, edge_order):
+        return _plan_evenly(f.shape, axis, edge_order, *varargs)
+    return _plan_anew(f, varargs, axis, edge_order, time_unit)
+
+
+def _plan_anew(
     f: Array, varargs: tuple[Any, ...], axis: Any, edge_order: Any, time_unit: str | None
 ) -> list[AxisPlan]:
     axes = parse_axes(axis, f.ndim)
@@ -101,7 +108,7 @@ def _plan_as_numpy(
 @lru_cache(maxsize=512, typed=True)
 def _plan_evenly(shape: tuple[int, ...], axis: Any, edge_order: Any, *h: float) -> list[AxisPlan]:
     """Plan once what comes again and again: a shape, with numbers for spacings or none."""
-    return _plan_as_numpy(np.broadcast_to(0.0, shape), h, axis, edge_order, None)
+    return _plan_anew(np.broadcast_to(0.0, shape), h, axis, edge_order, None)
 
 
 def plan_axes(

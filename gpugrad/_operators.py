@@ -8,13 +8,16 @@ from gpugrad._arrays import Array, as_field
 from gpugrad._axes import (
     check_alone,
     parse_one_axis,
+    plan_as_numpy,
     plan_axes,
     plan_gradient,
     refine_ends,
 )
+from gpugrad._backend import evaluate
 from gpugrad._labels import accepts_labels
 from gpugrad._masks import Samples
 from gpugrad._options import ONE_SIDED, Options
+from gpugrad._plan import Term
 from gpugrad._terms import each_derivative
 
 
@@ -157,15 +160,28 @@ def gradient(
     array([ 0.,  2.,  4.,  8., 16.])
     >>> df_dx, df_dy = gpugrad.gradient(np.outer(x, x), x, x)
     """
+    if (  # NumPy's own calls are the most common, and feel a microsecond
+        where is None
+        and skipna is False
+        and curvilinear is None
+        and (accuracy, edge_accuracy, period, stagger) == (2, None, None, None)
+        and boundary is ONE_SIDED
+    ):
+        f = as_field(f)
+        plans = plan_as_numpy(f, varargs, axis, edge_order, time_unit)
+        if not plans:
+            return _nothing(out, stack)
+        results = evaluate([(Term(1, f, plan),) for plan in plans], out, stack, backend)
+        return results if stack or len(plans) > 1 else results[0]
+    options = Options(1, accuracy, edge_accuracy, boundary, period, stagger)
     if curvilinear is not None:
         from gpugrad._curvilinear import gradient_on_grid
 
-        options = Options(1, accuracy, edge_accuracy, boundary, period, stagger)
         check_alone(options, varargs, time_unit, where, skipna)
         options = refine_ends(options, edge_order)
         return gradient_on_grid(as_field(f), curvilinear, axis, options, out, stack, backend)
     samples = Samples([as_field(f)], where, skipna)
-    options = samples.choose(Options(1, accuracy, edge_accuracy, boundary, period, stagger))
+    options = samples.choose(options)
     plans = plan_gradient(samples.fields[0], varargs, axis, edge_order, time_unit, options)
     if not plans:
         return _nothing(out, stack)

@@ -146,7 +146,7 @@ class Norm(tuple[Term, ...]):
 
 def is_single(terms: Sequence[Term]) -> bool:
     """Tell whether an output is a derivative as it stands, which is rounded but once."""
-    return len(terms) == 1 and terms[0].sign == 1 and not isinstance(terms, Norm)
+    return len(terms) == 1 and terms[0].sign == 1 and type(terms) is not Norm
 
 
 def replace_fields(

@@ -151,10 +151,12 @@ ARROWS = {
     "_operators": {
         "_arrays",
         "_axes",
+        "_backend",
         "_curvilinear",
         "_labels",
         "_masks",
         "_options",
+        "_plan",
         "_terms",
         "_smoothing",
     },

@@ -173,7 +173,7 @@ def find_precision(dtype: np.dtype[Any], spacing: np.dtype[Any] | None) -> Preci
 def find_result(terms: Sequence[Term]) -> np.dtype[Any]:
     """Return the dtype of an output, which is real for a norm."""
     precision = find_precision(terms[0].field.dtype, None)
-    is_real = isinstance(terms, Norm) and precision.result.kind == "c"
+    is_real = type(terms) is Norm and precision.result.kind == "c"
     return precision.weights if is_real else precision.result
 
 
