@@ -205,3 +205,13 @@ def test_slug_keeps_letters_digits_and_hyphens(measure):
 
 def test_table_aligns_its_columns(measure):
     assert measure.format_table(("a", "bc"), [("long", "1")]) == "a     bc\n----  --\nlong   1"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits and peaks are Linux's")
+def test_out_of_core_runs_quickly_within_its_limit(tmp_path):
+    output = tmp_path / "results.json"
+    done = run_benchmark("out_of_core", "--quick", "--output", str(output))
+    assert done.returncode == 0, done.stderr
+    (result,) = json.loads(output.read_text())["results"]
+    assert result["gpugrad over plain"] > 0
+    assert result["peak of memory in bytes"] < result["limit of memory in bytes"]
