@@ -1,8 +1,8 @@
 """What the memory of this machine can do: each line read once, written once to each result.
 
-`compile_floor` makes a loop that does nothing else, independent of the engine's own kernels: what
-slows them leaves it alone. Run as a script, this compares ways to write it, to see that the one
-chosen is the fastest, or as fast as any.
+Lines of several fields are added up on the way. `compile_floor` makes a loop that does nothing
+else, independent of the engine's own kernels: what slows them leaves it alone. Run as a script,
+this compares ways to write it, to see that the one chosen is the fastest, or as fast as any.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import argparse
 import ctypes
 import sys
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import cache, reduce
 from typing import Any
 
 import numpy as np
@@ -46,10 +46,24 @@ def make_floor(
 ) -> Callable[[], None]:
     """Return a call that copies the memory of a field to each of the targets, on all threads.
 
+    The parameters are those of `make_sums`, of which this is the one with a single field.
+    """
+    return make_sums([[source]] * len(targets), targets, run, streams)
+
+
+def make_sums(
+    sources: Sequence[Sequence[Any]],
+    targets: Sequence[Any],
+    run: int = RUN,
+    streams: bool = True,
+) -> Callable[[], None]:
+    """Return a call that writes to each of the targets a sum of fields, on all threads.
+
     Parameters
     ----------
-    source : array of shape (n_0, ..., n_k)
-        Where to read: dense memory, in any order of axes. Integers are turned into float64.
+    sources : sequence of sequences of arrays
+        For each target what to read and add up, as many fields for one as for another: dense
+        memory, in any order of axes, all of one dtype. Integers are turned into float64.
     targets : sequence of arrays, as many elements each
         Where to write: dense memory.
     run : int
@@ -60,34 +74,35 @@ def make_floor(
     Notes
     -----
     Lines of results are aligned, as streaming needs; what lies before the first whole line of a
-    target and after its last is copied by NumPy.
+    target and after its last is written by NumPy.
     """
-    source, *targets = (flatten_memory(array) for array in (source, *targets))
-    size, result_size = source.itemsize, targets[0].itemsize
-    skips = [-target.ctypes.data % LINE // result_size for target in targets]
-    per_line = LINE // result_size
-    lines = min(source.size - skip for skip in skips) // per_line
+    sums = [[flatten_memory(array) for array in arrays] for arrays in sources]
+    targets = [flatten_memory(array) for array in targets]
+    sample, result = sums[0][0].dtype, targets[0].dtype
+    skips = [-target.ctypes.data % LINE // result.itemsize for target in targets]
+    per_line = LINE // result.itemsize
+    lines = min(targets[0].size - skip for skip in skips) // per_line
     places = [
-        address
-        for target, skip in zip(targets, skips, strict=True)
-        for address in (source.ctypes.data + skip * size, target.ctypes.data + skip * result_size)
+        array.ctypes.data + skip * array.itemsize
+        for arrays, target, skip in zip(sums, targets, skips, strict=True)
+        for array in (*arrays, target)
     ]
-    copy = compile_floor(source.dtype.str[1:], targets[0].dtype.str[1:], len(targets), run, streams)
+    numbers = len(targets), len(sums[0])
+    write = compile_floor(sample.str[1:], result.str[1:], *numbers, run, streams)
     threads = _threads.count()
     shares = min(64 * threads, max(1, lines * LINE // SHARE))
     bounds = [lines * i // shares for i in range(shares + 1)]
 
-    def copy_shares(numbers: Sequence[int]) -> None:
-        copy(bounds[numbers[0]], bounds[numbers[-1] + 1], *places)
+    def write_shares(numbers: Sequence[int]) -> None:
+        write(bounds[numbers[0]], bounds[numbers[-1] + 1], *places)
 
-    def copy_all() -> None:
-        _threads.for_each_share(copy_shares, range(shares), threads)
-        for target, skip in zip(targets, skips, strict=True):
-            target[:skip] = source[:skip]
-            rest = skip + lines * per_line
-            target[rest:] = source[rest:]
+    def write_all() -> None:
+        _threads.for_each_share(write_shares, range(shares), threads)
+        for arrays, target, skip in zip(sums, targets, skips, strict=True):
+            for rest in (slice(skip), slice(skip + lines * per_line, None)):
+                target[rest] = sum(array[rest].astype(result) for array in arrays)
 
-    return copy_all
+    return write_all
 
 
 def flatten_memory(array: Any) -> Any:
@@ -100,23 +115,28 @@ def flatten_memory(array: Any) -> Any:
 
 @cache
 def compile_floor(
-    sample: str, result: str, number: int, run: int, streams: bool
+    sample: str, result: str, number: int, added: int, run: int, streams: bool
 ) -> Callable[..., None]:
-    """Return ``copy(start, stop, source_0, target_0, source_1, ...)``, without the GIL.
+    """Return ``write(start, stop, source_0, ..., target_0, source_1, ...)``, without the GIL.
 
-    Lines with numbers from `start` to `stop` are copied to `number` targets of dtype `result`. A
-    source is given for each target: they read the same samples, each from where its target begins.
+    Lines with numbers from `start` to `stop` are written to `number` targets of dtype `result`.
+    Before each target come the `added` fields of which it gets the sum, each from where the target
+    begins.
     """
+    words = 2 + number * (added + 1)
 
     def write(module: Any) -> None:
-        _write_floor(Function(module, ir.VoidType(), 2 + 2 * number), sample, result, run, streams)
+        function = Function(module, ir.VoidType(), words)
+        _write_floor(function, sample, result, added, run, streams)
 
-    kind = ctypes.CFUNCTYPE(None, *[ctypes.c_size_t] * (2 + 2 * number))
-    copy: Callable[..., None] = kind(compile_module(write))
-    return copy
+    kind = ctypes.CFUNCTYPE(None, *[ctypes.c_size_t] * words)
+    compiled: Callable[..., None] = kind(compile_module(write))
+    return compiled
 
 
-def _write_floor(function: Any, sample: str, result: str, run: int, streams: bool) -> None:
+def _write_floor(
+    function: Any, sample: str, result: str, added: int, run: int, streams: bool
+) -> None:
     build = function.build
     start, stop, *places = function.function.args
     lanes = LINE // int(result[1:])
@@ -124,10 +144,15 @@ def _write_floor(function: Any, sample: str, result: str, run: int, streams: boo
     with function.loop(start, stop, step) as first:
         last = build.add(first, WORD(step))
         last = build.select(build.icmp_signed("<", last, stop), last, stop)
-        for source, target in zip(places[::2], places[1::2], strict=True):
+        for k in range(0, len(places), added + 1):
+            *sources, target = places[k : k + added + 1]
             with function.loop(first, last) as i:
-                at = build.add(source, build.mul(i, WORD(lanes * int(sample[1:]))))
-                line = _load_line(function, at, sample, result, lanes)
+                offset = build.mul(i, WORD(lanes * int(sample[1:])))
+                lines = (
+                    _load_line(function, build.add(source, offset), sample, result, lanes)
+                    for source in sources
+                )
+                line = reduce(build.fadd, lines)
                 to = build.add(target, build.mul(i, WORD(LINE)))
                 store = build.store(line, build.inttoptr(to, line.type.as_pointer()))
                 store.align = LINE
@@ -139,8 +164,9 @@ def _write_floor(function: Any, sample: str, result: str, run: int, streams: boo
 
 
 def _load_line(function: Any, address: Any, sample: str, result: str, lanes: int) -> Any:
-    samples = ir.VectorType(ir.IntType(8 * int(sample[1:])), lanes)
-    line = function.load(address, samples)
+    floats = {"f4": ir.FloatType(), "f8": ir.DoubleType()}
+    kind = floats.get(sample) or ir.IntType(8 * int(sample[1:]))
+    line = function.load(address, ir.VectorType(kind, lanes))
     if sample == result:
         return line
     convert = function.build.sitofp if sample[0] == "i" else function.build.uitofp

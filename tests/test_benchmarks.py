@@ -67,6 +67,7 @@ def assert_complete(results, name, ratios):
         ("large_fields", ["speed_up", "over_floor", "extra_memory_percent"]),
         ("import_time", ["cost_ratio"]),
         ("with_holes", ["speed_up"]),
+        ("operators", ["speed_up"]),
     ],
 )
 def test_each_benchmark_runs_quickly_and_writes_all_fields(tmp_path, name, ratios):

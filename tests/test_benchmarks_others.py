@@ -146,6 +146,22 @@ def test_floor_copies_everything_wherever_it_begins(load, sample, result, size):
         assert (room[k + size :] == -1).all()
 
 
+@pytest.mark.parametrize("size", [1, 7, 1000, 100_003])
+@pytest.mark.parametrize("dtype", ["f8", "f4"])
+def test_floor_adds_up_fields_wherever_they_begin(load, dtype, size):
+    pytest.importorskip("llvmlite")
+    rng = np.random.default_rng(6)
+    fields = [rng.integers(0, 100, size + k).astype(dtype)[k:] for k in range(4)]
+    rooms = [np.full(size + 9, -1.0, dtype) for _ in range(2)]
+    targets = [room[2 : 2 + size] for room in rooms]
+    load("floor").make_sums([fields[:3], fields[1:]], targets)()
+    assert np.array_equal(targets[0], fields[0] + fields[1] + fields[2])
+    assert np.array_equal(targets[1], fields[1] + fields[2] + fields[3])
+    for room in rooms:
+        assert (room[:2] == -1).all()
+        assert (room[2 + size :] == -1).all()
+
+
 def test_floor_follows_the_order_of_memory_and_refuses_gaps(load):
     pytest.importorskip("llvmlite")
     floor = load("floor")
@@ -155,6 +171,25 @@ def test_floor_follows_the_order_of_memory_and_refuses_gaps(load):
     assert np.array_equal(target, f)
     with pytest.raises(ValueError, match="dense memory"):
         floor.make_floor(f[::2], [target[::2]])
+
+
+@pytest.mark.parametrize("order", [1, 2])
+@pytest.mark.parametrize("accuracy", [2, 4, 8])
+def test_slices_that_operators_are_compared_with_are_exact_for_polynomials(load, order, accuracy):
+    x = np.linspace(-1, 1, 20)
+    polynomial = np.polynomial.Polynomial(range(1, order + accuracy + 1))
+    f = np.stack([polynomial(x), 2 * polynomial(x)])
+    found = load("operators").differentiate(f, 1, order, accuracy) / (x[1] - x[0]) ** order
+    expected = polynomial.deriv(order)(x)
+    np.testing.assert_allclose(found, [expected, 2 * expected], 1e-8, 1e-8)
+
+
+def test_wrong_results_of_an_operator_stop_the_benchmark(load):
+    operators = load("operators")
+    case = next(operators.list_cases(12, "float64"))
+    wrong = case._replace(ours=lambda out: [one.fill(1.0) for one in out])
+    with pytest.raises(AssertionError, match="gpugrad differ from NumPy's"):
+        operators.measure_case(wrong, quick=True)
 
 
 def test_contender_is_left_out_where_memory_would_run_short(load, monkeypatch):
