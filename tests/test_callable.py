@@ -128,9 +128,12 @@ def test_the_classic_example_through_all_doors():
     on_grid = gpugrad.gradient(field, *coordinates, edge_order=2)
     x, y, z = np.meshgrid(*coordinates, indexing="ij")
     at_points = gpugrad.gradient_of(potential)(x, y, z)
-    for found, sampled, exact in zip(
-        at_points, on_grid, (4 * x, 6 * y, np.full_like(z, -4.0)), strict=True
+    pytest.importorskip("sympy")
+    symbolic = gpugrad.symbolic_gradient("2*x**2 + 3*y**2 - 4*z")(x, y, z)
+    for found, sampled, derived, exact in zip(
+        at_points, on_grid, symbolic, (4 * x, 6 * y, np.full_like(z, -4.0)), strict=True
     ):
+        np.testing.assert_array_equal(derived, exact)
         np.testing.assert_allclose(found, exact, rtol=1e-14, atol=1e-14)
         np.testing.assert_allclose(sampled, exact, rtol=1e-12, atol=1e-11)
 
