@@ -304,6 +304,7 @@ def _parse_jumps(period: Any, sides: Sequence[Sides], count: int) -> list[tuple[
 
 
 def into_library(matrix: Matrix, f: Array) -> Matrix:
+    """Return a matrix whose entries are arrays of the library of `f`."""
     if not is_library_array(f) or is_library_array(matrix[0][0]):
         return matrix
     return [[from_host(w, like=f) for w in row] for row in matrix]

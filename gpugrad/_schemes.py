@@ -256,6 +256,7 @@ def _check_closing(axis: int, extent: Any, gap: Any, period: float) -> Any:
 
 
 def check_weights(axis: int, formulas: Iterable[Formula]) -> None:
+    """Raise ValueError where coordinates that turn back make a weight infinite."""
     if not all(np.isfinite(w).all() for formula in formulas for w in formula.weights):
         raise ValueError(
             f"`spacing` for axis {axis} must not return to the same place among the samples of a "

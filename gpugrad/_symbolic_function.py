@@ -174,6 +174,7 @@ def _run_blocks(tape: Tape, arrays: list[Array]) -> list[Array]:
 
 
 def lay_out(pattern: Any, values: Any) -> Any:
+    """Return values, taken one by one, in the nested tuples of a pattern."""
     if isinstance(pattern, tuple):
         return tuple(lay_out(part, values) for part in pattern)
     return next(values)

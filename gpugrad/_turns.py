@@ -282,6 +282,7 @@ class PointsOfCurves:
 
 
 def check_prominence(prominence: Any) -> float | None:
+    """Return `prominence` as a number, or None."""
     if prominence is None:
         return None
     if isinstance(prominence, (bool, str)) or np.ndim(prominence):

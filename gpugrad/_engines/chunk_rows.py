@@ -153,6 +153,7 @@ def clip(regions: Iterable[Region], start: int, stop: int, axis: int = 0) -> Ite
 
 
 def each_row(regions: Iterable[Region], axis: int = 0) -> Iterator[Formula]:
+    """Yield a formula for each row, with weights of that row alone."""
     for formula, start, stop in regions:
         for i in range(stop - start):
             yield _cut_weights(formula, i, i + 1, axis)
@@ -171,6 +172,7 @@ def _cut_weights(formula: Formula, start: int, stop: int, axis: int = 0) -> Form
 
 
 def operands(formula: Formula) -> tuple[Any, ...]:
+    """Return the weights of a formula and its divisor: whatever may differ from row to row."""
     return (*formula.weights, formula.divisor)
 
 
@@ -184,4 +186,5 @@ def _along(w: Any, axis: int) -> int:
 
 
 def shift(formula: Formula, rows: int) -> Formula:
+    """Return a formula that reads the same samples from another row, `rows` before its own."""
     return formula._replace(offsets=tuple([k + rows for k in formula.offsets]))

@@ -111,6 +111,7 @@ def _has_dims(array: Any) -> bool:
 
 
 def open_geotiff(path: Path, names: tuple[str, ...], files: ExitStack) -> list[Source]:
+    """Open bands of a GeoTIFF; what is not there is not a number."""
     try:
         import rasterio
         from rasterio.windows import Window as Rectangle

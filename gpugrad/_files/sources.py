@@ -250,4 +250,5 @@ def choose(path: Path, names: tuple[str, ...], there: list[str]) -> list[str]:
 
 
 def in_one_line(error: BaseException) -> str:
+    """Return what an error says, without line breaks and the full stop."""
     return (" ".join(str(error).split()) or type(error).__name__).rstrip(".")
