@@ -21,7 +21,7 @@ from gpugrad._backend import evaluate, name_in_force
 from gpugrad._matrix import make_matrix, make_offset
 from gpugrad._options import ONE_SIDED, Options
 from gpugrad._output import stack_results
-from gpugrad._program import Program, bind, transpose_program
+from gpugrad._program import Program, bind, check_linear, transpose_program
 from gpugrad._recipes import make_recipe, make_template
 
 
@@ -170,7 +170,10 @@ class Plan:
         ------
         ImportError
             If SciPy is not installed.
+        TypeError
+            If the operator is not linear: a "gradient_norm".
         """
+        check_linear(self._program, "a matrix")
         return make_matrix(self._program, self.shape, format)
 
     def offset(self) -> np.ndarray[Any, Any]:
@@ -194,6 +197,7 @@ class Plan:
             ``plan.adjoint()(g)``. Weights are real, so for complex fields it is the conjugate
             transpose as well. What `offset` has is not part of it.
         """
+        check_linear(self._program, "an adjoint")
         turned = object.__new__(Plan)
         turned.__dict__.update(self.__dict__)
         turned.operator = f"adjoint of {self.operator}"
@@ -242,7 +246,8 @@ def plan(
     *spacing : number or array, optional
         As for the operator.
     operator : str, optional
-        One of "gradient", "derivative", "divergence", "curl", "laplacian", "jacobian", "hessian".
+        One of "gradient", "derivative", "divergence", "curl", "laplacian", "jacobian", "hessian"
+        and "gradient_norm".
     axis, accuracy, boundary, edge_accuracy, period, time_unit
         As for the operator.
     order : int, optional

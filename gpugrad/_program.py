@@ -15,7 +15,7 @@ import numpy as np
 
 from gpugrad._arrays import Array, asnumpy
 from gpugrad._engines.transpose import transpose
-from gpugrad._plan import AxisPlan, Formula, Term
+from gpugrad._plan import AxisPlan, Formula, Norm, Term
 
 Outputs = tuple[tuple[Term, ...], ...]
 Evaluate = Callable[[Sequence[Sequence[Term]]], Sequence[Array]]
@@ -36,9 +36,15 @@ class Program(NamedTuple):
         return [known[number] for number in self.results]
 
 
-def bind(stage: Outputs, fields: Sequence[Any]) -> list[list[Term]]:
+def bind(stage: Outputs, fields: Sequence[Any]) -> list[tuple[Term, ...]]:
     """Return the outputs of a stage with fields in place of their numbers."""
-    return [[Term(sign, fields[i], plan) for sign, i, plan, _ in terms] for terms in stage]
+    return [
+        _kind(terms)([Term(sign, fields[i], plan) for sign, i, plan, _ in terms]) for terms in stage
+    ]
+
+
+def _kind(terms: Sequence[Term]) -> type[tuple[Term, ...]]:
+    return Norm if type(terms) is Norm else tuple
 
 
 def number_term(plan: AxisPlan, i: int = 0, sign: int = 1) -> Term:
@@ -48,8 +54,16 @@ def number_term(plan: AxisPlan, i: int = 0, sign: int = 1) -> Term:
 
 def single_stage(inputs: int, outputs: Sequence[Sequence[Term]]) -> Program:
     """Return the program of an operator whose results are all its outputs."""
-    stage = tuple(map(tuple, outputs))
+    stage = tuple(_kind(terms)(terms) for terms in outputs)
     return Program(inputs, (stage,), tuple(range(inputs, inputs + len(stage))))
+
+
+def check_linear(program: Program, what: str) -> None:
+    """Raise TypeError where an operator is no matrix."""
+    if any(type(terms) is Norm for stage in program.stages for terms in stage):
+        raise TypeError(
+            f"a plan must be linear to have {what}; a length is not. Plan the gradient instead."
+        )
 
 
 def transpose_program(program: Program, shape: tuple[int, ...]) -> Program:

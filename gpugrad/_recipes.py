@@ -20,7 +20,7 @@ from gpugrad._arrays import (
 from gpugrad._axes import parse_one_axis, plan_axes, plan_gradient
 from gpugrad._components import check_axes
 from gpugrad._options import Options
-from gpugrad._plan import AxisPlan, Term
+from gpugrad._plan import AxisPlan, Norm, Term
 from gpugrad._program import Outputs, Program, number_term, single_stage
 from gpugrad._terms import (
     arrange_hessian,
@@ -39,6 +39,7 @@ TAKES = {
     "laplacian": set(),
     "jacobian": {"stagger", "components", "stack"},
     "hessian": {"stack"},
+    "gradient_norm": set(),
 }
 """The operators, and which options each takes beside those that all take."""
 
@@ -108,6 +109,8 @@ def make_recipe(
     n = len(plans)
     if operator == "laplacian":
         return Recipe(single_stage(1, laplacian_terms(plans, number_term)), (), ())
+    if operator == "gradient_norm":
+        return Recipe(single_stage(1, [Norm(map(number_term, plans))]), (), ())
     if operator == "divergence":
         return Recipe(single_stage(n, divergence_terms(plans, number_term)), (n,), ())
     if operator == "curl":

@@ -251,3 +251,19 @@ def test_a_plan_tells_what_it_is():
     plan = gpugrad.plan((4, 3), "float32", operator="divergence")
     assert repr(plan) == "<plan: divergence of 2 fields of shape (4, 3), float32, NumPy>"
     assert "adjoint of divergence of a field" in repr(plan.adjoint())
+
+
+@pytest.mark.parametrize("dtype", ["float32", "complex128", "int16"])
+def test_a_plan_of_a_length_is_not_linear_and_says_so(dtype):
+    rng = np.random.default_rng(5)
+    f = (100 * rng.normal(size=(7, 8))).astype(dtype)
+    plan = gpugrad.plan((7, 8), dtype, 0.5, operator="gradient_norm", boundary="periodic")
+    expected = gpugrad.gradient_norm(f, 0.5, boundary="periodic")
+    assert plan(f).tobytes() == expected.tobytes()
+    out = np.empty_like(expected)
+    assert plan(f, out=out) is out
+    assert out.tobytes() == expected.tobytes()
+    with pytest.raises(TypeError, match="must be linear to have a matrix"):
+        plan.matrix()
+    with pytest.raises(TypeError, match="must be linear to have an adjoint"):
+        plan.adjoint()
