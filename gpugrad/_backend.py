@@ -179,6 +179,8 @@ def _choose(outputs: Outputs, backend: str | None) -> Engine:
     if name == "auto" and type(f) is np.ndarray and numpy_cpu.unsupported(outputs) is None:
         compiled = f.size >= COMPILED_SIZE and _choose_compiled(outputs)
         return compiled or Engine(numpy_cpu.evaluate, outputs, on_host=True)
+    if array_api_compat.is_dask_array(f):
+        return _choose_in_tasks(outputs, name)
     if name == "numpy":
         return _named(name, numpy_cpu, outputs)
     if name == "numba":
@@ -187,12 +189,6 @@ def _choose(outputs: Outputs, backend: str | None) -> Engine:
         from gpugrad._engines import numpy_subclasses
 
         return Engine(numpy_subclasses.evaluate, outputs)
-    if array_api_compat.is_dask_array(f):
-        from gpugrad._engines import dask_blocks
-
-        # What is in force here goes along: contexts don't reach the threads that tasks run on.
-        in_task = partial(_evaluate_in_task, backend=name, threads=_threads.chosen() or 1)
-        return Engine(partial(dask_blocks.evaluate, evaluate_block=in_task), outputs)
     if name == "cupy" or (name == "auto" and _is_on_gpu(f)):
         on_gpu = _choose_gpu(outputs, named=name == "cupy")
         if on_gpu:
@@ -204,6 +200,24 @@ def _choose(outputs: Outputs, backend: str | None) -> Engine:
     from gpugrad._engines import slices
 
     return Engine(slices.evaluate, outputs)
+
+
+def _choose_in_tasks(outputs: Outputs, name: str) -> Engine:
+    """Return the engine for lazy arrays, whose blocks are evaluated by the one that is named."""
+    from gpugrad._engines import dask_blocks
+
+    if name in ("numpy", "numba"):
+        module = numpy_cpu if name == "numpy" else _started_numba()
+        blocks = {
+            id(x): np.broadcast_to(np.empty_like(x._meta, shape=()), x.shape, subok=True)
+            for x in (*distinct_fields(outputs), *distinct_masks(outputs))
+            if isinstance(x._meta, np.ndarray)
+        }  # stand-ins without memory; blocks of other libraries say in their tasks what they are
+        if all(id(f) in blocks for f in distinct_fields(outputs)):
+            _named(name, module, replace_fields(outputs, blocks))
+    # What is in force here goes along: contexts don't reach the threads that tasks run on.
+    in_task = partial(_evaluate_in_task, backend=name, threads=_threads.chosen() or 1)
+    return Engine(partial(dask_blocks.evaluate, evaluate_block=in_task), outputs)
 
 
 def _evaluate_in_task(outputs: Outputs, backend: str, threads: int) -> tuple[Array, ...]:

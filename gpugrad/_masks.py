@@ -72,6 +72,11 @@ def _find_holes(f: Array, mask: Array | None, skipna: bool) -> tuple[Array, Arra
             "`where` and `skipna` take plain arrays and masked arrays; got a field of type "
             f"{type(f).__name__}. Pass `numpy.asarray(f)`."
         )
+    elif _is_masked(getattr(f, "_meta", None)):
+        raise TypeError(
+            "`where` and `skipna` take Dask arrays of plain blocks; got one of masked blocks. Pass "
+            "`dask.array.ma.filled(f, numpy.nan)` and `skipna=True`."
+        )
     return f, _both(mask, find_valid(f)) if skipna else mask
 
 

@@ -88,7 +88,8 @@ class AxisPlan(NamedTuple):
     @property
     def varies_across(self) -> bool:
         """Whether weights differ from line to line: some engines take none that do."""
-        return getattr(self.interior.weights[0], "ndim", 0) > 1
+        weight, divisor = self.interior.weights[0], self.interior.divisor
+        return getattr(weight, "ndim", 0) > 1 or getattr(divisor, "ndim", 0) > 1
 
     def regions(self, n: int) -> Iterator[Region]:
         """Cut an axis of `n` samples into regions, in order; none is empty."""

@@ -8,7 +8,7 @@ import warnings
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from test_property import calls
 
@@ -140,6 +140,14 @@ class TestBits:
             assert (got.compute().mask == wanted.mask).all()
             assert_same_bits(got.compute().filled(0.0), wanted.filled(0.0))
 
+    def test_masked_blocks_are_to_be_filled_where_holes_matter(self, rng):
+        f = np.ma.masked_greater(rng.normal(size=(9, 8)), 1)
+        lazy = da.from_array(f, chunks=(1, 3), asarray=False)
+        with pytest.raises(TypeError, match=r"filled\(f, numpy.nan\)"):
+            gpugrad.gradient(lazy, skipna=True)
+        filled = gpugrad.gradient(da.ma.filled(lazy, np.nan), axis=0, skipna=True)
+        assert_same_bits(filled, gpugrad.gradient(f.filled(np.nan), axis=0, skipna=True))
+
     @pytest.mark.parametrize("chunks", [1, 2, 7])
     def test_blocks_that_cannot_be_written_to(self, rng, chunks):
         strict = pytest.importorskip("array_api_strict")
@@ -191,6 +199,147 @@ def plans(draw, n, axis):
         True,
         {},
     )
+
+
+CENTRAL = ["one-sided", "periodic", "symmetric", "half-antisymmetric", "nearest", 1.5]
+BOUNDARIES = [*CENTRAL, {"normal": 0.5}, ("symmetric", "one-sided"), ("nearest", {"normal": 1.0})]
+OF_ONE = ["gradient", "derivative", "laplacian", "gradient_norm", "hessian"]
+OF_SEVERAL = ["divergence", "curl", "jacobian"]
+
+
+UNSHRUNK = (Phase.explicit, Phase.generate)  # to shrink an array in blocks takes minutes
+
+
+def few_cuts(n):
+    """Draw the chunks of an axis: up to four, of every length."""
+    return st.sets(st.integers(1, n - 1), max_size=3).map(
+        lambda inner: tuple(np.diff([0, *sorted(inner), n]).tolist())
+    )
+
+
+def forbid(*_, **__):
+    raise AssertionError("something is computed where the array is built")
+
+
+def flatten(result):
+    if isinstance(result, (tuple, list)):
+        return [array for one in result for array in flatten(one)]
+    return [result]
+
+
+def draw_spacing(data, rng, shape, axis):
+    """Draw a spacing along an axis."""
+    kind = data.draw(st.sampled_from(["number", "line", "lines"]))
+    if kind == "number":
+        return 0.7
+    if kind == "line":
+        return np.cumsum(rng.uniform(0.5, 1.5, shape[axis]))
+    return np.cumsum(rng.uniform(0.5, 1.5, shape), axis=axis)
+
+
+def draw_holes(data, rng, fields):
+    """Draw `where` or `skipna` for fields, and for the lazy ones; NaN in the fields for these."""
+    shape = fields[0].shape
+    kind = data.draw(st.sampled_from(["none", "none", "host", "lazy", "rows", "skipna"]))
+    if kind == "none":
+        return {}, {}
+    if kind == "skipna":
+        if fields[0].dtype.kind in "fc":
+            for f in fields:
+                f[rng.random(shape) < 0.15] = np.nan
+        return {"skipna": True}, {"skipna": True}
+    where = rng.random(shape[1:] if kind == "rows" else shape) > 0.15
+    held = where
+    if kind == "lazy":
+        held = da.from_array(where, chunks=tuple(data.draw(cuts(n)) for n in shape))
+    return {"where": where}, {"where": held}
+
+
+class TestAllOperators:
+    @pytest.mark.parametrize("name", [*OF_ONE, *OF_SEVERAL])
+    @settings(max_examples=15, deadline=None, derandomize=True, phases=UNSHRUNK)
+    @given(data=st.data())
+    def test_equal_the_results_in_memory_in_every_bit(self, name, data):
+        shape = tuple(data.draw(st.lists(st.integers(7, 9), min_size=2, max_size=2)))
+        dtype = data.draw(st.sampled_from(["f8", "f4", "f2", "c8", "i4"]))
+        rng = np.random.default_rng(data.draw(st.integers(0, 99)))
+        count = 1 if name in OF_ONE else 2
+        fields = [(rng.normal(size=shape) * 9).astype(dtype) for _ in range(count)]
+        options = {"accuracy": data.draw(st.sampled_from([2, 4]))}
+        axes = (data.draw(st.integers(0, 1)),) if name == "derivative" else (0, 1)
+        known = CENTRAL[:-1] if name == "hessian" else BOUNDARIES  # it takes no given values
+        ends = [data.draw(st.sampled_from(known)) for _ in axes]
+        options["boundary"] = ends if name != "derivative" else ends[0]
+        if name in ("gradient", "derivative", "divergence", "curl", "jacobian"):
+            staggers = [data.draw(st.sampled_from([None, None, "left", "right"])) for _ in axes]
+            options["stagger"] = staggers if name != "derivative" else staggers[0]
+        if name == "derivative":
+            options |= {"axis": axes[0], "order": data.draw(st.integers(1, 3))}
+        spacings = [draw_spacing(data, rng, shape, axis) for axis in axes]
+        holes, lazy_holes = {}, {}
+        if options.get("stagger") in (None, [None, None]):  # holes have no staggers
+            holes, lazy_holes = draw_holes(data, rng, fields)
+        backend = data.draw(st.sampled_from(["auto", "slices", "numpy"]))
+        lazy = [
+            da.from_array(f, chunks=tuple(data.draw(few_cuts(n)) for n in shape)) for f in fields
+        ]
+        operator = getattr(gpugrad, name)
+        with warnings.catch_warnings(), np.errstate(all="ignore"):
+            warnings.simplefilter("ignore", RuntimeWarning)
+            expected = operator(
+                fields if count > 1 else fields[0], *spacings, **options, **holes, backend="slices"
+            )
+            with dask.config.set(scheduler=forbid):
+                results = operator(
+                    lazy if count > 1 else lazy[0], *spacings, **options, **lazy_holes,
+                    backend=backend,
+                )  # fmt: skip
+            computed = dask.compute(*flatten(results), scheduler="sync")
+        results, expected = flatten(results), flatten(expected)
+        for result, values, wanted in zip(results, computed, expected, strict=True):
+            assert_same_bits(values, wanted)
+            assert result.shape == wanted.shape
+            assert result.dtype == result._meta.dtype == wanted.dtype
+            assert result._meta.shape == (0, 0)
+            if count == 1:
+                assert result.chunks == lazy[0].chunks
+
+    @pytest.mark.parametrize("name", ["gradient", "laplacian"])
+    def test_lazy_coordinates_that_differ_from_line_to_line(self, rng, name):
+        f = rng.normal(size=(9, 8))
+        x, y = (np.cumsum(rng.uniform(0.5, 1.5, f.shape), axis=axis) for axis in (0, 1))
+        operator = getattr(gpugrad, name)
+        lazy = (da.from_array(one, chunks=(4, 5)) for one in (f, x, y))
+        with dask.config.set(scheduler=forbid):
+            results = flatten(operator(*lazy))
+        for got, wanted in zip(results, flatten(operator(f, x, y)), strict=True):
+            assert got.chunks == ((4, 4, 1), (5, 3))
+            assert_same_bits(got.compute(scheduler="sync"), wanted)
+
+    @settings(max_examples=2, deadline=None, derandomize=True, phases=UNSHRUNK)
+    @given(data=st.data())
+    def test_curved_grids_and_the_sphere(self, data):
+        rng = np.random.default_rng(data.draw(st.integers(0, 99)))
+        shape = 8, 10
+        u, v = rng.normal(size=(2, *shape))
+        chunks = [tuple(data.draw(few_cuts(n)) for n in shape) for _ in range(2)]
+        du, dv = (da.from_array(f, chunks=c) for f, c in zip((u, v), chunks, strict=True))
+        x = np.arange(8.0)[:, None] + rng.uniform(0, 0.3, shape)
+        y = np.arange(10.0) + rng.uniform(0, 0.3, shape)
+        latitude, longitude = np.linspace(-78, 78, 8), np.arange(10) * 36.0
+        calls = [
+            lambda a, b: gpugrad.gradient(a, curvilinear=(x, y)),
+            lambda a, b: gpugrad.divergence([a, b], curvilinear=(x, y)),
+            lambda a, b: gpugrad.spherical_gradient(a, latitude, longitude),
+            lambda a, b: gpugrad.spherical_divergence([a, b], latitude, longitude),
+            lambda a, b: gpugrad.spherical_curl([a, b], latitude, longitude),
+        ]
+        for call in calls:
+            with dask.config.set(scheduler=forbid):
+                lazy = flatten(call(du, dv))
+            for got, wanted in zip(lazy, flatten(call(u, v)), strict=True):
+                assert got.dtype == wanted.dtype
+                assert_same_bits(got.compute(scheduler="sync"), wanted)
 
 
 class TestLaziness:
@@ -372,9 +521,24 @@ class TestEngines:
         assert {threads for _, threads, _ in seen} == {3}
         assert _threads.chosen() is None
 
-    def test_backends_on_the_host_refuse_lazy_arrays(self):
-        for name in ("numpy", "numba"):
-            if name == "numba":
-                pytest.importorskip("llvmlite")
-            with pytest.raises(gpugrad.BackendError, match=r"Dask.*lazy"):
-                gpugrad.gradient(da.zeros(4), backend=name)
+    @pytest.mark.parametrize("name", ["numpy", "numba"])
+    def test_each_block_is_computed_by_the_engine_that_is_named(self, seen, name):
+        module = numpy_cpu
+        if name == "numba":
+            pytest.importorskip("llvmlite")
+            from gpugrad._engines import numba_cpu as module
+        f = np.random.default_rng(0).normal(size=(9, 8))
+        where = f < 1
+        lazy = gpugrad.gradient(da.from_array(f, chunks=4), 0.5, where=where, backend=name)
+        for got, wanted in zip(lazy, gpugrad.gradient(f, 0.5, where=where), strict=True):
+            assert_same_bits(got, wanted)
+        assert {engine for engine, _, _ in seen} == {module.evaluate}
+
+    def test_an_engine_that_cannot_take_the_blocks_says_so_before_they_are_there(self):
+        lazy = da.zeros((6, 5), chunks=2, dtype="f2")
+        x = da.cumsum(da.ones((6, 5), chunks=2), axis=0)
+        with pytest.raises(gpugrad.BackendError, match="spacings whose values are on the host"):
+            gpugrad.gradient(lazy, x, axis=0, backend="numpy")
+        pytest.importorskip("llvmlite")
+        with pytest.raises(gpugrad.BackendError, match="float16"):
+            gpugrad.gradient(lazy, backend="numba")

@@ -3,6 +3,8 @@
 The task hands its block to the engine that suits it, and brings in the rows at its faces, whose
 samples lie in part in other blocks, by slices. So no block is copied. From a neighbour it takes
 thin faces, which one task for each block cuts off, or the block itself where that is as short.
+Beside holes, and where lines differ, any row may need any of its neighbours: there a block is
+joined with the faces, and evaluated with them.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import product
+from itertools import accumulate, pairwise, product
 from operator import getitem, itemgetter
 from typing import Any, NamedTuple
 
@@ -20,7 +22,17 @@ import numpy as np
 from gpugrad._arrays import Array, namespace_of, result_dtype, working_dtype
 from gpugrad._engines import slices
 from gpugrad._engines.chunk_rows import ChunkPlan, cut_plan
-from gpugrad._plan import AxisPlan, Norm, Term, is_single, rows_of
+from gpugrad._engines.chunk_windows import ChunkWindow, cut_windows, take_lines
+from gpugrad._engines.windows import ways_of
+from gpugrad._plan import (
+    AxisPlan,
+    Norm,
+    Term,
+    distinct_fields,
+    distinct_masks,
+    is_single,
+    rows_of,
+)
 
 Outputs = Sequence[Sequence[Term]]
 Evaluate = Callable[[Outputs], Sequence[Array]]
@@ -40,13 +52,14 @@ class Derivative(NamedTuple):
     """A field differentiated along an axis, as it stands in one output or several.
 
     `spacing` is the dtype that the spacing brings. What is for a sum is kept in the precision in
-    which samples are subtracted.
+    which samples are subtracted. The number of a mask is one among the fields.
     """
 
     field: int
     axis: int
     spacing: np.dtype[Any] | None
     for_sum: bool
+    mask: int | None = None
 
 
 Sums = tuple[tuple[tuple[int, ...], tuple[int, ...] | None], ...]
@@ -67,7 +80,7 @@ class Job:
 
     evaluate: Evaluate
     derivatives: tuple[Derivative, ...]
-    plans: tuple[ChunkPlan, ...]
+    plans: tuple[ChunkPlan | ChunkWindow, ...]
     sums: Sums
     sources: tuple[Source, ...]
 
@@ -78,8 +91,7 @@ def evaluate(
     """Evaluate each output lazily; nothing is computed.
 
     `evaluate_block` is called in the tasks, for outputs on arrays that blocks consist of.
-    Spacings that are lazy themselves, or differ from line to line, go through the slicing scheme
-    instead, block for block.
+    Spacings that are lazy themselves go through the slicing scheme instead, on whole arrays.
     """
     in_blocks = [terms for terms in outputs if _fits_blocks(terms)]
     results = iter(_evaluate_in_blocks(in_blocks, evaluate_block) if in_blocks else ())
@@ -87,9 +99,7 @@ def evaluate(
 
 
 def _fits_blocks(terms: Sequence[Term]) -> bool:
-    return all(
-        term.plan.on_host and not term.plan.varies_across and term.where is None for term in terms
-    )
+    return all(term.plan.on_host for term in terms)
 
 
 def _evaluate_by_slices(terms: Sequence[Term]) -> Array:
@@ -104,11 +114,13 @@ def _evaluate_in_blocks(outputs: Outputs, evaluate_block: Evaluate) -> list[Arra
     from dask.base import tokenize
     from dask.highlevelgraph import HighLevelGraph
 
-    given = {id(term.field): term.field for terms in outputs for term in terms}
+    given = {id(f): f for f in distinct_fields(outputs)}
+    like = outputs[0][0].field.chunks
+    given |= {id(where): where.rechunk(like) for where in distinct_masks(outputs)}
     number = {key: i for i, key in enumerate(given)}
     fields = _unify([*given.values()])
     derivatives, plans, sums = _list_derivatives(outputs, number)
-    weights = [(plan.lower, plan.interior, plan.upper) for plan in plans]
+    weights = [(p.lower, p.interior, p.upper) for plan in plans for p in ways_of(plan)]
     token = tokenize([f.name for f in fields], derivatives, weights, sums, evaluate_block)
     name = f"gpugrad-{token}"
     layer = _make_layer(name, fields, derivatives, plans, sums, evaluate_block)
@@ -156,8 +168,9 @@ def _list_derivatives(
     for terms in outputs:
         for_sum = not is_single(terms)
         numbers = []
-        for _, f, plan, _ in terms:
-            derivative = Derivative(number[id(f)], plan.axis, plan.dtype, for_sum)
+        for _, f, plan, where in terms:
+            mask = None if where is None else number[id(where)]
+            derivative = Derivative(number[id(f)], plan.axis, plan.dtype, for_sum, mask)
             key = derivative, id(plan)
             if key not in found:
                 found[key] = len(plans)
@@ -178,7 +191,8 @@ def _make_layer(
 ) -> dict[Any, Any]:
     """Return the tasks: for each block one that computes it and, if need be, one for its faces."""
     chunks = fields[0].chunks
-    cut = [cut_plan(plan, chunks[plan.axis]) for plan in plans]
+    places = [[slice(*pair) for pair in pairwise((0, *accumulate(own)))] for own in chunks]
+    cut = [_cut(*pair, chunks) for pair in zip(derivatives, plans, strict=True)]
     wanted: defaultdict[Source, set[tuple[int, int]]] = defaultdict(set)
     for derivative, parts in zip(derivatives, cut, strict=True):
         for i, part in enumerate(parts):
@@ -199,7 +213,11 @@ def _make_layer(
             ])  # fmt: skip
             if stretches:
                 layer[f"{name}-faces-{i}", *index] = cut_faces, Faces(stretches), (f.name, *index)
-        here = tuple([parts[index[d.axis]] for d, parts in zip(derivatives, cut, strict=True)])
+        place = [own[i] for own, i in zip(places, index, strict=True)]
+        here = tuple([
+            _take_lines(parts[index[d.axis]], place)
+            for d, parts in zip(derivatives, cut, strict=True)
+        ])  # fmt: skip
         sources: dict[Source, Any] = {}
         for derivative, part in zip(derivatives, here, strict=True):
             for source, _, _ in _find_samples(derivative, part, index[derivative.axis]):
@@ -215,14 +233,29 @@ def _make_layer(
     return layer
 
 
+def _cut(
+    derivative: Derivative, plan: AxisPlan, chunks: Sequence[Sequence[int]]
+) -> Sequence[ChunkPlan | ChunkWindow]:
+    cut = cut_plan if derivative.mask is None and not plan.varies_across else cut_windows
+    return cut(plan, chunks[plan.axis])
+
+
+def _take_lines(part: ChunkPlan | ChunkWindow, place: Sequence[slice]) -> ChunkPlan | ChunkWindow:
+    if isinstance(part, ChunkPlan) or not part.plan.varies_across:
+        return part
+    return part._replace(plan=take_lines(part.plan, place))
+
+
 def _find_samples(
-    derivative: Derivative, plan: ChunkPlan, chunk: int
+    derivative: Derivative, plan: ChunkPlan | ChunkWindow, chunk: int
 ) -> Iterator[tuple[Source, int, int]]:
     """Yield what a chunk needs of others."""
-    for patch in plan.patches:
-        for other, start, stop in patch.samples:
+    fields = [i for i in (derivative.field, derivative.mask) if i is not None]
+    for one in [plan] if isinstance(plan, ChunkWindow) else plan.patches:
+        for other, start, stop in one.samples:
             if other != chunk:
-                yield Source(derivative.field, derivative.axis, other), start, stop
+                for field in fields:
+                    yield Source(field, derivative.axis, other), start, stop
 
 
 def cut_faces(faces: Faces, block: Array) -> dict[tuple[int, int, int], Array]:
@@ -250,12 +283,55 @@ def _differentiate(job: Job, blocks: list[Array], sources: dict[Source, Any]) ->
     if not all(blocks[0].shape):
         return [slices.cast(xp, f, result_dtype(xp, f)) for f in fields for xp in [namespace_of(f)]]
     parts = list(zip(job.derivatives, job.plans, fields, strict=True))
-    whole = [[Term(1, f, plan.core)] for _, plan, f in parts if plan.core is not None]
-    cores = iter(job.evaluate(whole) if whole else ())
-    return [
-        _patch(None if plan.core is None else next(cores), f, derivative, plan, sources)
-        for derivative, plan, f in parts
+    whole = [
+        [Term(1, f, plan.core)]
+        for _, plan, f in parts
+        if isinstance(plan, ChunkPlan) and plan.core is not None
     ]
+    cores = iter(job.evaluate(whole) if whole else ())
+    results = []
+    for derivative, plan, f in parts:
+        if isinstance(plan, ChunkWindow):
+            results.append(_evaluate_window(job, blocks, derivative, plan, sources))
+        else:
+            core = None if plan.core is None else next(cores)
+            results.append(_patch(core, f, derivative, plan, sources))
+    return results
+
+
+def _evaluate_window(
+    job: Job,
+    blocks: list[Array],
+    derivative: Derivative,
+    window: ChunkWindow,
+    sources: dict[Source, Any],
+) -> Array:
+    """Return a derivative of a block: evaluated with the rows of others, which are cut off."""
+    field, axis, _, for_sum, mask = derivative
+
+    def join(number: int) -> Array:
+        block = blocks[number]
+        parts = [
+            _fetch(sources, Source(number, axis, chunk), block, start, stop)
+            for chunk, start, stop in window.samples
+        ]
+        return parts[0] if len(parts) == 1 else namespace_of(block).concat(parts, axis=axis)
+
+    f = join(field)
+    where = None if mask is None else join(mask)
+    if isinstance(where, np.ndarray) and where.all():
+        where = None  # the plan itself then gives the same bits, and sooner
+    f = _convert_half_precision(f) if for_sum else f
+    (result,) = job.evaluate([[Term(1, f, window.plan, where)]])
+    return result[rows_of(f.ndim, axis, window.start, window.stop)]
+
+
+def _fetch(sources: dict[Source, Any], source: Source, block: Array, start: int, stop: int) -> Any:
+    """Return rows of another block, or of this one where the source is none of the others."""
+    found: Any = sources.get(source, block)
+    if isinstance(found, dict):
+        return found[source.axis, start, stop]
+    return found[rows_of(block.ndim, source.axis, start, stop)]
 
 
 def _convert_half_precision(block: Array) -> Array:
@@ -276,15 +352,12 @@ def _patch(
     xp = namespace_of(f)
     dtype = result_dtype(xp, f)
 
-    def fetch(chunk: int, start: int, stop: int) -> Array:
-        source: Any = sources.get(Source(derivative.field, axis, chunk), f)
-        if isinstance(source, dict):
-            return source[axis, start, stop]
-        return source[rows_of(f.ndim, axis, start, stop)]
-
     rows = []
     for start, stop, formula, samples in plan.patches:
-        read = [fetch(*stretch) for stretch in samples]
+        read = [
+            _fetch(sources, Source(derivative.field, axis, chunk), f, first, last)
+            for chunk, first, last in samples
+        ]
         made = slices.differentiate_rows(read, formula, axis, spacing, dtype)
         rows.append((start, stop, made))
     if not rows:
