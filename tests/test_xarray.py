@@ -226,3 +226,14 @@ def test_text_is_no_coordinate():
     f = xarray.DataArray([1.0, 2.0], {"x": ["a", "b"]}, ("x",))
     with pytest.raises(TypeError, match="coordinate 'x' must hold numbers or dates"):
         gpugrad.gradient(f)
+
+
+def test_a_mask_may_lack_axes_of_the_field_and_have_them_in_another_order():
+    rng = np.random.default_rng(2)
+    f = xarray.DataArray(rng.normal(size=(4, 7, 6)), dims=("time", "y", "x"))
+    where = xarray.DataArray(rng.random((6, 7)) > 0.2, dims=("x", "y"))
+    result = gpugrad.gradient(f, axis="y", where=where)
+    expected = gpugrad.gradient(f.values, axis=1, where=where.values.T)
+    np.testing.assert_array_equal(result.values, expected)
+    assert np.isnan(expected).any()
+    assert result.dims == f.dims
