@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 
@@ -29,6 +30,11 @@ def _write(units: str, by: str, power: int) -> str:
     return " ".join(part for part in (own, below) if part)
 
 
+def _spell(units: str) -> str:
+    """Write ``m s-1`` as ``m * s**-1``, which every registry can read."""
+    return re.sub(r"(?<=[A-Za-z])\^?(-?\d+)", r"**\1", units.strip()).replace(" ", " * ")
+
+
 def _cancel(units: str, by: str, power: int) -> str | None:
     """Let pint write the units, with those that cf-xarray adds if it is there."""
     registry: Any
@@ -40,7 +46,7 @@ def _cancel(units: str, by: str, power: int) -> str | None:
         except ImportError:
             return None
     try:
-        result = registry.parse_units(units) / registry.parse_units(by) ** power
+        result = registry.parse_units(_spell(units)) / registry.parse_units(_spell(by)) ** power
         names = {**result._units}
         parts = {registry.get_symbol(name) or name: times for name, times in names.items()}
     except Exception:  # noqa: BLE001 - whatever pint can't read stays as it is

@@ -235,7 +235,7 @@ def test_what_cannot_be_planned_is_refused(options, error, words):
 
 def test_without_scipy_a_matrix_says_how_to_get_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "scipy.sparse", None)
-    with pytest.raises(ImportError, match=r'pip install "gpugrad\[sparse\]"'):
+    with pytest.raises(ImportError, match=r'pip install "gpugrad\[science\]"'):
         gpugrad.plan(5).matrix()
 
 

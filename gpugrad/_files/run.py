@@ -32,7 +32,7 @@ from gpugrad._files.raw import Window, as_bytes
 from gpugrad._files.sources import Source, format_of, open_sources
 from gpugrad._files.targets import Layout, Target, bytes_beside, move, open_target
 
-OWN_BYTES = 150 << 20
+OWN_BYTES = 180 << 20
 """What Python and the libraries take of memory, before any field."""
 
 CHUNK_BYTES = 4 << 20
