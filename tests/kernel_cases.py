@@ -11,6 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from gpugrad._boundaries import Scheme, Side
+from gpugrad._holes import plan_around_holes
 from gpugrad._plan import (
     AxisPlan,
     Formula,
@@ -18,6 +20,7 @@ from gpugrad._plan import (
     Norm,
     Term,
     distinct_fields,
+    distinct_masks,
     first_derivative,
     replace_fields,
 )
@@ -153,6 +156,7 @@ def cases():
             yield Case(f"{shape} short rows", gradient(g, [0.3] * len(shape)), {})
     yield from _sums(rng)
     yield from _special_values(rng)
+    yield from _holes(np.random.default_rng(7))
     for i in range(100):
         shape = SHAPES[rng.integers(len(SHAPES))]
         axes = [axis for axis, n in enumerate(shape) if n >= 20]
@@ -211,9 +215,38 @@ def _special_values(rng):
         yield Case(f"{dtype} norm of special values", [Norm(o[0] for o in outputs)], MARCHING)
 
 
+def _holes(rng):
+    """Yield fields with holes: masks of all layouts, every boundary, sums and norms."""
+    sides = [("one-sided",) * 2, ("periodic",) * 2, ("symmetric", "antisymmetric")]
+    for dtype, shape in [("f4", (9, 40)), ("f8", (5, 9, 12)), ("c8", (7, 10))]:
+        f, g = make_field(rng, shape, dtype), make_field(rng, shape, dtype)
+        dense, sparse = rng.random(shape) < 0.8, rng.random(shape) < 0.5
+        masks = [dense, sparse.T.copy().T, np.broadcast_to(sparse[:1], shape), dense[..., ::-1]]
+        masks += [np.ones(shape, bool), np.zeros(shape, bool)]
+        for i, names in enumerate(sides):
+            boundary = Side(names[0]), Side(names[1])
+            for accuracy in (2, 4):
+                plans = [
+                    plan_around_holes(
+                        axis, spacing, n, Scheme(1, accuracy, accuracy), boundary,
+                        0.3 * n if i == 1 else None, accuracy,
+                    )
+                    for axis, n in enumerate(shape)
+                    for spacing in ((0.3, gaps(rng, n)) if i == 0 else (0.3,))
+                ]  # fmt: skip
+                for j, mask in enumerate(masks[: 6 if i == 0 else 2]):
+                    alone = [[Term(1, f, plan, mask)] for plan in plans]
+                    parts = [Term(1, f, plans[0], mask), Term(-1, g, plans[-1], masks[j - 1])]
+                    outputs = [*alone, parts, [Term(1, f, plans[0]), parts[1]]]
+                    name = f"{dtype} {shape} holes {names} {accuracy} {j}"
+                    yield Case(name, outputs, SETTINGS[j % len(SETTINGS)])
+                    yield Case(f"{name} norm", [Norm(parts)], MARCHING)
+
+
 def convert(outputs, asarray):
     """Return outputs with other arrays for their fields, each field converted once."""
-    return replace_fields(outputs, {id(f): asarray(f) for f in distinct_fields(outputs)})
+    arrays = [*distinct_fields(outputs), *distinct_masks(outputs)]
+    return replace_fields(outputs, {id(a): asarray(a) for a in arrays})
 
 
 def run(case, asarray):

@@ -21,7 +21,9 @@ import pytest
 import gpugrad
 from conftest import as_tuple, assert_same_bits
 from gpugrad import _backend, _devices
+from gpugrad._boundaries import Scheme, Side
 from gpugrad._devices import Gpu
+from gpugrad._holes import plan_around_holes
 from gpugrad._plan import AxisPlan, Formula, Term, first_derivative
 
 pytest.importorskip("cupy", reason="CuPy is not installed")
@@ -114,6 +116,11 @@ def usual_kernels():
             named[f"{dtype} uneven {weights}"] = kernel_cases.Case("", outputs, {})
         divergence = [[terms[0] for terms in kernel_cases.gradient(f, [0.3] * 3)]]
         named[f"{dtype} sum"] = kernel_cases.Case("", divergence, {})
+        plans = [plan_around_holes(
+            axis, 0.3, n, Scheme(1, 2, 2), (Side("one-sided"),) * 2, None, 2
+        ) for axis, n in enumerate(f.shape)]  # fmt: skip
+        holes = [[Term(1, f, plan, f == 0)] for plan in plans[:1]]
+        named[f"{dtype} holes"] = kernel_cases.Case("", holes, {})
     return {name: kernel_cases.list_kernels([case])[0] for name, case in named.items()}
 
 
@@ -244,6 +251,33 @@ class TestCalls:
             home(gpugrad.laplacian(host_array(v[0]), 0.3)),
             gpugrad.laplacian(v[0], 0.3, backend="slices"),
         )
+
+    @pytest.mark.parametrize("kind", ["full", "broadcast", "transposed", "none", "all"])
+    def test_holes_take_one_launch(self, cuda, rng, kind):
+        f, x = rng.normal(size=(9, 16)).astype("f4"), np.cumsum(rng.uniform(0.1, 1, 16))
+        where = {
+            "full": rng.random((9, 16)) < 0.7,
+            "broadcast": rng.random(16) < 0.7,
+            "transposed": (rng.random((16, 9)) < 0.7).T,
+            "none": np.ones((9, 16), bool),
+            "all": np.zeros((9, 16), bool),
+        }[kind]
+        expected = gpugrad.gradient(f, 0.3, x, where=where, backend="slices")
+        spoiled = np.where(where, f, np.float32(np.nan))
+        results = gpugrad.gradient(host_array(spoiled), 0.3, x, where=host_array(where))
+        assert cuda.launches == 1
+        for got, wanted in zip(results, expected, strict=True):
+            assert_same_bits(home(got), wanted)
+
+    def test_another_mask_at_another_place_is_read(self, cuda, rng):
+        f = rng.normal(size=(9, 16))
+        for _ in range(3):
+            where = rng.random((9, 16)) < 0.7
+            expected = gpugrad.derivative(f, 0.3, where=where, backend="slices")
+            got = gpugrad.derivative(host_array(f), 0.3, where=host_array(where))
+            assert_same_bits(home(got), expected)
+        assert len(cuda.wanted) == 1
+        assert cuda.launches == 3
 
     def test_coordinates_on_the_device_are_not_read(self, cuda, rng):
         f, x = rng.normal(size=(6, 8)), np.cumsum(rng.uniform(0.1, 1, 8))

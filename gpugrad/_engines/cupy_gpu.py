@@ -23,7 +23,7 @@ from gpugrad._arrays import Array
 from gpugrad._engines import gpu_program
 from gpugrad._engines.gpu_program import Outputs, make_program
 from gpugrad._engines.numpy_steps import NumpyArray, find_precision, find_result
-from gpugrad._plan import AxisPlan, Norm, distinct_fields
+from gpugrad._plan import AxisPlan, Norm, distinct_fields, distinct_masks
 
 SAMPLES = ("f2", "f4", "f8", "c8", "c16", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8")
 """The dtypes that the kernel takes."""
@@ -129,20 +129,26 @@ def unsupported(outputs: Outputs) -> str | None:
             return "it takes fields whose strides are multiples of their samples' size"
         if f.data.device_id != first.data.device_id:
             return f"its fields lie on two devices, {first.device} and {f.device}"
-    return find_problem(outputs)
+    return find_problem(outputs, takes_holes=True)
 
 
-def find_problem(outputs: Outputs) -> str | None:
+def find_problem(outputs: Outputs, takes_holes: bool = False) -> str | None:
     """Say what the kernel cannot take of the plans of these outputs, or return None."""
     for terms in outputs:
         for term in terms:
-            if term.where is not None:
+            if term.where is not None and not takes_holes:
                 return "it takes fields without holes"
-            problem = term.plan.memo.get("gpu")
-            if problem is None:
-                problem = term.plan.memo["gpu"] = _find_problem(term.plan)
-            if problem:
-                return problem
+            plans = (term.plan,) if term.where is None else (term.plan, *term.plan.alternatives)
+            for plan in plans:
+                problem = plan.memo.get("gpu")
+                if problem is None:
+                    problem = plan.memo["gpu"] = _find_problem(plan)
+                if problem:
+                    return problem
+                if plan.dtype != term.plan.dtype or plan.on_host != term.plan.on_host:
+                    return "it takes holes where all formulas have the precision of the spacing"
+            if term.where is not None and not term.plan.on_host:
+                return "it takes holes where the spacing lies on the host"
         if gpu_program.count_words(terms) > gpu_program.MOST_WORDS:
             return "its formulas at the ends have more samples than a kernel takes"
     return None
@@ -206,16 +212,19 @@ def _describe(
 ) -> tuple[tuple[Any, ...], list[int]]:
     """Return what a program depends on, the third of it being alignments; and all addresses."""
     fields = distinct_fields(outputs)
-    arrays = [*fields, *targets]
+    masks = distinct_masks(outputs)
+    arrays = [*fields, *targets, *masks]
     addresses = [array.data.ptr for array in arrays]
-    number = {id(field): i for i, field in enumerate(fields)}
+    aligned = addresses[: len(arrays) - len(masks)]
+    number = {id(array): i for i, array in enumerate(arrays)}
     key = (
         device,
         tuple([(a.shape, a.strides, a.dtype.num) for a in arrays]),
-        tuple([address % gpu_program.VECTOR_BYTES for address in addresses]),
+        tuple([address % gpu_program.VECTOR_BYTES for address in aligned]),
         tuple([
             (isinstance(terms, Norm),
-             *[(term.sign, number[id(term.field)], id(term.plan)) for term in terms])
+             *[(term.sign, number[id(term.field)], id(term.plan), number.get(id(term.where)))
+               for term in terms])
             for terms in outputs
         ]),
     )  # fmt: skip

@@ -16,7 +16,7 @@ import numpy as np
 
 from gpugrad._arrays import Array
 from gpugrad._engines.numpy_steps import NumpyArray, Precision, exact_reciprocal, find_precision
-from gpugrad._plan import AxisPlan, Formula, Norm, Term, distinct_fields
+from gpugrad._plan import AxisPlan, Formula, Norm, Term, distinct_fields, distinct_masks
 
 Outputs = Sequence[Sequence[Term]]
 
@@ -53,7 +53,7 @@ _END_WORDS = (16, 128, 1024, MOST_WORDS)
 class Program(NamedTuple):
     """An instantiation of the kernel, how many blocks of it to run, and its arguments.
 
-    The word at place i of `places` is the address of array i, counting fields, then outputs. Of
+    The word at place i of `places` is the address of array i: fields, outputs, then masks. Of
     `factors`, each array belongs on the device, and its address in the word at the place beside.
     """
 
@@ -98,7 +98,7 @@ _KINDS = {"+": 0, "-": 1, "n": 2, "a": 3}
 def make_program(outputs: Outputs, targets: Sequence[Array], residues: Sequence[int]) -> Program:
     """Return the program that evaluates outputs into targets.
 
-    `residues` are the addresses of all arrays, fields first, modulo `VECTOR_BYTES`.
+    `residues` are the addresses of fields, then of targets, modulo `VECTOR_BYTES`.
     """
     return _Maker(outputs, targets, residues).make()
 
@@ -120,17 +120,23 @@ def count_words(terms: Sequence[Term]) -> int:
     """Return the words that an output adds to the arguments of the kernel, or a few more."""
     words = 0
     for term in terms:
-        known = term.plan.memo.get("words")
-        if known is None:
-            known = term.plan.memo["words"] = _count_words(term.plan)
-        words += known
+        for plan in _plans_of(term):
+            known = plan.memo.get("words")
+            if known is None:
+                known = plan.memo["words"] = _count_words(plan, plan is not term.plan)
+            words += known
     return words
 
 
-def _count_words(plan: AxisPlan) -> int:
-    ends = (*plan.lower, *plan.upper)
+def _count_words(plan: AxisPlan, is_alternative: bool) -> int:
+    ends = (*plan.lower, *plan.upper, *([plan.interior] if is_alternative else []))
     size = HEADER + 2 * max((len(formula.offsets) for formula in ends), default=0)
     return 8 + len(ends) * size + 2 * (1 + len(plan.interior.offsets))
+
+
+def _plans_of(term: Term) -> tuple[AxisPlan, ...]:
+    """Return the plans that the kernel is told of: alternatives serve beside holes only."""
+    return (term.plan,) if term.where is None else (term.plan, *term.plan.alternatives)
 
 
 class _Maker:
@@ -139,10 +145,12 @@ class _Maker:
     def __init__(self, outputs: Outputs, targets: Sequence[Array], residues: Sequence[int]) -> None:
         self.fields = distinct_fields(outputs)
         self.number = {id(field): i for i, field in enumerate(self.fields)}
+        self.masks = distinct_masks(outputs)
+        self.mask_number = {id(mask): i for i, mask in enumerate(self.masks)}
         self.outputs, self.targets = outputs, targets
         self.shape = self.fields[0].shape
         differentiated = {term.plan.axis for terms in outputs for term in terms}
-        self.geometry = arrange((*self.fields, *targets), differentiated, residues)
+        self.geometry = arrange((*self.fields, *targets), differentiated, residues, self.masks)
         self.terms: list[int] = []
         self.numbers: list[int] = []
         self.rows: list[int] = []
@@ -174,7 +182,8 @@ class _Maker:
         room = next((size for size in _END_WORDS if size >= len(self.rows)), len(self.rows))
         words += self.rows + [0] * (room - len(self.rows))
         factors = max(1, len(self.numbers) // 2)
-        sizes = (axes, len(self.fields), len(self.targets), count, factors, room)
+        written = len(self.targets) + len(self.masks)
+        sizes = (axes, len(self.fields), written, count, factors, room)
         kernel = (
             f"evaluate<{_name(self.fields[0].dtype)}, {_name(self.targets[0].dtype)}, "
             f"{'Word' if geometry.is_wide else 'int'}, {geometry.width}, "
@@ -190,16 +199,12 @@ class _Maker:
 
     def describe_term(self, term: Term) -> str:
         """Return the type of a term, and add its numbers and its formulas at the ends."""
-        sign, f, plan, _ = term
-        number, factor, first = len(self.terms) // 2, len(self.numbers) // 2, len(self.rows)
+        sign, f, plan, where = term
+        number, factor = len(self.terms) // 2, len(self.numbers) // 2
         precision = _precision_of(term)
         weights = precision.weights
-        n, lower = self.shape[plan.axis], len(plan.lower)
-        ends = [*enumerate(plan.lower), *enumerate(plan.upper, start=n - len(plan.upper))]
-        size = HEADER + 2 * max((len(formula.offsets) for _, formula in ends), default=0)
-        for row, formula in ends:
-            self.add_end(formula, row, n, precision, size)
-        self.terms += [_pair(lower, len(plan.upper)), _pair(first, size)]
+        for one in _plans_of(term):
+            self.add_ends(one, precision, one is not plan)
         kinds = [self.add(_make_factor(w, weights), self.numbers) for w in plan.interior.weights]
         taps = [
             f"Tap<{offset}, '{kind}'>"
@@ -208,7 +213,23 @@ class _Maker:
         divisor = self.add(_make_divisor(plan.interior.divisor, weights), self.numbers)
         inside = f"Formula<{_name(weights)}, '{divisor}', {', '.join(taps)}>"
         axis = self.geometry.number[plan.axis]
-        return f"Term<{sign}, {self.number[id(f)]}, {axis}, {number}, {factor}, {inside}>"
+        name = f"Term<{sign}, {self.number[id(f)]}, {axis}, {number}, {factor}, {inside}>"
+        if where is None:
+            return name
+        return f"Masked<{self.mask_number[id(where)]}, {len(plan.alternatives)}, {name}>"
+
+    def add_ends(self, plan: AxisPlan, precision: Precision, is_alternative: bool) -> None:
+        """Add the formulas at the ends; of an alternative the one between, too, as the last."""
+        n, first = self.shape[plan.axis], len(self.rows)
+        ends = [*enumerate(plan.lower), *enumerate(plan.upper, start=n - len(plan.upper))]
+        inside = [plan.interior] if is_alternative else []
+        formulas = [formula for _, formula in ends] + inside
+        size = HEADER + 2 * max((len(formula.offsets) for formula in formulas), default=0)
+        for row, formula in ends:
+            self.add_end(formula, row, n, precision, size)
+        for formula in inside:
+            self.add_end(formula, 0, 0, precision, size)
+        self.terms += [_pair(len(plan.lower), len(plan.upper)), _pair(first, size)]
 
     def add(self, factor: _Factor, words: list[int]) -> str:
         """Add the words of a factor, if it has any, and return its kind."""
@@ -219,21 +240,26 @@ class _Maker:
         return factor.kind
 
     def add_end(self, formula: Formula, row: int, n: int, dtype: Precision, size: int) -> None:
-        """Add the formula of a row at an end, in `size` words, as the kernel's `Row` reads it."""
+        """Add the formula of a row at an end, in `size` words, as the kernel's `Row` reads it.
+
+        With `n` 0 it is that of an alternative between the ends, with positions from the row on.
+        """
         rows, start = self.rows, len(self.rows)
+        kinds = _KINDS if n else {**_KINDS, "a": 4}
         divisor = _make_divisor(formula.divisor, dtype.weights)
         constant = 0.0 if formula.constant is None else formula.constant
         with np.errstate(all="ignore"):
             constant = dtype.of_sum(formula.is_sum).type(constant)
         rows.append(_pair(len(formula.offsets), not formula.is_sum))
-        rows.append(_pair(_KINDS.get(divisor.kind, 0), formula.constant is not None))
+        rows.append(_pair(kinds.get(divisor.kind, 0), formula.constant is not None))
         self.add(divisor, rows)
         rows += [0] * (start + HEADER - 1 - len(rows))
         rows.append(_as_words(constant, 0.0)[0])
         for k, (offset, w) in enumerate(zip(formula.offsets, formula.weights, strict=True)):
             factor = _make_factor(w, dtype.weights)
             position = row + offset
-            rows.append(_pair(position if position < n / 2 else position - n, _KINDS[factor.kind]))
+            kind = kinds[factor.kind]
+            rows.append(_pair(position if position < n / 2 else position - n, kind))
             self.add(factor, rows)
             end = start + HEADER + 2 * (k + 1)  # one word for the weight, whatever it is
             rows[end - 1 :] = (rows[end - 1 :] or [0])[:1]
@@ -287,12 +313,20 @@ def _is_array(w: Any) -> bool:
     return getattr(w, "shape", None) is not None and not isinstance(w, np.generic)
 
 
-def arrange(arrays: Sequence[Array], differentiated: set[int], residues: Sequence[int]) -> Geometry:
-    """Order the axes by memory, join those that can be one, and find the width of vectors."""
+def arrange(
+    arrays: Sequence[Array],
+    differentiated: set[int],
+    residues: Sequence[int],
+    masks: Sequence[Array] = (),
+) -> Geometry:
+    """Order the axes by memory, join those that can be one, and find the width of vectors.
+
+    Masks are read byte by byte, so that the width does not depend on theirs.
+    """
     shape = arrays[0].shape
-    strides = [[s // a.dtype.itemsize for s in a.strides] for a in arrays]
+    strides = [[s // a.dtype.itemsize for s in a.strides] for a in (*arrays, *masks)]
     kept = [axis for axis, n in enumerate(shape) if n > 1 or axis in differentiated]
-    kept.sort(key=lambda axis: -abs(strides[-1][axis]))
+    kept.sort(key=lambda axis: -abs(strides[len(arrays) - 1][axis]))
     levels: list[tuple[int, list[int], int]] = []
     for axis in kept:
         level = (shape[axis], [s[axis] for s in strides], axis)
@@ -303,7 +337,7 @@ def arrange(arrays: Sequence[Array], differentiated: set[int], residues: Sequenc
                 continue
         levels.append(level)
     while len(levels) < 2:
-        levels.insert(0, (1, [0] * len(arrays), -1))
+        levels.insert(0, (1, [0] * len(strides), -1))
     lengths = [n for n, _, _ in levels]
     columns = [list(column) for column in zip(*(s for _, s, _ in levels), strict=True)]
     reach = max(
@@ -313,7 +347,7 @@ def arrange(arrays: Sequence[Array], differentiated: set[int], residues: Sequenc
         lengths,
         columns,
         {axis: i for i, (_, _, axis) in enumerate(levels)},
-        _find_width(arrays, columns, lengths[-1], residues),
+        _find_width(arrays, columns[: len(arrays)], lengths[-1], residues),
         max(reach, math.prod(lengths)) > _REACH_32,
     )
 

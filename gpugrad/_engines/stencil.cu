@@ -215,6 +215,13 @@ template <int SIGN_, int FIELD_, int AXIS_, int NUMBER_, int FACTOR_, class Form
     static constexpr int NUMBER = NUMBER_, FACTOR = FACTOR_;
     using Formula = Formula_;
     static constexpr bool MARCHES = AXIS == 0 && Formula::reach() <= WIDEST_WINDOW;
+    static constexpr int MASK = -1, ALTERNATIVES = 0;
+};
+
+// A term whose field has holes, where the mask with number MASK is false. Where a formula would need
+// one, the first of the alternatives is taken that needs none: they follow the term in `terms`.
+template <int MASK_, int ALTERNATIVES_, class Term> struct Masked : Term {
+    static constexpr int MASK = MASK_, ALTERNATIVES = ALTERNATIVES_;
 };
 
 // The signed sum of terms.
@@ -248,7 +255,8 @@ template <int AXES> struct Operand {
 };
 
 // How many rows at the ends of an axis have formulas of their own, and where those are in `ends`:
-// each takes `size` words, the first begins at `first`.
+// each takes `size` words, the first begins at `first`. Of an alternative, the formula between the
+// ends comes after these.
 struct Ends {
     int lower, upper, first, size;
 };
@@ -259,7 +267,7 @@ template <int AXES, int FIELDS, int OUTPUTS, int TERMS, int FACTORS, int WORDS> 
     Word planes;         // steps along the slowest axis for each thread
     int tile;            // log2 of the vectors of a row that a block has
     int tiles;           // blocks for each row
-    Operand<AXES> fields[FIELDS], outputs[OUTPUTS];
+    Operand<AXES> fields[FIELDS], outputs[OUTPUTS];  // masks come after the outputs
     Ends terms[TERMS];
     Factor factors[FACTORS];
     Word ends[WORDS];
@@ -268,6 +276,8 @@ template <int AXES, int FIELDS, int OUTPUTS, int TERMS, int FACTORS, int WORDS> 
 // In `ends`, a row at an end is five words (see `Row`) and two for each sample: position and kind, and
 // a weight. A position counts from the start of the axis or, if negative, from its end. Kinds of
 // weights: 0 adds, 1 subtracts, 2 is a number, 3 an address. Kinds of divisors: 0 is none, 2, 3.
+// The formula of an alternative between the ends has positions that count from the row, and kind 4:
+// the address of an array with one for each row.
 constexpr int HEADER = 5;
 
 struct Row {
@@ -376,6 +386,7 @@ struct Thread<Sample, Result, Index, WIDTH, Call<AXES, FIELDS, OUTPUTS, TERMS, F
     using Work = typename Working<Sample>::Type;
     template <class Term> using ValueOf = Like<Work, typename Term::Formula::Real>;
     static constexpr int FASTEST = AXES - 1;
+    static constexpr int RESULTS = sizeof...(Outputs);  // OUTPUTS counts masks as well
 
     static __device__ constexpr int window_of(int field) {
         int reach = 0;
@@ -393,7 +404,7 @@ struct Thread<Sample, Result, Index, WIDTH, Call<AXES, FIELDS, OUTPUTS, TERMS, F
     Index at[AXES];  // the index of the first lane along each axis
     int count;       // how many lanes are within the row
     const Sample* here[FIELDS];
-    Result* there[OUTPUTS];
+    Result* there[RESULTS];
     Vector<Sample, WIDTH> window[FIELDS][2 * REACH + 1];  // along the slowest axis; here is [REACH]
 
     __device__ explicit Thread(const Call<AXES, FIELDS, OUTPUTS, TERMS, FACTORS, WORDS>& call)
@@ -467,20 +478,32 @@ struct Thread<Sample, Result, Index, WIDTH, Call<AXES, FIELDS, OUTPUTS, TERMS, F
 
     template <class Term, int N>
     __device__ Vector<ValueOf<Term>, N> at_end(const Sample* first, int number, int lanes) const {
+        const Ends& ends = call.terms[Term::NUMBER];
+        return follow<Term, N>(call.ends + ends.first + number * ends.size, first,
+                               static_cast<Index>(call.lengths[Term::AXIS]), lanes);
+    }
+
+    // The formula in `words`, whose positions count from `first`, and from `length` behind it. With
+    // ALTERNATIVE, it may have arrays of which the entry with number `place` is meant.
+    template <class Term, int N, bool ALTERNATIVE = false>
+    __device__ Vector<ValueOf<Term>, N> follow(const Word* words, const Sample* first, Index length,
+                                               int lanes, Index place = 0) const {
         using Real = typename Term::Formula::Real;
         using Value = ValueOf<Term>;
-        const Ends& ends = call.terms[Term::NUMBER];
-        const Word* words = call.ends + ends.first + number * ends.size;
         const Row row(words);
         const Index step = stride(Term::FIELD, Term::AXIS);
-        const Index length = static_cast<Index>(call.lengths[Term::AXIS]);
+        const auto read = [place](int kind, Word word) {
+            if constexpr (ALTERNATIVE)
+                if (kind == 4) return reinterpret_cast<const Real*>(word)[place];
+            return read_factor<Real>(kind, word);
+        };
         Vector<Work, N> bare = {};
         Vector<Value, N> values = {};
 #pragma unroll 1
         for (int s = 0; s < row.count; ++s) {
             const int position = static_cast<int>(words[HEADER + 2 * s]);
             const int kind = static_cast<int>(words[HEADER + 2 * s] >> 32);
-            const Real weight = kind < 2 ? Real(1) : read_factor<Real>(kind, words[HEADER + 1 + 2 * s]);
+            const Real weight = kind < 2 ? Real(1) : read(kind, words[HEADER + 1 + 2 * s]);
             const Vector<Sample, N> samples =
                 load<Sample, N>(first + (position < 0 ? length + position : position) * step, lanes);
 #pragma unroll
@@ -495,7 +518,7 @@ struct Thread<Sample, Result, Index, WIDTH, Call<AXES, FIELDS, OUTPUTS, TERMS, F
             }
         }
         const Real exact = row.divisor == 2 ? static_cast<Real>(as_double(row.factor.other)) : Real(0);
-        const Real d = row.divisor ? read_factor<Real>(row.divisor, row.factor.value) : Real(1);
+        const Real d = row.divisor ? read(row.divisor, row.factor.value) : Real(1);
         const Divisor<Value> divisor = {d, exact};
 #pragma unroll
         for (int i = 0; i < N; ++i) {
@@ -515,10 +538,100 @@ struct Thread<Sample, Result, Index, WIDTH, Call<AXES, FIELDS, OUTPUTS, TERMS, F
         else total = is_subtracted ? subtract(total, sample) : add(total, sample);
     }
 
+    // ---- Beside holes
+
+    // Tells whether all samples are valid that the formula in `words` reads; see `follow`.
+    __device__ bool is_usable(const Word* words, const unsigned char* first, Index step,
+                              Index length) const {
+        const int count = static_cast<int>(words[0]);
+#pragma unroll 1
+        for (int s = 0; s < count; ++s) {
+            const int position = static_cast<int>(words[HEADER + 2 * s]);
+            if (!first[(position < 0 ? length + position : position) * step]) return false;
+        }
+        return count > 0;
+    }
+
+    template <class Real, char DIVISOR, class... Taps>
+    static __device__ bool is_usable_inside(Formula<Real, DIVISOR, Taps...>,
+                                            const unsigned char* p, Index step) {
+        return (p[Taps::OFFSET * step] && ...);
+    }
+
+    // Replaces what has been made of samples in holes.
+    template <class Term>
+    __device__ void mend(Vector<ValueOf<Term>, WIDTH>& values) const {
+        constexpr int axis = Term::AXIS;
+        const Operand<AXES>& mask = call.outputs[RESULTS + Term::MASK];
+        const unsigned char* valid = go<const unsigned char>(mask);
+        const Index step = static_cast<Index>(mask.strides[axis]);
+        const Index beside = static_cast<Index>(mask.strides[FASTEST]);
+        const Index length = static_cast<Index>(call.lengths[axis]);
+        const Ends& ends = call.terms[Term::NUMBER];
+#pragma unroll
+        for (int i = 0; i < WIDTH; ++i) {
+            if (i >= count) break;
+            const Index k = at[axis] + (axis == FASTEST ? i : 0);
+            const unsigned char* p = valid + i * beside;
+            bool is_whole = *p;
+            if (k >= ends.lower && k < length - ends.upper) {
+                is_whole = is_whole && is_usable_inside(typename Term::Formula(), p, step);
+            } else {
+                const Index number = k < ends.lower ? k : ends.lower + ends.upper + k - length;
+                const Word* words = call.ends + ends.first + number * ends.size;
+                is_whole = is_whole && is_usable(words, p - k * step, step, length);
+            }
+            if (!is_whole) values.lane[i] = beside_hole<Term>(k, i, p, step);
+        }
+    }
+
+    // A single result: of the first alternative that reads no hole, or NaN.
+    template <class Term>
+    __device__ ValueOf<Term> beside_hole(Index k, int i, const unsigned char* valid,
+                                         Index step) const {
+        using Value = ValueOf<Term>;
+        const Index length = static_cast<Index>(call.lengths[Term::AXIS]);
+        const Sample* here_alone = here[Term::FIELD] + i * stride(Term::FIELD, FASTEST);
+        const Sample* first = here_alone - k * stride(Term::FIELD, Term::AXIS);
+#pragma unroll 1
+        for (int j = 1; *valid && j <= Term::ALTERNATIVES; ++j) {
+            const Ends& ends = call.terms[Term::NUMBER + j];
+            const Word* words = call.ends + ends.first;
+            const Index to = length - ends.upper;
+            if (k >= ends.lower && k < to) {
+                words += (ends.lower + ends.upper) * ends.size;
+                if (is_usable(words, valid, step, 0))
+                    return follow<Term, 1, true>(words, here_alone, 0, 1, k - ends.lower).lane[0];
+            } else {
+                words += (k < ends.lower ? k : ends.lower + k - to) * ends.size;
+                if (is_usable(words, valid - k * step, step, length))
+                    return follow<Term, 1, true>(words, first, length, 1).lane[0];
+            }
+        }
+        return fill<Value>(static_cast<typename RealOf<Value>::Type>(as_double(0x7ff8000000000000)));
+    }
+
+    template <class Value> static __device__ Value fill(typename RealOf<Value>::Type x) {
+        if constexpr (sizeof(Value) == sizeof(x)) return x;
+        else return {x, x};
+    }
+
     // ---- Terms and outputs
 
     template <class Term>
     __device__ Vector<ValueOf<Term>, WIDTH> differentiate(
+        const FactorsOf<Term, WIDTH>& ahead) const {
+        if constexpr (Term::MASK < 0) {
+            return as_without_holes<Term>(ahead);
+        } else {
+            Vector<ValueOf<Term>, WIDTH> values = as_without_holes<Term>(ahead);
+            mend<Term>(values);
+            return values;
+        }
+    }
+
+    template <class Term>
+    __device__ Vector<ValueOf<Term>, WIDTH> as_without_holes(
         const FactorsOf<Term, WIDTH>& ahead) const {
         constexpr int axis = Term::AXIS, field = Term::FIELD;
         const typename Term::Formula formula;
@@ -653,7 +766,7 @@ struct Thread<Sample, Result, Index, WIDTH, Call<AXES, FIELDS, OUTPUTS, TERMS, F
 #pragma unroll
         for (int f = 0; f < FIELDS; ++f) here[f] = go<const Sample>(call.fields[f]);
 #pragma unroll
-        for (int o = 0; o < OUTPUTS; ++o) there[o] = go<Result>(call.outputs[o]);
+        for (int o = 0; o < RESULTS; ++o) there[o] = go<Result>(call.outputs[o]);
         const Index length = static_cast<Index>(call.lengths[0]);
         const Index planes = static_cast<Index>(call.planes);
         const Index stop = length - at[0] > planes ? at[0] + planes : length;
@@ -671,7 +784,7 @@ struct Thread<Sample, Result, Index, WIDTH, Call<AXES, FIELDS, OUTPUTS, TERMS, F
                 for (int o = 0; o < 2 * REACH; ++o) window[f][o] = window[f][o + 1];
             }
 #pragma unroll
-            for (int o = 0; o < OUTPUTS; ++o) there[o] += call.outputs[o].strides[0];
+            for (int o = 0; o < RESULTS; ++o) there[o] += call.outputs[o].strides[0];
         }
     }
 
