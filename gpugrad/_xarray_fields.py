@@ -41,8 +41,16 @@ def call(
     named = options.pop("axis", None)
     if named is None and operator.__name__ == "derivative":
         named = first.dims[-1]
+    grid = options.get("curvilinear")
+    if grid is not None:
+        grid = [_grid_coordinate(first, one) for one in grid]
+        named = tuple(grid[0].dims) if named is None else named
     dims = _find_dims(first, named)
-    steps = _find_spacings(first, dims, spacing)
+    if grid is None:
+        steps = _find_spacings(first, dims, spacing)
+    else:
+        steps = [*spacing]  # which the operator refuses, beside a grid
+        options["curvilinear"] = tuple(_along_axes(one, dims) for one in grid)
     if options.get("time_unit") is None and any(_are_dates(step) for step in steps):
         options["time_unit"] = "s"
     is_one = isinstance(named, (str, int)) or operator.__name__ == "derivative"
@@ -54,14 +62,20 @@ def call(
     results = operator(
         values if several else values[0], *steps, axis=axes[0] if is_one else tuple(axes), **options
     )
+    if grid is None:
+        below = [str(dim) for dim in dims]
+        units = [_units_along(first, dim, spacing, options) for dim in dims]
+    else:
+        below = [str(one.name or f"x{i}") for i, one in enumerate(grid)]
+        units = [one.attrs.get("units") for one in grid]
     labels = Labels(
         [str(one.name or "") for one in fields],
         [one.attrs.get("units") for one in fields],
-        [str(dim) for dim in dims],
-        [_units_along(first, dim, spacing, options) for dim in dims],
+        below,
+        units,
         operators.index(options.get("order", 1)),
     ).of(operator.__name__)
-    return _label(first, results, labels, [str(dim) for dim in dims])
+    return _label(first, results, labels, below)
 
 
 def _check_array(f: Any) -> Any:
@@ -123,6 +137,31 @@ def _find_spacings(f: Any, dims: Sequence[Any], spacing: Sequence[Any]) -> list[
     if not spacing:
         return [_values_of(f, dim) if dim in f.coords else 1.0 for dim in dims]
     return [_given(f, one) for one in spacing]
+
+
+def _grid_coordinate(f: Any, one: Any) -> Any:
+    """Return a coordinate of a curved grid, given by name or as a DataArray."""
+    if isinstance(one, str):
+        if one not in f.coords:
+            known = ", ".join(map(str, f.coords)) or "none"
+            raise ValueError(f"`curvilinear` must name coordinates of `f`: {known}; got {one!r}.")
+        return f.coords[one]
+    if not hasattr(one, "dims"):
+        raise TypeError(
+            "`curvilinear` must hold names of coordinates or DataArrays for a DataArray; got "
+            f"{type(one).__name__}. Pass `f.data` to use plain arrays."
+        )
+    return one
+
+
+def _along_axes(coordinate: Any, dims: Sequence[Any]) -> Any:
+    """Return a coordinate's values with the axes that are space, in their order."""
+    if set(coordinate.dims) != set(dims):
+        raise ValueError(
+            f"coordinate {coordinate.name!r} of a curved grid must have the dimensions to "
+            f"differentiate along, {tuple(dims)}; got {coordinate.dims}. Name them with `axis`."
+        )
+    return coordinate.transpose(*dims).data
 
 
 def _given(f: Any, one: Any) -> Any:

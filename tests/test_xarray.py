@@ -237,3 +237,45 @@ def test_a_mask_may_lack_axes_of_the_field_and_have_them_in_another_order():
     np.testing.assert_array_equal(result.values, expected)
     assert np.isnan(expected).any()
     assert result.dims == f.dims
+
+
+# Curved grids
+
+
+@pytest.fixture
+def curved():
+    """A field on a skewed grid, linear in its coordinates."""
+    j, i = np.meshgrid(np.arange(6.0), np.arange(7.0), indexing="ij")
+    x, y = i + 0.3 * j + 0.05 * i * j, 2 * j - 0.2 * i
+    f = np.stack([3 * x - 5 * y, x + y])
+    return xarray.DataArray(
+        f,
+        {"x": (("j", "i"), x, {"units": "m"}), "y": (("i", "j"), y.T, {"units": "m"})},
+        ("time", "j", "i"),
+        name="T",
+        attrs={"units": "K"},
+    )
+
+
+def test_a_curved_grid_is_named_by_its_coordinates(curved):
+    dx, dy = gpugrad.gradient(curved, curvilinear=("x", "y"))
+    np.testing.assert_allclose(dx[0], 3.0)
+    np.testing.assert_allclose(dy[0], -5.0)
+    np.testing.assert_allclose(dx[1], 1.0)
+    assert (dx.name, dy.name, dx.attrs["units"]) == ("dT_dx", "dT_dy", "K m-1")
+    expected = gpugrad.gradient(
+        curved.data, curvilinear=(curved.x.data, curved.y.data.T), axis=(1, 2)
+    )
+    np.testing.assert_array_equal(dx.data, expected[0])
+    xarray.testing.assert_identical(
+        curved.gpugrad.gradient("j", "i", curvilinear=("x", "y"))[1], dy
+    )
+
+
+def test_a_curved_grid_must_have_the_dimensions_of_space(curved):
+    with pytest.raises(ValueError, match=r"`curvilinear` must name coordinates of `f`: x, y; got"):
+        gpugrad.gradient(curved, curvilinear=("x", "z"))
+    with pytest.raises(ValueError, match=r"must have the dimensions to differentiate along"):
+        gpugrad.gradient(curved, curvilinear=("x", "y"), axis=("time", "j"))
+    with pytest.raises(TypeError, match=r"names of coordinates or DataArrays"):
+        gpugrad.gradient(curved, curvilinear=(curved.x.data, curved.y.data))
