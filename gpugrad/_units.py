@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from importlib import import_module
 from typing import Any
 
 
@@ -37,14 +38,9 @@ def _spell(units: str) -> str:
 
 def _cancel(units: str, by: str, power: int) -> str | None:
     """Let pint write the units, with those that cf-xarray adds if it is there."""
-    registry: Any
-    try:
-        from cf_xarray.units import units as registry
-    except ImportError:
-        try:
-            from pint import application_registry as registry
-        except ImportError:
-            return None
+    registry = _find_registry()
+    if registry is None:
+        return None
     try:
         result = registry.parse_units(_spell(units)) / registry.parse_units(_spell(by)) ** power
         names = {**result._units}
@@ -55,3 +51,13 @@ def _cancel(units: str, by: str, power: int) -> str | None:
         return None
     ordered = sorted(parts.items(), key=lambda item: item[1] < 0)
     return " ".join(n if t == 1 else f"{n}{int(t)}" for n, t in ordered) or "1"
+
+
+def _find_registry() -> Any:
+    """Return pint's units, those of the CF conventions if cf-xarray is there, or None."""
+    for module, name in (("cf_xarray.units", "units"), ("pint", "application_registry")):
+        try:
+            return getattr(import_module(module), name)
+        except ImportError:
+            continue
+    return None
