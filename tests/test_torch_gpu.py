@@ -138,12 +138,13 @@ class TestTensors:
         f = self.torch.asarray(rng.normal(size=(6, 8)) * 99).to(getattr(self.torch, dtype))
         got = gpugrad.gradient_norm(f, 0.3)
         assert self.cuda.launches == 1
-        expected = gpugrad.gradient_norm(f, 0.3, backend="slices")
-        assert got.dtype == expected.dtype
-        assert_same_bits(got.numpy(), expected.numpy())
+        assert got.dtype == gpugrad.gradient_norm(f, 0.3, backend="slices").dtype
+        expected = gpugrad.gradient_norm(f.numpy(), 0.3).astype(got.numpy().dtype)
+        assert_same_bits(got.numpy(), expected)
         if f.is_floating_point() or f.is_complex():
-            tracked = gpugrad.gradient_norm(f.requires_grad_(), 0.3)
-            assert_same_bits(tracked.detach().numpy(), expected.numpy())
+            # The root is PyTorch's here, which on a processor is not always rounded correctly.
+            tracked = gpugrad.gradient_norm(f.requires_grad_(), 0.3).detach().numpy()
+            np.testing.assert_allclose(tracked, expected, rtol=2 * np.finfo(expected.dtype).eps)
 
     def test_gradients_flow_back_through_norms(self, rng):
         for dtype in ("float64", "complex128"):
