@@ -133,6 +133,7 @@ class ComplexStep:
 
     def __init__(self, function: Any) -> None:
         self.function = function
+        self.scratch = function.scratch
 
     def __call__(self, coords: list[Array]) -> list[Array]:
         """Return the derivatives; NaN where values of the function are none or no real ones."""

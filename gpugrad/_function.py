@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from gpugrad._arrays import Array, device_of, dtype_name, is_library_array, library_of, namespace_of
+from gpugrad._scratch import Scratch
 
 
 def check_callable(func: Any, name: str = "func") -> None:
@@ -32,6 +33,7 @@ class Function:
         self.vector = vector
         self.many = many
         self.is_looped = False
+        self.scratch = Scratch()
         self._width = 0
 
     def check_count(self, count: int) -> None:

@@ -7,13 +7,17 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from gpugrad import _adaptive, _autodiff
-from gpugrad._arrays import Array, library_of, namespace_of
+from gpugrad._arrays import Array, host_values, library_of, namespace_of
 from gpugrad._complex_step import ComplexStep, NotAnalytic
+from gpugrad._ends import Along, Found, differentiate_along
+from gpugrad._extrapolation import extrapolated
 from gpugrad._function import Function
 from gpugrad._points import Points
-from gpugrad._steps import Evaluate, Line, Samples, central, extrapolated, step_for
+from gpugrad._steps import Evaluate, Line, Samples, central, scales_of, step_for
 
 _MANY = 1024
+_POOR = 1e-8
+"""The relative error from which on a derivative that lacks samples is worth another try."""
 METHODS = ("auto", "autodiff", "complex", "extrapolation", "adaptive", "central")
 
 
@@ -27,7 +31,7 @@ class Request(NamedTuple):
     with_error: bool
 
 
-Found = tuple[list[Array], list[Array] | None]
+Derivatives = tuple[list[Array], list[Array] | None]
 """Derivatives, components first and then variables; their errors if asked for."""
 
 
@@ -48,7 +52,7 @@ def differentiate(function: Function, points: Points, request: Request, method: 
     return (*_in_blocks(function, points, request, "extrapolation"), "extrapolation")
 
 
-def _in_blocks(function: Function, points: Points, request: Request, method: str) -> Found:
+def _in_blocks(function: Function, points: Points, request: Request, method: str) -> Derivatives:
     compute = _COMPUTE[method]
     n = len(points.flat)
     rows = {"central": request.accuracy + 2, "extrapolation": 4, "complex": 2}.get(method, 1)
@@ -66,17 +70,21 @@ def _in_blocks(function: Function, points: Points, request: Request, method: str
     return joined, [points.joined(part) for part in zip(*errors, strict=True)]
 
 
-def _autodiff_block(function: Function, coords: list[Array], request: Request, eps: float) -> Found:
+def _autodiff_block(
+    function: Function, coords: list[Array], request: Request, eps: float
+) -> Derivatives:
     reason = _autodiff.why_not(coords[0])
     if reason is not None:
         raise TypeError(reason)
-    compute: Evaluate = function
+    compute: _autodiff.Flat = function
     for _ in range(2 if request.kind == "hessian" else request.order):
         compute = _autodiff.slopes(compute)
     return _with_rounding(compute, coords, request, eps)
 
 
-def _complex_block(function: Function, coords: list[Array], request: Request, eps: float) -> Found:
+def _complex_block(
+    function: Function, coords: list[Array], request: Request, eps: float
+) -> Derivatives:
     if library_of(coords[0]) != "NumPy":
         raise TypeError(
             f'the method "complex" needs NumPy points; got {library_of(coords[0])}. Use the '
@@ -86,23 +94,39 @@ def _complex_block(function: Function, coords: list[Array], request: Request, ep
     values, _, agrees = first.parts(coords)
     first.refuse_other_branches(values, agrees)
     if request.order > 1:
-        lines = [{i: 1} for i in range(len(coords))]
-        found, off = extrapolated(Samples(first, coords, lines), request.order - 1)
-        return _symmetric(found, off, len(coords), request)
+        lines: list[Line] = [{i: 1} for i in range(len(coords))]
+        steps = [s / 2 for s in scales_of(coords)]
+        found, off = differentiate_along(
+            _by_extrapolation(request.order - 1), Samples(first, coords, lines), steps, True
+        )
+        return _symmetric(found, off or [], len(coords), request)
     return _with_rounding(first, coords, request, eps)
 
 
 def _extrapolated_block(
     function: Function, coords: list[Array], request: Request, eps: float
-) -> Found:
-    if request.kind == "hessian":
-        steps = [s / 2 for s in step_for(coords, 0, 1, 1.0)]
-        return _hessian(function, coords, steps, lambda s: extrapolated(s, 2))
-    return _by_lines(function, coords, lambda s: extrapolated(s, request.order))
+) -> Derivatives:
+    steps = [s / 2 for s in scales_of(coords)]
+    order = 2 if request.kind == "hessian" else request.order
+    return _by_differences(function, coords, steps, _by_extrapolation(order), request)
 
 
-def _central_block(function: Function, coords: list[Array], request: Request, eps: float) -> Found:
-    order, accuracy, with_error = request.order, request.accuracy, request.with_error
+def _by_extrapolation(order: int) -> Along:
+    def along(samples: Samples, steps: list[Array], with_error: bool) -> Found:
+        values, errors, cut_off = extrapolated(samples, order, steps)
+        poor = [
+            cut & ~(off <= _POOR * abs(value))
+            for value, off, cut in zip(values, errors, cut_off, strict=True)
+        ]
+        return Found(values, errors, poor)
+
+    return along
+
+
+def _central_block(
+    function: Function, coords: list[Array], request: Request, eps: float
+) -> Derivatives:
+    order, accuracy = request.order, request.accuracy
     steps = step_for(coords, order, accuracy, eps)
     if request.step is not None:
         given = request.step if isinstance(request.step, Sequence) else [request.step] * len(coords)
@@ -112,14 +136,19 @@ def _central_block(function: Function, coords: list[Array], request: Request, ep
                 f"got {len(given)}."
             )
         steps = [h * 0 + float(s) for h, s in zip(steps, given, strict=True)]
-    if request.kind == "hessian":
-        return _hessian(
-            function, coords, steps, lambda s: central(s, 2, accuracy, steps, with_error)
-        )
-    return _by_lines(function, coords, lambda s: central(s, order, accuracy, steps, with_error))
+
+    def along(samples: Samples, steps: list[Array], with_error: bool) -> Found:
+        values, errors = central(samples, order, accuracy, steps, with_error)
+        readable = all(host_values(value) is not None for value in values)
+        poor = [~samples.xp.isfinite(value) for value in values] if readable else None
+        return Found(values, errors, poor)
+
+    return _by_differences(function, coords, steps, along, request)
 
 
-def _adaptive_block(function: Function, coords: list[Array], request: Request, eps: float) -> Found:
+def _adaptive_block(
+    function: Function, coords: list[Array], request: Request, eps: float
+) -> Derivatives:
     if request.kind == "hessian":
         found = _adaptive.second_derivatives(function, coords, eps)
         return found[0], found[1]
@@ -128,11 +157,11 @@ def _adaptive_block(function: Function, coords: list[Array], request: Request, e
             'the method "adaptive" knows first derivatives and `hessian_of`; got order='
             f'{request.order}. Use "extrapolation".'
         )
-    found = _adaptive.first_derivatives(function, coords, eps)
+    found = _adaptive.first_derivatives(function, coords)
     return found[0], found[1]
 
 
-_COMPUTE: dict[str, Callable[[Function, list[Array], Request, float], Found]] = {
+_COMPUTE: dict[str, Callable[[Function, list[Array], Request, float], Derivatives]] = {
     "autodiff": _autodiff_block,
     "complex": _complex_block,
     "extrapolation": _extrapolated_block,
@@ -141,18 +170,25 @@ _COMPUTE: dict[str, Callable[[Function, list[Array], Request, float], Found]] = 
 }
 
 
-def _by_lines(
+def _by_differences(
     function: Function,
     coords: list[Array],
-    along: Callable[[Samples], tuple[list[Array], list[Array] | None]],
-) -> Found:
+    steps: list[Array],
+    along: Along,
+    request: Request,
+) -> Derivatives:
     """Differentiate along all axes in one go, or one by one where there are many points.
 
     What calls cost is shared in the one case; in the other, coordinates that stay are no copies.
     """
+    if request.kind == "hessian":
+        return _hessian(function, coords, steps, along, request.with_error)
     lines: list[Line] = [{i: 1} for i in range(len(coords))]
     groups = [[line] for line in lines] if coords[0].shape[0] > _MANY else [lines]
-    found = [along(Samples(function, coords, group)) for group in groups]
+    found = [
+        differentiate_along(along, Samples(function, coords, group), steps, request.with_error)
+        for group in groups
+    ]
     by_component = [_rows([*parts]) for parts in zip(*(values for values, _ in found), strict=True)]
     errors = [off for _, off in found if off is not None]
     bounds = [_rows([*parts]) for parts in zip(*errors, strict=True)]
@@ -166,7 +202,7 @@ def _rows(found: list[Array]) -> list[Array]:
     return [part[i, ...] for part in found for i in range(part.shape[0])]
 
 
-def _symmetric(found: list[Array], errors: list[Array], n: int, request: Request) -> Found:
+def _symmetric(found: list[Array], errors: list[Array], n: int, request: Request) -> Derivatives:
     """Return derivatives of derivatives; of a Hessian, means of what must be equal."""
     values, bounds = _rows(found), _rows(errors)
     if request.kind != "hessian":
@@ -180,25 +216,24 @@ def _symmetric(found: list[Array], errors: list[Array], n: int, request: Request
 
 
 def _hessian(
-    evaluate: Evaluate,
-    coords: list[Array],
-    steps: list[Array],
-    second: Callable[[Samples], tuple[list[Array], list[Array] | None]],
-) -> Found:
+    evaluate: Evaluate, coords: list[Array], steps: list[Array], along: Along, with_error: bool
+) -> Derivatives:
     r"""Return second derivatives along the axes and the diagonals between them.
 
     With :math:`D_\pm` the second derivatives along the directions
     :math:`h_i e_i \pm h_j e_j`, the mixed one is :math:`(D_+ - D_-) / (4 h_i h_j)`.
     """
     n = len(coords)
-    values, errors = second(Samples(evaluate, coords, [{i: 1} for i in range(n)]))
+    axes: list[Line] = [{i: 1} for i in range(n)]
+    values, errors = differentiate_along(along, Samples(evaluate, coords, axes), steps, with_error)
     straight = _rows(values)
     off = None if errors is None else _rows(errors)
     table = {(i, i): (straight[i], None if off is None else off[i]) for i in range(n)}
     between = [(i, j) for i in range(n) for j in range(i)]
     if between:
         lines: list[Line] = [{i: 1, j: sign} for i, j in between for sign in (1, -1)]
-        values, errors = second(Samples(evaluate, coords, lines))
+        diagonal = Samples(evaluate, coords, lines)
+        values, errors = differentiate_along(along, diagonal, steps, with_error)
         across, wrong = _rows(values), None if errors is None else _rows(errors)
         for k, (i, j) in enumerate(between):
             area = 4 * steps[i] * steps[j]
@@ -209,7 +244,9 @@ def _hessian(
     return [v for v, _ in ordered], None if off is None else [e for _, e in ordered]
 
 
-def _with_rounding(compute: Evaluate, coords: list[Array], request: Request, eps: float) -> Found:
+def _with_rounding(
+    compute: _autodiff.Flat, coords: list[Array], request: Request, eps: float
+) -> Derivatives:
     """Return exact derivatives and how far they are off by rounding.
 
     Points are moved by a few units in their last place, in three ways: as much as the results

@@ -1,0 +1,151 @@
+"""Derivatives of a function by the best of many steps, point by point."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+from gpugrad._arrays import Array, namespace_of
+from gpugrad._steps import SAFETY, Samples, Sides, combine, weights_for, where_is
+
+_DEEPEST = 160
+
+
+def extrapolated(
+    samples: Samples, order: int, steps: list[Array]
+) -> tuple[list[Array], list[Array], list[Array]]:
+    r"""Return derivatives by the best of many steps, bounds of their errors, and what was cut off.
+
+    Steps are halved from the given ones on. At each, the formula on the last steps
+    (distances 1, 2, 4, 8, ...) is compared with that of the step before, and with how well the
+    same polynomial gives the value in the middle; where sum of that and of the rounding is
+    smallest, the value is taken, point by point. The last list tells where values were none.
+    """
+    xp, coords = samples.xp, samples.coords
+    searches = [_Search(samples, order, f0) for f0 in samples.evaluate(coords)]
+    for level in range(_depth(coords, steps)):
+        enough = level >= searches[0].count + 2
+        if enough and all(bool(xp.all(s.is_settled())) for s in searches):
+            break
+        units = samples.units(steps, order, 2.0**-level)
+        for search, part in zip(searches, samples.at((1.0,), steps), strict=True):
+            search.add(tuple(values[:, 0, :] for values in part))
+            if len(search.recent) == search.count:
+                search.judge(steps, units, level)
+        steps = [h / 2 for h in steps]
+    return (
+        [s.best for s in searches],
+        [s.bound() for s in searches],
+        [s.is_cut_off for s in searches],
+    )
+
+
+def _depth(coords: list[Array], steps: list[Array]) -> int:
+    """Return how many halvings lead to steps that are nothing to the smallest coordinate."""
+    xp = namespace_of(coords[0])
+    most = 0.0
+    for x, h in zip(coords, steps, strict=True):
+        size = xp.where((x == 0) | ~xp.isfinite(x), h, abs(x))
+        most = max(most, float(xp.max(xp.log2(xp.clip(h / size, 1.0, None)))))
+    return 1 + int(min(_DEEPEST, -0.85 * math.log2(xp.finfo(coords[0].dtype).eps) + most))
+
+
+class _Level(NamedTuple):
+    """What samples at one distance say; axes (line, point)."""
+
+    apart: Array
+    middle: Array  # what they say of the value in the middle, less that
+    height: Array
+    rise: Array
+    varies: Array
+
+
+class _Search:
+    """The best derivative of one component so far, for each line and point; axes (line, point)."""
+
+    def __init__(self, samples: Samples, order: int, f0: Array) -> None:
+        self.samples, self.order, self.f0 = samples, order, f0
+        sides = len(samples.sides)
+        # Of one side it takes twice as many samples for the same accuracy.
+        self.count = 3 + (order + 1) // 2 if sides == 2 else 6 + order
+        distances = tuple(2**k for k in range(self.count))
+        self.weights = weights_for(distances, order, sides)
+        self.weights_of_middle = weights_for(distances, 0, sides)
+        self.recent: list[_Level] = []
+        self.before: Any = None
+        xp, x = samples.xp, samples.coords[0]
+        shape = (len(samples.lines), x.shape[0])
+        self.best = xp.full(shape, math.nan, dtype=f0.dtype, **where_is(x))
+        self.error = xp.full(shape, math.inf, dtype=x.dtype, **where_is(x))
+        self.change = self.scatter = self.since = xp.zeros(shape, dtype=x.dtype, **where_is(x))
+        self.unit = xp.ones(shape, dtype=x.dtype, **where_is(x))
+        self.varies = self.is_cut_off = xp.zeros(shape, dtype=xp.bool, **where_is(x))
+
+    def is_settled(self) -> Array:
+        """Tell for each point whether it can hardly gain by smaller steps."""
+        small = self.error <= 1e-5 * (abs(self.best) + abs(self.f0))
+        exact = self.error <= 32 * self.samples.eps * abs(self.best)
+        return (small & (self.since >= 3)) | exact | ~self.samples.xp.isfinite(self.f0)
+
+    def bound(self) -> Array:
+        """Return bounds of the errors of the best values."""
+        return SAFETY * self.samples.xp.maximum(self.error, self.scatter / self.unit)
+
+    def add(self, part: Sides) -> None:
+        """Take in the samples of the next step."""
+        xp = self.samples.xp
+        middle = combine(part, self.f0, 0)
+        difference = combine(part, self.f0, 1)
+        height, rise = abs(part[0]), abs(difference)
+        if len(part) == 2:
+            height, rise = xp.maximum(height, abs(part[1])), rise / 2
+        varies = (rise > 0) | (abs(middle) > 0)
+        apart = difference if self.order % 2 else middle
+        self.is_cut_off = self.is_cut_off | ~xp.isfinite(middle)
+        self.recent = [_Level(apart, middle, height, rise, varies), *self.recent][: self.count]
+
+    def judge(self, steps: list[Array], units: Array, level: int) -> None:
+        """Take the value of the last steps where it is better; units are to the order's power."""
+        xp = self.samples.xp
+        value = _weigh(self.weights.each, [one.apart for one in self.recent]) / units
+        before, self.before = self.before, value
+        if before is None:
+            return
+        # Two values may agree by chance, three will not.
+        lately, self.change = self.change, abs(value - before)
+        error = xp.maximum(self.change, lately / 16)
+        height, slope, varies = self.recent[-1][2:]
+        for one in self.recent[-2::-1]:  # a step farther away, a rise counts half as much
+            height, slope = xp.maximum(height, one.height), xp.maximum(one.rise, slope / 2)
+            varies = varies | one.varies
+        off = self.samples.noise(steps, height, slope) * self.weights.total
+        if self.order % 2 and len(self.samples.sides) == 2:
+            # Odd formulas never see the middle: a peak there must not be overlooked.
+            middles = [one.middle for one in self.recent]
+            off = off + abs(_weigh(self.weights_of_middle.each, middles))
+        error = error + off / abs(units)
+        # A function in steps of its own, as those computed in lower precision, is flat at last.
+        self.varies = self.varies | varies
+        good = xp.isfinite(error)
+        if 2.0**-level < self.samples.eps ** (1 / 3):
+            good = good & (varies | ~self.varies)
+        self._take(value, xp.where(good, error, math.inf), abs(units))
+
+    def _take(self, value: Array, error: Array, units: Array) -> None:
+        xp = self.samples.xp
+        better = error < self.error
+        self.best = xp.where(better, value, self.best)
+        self.error = xp.where(better, error, self.error)
+        self.unit = xp.where(better, units, self.unit)
+        self.since = xp.where(better, 0.0, self.since + 1)
+        # By what values of smaller steps scatter, this one may be off too, in proportion.
+        scatter = xp.where(xp.isfinite(self.change), self.change * units, 0.0)
+        scatter = xp.where(self.since < 5, xp.maximum(self.scatter, scatter), self.scatter)
+        self.scatter = xp.where(better, 0.0, scatter)
+
+
+def _weigh(weights: tuple[float, ...], parts: list[Array]) -> Array:
+    total = weights[0] * parts[0]
+    for w, part in zip(weights[1:], parts[1:], strict=True):
+        total = total + w * part
+    return total
