@@ -13,6 +13,8 @@ from gpugrad._function import Function
 from gpugrad._steps import BOTH, SAFETY, Samples, bound_of, scales_of
 
 _ORDER = 8
+_SHORTEST = 1e3
+"""Steps are not shorter than so many units in the last place of a point."""
 _ON_BOTH_SIDES = (1, 2, 4, 8)
 _ON_ONE_SIDE = tuple(2.0 ** (k / 2) for k in range(_ORDER))
 _TOLERANCE = 2e-3
@@ -41,9 +43,10 @@ def first_derivatives(function: Function, coords: list[Array]) -> Any:
             value, error = found.at(coords, h / 4, f0, 0)
             poor = ~(np.isfinite(value) & np.isfinite(error)) & np.isfinite(f0)
             if poor.any():
-                there = [x[poor] for x in coords], h[poor] / 4, f0[poor]
-                for side in (1, -1):
-                    other, off = found.at(*there, side)
+                there = [x[poor] for x in coords]
+                inside = found.shorten(there, h[poor] / 4)
+                for side, step in ((0, inside), (1, h[poor] / 4), (-1, h[poor] / 4)):
+                    other, off = found.at(there, step, f0[poor], side)
                     better = off < error[poor]
                     value[poor] = np.where(better, other, value[poor])
                     error[poor] = np.where(better, off, error[poor])
@@ -102,6 +105,19 @@ class _Partial(NamedTuple):
             order=_ORDER,
         )
         return found.df.copy(), self._bound(found, coords, step, f0, side)
+
+    def shorten(self, coords: list[Array], step: Array) -> Array:
+        """Return steps so short that the function has values on both sides, NaN if none are."""
+        samples = Samples(self.function, coords, [{self.variable: 1}])
+        shortest = np.abs(coords[self.variable]) * _SHORTEST * np.finfo(step.dtype).eps
+        shortest = np.maximum(shortest, np.finfo(step.dtype).eps ** 2)
+        while True:
+            steps = [step if i == self.variable else 0 * step for i in range(len(coords))]
+            plus, minus = samples.at((1,), steps)[self.component]
+            outside = ~(np.isfinite(plus) & np.isfinite(minus))[0, 0]
+            if not (outside & np.isfinite(step)).any():
+                return step
+            step = np.where(outside, np.where(step > shortest, step / 4, math.nan), step)
 
     def _bound(self, found: Any, coords: list[Array], step: Array, f0: Array, side: int) -> Array:
         """Return SciPy's estimate, and what rounding does to the samples of its last step.

@@ -101,6 +101,8 @@ def _parse_step(step: Any) -> Any:
 
 
 def _warn_of_nothing(values: list[Array], points: Points) -> None:
+    if not any(np.isnan(np.min(value)) for value in values):
+        return
     nothing = np.isnan(np.asarray(values[0]))
     for value in values[1:]:
         nothing = nothing | np.isnan(value)
@@ -110,7 +112,7 @@ def _warn_of_nothing(values: list[Array], points: Points) -> None:
         where = ", ".join(f"{float(c[first]):g}" for c in points.flat)
         warnings.warn(
             f"the derivative is NaN at {count} of {points.size} points, the first at ({where}): "
-            "`func` has no finite values there or on one of its sides.",
+            "`func` has no finite value there, or its values on neither side tell a slope.",
             RuntimeWarning,
             stacklevel=3,
         )
@@ -183,7 +185,7 @@ def gradient_of(
     -----
     RuntimeWarning
         If NumPy points have a derivative that is NaN, because `func` is NaN or raises an error
-        there or on one side: at the ends of its domain a function has no two-sided derivative.
+        there, or because its values on neither side tell a slope, as those of a root at 0.
 
     Notes
     -----
@@ -191,11 +193,15 @@ def gradient_of(
     - "complex": :math:`f'(x) = \operatorname{Im} f(x + \mathrm{i} h) / h` with
       :math:`h = 2^{-100} |x|`, where nothing is subtracted and no digit lost. Only for NumPy
       points and functions of NumPy's analytic operations: points track what is done to them, and
-      absolute values, comparisons, conversions and the like are refused by name.
+      absolute values, comparisons, conversions and the like are refused by name. Values must be
+      those of the real function, and at three points slopes those of real differences.
     - "extrapolation": central differences at steps from the size of the point downwards, combined
       to eighth order; for each point the best step.
     - "adaptive": `scipy.differentiate`, with order 8.
     - "central": central differences with one step and the weights of `stencil`, the cheapest.
+
+    At the ends of its domain, where a function is NaN or raises an error on one side, numerical
+    methods take samples on the other side, by formulas of the same accuracy.
 
     Errors are estimated from formulas of different accuracy or different steps, and the rounding of
     values; where the derivative is exact, from results at points some units in the last place away.

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from gpugrad._arrays import Array
+from gpugrad._steps import Samples, central, step_for
 
 # fmt: off
 _UFUNCS = frozenset([
@@ -28,6 +29,23 @@ _FUNCTIONS = frozenset([
     "roll", "flip", "diff", "trace", "shape", "ndim", "size",
 ])
 # fmt: on
+
+
+_REASONS = {
+    "whose result is a part of a complex number and has no complex derivative": [
+        "absolute", "fabs", "conjugate", "conj", "real", "imag", "angle", ".real", ".imag",
+        ".conj", ".conjugate", "isreal", "real_if_close",
+    ],
+    "but complex numbers are neither greater nor smaller than others": [
+        "greater", "greater_equal", "less", "less_equal", "maximum", "minimum", "fmax", "fmin",
+        "clip", "max", "min", "amax", "amin", "sort", "argsort", "argmax", "argmin", "median",
+        "where", "select", "piecewise", "a branch on a value", ".clip", ".max", ".min",
+    ],
+    "which jumps": [
+        "floor", "ceil", "trunc", "rint", "round", "around", "sign", "signbit", "copysign",
+        "heaviside", "floor_divide", "remainder", "fmod", "modf", "divmod", "fix", ".round",
+    ],
+}  # fmt: skip
 
 
 class NotAnalytic(TypeError):
@@ -118,9 +136,13 @@ def _wrap(result: Any) -> Any:
 
 
 def _refusal(what: str) -> NotAnalytic:
+    reason = next(
+        (reason for reason, names in _REASONS.items() if what in names),
+        "which is not known to be one",
+    )
     return NotAnalytic(
         f'the method "complex" needs a function made of analytic operations; `func` uses {what}, '
-        'which is not known to be one. Use the method "extrapolation", or "auto".'
+        f'{reason}. Use the method "extrapolation", or "auto".'
     )
 
 
@@ -137,33 +159,112 @@ class ComplexStep:
 
     def __call__(self, coords: list[Array]) -> list[Array]:
         """Return the derivatives; NaN where values of the function are none or no real ones."""
-        values, slopes, agrees = self.parts(coords)
         return [
-            np.where(fits & np.isfinite(f0), part, np.nan)
-            for f0, parts, fits in zip(values, slopes, agrees, strict=True)
-            for part in parts
+            np.where(fits, part, np.nan) for _, parts, fits in self._parts(coords) for part in parts
         ]
 
-    def parts(self, coords: Sequence[Array]) -> tuple[list[Array], list[list[Array]], list[Array]]:
-        """Return values, derivatives, and whether the complex function continues the real one."""
+    def first(self, coords: list[Array]) -> list[Array]:
+        """Return the derivatives, having seen that complex values continue the real ones.
+
+        Raises
+        ------
+        NotAnalytic
+            If the function uses what is not analytic, or has other values or slopes at complex
+            numbers than at real ones.
+        """
+        found = self._parts(coords)
+        for f0, _, fits in found:
+            if (np.isfinite(f0) & ~fits).any():
+                raise _refusal("a function whose complex values are others than its real ones")
+        slopes = [
+            part if fits.all() else np.where(fits, part, np.nan)
+            for _, parts, fits in found
+            for part in parts
+        ]
+        self._compare_with_differences(coords, slopes)
+        return slopes
+
+    def _parts(self, coords: Sequence[Array]) -> list[tuple[Array, list[Array], Array]]:
+        """Return values, derivatives, and where the former are finite and those of real numbers."""
         real = self.function(list(coords))
         if self.function.is_looped:
             raise _refusal("single numbers only")
         if any(f0.dtype.kind == "c" for f0 in real):
             raise _refusal("complex numbers")
-        tiny = 2.0 ** (-100 if coords[0].dtype.itemsize == 8 else -40)
+        is_double = coords[0].dtype.itemsize == 8
+        tiny = 2.0 ** (-100 if is_double else -40)
         tolerance = 1e3 * np.finfo(coords[0].dtype).eps
-        slopes: list[list[Array]] = [[] for _ in real]
-        agrees = [np.ones(f0.shape, bool) for f0 in real]
-        for i, x in enumerate(coords):
-            step = tiny * np.where(x == 0, 1, abs(x)).astype(x.dtype)
-            moved = [*coords[:i], Tracked(x + 1j * step), *coords[i + 1 :]]
-            with np.errstate(all="ignore"):
-                for m, result in enumerate(self._components(moved, len(real))):
-                    agrees[m] &= abs(np.real(result) - real[m]) <= tolerance * (1 + abs(real[m]))
-                    slope = np.imag(result) / step
-                    slopes[m].append(np.broadcast_to(slope, real[m].shape))
-        return real, slopes, agrees
+        found: list[tuple[Array, list[Array], Array]] = [(f0, [], np.isfinite(f0)) for f0 in real]
+        for i in range(len(coords)):
+            results, step = self._evaluate(coords, i, tiny, len(real))
+            for m, (result, (f0, slopes, fits)) in enumerate(zip(results, found, strict=True)):
+                off = np.abs(result.real - f0)
+                fits &= off <= tolerance * (1 + np.abs(f0))
+                slope = np.broadcast_to(result.imag / step, f0.shape)
+                steep = np.abs(result.imag) > 64 * tiny * np.abs(f0)
+                if steep.any():
+                    slope = self._without_poles(
+                        coords, i, m, np.broadcast_to(steep, f0.shape), slope
+                    )
+                slopes.append(slope)
+        return found
+
+    def _evaluate(
+        self, coords: Sequence[Array], i: int, tiny: float, count: int
+    ) -> tuple[list[Array], Array]:
+        """Return the components at points moved along a variable, and how far they were."""
+        x = coords[i]
+        step = np.abs(x)
+        step[step == 0] = 1
+        step *= tiny
+        np.maximum(step, np.finfo(x.dtype).smallest_normal, out=step)
+        moved = self.scratch.take(x.shape, np.result_type(x.dtype, np.complex64))
+        moved.real, moved.imag = x, step
+        with np.errstate(all="ignore"):
+            return self._components([*coords[:i], Tracked(moved), *coords[i + 1 :]], count), step
+
+    def _without_poles(
+        self, coords: Sequence[Array], i: int, m: int, chosen: Array, slope: Array
+    ) -> Array:
+        """Return slopes, NaN where they grow without bound the nearer one looks.
+
+        As that of a root at 0: there is no derivative, but a quotient for each step.
+        """
+        there = [x[chosen] for x in coords]
+        farther = 2.0 ** (-84 if coords[0].dtype.itemsize == 8 else -34)
+        results, step = self._evaluate(there, i, farther, m + 1)
+        calm = np.abs(slope[chosen]) <= 1.001 * np.abs(results[m].imag / step)
+        if calm.all():
+            return slope
+        slope = slope.copy()
+        slope[chosen] = np.where(calm, slope[chosen], np.nan)
+        return slope
+
+    def _compare_with_differences(self, coords: list[Array], slopes: list[Array]) -> None:
+        """Raise NotAnalytic where the slopes are not those of the function of real numbers.
+
+        As the equations of Cauchy and Riemann demand; at three points, to catch functions that
+        take another way with complex numbers, unseen.
+        """
+        size, n = coords[0].size, len(coords)
+        picked = sorted({0, size // 2, size - 1})
+        there = [x[picked] for x in coords]
+        steps = step_for(there, 1, 8, float(np.finfo(there[0].dtype).eps))
+        samples = Samples(self.function, there, [{i: 1} for i in range(n)])
+        values, errors = central(samples, 1, 8, steps, True)
+        for m, (value, error) in enumerate(zip(values, errors or [], strict=True)):
+            slope = np.stack([part[picked] for part in slopes[m * n : m * n + n]])
+            differs = np.abs(value - slope) > 8 * error + 1e-6 * np.abs(slope)
+            if differs.any():
+                i, k = np.argwhere(differs)[0]
+                place = ", ".join(f"{float(x[k]):g}" for x in there)
+                raise NotAnalytic(
+                    'the method "complex" needs a function that does the same with complex '
+                    f"numbers as with real ones; at ({place}) the slope of `func` along coordinate "
+                    f"{i} is {value[i, k]:.6g} by differences of real numbers, but "
+                    f'{slope[i, k]:.6g} by a complex step. Use the method "extrapolation", or '
+                    '"auto".'
+                )
 
     def _components(self, moved: list[Any], count: int) -> list[Array]:
         function = self.function
@@ -182,10 +283,4 @@ class ComplexStep:
                 f'the method "complex" must be able to call `func` with complex arrays; got '
                 f'{type(error).__name__}: {error}. Use the method "extrapolation", or "auto".'
             ) from error
-        return [np.asarray(_unwrap(part)) for part in parts]
-
-    def refuse_other_branches(self, values: list[Array], agrees: list[Array]) -> None:
-        """Raise NotAnalytic where the complex function is another one than the real one."""
-        for f0, fits in zip(values, agrees, strict=True):
-            if (np.isfinite(f0) & ~fits).any():
-                raise _refusal("a function whose complex values are others than its real ones")
+        return [np.asarray(_unwrap(part)) for part in parts[:count]]

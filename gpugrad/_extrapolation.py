@@ -9,6 +9,10 @@ from gpugrad._arrays import Array, namespace_of
 from gpugrad._steps import SAFETY, Samples, Sides, combine, weights_for, where_is
 
 _DEEPEST = 160
+_FURTHER = 6
+"""Halvings more for points so near to an end of the domain that there was no derivative yet."""
+_UNSETTLED = 0.01
+"""Derivatives from one side that change by such a share with the step may grow without bound."""
 
 
 def extrapolated(
@@ -23,9 +27,12 @@ def extrapolated(
     """
     xp, coords = samples.xp, samples.coords
     searches = [_Search(samples, order, f0) for f0 in samples.evaluate(coords)]
-    for level in range(_depth(coords, steps)):
+    usual = _depth(coords, steps)
+    for level in range(usual + _FURTHER):
         enough = level >= searches[0].count + 2
         if enough and all(bool(xp.all(s.is_settled())) for s in searches):
+            break
+        if level >= usual and not any(bool(xp.any(s.is_waiting())) for s in searches):
             break
         units = samples.units(steps, order, 2.0**-level)
         for search, part in zip(searches, samples.at((1.0,), steps), strict=True):
@@ -79,6 +86,7 @@ class _Search:
         self.error = xp.full(shape, math.inf, dtype=x.dtype, **where_is(x))
         self.change = self.scatter = self.since = xp.zeros(shape, dtype=x.dtype, **where_is(x))
         self.unit = xp.ones(shape, dtype=x.dtype, **where_is(x))
+        self.first_slope = xp.full_like(self.best, math.nan)
         self.varies = self.is_cut_off = xp.zeros(shape, dtype=xp.bool, **where_is(x))
 
     def is_settled(self) -> Array:
@@ -86,6 +94,11 @@ class _Search:
         small = self.error <= 1e-5 * (abs(self.best) + abs(self.f0))
         exact = self.error <= 32 * self.samples.eps * abs(self.best)
         return (small & (self.since >= 3)) | exact | ~self.samples.xp.isfinite(self.f0)
+
+    def is_waiting(self) -> Array:
+        """Tell for each point whether there is no derivative yet for want of values around it."""
+        is_finite = self.samples.xp.isfinite
+        return self.is_cut_off & is_finite(self.f0) & ~is_finite(self.error)
 
     def bound(self) -> Array:
         """Return bounds of the errors of the best values."""
@@ -127,6 +140,14 @@ class _Search:
         # A function in steps of its own, as those computed in lower precision, is flat at last.
         self.varies = self.varies | varies
         good = xp.isfinite(error)
+        if len(self.samples.sides) == 1:
+            # Of a root at 0 it has none, whatever the first steps say.
+            slope = abs(self.recent[-1].apart / units) / 2.0 ** (self.order * (self.count - 1))
+            first = self.first_slope = xp.where(
+                xp.isfinite(self.first_slope), self.first_slope, slope
+            )
+            size = xp.maximum(abs(value), xp.where(xp.isfinite(first), first, 0.0))
+            good = good & (xp.maximum(self.change, lately / 16) <= _UNSETTLED * size)
         if 2.0**-level < self.samples.eps ** (1 / 3):
             good = good & (varies | ~self.varies)
         self._take(value, xp.where(good, error, math.inf), abs(units))

@@ -79,7 +79,7 @@ def _autodiff_block(
     compute: _autodiff.Flat = function
     for _ in range(2 if request.kind == "hessian" else request.order):
         compute = _autodiff.slopes(compute)
-    return _with_rounding(compute, coords, request, eps)
+    return _with_rounding(compute, compute(coords), coords, request, eps)
 
 
 def _complex_block(
@@ -90,17 +90,16 @@ def _complex_block(
             f'the method "complex" needs NumPy points; got {library_of(coords[0])}. Use the '
             'method "autodiff" with PyTorch and JAX, or "extrapolation".'
         )
-    first = ComplexStep(function)
-    values, _, agrees = first.parts(coords)
-    first.refuse_other_branches(values, agrees)
-    if request.order > 1:
-        lines: list[Line] = [{i: 1} for i in range(len(coords))]
-        steps = [s / 2 for s in scales_of(coords)]
-        found, off = differentiate_along(
-            _by_extrapolation(request.order - 1), Samples(first, coords, lines), steps, True
-        )
-        return _symmetric(found, off or [], len(coords), request)
-    return _with_rounding(first, coords, request, eps)
+    slopes = ComplexStep(function)
+    found = slopes.first(coords)
+    if request.order == 1:
+        return _with_rounding(slopes, found, coords, request, eps)
+    lines: list[Line] = [{i: 1} for i in range(len(coords))]
+    steps = [s / 2 for s in scales_of(coords)]
+    values, errors = differentiate_along(
+        _by_extrapolation(request.order - 1), Samples(slopes, coords, lines), steps, True
+    )
+    return _symmetric(values, errors or [], len(coords), request)
 
 
 def _extrapolated_block(
@@ -245,31 +244,30 @@ def _hessian(
 
 
 def _with_rounding(
-    compute: _autodiff.Flat, coords: list[Array], request: Request, eps: float
+    compute: _autodiff.Flat, values: list[Array], coords: list[Array], request: Request, eps: float
 ) -> Derivatives:
     """Return exact derivatives and how far they are off by rounding.
 
     Points are moved by a few units in their last place, in three ways: as much as the results
-    change, rounding within the function may have changed them.
+    change, rounding within the function may have changed them. At the end of a domain only those
+    ways count that lead inside.
     """
-    values = compute(coords)
     if not request.with_error:
         return values, None
     xp = namespace_of(coords[0])
-    changes = [0 * abs(v) for v in values]
+    changes = [xp.full_like(v, -1.0) for v in values]
     for pattern in range(3):
         signs = [1 if (i + pattern) % 2 or pattern == 2 else -1 for i in range(len(coords))]
         moved = [
             x + sign * 4 * eps * xp.where(x == 0, xp.ones_like(x), abs(x))
             for x, sign in zip(coords, signs, strict=True)
         ]
-        changes = [
-            xp.maximum(change, abs(there - v))
-            for change, there, v in zip(changes, compute(moved), values, strict=True)
-        ]
+        for k, (there, v) in enumerate(zip(compute(moved), values, strict=True)):
+            change = abs(there - v)
+            changes[k] = xp.where(change > changes[k], change, changes[k])
     smallest = float(xp.finfo(coords[0].dtype).smallest_normal)
     errors = [
-        xp.where(xp.isfinite(v), 2 * c + 8 * eps * abs(v) + smallest, math.inf)
+        xp.where(xp.isfinite(v) & (c >= 0), 2 * c + 8 * eps * abs(v) + smallest, math.inf)
         for c, v in zip(changes, values, strict=True)
     ]
     return values, errors

@@ -33,6 +33,8 @@ BOTH = (1, -1)
 SAFETY = 4.0
 _SLOWEST = 0.75
 """Differences between formulas that shrink more slowly than this count as if they did so."""
+_ENDLESS = 64.0
+"""From one side, what slow ones may add up to, in multiples of the first."""
 
 # Which bits to keep for a power of two: a logarithm would cost as much as many a function.
 _EXPONENT = {"float64": (np.int64, 0x7FF0 << 48), "float32": (np.int32, 0x7F80 << 16)}
@@ -195,7 +197,9 @@ def _truncation(parts: Array, order: int, sides: int, value: Array) -> Array:
         return change / (1 - _SLOWEST)
     before = abs(formula(most - 2) - value)
     slowness = xp.where(before > 0, change / xp.where(before > 0, before, 1.0), 0.0)
-    return 2 * change / (1 - xp.clip(slowness, 0.0, _SLOWEST))
+    off = 2 * change / (1 - xp.clip(slowness, 0.0, _SLOWEST))
+    # At a root's end the differences shrink as logarithms do: no few of them say what is to come.
+    return off if sides == 2 else xp.where(slowness > 0.5, _ENDLESS * change, off)
 
 
 def bound_of(

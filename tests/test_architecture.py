@@ -199,7 +199,7 @@ ARROWS = {
     "_steps": {"_arrays", "_scratch", "_weights"},
     "_extrapolation": {"_arrays", "_steps"},
     "_ends": {"_arrays", "_steps"},
-    "_complex_step": {"_arrays"},
+    "_complex_step": {"_arrays", "_steps"},
     "_autodiff": {"_arrays"},
     "_adaptive": {"_arrays", "_function", "_steps"},
     "_methods": {
