@@ -1,15 +1,20 @@
 """Orders of accuracy, observed: errors on grids refined again and again.
 
 High orders drown in rounding before they show. So formulas with exact weights, those of even
-samples, are applied to numbers of many digits, and uneven ones to extended precision.
+samples, are applied to numbers of many digits; uneven ones are planned in such numbers, which
+pass through the same arithmetic as floats do.
 """
 
 from __future__ import annotations
+
+from fractions import Fraction
+from unittest import mock
 
 import numpy as np
 import pytest
 
 import gpugrad
+from gpugrad import _schemes
 from gpugrad._boundaries import Scheme
 from gpugrad._options import parse_boundaries, parse_staggers
 from gpugrad._plan import Gaps
@@ -24,9 +29,20 @@ def make_plan(n, spacing, period=None, **keywords):
     """Return the plan that `derivative` makes for `n` samples."""
     (shift,) = parse_staggers(keywords.get("stagger"), 1)
     scheme = Scheme(keywords["order"], keywords["accuracy"], keywords.get("edge_accuracy"), shift)
-    (sides,) = parse_boundaries(keywords.get("boundary", "one-sided"), 1)
+    sides = keywords.get("sides") or parse_boundaries(keywords.get("boundary", "one-sided"), 1)[0]
     h = Gaps(np.diff(spacing), turns_back=False) if np.ndim(spacing) else spacing
     return plan_derivative(0, h, n, scheme, sides, period)
+
+
+def has_exact_weights(plan, n, order):
+    """Tell whether no weight of a plan on even samples was rounded."""
+
+    def moment(formula, degree):
+        pairs = zip(formula.offsets, formula.weights, strict=True)
+        return sum(Fraction(w) * k**degree for k, w in pairs)
+
+    formulas = [formula for formula, _, _ in plan.regions(n) if formula.constant is None]
+    return not any(moment(formula, d) for formula in formulas for d in range(order))
 
 
 def rounding(n, spacing, eps, period=None, **keywords):
@@ -60,7 +76,9 @@ def observe_evenly(f, expected, *, shift=0.0, last=1, sizes=(64, 128, 256, 512),
         plan = make_plan(len(x), 1.0 / n, **keywords)
         worst = 0.0
         for formula, start, stop in plan.regions(len(x)):
-            for i in range(start, stop, max(1, (stop - start) // 40)):
+            for i in range(start, stop):
+                if stop - start > 1 and i % max(1, n // 32):  # the same places on all grids
+                    continue
                 total = mp.mpf(formula.constant or 0)
                 for k, w in zip(formula.offsets, formula.weights, strict=True):
                     total += samples[i + k] * w
@@ -88,3 +106,70 @@ def observe_unevenly(sample, **keywords):
             break
         errors.append((n, error))
     return observe_order(errors[-4:])
+
+
+def observe_precisely(grid, field, *, order, sizes=(128, 256, 512, 1024), **keywords):
+    """Observe the order on uneven samples, planned and differentiated in 70 digits.
+
+    ``grid(mp, n)`` returns coordinates and the period, or None; ``field(mp, x)`` a function of a
+    position and an order, and the boundaries that it fits. Errors are those of all rows near the
+    ends, and of every n/8-th one between.
+    """
+    mp = pytest.importorskip("mpmath").mp.clone()
+    mp.dps = 70
+    errors = []
+    for n in sizes:
+        x, period = grid(mp, n)
+        f, sides = field(mp, x)
+        with mock.patch.object(_schemes, "middle_of_many", _weigh_few_rows):
+            plan = make_plan(x.size, x, period, order=order, sides=sides, **keywords)
+        places = _places(x, period, keywords.get("stagger"))
+        samples = {}
+        worst = 0.0
+        for formula, start, stop in plan.regions(x.size):
+            for i in range(start, stop):
+                row = formula if stop - start == 1 else _row_of(formula, i - start)
+                if row is None or (stop - start > 1 and i % (x.size // 8)):
+                    continue
+                total = mp.mpf(row.constant or 0)
+                for k, w in zip(row.offsets, row.weights, strict=True):
+                    if i + k not in samples:
+                        samples[i + k] = f(x[i + k], 0)
+                    total += samples[i + k] * w
+                slope = total / (1 if row.divisor is None else row.divisor)
+                worst = max(worst, abs(slope - f(places[i], order)))
+        errors.append((n, float(worst)))
+    return observe_order(errors)
+
+
+def _weigh_few_rows(gaps, before, after, order, axis=0, shift=0):
+    """Do what `middle_of_many` does for every n/8-th row: in many digits, each takes its time."""
+    rows = gaps.size - before - after + 1
+    weights = np.full((before + after + 1, rows), None, object)
+    for row in range(rows):
+        if (row + before) % ((gaps.size + 1) // 8) == 0:
+            steps = gaps[row : row + before + after]
+            weights[:, row] = [w[0] for w in ALL_ROWS(steps, before, after, order, axis, shift)]
+    return [*weights]
+
+
+ALL_ROWS = _schemes.middle_of_many
+
+
+def _row_of(formula, row):
+    """Return the formula of one row between the ends, None where it was not weighed."""
+    weights = tuple(w[row] if np.ndim(w) else w for w in formula.weights)
+    divisor = formula.divisor[row] if np.ndim(formula.divisor) else formula.divisor
+    return None if None in weights else formula._replace(weights=weights, divisor=divisor)
+
+
+def _places(x, period, stagger):
+    """Return where results are: at the samples, or midway between neighbours."""
+    if stagger is None:
+        return x
+    middle = (x[1:] + x[:-1]) / 2
+    if stagger == "left":
+        beyond = (x[1] - x[0]) if period is None else period - (x[-1] - x[0])
+        return np.concatenate([[x[0] - beyond / 2], middle])
+    beyond = (x[-1] - x[-2]) if period is None else period - (x[-1] - x[0])
+    return np.concatenate([middle, [x[-1] + beyond / 2]])

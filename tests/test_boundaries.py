@@ -7,7 +7,7 @@ from importlib.util import find_spec
 
 import numpy as np
 import pytest
-from orders import make_plan, needs_long_double, observe_evenly, observe_unevenly, rounding
+from orders import make_plan, rounding
 
 import gpugrad
 from conftest import assert_like_numpy, assert_same_bits
@@ -185,108 +185,6 @@ def test_the_period(rng):
     f2 = np.stack([f, f[::-1]])
     got = gpugrad.gradient(f2, 1.0, 0.1, boundary=["one-sided", "periodic"], period=[None, 1.5])
     assert_same_bits(got[1], gpugrad.derivative(f2, 0.1, boundary="periodic", period=1.5))
-
-
-def wave(sign):
-    """Return cos(2 pi x) or sin(2 pi x), as numbers of mpmath, and its derivatives."""
-    shift = 0 if sign == 1 else -1
-
-    def field(mp, x, order=0):
-        return (2 * mp.pi) ** order * mp.cos(2 * mp.pi * x + (order + shift) * mp.pi / 2)
-
-    return field
-
-
-def exponential(mp, x, order=0):
-    """Return a field with a slope of 1 at 0, and no derivative that vanishes."""
-    return mp.exp(x)
-
-
-def bump(mp, x, order=0):
-    """Return a smooth hill on a plain, which is as flat as can be at 0 and 1, and ends there."""
-    if order == 0:
-        return GIVEN["constant"] + (4 * x * (1 - x)) ** 24
-    terms = (
-        mp.binomial(24, k) * (-1) ** k * math.perm(24 + k, order) * x ** (24 + k - order)
-        for k in range(25)
-    )
-    return mp.mpf(4) ** 24 * mp.fsum(terms)
-
-
-# The field, where the first sample is (in cells), and how many there are more than cells.
-EVEN_FIELDS = {
-    "one-sided": (exponential, 0, 1),
-    "normal": (exponential, 0, 1),
-    "periodic": (wave(-1), 0, 0),
-    "symmetric": (wave(1), 0, 1),
-    "antisymmetric": (wave(-1), 0, 1),
-    "half-symmetric": (wave(1), 0.5, 0),
-    "half-antisymmetric": (wave(-1), 0.5, 0),
-    "nearest": (bump, 0, 1),
-    "constant": (bump, 0, 1),
-}
-
-
-@pytest.mark.parametrize("accuracy", [2, 4, 6, 8, 10, 12])
-@pytest.mark.parametrize("order", [1, 2, 3, 4, 6, 8])
-@pytest.mark.parametrize("name", TABLE)
-def test_the_order_of_the_error_on_even_samples(name, order, accuracy):
-    field, shift, last = EVEN_FIELDS[name]
-    boundary = BOUNDARIES[name]
-    if name == "normal":
-        boundary = ({"normal": -1.0}, "one-sided")
-        if order + accuracy >= 18:
-            pytest.skip("the weight of the slope has more digits than a float")
-    observed = observe_evenly(
-        field, lambda mp, x: field(mp, x, order), shift=shift, last=last,
-        sizes=(128, 256, 512, 1024), order=order, accuracy=accuracy, boundary=boundary,
-        edge_accuracy=accuracy,
-    )  # fmt: skip
-    assert observed == pytest.approx(accuracy, abs=0.2)
-
-
-@needs_long_double
-@pytest.mark.parametrize(("order", "accuracy"), [(1, 2), (1, 4), (1, 6), (2, 2), (2, 4), (3, 2)])
-@pytest.mark.parametrize("name", TABLE)
-def test_the_order_of_the_error_on_uneven_samples(name, order, accuracy):
-    one = np.longdouble(1)
-    two_pi = 8 * np.arctan(one)
-
-    def sample(n):
-        half = name.startswith("half")
-        ends = name == "periodic" or half
-        s = (np.arange(n + (not ends)) + (0.5 if half else 0)) / (n * one)
-        x = s + np.sin(two_pi * s) / 20
-        low, high = (x[0], x[-1])
-        if half:
-            low, high = x[0] - (x[1] - x[0]) / 2, x[-1] + (x[-1] - x[-2]) / 2
-        if name == "periodic":
-            low, high = x[0], x[0] + one
-        k = two_pi / (high - low)
-        shift = (
-            -1 if "anti" in name or name in ("periodic", "normal") else -0.5 * (name == "one-sided")
-        )
-        at = k * (x - low)
-        if name in ("nearest", "constant"):
-            t = at / two_pi
-            u, du, scale = 4 * t * (1 - t), 4 * (1 - 2 * t), (k / two_pi) ** order
-            derivatives = {
-                1: 10 * u**9 * du,
-                2: 90 * u**8 * du**2 - 80 * u**9,
-                3: 720 * u**7 * du**3 - 2160 * u**8 * du,
-            }
-            return x, u**10 + one * GIVEN["constant"], derivatives[order] * scale
-        f = np.cos(at + shift * two_pi / 4)
-        return (x, f, k**order * np.cos(at + (order + shift) * two_pi / 4),
-                *([float(1)] if name == "periodic" else []))  # fmt: skip
-
-    boundary = BOUNDARIES[name]
-    if name == "normal":
-        boundary = ({"normal": -two_pi}, {"normal": two_pi})
-    observed = observe_unevenly(
-        sample, order=order, accuracy=accuracy, boundary=boundary, edge_accuracy=accuracy
-    )
-    assert observed == pytest.approx(accuracy, abs=0.2)
 
 
 def random_calls(rng, count):

@@ -7,7 +7,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from orders import needs_long_double, observe_evenly, observe_unevenly, rounding
+from orders import needs_long_double, observe_unevenly, rounding
 
 import gpugrad
 from conftest import assert_like_numpy, assert_same_bits
@@ -86,16 +86,6 @@ def test_the_weights_of_every_row_are_sympys(order, accuracy, edge_accuracy):
         assert all(type(w) is (int if abs(w) == 1 else float) for w in formula.weights)
 
 
-@pytest.mark.parametrize("accuracy", ACCURACIES)
-@pytest.mark.parametrize("order", ORDERS)
-def test_the_order_of_the_error_on_even_samples(order, accuracy):
-    observed = observe_evenly(
-        lambda mp, x: mp.exp(x), lambda mp, x: mp.exp(x),
-        order=order, accuracy=accuracy, edge_accuracy=accuracy,
-    )  # fmt: skip
-    assert observed == pytest.approx(accuracy, abs=0.2)
-
-
 @needs_long_double
 @pytest.mark.parametrize(
     ("order", "accuracy"),
@@ -110,16 +100,6 @@ def test_the_order_of_the_error_on_uneven_samples(order, accuracy):
 
     observed = observe_unevenly(sample, order=order, accuracy=accuracy, edge_accuracy=accuracy)
     assert observed == pytest.approx(accuracy, abs=0.2)
-
-
-@pytest.mark.parametrize("edge_accuracy", [1, 2, 3, 4])
-@pytest.mark.parametrize("order", [1, 2])
-def test_the_order_at_the_edges(order, edge_accuracy):
-    observed = observe_evenly(
-        lambda mp, x: mp.exp(x), lambda mp, x: mp.exp(x),
-        order=order, accuracy=4, edge_accuracy=edge_accuracy,
-    )  # fmt: skip
-    assert observed == pytest.approx(edge_accuracy, abs=0.2)
 
 
 def test_the_leading_error_is_that_of_the_stencil():

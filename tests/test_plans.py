@@ -120,22 +120,6 @@ def test_given_values_and_slopes_are_the_offset(operator, rng):
     assert not plan.adjoint().offset().any()
 
 
-@pytest.mark.parametrize("stagger", ["left", "right"])
-@pytest.mark.parametrize("accuracy", [2, 4])
-def test_summation_by_parts_on_periodic_axes(accuracy, stagger):
-    pytest.importorskip("scipy")
-    options = {"boundary": "periodic", "accuracy": accuracy, "operator": "derivative"}
-    central = gpugrad.plan(20, "float64", 0.3, **options).matrix()
-    assert np.abs(central + central.T).max() == 0
-    there = gpugrad.plan(20, "float64", 0.3, stagger=stagger, **options).matrix()
-    opposite = {"left": "right", "right": "left"}[stagger]
-    back = gpugrad.plan(20, "float64", 0.3, stagger=opposite, **options)
-    assert np.abs(there.T + back.matrix()).max() < 1e-14
-    if accuracy == 2:
-        second = gpugrad.plan(20, "float64", 0.3, order=2, **options).matrix()
-        assert np.abs(back.matrix() @ there - second).max() < 1e-13
-
-
 def test_lines_with_coordinates_of_their_own_have_a_matrix_and_an_adjoint(rng):
     pytest.importorskip("scipy")
     x = np.cumsum(rng.uniform(0.5, 1.5, SHAPE), axis=1)

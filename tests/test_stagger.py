@@ -7,7 +7,6 @@ from importlib.util import find_spec
 
 import numpy as np
 import pytest
-from orders import observe_evenly
 
 import gpugrad
 from conftest import as_tuple, assert_same_bits
@@ -98,33 +97,6 @@ def test_a_given_slope_is_part_of_the_polynomial(order, accuracy, stagger, rng):
     assert np.abs(result - expected).max() < 1e-7 * np.abs(p(x)).max()
 
 
-@pytest.mark.parametrize("stagger", SIDES)
-@pytest.mark.parametrize(("order", "accuracy"), [(1, 2), (1, 4), (1, 8), (2, 2), (2, 6), (3, 4)])
-def test_errors_vanish_with_the_accuracy(order, accuracy, stagger):
-    observed = observe_evenly(
-        lambda mp, x: mp.exp(mp.sin(x)),
-        lambda mp, x: mp.diff(lambda t: mp.exp(mp.sin(t)), x, order),
-        order=order,
-        accuracy=accuracy,
-        edge_accuracy=accuracy,
-        stagger=stagger,
-        sizes=(128, 256, 512, 1024),
-    )
-    assert accuracy - 0.3 < observed < accuracy + 0.6
-
-
-@pytest.mark.parametrize("boundary", ["periodic", "half-symmetric"])
-def test_divergence_of_the_gradient_is_the_compact_laplacian(boundary, xp, rng):
-    f, h = rng.normal(size=(9, 8, 7)), (0.3, 0.7, 1.1)
-    field = xp.asarray(f)
-    for there, back in (("left", "right"), ("right", "left")):
-        flux = gpugrad.gradient(field, *h, stagger=there, boundary=boundary)
-        ends = boundary if boundary == "periodic" else 0.0  # no flux through the walls
-        result = gpugrad.asnumpy(gpugrad.divergence(flux, *h, stagger=back, boundary=ends))
-        expected = gpugrad.laplacian(f, *h, boundary=boundary)
-        assert np.abs(result - expected).max() < 1e-13 * np.abs(expected).max()
-
-
 def test_on_uneven_samples_the_way_back_takes_the_faces_as_coordinates(rng):
     x = uneven(rng, 12)
     at = faces(x, "left")
@@ -132,23 +104,6 @@ def test_on_uneven_samples_the_way_back_takes_the_faces_as_coordinates(rng):
     assert np.abs(slope - 2 * at).max() < 1e-10
     curvature = gpugrad.derivative(slope, at, stagger="right")
     assert np.abs(curvature - 2).max() < 1e-10
-
-
-@pytest.mark.parametrize("accuracy", [2, 4])
-def test_staggered_derivatives_are_parts_of_each_other(accuracy, rng):
-    # Summation by parts: the way back is minus the transpose of the way there.
-    f, g = rng.normal(size=(2, 17))
-    options = {"boundary": "periodic", "accuracy": accuracy}
-    there = gpugrad.derivative(f, 0.3, stagger="left", **options)
-    back = gpugrad.derivative(g, 0.3, stagger="right", **options)
-    assert there @ g == pytest.approx(-(f @ back), rel=1e-12)
-
-
-def test_curl_of_the_gradient_vanishes_on_a_staggered_grid(rng):
-    f = rng.normal(size=(8, 9, 7))
-    options = {"stagger": "left", "boundary": "periodic"}
-    for component in gpugrad.curl(gpugrad.gradient(f, **options), **options):
-        assert np.abs(component).max() < 1e-13
 
 
 def test_each_axis_may_have_its_own(rng):
