@@ -1,7 +1,11 @@
-"""Which dimension is x, y or z: by name, or by what the CF conventions say of its coordinate."""
+"""Which dimension is x, y or z: by name, or by what the CF conventions say of its coordinate.
+
+And which coordinates are latitude and longitude.
+"""
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 _POINTS = {"u": "X", "v": "Y", "w": "Z"}
@@ -50,3 +54,49 @@ def _is_axis(letter: str, dim: Any, f: Any) -> bool:
     if letter in _UNITS and attributes.get("units") == _UNITS[letter]:
         return True
     return str(dim).lower() in _NAMES[letter]
+
+
+_GEOGRAPHIC = {
+    "latitude": (("lat", "latitude", "nav_lat", "xlat"), "degrees?_?(north|n)"),
+    "longitude": (("lon", "longitude", "nav_lon", "xlong", "lng"), "degrees?_?(east|e)"),
+}
+"""Names of coordinates, and what the CF conventions allow as their units."""
+
+
+def find_geographic(kind: str, f: Any) -> Any:
+    """Return the coordinate of a DataArray that is its "latitude" or "longitude".
+
+    That is the one whose `standard_name` or units say so, or else whose name does, or else one
+    that cf-xarray finds, where it is installed.
+
+    Raises
+    ------
+    ValueError
+        If there is not one such coordinate.
+    """
+    names, units = _GEOGRAPHIC[kind]
+    along = {name: x for name, x in f.coords.items() if x.ndim}
+    found = [name for name, x in along.items() if x.attrs.get("standard_name") == kind]
+    found = found or [
+        name
+        for name, x in along.items()
+        if re.fullmatch(units, str(x.attrs.get("units", "")).lower())
+    ]
+    found = found or [name for name in along if str(name).lower() in names]
+    found = found or [name for name in _ask_cf_xarray(kind, f) if name in along]
+    if len(found) != 1:
+        what = f"found {', '.join(map(str, found))}" if found else "found none"
+        known = ", ".join(map(str, along)) or "no coordinates"
+        raise ValueError(
+            f"`f` must have one coordinate that is its {kind}, as its name or CF attributes tell; "
+            f"{what} among {known}. Pass {kind}= with a name or an array."
+        )
+    return f.coords[found[0]]
+
+
+def _ask_cf_xarray(kind: str, f: Any) -> list[Any]:
+    try:
+        import cf_xarray  # noqa: F401 - it adds the accessor
+    except ImportError:
+        return []
+    return [*f.cf.coordinates.get(kind, [])]

@@ -10,19 +10,49 @@ from gpugrad._labels import library_of_labels
 Call = Callable[..., Any]
 
 
+ON_SPHERE = ("spherical_gradient", "spherical_divergence", "spherical_curl")
+
+
 def call_labelled(operator: Call, arguments: tuple[Any, ...], options: dict[str, Any]) -> Any:
     """Call an operator on fields of xarray or pint, or with spacings of theirs."""
-    f, *spacing = arguments
+    if not arguments:
+        return operator.__wrapped__(**options)  # type: ignore[attr-defined]  # which says what is missing
+    f, *others = arguments
+    if operator.__name__ in ON_SPHERE:
+        names = ("latitude", "longitude")
+        places = dict(zip(names, others, strict=False)) | {
+            name: options.pop(name) for name in names if name in options
+        }
+        if library_of_labels(f) == "xarray":
+            from gpugrad import _sphere_fields
+
+            return _sphere_fields.call(operator, f, places, options)
+        return _beside_plain(operator, f, [], places | options, on_sphere=True)
     if "spacing" in options:
-        spacing = [options.pop("spacing")]
-    libraries = {library_of_labels(one) for one in arguments}
+        others = [options.pop("spacing")]
     if library_of_labels(f) == "xarray":
         from gpugrad import _xarray_fields
 
-        return _xarray_fields.call(operator, f, spacing, options)
-    if "xarray" in libraries:  # coordinates of xarray beside a plain field
-        values = [one.data if library_of_labels(one) == "xarray" else one for one in spacing]
-        return operator(f, *values, **options)
+        return _xarray_fields.call(operator, f, others, options)
+    return _beside_plain(operator, f, others, options, on_sphere=False)
+
+
+def _beside_plain(
+    operator: Call, f: Any, spacing: list[Any], options: dict[str, Any], on_sphere: bool
+) -> Any:
+    """Call an operator on a field without names; what xarray holds beside it loses them."""
+    spacing = [_values(one) for one in spacing]
+    options = {name: _values(one) for name, one in options.items()}
+    if all(library_of_labels(one) != "pint" for one in (f, *spacing, *options.values())):
+        return operator.__wrapped__(f, *spacing, **options)  # type: ignore[attr-defined]
     from gpugrad import _pint_fields
 
+    if on_sphere:
+        return _pint_fields.call_on_sphere(operator, f, options)
     return _pint_fields.call(operator, f, spacing, options)
+
+
+def _values(one: Any) -> Any:
+    if library_of_labels(one) != "xarray":
+        return one
+    return type(one)(map(_values, one)) if isinstance(one, (tuple, list)) else one.data

@@ -11,7 +11,7 @@ import numpy as np
 P = ParamSpec("P")
 R = TypeVar("R")
 
-_PLAIN = frozenset({np.ndarray, float, int, np.float64, np.float32})
+_PLAIN = frozenset({np.ndarray, float, int, np.float64, np.float32, str, bool, type(None)})
 
 
 def accepts_labels(operator: Callable[P, R]) -> Callable[P, R]:
@@ -22,7 +22,7 @@ def accepts_labels(operator: Callable[P, R]) -> Callable[P, R]:
 
     @wraps(operator)
     def call(*arguments: P.args, **options: P.kwargs) -> R:
-        for one in arguments:
+        for one in (*arguments, *options.values()) if options else arguments:
             if type(one) not in _PLAIN and library_of_labels(one):
                 from gpugrad._labelled import call_labelled
 

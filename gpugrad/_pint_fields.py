@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from gpugrad._labels import library_of_labels
+from gpugrad._units import unit_of_time
 
 _EACH_ITS_OWN = ("gradient", "derivative", "jacobian", "hessian")
 """Operators that add nothing up along different axes."""
@@ -23,17 +24,21 @@ def call(
     """
     name = operator.__name__
     several = isinstance(f, (tuple, list))
-    registry = _registry_of([*(f if several else [f]), *spacing])
-    fields = [registry.Quantity(one) for one in (f if several else [f])]
-    fields = [_convert(one, fields[0].units, "components of `v`") for one in fields]
-    steps = [registry.Quantity(one) for one in spacing]
+    parts = f if several else [f]
+    registry = _registry_of([*parts, *spacing, *options.values()])
+    fields = _fields_of(parts, registry)
+    steps = [_step(one, registry, options) for one in spacing]
     if name not in _EACH_ITS_OWN or options.get("stack"):
         steps = [_convert(step, steps[0].units, "spacings of all axes") for step in steps]
+    if "period" in options:
+        options["period"] = _period(options["period"], steps)
     values = [one.magnitude for one in fields]
-    results = operator(
-        values if several else values[0], *(step.magnitude for step in steps), **options
-    )
-    unit = (fields[0][:1] - fields[0][:1]).units  # degrees above a zero become mere degrees
+    spaces = [
+        given if _are_dates(given) else step.magnitude
+        for given, step in zip(spacing, steps, strict=True)
+    ]
+    results = operator(values if several else values[0], *spaces, **options)
+    unit = _difference(fields[0])
     order = options.get("order", 2 if name in ("laplacian", "hessian") else 1)
     by = [step.units for step in steps] or [registry.Unit("")]
     if name not in _EACH_ITS_OWN or options.get("stack"):
@@ -41,8 +46,67 @@ def call(
     return _attach_each(name, results, registry, unit, by, order)
 
 
+def call_on_sphere(operator: Callable[..., Any], f: Any, options: dict[str, Any]) -> Any:
+    """Call an operator on a sphere on magnitudes, and give its results their units.
+
+    The radius is in metres by default; a plain number has no unit.
+    """
+    several = isinstance(f, (tuple, list))
+    registry = _registry_of([*(f if several else [f]), *options.values()])
+    fields = _fields_of(f if several else [f], registry)
+    names = [n for n in ("latitude", "longitude") if options.get(n) is not None]
+    if any(library_of_labels(options[n]) == "pint" for n in names):
+        unit = "degree" if options.get("degrees", True) else "radian"
+        for name in names:
+            given = options[name]
+            if library_of_labels(given) != "pint":
+                given = registry.Quantity(given, unit)
+            options[name] = _convert(given, registry.Unit("degree"), f"`{name}`").magnitude
+        options["degrees"] = True
+    by = registry.Unit("metre")
+    if options.get("radius") is not None:
+        radius = registry.Quantity(options["radius"])
+        options["radius"], by = float(radius.magnitude), radius.units
+    values = [one.magnitude for one in fields]
+    results = operator(values if several else values[0], **options)
+    return _attach(results, registry, _difference(fields[0]) / by)
+
+
+def _fields_of(parts: Sequence[Any], registry: Any) -> list[Any]:
+    fields = [registry.Quantity(one) for one in parts]
+    return [_convert(one, fields[0].units, "components of `v`") for one in fields]
+
+
+def _difference(field: Any) -> Any:
+    """Return the unit of differences: degrees above a zero become mere degrees."""
+    return (field[:1] - field[:1]).units
+
+
+def _are_dates(one: Any) -> bool:
+    return getattr(getattr(one, "dtype", None), "kind", "") in ("m", "M")
+
+
+def _step(one: Any, registry: Any, options: dict[str, Any]) -> Any:
+    """Return a spacing with its unit; that of dates is the one that rates are per."""
+    if _are_dates(one):
+        return registry.Quantity(1.0, unit_of_time(options.get("time_unit") or "s"))
+    return registry.Quantity(one)
+
+
+def _period(period: Any, steps: Sequence[Any]) -> Any:
+    """Return periods as numbers, in the units of their spacings."""
+    if isinstance(period, list):
+        each = steps if len(steps) == len(period) else [*steps[:1]] * len(period)
+        return [_period(one, [step]) for one, step in zip(period, each, strict=False)]
+    if library_of_labels(period) != "pint" or not steps:
+        return period
+    return float(_convert(period, steps[0].units, "`period` and the spacing").magnitude)
+
+
 def _registry_of(values: Sequence[Any]) -> Any:
-    return next(one._REGISTRY for one in values if library_of_labels(one) == "pint")
+    found = [one for one in values if library_of_labels(one) == "pint"]
+    one = found[0]
+    return (one[0] if isinstance(one, (tuple, list)) else one)._REGISTRY
 
 
 def _convert(quantity: Any, units: Any, what: str) -> Any:

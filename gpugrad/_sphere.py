@@ -15,6 +15,7 @@ import numpy as np
 
 from gpugrad._arrays import Array, as_field, from_host, is_library_array
 from gpugrad._components import as_components
+from gpugrad._labels import accepts_labels
 from gpugrad._output import deliver
 from gpugrad._sphere_grid import SphereGrid, make_sphere_grid, parse_radius
 
@@ -22,10 +23,11 @@ EARTH = 6_371_000.0
 """The mean radius of the Earth, in metres."""
 
 
+@accepts_labels
 def spherical_gradient(
     f: Any,
-    latitude: Any,
-    longitude: Any,
+    latitude: Any = None,
+    longitude: Any = None,
     *,
     radius: float = EARTH,
     degrees: bool = True,
@@ -46,7 +48,8 @@ def spherical_gradient(
     latitude, longitude : array of shape (n_latitudes,), (n_longitudes,), or both of both
         Where the samples lie, positive to the north and to the east; values on the host. 1-D ones
         in either direction, evenly or not (Gaussian grids), longitudes from any meridian on. 2-D
-        ones for curved grids (rotated poles, satellite swaths, ocean models).
+        ones for curved grids (rotated poles, satellite swaths, ocean models). They may be left
+        out for a DataArray of xarray that has them as coordinates.
     radius : number, optional
         That of the sphere, by default the Earth's mean radius in metres.
     degrees : bool, optional
@@ -112,10 +115,11 @@ def spherical_gradient(
     return deliver(results, f, out, stack)
 
 
+@accepts_labels
 def spherical_divergence(
     v: Any,
-    latitude: Any,
-    longitude: Any,
+    latitude: Any = None,
+    longitude: Any = None,
     *,
     radius: float = EARTH,
     degrees: bool = True,
@@ -178,10 +182,11 @@ def spherical_divergence(
     return result
 
 
+@accepts_labels
 def spherical_curl(
     v: Any,
-    latitude: Any,
-    longitude: Any,
+    latitude: Any = None,
+    longitude: Any = None,
     *,
     radius: float = EARTH,
     degrees: bool = True,

@@ -222,6 +222,11 @@ def _find_closing(lam: NumpyArray, periodic: bool | None) -> tuple[bool, bool]:
 
 
 def _parse(x: Any, name: str, degrees: bool) -> NumpyArray:
+    if x is None:
+        raise TypeError(
+            f"`{name}` must be given: where the samples lie. Only a DataArray of xarray brings it "
+            "along, as a coordinate."
+        )
     values = host_values(x) if is_library_array(x) else np.asarray(x)
     if values is None:
         raise TypeError(

@@ -23,6 +23,15 @@ def per(units: Any, by: Any, power: int = 1) -> str | None:
     return _cancel(str(units), str(by), power) or _write(str(units), str(by), power)
 
 
+_TIMES = {"Y": "year", "M": "month", "W": "week", "D": "day", "m": "min"}
+"""Units of time that NumPy calls otherwise than the CF conventions and pint do."""
+
+
+def unit_of_time(time_unit: str) -> str:
+    """Return the name of a unit of time that NumPy knows: ``min`` for its ``m``."""
+    return _TIMES.get(time_unit, time_unit)
+
+
 def _write(units: str, by: str, power: int) -> str:
     if any(sign in by for sign in " /*^") or by[-1:].isdigit():
         by = f"({by})"

@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from gpugrad._faces import SUMS, Faces
 from gpugrad._labels import library_of_labels
 from gpugrad._naming import Label, Labels
+from gpugrad._xarray_spacings import Step, check_aligned, find_spacings, in_words
 
 NEW_DIMS = ("component", "along")
 """What the axes are called that `stack` adds."""
@@ -19,6 +21,9 @@ _NOT_OF_DERIVATIVES = (
     "actual_range", "cell_methods", "ancillary_variables",
 )  # fmt: skip
 """Attributes that say of a field what is not so of its derivatives."""
+
+_BY_DIMENSION: dict[str, Any] = {"boundary": "one-sided", "period": None, "stagger": None}
+"""Options that may be given by dimension, and what the other dimensions have."""
 
 
 def call(
@@ -34,10 +39,10 @@ def call(
         If an axis or a coordinate is unknown, or components have other dimensions or coordinates.
     """
     several = isinstance(f, (tuple, list))
-    fields = _align(f) if several else [_check_array(f)]
+    on_faces = _is_staggered(options)
+    fields = align(f, on_faces and operator.__name__ in SUMS) if several else [check_array(f)]
     first = fields[0]
-    if options.get("out") is not None:
-        raise TypeError("`out` does not go with a DataArray: pass its `.data` in its place.")
+    refuse_out(options)
     named = options.pop("axis", None)
     if named is None and operator.__name__ == "derivative":
         named = first.dims[-1]
@@ -45,28 +50,32 @@ def call(
     if grid is not None:
         grid = [_grid_coordinate(first, one) for one in grid]
         named = tuple(grid[0].dims) if named is None else named
-    dims = _find_dims(first, named)
-    if grid is None:
-        steps = _find_spacings(first, dims, spacing)
-    else:
-        steps = [*spacing]  # which the operator refuses, beside a grid
-        options["curvilinear"] = tuple(_along_axes(one, dims) for one in grid)
-    if options.get("time_unit") is None and any(_are_dates(step) for step in steps):
-        options["time_unit"] = "s"
+    dims = find_dims(first, named)
     is_one = isinstance(named, (str, int)) or operator.__name__ == "derivative"
-    axes = [first.get_axis_num(dim) for dim in dims]
+    _choose_by_dimension(first, dims, is_one, options)
+    faces = Faces(operator.__name__, fields, dims, options) if on_faces else None
+    if grid is None:
+        steps = find_spacings(faces.owners if faces else [first] * len(dims), dims, spacing)
+        below = [str(dim) for dim in dims]
+    else:
+        steps = [Step(one) for one in spacing]  # which the operator refuses, beside a grid
+        options["curvilinear"] = tuple(_along_axes(one, dims) for one in grid)
+        below = [str(one.name or f"x{i}") for i, one in enumerate(grid)]
+    if options.get("time_unit") is None and any(step.are_dates for step in steps):
+        options["time_unit"] = "s"
     values = [one.data for one in fields]
     _place_mask(first, options)
-    if library_of_labels(values[0]) == "pint":
-        steps = _attach_units(first, dims, steps, spacing, values[0])
+    axes = [first.get_axis_num(dim) for dim in dims]
     results = operator(
-        values if several else values[0], *steps, axis=axes[0] if is_one else tuple(axes), **options
+        values if several else values[0],
+        *[step.beside(values[0]) for step in steps],
+        axis=axes[0] if is_one else tuple(axes),
+        **options,
     )
     if grid is None:
-        below = [str(dim) for dim in dims]
-        units = [_units_along(first, dim, spacing, options) for dim in dims]
+        units = [step.units_in(options) for step in steps]
+        units = units * len(dims) if len(units) == 1 else units
     else:
-        below = [str(one.name or f"x{i}") for i, one in enumerate(grid)]
         units = [one.attrs.get("units") for one in grid]
     labels = Labels(
         [str(one.name or "") for one in fields],
@@ -75,22 +84,44 @@ def call(
         units,
         operators.index(options.get("order", 1)),
     ).of(operator.__name__)
-    return _label(first, results, labels, below)
+    return label_results(first, results, labels, below, faces)
 
 
-def _check_array(f: Any) -> Any:
+def _is_staggered(options: dict[str, Any]) -> bool:
+    stagger = options.get("stagger")
+    if isinstance(stagger, dict):
+        return any(stagger.values())
+    return any(stagger) if isinstance(stagger, list) else stagger is not None
+
+
+def refuse_out(options: dict[str, Any]) -> None:
+    """Raise TypeError where an array to write to is given: its coordinates would be unknown."""
+    if options.get("out") is not None:
+        raise TypeError("`out` does not go with a DataArray: pass its `.data` in its place.")
+
+
+def check_array(f: Any) -> Any:
+    """Return a DataArray with dimensions; refuse the other types of xarray."""
     if type(f).__name__ == "Dataset":
         raise TypeError(
             f"`f` must be one variable of a Dataset; got all of them: {', '.join(map(str, f))}. "
             'Pick one, as in `ds["T"]`.'
         )
+    if not hasattr(f, "coords"):
+        raise TypeError(
+            f"`f` must be a DataArray to be differentiated by names; got a {type(f).__name__}, "
+            "which has no coordinates. Pass `xarray.DataArray(f)`, or its `.data`."
+        )
     if not f.dims:
         raise ValueError("`f` must have at least one dimension; got a DataArray of one number.")
-    return getattr(f, "variable", f) if not hasattr(f, "coords") else f
+    return f
 
 
-def _align(v: Sequence[Any]) -> list[Any]:
-    """Return components with the dimensions of the first in its order, if coordinates agree."""
+def align(v: Sequence[Any], apart: bool = False) -> list[Any]:
+    """Return components with the dimensions of the first in its order, if coordinates agree.
+
+    `apart` says that they may lie at different places, those of a staggered grid.
+    """
     import xarray
 
     for one in v:
@@ -105,6 +136,8 @@ def _align(v: Sequence[Any]) -> list[Any]:
                 "Interpolate them to the same points first."
             )
     fields = [one.transpose(*v[0].dims) for one in v]
+    if apart:
+        return fields
     try:
         return [*xarray.align(*fields, join="exact", copy=False)]
     except ValueError as error:
@@ -114,7 +147,8 @@ def _align(v: Sequence[Any]) -> list[Any]:
         ) from error
 
 
-def _find_dims(f: Any, named: Any) -> list[Any]:
+def find_dims(f: Any, named: Any) -> list[Any]:
+    """Return the dimensions that are named, or numbered, by default all."""
     if named is None:
         return [*f.dims]
     named = [named] if isinstance(named, (str, int)) else [*named]
@@ -132,13 +166,6 @@ def _find_dims(f: Any, named: Any) -> list[Any]:
     return dims
 
 
-def _find_spacings(f: Any, dims: Sequence[Any], spacing: Sequence[Any]) -> list[Any]:
-    """Return spacings as given, names replaced by coordinates; by default those of the axes."""
-    if not spacing:
-        return [_values_of(f, dim) if dim in f.coords else 1.0 for dim in dims]
-    return [_given(f, one) for one in spacing]
-
-
 def _grid_coordinate(f: Any, one: Any) -> Any:
     """Return a coordinate of a curved grid, given by name or as a DataArray."""
     if isinstance(one, str):
@@ -151,6 +178,7 @@ def _grid_coordinate(f: Any, one: Any) -> Any:
             "`curvilinear` must hold names of coordinates or DataArrays for a DataArray; got "
             f"{type(one).__name__}. Pass `f.data` to use plain arrays."
         )
+    check_aligned(f, one, "`curvilinear`")
     return one
 
 
@@ -164,100 +192,70 @@ def _along_axes(coordinate: Any, dims: Sequence[Any]) -> Any:
     return coordinate.transpose(*dims).data
 
 
-def _given(f: Any, one: Any) -> Any:
-    if isinstance(one, str):
-        if one not in f.coords:
-            known = ", ".join(map(str, f.coords)) or "none"
-            raise ValueError(f"`spacing` must name coordinates of `f`: {known}; got {one!r}.")
-        return _values_of(f, one)
-    return one.data if hasattr(one, "dims") else one
-
-
-def _values_of(f: Any, name: Any) -> Any:
-    """Return a coordinate's values: along its own axis, or as an array with the axes of `f`."""
-    coordinate = f.coords[name]
-    if coordinate.ndim > 1:
-        missing = [dim for dim in f.dims if dim not in coordinate.dims]
-        return coordinate.expand_dims(missing).transpose(*f.dims).data
-    if coordinate.dtype == object and hasattr(coordinate.values.flat[0], "calendar"):
-        start = coordinate.values[0]  # dates of another calendar than NumPy's
-        seconds = [(date - start).total_seconds() for date in coordinate.values]
-        return (np.array(seconds) * 1e9).astype("timedelta64[ns]")
-    if coordinate.dtype.kind not in "iufmM":
-        raise TypeError(
-            f"coordinate {name!r} must hold numbers or dates to be a spacing; got "
-            f"{coordinate.dtype}. Pass a spacing, such as 1.0."
-        )
-    return coordinate.data if coordinate.ndim == 1 else coordinate.values
-
-
-def _are_dates(step: Any) -> bool:
-    return getattr(getattr(step, "dtype", None), "kind", "") in "mM" and hasattr(step, "dtype")
-
-
-def _units_along(f: Any, dim: Any, spacing: Sequence[Any], options: dict[str, Any]) -> Any:
-    """Return the units of what stands below a derivative along a dimension."""
-    if spacing:
-        named = [one for one in spacing if isinstance(one, str)]
-        if len(named) != len(spacing) or len(named) != 1:
-            return None
-        return f.coords[named[0]].attrs.get("units")
-    if dim not in f.coords:
-        return None
-    coordinate = f.coords[dim]
-    if coordinate.dtype.kind in "mMO":
-        return options.get("time_unit")
-    return coordinate.attrs.get("units")
-
-
-def _attach_units(
-    f: Any, dims: Sequence[Any], steps: list[Any], spacing: Sequence[Any], quantity: Any
-) -> list[Any]:
-    """Give coordinates the units in their attributes, for a field that has pint's."""
-    if spacing:
-        return steps
-    make = quantity._REGISTRY.Quantity
-    units = [f.coords[dim].attrs.get("units") if dim in f.coords else None for dim in dims]
-    return [step if u is None else make(step, u) for step, u in zip(steps, units, strict=True)]
+def _choose_by_dimension(
+    f: Any, dims: Sequence[Any], is_one: bool, options: dict[str, Any]
+) -> None:
+    """Replace options that are given by dimension, as ``{"lon": "periodic"}``, by lists."""
+    for name, default in _BY_DIMENSION.items():
+        chosen = options.get(name)
+        if not isinstance(chosen, dict) or not any(dim in f.dims for dim in chosen):
+            continue
+        unknown = [dim for dim in chosen if dim not in dims]
+        if unknown:
+            raise ValueError(
+                f"`{name}` must name dimensions to differentiate along, {in_words(dims)}; got "
+                f"{in_words(unknown)}."
+            )
+        each = [chosen.get(dim, default) for dim in dims]
+        options[name] = each[0] if is_one else each
 
 
 def _place_mask(f: Any, options: dict[str, Any]) -> None:
     where = options.get("where")
     if where is not None and hasattr(where, "dims"):
+        check_aligned(f, where, "`where`")
         options["where"] = where.broadcast_like(f).transpose(*f.dims).data
 
 
-def _label(f: Any, results: Any, labels: list[Label], dims: list[str]) -> Any:
+def label_results(
+    f: Any, results: Any, labels: list[Label], dims: list[str], faces: Faces | None = None
+) -> Any:
     """Return the results as DataArrays, in tuples as they came."""
-    waiting = iter(labels)
+    import xarray
+
+    waiting = iter(enumerate(labels))
+    kept = {key: value for key, value in f.attrs.items() if key not in _NOT_OF_DERIVATIVES}
 
     def walk(result: Any) -> Any:
         if isinstance(result, tuple):
             return tuple(walk(one) for one in result)
         new = NEW_DIMS[: result.ndim - f.ndim]
         if new:
-            return _stacked(f, result, labels, new, dims)
-        name, attributes = next(waiting)
-        kept = {key: value for key, value in f.attrs.items() if key not in _NOT_OF_DERIVATIVES}
-        made = f.copy(data=result, deep=False)
+            return _stacked(f, result, labels, new, dims, faces)
+        number, (name, attributes) = next(waiting)
         if library_of_labels(result) == "pint":
             attributes.pop("units", None)
-        made.name, made.attrs = name, kept | attributes
-        return made
+        coords = f.coords if faces is None else faces.coordinates(number)
+        return xarray.DataArray(result, coords, f.dims, name=name, attrs=kept | attributes)
 
     return walk(results)
 
 
 def _stacked(
-    f: Any, result: Any, labels: list[Label], new: tuple[str, ...], dims: list[str]
+    f: Any,
+    result: Any,
+    labels: list[Label],
+    new: tuple[str, ...],
+    dims: list[str],
+    faces: Faces | None,
 ) -> Any:
     import xarray
 
     kept = {key: value for key, value in f.attrs.items() if key not in _NOT_OF_DERIVATIVES}
     units = {label.attributes.get("units") for label in labels}
-    if len(units) == 1 and None not in units:
+    if len(units) == 1 and None not in units and library_of_labels(result) != "pint":
         kept["units"] = units.pop()
-    coordinates = {**f.coords}
+    coordinates = {**(f.coords if faces is None else faces.common_coordinates())}
     if result.shape[len(new) - 1] == len(dims):
         coordinates[new[-1]] = dims
     return xarray.DataArray(result, dims=(*new, *f.dims), coords=coordinates, attrs=kept)

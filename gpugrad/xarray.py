@@ -61,6 +61,14 @@ class DataArrayAccessor:
         """Return all second derivatives along dimensions, by default all."""
         return gpugrad.hessian(self._f, axis=dims or None, **options)
 
+    def gradient_norm(self, *dims: Any, **options: Any) -> Any:
+        """Return the length of the gradient along dimensions, by default all."""
+        return gpugrad.gradient_norm(self._f, axis=dims or None, **options)
+
+    def spherical_gradient(self, **options: Any) -> Any:
+        """Return the gradient to the north and to the east, per metre, from the coordinates."""
+        return gpugrad.spherical_gradient(self._f, **options)
+
 
 @xarray.register_dataset_accessor("gpugrad")
 class DatasetAccessor:
@@ -86,6 +94,23 @@ class DatasetAccessor:
     def jacobian(self, *names: Any, axis: Any = None, **options: Any) -> Any:
         """Return the derivatives of all components along all axes."""
         return self._call(gpugrad.jacobian, names, axis, options)
+
+    def spherical_divergence(self, *names: Any, **options: Any) -> xarray.DataArray:
+        """Return the divergence on a sphere, of components named ``u`` (east) and ``v`` (north)."""
+        return self._call_on_sphere(gpugrad.spherical_divergence, names, options)
+
+    def spherical_curl(self, *names: Any, **options: Any) -> xarray.DataArray:
+        """Return the vertical component of the curl on a sphere, of ``u`` (east) and ``v``."""
+        return self._call_on_sphere(gpugrad.spherical_curl, names, options)
+
+    def _call_on_sphere(self, operator: Any, names: Any, options: dict[str, Any]) -> Any:
+        named = [options.pop(key) for key in ("v", "u") if key in options]
+        if bool(names) == bool(named) or len(names or named) != 2:
+            raise TypeError(
+                f"{operator.__name__} takes two components, by name as in u=..., v=... (to the "
+                f"east, to the north), or v before u; got {(*names, *named)}."
+            )
+        return operator([self._pick(name) for name in names or named], **options)
 
     def _call(self, operator: Any, names: Any, axis: Any, options: dict[str, Any]) -> Any:
         named = {key: options.pop(key) for key in [*options] if self._is_component(key)}

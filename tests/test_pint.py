@@ -87,3 +87,39 @@ def test_quantities_inside_of_xarray_keep_their_units():
     df = gpugrad.gradient(f)
     assert df.data.units == UNITS.Unit("K/m")
     assert "units" not in df.attrs
+
+
+def test_rates_between_dates_have_the_unit_of_time():
+    f = Q(np.array([1.0, 4.0, 9.0, 7.0]), "m")
+    dates = np.datetime64("2021-05-01") + np.arange(4) * np.timedelta64(1, "D")
+    assert gpugrad.gradient(f, dates, time_unit="D").units == UNITS.Unit("m/day")
+    assert gpugrad.derivative(f, dates, order=2, time_unit="m").units == UNITS.Unit("m/min**2")
+
+
+def test_a_period_is_converted_to_the_unit_of_the_spacing():
+    angle = np.arange(5) * 60.0
+    f = Q(np.sin(np.radians(angle)), "K")
+    options = {"boundary": "periodic", "accuracy": 4}
+    df = gpugrad.derivative(f, Q(angle, "degree"), period=Q(2 * np.pi, "radian"), **options)
+    expected = gpugrad.derivative(f.magnitude, angle, period=360.0, **options)
+    np.testing.assert_allclose(df.magnitude, expected)
+    lists = gpugrad.gradient(f, Q(angle, "degree"), period=[Q(1.0, "turn")], **options)
+    np.testing.assert_allclose(lists.magnitude, expected)
+    with pytest.raises(ValueError, match="`period` and the spacing must have units"):
+        gpugrad.derivative(f, Q(angle, "degree"), period=Q(1.0, "s"), **options)
+
+
+def test_a_spacing_by_name_of_the_argument_keeps_its_unit():
+    df = gpugrad.derivative(np.array([1.0, 2.0, 4.0]), spacing=Q(2.0, "m"))
+    assert df.units == UNITS.Unit("1/m")
+
+
+def test_named_spacings_beside_quantities_in_xarray_have_units():
+    xarray = pytest.importorskip("xarray")
+    f = xarray.DataArray(Q(np.array([1.0, 2.0, 6.0]), "K"), dims="x")
+    f = f.assign_coords(h=("x", np.array([0.0, 1.0, 3.0]), {"units": "km"}))
+    assert gpugrad.gradient(f, "h").data.units == UNITS.Unit("K/km")
+    assert gpugrad.gradient(f, Q(1.0, "m")).data.units == UNITS.Unit("K/m")
+    time = np.datetime64("2021-05-01", "ns") + np.arange(3) * np.timedelta64(1, "h")
+    f = f.drop_vars("h").assign_coords(x=time)
+    assert gpugrad.gradient(f).data.units == UNITS.Unit("K/s")

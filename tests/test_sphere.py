@@ -271,3 +271,155 @@ def test_a_repeated_meridian_may_be_kept_on_purpose():
 def test_a_vector_has_two_components():
     with pytest.raises(ValueError, match="two components, to the north and to the east; got 3"):
         gpugrad.spherical_curl(np.zeros((3, 9, 16)), *make_grid(8))
+
+
+# Labels
+
+
+@pytest.fixture
+def air():
+    xarray = pytest.importorskip("xarray")
+    rng = np.random.default_rng(5)
+    return xarray.DataArray(
+        rng.normal(size=(2, 12, 7)),
+        {
+            "time": [0.0, 1.0],
+            "x": ("x", np.arange(0.0, 360.0, 30.0), {"units": "degrees_east"}),
+            "lat": ("lat", np.linspace(90, -90, 7)),
+            "month": ("time", [3, 4]),
+        },
+        ("time", "x", "lat"),
+        name="T",
+        attrs={"units": "K", "source": "a model", "standard_name": "air_temperature"},
+    )
+
+
+def test_labelled_fields_bring_their_latitudes_and_longitudes(air):
+    north, east = gpugrad.spherical_gradient(air)
+    expected = gpugrad.spherical_gradient(air.data, air.lat.data, air.x.data, axis=(2, 1))
+    np.testing.assert_array_equal(north.data, expected[0])
+    np.testing.assert_array_equal(east.data, expected[1])
+    assert (north.name, east.name) == ("dT_dnorth", "dT_deast")
+    assert east.dims == air.dims
+    assert east.coords.equals(air.coords)
+    assert (east.attrs["units"], east.attrs["source"]) == ("K m-1", "a model")
+    assert "standard_name" not in east.attrs
+
+
+def test_labelled_fields_keep_what_was_given_of_the_sphere(air):
+    kwargs = {"accuracy": 4, "periodic": True}
+    expected = gpugrad.spherical_gradient(
+        air.data, air.lat.data, air.x.data, axis=(2, 1), radius=2.0, **kwargs
+    )
+    for given in (
+        {"latitude": "lat", "longitude": "x"},
+        {"latitude": air.lat, "longitude": air.x},
+        {"latitude": air.lat.data, "longitude": air.x.data, "axis": ("lat", "x")},
+        {"latitude": np.radians(air.lat.data), "longitude": np.radians(air.x.data),
+         "axis": (2, 1), "degrees": False},
+    ):  # fmt: skip
+        north, east = gpugrad.spherical_gradient(air, radius=2.0, **given, **kwargs)
+        np.testing.assert_allclose(north.data, expected[0], rtol=1e-12, atol=1e-12)
+        np.testing.assert_allclose(east.data, expected[1], rtol=1e-12, atol=1e-12)
+        assert "units" not in north.attrs  # nobody said which unit the radius has
+
+
+def test_labelled_winds_have_divergence_and_vorticity(air):
+    import gpugrad.xarray
+
+    u, v = air.copy(), (air**2).assign_attrs(air.attrs)
+    u.attrs["units"] = v.attrs["units"] = "m s-1"
+    winds = {"u": u, "v": v.rename("v")}
+    data = air.to_dataset(name="T").assign(winds)
+    for name in ("spherical_divergence", "spherical_curl"):
+        function = getattr(gpugrad, name)
+        expected = function((v.data, u.data), air.lat.data, air.x.data, axis=(2, 1))
+        for result in (
+            function((v, u)),
+            getattr(data.gpugrad, name)(u="u", v="v"),
+            getattr(data.gpugrad, name)("v", "u"),
+        ):
+            np.testing.assert_array_equal(result.data, expected)
+            assert result.name == name.removeprefix("spherical_")
+            assert result.attrs["units"] in ("s-1", "m s-1 m-1")
+    with pytest.raises(TypeError, match=r"u=\.\.\., v=\.\.\. \(to the east, to the north\)"):
+        data.gpugrad.spherical_curl("u", v="v")
+
+
+def test_lazy_labelled_fields_stay_lazy(air):
+    pytest.importorskip("dask")
+    lazy = air.chunk(time=1, x=6)
+    stacked = gpugrad.spherical_gradient(lazy, stack=True)
+    assert stacked.chunks is not None
+    assert [*stacked.component.values] == ["north", "east"]
+    for one, expected in zip(stacked, gpugrad.spherical_gradient(air), strict=True):
+        np.testing.assert_allclose(one.compute(), expected, rtol=1e-12, atol=1e-18)
+
+
+def test_curved_grids_are_found_in_any_order_of_their_axes(air):
+    xarray = pytest.importorskip("xarray")
+    j, i = np.meshgrid(np.arange(6.0), np.arange(8.0), indexing="ij")
+    lat, lon = 40 + j + 0.1 * i, 10 + i - 0.2 * j
+    f = xarray.DataArray(
+        np.sin(np.radians(lat)),
+        {
+            "latitude": (("x", "y"), lat.T, {"units": "degrees_north"}),
+            "nav": (("y", "x"), np.radians(lon), {"standard_name": "longitude", "units": "rad"}),
+        },
+        ("y", "x"),
+        name="f",
+    )
+    expected = gpugrad.spherical_gradient(f.data, lat, lon)
+    for one, other in zip(gpugrad.spherical_gradient(f), expected, strict=True):
+        np.testing.assert_allclose(one.data, other, atol=1e-16)
+    for one, other in zip(gpugrad.spherical_gradient(f.T), expected, strict=True):
+        np.testing.assert_allclose(one.transpose("y", "x").data, other, rtol=1e-9, atol=1e-16)
+
+
+def test_where_the_grid_is_unknown_labelled_fields_say_so(air):
+    with pytest.raises(ValueError, match=r"its latitude.*found none among time, x, month"):
+        gpugrad.spherical_gradient(air.drop_vars("lat"))
+    two = air.assign_coords(other=("lat", air.lat.data, {"units": "degree_north"}))
+    assert gpugrad.spherical_gradient(two, latitude="lat")[0].shape == air.shape
+    two.lat.attrs["units"] = "degrees_north"
+    with pytest.raises(ValueError, match="found lat, other among"):
+        gpugrad.spherical_gradient(two)
+    with pytest.raises(ValueError, match=r"name a coordinate of `f`: .*; got 'phi'"):
+        gpugrad.spherical_gradient(air, latitude="phi")
+    with pytest.raises(
+        ValueError, match=r"`latitude` must have the coordinates of `f`: .* got 5\."
+    ):
+        gpugrad.spherical_gradient(air, latitude=air.lat[:5])
+    track = air.isel(x=0).assign_coords(lon=("lat", np.arange(7.0)))
+    with pytest.raises(ValueError, match="are no grids"):
+        gpugrad.spherical_gradient(track)
+    with pytest.raises(TypeError, match=r"pass its `\.data`"):
+        gpugrad.spherical_gradient(air, out=np.empty(1))
+    with pytest.raises(TypeError, match="`latitude` must be given"):
+        gpugrad.spherical_gradient(air.data)
+
+
+def test_units_of_pint_are_those_of_field_and_radius():
+    pint = pytest.importorskip("pint", reason="units are pint's")
+    units = pint.UnitRegistry()
+    f = units.Quantity(np.random.default_rng(6).normal(size=(5, 6)), "degC")
+    lat, lon = np.linspace(-40, 40, 5), np.arange(6.0)
+    north, east = gpugrad.spherical_gradient(f, lat, lon)
+    assert north.units == units.Unit("delta_degC/m")
+    radians = units.Quantity(np.radians(lat), "radian")
+    radius = units.Quantity(6371.0, "km")
+    other = gpugrad.spherical_gradient(f, radians, longitude=lon, radius=radius)[1]
+    assert other.units == units.Unit("delta_degC/km")
+    np.testing.assert_allclose(other.magnitude, 1000 * east.magnitude)
+    plain = gpugrad.spherical_gradient(f.magnitude, lat, lon, radius=radius)
+    assert plain[0].units == units.Unit("1/km")
+    winds = [units.Quantity(f.magnitude, "m/s"), units.Quantity(f.magnitude, "km/s")]
+    assert gpugrad.spherical_curl(winds, lat, lon).units == units.Unit("1/s")
+    with pytest.raises(ValueError, match="components of `v`"):
+        gpugrad.spherical_divergence((winds[0], f), lat, lon)
+
+
+def test_a_radius_with_units_labels_a_field_of_xarray(air):
+    pint = pytest.importorskip("pint", reason="units are pint's")
+    radius = pint.UnitRegistry().Quantity(6371.0, "km")
+    assert gpugrad.spherical_gradient(air, radius=radius)[0].attrs["units"] == "K km-1"

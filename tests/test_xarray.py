@@ -279,3 +279,178 @@ def test_a_curved_grid_must_have_the_dimensions_of_space(curved):
         gpugrad.gradient(curved, curvilinear=("x", "y"), axis=("time", "j"))
     with pytest.raises(TypeError, match=r"names of coordinates or DataArrays"):
         gpugrad.gradient(curved, curvilinear=(curved.x.data, curved.y.data))
+
+
+# What lies beside the field
+
+
+def test_masks_and_spacings_must_lie_at_the_points_of_the_field(temperature):
+    valid = temperature.isel(time=0, drop=True) > -9
+    assert gpugrad.gradient(temperature, axis="lat", where=valid).notnull().all()
+    shifted = valid.assign_coords(lat=valid.lat + 5)
+    with pytest.raises(ValueError, match=r"`where` .*: 'lat' of `f` has -30.0 at position 0; got"):
+        gpugrad.gradient(temperature, axis="lat", where=shifted)
+    for wrong in (valid[1:], valid[:, :1]):
+        with pytest.raises(ValueError, match=r"`where` must have the coordinates of `f`: `f` has"):
+            gpugrad.laplacian(temperature, axis=("lat", "lon"), where=wrong)
+    with pytest.raises(ValueError, match=r"no other dimensions than `f`, .* select along level"):
+        gpugrad.gradient(temperature, axis="lat", where=valid.expand_dims(level=2))
+    with pytest.raises(ValueError, match=r"`spacing` must have the coordinates of `f`: 'lat'"):
+        gpugrad.gradient(temperature, shifted.lat, axis="lat")
+    with pytest.raises(ValueError, match=r"`spacing` must lie along 'lat'.* along 'lon'"):
+        gpugrad.gradient(temperature, "lon", axis="lat")
+
+
+def test_masks_of_components_must_lie_at_their_points(flow):
+    where = xarray.ones_like(flow.u, dtype=bool).assign_coords(lat=flow.lat + 1)
+    with pytest.raises(ValueError, match="`where` must have the coordinates"):
+        gpugrad.divergence((flow.u, flow.v), axis=("lon", "lat"), where=where)
+
+
+def test_coordinates_of_a_curved_grid_must_lie_at_the_points_of_the_field(curved):
+    with pytest.raises(ValueError, match="`curvilinear` must have the coordinates"):
+        gpugrad.gradient(curved, curvilinear=(curved.x[1:], curved.y))
+
+
+def test_spacings_that_are_named_or_labelled_bring_their_units(temperature):
+    height = temperature.height.assign_attrs(units="km")
+    for spacing in (height, height.drop_vars("lat")):
+        assert gpugrad.gradient(temperature, spacing, axis="lat").attrs["units"] == "K km-1"
+    f = temperature.assign_coords(height=height)
+    dy, dx = gpugrad.gradient(f, "height", 2.0, axis=("lat", "lon"))
+    assert (dy.attrs["units"], "units" in dx.attrs) == ("K km-1", False)
+
+
+def test_spacings_of_pint_give_their_units_to_a_labelled_field(temperature):
+    pint = pytest.importorskip("pint", reason="units are pint's")
+    km = pint.UnitRegistry().Quantity(2.0, "km")
+    df = gpugrad.gradient(temperature, km, axis="lat")
+    assert df.attrs["units"] == "K km-1"
+    np.testing.assert_array_equal(df.data, np.gradient(temperature.data, 2.0, axis=1))
+
+
+@pytest.mark.parametrize(("time_unit", "units"), [("m", "K min-1"), ("h", "K h-1"), ("s", "K s-1")])
+def test_minutes_are_no_metres(temperature, time_unit, units):
+    assert gpugrad.gradient(temperature, axis="time", time_unit=time_unit).attrs["units"] == units
+
+
+def test_options_may_be_given_by_dimension(temperature):
+    options = {"boundary": {"lon": "periodic", "lat": ("nearest", 0.0)}, "period": {"lon": 30.0}}
+    dy, dx = gpugrad.gradient(temperature, axis=("lat", "lon"), **options)
+    expected = gpugrad.gradient(
+        temperature.data, temperature.lat.data, temperature.lon.data, axis=(1, 2),
+        boundary=[("nearest", 0.0), "periodic"], period=[None, 30.0],
+    )  # fmt: skip
+    np.testing.assert_array_equal(dy.data, expected[0])
+    np.testing.assert_array_equal(dx.data, expected[1])
+    one = gpugrad.derivative(temperature, axis="lat", boundary={"lat": "nearest"})
+    same = gpugrad.derivative(temperature, axis="lat", boundary="nearest")
+    xarray.testing.assert_identical(one, same)
+    sloping = gpugrad.gradient(temperature, axis="lat", boundary={"normal": 1.0})
+    np.testing.assert_allclose(sloping.isel(lat=-1), 1.0, rtol=1e-6)
+    with pytest.raises(ValueError, match=r"name dimensions .*, lat, lon; got time"):
+        gpugrad.gradient(temperature, axis=("lat", "lon"), boundary={"time": "nearest"})
+
+
+def test_a_variable_without_coordinates_is_refused(temperature):
+    with pytest.raises(TypeError, match=r"must be a DataArray .*; got a Variable"):
+        gpugrad.gradient(temperature.variable)
+
+
+# Staggered grids
+
+
+@pytest.fixture
+def cells():
+    """A field at the centres of cells, that has coordinates of several kinds."""
+    rng = np.random.default_rng(4)
+    return xarray.DataArray(
+        rng.normal(size=(6, 8)),
+        {
+            "y": ("y", np.arange(6.0) * 0.1, {"units": "m"}),
+            "x": ("x", np.array([0.0, 1, 2, 4, 5, 6, 8, 9]), {"units": "m", "bounds": "x_bnds"}),
+            "name": ("x", [*"abcdefgh"]),
+            "depth": (("y", "x"), rng.random((6, 8))),
+            "run": 7,
+        },
+        ("y", "x"),
+        name="p",
+        attrs={"units": "Pa"},
+    )
+
+
+def test_results_between_samples_have_coordinates_there(cells):
+    left = gpugrad.derivative(cells, axis="x", stagger="left")
+    np.testing.assert_array_equal(left.x, [-0.5, 0.5, 1.5, 3, 4.5, 5.5, 7, 8.5])
+    right = gpugrad.gradient(cells, axis="x", stagger="right")
+    np.testing.assert_array_equal(right.x, [0.5, 1.5, 3, 4.5, 5.5, 7, 8.5, 9.5])
+    assert left.x.attrs == {"units": "m"}
+    assert {*left.coords} == {"x", "y", "run"}
+    xarray.testing.assert_identical(left.y, cells.y.drop_vars("run").assign_coords(run=7))
+    expected = gpugrad.derivative(cells.data, cells.x.data, stagger="left")
+    np.testing.assert_array_equal(left.data, expected)
+
+
+def test_each_derivative_lies_on_its_own_faces(cells):
+    dy, dx = gpugrad.gradient(cells, stagger={"x": "left"})
+    xarray.testing.assert_equal(dy.coords.to_dataset(), cells.coords.to_dataset())
+    assert dx.x[0] == -0.5
+    stacked = gpugrad.gradient(cells, stagger="left", stack=True)
+    assert {*stacked.coords} == {"run", "component"}
+    alone = gpugrad.gradient(cells, axis=("x",), stagger="left", stack=True)
+    assert alone.x[0] == -0.5
+
+
+def test_faces_of_a_periodic_axis_close_the_circle():
+    lon = np.arange(0.0, 360.0, 45.0)
+    f = xarray.DataArray(np.sin(np.radians(lon)), {"lon": lon}, ("lon",))
+    df = gpugrad.derivative(f, axis="lon", boundary="periodic", stagger="left")
+    np.testing.assert_array_equal(df.lon, lon - 22.5)
+    part = f[[0, 1, 2, 3, 4, 5]]
+    df = gpugrad.derivative(part, axis="lon", boundary="periodic", period=360.0, stagger="right")
+    np.testing.assert_array_equal(df.lon, [22.5, 67.5, 112.5, 157.5, 202.5, 292.5])
+
+
+def test_faces_between_dates_are_dates():
+    dates = np.datetime64("2021-05-01", "ns") + np.arange(4) * np.timedelta64(6, "h")
+    f = xarray.DataArray(np.arange(4.0), {"time": dates}, ("time",))
+    df = gpugrad.derivative(f, axis="time", stagger="right", time_unit="h")
+    np.testing.assert_array_equal(df.time, dates + np.timedelta64(3, "h"))
+
+
+def test_the_divergence_of_fluxes_on_faces_is_back_at_the_centres(cells):
+    cells = cells.assign_coords(x=np.arange(8.0) * 0.3)
+    flux = gpugrad.gradient(cells, axis=("x", "y"), stagger="left")
+    result = gpugrad.divergence(flux, axis=("x", "y"), stagger="right")
+    compact = gpugrad.laplacian(cells, axis=("x", "y"))
+    inside = {"x": slice(1, -1), "y": slice(1, -1)}
+    assert result.indexes["x"].equals(cells.indexes["x"])
+    assert result.indexes["y"].equals(cells.indexes["y"])
+    np.testing.assert_allclose(result.isel(inside), compact.isel(inside), rtol=1e-9)
+    spin = gpugrad.curl(flux, axis=("x", "y"), stagger="left")
+    assert (spin.x[0], spin.y[0]) == (flux[0].x[0], flux[1].y[0])
+    np.testing.assert_allclose(spin.isel(inside), 0.0, atol=1e-9)
+    expected = gpugrad.curl([one.data for one in flux], 0.3, 0.1, axis=(1, 0), stagger="left")
+    np.testing.assert_allclose(spin.data, expected, atol=1e-9)
+
+
+def test_a_curl_on_three_axes_lies_on_edges():
+    rng = np.random.default_rng(9)
+    axis = np.arange(5.0)
+    centres = xarray.DataArray(rng.normal(size=(5, 5, 5)), dict.fromkeys("xyz", axis), [*"xyz"])
+    flux = gpugrad.gradient(centres, stagger="left")
+    curl = gpugrad.curl(flux, stagger="left")
+    for k, one in enumerate(curl):
+        starts = [float(one[d][0]) for d in "xyz"]
+        assert starts == [0.0 if i == k else -0.5 for i in range(3)]
+    moved = flux[1].assign_coords(x=axis + 0.25)
+    with pytest.raises(ValueError, match="must have the same coordinates along 'x', but for"):
+        gpugrad.curl((flux[0], moved, flux[2]), stagger="left")
+
+
+def test_terms_that_do_not_meet_are_refused(cells):
+    flux = gpugrad.gradient(cells, axis=("x", "y"), stagger="left")
+    with pytest.raises(ValueError, match="the terms must meet at one place: along 'x'"):
+        gpugrad.divergence(flux, axis=("x", "y"), stagger="left")
+    with pytest.raises(ValueError, match="must have the same coordinates"):
+        gpugrad.jacobian(flux, axis=("x", "y"), stagger="right")

@@ -1,0 +1,120 @@
+"""Fields of xarray on a sphere: latitudes and longitudes found among their coordinates."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from gpugrad._cf_axes import find_geographic
+from gpugrad._labels import library_of_labels
+from gpugrad._naming import Labels
+from gpugrad._xarray_fields import (
+    align,
+    check_array,
+    find_dims,
+    label_results,
+    refuse_out,
+)
+from gpugrad._xarray_spacings import check_aligned
+
+_DIRECTIONS = ["north", "east"]
+_RADIANS = ("rad", "radian", "radians")
+
+
+def call(
+    operator: Callable[..., Any], f: Any, places: dict[str, Any], options: dict[str, Any]
+) -> Any:
+    """Call an operator on what DataArrays hold, and give its results their labels.
+
+    `places` has the latitudes and longitudes that are given: names, arrays or DataArrays.
+
+    Raises
+    ------
+    TypeError
+        If `f` is a Dataset, or `out` is given.
+    ValueError
+        If latitudes or longitudes can't be found, or do not lie along two dimensions of `f`.
+    """
+    several = isinstance(f, (tuple, list))
+    fields = align(f) if several else [check_array(f)]
+    first = fields[0]
+    refuse_out(options)
+    grid = {kind: _find(kind, first, places.get(kind)) for kind in ("latitude", "longitude")}
+    dims = _dims_of(first, options.pop("axis", None), grid)
+    in_degrees = options.pop("degrees", None)
+    for kind, one in grid.items():
+        options[kind] = _in_degrees(one, dims, in_degrees)
+    by, options["radius"] = _parse_radius(options.pop("radius", None))
+    if options["radius"] is None:
+        del options["radius"]
+    values = [one.data for one in fields]
+    if library_of_labels(values[0]) == "pint" and by not in (None, "m"):
+        options["radius"] = values[0]._REGISTRY.Quantity(options["radius"], by)
+    axes = tuple(first.get_axis_num(dim) for dim in dims)
+    results = operator(values if several else values[0], axis=axes, **options)
+    labels = Labels(
+        [str(one.name or "") for one in fields],
+        [one.attrs.get("units") for one in fields],
+        _DIRECTIONS,
+        [by, by],
+    ).of(operator.__name__.removeprefix("spherical_"))
+    return label_results(first, results, labels, _DIRECTIONS)
+
+
+def _find(kind: str, f: Any, given: Any) -> Any:
+    """Return the latitude or longitude: a DataArray, or an array as given."""
+    if given is None:
+        return find_geographic(kind, f)
+    if isinstance(given, str):
+        if given not in f.coords:
+            known = ", ".join(map(str, f.coords)) or "none"
+            raise ValueError(f"`{kind}` must name a coordinate of `f`: {known}; got {given!r}.")
+        return f.coords[given]
+    if hasattr(given, "dims"):
+        check_aligned(f, given, f"`{kind}`")
+    return given
+
+
+def _dims_of(f: Any, named: Any, grid: dict[str, Any]) -> list[Any]:
+    """Return the dimensions of latitude and of longitude; on a curved grid in the field's order."""
+    if named is not None:
+        return find_dims(f, named)
+    if not all(hasattr(one, "dims") for one in grid.values()):
+        return find_dims(f, (-2, -1))
+    latitude, longitude = (one.dims for one in grid.values())
+    if len(latitude) == len(longitude) == 1 and latitude != longitude:
+        return [*latitude, *longitude]
+    if len(latitude) == 2 and set(latitude) == set(longitude):
+        return [dim for dim in f.dims if dim in latitude]
+    raise ValueError(
+        "latitude and longitude must lie along one dimension each, or both along the same two, of "
+        f"a grid; got {latitude} and {longitude}. Tracks and meshes of triangles are no grids: "
+        "interpolate them to one first."
+    )
+
+
+def _in_degrees(one: Any, dims: list[Any], in_degrees: bool | None) -> Any:
+    """Return the values of a coordinate on the host, in degrees, along the dimensions in order.
+
+    Coordinates that are lazy are computed: what the formulas are depends on them.
+    """
+    units = None
+    if hasattr(one, "dims"):
+        units = one.attrs.get("units")
+        one = (one.transpose(*dims) if one.ndim > 1 else one).data
+        one = one.compute() if hasattr(one, "compute") else one
+    if library_of_labels(one) == "pint":
+        return one.to("degree").magnitude
+    are_radians = str(units).lower() in _RADIANS if in_degrees is None else not in_degrees
+    return np.degrees(np.asarray(one)) if are_radians else one
+
+
+def _parse_radius(radius: Any) -> tuple[str | None, Any]:
+    """Return the unit of lengths, None where it is not known, and the radius as a number."""
+    if radius is None:
+        return "m", None
+    if library_of_labels(radius) == "pint":
+        return format(radius.units, "~"), float(radius.magnitude)
+    return None, radius

@@ -1,0 +1,119 @@
+"""The coordinates of xarray as spacings, with their units; and whether two arrays lie alike."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from gpugrad._labels import library_of_labels
+from gpugrad._units import unit_of_time
+
+
+class Step(NamedTuple):
+    """A spacing, and the text of its units where it is known."""
+
+    value: Any
+    units: Any = None
+
+    @property
+    def are_dates(self) -> bool:
+        """Whether these are dates, or spans of time, of NumPy."""
+        return getattr(getattr(self.value, "dtype", None), "kind", "") in ("m", "M")
+
+    def beside(self, field: Any) -> Any:
+        """Return the spacing for a field: with units of pint if it has some, else without."""
+        has_units = library_of_labels(self.value) == "pint"
+        if library_of_labels(field) == "pint":
+            plain = has_units or self.units is None or self.are_dates
+            return self.value if plain else field._REGISTRY.Quantity(self.value, self.units)
+        return self.value.magnitude if has_units else self.value
+
+    def units_in(self, options: dict[str, Any]) -> Any:
+        """Return the units of what stands below a derivative."""
+        if self.are_dates:
+            return unit_of_time(options["time_unit"])
+        if library_of_labels(self.value) == "pint":
+            return format(self.value.units, "~C").replace("**", "").replace("*", " ") or "1"
+        return self.units
+
+
+def check_aligned(f: Any, one: Any, what: str) -> None:
+    """Raise ValueError unless another DataArray lies at the points of `f`, or along its axes."""
+    unknown = [dim for dim in one.dims if dim not in f.dims]
+    if unknown:
+        raise ValueError(
+            f"{what} must have no other dimensions than `f`, which has {in_words(f.dims)}; got "
+            f"{in_words(one.dims)}. Rename them, or select along {in_words(unknown)}."
+        )
+    for dim in one.dims:
+        ours, theirs = f.indexes.get(dim), one.indexes.get(dim)
+        if one.sizes[dim] != f.sizes[dim]:
+            how = f"`f` has {f.sizes[dim]} samples along {dim!r}; got {one.sizes[dim]}"
+        elif ours is None or theirs is None or ours.equals(theirs):
+            continue
+        else:
+            i = next(i for i, (a, b) in enumerate(zip(ours, theirs, strict=True)) if a != b)
+            how = f"{dim!r} of `f` has {ours[i]} at position {i}; got {theirs[i]}"
+        raise ValueError(
+            f"{what} must have the coordinates of `f`: {how}. Interpolate or reindex it to the "
+            "points of `f` first; where it lies there already, pass its `.data`."
+        )
+
+
+def find_spacings(fields: Sequence[Any], dims: Sequence[Any], spacing: Sequence[Any]) -> list[Step]:
+    """Return spacings as given, names replaced by coordinates; by default those of the axes.
+
+    `fields` are those whose coordinates count, one for each axis.
+    """
+    if spacing:
+        owners = [*zip(fields, dims, strict=True)]
+        if len(spacing) == len(dims):
+            return [_given(f, dim, one) for (f, dim), one in zip(owners, spacing, strict=True)]
+        return [_given(fields[0], None, one) for one in spacing]
+    return [
+        _step_of(f, f.coords[dim]) if dim in f.coords else Step(1.0)
+        for f, dim in zip(fields, dims, strict=True)
+    ]
+
+
+def _given(f: Any, dim: Any, one: Any) -> Step:
+    if isinstance(one, str):
+        if one not in f.coords:
+            known = ", ".join(map(str, f.coords)) or "none"
+            raise ValueError(f"`spacing` must name coordinates of `f`: {known}; got {one!r}.")
+        one = f.coords[one]
+    elif not hasattr(one, "dims"):
+        return Step(one)
+    else:
+        check_aligned(f, one, "`spacing`")
+    if one.ndim == 1 and dim is not None and one.dims != (dim,):
+        raise ValueError(
+            f"`spacing` must lie along {dim!r}, the axis to differentiate along; got coordinates "
+            f"along {one.dims[0]!r}. Name the axes with `axis` in the order of the spacings."
+        )
+    return _step_of(f, one)
+
+
+def _step_of(f: Any, coordinate: Any) -> Step:
+    """Return a coordinate as spacing: along its own axis, or as an array with the axes of `f`."""
+    units = coordinate.attrs.get("units")
+    if coordinate.ndim > 1:
+        missing = [dim for dim in f.dims if dim not in coordinate.dims]
+        return Step(coordinate.expand_dims(missing).transpose(*f.dims).data, units)
+    if coordinate.dtype == object and hasattr(coordinate.values.flat[0], "calendar"):
+        start = coordinate.values[0]  # dates of another calendar than NumPy's
+        seconds = [(date - start).total_seconds() for date in coordinate.values]
+        return Step((np.array(seconds) * 1e9).astype("timedelta64[ns]"))
+    if coordinate.dtype.kind not in "iufmM":
+        raise TypeError(
+            f"coordinate {coordinate.name!r} must hold numbers or dates to be a spacing; got "
+            f"{coordinate.dtype}. Pass a spacing, such as 1.0."
+        )
+    return Step(coordinate.data if coordinate.ndim == 1 else coordinate.values, units)
+
+
+def in_words(names: Sequence[Any]) -> str:
+    """Return names as a list for people."""
+    return ", ".join(map(str, names))
