@@ -73,7 +73,8 @@ def observe(name, *, order, accuracy, **keywords):
     field, shift, last, boundary = EVEN[name]
     keywords |= {"order": order, "accuracy": accuracy, "edge_accuracy": accuracy}
     sizes = (256, 512, 1024, 2048) if accuracy == 12 else (128, 256, 512, 1024)
-    if not has_exact_weights(make_plan(64, 1.0, boundary=boundary, **keywords), 64, order):
+    ends = boundary if name == "normal" else "one-sided"  # to which polynomials are known
+    if not has_exact_weights(make_plan(64, 1.0, boundary=ends, **keywords), 64, order):
         grid, fit = UNEVEN[name]
         return observe_precisely(partial(grid, bend=lambda mp, s: s), fit, sizes=sizes, **keywords)
     return observe_evenly(
