@@ -28,8 +28,8 @@ _REAL_PART = {"c8": "f4", "c16": "f8"}
 
 # A layout tells a kernel where its operands lie, in words of 64 bits: the lengths of its loops
 # from the outermost inwards (the first is not read: a call says where to start and to stop); then
-# for each sum the address of its first result and those of its operands, each followed by the
-# bytes from one step to the next of every loop.
+# the address of each base, followed by the bytes from one step to the next of every loop if it
+# moves at all.
 
 
 @cache
@@ -38,15 +38,19 @@ def compile_kernel(recipe: Recipe) -> int:
     return compile_module(lambda module: _Kernel(module, recipe).write())
 
 
-class _Operand(NamedTuple):
-    """Where a kernel finds an operand at some point of its loops, and the strides from there.
+class _Base(NamedTuple):
+    """Where a kernel finds a base at some point of its loops, and the strides from there."""
 
-    It lies some `steps` further on in a row than its address says.
-    """
+    address: ir.Value
+    strides: Sequence[ir.Value]
+
+
+class _Operand(NamedTuple):
+    """Where a kernel finds an operand in a row: at an address, and some `steps` further on."""
 
     kind: str
     address: ir.Value
-    strides: Sequence[ir.Value]
+    step: ir.Value
     factor: ir.Value | None = None
     steps: ir.Value | None = None
 
@@ -61,46 +65,57 @@ class _Kernel(Function):
         self.is_complex = recipe.sample in _REAL_PART
         self.size = int(recipe.result[1:])
         layout, self.start, self.stop = self.function.args
-        words = iter([*map(partial(self.word, layout), range(_count_words(recipe)))])
+        words = iter([*map(partial(self.word, layout), range(recipe.words))])
         self.lengths = [next(words) for _ in range(recipe.levels)]
-        self.operands = [
-            [
-                _Operand(kind, next(words), [next(words) for _ in range(recipe.levels)])
-                for kind in ("result", *(kind for part in parts for kind in part.operands))
-            ]
-            for parts in recipe.sums
+        self.bases = [
+            _Base(next(words), [next(words) for _ in range(recipe.levels * moves)])
+            for moves in recipe.bases
         ]
 
     def write(self) -> None:
         """Write the whole function."""
-        self.write_level(0, self.operands)
+        self.write_level(0, self.bases)
         self.build.ret_void()
 
-    def write_level(self, level: int, sums: Sequence[Sequence[_Operand]]) -> None:
-        """Write the loops from a level inwards, for operands at their first step."""
+    def write_level(self, level: int, bases: Sequence[_Base]) -> None:
+        """Write the loops from a level inwards, for bases at their first step."""
         start, stop = (WORD(0), self.lengths[level]) if level else (self.start, self.stop)
         if level == self.recipe.levels - 1:
-            sums = [self.advance(operands, level, start) for operands in sums]
-            self.write_row(sums, self.build.sub(stop, start))
+            n = self.build.sub(stop, start)
+            self.write_row(self.list_operands(self.advance(bases, level, start), n), n)
             return
         with self.loop(start, stop) as i:
-            self.write_level(level + 1, [self.advance(operands, level, i) for operands in sums])
+            self.write_level(level + 1, self.advance(bases, level, i))
 
-    def advance(self, operands: Sequence[_Operand], level: int, steps: ir.Value) -> list[_Operand]:
-        """Return operands as they lie some steps further on in the loop of a level."""
+    def advance(self, bases: Sequence[_Base], level: int, steps: ir.Value) -> list[_Base]:
+        """Return bases as they lie some steps further on in the loop of a level."""
         build = self.build
         return [
-            operand._replace(
-                address=build.add(operand.address, build.mul(steps, operand.strides[level]))
-            )
-            for operand in operands
+            base._replace(address=build.add(base.address, build.mul(steps, base.strides[level])))
+            if base.strides
+            else base
+            for base in bases
         ]
+
+    def list_operands(self, bases: Sequence[_Base], n: ir.Value) -> list[list[_Operand]]:
+        """Return the operands of each sum, for bases as they lie where a row of `n` starts."""
+        build, places, sums = self.build, iter(self.recipe.places), []
+        for kinds in self.recipe.operands:
+            operands = []
+            for kind, known in kinds:
+                i, ahead, from_end = next(places)
+                step = bases[i].strides[-1] if known is None else WORD(known)
+                steps = build.add(n, WORD(ahead)) if from_end else WORD(ahead)
+                address = build.add(bases[i].address, build.mul(steps, step))
+                operands.append(_Operand(kind, address, step))
+            sums.append(operands)
+        return sums
 
     def locate(self, operand: _Operand) -> ir.Value:
         """Return the address of an operand, worked out where it is needed and not before."""
         if operand.steps is None:
             return operand.address
-        return self.build.add(operand.address, self.build.mul(operand.steps, operand.strides[-1]))
+        return self.build.add(operand.address, self.build.mul(operand.steps, operand.step))
 
     def write_row(self, sums: Sequence[Sequence[_Operand]], n: ir.Value) -> None:
         """Write a row: its lower end, single results up to a line, lines, the rest, its upper end.
@@ -353,7 +368,7 @@ class _Kernel(Function):
                 there = build.add(address, WORD(k * width))
                 lane = INT(i * (size // width) + k)
                 pieces = build.insert_element(pieces, self.load(there, piece), lane)
-            address = build.add(address, operand.strides[-1])
+            address = build.add(address, operand.step)
         return build.bitcast(pieces, kind)
 
     def load_factor(self, operand: _Operand, part: Part, count: int) -> ir.Value:
@@ -380,8 +395,3 @@ class _Kernel(Function):
         if value.type == kind:
             return value
         return (self.build.fpext if real == "f8" else self.build.fptrunc)(value, kind)
-
-
-def _count_words(recipe: Recipe) -> int:
-    operands = sum(1 + sum(len(part.operands) for part in parts) for parts in recipe.sums)
-    return recipe.levels + operands * (1 + recipe.levels)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 
@@ -74,11 +75,24 @@ class Choice(NamedTuple):
 Sum = tuple[Part | Choice, ...]
 
 
+class Place(NamedTuple):
+    """Where an operand lies: some steps along a row from where a base is at the row's start.
+
+    That is the first result of the interior or, `from_end`, the one that would follow its last.
+    """
+
+    base: int
+    steps: int = 0
+    from_end: bool = False
+
+
 class Recipe(NamedTuple):
     """What a kernel computes, in a nest of `levels` loops: rows, each written from left to right.
 
     A row is one result for each sum in `lower`, then as many as there is room for by `interior`,
-    then one for each in `upper`. `sample` and `result` are dtypes of NumPy without byte order.
+    then one for each in `upper`. Operands of all of them, the result of a sum first, have `places`
+    relative to `bases`, of which those that are True move from row to row; so it is known here
+    which of them coincide. `sample` and `result` are dtypes of NumPy without byte order.
     `gathers` says that the samples of a row do not lie side by side, `scatters` the same of its
     results, `streams` that results are stored past the cache; `spreads` that what tells whether
     samples are valid does not lie side by side; `is_norm` that sums are of squared magnitudes, and
@@ -92,8 +106,10 @@ class Recipe(NamedTuple):
     scatters: bool
     streams: bool
     interior: Sum
-    lower: tuple[Sum, ...] = ()
-    upper: tuple[Sum, ...] = ()
+    lower: tuple[Sum, ...]
+    upper: tuple[Sum, ...]
+    bases: tuple[bool, ...]
+    places: tuple[Place, ...]
     spreads: bool = False
     is_norm: bool = False
 
@@ -101,3 +117,21 @@ class Recipe(NamedTuple):
     def sums(self) -> tuple[Sum, ...]:
         """All sums, in the order of their operands."""
         return (self.interior, *self.lower, *self.upper)
+
+    @property
+    def operands(self) -> Iterator[list[tuple[str, int | None]]]:
+        """For each sum its operands, and the bytes from one in a row to the next if known here."""
+        result = "result", None if self.scatters else int(self.result[1:])
+        steps = {
+            "sample": None if self.gathers else int(self.sample[1:]),
+            "valid": None if self.spreads else 1,
+            "row": 0,
+        }
+        for parts in self.sums:
+            kinds = [(kind, int(part.arithmetic[1:])) for part in parts for kind in part.operands]
+            yield [result, *((kind, steps.get(kind, size)) for kind, size in kinds)]
+
+    @property
+    def words(self) -> int:
+        """How many words a layout has."""
+        return self.levels + sum(1 + self.levels * moves for moves in self.bases)

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gpugrad._engines.llvm_kernels import compile_kernel
-from gpugrad._engines.llvm_recipes import Choice, Part, Recipe
+from gpugrad._engines.llvm_recipes import Choice, Part, Place, Recipe
 from gpugrad._engines.numpy_steps import NumpyArray, exact_reciprocal, find_precision
 from gpugrad._plan import AxisPlan, Norm, Term, distinct_fields, distinct_masks
 
@@ -72,12 +72,32 @@ class _Box(NamedTuple):
     upper: range
 
 
-class _Operand(NamedTuple):
-    """An operand of a kernel: an offset into an array (None: an address) and strides, in bytes."""
+class _Row(NamedTuple):
+    """Results side by side along an axis, from `start` on (no axis: there is but one).
+
+    A single one may be apart from them: before them or, if `stop` is given, from there on.
+    """
+
+    axis: int | None
+    start: int
+    is_single: bool = False
+    stop: int | None = None
+
+
+class _Base(NamedTuple):
+    """Where operands start: an offset into an array (None: an address) and strides, in bytes."""
 
     owner: int | None
     offset: int
     strides: tuple[int, ...]
+
+
+class _Operand(NamedTuple):
+    """An operand of a kernel: some steps along a row from its base."""
+
+    base: _Base
+    steps: int = 0
+    from_end: bool = False
 
 
 class _Placed(NamedTuple):
@@ -194,12 +214,16 @@ class _Maker:
         at = [start for start, _ in box.bounds]
         lengths = [stop - start for start, stop in box.bounds]
         along = next((axis for axis in reversed(self.order) if lengths[axis] > 1), None)
-        sums = [self.place(terms, target, at, along)]
-        for i in (*box.lower, *box.upper):
-            at[fastest] = i
-            sums.append(self.place(terms, target, at, None))
+        row = _Row(along, 0 if along is None else at[along])
+        sums = [self.place(terms, target, at, row)]
+        for ends, stop in ((box.lower, None), (box.upper, box.bounds[fastest][1])):
+            for i in ends:
+                at[fastest] = i
+                sums.append(self.place(terms, target, at, _Row(along, row.start, True, stop)))
         operands = [operand for placed in sums for operand in placed.operands]
-        levels, scale = self.join_levels(lengths, operands, len(sums) > 1)
+        bases = list(dict.fromkeys(operand.base for operand in operands))
+        number = {base: i for i, base in enumerate(bases)}
+        levels, scale = self.join_levels(lengths, bases, len(sums) > 1)
         length, axis = levels[-1]
         masks = [term.where for term in terms if term.where is not None]
         gathers, scatters, spreads = (
@@ -218,31 +242,34 @@ class _Maker:
             parts[0],
             tuple(parts[1 : 1 + len(box.lower)]),
             tuple(parts[1 + len(box.lower) :]),
+            tuple([any(base.strides) for base in bases]),
+            tuple([Place(number[base], steps, from_end) for base, steps, from_end in operands]),
             spreads,
             isinstance(terms, Norm),
         )
         layout = len(self.words) * 8
         self.words.extend(length for length, _ in levels)
-        for operand in operands:
-            if operand.owner is not None:
+        for owner, offset, strides in bases:
+            if owner is not None:
                 self.places.append(len(self.words))
-                self.owners.append(operand.owner)
-            self.words.append(operand.offset)
-            self.words.extend(0 if axis is None else operand.strides[axis] for _, axis in levels)
+                self.owners.append(owner)
+            self.words.append(offset)
+            if any(strides):
+                self.words.extend(0 if axis is None else strides[axis] for _, axis in levels)
         return [compile_kernel(recipe), layout, *box.bounds[slowest], scale]
 
     def join_levels(
-        self, lengths: Sequence[int], operands: Sequence[_Operand], has_ends: bool
+        self, lengths: Sequence[int], bases: Sequence[_Base], has_ends: bool
     ) -> tuple[list[tuple[int, int | None]], int]:
         """Return the loops of a box, outermost first, and the steps of the first for each row.
 
-        A loop is a length and the axis whose strides it has. Axes that all operands step
-        through as if they were one are joined.
+        A loop is a length and the axis whose strides it has. Axes that all bases step through
+        as if they were one are joined.
         """
         slowest, *others = self.order
 
         def are_one(outer: int, inner: int) -> bool:
-            return all(o.strides[outer] == lengths[inner] * o.strides[inner] for o in operands)
+            return all(b.strides[outer] == lengths[inner] * b.strides[inner] for b in bases)
 
         levels: list[tuple[int, int | None]] = [(lengths[slowest], slowest)]
         last = slowest
@@ -267,39 +294,41 @@ class _Maker:
         return levels, 1
 
     def place(
-        self, terms: Sequence[Term], target: NumpyArray, at: Sequence[int], along: int | None
+        self, terms: Sequence[Term], target: NumpyArray, at: Sequence[int], row: _Row
     ) -> _Placed:
-        """Return a sum that starts at some sample, with rows along an axis (None: a single one)."""
-        operands = [self.locate(target, at)]
+        """Return a sum that starts at some sample of a row."""
+        operands = [self.locate(target, at, row)]
         parts: list[Part | Choice] = []
         for term in terms:
             if term.where is not None:
-                choice, added = self.place_choice(term, at, along)
+                choice, added = self.place_choice(term, at, row)
                 parts.append(choice)
                 operands += added
                 continue
             _, f, plan, _ = term
-            part, factors, offsets = self.place_formula(term, plan, at, along)
+            part, factors, offsets = self.place_formula(term, plan, at, row)
             parts.append(part)
-            operands += [self.locate(f, at, plan.axis, offset) for offset in offsets]
+            operands += [self.locate(f, at, row, plan.axis, offset) for offset in offsets]
             operands += factors
         return _Placed(tuple(parts), operands)
 
     def place_choice(
-        self, term: Term, at: Sequence[int], along: int | None
+        self, term: Term, at: Sequence[int], row: _Row
     ) -> tuple[Choice, list[_Operand]]:
         """Return a term with holes that starts at some sample, and its operands."""
         _, f, plan, where = term
-        placed = [self.place_formula(term, one, at, along) for one in (plan, *plan.alternatives)]
+        placed = [self.place_formula(term, one, at, row) for one in (plan, *plan.alternatives)]
         placed = [one for one in placed if one[2]]
         reached = dict.fromkeys([0, *(k for _, _, offsets in placed for k in offsets)])
         places = {k: i for i, k in enumerate(reached)}
         ways = tuple([(tuple([places[k] for k in offsets]), part) for part, _, offsets in placed])
-        operands = [self.locate(array, at, plan.axis, k) for array in (f, where) for k in places]
+        operands = [
+            self.locate(array, at, row, plan.axis, k) for array in (f, where) for k in places
+        ]
         return Choice(ways), [*operands, *(operand for _, added, _ in placed for operand in added)]
 
     def place_formula(
-        self, term: Term, plan: AxisPlan, at: Sequence[int], along: int | None
+        self, term: Term, plan: AxisPlan, at: Sequence[int], row: _Row
     ) -> tuple[Part, list[_Operand], tuple[int, ...]]:
         """Return a plan's formula for some sample: as a part, its factors, and its offsets."""
         region = next(r for r in plan.regions(self.shape[plan.axis]) if at[plan.axis] < r.stop)
@@ -307,7 +336,7 @@ class _Maker:
         offsets, weights, divisor, constant = region.formula
         inverse = exact_reciprocal(divisor, precision.weights)
         if inverse is not None and precision.working.kind == "f":
-            divisor = inverse
+            divisor = inverse if inverse != 1 else None
         if constant is not None:  # what bare samples add up to has a precision of its own
             constant = precision.of_sum(region.formula.is_sum).type(constant)
         kinds, factors = [], []
@@ -316,22 +345,33 @@ class _Maker:
                 kinds.append("" if w is None else "+" if w == 1 else "-")
                 continue
             factor = self.keep(w, precision.weights)
-            row, strides = 0, [0] * len(at)
+            i, strides = 0, [0] * len(at)
             if factor.size > 1:
-                row, strides[plan.axis] = at[plan.axis] - region.start, factor.itemsize
-            kinds.append("each" if strides[plan.axis] and plan.axis == along else "row")
-            address = factor.__array_interface__["data"][0] + row * factor.itemsize
-            factors.append(_Operand(None, address, tuple(strides)))
-        if divisor is inverse is not None:
+                i, strides[plan.axis] = at[plan.axis] - region.start, factor.itemsize
+            is_along = plan.axis == row.axis and not row.is_single
+            kinds.append("each" if strides[plan.axis] and is_along else "row")
+            address = factor.__array_interface__["data"][0] + i * factor.itemsize
+            factors.append(_Operand(_Base(None, address, tuple(strides))))
+        if divisor is not None and divisor is inverse:
             kinds[-1] = "inverse"
         *kinds, constant, divisor = kinds
         part = Part(term.sign, tuple(kinds), constant, divisor, precision.weights.str[1:])
         return part, factors, offsets
 
-    def locate(self, array: Any, at: Sequence[int], axis: int = 0, offset: int = 0) -> _Operand:
-        """Return the operand for an array from some element on, shifted along an axis."""
-        start = sum(i * stride for i, stride in zip(at, array.strides, strict=True))
-        return _Operand(self.number[id(array)], start + offset * array.strides[axis], array.strides)
+    def locate(
+        self, array: Any, at: Sequence[int], row: _Row, axis: int = 0, offset: int = 0
+    ) -> _Operand:
+        """Return the operand for an array at some element of a row, shifted along an axis."""
+        strides, steps = array.strides, 0
+        start = sum(i * stride for i, stride in zip(at, strides, strict=True))
+        start += offset * strides[axis]
+        if row.axis is not None:
+            steps = at[row.axis] - row.start + (offset if axis == row.axis else 0)
+            start -= steps * strides[row.axis]
+        if row.stop is not None:
+            steps -= row.stop - row.start
+        base = _Base(self.number[id(array)], start, strides)
+        return _Operand(base, steps, row.stop is not None)
 
     def keep(self, w: Any, dtype: np.dtype[Any]) -> NumpyArray:
         """Return a weight, or one for each row, in the dtype of the arithmetic."""
