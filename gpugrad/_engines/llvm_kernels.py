@@ -16,14 +16,17 @@ from typing import NamedTuple
 
 from llvmlite import ir
 
-from gpugrad._engines.llvm_functions import INT, WORD, Function, compile_module
+from gpugrad._engines.llvm_functions import INT, WORD, compile_module
 from gpugrad._engines.llvm_recipes import Choice, Part, Recipe, Sum
+from gpugrad._engines.llvm_vectors import REAL, REAL_PART, Vectors
 
 LINE = 64
 """Bytes of a cache line."""
 
-_REAL = {"f4": ir.FloatType(), "f8": ir.DoubleType()}
-_REAL_PART = {"c8": "f4", "c16": "f8"}
+AHEAD = 3072
+"""Bytes ahead of a row's vectors to ask for: on their way for as long as memory takes to answer."""
+
+VOID = ir.VoidType()
 
 
 # A layout tells a kernel where its operands lie, in words of 64 bits: the lengths of its loops
@@ -55,14 +58,14 @@ class _Operand(NamedTuple):
     steps: ir.Value | None = None
 
 
-class _Kernel(Function):
+class _Kernel(Vectors):
     """A nest of loops around rows, and the formula for any number of results at once."""
 
     def __init__(self, module: ir.Module, recipe: Recipe) -> None:
-        super().__init__(module, ir.VoidType(), 3)
+        super().__init__(module, VOID, 3)
         self.recipe = recipe
-        self.real = _REAL_PART.get(recipe.result, recipe.result)
-        self.is_complex = recipe.sample in _REAL_PART
+        self.real = REAL_PART.get(recipe.result, recipe.result)
+        self.is_complex = recipe.sample in REAL_PART
         self.size = int(recipe.result[1:])
         layout, self.start, self.stop = self.function.args
         words = iter([*map(partial(self.word, layout), range(recipe.words))])
@@ -144,17 +147,28 @@ class _Kernel(Function):
         for start, stop, count in [(WORD(0), n, 1)] if recipe.scatters else stretches:
             with self.loop(start, stop, count) as i:
                 here = [operand._replace(steps=i) for operand in interior]
+                if count > 1:
+                    self.fetch_ahead(here)
                 self.write_results(here, recipe.interior, count)
 
         for operands, parts in zip(upper, recipe.upper, strict=True):
             self.write_results(operands, parts, 1)
+
+    def fetch_ahead(self, operands: Sequence[_Operand]) -> None:
+        """Ask for the lines that will be needed next and are not in the cache yet."""
+        build = self.build
+        for k in self.recipe.leads:
+            address = build.add(self.locate(operands[k]), WORD(AHEAD))
+            there = build.inttoptr(address, ir.IntType(8).as_pointer())
+            arguments = [there, INT(0), INT(3), INT(1)]  # to be read, and often; data
+            build.call(self.declare("llvm.prefetch.p0", VOID, arguments), arguments)
 
     def load_factors(self, operands: Sequence[_Operand], parts: Sum) -> list[_Operand]:
         """Return operands with those factors loaded that are the same all along a row."""
         precisions = ["", *(part.arithmetic for part in parts for _ in part.operands)]
         often = [False, *(k < part.often for part in parts for k in range(len(part.operands)))]
         return [
-            operand._replace(factor=self.load(operand.address, _REAL[precision]))
+            operand._replace(factor=self.load(operand.address, REAL[precision]))
             if operand.kind == "row" and is_often
             else operand
             for operand, precision, is_often in zip(operands, precisions, often, strict=True)
@@ -201,24 +215,6 @@ class _Kernel(Function):
                 total = (build.fadd if part.sign == 1 else build.fsub)(total, value)
         return self.take_root(total) if self.recipe.is_norm else total
 
-    def square(self, value: ir.Value, count: int) -> ir.Value:
-        """Return the squared magnitudes of `count` values."""
-        build, products = self.build, self.build.fmul(value, value)
-        if not self.is_complex:
-            return products
-        if count == 1:
-            return build.fadd(*(build.extract_element(products, INT(k)) for k in range(2)))
-        return build.fadd(*(self.shuffle(products, range(k, 2 * count, 2)) for k in range(2)))
-
-    def take_root(self, value: ir.Value) -> ir.Value:
-        """Return square roots, correctly rounded, as every processor takes them."""
-        lanes = f"v{value.type.count}" if isinstance(value.type, ir.VectorType) else ""
-        name = f"llvm.sqrt.{lanes}f{8 * int(self.real[1:])}"
-        root = self.module.globals.get(name)
-        if root is None:
-            root = ir.Function(self.module, ir.FunctionType(value.type, [value.type]), name)
-        return self.build.call(root, [value])
-
     def differentiate(self, part: Part, operands: Sequence[_Operand], count: int) -> ir.Value:
         """Return `count` values of one part, rounded to the precision of the results."""
         build, n, total = self.build, len(part.weights), None
@@ -247,7 +243,7 @@ class _Kernel(Function):
         factors = iter(operands[2 * n :])
         valid = cache(lambda k: self.load_valid(operands[n + k], count))  # when first needed
         kind = self.vector(self.real, count)
-        nan = ir.Constant(_REAL[self.real], math.nan)
+        nan = ir.Constant(REAL[self.real], math.nan)
         total = nan if kind == nan.type else ir.Constant(kind, [nan] * kind.count)
         missing, found = valid(0), build.append_basic_block("found")
         totals = []
@@ -281,63 +277,6 @@ class _Kernel(Function):
             stored = self.load(self.locate(operand), ir.VectorType(byte, count))
         return self.build.icmp_unsigned("!=", stored, ir.Constant(stored.type, None))
 
-    def widen(self, flags: ir.Value, count: int) -> ir.Value:
-        """Return flags for both lanes of complex results."""
-        if count == 1 or not self.is_complex:
-            return flags
-        return self.shuffle(flags, [i // 2 for i in range(2 * count)])
-
-    def is_any(self, flags: ir.Value) -> ir.Value:
-        """Tell whether any of some flags is set."""
-        if not isinstance(flags.type, ir.VectorType):
-            return flags
-        bits = self.build.bitcast(flags, ir.IntType(flags.type.count))
-        return self.build.icmp_unsigned("!=", bits, ir.Constant(bits.type, 0))
-
-    def multiply(self, factor: ir.Value, value: ir.Value) -> ir.Value:
-        """Return a real factor times a value, as NumPy does it: ``w + 0j`` times a complex one."""
-        product = self.build.fmul(factor, value)
-        if not self.is_complex:
-            return product
-        # (w a - 0 b) + (w b + 0 a) j: zeros that matter to infinities and to the sign of zero.
-        return self.build.fadd(
-            product, self.build.fmul(self.alternate(value.type, -0.0, 0.0), self.swap(value))
-        )
-
-    def divide(self, divisor: ir.Value, value: ir.Value) -> ir.Value:
-        """Return a value over a real divisor, as NumPy does it: Smith's way for a complex one."""
-        build = self.build
-        if not self.is_complex:
-            return build.fdiv(value, divisor)
-        # With r = 0 / d: (a + b r) (1 / d) + (b - a r) (1 / d) j.
-        kind = value.type
-        ratio = build.fdiv(self.alternate(kind, 0.0, -0.0), divisor)
-        total = build.fadd(value, build.fmul(self.swap(value), ratio))
-        return build.fmul(total, build.fdiv(self.alternate(kind, 1.0, 1.0), divisor))
-
-    def alternate(self, kind: ir.VectorType, real: float, imaginary: float) -> ir.Constant:
-        """Return a constant with one value in the real lanes, one in the imaginary lanes."""
-        return ir.Constant(kind, [kind.element(v) for v in (real, imaginary)] * (kind.count // 2))
-
-    def swap(self, value: ir.Value) -> ir.Value:
-        """Return complex values with real and imaginary parts exchanged."""
-        return self.shuffle(value, [i ^ 1 for i in range(value.type.count)])
-
-    def make_real(self, value: ir.Value) -> ir.Value:
-        """Return values with zeros in the imaginary lanes."""
-        n, zeros = value.type.count, ir.Constant(value.type, None)
-        mask = ir.Constant(ir.VectorType(INT, n), [n if i % 2 else i for i in range(n)])
-        return self.build.shuffle_vector(value, zeros, mask)
-
-    def shuffle(self, value: ir.Value, lanes: Sequence[int]) -> ir.Value:
-        mask = ir.Constant(ir.VectorType(INT, len(lanes)), [*lanes])
-        return self.build.shuffle_vector(value, ir.Constant(value.type, ir.Undefined), mask)
-
-    def vector(self, real: str, count: int) -> ir.Type:
-        """Return the type that holds `count` results in a precision: a number, or a vector."""
-        lanes = count * (1 + self.is_complex)
-        return _REAL[real] if lanes == 1 else ir.VectorType(_REAL[real], lanes)
-
     def load_samples(self, operand: _Operand, count: int) -> ir.Value:
         """Return `count` samples as they are stored, but integers as floats."""
         kind = self.recipe.sample
@@ -346,7 +285,7 @@ class _Kernel(Function):
             integer = ir.IntType(8 * int(kind[1:]))
             stored = integer if count == 1 else ir.VectorType(integer, count)
         else:
-            stored = self.vector(_REAL_PART.get(kind, kind), count)
+            stored = self.vector(REAL_PART.get(kind, kind), count)
         if count > 1 and self.recipe.gathers:
             samples = self.gather(operand, count, stored, int(kind[1:]))
         else:
@@ -376,7 +315,7 @@ class _Kernel(Function):
         lanes = count * (1 + self.is_complex)
         factor = operand.factor
         if factor is None:
-            kind = _REAL[part.arithmetic]
+            kind = REAL[part.arithmetic]
             many = count > 1 and operand.kind == "each"
             address = self.locate(operand) if operand.kind == "each" else operand.address
             factor = self.load(address, ir.VectorType(kind, count) if many else kind)
@@ -388,10 +327,3 @@ class _Kernel(Function):
         if factor.type.count == lanes:
             return factor
         return self.shuffle(factor, [i * factor.type.count // lanes for i in range(lanes)])
-
-    def convert(self, value: ir.Value, real: str, count: int) -> ir.Value:
-        """Return values in a precision."""
-        kind = self.vector(real, count)
-        if value.type == kind:
-            return value
-        return (self.build.fpext if real == "f8" else self.build.fptrunc)(value, kind)

@@ -96,7 +96,8 @@ class Recipe(NamedTuple):
     `gathers` says that the samples of a row do not lie side by side, `scatters` the same of its
     results, `streams` that results are stored past the cache; `spreads` that what tells whether
     samples are valid does not lie side by side; `is_norm` that sums are of squared magnitudes, and
-    results their roots.
+    results their roots. `leads` are operands of the interior
+    that come to new memory first.
     """
 
     sample: str
@@ -112,6 +113,7 @@ class Recipe(NamedTuple):
     places: tuple[Place, ...]
     spreads: bool = False
     is_norm: bool = False
+    leads: tuple[int, ...] = ()
 
     @property
     def sums(self) -> tuple[Sum, ...]:

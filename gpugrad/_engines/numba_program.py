@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -246,6 +247,7 @@ class _Maker:
             tuple([Place(number[base], steps, from_end) for base, steps, from_end in operands]),
             spreads,
             isinstance(terms, Norm),
+            () if gathers else tuple(self.find_leads(terms, sums[0].operands)),
         )
         layout = len(self.words) * 8
         self.words.extend(length for length, _ in levels)
@@ -257,6 +259,19 @@ class _Maker:
             if any(strides):
                 self.words.extend(0 if axis is None else strides[axis] for _, axis in levels)
         return [compile_kernel(recipe), layout, *box.bounds[slowest], scale]
+
+    def find_leads(self, terms: Sequence[Term], operands: Sequence[_Operand]) -> list[int]:
+        """Return for fields that several terms take the operand that comes to new memory first.
+
+        These keep the cores so busy that the processor does not look far enough ahead by itself.
+        """
+        leads = []
+        for owner, count in Counter(self.number[id(term.field)] for term in terms).items():
+            bases = {o.base: k for k, o in enumerate(operands) if o.base.owner == owner}
+            if count > 1:
+                forwards = next(iter(bases)).strides[self.order[0]] > 0
+                leads.append(bases[(max if forwards else min)(bases, key=lambda b: b.offset)])
+        return leads
 
     def join_levels(
         self, lengths: Sequence[int], bases: Sequence[_Base], has_ends: bool

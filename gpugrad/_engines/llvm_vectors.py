@@ -1,0 +1,109 @@
+"""Vectors of numbers, real or complex, and the arithmetic on them that NumPy does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from llvmlite import ir
+
+from gpugrad._engines.llvm_functions import INT, Function
+
+REAL = {"f4": ir.FloatType(), "f8": ir.DoubleType()}
+REAL_PART = {"c8": "f4", "c16": "f8"}
+
+
+class Vectors(Function):
+    """A function that computes with numbers of a dtype: one at a time, or in vectors.
+
+    Complex numbers lie in two lanes each, the real part first. `real` is the dtype of a part.
+    """
+
+    real: str
+    is_complex: bool
+
+    def square(self, value: ir.Value, count: int) -> ir.Value:
+        """Return the squared magnitudes of `count` values."""
+        build, products = self.build, self.build.fmul(value, value)
+        if not self.is_complex:
+            return products
+        if count == 1:
+            return build.fadd(*(build.extract_element(products, INT(k)) for k in range(2)))
+        return build.fadd(*(self.shuffle(products, range(k, 2 * count, 2)) for k in range(2)))
+
+    def take_root(self, value: ir.Value) -> ir.Value:
+        """Return square roots, correctly rounded, as every processor takes them."""
+        lanes = f"v{value.type.count}" if isinstance(value.type, ir.VectorType) else ""
+        name = f"llvm.sqrt.{lanes}f{8 * int(self.real[1:])}"
+        return self.build.call(self.declare(name, value.type, [value]), [value])
+
+    def declare(self, name: str, result: ir.Type, arguments: Sequence[ir.Value]) -> ir.Function:
+        """Return a function of the compiler's own."""
+        known = self.module.globals.get(name)
+        if known is not None:
+            return known
+        kinds = [argument.type for argument in arguments]
+        return ir.Function(self.module, ir.FunctionType(result, kinds), name)
+
+    def widen(self, flags: ir.Value, count: int) -> ir.Value:
+        """Return flags for both lanes of complex results."""
+        if count == 1 or not self.is_complex:
+            return flags
+        return self.shuffle(flags, [i // 2 for i in range(2 * count)])
+
+    def is_any(self, flags: ir.Value) -> ir.Value:
+        """Tell whether any of some flags is set."""
+        if not isinstance(flags.type, ir.VectorType):
+            return flags
+        bits = self.build.bitcast(flags, ir.IntType(flags.type.count))
+        return self.build.icmp_unsigned("!=", bits, ir.Constant(bits.type, 0))
+
+    def multiply(self, factor: ir.Value, value: ir.Value) -> ir.Value:
+        """Return a real factor times a value, as NumPy does it: ``w + 0j`` times a complex one."""
+        product = self.build.fmul(factor, value)
+        if not self.is_complex:
+            return product
+        # (w a - 0 b) + (w b + 0 a) j: zeros that matter to infinities and to the sign of zero.
+        return self.build.fadd(
+            product, self.build.fmul(self.alternate(value.type, -0.0, 0.0), self.swap(value))
+        )
+
+    def divide(self, divisor: ir.Value, value: ir.Value) -> ir.Value:
+        """Return a value over a real divisor, as NumPy does it: Smith's way for a complex one."""
+        build = self.build
+        if not self.is_complex:
+            return build.fdiv(value, divisor)
+        # With r = 0 / d: (a + b r) (1 / d) + (b - a r) (1 / d) j.
+        kind = value.type
+        ratio = build.fdiv(self.alternate(kind, 0.0, -0.0), divisor)
+        total = build.fadd(value, build.fmul(self.swap(value), ratio))
+        return build.fmul(total, build.fdiv(self.alternate(kind, 1.0, 1.0), divisor))
+
+    def alternate(self, kind: ir.VectorType, real: float, imaginary: float) -> ir.Constant:
+        """Return a constant with one value in the real lanes, one in the imaginary lanes."""
+        return ir.Constant(kind, [kind.element(v) for v in (real, imaginary)] * (kind.count // 2))
+
+    def swap(self, value: ir.Value) -> ir.Value:
+        """Return complex values with real and imaginary parts exchanged."""
+        return self.shuffle(value, [i ^ 1 for i in range(value.type.count)])
+
+    def make_real(self, value: ir.Value) -> ir.Value:
+        """Return values with zeros in the imaginary lanes."""
+        n, zeros = value.type.count, ir.Constant(value.type, None)
+        mask = ir.Constant(ir.VectorType(INT, n), [n if i % 2 else i for i in range(n)])
+        return self.build.shuffle_vector(value, zeros, mask)
+
+    def shuffle(self, value: ir.Value, lanes: Sequence[int]) -> ir.Value:
+        mask = ir.Constant(ir.VectorType(INT, len(lanes)), [*lanes])
+        return self.build.shuffle_vector(value, ir.Constant(value.type, ir.Undefined), mask)
+
+    def vector(self, real: str, count: int) -> ir.Type:
+        """Return the type that holds `count` results in a precision: a number, or a vector."""
+        lanes = count * (1 + self.is_complex)
+        return REAL[real] if lanes == 1 else ir.VectorType(REAL[real], lanes)
+
+    def convert(self, value: ir.Value, real: str, count: int) -> ir.Value:
+        """Return values in a precision."""
+        kind = self.vector(real, count)
+        if value.type == kind:
+            return value
+        return (self.build.fpext if real == "f8" else self.build.fptrunc)(value, kind)
