@@ -145,12 +145,24 @@ def as_field(f: Any) -> Array:
     return f
 
 
+def refuse_labels(x: Any, what: str) -> None:
+    """Raise TypeError where names or units of xarray or pint would be lost in silence."""
+    root = type(x).__module__.partition(".")[0]
+    if root in ("xarray", "pint"):
+        cure = "`.data`" if root == "xarray" else "`.magnitude`"
+        raise TypeError(
+            f"{what} must be an array without labels or units here; got a {type(x).__name__} of "
+            f"{root}, which would lose them. Pass its {cure}."
+        )
+
+
 def _as_numpy_field(f: Any) -> np.ndarray[Any, Any]:
     """Convert a sequence, or anything with ``__array__``, as `numpy.gradient` would."""
     if isinstance(f, np.memmap):
         return f.view(np.ndarray)  # a file behind the memory changes nothing
     if isinstance(f, np.ndarray):
         return f
+    refuse_labels(f, "`f`")
     if callable(f) and not hasattr(f, "__array__"):
         raise TypeError(
             f"`f` must be an array of samples; got the function {getattr(f, '__name__', f)!r}. "

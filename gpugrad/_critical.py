@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gpugrad._arrays import Array, asnumpy, is_library_array, namespace_of, result_dtype
+from gpugrad._labels import accepts_labels
 from gpugrad._newton import Surfaces, find_zeros
 from gpugrad._options import parse_boundaries, parse_periods
 from gpugrad._spacing import parse_spacings
@@ -58,6 +59,7 @@ class CriticalPoints:
         return len(self.kind)
 
 
+@accepts_labels
 def critical_points(
     f: Any, *coords: Any, boundary: Any = "one-sided", period: Any = None
 ) -> CriticalPoints:

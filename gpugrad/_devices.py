@@ -124,10 +124,13 @@ def namespace(name: str = "auto") -> ModuleType:
     >>> x = xp.linspace(0, 1, 101)
     >>> slope = gpugrad.gradient(xp.sin(x), 0.01)
     """
-    if name == "auto":
+    if isinstance(name, str) and name == "auto":
         name = "cupy" if find_gpu().usable else "numpy"
     if not isinstance(name, str) or name not in _NAMESPACES:
-        raise ValueError(f"`name` must be auto, {', '.join(_NAMESPACES)}; got {name!r}.")
+        raise ValueError(
+            f"`name` must be auto, {', '.join(_NAMESPACES)}; got "
+            f"{name!r:.60}. The namespace of an array is `x.__array_namespace__()`."
+        )
     if name == "cupy" and not find_gpu().usable:
         gpu = find_gpu()
         raise BackendError(f"CuPy cannot be used: {gpu.problem}. To mend it: {gpu.cure}.")

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from gpugrad._arrays import Array, asnumpy, namespace_of, result_dtype
+from gpugrad._labels import accepts_labels
 from gpugrad._spacing import parse_spacings
 from gpugrad._turns import (
     NumpyArray,
@@ -51,6 +52,7 @@ class InflectionPoints(PointsOfCurves):
     slope: Array
 
 
+@accepts_labels
 def inflection_points(
     y: Any,
     x: Any = None,

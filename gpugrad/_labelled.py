@@ -13,10 +13,26 @@ Call = Callable[..., Any]
 ON_SPHERE = ("spherical_gradient", "spherical_divergence", "spherical_curl")
 
 
+ON_POINTS = {
+    "turning_points": "call_on_curves",
+    "inflection_points": "call_on_curves",
+    "critical_points": "call_on_fields",
+    "noise_level": "call_on_noise",
+}
+
+
 def call_labelled(operator: Call, arguments: tuple[Any, ...], options: dict[str, Any]) -> Any:
     """Call an operator on fields of xarray or pint, or with spacings of theirs."""
+    if operator.__name__ in ON_POINTS:
+        from gpugrad import _point_fields
+
+        call: Call = getattr(_point_fields, ON_POINTS[operator.__name__])
+        return call(operator, arguments, options)
+    names = ("v", "f")
     if not arguments:
-        return operator.__wrapped__(**options)  # type: ignore[attr-defined]  # which says what is missing
+        arguments = tuple(options.pop(name) for name in names if name in options)
+        if not arguments:
+            return operator.__wrapped__(**options)  # type: ignore[attr-defined]
     f, *others = arguments
     if operator.__name__ in ON_SPHERE:
         names = ("latitude", "longitude")

@@ -48,6 +48,8 @@ class Labels:
         fields, axes = range(len(self.names)), range(len(self.dims))
         if operator in ("gradient", "derivative", "jacobian"):
             return [self._derivative(i, j) for i in fields for j in axes]
+        if operator == "error_estimate":
+            return [_of_error(self._derivative(0, 0))]
         if operator == "hessian":
             return [self._second(i, j) for i in axes for j in axes]
         if operator == "curl":
@@ -79,6 +81,11 @@ class Labels:
         """Return the label of a sum; it has units where all terms have the same."""
         units = {per(one, by, power) for one in self.units for by in self.dim_units}
         return _label(name, long_name, units.pop() if len(units) == 1 else None)
+
+
+def _of_error(label: Label) -> Label:
+    name = f"the {label.attributes['long_name']}"
+    return Label(f"error_{label.name}", label.attributes | {"long_name": f"error of {name}"})
 
 
 def _label(name: str, long_name: str, units: str | None) -> Label:

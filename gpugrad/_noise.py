@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gpugrad._arrays import Array, as_field, asnumpy, from_host, namespace_of
+from gpugrad._labels import accepts_labels
 from gpugrad._operators import derivative
 from gpugrad._options import ONE_SIDED, Options, parse_scheme
 from gpugrad._spacing import parse_axes
@@ -25,6 +26,7 @@ _ABOVE = 4.0
 """What counts as a difference of the curve has so many times the variance of the noise's."""
 
 
+@accepts_labels
 def noise_level(f: Any, axis: int = -1) -> Any:
     r"""Estimate how noisy samples of a smooth curve are, without knowing the curve.
 
@@ -206,6 +208,7 @@ def _estimate_magnitude(f: NumpyArray, spacing: float, noise: float, order: int)
     )
 
 
+@accepts_labels
 def error_estimate(
     f: Any,
     spacing: Any = 1.0,

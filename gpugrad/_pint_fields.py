@@ -8,7 +8,7 @@ from typing import Any
 from gpugrad._labels import library_of_labels
 from gpugrad._units import unit_of_time
 
-_EACH_ITS_OWN = ("gradient", "derivative", "jacobian", "hessian")
+_EACH_ITS_OWN = ("gradient", "derivative", "error_estimate", "jacobian", "hessian")
 """Operators that add nothing up along different axes."""
 
 
@@ -25,11 +25,11 @@ def call(
     name = operator.__name__
     several = isinstance(f, (tuple, list))
     parts = f if several else [f]
-    registry = _registry_of([*parts, *spacing, *options.values()])
+    registry = registry_of([*parts, *spacing, *options.values()])
     fields = _fields_of(parts, registry)
     steps = [_step(one, registry, options) for one in spacing]
     if name not in _EACH_ITS_OWN or options.get("stack"):
-        steps = [_convert(step, steps[0].units, "spacings of all axes") for step in steps]
+        steps = [convert(step, steps[0].units, "spacings of all axes") for step in steps]
     if "period" in options:
         options["period"] = _period(options["period"], steps)
     values = [one.magnitude for one in fields]
@@ -38,7 +38,7 @@ def call(
         for given, step in zip(spacing, steps, strict=True)
     ]
     results = operator(values if several else values[0], *spaces, **options)
-    unit = _difference(fields[0])
+    unit = difference(fields[0])
     order = options.get("order", 2 if name in ("laplacian", "hessian") else 1)
     by = [step.units for step in steps] or [registry.Unit("")]
     if name not in _EACH_ITS_OWN or options.get("stack"):
@@ -52,7 +52,7 @@ def call_on_sphere(operator: Callable[..., Any], f: Any, options: dict[str, Any]
     The radius is in metres by default; a plain number has no unit.
     """
     several = isinstance(f, (tuple, list))
-    registry = _registry_of([*(f if several else [f]), *options.values()])
+    registry = registry_of([*(f if several else [f]), *options.values()])
     fields = _fields_of(f if several else [f], registry)
     names = [n for n in ("latitude", "longitude") if options.get(n) is not None]
     if any(library_of_labels(options[n]) == "pint" for n in names):
@@ -61,7 +61,7 @@ def call_on_sphere(operator: Callable[..., Any], f: Any, options: dict[str, Any]
             given = options[name]
             if library_of_labels(given) != "pint":
                 given = registry.Quantity(given, unit)
-            options[name] = _convert(given, registry.Unit("degree"), f"`{name}`").magnitude
+            options[name] = convert(given, registry.Unit("degree"), f"`{name}`").magnitude
         options["degrees"] = True
     by = registry.Unit("metre")
     if options.get("radius") is not None:
@@ -69,15 +69,15 @@ def call_on_sphere(operator: Callable[..., Any], f: Any, options: dict[str, Any]
         options["radius"], by = float(radius.magnitude), radius.units
     values = [one.magnitude for one in fields]
     results = operator(values if several else values[0], **options)
-    return _attach(results, registry, _difference(fields[0]) / by)
+    return _attach(results, registry, difference(fields[0]) / by)
 
 
 def _fields_of(parts: Sequence[Any], registry: Any) -> list[Any]:
     fields = [registry.Quantity(one) for one in parts]
-    return [_convert(one, fields[0].units, "components of `v`") for one in fields]
+    return [convert(one, fields[0].units, "components of `v`") for one in fields]
 
 
-def _difference(field: Any) -> Any:
+def difference(field: Any) -> Any:
     """Return the unit of differences: degrees above a zero become mere degrees."""
     return (field[:1] - field[:1]).units
 
@@ -100,16 +100,18 @@ def _period(period: Any, steps: Sequence[Any]) -> Any:
         return [_period(one, [step]) for one, step in zip(period, each, strict=False)]
     if library_of_labels(period) != "pint" or not steps:
         return period
-    return float(_convert(period, steps[0].units, "`period` and the spacing").magnitude)
+    return float(convert(period, steps[0].units, "`period` and the spacing").magnitude)
 
 
-def _registry_of(values: Sequence[Any]) -> Any:
+def registry_of(values: Sequence[Any]) -> Any:
+    """Return the registry of the first quantity among values, or sequences of them."""
     found = [one for one in values if library_of_labels(one) == "pint"]
     one = found[0]
     return (one[0] if isinstance(one, (tuple, list)) else one)._REGISTRY
 
 
-def _convert(quantity: Any, units: Any, what: str) -> Any:
+def convert(quantity: Any, units: Any, what: str) -> Any:
+    """Return a quantity in other units; `what` has to have them says the error if it can't."""
     if quantity.units == units:
         return quantity
     if not quantity.is_compatible_with(units):

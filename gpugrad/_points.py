@@ -18,6 +18,7 @@ from gpugrad._arrays import (
     is_library_array,
     library_of,
     namespace_of,
+    refuse_labels,
     widest_float,
 )
 
@@ -147,6 +148,8 @@ def _split(whole: Array, axis: int) -> list[Array]:
 
 def _as_arrays(given: Sequence[Any]) -> list[Array]:
     """Return arrays of one library; what has none yet goes where the others are."""
+    for x in given:
+        refuse_labels(x, "points")
     owners = [x for x in given if is_library_array(x)]
     libraries = {library_of(x) for x in owners} | {
         "NumPy" for x in given if isinstance(x, np.ndarray) and x.ndim

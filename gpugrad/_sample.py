@@ -19,6 +19,7 @@ from gpugrad._arrays import (
     is_library_array,
     library_of,
     namespace_of,
+    refuse_labels,
     widest_float,
 )
 from gpugrad._function import Function, check_callable
@@ -182,6 +183,7 @@ def _make_axis(i: int, given: Any, xp: ModuleType, device: Any, dtype: Any) -> A
         if isinstance(count, int):
             return xp.linspace(start, stop, count, dtype=dtype, **place)
         return xp.asarray(np.arange(start, stop, count), dtype=dtype, **place)
+    refuse_labels(given, f"coordinates of axis {i}")
     if not is_library_array(given):
         given = np.asarray(given)
         if given.dtype.kind not in "iuf":

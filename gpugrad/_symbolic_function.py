@@ -19,6 +19,7 @@ from gpugrad._arrays import (
     is_library_array,
     library_of,
     namespace_of,
+    refuse_labels,
     widest_float,
 )
 from gpugrad._symbolic_tape import Tape
@@ -188,6 +189,8 @@ def _written(nested: Any) -> str:
 
 def _as_points(points: Sequence[Any], backend: str | None) -> tuple[Any, str, list[Array], Any]:
     """Return namespace, library, arrays of one library, and the dtype of the results."""
+    for point in points:
+        refuse_labels(point, "points")
     arrays = [p for p in points if isinstance(p, np.ndarray) or is_library_array(p)]
     libraries = sorted({library_of(a) for a in arrays})
     wanted = BACKENDS[backend] if backend else None

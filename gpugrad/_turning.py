@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from gpugrad._arrays import Array, asnumpy, namespace_of, result_dtype
+from gpugrad._labels import accepts_labels
 from gpugrad._turns import (
     NumpyArray,
     PointsOfCurves,
@@ -61,6 +62,7 @@ class TurningPoints(PointsOfCurves):
         return self.select(self.kind == "minimum")
 
 
+@accepts_labels
 def turning_points(
     y: Any,
     x: Any = None,

@@ -28,6 +28,7 @@ from gpugrad._arrays import (
     namespace_of,
     working_dtype,
 )
+from gpugrad._labels import library_of_labels
 from gpugrad._spacing import parse_axes, parse_spacings
 
 NumpyArray = np.ndarray[Any, Any]
@@ -269,14 +270,14 @@ class PointsOfCurves:
 
     def select(self: _Points, chosen: NumpyArray) -> _Points:
         """Return the points where `chosen`, a NumPy array of booleans or of indices, says so."""
-        places = np.arange(len(self))[chosen]
+        places = np.arange(len(self))[np.asarray(chosen)]
         taken = {}
         for field in fields(self):
             entries = getattr(self, field.name)
-            if entries is not None and not isinstance(entries, np.ndarray):
-                entries = namespace_of(entries).take(entries, from_host(places, entries), axis=0)
-            elif entries is not None:
+            if isinstance(entries, np.ndarray) or library_of_labels(entries):
                 entries = entries[places]
+            elif entries is not None:
+                entries = namespace_of(entries).take(entries, from_host(places, entries), axis=0)
             taken[field.name] = entries
         return type(self)(**taken)
 

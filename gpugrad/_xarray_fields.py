@@ -16,6 +16,9 @@ from gpugrad._xarray_spacings import Step, check_aligned, find_spacings, in_word
 NEW_DIMS = ("component", "along")
 """What the axes are called that `stack` adds."""
 
+ALONG_ONE = ("derivative", "error_estimate")
+"""Operators along one axis, by default the last."""
+
 _NOT_OF_DERIVATIVES = (
     "standard_name", "long_name", "units", "valid_min", "valid_max", "valid_range",
     "actual_range", "cell_methods", "ancillary_variables",
@@ -44,15 +47,15 @@ def call(
     first = fields[0]
     refuse_out(options)
     named = options.pop("axis", None)
-    if named is None and operator.__name__ == "derivative":
+    if named is None and operator.__name__ in ALONG_ONE:
         named = first.dims[-1]
     grid = options.get("curvilinear")
     if grid is not None:
         grid = [_grid_coordinate(first, one) for one in grid]
         named = tuple(grid[0].dims) if named is None else named
     dims = find_dims(first, named)
-    is_one = isinstance(named, (str, int)) or operator.__name__ == "derivative"
-    _choose_by_dimension(first, dims, is_one, options)
+    is_one = isinstance(named, (str, int)) or operator.__name__ in ALONG_ONE
+    choose_by_dimension(first, dims, is_one, options)
     faces = Faces(operator.__name__, fields, dims, options) if on_faces else None
     if grid is None:
         steps = find_spacings(faces.owners if faces else [first] * len(dims), dims, spacing)
@@ -192,9 +195,7 @@ def _along_axes(coordinate: Any, dims: Sequence[Any]) -> Any:
     return coordinate.transpose(*dims).data
 
 
-def _choose_by_dimension(
-    f: Any, dims: Sequence[Any], is_one: bool, options: dict[str, Any]
-) -> None:
+def choose_by_dimension(f: Any, dims: Sequence[Any], is_one: bool, options: dict[str, Any]) -> None:
     """Replace options that are given by dimension, as ``{"lon": "periodic"}``, by lists."""
     for name, default in _BY_DIMENSION.items():
         chosen = options.get(name)

@@ -1,0 +1,165 @@
+"""Points of curves and fields with labels or units: where each lies, in the words of the field."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import fields
+from typing import Any
+
+import numpy as np
+
+from gpugrad._labels import library_of_labels
+from gpugrad._pint_fields import convert, difference, registry_of
+from gpugrad._units import per
+from gpugrad._xarray_fields import check_array, choose_by_dimension, find_dims
+from gpugrad._xarray_spacings import find_spacings
+
+Call = Callable[..., Any]
+
+POINT = "point"
+"""The dimension along which points are counted."""
+
+
+def call_on_curves(operator: Call, arguments: tuple[Any, ...], options: dict[str, Any]) -> Any:
+    """Call `turning_points` or `inflection_points` on curves of xarray or pint."""
+    names = ("y", "x", "axis")
+    given = dict(zip(names, arguments, strict=False)) | {
+        name: options.pop(name) for name in names if name in options
+    }
+    y, x, axis = given["y"], given.get("x"), given.get("axis", -1)
+    if library_of_labels(y) != "xarray":
+        return _on_quantities(operator, y, x, axis, options)
+    (dim,) = find_dims(check_array(y), (axis,))
+    (step,) = find_spacings([y], [dim], [] if x is None else [x])
+    known = x is not None or dim in y.coords
+    if operator.__name__ == "inflection_points" and step.are_dates:
+        options["time_unit"] = options.get("time_unit") or "s"
+    place = step.beside(y.data) if known else None
+    points = operator(y.data, place, y.get_axis_num(dim), **options)
+    others = [other for other in y.dims if other != dim]
+    rows = np.unravel_index(np.asarray(points.curve), [y.sizes[other] for other in others] or [1])
+    coords = _at(y, dict(zip(others, rows, strict=False)), drop=[dim])
+    below = step.units_in(options | {"time_unit": options.get("time_unit") or "s"})
+    units = {
+        "position": None if step.are_dates else step.units,
+        "extent": None if step.are_dates else step.units,
+        "value": y.attrs.get("units"),
+        "prominence": y.attrs.get("units"),
+        "slope": per(y.attrs.get("units"), below),
+    }
+    if operator.__name__ == "inflection_points":  # there it is a slope that stands out
+        units["prominence"] = units["slope"]
+    return _relabel(points, lambda name, values: _as_points(values, coords, units.get(name)))
+
+
+def call_on_fields(operator: Call, arguments: tuple[Any, ...], options: dict[str, Any]) -> Any:
+    """Call `critical_points` on a field of xarray or pint."""
+    f, *coords = (options.pop("f"), *arguments) if "f" in options else arguments
+    if library_of_labels(f) != "xarray":
+        return _critical_quantities(operator, f, coords, options)
+    dims = [*check_array(f).dims]
+    steps = find_spacings([f] * len(dims), dims, coords)
+    choose_by_dimension(f, dims, False, options)
+    points = operator(f.data, *[step.beside(f.data) for step in steps], **options)
+    along = {}
+    for k, (dim, step) in enumerate(zip(dims, steps * len(dims), strict=False)):
+        attrs = {} if step.units is None else {"units": step.units}
+        along[dim] = (POINT, points.position[:, k], attrs)
+    known = {step.units for step in steps}
+    unit = known.pop() if len(known) == 1 else None
+    own = f.attrs.get("units")
+    units = {"position": unit, "value": own, "eigenvalues": per(own, unit, 2)}
+    scalars = _at(f, {}, drop=dims)
+
+    def label(name: str, values: Any) -> Any:
+        axes = {"axis": dims} if name in ("position", "index") else {}
+        second = {"position": "axis", "index": "axis", "eigenvalues": "bend"}.get(name)
+        return _as_points(values, along | scalars | axes, units.get(name), second)
+
+    return _relabel(points, label)
+
+
+def call_on_noise(operator: Call, arguments: tuple[Any, ...], options: dict[str, Any]) -> Any:
+    """Call `noise_level` on samples of xarray or pint."""
+    names = ("f", "axis")
+    given = dict(zip(names, arguments, strict=False)) | options
+    f, axis = given["f"], given.get("axis", -1)
+    if library_of_labels(f) == "pint":
+        return f._REGISTRY.Quantity(operator(f.magnitude, axis), difference(f))
+    import xarray
+
+    (dim,) = find_dims(check_array(f), (axis,))
+    level = operator(f.data, f.get_axis_num(dim))
+    rest = [other for other in f.dims if other != dim]
+    attrs = {"long_name": f"noise of {f.name or 'f'}"}
+    if "units" in f.attrs:
+        attrs["units"] = f.attrs["units"]
+    coords = {name: c for name, c in f.coords.items() if dim not in c.dims}
+    return xarray.DataArray(level, coords, rest, name=f"noise_{f.name or 'f'}", attrs=attrs)
+
+
+def _at(f: Any, rows: dict[Any, Any], drop: Sequence[Any]) -> dict[Any, Any]:
+    """Return the coordinates of a field at points, where other dimensions have these indices."""
+    import xarray
+
+    where = {dim: xarray.DataArray(index, dims=POINT) for dim, index in rows.items()}
+    kept = {name: c for name, c in f.coords.items() if not any(dim in c.dims for dim in drop)}
+    return {
+        name: c.isel({dim: where[dim] for dim in c.dims}).drop_vars([*c.coords])
+        for name, c in kept.items()
+    }
+
+
+def _as_points(values: Any, coords: dict[Any, Any], units: Any, second: str | None = None) -> Any:
+    import xarray
+
+    dims = (POINT,) if second is None else (POINT, second)
+    attrs = {} if units is None or library_of_labels(values) == "pint" else {"units": units}
+    return xarray.DataArray(values, coords, dims, attrs=attrs)
+
+
+def _relabel(points: Any, label: Callable[[str, Any], Any]) -> Any:
+    """Return points with each of their arrays, but for those that are not there, labelled."""
+    arrays = {field.name: getattr(points, field.name) for field in fields(points)}
+    return type(points)(
+        **{name: None if a is None else label(name, a) for name, a in arrays.items()}
+    )
+
+
+def _on_quantities(operator: Call, y: Any, x: Any, axis: int, options: dict[str, Any]) -> Any:
+    """Call an operator on the magnitudes of curves, and give its points their units."""
+    registry = registry_of([one for one in (y, x, options.get("prominence")) if one is not None])
+    y = registry.Quantity(y)
+    unit, change = y.units, difference(y)
+    values = x
+    by = registry.Unit("")
+    if library_of_labels(x) == "pint":
+        values, by = x.magnitude, difference(x) if np.ndim(x.magnitude) else x.units
+    slope = change / by
+    stands_out = slope if operator.__name__ == "inflection_points" else change
+    least = options.get("prominence")
+    if library_of_labels(least) == "pint":
+        options["prominence"] = float(convert(least, stands_out, "`prominence` and `y`").magnitude)
+    points = operator(y.magnitude, values, axis, **options)
+    units = {"value": unit, "prominence": stands_out, "slope": slope}
+    if library_of_labels(x) == "pint":
+        units |= {"position": x.units, "extent": by}
+    return _relabel(
+        points,
+        lambda name, a: registry.Quantity(a, units[name]) if name in units else a,
+    )
+
+
+def _critical_quantities(
+    operator: Call, f: Any, coords: Sequence[Any], options: dict[str, Any]
+) -> Any:
+    registry = registry_of([f, *coords])
+    f = registry.Quantity(f)
+    steps = [registry.Quantity(one) for one in coords]
+    steps = [convert(one, steps[0].units, "coordinates of all axes") for one in steps]
+    points = operator(f.magnitude, *[one.magnitude for one in steps], **options)
+    by = steps[0].units if steps else registry.Unit("")
+    units = {"position": by, "value": f.units, "eigenvalues": difference(f) / by**2}
+    return _relabel(
+        points, lambda name, a: registry.Quantity(a, units[name]) if name in units else a
+    )
