@@ -21,13 +21,14 @@ import numpy as np
 
 NumpyArray = np.ndarray[Any, Any]
 
-RECYCLED_BYTES = 1 << 22
+RECYCLED_BYTES = 1 << 20
 """Bytes of an array from which on its memory is worth keeping."""
 
 _WASTE = 1.125  # memory may be larger than what is asked for by this factor
 _CAN_LIE_IDLE = hasattr(mmap, "MADV_FREE") and hasattr(mmap, "MAP_PRIVATE")
 
 _idle: list[_Memory] = []  # the longest idle first
+_idle_bytes = 0
 _returned: deque[_Memory] = deque()  # filled by finalizers, which must not wait for a lock
 _lock = threading.Lock()
 _limit_in_force = 0
@@ -107,7 +108,7 @@ def free_memory() -> int:
 
     Notes
     -----
-    Large results (4 MiB or more) lie in memory that is used again once they have died, which
+    Large results (1 MiB or more) lie in memory that is used again once they have died, which
     spares the system the clearing of fresh pages. As much of it as
     ``GPUGRAD_RECYCLE_BYTES`` says may lie idle, by default a quarter of this machine's memory;
     0 switches the reuse off. The system may take idle pages back at any time by itself, so there
@@ -123,9 +124,10 @@ def free_memory() -> int:
     >>> gpugrad.free_memory()  # nothing lies idle any more
     0
     """
+    global _idle_bytes
     with _lock:
         _collect()
-        freed = sum(memory.size for memory in _idle)
+        freed, _idle_bytes = _idle_bytes, 0
         _idle.clear()
     return freed
 
@@ -134,7 +136,7 @@ def _take(size: int) -> _Memory | None:
     """Return memory for so many bytes, or None where NumPy's own will do."""
     if size < RECYCLED_BYTES or not _CAN_LIE_IDLE:
         return None
-    global _limit_in_force
+    global _limit_in_force, _idle_bytes
     _limit_in_force = _limit()
     if not _limit_in_force:
         if _idle:
@@ -142,10 +144,11 @@ def _take(size: int) -> _Memory | None:
         return None
     with _lock:
         _collect()
-        fitting = (i for i, m in enumerate(_idle) if size <= m.size <= size * _WASTE)
-        i = next(fitting, None)
-        if i is not None:
-            return _idle.pop(i)
+        # What has died last may still lie in a cache.
+        for i in reversed(range(len(_idle))):
+            if size <= _idle[i].size <= size * _WASTE:
+                _idle_bytes -= _idle[i].size
+                return _idle.pop(i)
     try:
         return _Memory(size)
     except (OSError, ValueError, OverflowError):
@@ -166,11 +169,12 @@ def _take_back(memory: _Memory) -> None:
 
 def _collect() -> None:
     """Take in what has been returned, and let go of the longest idle beyond the limit."""
+    global _idle_bytes
     while _returned:
         _idle.append(_returned.popleft())
-    excess = sum(memory.size for memory in _idle) - _limit_in_force
-    while excess > 0:
-        excess -= _idle.pop(0).size
+        _idle_bytes += _idle[-1].size
+    while _idle_bytes > _limit_in_force:
+        _idle_bytes -= _idle.pop(0).size
 
 
 def _limit() -> int:

@@ -62,6 +62,12 @@ def count() -> int:
     return os.cpu_count() or 1
 
 
+def leave_cores() -> contextvars.Token[int | None]:
+    """Take one thread in the current context, unless told otherwise: others keep cores busy."""
+    is_told = chosen() is not None or os.environ.get("GPUGRAD_NUM_THREADS")
+    return choose(None if is_told else 1)
+
+
 def for_each_share(work: Callable[[Sequence[T]], None], items: Sequence[T], threads: int) -> None:
     """Call `work` on consecutive shares of `items`, the caller's thread taking part.
 

@@ -85,7 +85,7 @@ ARROWS = {
     "_engines.chunk_rows": {"_plan"},
     "_engines.windows": {"_engines", "_plan"},
     "_engines.chunk_windows": {"_engines", "_plan"},
-    "_engines.dask_blocks": {"_arrays", "_plan", "_engines"},
+    "_engines.dask_blocks": {"_arrays", "_plan", "_threads", "_engines"},
     # `_devices` only when a GPU is asked for and there is none: it knows why.
     "_backend": {"_arrays", "_devices", "_memory", "_plan", "_output", "_threads", "_engines"},
     "_devices": {"_backend", "_threads"},

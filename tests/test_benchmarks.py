@@ -68,6 +68,7 @@ def assert_complete(results, name, ratios):
         ("import_time", ["cost_ratio"]),
         ("with_holes", ["speed_up"]),
         ("operators", ["speed_up"]),
+        ("dask_blocks", ["over_dask", "over_memory"]),
     ],
 )
 def test_each_benchmark_runs_quickly_and_writes_all_fields(tmp_path, name, ratios):

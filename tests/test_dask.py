@@ -466,6 +466,37 @@ def _is_job(task):
 
 
 class TestEngines:
+    def test_a_call_that_comes_again_has_the_same_parts_of_plans(self):
+        derivative = dask_blocks.Derivative(0, 0, None, False)
+        plan = first_derivative(0, 1.0, 1)
+
+        def cut(chunks):
+            return [part.core for part in dask_blocks._cut(derivative, plan, (chunks,))]
+
+        first, again, others = cut((5, 5, 5, 5)), cut((5, 5, 5, 5)), cut((9, 11))
+        assert all(a is b for a, b in zip(first, again, strict=True))
+        assert first[1] is first[2]
+        assert first[0] is not first[1]
+        assert len(others) == 2
+
+    def test_a_task_leaves_the_other_cores_to_others(self, monkeypatch):
+        monkeypatch.delenv("GPUGRAD_NUM_THREADS", raising=False)
+        seen = []
+
+        def evaluate_block(outputs):
+            seen.append(_threads.count())
+            return slices.evaluate(outputs)
+
+        f = da.zeros((8, 8), chunks=4)
+        outputs = [[Term(1, f, first_derivative(0, 1.0, 1))]]
+        (result,) = dask_blocks.evaluate(outputs, evaluate_block=evaluate_block)
+        result.compute(scheduler="sync")
+        assert seen == [1] * 4
+        monkeypatch.setenv("GPUGRAD_NUM_THREADS", "3")
+        result.compute(scheduler="sync")
+        assert seen[4:] == [3] * 4
+        assert _threads.chosen() is None
+
     @pytest.fixture
     def seen(self, monkeypatch):
         """Return what `_choose` has chosen in tasks: engine, number of threads, thread."""

@@ -182,7 +182,7 @@ def test_the_longest_idle_goes_first(monkeypatch):
     while arrays:
         del arrays[0]
     again = [_memory.empty(LARGE, F8) for _ in range(2)]
-    assert [address_of(array) for array in again] == addresses[1:]
+    assert [address_of(array) for array in again] == addresses[:0:-1]
 
 
 def test_the_setting_switches_it_off(monkeypatch):

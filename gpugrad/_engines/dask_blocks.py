@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 import array_api_compat
 import numpy as np
 
+from gpugrad import _threads
 from gpugrad._arrays import Array, namespace_of, result_dtype, working_dtype
 from gpugrad._engines import slices
 from gpugrad._engines.chunk_rows import ChunkPlan, cut_plan
@@ -237,7 +238,12 @@ def _cut(
     derivative: Derivative, plan: AxisPlan, chunks: Sequence[Sequence[int]]
 ) -> Sequence[ChunkPlan | ChunkWindow]:
     cut = cut_plan if derivative.mask is None and not plan.varies_across else cut_windows
-    return cut(plan, chunks[plan.axis])
+    # Engines remember by plan, so plans that come again should be cut into the same parts.
+    known = plan.memo.get("chunks")
+    if known is None or known[:2] != (cut, chunks[plan.axis]):
+        known = plan.memo["chunks"] = cut, chunks[plan.axis], cut(plan, chunks[plan.axis])
+    parts: Sequence[ChunkPlan | ChunkWindow] = known[2]
+    return parts
 
 
 def _take_lines(part: ChunkPlan | ChunkWindow, place: Sequence[slice]) -> ChunkPlan | ChunkWindow:
@@ -270,7 +276,11 @@ def cut_faces(faces: Faces, block: Array) -> dict[tuple[int, int, int], Array]:
 def compute_block(job: Job, blocks: list[Array], others: list[Any]) -> Any:
     """Return the outputs of a block as a tuple, or the array itself if there is a single one."""
     sources = dict(zip(job.sources, others, strict=True))
-    results = tuple(_add_up_terms(job, blocks, _differentiate(job, blocks, sources)))
+    token = _threads.leave_cores()  # a scheduler runs as many tasks at once as there are cores
+    try:
+        results = tuple(_add_up_terms(job, blocks, _differentiate(job, blocks, sources)))
+    finally:
+        _threads.restore(token)
     return results if len(results) > 1 else results[0]
 
 

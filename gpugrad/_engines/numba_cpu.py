@@ -31,7 +31,7 @@ MOST_SAMPLES = 80
 """Samples of all formulas of a term with holes: more take too long to compile."""
 
 _SAMPLES = ("f4", "f8", "c8", "c16", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8")
-_PROGRAMS = 32
+_PROGRAMS = 128
 _REMEMBERED_BYTES = 1 << 18
 
 _programs: OrderedDict[Hashable, tuple[Program, Outputs]] = OrderedDict()
