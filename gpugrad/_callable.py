@@ -51,6 +51,7 @@ class FunctionDerivative:
             kind, scheme.order, scheme.accuracy, _parse_step(step), options["return_error"]
         )
         self._func, self._asked = func, asked
+        self._is_analytic = False
         self._vector, self._stack = options["vector"], options["stack"]
         self._axis = parse_points_axis(options["points_axis"], options["vector"])
         self.method: str = asked
@@ -70,10 +71,12 @@ class FunctionDerivative:
                 "several there are `gradient_of` and `hessian_of`."
             )
         function = Function(self._func, self._vector, kind == "jacobian")
+        function.is_analytic = self._is_analytic
         function.check_count(len(points.flat))
         if not points.size:
             raise ValueError("points must be one at least; got none.")
         values, errors, self.method = differentiate(function, points, self._request, self._asked)
+        self._is_analytic = function.is_analytic
         if points.on_host:
             _warn_of_nothing(values, points)
         packed = self._packed(values, points)
@@ -194,7 +197,8 @@ def gradient_of(
       :math:`h = 2^{-100} |x|`, where nothing is subtracted and no digit lost. Only for NumPy
       points and functions of NumPy's analytic operations: points track what is done to them, and
       absolute values, comparisons, conversions and the like are refused by name. Values must be
-      those of the real function, and at three points slopes those of real differences.
+      those of the real function, and at three points of the first call slopes those of real
+      differences.
     - "extrapolation": central differences at steps from the size of the point downwards, combined
       to eighth order; for each point the best step.
     - "adaptive": `scipy.differentiate`, with order 8.

@@ -168,5 +168,5 @@ class _Search:
 def _weigh(weights: tuple[float, ...], parts: list[Array]) -> Array:
     total = weights[0] * parts[0]
     for w, part in zip(weights[1:], parts[1:], strict=True):
-        total = total + w * part
+        total += w * part
     return total

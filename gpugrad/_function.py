@@ -25,7 +25,8 @@ class Function:
     """Calls `func` with arrays of points; with single points if it takes nothing else.
 
     `many` says that it has several components, as those of a vector field. `is_looped` tells
-    afterwards whether it had to be called point by point.
+    afterwards whether it had to be called point by point, `is_analytic`, whether its derivatives by
+    complex steps have been found to be those of real differences.
     """
 
     def __init__(self, func: Callable[..., Any], vector: bool, many: bool) -> None:
@@ -33,6 +34,7 @@ class Function:
         self.vector = vector
         self.many = many
         self.is_looped = False
+        self.is_analytic = False
         self.scratch = Scratch()
         self._width = 0
 

@@ -12,13 +12,15 @@ from gpugrad._complex_step import ComplexStep, NotAnalytic
 from gpugrad._ends import Along, Found, differentiate_along
 from gpugrad._extrapolation import extrapolated
 from gpugrad._function import Function
-from gpugrad._points import Points
+from gpugrad._points import Blocks, Points
 from gpugrad._steps import Evaluate, Line, Samples, central, scales_of, step_for
 
 _MANY = 1024
 _POOR = 1e-8
 """The relative error from which on a derivative that lacks samples is worth another try."""
 METHODS = ("auto", "autodiff", "complex", "extrapolation", "adaptive", "central")
+_ROWS = {"central": 12, "extrapolation": 8, "complex": 4}
+"""About how many values for each point are at work at a time, for blocks that stay in the cache."""
 
 
 class Request(NamedTuple):
@@ -55,19 +57,15 @@ def differentiate(function: Function, points: Points, request: Request, method: 
 def _in_blocks(function: Function, points: Points, request: Request, method: str) -> Derivatives:
     compute = _COMPUTE[method]
     n = len(points.flat)
-    rows = {"central": request.accuracy + 2, "extrapolation": 4, "complex": 2}.get(method, 1)
+    rows = _ROWS.get(method, 1)
     if request.kind == "hessian":
         rows *= n * n
-    values: list[list[Array]] = []
-    errors: list[list[Array]] = []
+    values, errors = Blocks(points), Blocks(points)
     for block in points.blocks(rows):
         found, off = compute(function, [c[block] for c in points.flat], request, points.eps)
-        values.append(found)
-        errors.append(off or [])
-    joined = [points.joined(part) for part in zip(*values, strict=True)]
-    if not request.with_error:
-        return joined, None
-    return joined, [points.joined(part) for part in zip(*errors, strict=True)]
+        values.add(block, found)
+        errors.add(block, off or [])
+    return values.arrays(), errors.arrays() if request.with_error else None
 
 
 def _autodiff_block(

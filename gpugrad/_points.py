@@ -21,9 +21,13 @@ from gpugrad._arrays import (
     refuse_labels,
     widest_float,
 )
+from gpugrad._memory import empty
 
-_BLOCK = {"NumPy": 1 << 16, "CuPy": 1 << 22}
-"""Values of a coordinate that are given to a function at once; NumPy's temporaries stay cached."""
+_BLOCK = {"NumPy": 1 << 17, "CuPy": 1 << 22}
+"""Values of a coordinate that are at work at once: NumPy's temporaries, of 1 MB, stay cached.
+
+Fewer would cost more calls, each of which costs as much as some thousand values.
+"""
 
 
 class Points:
@@ -61,9 +65,9 @@ class Points:
             dtype = self.xp.float32
         self.dtype = dtype
         self.eps = float(self.xp.finfo(dtype).eps)
-        same = self.xp.broadcast_arrays(*(self.xp.astype(x, dtype) for x in arrays))
+        same = self.xp.broadcast_arrays(*(self.xp.astype(x, dtype, copy=False) for x in arrays))
         self.shape: tuple[int, ...] = tuple(same[0].shape)
-        self.flat: list[Array] = [self.xp.reshape(x, (-1,)) for x in same]
+        self.flat: list[Array] = [_shielded(self.xp.reshape(x, (-1,))) for x in same]
         self.size = int(np.prod(self.shape, dtype=int))
 
     def _common_dtype(self, arrays: Sequence[Array]) -> Any:
@@ -97,12 +101,9 @@ class Points:
         for start in range(0, self.size, length):
             yield slice(start, min(start + length, self.size))
 
-    def joined(self, pieces: Sequence[Array]) -> Array:
-        """Return an array of the shape of the points, made of its blocks' flat results."""
+    def shaped(self, flat: Array) -> Array:
+        """Return a flat result in the shape and the dtype of the points."""
         xp = self.xp
-        if not pieces:
-            return xp.zeros(self.shape, dtype=self.result_dtype)
-        flat = pieces[0] if len(pieces) == 1 else xp.concat(list(pieces))
         if dtype_name(self.result_dtype) in HALF_PRECISION:
             flat = xp.astype(flat, self.result_dtype)
         result = xp.reshape(flat, self.shape)
@@ -122,6 +123,41 @@ class Points:
         xp = self.xp
         parts = [self._stacked(p) if isinstance(p, list) else xp.asarray(p) for p in parts]
         return xp.stack(xp.broadcast_arrays(*parts), axis=0)
+
+
+class Blocks:
+    """Results that come block by block: NumPy's go where they belong at once, others wait."""
+
+    def __init__(self, points: Points) -> None:
+        self.points = points
+        self._parts: list[list[Array]] = []
+        self._whole: list[Array] = []
+
+    def add(self, block: slice, parts: list[Array]) -> None:
+        """Take in the flat results of a block of points."""
+        points = self.points
+        if not points.on_host or block.stop - block.start == points.size:
+            self._parts.append(parts)
+            return
+        self._whole = self._whole or [empty((points.size,), part.dtype) for part in parts]
+        for whole, part in zip(self._whole, parts, strict=True):
+            whole[block] = part
+
+    def arrays(self) -> list[Array]:
+        """Return whole results, in the shape of the points."""
+        whole = self._whole or [
+            pieces[0] if len(pieces) == 1 else self.points.xp.concat(list(pieces))
+            for pieces in zip(*self._parts, strict=True)
+        ]
+        return [self.points.shaped(flat) for flat in whole]
+
+
+def _shielded(flat: Array) -> Array:
+    """Return an array that a function cannot write to: it may be the user's own."""
+    if isinstance(flat, np.ndarray):
+        flat = flat.view()
+        flat.flags.writeable = False
+    return flat
 
 
 def _depth(parts: Any) -> int:

@@ -170,10 +170,11 @@ def central(
     values, errors = [], []
     for part, f0 in zip(found, middle, strict=True):
         formula = weights_for(distances[:reach], order, sides).each
-        value = _sum(combine(part, f0, order), formula) / units
-        values.append(value)
+        combined = combine(part, f0, order)
+        weighed = _sum(combined, formula)
+        values.append(weighed / units)
         if f0 is not None and with_error:
-            off = _truncation(combine(part, f0, order), order, sides, value * units)
+            off = _truncation(combined, order, sides, weighed)
             half = reach if sides == 2 else reach // 2
             tolerance = 0.4 / 4**half
             errors.append(bound_of(samples, part, f0, order, distances, steps, off, tolerance))
@@ -218,14 +219,17 @@ def bound_of(
     middle and that of the polynomial through the others, differ by as much as the function does
     between samples. What rounding makes of them is always tolerated.
     """
-    xp, sides = samples.xp, len(part)
+    xp, x, sides = samples.xp, samples.coords[0], len(part)
     units = abs(samples.units(steps, order))
-    rounding = _noise(samples, part, f0, steps, distances)
+    away = [values - f0[None, None, :] for values in part]
+    variation = xp.max(_largest([abs(change) for change in away]), axis=1)
+    reach = xp.asarray([float(d) for d in distances], dtype=x.dtype, **where_is(x))
+    rise = abs(combine(part, f0, 1)) / (sides * reach)[None, :, None]
+    rounding = samples.noise(steps, abs(f0)[None, :] + variation, xp.max(rise, axis=1))
     rounding = rounding * weights_for(distances, order, sides).total
     missed = 0.0
     if sides == 2:
-        missed = abs(_sum(combine(part, f0, 0), weights_for(distances, 0, 2).each))
-    variation = xp.max(_largest([abs(values - f0[None, None, :]) for values in part]), axis=1)
+        missed = abs(_sum(away[0] + away[1], weights_for(distances, 0, 2).each))
     tolerated = tolerance * variation + rounding
     error = (truncation + SAFETY * (rounding + missed)) / units
     seen = (truncation / 2 + missed <= tolerated) & xp.isfinite(error)
@@ -245,19 +249,8 @@ def combine(part: Sides, f0: Array | None, order: int) -> Array:
 def _sum(parts: Array, weights: Sequence[float]) -> Array:
     total = weights[0] * parts[:, 0, :]
     for k, w in enumerate(weights[1:], start=1):
-        total = total + w * parts[:, k, :]
+        total += w * parts[:, k, :]
     return total
-
-
-def _noise(
-    samples: Samples, part: Sides, f0: Array, steps: list[Array], distances: tuple[Any, ...]
-) -> Array:
-    """Return how far off values are by rounding, at the most over the distances."""
-    xp, x = samples.xp, samples.coords[0]
-    height = xp.max(_largest([abs(values) for values in part]), axis=1)
-    reach = xp.asarray([float(d) for d in distances], dtype=x.dtype, **where_is(x))
-    rise = abs(combine(part, f0, 1)) / len(part)
-    return samples.noise(steps, height, xp.max(rise / reach[None, :, None], axis=1))
 
 
 def _largest(arrays: Sequence[Array]) -> Array:

@@ -198,7 +198,7 @@ ARROWS = {
     },
     "_files.job": {"_backend", "_files", "_masks"},
     "_files.run": {"_engines", "_files"},
-    "_points": {"_arrays"},
+    "_points": {"_arrays", "_memory"},
     "_scratch": set(),
     "_function": {"_arrays", "_scratch"},
     "_steps": {"_arrays", "_scratch", "_weights"},

@@ -297,7 +297,7 @@ def test_many_points_come_in_blocks_of_bounded_size():
     dx, dy = gpugrad.gradient_of(f, method="central")(x, x)
     np.testing.assert_allclose(dx, x, rtol=1e-12)
     np.testing.assert_allclose(dy, x, rtol=1e-12)
-    assert 1000 < largest <= 1 << 16
+    assert 1000 < largest <= 1 << 17
 
 
 @pytest.mark.parametrize("method", ["central", "extrapolation", "complex", "auto"])

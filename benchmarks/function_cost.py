@@ -1,0 +1,184 @@
+"""What `gradient_of` costs, beside the evaluations of the function that it makes.
+
+The evaluations are recorded once: how often the function is called, with arrays of which shape,
+dtype and layout. Then they are made alone, in turn with the whole call.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+import gpugrad
+from benchmarks import measure
+from benchmarks.measure import Spread, Target
+
+LIMIT = 1.3
+METHODS = {
+    "central": 1_000_000,
+    "complex": 1_000_000,
+    "extrapolation": 100_000,
+    "adaptive": 100_000,
+}
+"""The methods, and at how many points they are measured."""
+PROMISED = ("central", "complex")
+"""To search the best step costs as much as such functions do; SciPy's method, what SciPy takes."""
+
+_rng = np.random.default_rng(3)
+
+
+def wave(x: Any, y: Any, z: Any) -> Any:
+    return np.sin(x) * np.exp(-y * y) * np.cos(z)
+
+
+def polynomial(x: Any, y: Any, z: Any) -> Any:
+    return 2 * x**2 + 3 * y**2 - 4 * z
+
+
+FUNCTIONS = {"sin(x)*exp(-y*y)*cos(z)": wave, "2*x**2 + 3*y**2 - 4*z": polynomial}
+
+
+class Layout(NamedTuple):
+    """What an argument of the function was, but for its values."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    strides: tuple[int, ...]
+
+
+def main() -> int:
+    arguments = measure.parse_arguments(__doc__)
+    methods = [m for m in METHODS.items() if m[0] != "adaptive" or has_scipy()]
+    results = [
+        measure_case(name, method, 2000 if arguments.quick else points, with_error, arguments.quick)
+        for name in FUNCTIONS
+        for method, points in methods
+        for with_error in (False, True)
+    ]
+    print(
+        measure.format_table(
+            (
+                "function",
+                "method",
+                "error",
+                "points",
+                "values",
+                "ns a value",
+                "whole / evaluations",
+            ),
+            map(format_row, results),
+        )
+    )
+    first = next(iter(FUNCTIONS))
+    targets = [
+        Target(
+            f"{r['method']}, {first}",
+            r["cost_ratio"]["median"],
+            "at most",
+            LIMIT,
+            " of the evaluations",
+        )
+        for r in results
+        if r["function"] == first and not r["with_error"] and r["method"] in PROMISED
+    ]
+    return measure.finish("function_cost", arguments, targets, {"cases": results})
+
+
+def has_scipy() -> bool:
+    try:
+        import scipy.differentiate  # noqa: F401
+    except ImportError:
+        return False
+    return True
+
+
+def measure_case(
+    name: str, method: str, count: int, with_error: bool, is_quick: bool
+) -> dict[str, Any]:
+    """Time the gradient and the evaluations that it makes in turn."""
+    func = FUNCTIONS[name]
+    points = _rng.uniform(-2.0, 2.0, (3, count))
+    calls: list[tuple[Layout, ...]] = []
+
+    def recorded(*coords: Any) -> Any:
+        calls.append(tuple(layout_of(c) for c in coords))
+        return func(*coords)
+
+    options: dict[str, Any] = {"method": method, "return_error": with_error}
+    recorder = gpugrad.gradient_of(recorded, **options)
+    recorder(*points)
+    calls.clear()  # what is only done in the first call
+    recorder(*points)
+    whole = gpugrad.gradient_of(func, **options)
+    seconds = measure.interleave(
+        {
+            "gradient": measure.timed(lambda: whole(*points)),
+            "evaluations": measure.timed(make_evaluations(func, calls)),
+        },
+        rounds=2 if is_quick else 11,
+        warm_up=1,
+    )
+    values = sum(max(int(np.prod(part.shape)) for part in call) for call in calls)
+    return {
+        "function": name,
+        "method": method,
+        "with_error": with_error,
+        "points": count,
+        "calls": len(calls),
+        "values_per_point": values / count,
+        "seconds": measure.summarize(seconds),
+        "cost_ratio": measure.ratios(seconds["gradient"], seconds["evaluations"])._asdict(),
+    }
+
+
+def layout_of(coordinate: Any) -> Layout:
+    values = coordinate if isinstance(coordinate, np.ndarray) else coordinate._values
+    return Layout(values.shape, values.dtype, values.strides)
+
+
+def make_evaluations(
+    func: Callable[..., Any], calls: list[tuple[Layout, ...]]
+) -> Callable[[], None]:
+    """Return a function that evaluates what was recorded, with plain arrays of any values."""
+    arrays = {layout: fill(layout) for call in calls for layout in call}
+    arguments = [[arrays[layout] for layout in call] for call in calls]
+
+    def evaluate() -> None:
+        with np.errstate(all="ignore"):
+            for coords in arguments:
+                func(*coords)
+
+    return evaluate
+
+
+def fill(layout: Layout) -> np.ndarray[Any, Any]:
+    """Return an array with values from -2 to 2 and a tiny imaginary part."""
+    shape = tuple(
+        1 if stride == 0 else n for n, stride in zip(layout.shape, layout.strides, strict=True)
+    )
+    values = _rng.uniform(-2.0, 2.0, shape).astype(layout.dtype)
+    if layout.dtype.kind == "c":
+        values.imag = 2.0**-100
+    return np.broadcast_to(values, layout.shape)
+
+
+def format_row(result: dict[str, Any]) -> tuple[str, ...]:
+    """Return one line of the table."""
+    alone = Spread(**result["seconds"]["evaluations"]).median
+    values = result["values_per_point"] * result["points"]
+    return (
+        result["function"],
+        result["method"],
+        "yes" if result["with_error"] else "no",
+        str(result["points"]),
+        f"{result['values_per_point']:.1f}",
+        f"{alone / values * 1e9:.1f}",
+        f"{Spread(**result['cost_ratio']):.2f}",
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
