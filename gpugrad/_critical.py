@@ -160,15 +160,18 @@ def critical_points(
     rows, pieces = rows[which], pieces.select(which)
     apart = rows + pieces.count_gaps(step)
     chosen = _drop_twins(apart, [a.wraps(n) for a, n in zip(axes, shape, strict=True)])
+    index = np.rint(apart[chosen]).astype(int) - [axis.shift for axis in axes]
+    index %= np.array(shape)
+    order = np.lexsort(index.T[::-1])
+    chosen, index = chosen[order], index[order]
     rows, pieces, step = rows[chosen], pieces.select(chosen), step[chosen]
     value, _, hessian = pieces.expand(step)
     places = [axis.place(r, d) for axis, r, d in zip(axes, rows.T, step.T, strict=True)]
-    index = np.rint(apart[chosen]).astype(int) - [axis.shift for axis in axes]
     return CriticalPoints(
         position=to_library(np.stack(places, axis=-1), f),
         value=to_library(value, f, result_dtype(xp, f)),
         kind=_name_kinds(hessian, pieces),
-        index=to_library(index % np.array(shape), f),
+        index=to_library(index, f),
         eigenvalues=to_library(np.linalg.eigvalsh(hessian), f),
     )
 
@@ -305,16 +308,24 @@ def _misfit(pieces: Surfaces) -> NumpyArray:
 
 def _drop_twins(points: NumpyArray, periods: list[float]) -> NumpyArray:
     """Return the indices of points, ascending, that are not the same as one before."""
-    kept: dict[tuple[int, ...], list[int]] = {}
     spans = np.array(periods)
-    around = np.where(np.isfinite(spans), spans, 0.0)
-    neighbours = np.array([*product((-1, 0, 1), repeat=len(periods))])
-    for i, point in enumerate(points):
-        cells = np.floor(point).astype(int) + neighbours
-        cells = np.where(np.isfinite(spans), cells % spans, cells).astype(int)
-        others = [j for cell in cells for j in kept.get(tuple(cell.tolist()), ())]
-        apart = points[others] - point
+    goes_round = np.isfinite(spans)
+    around = np.where(goes_round, spans, 0.0)
+    first = points[:, 0] % spans[0] if goes_round[0] else points[:, 0]
+    order = np.argsort(first, kind="stable")
+    along = first[order]
+    if goes_round[0]:  # once more those behind the seam
+        behind = np.flatnonzero(along < _TWINS)
+        order = np.concatenate([order, order[behind]])
+        along = np.concatenate([along, along[behind] + spans[0]])
+    is_twin = np.zeros(len(points), bool)
+    for k in range(1, len(order)):  # each with the k-th after it, along the first axis
+        close = np.flatnonzero(along[k:] - along[:-k] < _TWINS)
+        if not len(close):
+            break
+        one, other = order[close], order[close + k]
+        apart = points[one] - points[other]
         apart -= around * np.rint(apart / spans)
-        if not (np.abs(apart) < _TWINS).all(axis=-1).any():
-            kept.setdefault(tuple(cells[len(cells) // 2].tolist()), []).append(i)
-    return np.array(sorted(i for cell in kept.values() for i in cell), dtype=int)
+        same = (np.abs(apart) < _TWINS).all(axis=-1) & (one != other)
+        is_twin[np.maximum(one, other)[same]] = True
+    return np.flatnonzero(~is_twin)

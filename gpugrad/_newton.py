@@ -20,13 +20,15 @@ from typing import NamedTuple
 import numpy as np
 
 from gpugrad._turns import NumpyArray
-from gpugrad._weights import any_weights
 
 _STEPS = 15
 """Newton steps at most; near a zero, six are the rule."""
 
 _LONGEST = 0.5
 """The longest step, in gaps: beyond, the surface is another one."""
+
+_TOGETHER = 4096
+"""How many pieces are stepped along at once: some ten thousand windows of samples."""
 
 _CLOSE = 1e-9
 """The length of a step, in gaps, after which a zero counts as found."""
@@ -61,11 +63,11 @@ class Surfaces(NamedTuple):
     def expand(self, at: NumpyArray) -> tuple[NumpyArray, NumpyArray, NumpyArray]:
         """Return value, gradient and Hessian at a point of each, given from its middle."""
         count, n = at.shape
-        all_orders = self.values
+        all_orders, weights = self.values, _blend(self.nodes, at)
         for k in range(n):  # the first axis of samples becomes the last one, of orders 0 to 2
             rest = all_orders.shape[2:]
             width = math.prod(rest)
-            by_order = _blend(self.nodes[:, k], at[:, k]) @ all_orders.reshape(count, 5, width)
+            by_order = weights[:, k] @ all_orders.reshape(count, 5, width)
             all_orders = np.moveaxis(by_order.reshape(count, 3, *rest), 1, -1)
         by_axis = np.moveaxis(all_orders, 0, -1)
         unit = np.eye(n, dtype=int)
@@ -79,34 +81,33 @@ class Surfaces(NamedTuple):
 
 
 def _blend(nodes: NumpyArray, at: NumpyArray) -> NumpyArray:
-    """Return the weights of 5 samples for derivatives of order 0, 1 and 2: shape (pieces, 3, 5)."""
-    parabolas = []
-    for middle in (1, 2, 3):
-        positions = [nodes[:, middle + k] - at for k in (-1, 0, 1)]
-        orders = []
-        for order in range(3):
-            w = np.zeros_like(nodes)
-            w[:, middle - 1 : middle + 2] = np.stack(any_weights(positions, order), axis=-1)
-            orders.append(w)
-        parabolas.append(orders)
-    right = (at * nodes[:, 3] >= 0)[:, None]
-    start, stop = np.where(right, 0.0, nodes[:, 1:2]), np.where(right, nodes[:, 3:4], 0.0)
-    gap = stop - start
-    t = (at[:, None] - start) / gap
-    a: list[NumpyArray] = []
-    b: list[NumpyArray] = []
-    for one, middle, other in zip(*parabolas, strict=True):
-        one, other = (  # at an edge there is one parabola only
-            np.where(np.isfinite(w).all(axis=-1, keepdims=True), w, middle) for w in (one, other)
-        )
-        a.append(np.where(right, middle, one))
-        b.append(np.where(right, other, middle))
-    weights = [
-        (1 - t) * a[0] + t * b[0],
-        (1 - t) * a[1] + t * b[1] + (b[0] - a[0]) / gap,
-        (1 - t) * a[2] + t * b[2] + 2 * (b[1] - a[1]) / gap,
-    ]
-    return np.stack(weights, axis=1)
+    """Return the weights of 5 samples along each axis for derivatives of order 0, 1 and 2.
+
+    Shape (pieces, n, 3, 5).
+    """
+    right = at * nodes[:, :, 3] >= 0
+    # Of the gap with the point in it, and the samples beyond, as seen from the point.
+    p = np.where(right[:, :, None], nodes[:, :, 1:], nodes[:, :, :4]) - at[:, :, None]
+    a, b = np.zeros((2, *at.shape, 3, 4))
+    a[..., :3], b[..., 1:] = _parabola(p[..., :3]), _parabola(p[..., 1:])
+    # At an edge there is one parabola only.
+    missing = np.isnan(p)[..., None, None]
+    a, b = np.where(missing[..., 0, :, :], b, a), np.where(missing[..., 3, :, :], a, b)
+    gap = p[..., 2] - p[..., 1]
+    t, slope = (-p[..., 1] / gap)[..., None], (1 / gap)[..., None]
+    weights = (1 - t)[..., None] * a + t[..., None] * b
+    weights[..., 1, :] += (b - a)[..., 0, :] * slope
+    weights[..., 2, :] += (b - a)[..., 1, :] * 2 * slope
+    result = np.zeros((*at.shape, 3, 5))
+    result[right, :, 1:], result[~right, :, :4] = weights[right], weights[~right]
+    return result
+
+
+def _parabola(p: NumpyArray) -> NumpyArray:
+    """Return the weights of three samples, places on the last axis, for orders 0, 1, 2 at 0."""
+    one, other = p[..., [1, 2, 0]], p[..., [2, 0, 1]]
+    scale = 1 / ((p - one) * (p - other))
+    return np.stack([one * other * scale, -(one + other) * scale, 2 * scale], axis=-2)
 
 
 def find_zeros(surfaces: Surfaces) -> tuple[NumpyArray, NumpyArray]:
@@ -115,25 +116,42 @@ def find_zeros(surfaces: Surfaces) -> tuple[NumpyArray, NumpyArray]:
     Along directions in which a surface does not bend at all, there is nothing to step along; if
     it slopes there, it has no zero.
     """
-    neighbours = surfaces.nodes[:, :, [1, 3]]
-    low, high = neighbours.min(axis=-1), neighbours.max(axis=-1)
-    corners = product((low / 2, high / 2), repeat=low.shape[1])
-    starts = [
-        np.zeros_like(low),
-        *(np.stack([part[:, k] for k, part in enumerate(corner)], axis=-1) for corner in corners),
+    n = surfaces.nodes.shape[1]
+    starts = np.array([(0,) * n, *product((-0.5, 0.5), repeat=n)])
+    found = [
+        _find_some(surfaces, np.arange(first, min(first + _TOGETHER, len(surfaces.nodes))), starts)
+        for first in range(0, max(1, len(surfaces.nodes)), _TOGETHER)
     ]
-    found = [_iterate(surfaces, start, low, high) for start in starts]
-    return np.concatenate([which for which, _ in found]), np.concatenate([at for _, at in found])
+    start, which, at = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    order = np.lexsort((which, start))
+    return which[order], at[order]
+
+
+def _find_some(
+    surfaces: Surfaces, pieces: NumpyArray, starts: NumpyArray
+) -> tuple[NumpyArray, NumpyArray, NumpyArray]:
+    """Return the numbers of starts, of pieces, and the zeros that they led to."""
+    count = len(pieces)
+    neighbours = np.tile(surfaces.nodes[pieces][:, :, [1, 3]], (len(starts), 1, 1))
+    low, high = neighbours.min(axis=-1), neighbours.max(axis=-1)
+    side = np.repeat(starts, count, axis=0)
+    at = np.abs(side) * np.where(side < 0, low, high)
+    which, at = _iterate(surfaces, np.tile(pieces, len(starts)), at, (low, high))
+    return which // max(1, count), pieces[which % max(1, count)], at
 
 
 def _iterate(
-    surfaces: Surfaces, at: NumpyArray, low: NumpyArray, high: NumpyArray
+    surfaces: Surfaces, pieces: NumpyArray, at: NumpyArray, bounds: tuple[NumpyArray, NumpyArray]
 ) -> tuple[NumpyArray, NumpyArray]:
+    """Return which of the starts lead to a zero within the bounds, and where it is."""
+    low, high = bounds
     busy = np.arange(len(at))
     found = np.zeros(len(at), bool)
     outside = np.zeros(len(at), int)  # how often the way led out: twice is once too often
     for _ in range(_STEPS):
-        now = surfaces.select(busy)
+        if not len(busy):
+            break
+        now = surfaces.select(pieces[busy])
         step, rests = _step(now, at[busy])
         wanted = at[busy] + step
         at[busy] = np.clip(wanted, low[busy], high[busy])
@@ -149,7 +167,7 @@ def _step(surfaces: Surfaces, at: NumpyArray) -> tuple[NumpyArray, NumpyArray]:
     """Return a Newton step from each point, and whether it leaves no slope behind."""
     size = surfaces.gaps
     _, gradient, hessian = surfaces.expand(at)
-    bend, turned = np.linalg.eigh(hessian * size[:, :, None] * size[:, None, :])
+    bend, turned = _turn(hessian * size[:, :, None] * size[:, None, :])
     along = np.einsum("mik,mi->mk", turned, gradient * size)
     axes = tuple(range(1, surfaces.values.ndim))
     noise = 1e-12 * np.abs(surfaces.values).max(axis=axes, initial=0.0)[:, None]
@@ -158,3 +176,16 @@ def _step(surfaces: Surfaces, at: NumpyArray) -> tuple[NumpyArray, NumpyArray]:
     longest = np.abs(step).max(axis=-1, keepdims=True, initial=0.0)
     step *= _LONGEST / np.maximum(longest, _LONGEST)
     return step * size, (bends | (np.abs(along) <= noise)).all(axis=-1)
+
+
+def _turn(hessian: NumpyArray) -> tuple[NumpyArray, NumpyArray]:
+    """Return eigenvalues and eigenvectors of symmetric matrices."""
+    if hessian.shape[-1] > 2:
+        return np.linalg.eigh(hessian)
+    # Thousands of calls of LAPACK take longer than a formula.
+    xx, yy, xy = hessian[:, 0, 0], hessian[:, 1, 1], hessian[:, 0, 1]
+    angle = np.arctan2(2 * xy, xx - yy) / 2
+    middle, half = (xx + yy) / 2, np.hypot((xx - yy) / 2, xy)
+    along, across = np.cos(angle), np.sin(angle)
+    turned = np.stack([along, -across, across, along], axis=-1).reshape(-1, 2, 2)
+    return np.stack([middle + half, middle - half], axis=-1), turned

@@ -225,7 +225,7 @@ ARROWS = {
     "_turns": {"_arrays", "_labels", "_spacing"},
     "_turning": {"_arrays", "_labels", "_turns"},
     "_inflection": {"_arrays", "_labels", "_spacing", "_turns"},
-    "_newton": {"_turns", "_weights"},
+    "_newton": {"_turns"},
     "_critical": {"_arrays", "_labels", "_newton", "_options", "_spacing", "_turns"},
     "_demo": {"_terrain", "__init__"},
     "_terrain": {"__init__"},

@@ -196,6 +196,17 @@ def test_numbers_are_distances():
     )
 
 
+def test_points_are_ordered_by_the_nearest_sample_and_found_once(rng):
+    points = gpugrad.critical_points(rng.normal(size=(25, 30)), boundary="periodic")
+    assert len(points) > 100
+    number = points.index @ [30, 1]
+    assert (np.diff(number) >= 0).all()
+    apart = points.position[:, None] - points.position[None]
+    apart -= np.array([25, 30]) * np.rint(apart / [25, 30])
+    near = np.abs(apart).max(axis=-1) < 1e-3
+    assert near.sum() == len(points)  # each to itself alone
+
+
 def test_errors_say_what_must_hold():
     with pytest.raises(ValueError, match="two or three axes"):
         gpugrad.critical_points(np.zeros(5))
