@@ -13,6 +13,7 @@ from gpugrad._ends import Along, Found, differentiate_along
 from gpugrad._extrapolation import extrapolated
 from gpugrad._function import Function
 from gpugrad._points import Blocks, Points
+from gpugrad._scratch import keep_freed_memory
 from gpugrad._steps import Evaluate, Line, Samples, central, scales_of, step_for
 
 _MANY = 1024
@@ -60,6 +61,8 @@ def _in_blocks(function: Function, points: Points, request: Request, method: str
     rows = _ROWS.get(method, 1)
     if request.kind == "hessian":
         rows *= n * n
+    if points.on_host and points.size > _MANY:
+        keep_freed_memory()
     values, errors = Blocks(points), Blocks(points)
     for block in points.blocks(rows):
         found, off = compute(function, [c[block] for c in points.flat], request, points.eps)

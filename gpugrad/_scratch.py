@@ -9,6 +9,16 @@ from typing import Any
 import numpy as np
 
 _MOST = 8
+_LARGE = 1 << 24
+
+
+def keep_freed_memory() -> None:
+    """Let the C library keep the memory of a function's temporaries from call to call.
+
+    glibc gives free memory back to the system, and gets it page by page again, unless it has seen
+    larger arrays come and go. So let one: nothing is written, and no page is taken.
+    """
+    np.empty(_LARGE, np.uint8)
 
 
 class Scratch:

@@ -216,6 +216,7 @@ ARROWS = {
         "_extrapolation",
         "_function",
         "_points",
+        "_scratch",
         "_steps",
     },
     "_sample": {"_arrays", "_devices", "_function"},
