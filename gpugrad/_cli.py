@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 import gpugrad
 from gpugrad import _bench, _cli_grad, _plotting
@@ -72,12 +73,21 @@ def _backend_name(name: str) -> str:
         raise argparse.ArgumentTypeError(str(error)) from error
 
 
+class _Command(argparse.ArgumentParser):
+    """A parser whose errors are one line, as all others of the command."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: error: {message}. {self.prog} --help lists the options.\n")
+
+
 def _build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="gpugrad", description="numpy.gradient for every array library."
     )
     parser.add_argument("--version", action="version", version=f"gpugrad {gpugrad.__version__}")
-    commands = parser.add_subparsers(dest="command", metavar="command", title="commands")
+    commands = parser.add_subparsers(
+        dest="command", metavar="command", title="commands", parser_class=_Command
+    )
     demo = commands.add_parser(
         "demo",
         help="slope and aspect of a real elevation model, checked and timed against numpy",

@@ -98,8 +98,8 @@ def add_parser(commands: Any) -> None:
         nargs="+",
         default=["one-sided"],
         metavar="NAME",
-        help="what lies beyond the ends: one-sided, periodic, ..., a number, LOWER:UPPER"
-        "; one for all axes or one for each",
+        help="what lies beyond the ends: one-sided, periodic, ..., a number, normal=NUMBER, "
+        "LOWER:UPPER; one for all axes or one for each",
     )
     grad.add_argument("--period", type=float, metavar="L", help="period of periodic axes")
     grad.add_argument(
@@ -224,11 +224,12 @@ def _as_stagger(names: list[str]) -> Any:
 
 
 def _as_boundary(name: str) -> Any:
-    """Return a name, a number, or a pair of them that a colon separates."""
+    """Return a name, a number, a name with a number, or a pair of them that a colon separates."""
     if ":" in name:
         return tuple(_as_boundary(part) for part in name.split(":"))
+    kind, sign, number = name.partition("=")
     try:
-        return float(name)
+        return {kind: float(number)} if sign else float(name)
     except ValueError:
         return name
 

@@ -129,7 +129,14 @@ def _label(source: Source, axis: int) -> str:
     dim = source.dims[axis]
     units = source.coordinate_attributes.get(dim, {}).get("units")
     known = dim in source.coordinates and source.coordinates[dim].dtype.kind in "iuf"
-    return f"{dim} ({units})" if known and units else dim
+    if not known:
+        return f"{dim} (samples)"
+    return f"{dim} ({units})" if units else dim
+
+
+def _label_field(source: Source) -> str:
+    units = source.attributes.get("units")
+    return f"{source.name or 'f'} ({units})" if units else source.name or "f"
 
 
 def _draw_curve(figures: Any, source: Source, values: Values) -> Any:
@@ -137,7 +144,7 @@ def _draw_curve(figures: Any, source: Source, values: Values) -> Any:
     figure = figures.Figure((9, 6), layout="constrained")
     curve, slope = figure.subplots(2, 1, sharex=True)
     curve.plot(x, values, color="#2f5d8a")
-    curve.set_ylabel(source.name or "f")
+    curve.set_ylabel(_label_field(source))
     slope.plot(x, gpugrad.gradient(values, x), color="#c2512e")
     slope.axhline(0, color="0.7", linewidth=0.8, zorder=0)
     slope.set_ylabel(f"d{source.name or 'f'}/d{source.dims[-1]}")
@@ -154,7 +161,7 @@ def _draw_plane(figures: Any, source: Source, values: Values) -> Any:
     field, steepness = figure.subplots(1, 2, sharex=True, sharey=True)
     thin = tuple(slice(None, None, -(-n // PIXELS)) for n in shape)
     for axes, shown, colors, label in (
-        (field, values, "viridis", source.name or "f"),
+        (field, values, "viridis", _label_field(source)),
         (steepness, magnitude, "magma", "magnitude of the gradient"),
     ):
         mesh = axes.pcolormesh(x[thin[1]], y[thin[0]], shown[thin], cmap=colors, shading="nearest")

@@ -195,6 +195,7 @@ ARROWS = {
         "_options",
         "_plan",
         "_terms",
+        "_units",
     },
     "_files.job": {"_backend", "_files", "_masks"},
     "_files.run": {"_engines", "_files"},

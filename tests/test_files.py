@@ -490,3 +490,170 @@ def test_the_formats_that_are_known_are_written(tmp_path):
     layout = targets.Layout(("a",), (2, 3), np.dtype("c16"), ("y", "x"), (1, 3), {}, ({},))
     with pytest.raises(FileError, match="complex"):
         targets.open_target("netcdf", tmp_path, layout, False, ExitStack())
+
+
+# What formats say of their fields
+
+
+@pytest.fixture
+def geotiff(tmp_path):
+    """Return a function that writes bands and says where."""
+    rasterio = pytest.importorskip("rasterio", reason="rasterio reads GeoTIFF")
+
+    def write(values, transform, crs="EPSG:32633", **profile):
+        values = np.asarray(values)
+        count, height, width = values.shape
+        path = tmp_path / "f.tif"
+        with rasterio.open(
+            path, "w", driver="GTiff", height=height, width=width, count=count,
+            dtype=values.dtype.name, transform=rasterio.Affine(*transform), crs=crs, **profile,
+        ) as image:  # fmt: skip
+            image.write(values)
+        return path
+
+    return write
+
+
+UP, DOWN = (30.0, 0, 5e5, 0, -20.0, 5e6), (30.0, 0, 5e5, 0, 20.0, 4e6)
+
+
+@pytest.mark.parametrize("transform", [UP, DOWN])
+def test_geotiff_keeps_its_place_and_the_units_of_its_map(tmp_path, geotiff, transform):
+    rasterio = pytest.importorskip("rasterio", reason="rasterio reads GeoTIFF")
+    f = np.random.default_rng(2).normal(size=(2, 12, 9)).astype("f4")
+    path = geotiff(f, transform)
+    with rasterio.open(path, "r+") as image:
+        image.set_band_unit(2, "K")
+    done = differentiate(path, tmp_path / "g.tif", names=("2",))
+    dy = np.gradient(f[1], transform[4], axis=0)
+    with rasterio.open(path) as given, rasterio.open(done.out) as image:
+        assert (image.transform, image.crs) == (given.transform, given.crs)
+        assert image.units == ("K m-1", "K m-1")
+        np.testing.assert_allclose(image.read(1), dy, rtol=1e-5, atol=1e-7)
+
+
+def test_scales_and_offsets_of_geotiff_are_applied(tmp_path, geotiff):
+    rasterio = pytest.importorskip("rasterio", reason="rasterio reads GeoTIFF")
+    f = np.random.default_rng(3).integers(0, 100, (1, 12, 9)).astype("i2")
+    path = geotiff(f, UP)
+    with rasterio.open(path, "r+") as image:
+        image.scales, image.offsets = (0.5,), (-3.0,)
+    differentiate(path, tmp_path / "g.npy", spacing=(1.0,))
+    expected = np.gradient(f[0] * np.float32(0.5) - 3)
+    np.testing.assert_array_equal(np.load(tmp_path / "g.npy"), expected)
+
+
+def test_holes_of_geotiff_stay_their_own_with_skipna(tmp_path, geotiff):
+    f = np.random.default_rng(4).normal(size=(1, 12, 9)).astype("f4")
+    f[0, 5, 4] = -9999
+    path = geotiff(f, UP, nodata=-9999)
+    differentiate(path, tmp_path / "a.npy")
+    differentiate(path, tmp_path / "b.npy", skipna=True)
+    spread, holes = (np.isnan(np.load(tmp_path / name)).sum(axis=(1, 2)) for name in
+                     ("a.npy", "b.npy"))  # fmt: skip
+    assert [*spread] == [2, 2]  # the neighbours along the axis; the middle is not read
+    assert [*holes] == [1, 1]
+
+
+def test_a_rotated_image_needs_a_spacing(tmp_path, geotiff, capsys):
+    rasterio = pytest.importorskip("rasterio", reason="rasterio reads GeoTIFF")
+    f = np.random.default_rng(5).normal(size=(1, 12, 9))
+    cos, sin = 0.8, 0.6
+    path = geotiff(f, (30 * cos, 20 * sin, 5e5, 30 * sin, -20 * cos, 5e6))
+    message = failure(capsys, path, tmp_path / "g.tif")
+    assert "is rotated: its rows and columns, 20 and 30 apart" in message
+    differentiate(path, tmp_path / "g.tif", spacing=(20.0, 30.0))
+    with rasterio.open(path) as given, rasterio.open(tmp_path / "g.tif") as image:
+        assert image.transform == given.transform
+        np.testing.assert_array_equal(image.read(), np.gradient(f[0], 20.0, 30.0))
+
+
+def test_variables_in_groups_are_named_with_them(tmp_path, capsys):
+    xarray = pytest.importorskip("xarray", reason="xarray reads NetCDF")
+    pytest.importorskip("h5netcdf")
+    f = np.random.default_rng(6).normal(size=7)
+    path = tmp_path / "f.nc"
+    xarray.Dataset({"T": ("x", f)}).to_netcdf(path, group="model/run", engine="h5netcdf")
+    differentiate(path, tmp_path / "g.npy", names=("model/run/T",))
+    np.testing.assert_array_equal(np.load(tmp_path / "g.npy"), np.gradient(f))
+    out = tmp_path / "h.npy"
+    for names in ([], ["--var", "T"]):
+        assert "with its group; it has: model/run/T." in failure(capsys, path, out, *names)
+    assert "the group model/no of" in failure(capsys, path, out, "--var", "model/no/T")
+    assert "must be of one group" in failure(capsys, path, out, "--var", "model/run/T", "Q")
+
+
+@pytest.mark.parametrize(("unit", "seconds", "units"), [(None, 1, "s-1"), ("m", 60, "min-1")])
+@pytest.mark.parametrize("calendar", ["standard", "noleap"])
+def test_rates_between_dates_are_per_second_unless_told(tmp_path, calendar, unit, seconds, units):
+    xarray = pytest.importorskip("xarray", reason="xarray reads NetCDF")
+    pytest.importorskip("h5netcdf")
+    if calendar != "standard":
+        pytest.importorskip("cftime", reason="other calendars are cftime's")
+    f = np.array([1.0, 4.0, 9.0, 25.0])
+    time = ("time", [0, 1, 2, 4], {"units": "hours since 2001-02-28", "calendar": calendar})
+    data = xarray.Dataset({"T": ("time", f, {"units": "K"})}, {"time": time})
+    data.to_netcdf(tmp_path / "f.nc", engine="h5netcdf")
+    differentiate(tmp_path / "f.nc", tmp_path / "g.nc", time_unit=unit)
+    with xarray.open_dataset(tmp_path / "g.nc") as result:
+        expected = np.gradient(f, np.array([0, 1, 2, 4]) * 3600.0) * seconds
+        np.testing.assert_allclose(result.dT_dtime, expected)
+        assert result.dT_dtime.attrs["units"] == f"K {units}"
+        with xarray.open_dataset(tmp_path / "f.nc") as given:
+            assert result.indexes["time"].equals(given.indexes["time"])
+
+
+def test_text_along_an_axis_is_no_spacing(tmp_path, capsys):
+    xarray = pytest.importorskip("xarray", reason="xarray reads NetCDF")
+    pytest.importorskip("h5netcdf")
+    data = xarray.Dataset({"T": (("place", "x"), np.ones((3, 4)))}, {"place": ["a", "b", "c"]})
+    data.to_netcdf(tmp_path / "f.nc", engine="h5netcdf")
+    message = failure(capsys, tmp_path / "f.nc", tmp_path / "g.npy")
+    assert "spacing of axis place of T in" in message
+    assert "leave it out with --axis" in message
+    differentiate(tmp_path / "f.nc", tmp_path / "g.npy", axes=("x",))
+    assert not np.load(tmp_path / "g.npy").any()
+
+
+def test_what_has_no_differences_is_refused(tmp_path, capsys):
+    out = tmp_path / "out.npy"
+    for values, message in (
+        (np.array(["a", "b"]), "must hold numbers; it holds <U1"),
+        (np.array([True, False]), "must hold numbers; it holds bool. Convert it first"),
+        (np.float64(3), "must have an axis; it holds a single number"),
+    ):
+        np.save(tmp_path / "f.npy", values)
+        assert message in failure(capsys, tmp_path / "f.npy", out)
+
+
+def test_orders_are_for_derivatives(tmp_path, field, capsys):
+    np.save(tmp_path / "f.npy", field)
+    arguments = tmp_path / "f.npy", tmp_path / "out.npy", "--order", "2"
+    assert "--order goes with --operator derivative" in failure(capsys, *arguments)
+
+
+def test_a_slope_may_be_given_at_an_end(tmp_path):
+    f = np.random.default_rng(7).normal(size=9)
+    np.save(tmp_path / "f.npy", f)
+    arguments = ["grad", str(tmp_path / "f.npy"), str(tmp_path / "g.npy"), "--quiet"]
+    assert _cli.main([*arguments, "--boundary", "normal=0.5:nearest"]) == 0
+    expected = gpugrad.gradient(f, boundary=({"normal": 0.5}, "nearest"))
+    np.testing.assert_array_equal(np.load(tmp_path / "g.npy"), expected)
+
+
+def test_damaged_metadata_of_zarr_are_named(tmp_path, field, capsys):
+    zarr = pytest.importorskip("zarr")
+    pytest.importorskip("xarray", reason="xarray reads Zarr")
+    group = zarr.create_group(tmp_path / "f.zarr")
+    group.create_array("T", data=field)
+    (tmp_path / "f.zarr" / "T" / "zarr.json").write_text("{")
+    assert f"{tmp_path / 'f.zarr'} is damaged: " in failure(
+        capsys, tmp_path / "f.zarr", tmp_path / "g.npy"
+    )
+
+
+def test_errors_of_usage_are_one_line(tmp_path, capsys):
+    for wrong in (["--spacing", "x"], ["--operator", "rot"], ["--memory", "much"]):
+        with pytest.raises(SystemExit, match="2"):
+            _cli.main(["grad", "a.npy", "b.npy", *wrong])
+        assert capsys.readouterr().err.count("\n") == 1

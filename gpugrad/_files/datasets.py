@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -26,20 +27,45 @@ def open_dataset(path: Path, kind: str, names: tuple[str, ...], files: ExitStack
         plain = _open_bare_zarr(path, names)
         if plain is not None:
             return [plain]
+    group, names = _split_group(path, names)
+    options: dict[str, Any] = {"engine": "zarr"} if kind == "zarr" else {}
     try:
         with warnings.catch_warnings():  # of stores without metadata in one place
             warnings.simplefilter("ignore")
-            data = xarray.open_dataset(
-                path, engine="zarr" if kind == "zarr" else None, cache=False, chunks=None
-            )
+            data = xarray.open_dataset(path, group=group, cache=False, chunks=None, **options)
+            files.callback(data.close)
+            variables = [str(name) for name in data.data_vars if data[name].ndim]
+            inside = [] if variables else _list_groups(path, options)
     except ImportError as error:
         package = "zarr" if kind == "zarr" else "h5netcdf"
         raise need(EXTRA, package, f"reading {path}") from error
     except Exception as error:
-        raise FileError(f"{path} can't be read: {in_one_line(error)}.") from error
-    files.callback(data.close)
-    variables = [str(name) for name in data.data_vars if data[name].ndim]
+        where = f"the group {group} of {path}" if group else f"{path}"
+        raise FileError(f"{where} can't be read: {in_one_line(error)}.") from error
+    if inside:
+        raise FileError(
+            f"--var must name a variable of {path} with its group; it has: {', '.join(inside)}."
+        )
     return [_from_xarray(path, data[name]) for name in choose(path, names, variables)]
+
+
+def _split_group(path: Path, names: tuple[str, ...]) -> tuple[str | None, tuple[str, ...]]:
+    """Return the group of the variables, named ``group/variable``, and their names in it."""
+    groups = {name.strip("/").rpartition("/")[0] for name in names}
+    if len(groups) > 1:
+        raise FileError(f"variables of {path} must be of one group; got {', '.join(names)}.")
+    return "".join(groups) or None, tuple(name.rpartition("/")[2] for name in names)
+
+
+def _list_groups(path: Path, options: dict[str, Any]) -> list[str]:
+    """Return the variables in the groups of a file, with the names of the groups."""
+    import xarray
+
+    found = []
+    for group, data in xarray.open_groups(path, **options).items():
+        found += [f"{group.strip('/')}/{name}" for name in data.data_vars if data[name].ndim]
+        data.close()
+    return found
 
 
 def _from_xarray(path: Path, variable: Any) -> Source:
@@ -53,11 +79,16 @@ def _from_xarray(path: Path, variable: Any) -> Source:
     def fetch(window: Window) -> Values:
         return np.asarray(variable.variable[window].values)
 
-    coordinates = {
-        str(dim): np.asarray(variable[dim].values)
-        for dim in variable.dims
-        if dim in variable.coords and variable[dim].dtype.kind in "biufmM"
-    }
+    coordinates, own = {}, {}
+    unknown = {}
+    for dim in filter(variable.coords.__contains__, variable.dims):
+        values, own[str(dim)] = np.asarray(variable[dim].values), dict(variable[dim].attrs)
+        if values.dtype == object and hasattr(values.flat[0], "calendar"):
+            values, own[str(dim)] = _count_seconds(values, own[str(dim)])
+        if values.dtype.kind in "iufmM":
+            coordinates[str(dim)] = values
+        else:
+            unknown[str(dim)] = "its coordinates are no numbers"
     return Source(
         path,
         name,
@@ -67,9 +98,18 @@ def _from_xarray(path: Path, variable: Any) -> Source:
         tuple(map(str, variable.dims)),
         coordinates,
         dict(variable.attrs),
-        {dim: dict(variable[dim].attrs) for dim in coordinates},
+        {dim: own[dim] for dim in coordinates},
         tuple(given),
+        unknown_spacing=unknown,
     )
+
+
+def _count_seconds(dates: Values, attributes: dict[str, Any]) -> tuple[Values, dict[str, Any]]:
+    """Return dates of another calendar than NumPy's as the time since the first, in words too."""
+    start = dates.flat[0]
+    seconds = np.array([(date - start).total_seconds() for date in dates.flat])
+    words = {"units": f"seconds since {start.isoformat()}", "calendar": start.calendar}
+    return np.rint(seconds * 1e9).astype("m8[ns]"), attributes | words
 
 
 def _open_bare_zarr(path: Path, names: tuple[str, ...]) -> Source | None:
@@ -84,8 +124,11 @@ def _open_bare_zarr(path: Path, names: tuple[str, ...]) -> Source | None:
         raise FileError(f"{path} is no Zarr store, or is damaged: {in_one_line(error)}.") from error
     name = ""
     if isinstance(node, zarr.Group):
-        arrays = dict(node.arrays())
-        bare = {key for key, one in arrays.items() if not _has_dims(one)}
+        try:
+            arrays = dict(node.arrays())
+        except Exception as error:
+            raise FileError(f"{path} is damaged: {in_one_line(error)}.") from error
+        bare = {key for key, one in arrays.items() if one.ndim and not _has_dims(one)}
         if not bare or (names and not bare & set(names)):
             return None
         (name, *_) = choose(path, names, [*arrays])
@@ -126,16 +169,25 @@ def open_geotiff(path: Path, names: tuple[str, ...], files: ExitStack) -> list[S
     shape = image.height, image.width
     t = image.transform
     coordinates: dict[str, Values] = {}
-    if t.b == t.d == 0 and not t.is_identity:
+    unknown: dict[str, str] = {}
+    if t.b or t.d:
+        steps = f"{math.hypot(t.b, t.e):.6g} and {math.hypot(t.a, t.d):.6g} apart"
+        reason = f"the image is rotated: its rows and columns, {steps}, are not along y and x"
+        unknown = {"y": reason, "x": reason}
+    elif not t.is_identity:
         coordinates = {
             "y": t.f + t.e * (np.arange(shape[0]) + 0.5),
             "x": t.c + t.a * (np.arange(shape[1]) + 0.5),
         }
-    holes = image.nodata is not None
+    place = {"transform": tuple(t)[:6]} | ({"crs": image.crs.to_wkt()} if image.crs else {})
 
     def open_band(band: str) -> Source:
-        dtype = np.dtype(image.dtypes[int(band) - 1])
-        if holes:  # what is not there is not a number
+        i = int(band) - 1
+        dtype = np.dtype(image.dtypes[i])
+        holes = rasterio.enums.MaskFlags.all_valid not in image.mask_flag_enums[i]
+        scale, offset = image.scales[i], image.offsets[i]
+        is_packed = (scale, offset) != (1.0, 0.0)
+        if holes or is_packed:  # what is not there is not a number
             dtype = np.result_type(dtype, np.float32)
 
         def fetch(window: Window) -> Values:
@@ -144,15 +196,30 @@ def open_geotiff(path: Path, names: tuple[str, ...], files: ExitStack) -> list[S
                 (rows.start, rows.stop), (columns.start, columns.stop)
             )
             values = image.read(int(band), window=rectangle, masked=holes)
-            return values.astype(dtype).filled(np.nan) if holes else np.asarray(values)
+            if holes:
+                values = values.astype(dtype).filled(np.nan)
+            return values.astype(dtype) * scale + offset if is_packed else np.asarray(values)
 
-        chunks = tuple(map(int, image.block_shapes[int(band) - 1]))
+        chunks = tuple(map(int, image.block_shapes[i]))
         return Source(
             path, f"band{band}", shape, dtype, _careful(path, f"band {band}", fetch, chunks, shape),
-            ("y", "x"), coordinates, {}, {}, chunks,
+            ("y", "x"), coordinates, {"units": image.units[i]} if image.units[i] else {},
+            _units_of(image.crs) if coordinates else {}, chunks, unknown_spacing=unknown,
+            place=place,
         )  # fmt: skip
 
     return [open_band(band) for band in choose(path, names, bands)]
+
+
+def _units_of(crs: Any) -> dict[str, dict[str, str]]:
+    """Return the units of the axes of a map, in the words of the CF conventions."""
+    if not crs:
+        return {}
+    if crs.is_geographic:
+        return {"y": {"units": "degrees_north"}, "x": {"units": "degrees_east"}}
+    units = str(crs.linear_units)
+    units = "m" if units in ("metre", "meter") else units
+    return {} if units == "unknown" else {name: {"units": units} for name in ("y", "x")}
 
 
 def _careful(

@@ -19,6 +19,7 @@ from gpugrad._naming import Labels
 from gpugrad._options import Options
 from gpugrad._plan import AxisPlan, Norm, Term
 from gpugrad._terms import curl_terms, divergence_terms, each_derivative, laplacian_terms
+from gpugrad._units import unit_of_time
 
 OPERATORS = (
     "gradient", "gradient_norm", "derivative", "laplacian", "divergence", "curl", "jacobian",
@@ -101,6 +102,8 @@ def plan_work(fields: Sequence[Source], request: Request) -> Work:
     spacing = _find_spacings(f, axes, request)
     stand_in = np.broadcast_to(np.zeros((), f.dtype), f.shape)
     time_unit = request.time_unit
+    if time_unit is None and any(np.asarray(one).dtype.kind in "mM" for one in spacing):
+        time_unit = "s"
 
     def plan(order: int) -> list[AxisPlan]:
         edge: Any = request.edge_accuracy
@@ -131,7 +134,7 @@ def _labels(
     for dim in dims:
         dates = dim in f.coordinates and f.coordinates[dim].dtype.kind in "mM"
         units = f.coordinate_attributes.get(dim, {}).get("units")
-        dim_units.append(time_unit if dates else units)
+        dim_units.append(unit_of_time(time_unit or "s") if dates else units)
     if request.spacing or request.coords:  # which may be in other units
         dim_units = [None] * len(dims)
     return Labels(
@@ -152,6 +155,8 @@ def _outputs(
     request: Request, plan: Callable[[int], list[AxisPlan]], fields: Sequence[Source]
 ) -> Sequence[Sequence[Any]]:
     operator = request.operator
+    if request.order != 1 and operator != "derivative":
+        raise FileError(f"--order goes with --operator derivative; got it with {operator}.")
     if operator in ("laplacian", "gradient_norm") and request.stagger is not None:
         raise FileError(f"--stagger does not go with --operator {operator}. Leave one out.")
     if operator == "gradient_norm" and fields[0].dtype.kind in "mM":
@@ -224,6 +229,12 @@ def _find_spacings(f: Source, axes: Sequence[int], request: Request) -> tuple[An
             )
         pairs = zip(axes, request.coords, strict=True)
         return tuple(_load_coordinates(f, axis, name) for axis, name in pairs)
+    for axis in axes:
+        if f.dims[axis] in f.unknown_spacing:
+            raise FileError(
+                f"the spacing of axis {f.dims[axis]} of {f.label} is unknown, as "
+                f"{f.unknown_spacing[f.dims[axis]]}. Pass --spacing, or leave it out with --axis."
+            )
     return tuple(f.coordinates.get(f.dims[axis], 1.0) for axis in axes)
 
 

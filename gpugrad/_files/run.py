@@ -198,7 +198,7 @@ def _lay_out(f: Source, work: Work, units: tuple[int, ...]) -> Layout:
     dtype = work.find_dtype(f)
     return Layout(
         work.names, f.shape, dtype, f.dims, units, coordinates, work.attributes,
-        f.coordinate_attributes,
+        f.coordinate_attributes, f.place,
     )  # fmt: skip
 
 

@@ -29,6 +29,9 @@ SUFFIXES = {
 }
 """What the end of a path says of its format."""
 
+_NUMBERS = "iufcmM"
+"""Kinds of dtypes that have differences."""
+
 
 @dataclass(frozen=True)
 class Source:
@@ -55,6 +58,10 @@ class Source:
         The shape of the chunks in which the file holds it; ones if it has none.
     slowest_first : tuple of int
         The axes in the order in which the file has them.
+    unknown_spacing : dict
+        Why the file's coordinates of an axis are no spacing, for axes of which that is so.
+    place : dict
+        Where a GeoTIFF lies: its ``transform`` and ``crs``.
     """
 
     path: Path
@@ -68,6 +75,8 @@ class Source:
     coordinate_attributes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     chunks: tuple[int, ...] = ()
     slowest_first: tuple[int, ...] = ()
+    unknown_spacing: Mapping[str, str] = field(default_factory=dict)
+    place: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not self.chunks:
@@ -138,6 +147,19 @@ def open_sources(
     if not path.exists():
         raise FileError(f"{path} does not exist.")
     kind = format_of(path)
+    found = _open(path, kind, names, memory, files)
+    for source in found:
+        if not source.shape:
+            raise FileError(f"{source.label} must have an axis; it holds a single number.")
+        if source.dtype.kind not in _NUMBERS:
+            cure = " Convert it first, for example to int8." if source.dtype.kind == "b" else ""
+            raise FileError(f"{source.label} must hold numbers; it holds {source.dtype}.{cure}")
+    return found
+
+
+def _open(
+    path: Path, kind: str, names: tuple[str, ...], memory: float, files: ExitStack
+) -> list[Source]:
     try:
         if kind == "npy":
             if names:

@@ -36,6 +36,7 @@ class Layout:
     coordinates: Mapping[str, Values] = field(default_factory=dict)
     attributes: tuple[Mapping[str, Any], ...] = ()
     coordinate_attributes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    place: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def nbytes(self) -> int:
@@ -259,7 +260,9 @@ def _join_geotiff(joined: Path, layout: Layout, paths: list[Path], arrays: list[
     rasterio = _import_rasterio()
     height, width = layout.shape
     profile: dict[str, Any] = {}
-    if {"y", "x"} <= set(layout.coordinates):
+    if layout.place:
+        profile = {**layout.place, "transform": rasterio.Affine(*layout.place["transform"])}
+    elif {"y", "x"} <= set(layout.coordinates):
         y, x = layout.coordinates["y"], layout.coordinates["x"]
         dx, dy = (float(c[1] - c[0]) if c.size > 1 else 1.0 for c in (x, y))
         origin = float(x[0]) - dx / 2, float(y[0]) - dy / 2
@@ -270,6 +273,8 @@ def _join_geotiff(joined: Path, layout: Layout, paths: list[Path], arrays: list[
     ) as image:  # fmt: skip
         for band, (name, array) in enumerate(zip(layout.names, arrays, strict=True), start=1):
             image.set_band_description(band, name)
+            if layout.attributes and "units" in layout.attributes[band - 1]:
+                image.set_band_unit(band, layout.attributes[band - 1]["units"])
             for window, values in _pieces(layout, array):
                 image.write(values, band, window=rasterio.windows.Window.from_slices(*window))
 
@@ -310,5 +315,7 @@ def _encode(values: Values, attributes: Mapping[str, Any]) -> tuple[Values, dict
         seconds = (since - start) / np.timedelta64(1, "s")
         return seconds, attributes | {"units": f"seconds since {start}", "calendar": "standard"}
     if values.dtype.kind == "m":
-        return values / np.timedelta64(1, "s"), attributes | {"units": "seconds"}
+        if " since " not in str(attributes.get("units")):
+            attributes |= {"units": "seconds"}
+        return values / np.timedelta64(1, "s"), attributes
     return values, attributes
