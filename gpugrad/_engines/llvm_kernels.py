@@ -67,6 +67,8 @@ class _Kernel(Vectors):
         self.real = REAL_PART.get(recipe.result, recipe.result)
         self.is_complex = recipe.sample in REAL_PART
         self.size = int(recipe.result[1:])
+        self.lanes = LINE // self.size
+        self.is_whole = False  # are all samples of the first ways known to be valid?
         layout, self.start, self.stop = self.function.args
         words = iter([*map(partial(self.word, layout), range(recipe.words))])
         self.lengths = [next(words) for _ in range(recipe.levels)]
@@ -126,7 +128,7 @@ class _Kernel(Vectors):
         A line is all that one cache line holds, 64 bytes. The stores of a row are in the order
         of memory, so that those of single results, too, leave the processor as whole lines.
         """
-        build, recipe = self.build, self.recipe
+        recipe = self.recipe
         sums = [
             self.load_factors(operands, parts)
             for operands, parts in zip(sums, recipe.sums, strict=True)
@@ -136,7 +138,17 @@ class _Kernel(Vectors):
         for operands, parts in zip(lower, recipe.lower, strict=True):
             self.write_results(operands, parts, 1)
 
-        lanes = LINE // self.size
+        if recipe.is_branching:
+            self.write_by_validity(interior, n)
+        else:
+            self.write_in_stretches(interior, n)
+
+        for operands, parts in zip(upper, recipe.upper, strict=True):
+            self.write_results(operands, parts, 1)
+
+    def write_in_stretches(self, interior: Sequence[_Operand], n: ir.Value) -> None:
+        """Write single results up to a line, lines, and single ones that are left."""
+        build, recipe, lanes = self.build, self.recipe, self.lanes
         to_line = build.and_(build.neg(interior[0].address), WORD(LINE - 1))
         head, odd = build.udiv(to_line, WORD(self.size)), build.urem(to_line, WORD(self.size))
         reaches = build.icmp_signed("<", head, n)
@@ -151,8 +163,63 @@ class _Kernel(Vectors):
                     self.fetch_ahead(here)
                 self.write_results(here, recipe.interior, count)
 
-        for operands, parts in zip(upper, recipe.upper, strict=True):
-            self.write_results(operands, parts, 1)
+    def write_by_validity(self, interior: Sequence[_Operand], n: ir.Value) -> None:
+        """Write lines where the first ways are open all along, single results elsewhere.
+
+        So all the other ways are there only once, and not for vectors: with many of them, compiling
+        takes much longer than computing.
+        """
+        build, recipe, lanes = self.build, self.recipe, self.lanes
+        before = build.block
+        names = ("result", "whole", "line", "single", "next", "behind")
+        head, whole, line, single, following, behind = map(build.append_basic_block, names)
+        build.cbranch(build.icmp_signed("<", WORD(0), n), head, behind)
+
+        build.position_at_end(head)
+        i = build.phi(WORD)
+        i.add_incoming(WORD(0), before)
+        here = [operand._replace(steps=i) for operand in interior]
+        beyond_line = build.and_(self.locate(here[0]), WORD(LINE - 1))
+        fits = build.icmp_signed("<=", build.add(i, WORD(lanes)), n)
+        fits = build.and_(fits, build.icmp_signed("==", beyond_line, WORD(0)))
+        may_fit = ir.Constant(ir.IntType(1), 0) if recipe.scatters else fits
+        build.cbranch(may_fit, whole, single)
+
+        build.position_at_end(whole)
+        flags = self.list_first_flags(here)
+        build.cbranch(self.is_all(reduce(build.and_, flags)), line, single)
+
+        build.position_at_end(line)
+        self.is_whole = True
+        self.write_results(here, recipe.interior, lanes)
+        self.is_whole = False
+        after_line = build.block
+        build.branch(following)
+
+        build.position_at_end(single)
+        self.write_results(here, recipe.interior, 1)
+        after_single = build.block
+        build.branch(following)
+
+        build.position_at_end(following)
+        step = build.phi(WORD)
+        step.add_incoming(WORD(lanes), after_line)
+        step.add_incoming(WORD(1), after_single)
+        further = build.add(i, step)
+        i.add_incoming(further, following)
+        build.cbranch(build.icmp_signed("<", further, n), head, behind)
+        build.position_at_end(behind)
+
+    def list_first_flags(self, operands: Sequence[_Operand]) -> list[ir.Value]:
+        """Return for each of a line's results whether the samples of the first ways are valid."""
+        rest, flags = iter(operands[1:]), []
+        for part in self.recipe.interior:
+            here = [next(rest) for _ in part.operands]
+            if isinstance(part, Choice):
+                taps, _ = part.ways[0]
+                valid = [here[part.samples + k] for k in sorted({0, *taps})]
+                flags += [self.load_valid(one, self.lanes) for one in valid]
+        return flags
 
     def fetch_ahead(self, operands: Sequence[_Operand]) -> None:
         """Ask for the lines that will be needed next and are not in the cache yet."""
@@ -202,7 +269,11 @@ class _Kernel(Vectors):
         build, rest, total = self.build, iter(operands), None
         for part in parts:
             here = [next(rest) for _ in part.operands]
-            if isinstance(part, Choice):
+            if isinstance(part, Choice) and self.is_whole:
+                taps, way = part.ways[0]
+                factors = here[2 * part.samples :][: len(way.operands) - len(taps)]
+                value = self.differentiate(way, [*(here[k] for k in taps), *factors], count)
+            elif isinstance(part, Choice):
                 value = self.choose(part, here, count)
             else:
                 value = self.differentiate(part, here, count)

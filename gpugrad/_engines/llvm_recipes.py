@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
+MOST_TAPS = 80
+"""Samples of all ways of a choice up to which vectors take any of them: more compile too long."""
+
 
 class Part(NamedTuple):
     """A term of a sum: how its samples are weighted, added up and divided.
@@ -114,6 +117,12 @@ class Recipe(NamedTuple):
     spreads: bool = False
     is_norm: bool = False
     leads: tuple[int, ...] = ()
+
+    @property
+    def is_branching(self) -> bool:
+        """Tell whether there are more ways beside holes than vectors should take."""
+        choices = [part for parts in self.sums for part in parts if isinstance(part, Choice)]
+        return any(sum(len(taps) for taps, _ in one.ways) > MOST_TAPS for one in choices)
 
     @property
     def sums(self) -> tuple[Sum, ...]:

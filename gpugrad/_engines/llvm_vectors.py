@@ -50,6 +50,10 @@ class Vectors(Function):
             return flags
         return self.shuffle(flags, [i // 2 for i in range(2 * count)])
 
+    def is_all(self, flags: ir.Value) -> ir.Value:
+        """Tell whether all of some flags are set."""
+        return self.build.not_(self.is_any(self.build.not_(flags)))
+
     def is_any(self, flags: ir.Value) -> ir.Value:
         """Tell whether any of some flags is set."""
         if not isinstance(flags.type, ir.VectorType):

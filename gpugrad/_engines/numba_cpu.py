@@ -27,8 +27,11 @@ Outputs = Sequence[Sequence[Term]]
 THREADED_BYTES = 1 << 21
 """Bytes of a field from which on more threads than one pay."""
 
-MOST_SAMPLES = 80
-"""Samples of all formulas of a term with holes: more take too long to compile."""
+QUICK_SAMPLES = 80
+"""Samples of all formulas of a term with holes up to which they are compiled for any field."""
+
+MANY_SAMPLES = 1 << 24
+"""Samples of a field from which on compiling more of them pays in the first call."""
 
 _SAMPLES = ("f4", "f8", "c8", "c16", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8")
 _PROGRAMS = 128
@@ -56,8 +59,12 @@ def unsupported(outputs: Outputs) -> str | None:
             if plan.varies_across:
                 return "it takes spacings that are the same on all lines along an axis"
             formulas = [plan.interior, *(one.interior for one in plan.alternatives)]
-            if where is not None and sum(len(f.offsets) for f in formulas) > MOST_SAMPLES:
-                return "beside holes there are more formulas than a kernel should have"
+            taps = 0 if where is None else sum(len(formula.offsets) for formula in formulas)
+            if taps > QUICK_SAMPLES and f.size < MANY_SAMPLES:
+                return (
+                    "formulas beside holes are many at this accuracy, and take longer to compile "
+                    f"than {f.size} samples take otherwise"
+                )
             if plan.dtype is not None and plan.dtype not in ("f4", "f8"):
                 return f"it takes spacings in float32 or float64, and one is {plan.dtype}"
     return None
