@@ -7,7 +7,7 @@ import re
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -155,7 +155,8 @@ def run(arguments: argparse.Namespace) -> str | None:
     except KeyboardInterrupt:
         if arguments.debug:
             raise
-        return f"interrupted. {arguments.output}.partial keeps what is done; --resume goes on."
+        again = "--overwrite --resume" if arguments.output.exists() else "--resume"
+        return f"interrupted. {arguments.output}.partial keeps what is done; {again} goes on."
     return None
 
 
@@ -205,13 +206,15 @@ def _show_progress(quiet: bool) -> Iterator[Progress | None]:
     except ImportError:
         yield None
         return
-    with tqdm(unit="B", unit_scale=True, desc="written") as bar:
+    bar: Any = None
+    with ExitStack() as drawn:
 
         def advance(more: int, total: int) -> None:
-            if bar.total is None:  # what earlier runs have done says nothing of the speed
-                bar.reset(total)
-                bar.initial = bar.n = more
-                bar.refresh()
+            nonlocal bar
+            if bar is None:  # what earlier runs have done says nothing of the speed
+                bar = drawn.enter_context(
+                    tqdm(total=total, initial=more, unit="B", unit_scale=True, desc="written")
+                )
             else:
                 bar.update(more)
 

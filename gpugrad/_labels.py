@@ -37,5 +37,7 @@ def library_of_labels(one: Any) -> str | None:
     """Return "xarray" or "pint" for what is theirs, a sequence with such a first entry included."""
     if isinstance(one, (tuple, list)) and one:
         one = one[0]
+    if type(one) in _PLAIN:
+        return None
     name = type(one).__module__.partition(".")[0]
     return name if name in ("xarray", "pint") else None

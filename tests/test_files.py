@@ -346,6 +346,16 @@ def test_resume_after_the_move_finds_all_done(interrupted, monkeypatch):
     assert not (interrupted / "g.npy.partial").exists()
 
 
+def test_going_on_replaces_a_result_only_if_told(interrupted, field, capsys):
+    (interrupted / "g.npy").write_bytes(b"an older one")
+    arguments = interrupted / "f.npy", interrupted / "g.npy", "--resume"
+    assert "Pass --overwrite --resume" in failure(capsys, *arguments, "--memory", f"{SMALL}")
+    assert (interrupted / "g.npy").read_bytes() == b"an older one"
+    assert grad(*arguments, "--overwrite", "--memory", f"{SMALL}") == 0
+    expected = gpugrad.gradient(field, stack=True)
+    np.testing.assert_array_equal(np.load(interrupted / "g.npy"), expected)
+
+
 def test_two_runs_cannot_write_the_same(interrupted):
     from gpugrad._files.journal import Journal
 

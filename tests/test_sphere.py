@@ -423,3 +423,14 @@ def test_a_radius_with_units_labels_a_field_of_xarray(air):
     pint = pytest.importorskip("pint", reason="units are pint's")
     radius = pint.UnitRegistry().Quantity(6371.0, "km")
     assert gpugrad.spherical_gradient(air, radius=radius)[0].attrs["units"] == "K km-1"
+
+
+def test_cf_xarray_finds_coordinates_that_say_it_otherwise(air):
+    pytest.importorskip("cf_xarray", reason="it knows more conventions")
+    other = air.rename(lat="phi", x="lam")
+    other.phi.attrs["long_name"] = "latitude"
+    other.lam.attrs = {"_CoordinateAxisType": "Lon"}
+    for one, same in zip(
+        gpugrad.spherical_gradient(other), gpugrad.spherical_gradient(air), strict=True
+    ):
+        np.testing.assert_array_equal(one.data, same.data)

@@ -107,7 +107,9 @@ def differentiate(
         found = set(journal.done)
         if not (journal.is_finished and not any(beside.glob("data.*")) and out.exists()):
             if out.exists() and not overwrite:
-                raise _exists(out)
+                raise FileError(
+                    f"{out} exists, and what goes on would replace it. Pass --overwrite --resume."
+                )
             found = _finish(run, beside, out, journal, files, progress)
     shutil.rmtree(beside)
     layout = run.layout
