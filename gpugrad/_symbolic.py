@@ -9,6 +9,9 @@ from gpugrad import _expressions
 from gpugrad._symbolic_function import BACKENDS, SymbolicFunction, lay_out
 from gpugrad._symbolic_tape import UnsupportedError, record
 
+_MOST_OPERATIONS = 3000
+"""What the first derivatives of a text may hold, to be differentiated again within seconds."""
+
 
 def symbolic_gradient(expr: Any, *symbols: Any, backend: str | None = None) -> SymbolicFunction:
     r"""Differentiate a formula exactly: its gradient, to be printed and to be called.
@@ -96,7 +99,7 @@ def symbolic_hessian(expr: Any, *symbols: Any, backend: str | None = None) -> Sy
     Parameters
     ----------
     expr, *symbols, backend
-        As for `symbolic_gradient`.
+        As for `symbolic_gradient`. First derivatives of a text may have 3000 operations at most.
 
     Returns
     -------
@@ -110,7 +113,12 @@ def symbolic_hessian(expr: Any, *symbols: Any, backend: str | None = None) -> Sy
     ((2*y, 2*x), (2*x, 0))
     """
     (f,), names, back = _prepare(expr, symbols, vector=False)
-    rows = tuple(tuple(f.diff(s, t) for t in names) for s in names)
+    slopes = _differentiate_once(expr, f, names)
+    upper = {
+        (i, j): slopes[i].diff(names[j]) for i in range(len(names)) for j in range(i, len(names))
+    }
+    numbers = range(len(names))
+    rows = tuple(tuple(upper[min(i, j), max(i, j)] for j in numbers) for i in numbers)
     return _make("hessian", rows, names, back, backend)
 
 
@@ -197,8 +205,31 @@ def symbolic_laplacian(expr: Any, *symbols: Any, backend: str | None = None) -> 
     """
     vector = isinstance(expr, (list, tuple))
     fs, names, back = _prepare(expr, symbols, vector=vector)
-    results = tuple(sum(f.diff(s, 2) for s in names) for f in fs)
+    slopes = [
+        _differentiate_once(e, f, names)
+        for e, f in zip(expr if vector else [expr], fs, strict=True)
+    ]
+    results = tuple(
+        sum(slope.diff(s) for slope, s in zip(each, names, strict=True)) for each in slopes
+    )
     return _make("laplacian", results if vector else results[0], names, back, backend)
+
+
+def _differentiate_once(expr: Any, f: Any, names: Sequence[Any]) -> list[Any]:
+    """Return first derivatives, to be differentiated again, unless a text makes too much of them.
+
+    Second derivatives grow with the square of them: of nested functions and long products they
+    take minutes, and nobody wants to wait for a text that somebody else may have written.
+    """
+    slopes = [f.diff(s) for s in names]
+    size = sum(int(slope.count_ops()) for slope in slopes)
+    if isinstance(expr, str) and size > _MOST_OPERATIONS:
+        raise ValueError(
+            f"The first derivatives of a text that is differentiated twice may have at most "
+            f"{_MOST_OPERATIONS} operations; got {size}. Build such formulas with SymPy and pass "
+            "the SymPy expression, or differentiate a function by `hessian_of`."
+        )
+    return slopes
 
 
 def _one_for_each(operator: str, fs: Sequence[Any], names: Sequence[Any]) -> str:

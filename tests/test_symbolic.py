@@ -361,3 +361,15 @@ def test_a_gpu_has_numpys_values(text):
     for got, wanted in zip(results, g(x, y), strict=True):
         assert isinstance(got, cupy.ndarray)
         assert_close(got, wanted, 1e-12)
+
+
+def test_texts_whose_second_derivatives_would_take_minutes_are_refused():
+    nested = "x"
+    for _ in range(38):
+        nested = f"sin(x*y*{nested})"
+    for operator in (gpugrad.symbolic_hessian, gpugrad.symbolic_laplacian):
+        with pytest.raises(ValueError, match=r"at most 3000 operations; got \d+\. Build such"):
+            operator(nested)
+    assert len(gpugrad.symbolic_gradient(nested).expressions) == 2
+    long = "+".join(f"{k}*x**{k}*y" for k in range(1, 120))
+    assert len(gpugrad.symbolic_hessian(long).expressions) == 2
