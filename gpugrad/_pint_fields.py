@@ -32,6 +32,9 @@ def call(
         steps = [convert(step, steps[0].units, "spacings of all axes") for step in steps]
     if "period" in options:
         options["period"] = _period(options["period"], steps)
+    if "boundary" in options:
+        options["boundary"] = _boundary(options["boundary"], fields[0], steps)
+    _refuse_others(options)
     values = [one.magnitude for one in fields]
     spaces = [
         given if _are_dates(given) else step.magnitude
@@ -67,6 +70,7 @@ def call_on_sphere(operator: Callable[..., Any], f: Any, options: dict[str, Any]
     if options.get("radius") is not None:
         radius = registry.Quantity(options["radius"])
         options["radius"], by = float(radius.magnitude), radius.units
+    _refuse_others(options)
     values = [one.magnitude for one in fields]
     results = operator(values if several else values[0], **options)
     return _attach(results, registry, difference(fields[0]) / by)
@@ -101,6 +105,33 @@ def _period(period: Any, steps: Sequence[Any]) -> Any:
     if library_of_labels(period) != "pint" or not steps:
         return period
     return float(convert(period, steps[0].units, "`period` and the spacing").magnitude)
+
+
+def _boundary(boundary: Any, field: Any, steps: Sequence[Any]) -> Any:
+    """Return boundaries with numbers in the unit of the field, or of its slope."""
+    if isinstance(boundary, list):
+        each = steps if len(steps) == len(boundary) else [*steps[:1]] * len(boundary)
+        pairs = zip(boundary, each, strict=True) if each else ((one, None) for one in boundary)
+        return [_boundary(one, field, [] if step is None else [step]) for one, step in pairs]
+    if isinstance(boundary, tuple):
+        return tuple(_boundary(one, field, steps) for one in boundary)
+    if isinstance(boundary, dict):
+        unit = difference(field) / steps[0].units if steps else difference(field)
+        return {name: _number(value, unit) for name, value in boundary.items()}
+    return _number(boundary, field.units)
+
+
+def _number(value: Any, unit: Any) -> Any:
+    if library_of_labels(value) != "pint":
+        return value
+    return float(convert(value, unit, "`boundary` and the field").magnitude)
+
+
+def _refuse_others(options: dict[str, Any]) -> None:
+    """Raise TypeError where something has units that are not known what to do with."""
+    for name, value in options.items():
+        if library_of_labels(value) == "pint":
+            raise TypeError(f"`{name}` must be without units; got a Quantity. Pass its magnitude.")
 
 
 def registry_of(values: Sequence[Any]) -> Any:

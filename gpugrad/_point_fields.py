@@ -26,8 +26,12 @@ def call_on_curves(operator: Call, arguments: tuple[Any, ...], options: dict[str
     given = dict(zip(names, arguments, strict=False)) | {
         name: options.pop(name) for name in names if name in options
     }
-    y, x, axis = given["y"], given.get("x"), given.get("axis", -1)
+    x: Any = given.get("x")
+    y, axis = given["y"], given.get("axis", -1)
     if library_of_labels(y) != "xarray":
+        x = x.data if library_of_labels(x) == "xarray" else x
+        if all(library_of_labels(one) is None for one in (y, x, options.get("prominence"))):
+            return operator(y, x, axis, **options)
         return _on_quantities(operator, y, x, axis, options)
     (dim,) = find_dims(check_array(y), (axis,))
     (step,) = find_spacings([y], [dim], [] if x is None else [x])
@@ -56,6 +60,9 @@ def call_on_fields(operator: Call, arguments: tuple[Any, ...], options: dict[str
     """Call `critical_points` on a field of xarray or pint."""
     f, *coords = (options.pop("f"), *arguments) if "f" in options else arguments
     if library_of_labels(f) != "xarray":
+        coords = [one.data if library_of_labels(one) == "xarray" else one for one in coords]
+        if all(library_of_labels(one) is None for one in (f, *coords)):
+            return operator(f, *coords, **options)
         return _critical_quantities(operator, f, coords, options)
     dims = [*check_array(f).dims]
     steps = find_spacings([f] * len(dims), dims, coords)

@@ -55,7 +55,7 @@ def smooth_derivative(
     the default.
     """
     for name, (given, default) in others.items():
-        if given is not default and given != default:
+        if given is not default and (hasattr(given, "shape") or given != default):
             raise ValueError(
                 f"`{name}` must be left out with `smooth`, which has a scheme of its own; got "
                 f"{given!r}."

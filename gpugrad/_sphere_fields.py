@@ -16,6 +16,7 @@ from gpugrad._xarray_fields import (
     find_dims,
     label_results,
     refuse_out,
+    split_components,
 )
 from gpugrad._xarray_spacings import check_aligned
 
@@ -37,6 +38,7 @@ def call(
     ValueError
         If latitudes or longitudes can't be found, or do not lie along two dimensions of `f`.
     """
+    f = split_components(operator.__name__, f)
     several = isinstance(f, (tuple, list))
     fields = align(f) if several else [check_array(f)]
     first = fields[0]

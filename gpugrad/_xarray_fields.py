@@ -19,6 +19,8 @@ NEW_DIMS = ("component", "along")
 ALONG_ONE = ("derivative", "error_estimate")
 """Operators along one axis, by default the last."""
 
+_OF_VECTORS = ("divergence", "curl", "jacobian")
+
 _NOT_OF_DERIVATIVES = (
     "standard_name", "long_name", "units", "valid_min", "valid_max", "valid_range",
     "actual_range", "cell_methods", "ancillary_variables",
@@ -41,6 +43,7 @@ def call(
     ValueError
         If an axis or a coordinate is unknown, or components have other dimensions or coordinates.
     """
+    f = split_components(operator.__name__, f)
     several = isinstance(f, (tuple, list))
     on_faces = _is_staggered(options)
     fields = align(f, on_faces and operator.__name__ in SUMS) if several else [check_array(f)]
@@ -101,6 +104,20 @@ def refuse_out(options: dict[str, Any]) -> None:
     """Raise TypeError where an array to write to is given: its coordinates would be unknown."""
     if options.get("out") is not None:
         raise TypeError("`out` does not go with a DataArray: pass its `.data` in its place.")
+
+
+def split_components(operator: str, f: Any) -> Any:
+    """Return a vector field that is one array as a list of components, those of its first axis."""
+    if not operator.endswith(_OF_VECTORS) or not hasattr(f, "coords") or hasattr(f, "data_vars"):
+        return f
+    if f.ndim < 2:
+        raise ValueError(
+            "`v` must have its components along its first dimension, and others beside it; got "
+            f"dimensions {in_words(f.dims) or 'none'}."
+        )
+    dim = f.dims[0]
+    names = f.coords[dim].values if dim in f.coords else range(f.sizes[dim])
+    return [f[i].drop_vars(dim, errors="ignore").rename(str(name)) for i, name in enumerate(names)]
 
 
 def check_array(f: Any) -> Any:

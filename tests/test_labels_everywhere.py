@@ -209,3 +209,12 @@ def test_errors_are_labelled_as_what_they_are_of(labelled):
     assert (result.name, result.attrs["units"]) == ("error_dT_dy", "K m-1")
     expected = gpugrad.error_estimate(labelled.data, labelled.y.data, axis=0)
     np.testing.assert_array_equal(result.data, expected)
+
+
+def test_plain_curves_take_coordinates_of_xarray(labelled):
+    points = gpugrad.turning_points(labelled.data, labelled.x)
+    expected = gpugrad.turning_points(labelled.data, labelled.x.data)
+    np.testing.assert_array_equal(points.position, expected.position)
+    found = gpugrad.critical_points(labelled.data, labelled.y, labelled.x)
+    expected = gpugrad.critical_points(labelled.data, labelled.y.data, labelled.x.data)
+    np.testing.assert_array_equal(found.position, expected.position)

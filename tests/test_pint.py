@@ -123,3 +123,21 @@ def test_named_spacings_beside_quantities_in_xarray_have_units():
     time = np.datetime64("2021-05-01", "ns") + np.arange(3) * np.timedelta64(1, "h")
     f = f.drop_vars("h").assign_coords(x=time)
     assert gpugrad.gradient(f).data.units == UNITS.Unit("K/s")
+
+
+def test_numbers_of_boundaries_have_the_unit_of_the_field_or_of_its_slope():
+    f = np.random.default_rng(4).normal(size=(5, 6))
+    x = Q(2.0, "m")
+    boundary = [Q(300.0, "cK"), ({"normal": Q(1.0, "K/km")}, "nearest")]
+    dy, dx = gpugrad.gradient(Q(f, "K"), x, boundary=boundary)
+    expected = gpugrad.gradient(f, 2.0, boundary=[3.0, ({"normal": 0.001}, "nearest")])
+    np.testing.assert_allclose(dy.magnitude, expected[0])
+    np.testing.assert_allclose(dx.magnitude, expected[1])
+    with pytest.raises(ValueError, match="`boundary` and the field must have units"):
+        gpugrad.gradient(Q(f, "K"), x, boundary=x)
+
+
+def test_what_can_have_no_units_is_refused_with_them():
+    f = Q(np.ones(5), "K")
+    with pytest.raises(TypeError, match="`out` must be without units"):
+        gpugrad.gradient(f, out=0 * f)

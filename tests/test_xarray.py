@@ -454,3 +454,22 @@ def test_terms_that_do_not_meet_are_refused(cells):
         gpugrad.divergence(flux, axis=("x", "y"), stagger="left")
     with pytest.raises(ValueError, match="must have the same coordinates"):
         gpugrad.jacobian(flux, axis=("x", "y"), stagger="right")
+
+
+def test_components_may_lie_along_the_first_dimension(flow):
+    together = xarray.concat([flow.u, flow.v], "component")
+    result = gpugrad.divergence(together, axis=("lon", "lat"))
+    expected = gpugrad.divergence((flow.u, flow.v), axis=("lon", "lat"))
+    xarray.testing.assert_identical(result, expected)
+    slopes = gpugrad.gradient(flow.u, stack=True)
+    rows = gpugrad.jacobian(slopes)
+    assert [[one.name for one in row] for row in rows] == [
+        ["dlat_dlat", "dlat_dlon"], ["dlon_dlat", "dlon_dlon"]
+    ]  # fmt: skip
+    with pytest.raises(ValueError, match="components along its first dimension"):
+        gpugrad.divergence(flow.lat)
+
+
+def test_smoothing_with_a_mask_is_refused(temperature):
+    with pytest.raises(ValueError, match="`where` must be left out with `smooth`"):
+        gpugrad.derivative(temperature, axis="lon", smooth="spline", where=temperature > 0)
