@@ -146,11 +146,6 @@ def _plan_axes(
         check_length(i, f.shape[i], scheme, pair)
         check_value(f, pair)
     best = options.beside_holes
-    if best is not None and any(shifts):
-        raise ValueError(
-            "`stagger` must be left out where a field has holes; got both it and `where` or "
-            "`skipna`. Take derivatives at the samples."
-        )
     make_plan = plan_derivative if best is None else partial(plan_around_holes, best=best)
     return [
         make_plan(i, h, f.shape[i], scheme, pair, one)

@@ -16,7 +16,13 @@ import numpy as np
 from gpugrad._boundaries import TABLE, Scheme, Side, Sides, Window
 from gpugrad._plan import NO_FORMULA, AxisPlan, Formula, Gaps, first_derivative, rows_of
 from gpugrad._schemes import Ends, check_weights, find_ends, make_formula, plan_derivative, scale
-from gpugrad._weights import exact_weights, first_of_three, last_of_three, middle_of_many
+from gpugrad._weights import (
+    exact_weights,
+    first_of_three,
+    last_of_three,
+    middle_of_many,
+    move_origin,
+)
 
 Reach = tuple[int, int]
 """The first and the last offset of a window: from -2 to 1, say."""
@@ -79,19 +85,28 @@ def rank_windows(scheme: Scheme, best: int, is_even: bool) -> Iterator[Reach]:
     """Yield windows around a row: the more samples the earlier, of as many the more centred.
 
     Of two that are centred alike, the one that reaches further forward is earlier. On even
-    samples the outermost weights may be zero: such samples are not part of a window.
+    samples the outermost weights may be zero: such samples are not part of a window. The result
+    on a face needs the samples on both its sides.
     """
-    seen = {(-scheme.reach, scheme.reach)}
+    shift = scheme.shift
+    beside = min(0, shift), max(0, shift)
+    seen = {(-scheme.window.outwards, scheme.window.inwards)}
     for count in range(scheme.order + best, scheme.order, -1):
-        windows = [(last - count + 1, last) for last in range(count)]
-        for first, last in sorted(windows, key=lambda w: (abs(w[0] + w[1]), -w[1])):
+        lasts = range(beside[1], count + beside[0])
+        windows = [(last - count + 1, last) for last in lasts]
+        for first, last in sorted(windows, key=lambda w: (abs(w[0] + w[1] - shift), -w[1])):
             if is_even:
-                weights = exact_weights(tuple(range(first, last + 1)), scheme.order)
+                weights = exact_weights(_positions(first, last, shift), scheme.order)
                 used = [k for k, w in enumerate(weights, start=first) if w]
-                first, last = min(0, *used), max(0, *used)
+                first, last = min(beside[0], *used), max(beside[1], *used)
             if (first, last) not in seen:
                 seen.add((first, last))
                 yield first, last
+
+
+def _positions(first: int, last: int, shift: int) -> tuple[Any, ...]:
+    """Return where the samples of a window lie, as seen from the place of the result."""
+    return tuple(move_origin(range(first, last + 1), -first, shift))
 
 
 def _inside(axis: int, spacing: Any, scheme: Scheme, window: Reach) -> Formula:
@@ -104,8 +119,8 @@ def _inside(axis: int, spacing: Any, scheme: Scheme, window: Reach) -> Formula:
         plan = first_derivative(axis, spacing, last - first)
         return plan.lower[0] if first == 0 else plan.upper[0]
     if is_even:
-        weights = exact_weights(offsets, scheme.order)
-        return scale(dict(zip(offsets, weights, strict=True)), scheme.order, spacing)
+        exact = exact_weights(_positions(first, last, scheme.shift), scheme.order)
+        return scale(dict(zip(offsets, exact, strict=True)), scheme.order, spacing)
     gaps = spacing.values if isinstance(spacing, Gaps) else spacing
     if scheme.is_numpys and len(offsets) == 2:
         return Formula((last, first), (1, -1), gaps)
@@ -114,7 +129,8 @@ def _inside(axis: int, spacing: Any, scheme: Scheme, window: Reach) -> Formula:
         weigh = first_of_three if first == 0 else last_of_three
         left, right = (gaps[rows_of(gaps.ndim, along, *s)] for s in ((0, -1), (1, None)))
         return Formula(offsets, weigh(left, right))
-    return Formula(offsets, tuple(middle_of_many(gaps, -first, last, scheme.order, along)))
+    weights = middle_of_many(gaps, -first, last, scheme.order, along, scheme.shift)
+    return Formula(offsets, tuple(weights))
 
 
 def _rows(ends: Ends, scheme: Scheme, side: Side, sign: int, window: Reach) -> tuple[Formula, ...]:
@@ -125,7 +141,7 @@ def _rows(ends: Ends, scheme: Scheme, side: Side, sign: int, window: Reach) -> t
     first, last = window
     end = ends.lower if sign == 1 else ends.upper
     seen = Window(-first, last) if sign == 1 else Window(last, -first)
-    boundary = TABLE[side.name]
+    boundary, scheme = TABLE[side.name], scheme.seen_from(sign)
     if not boundary.reads_beyond:
         return (NO_FORMULA,) * seen.outwards
     rows = [

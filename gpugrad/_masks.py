@@ -27,16 +27,13 @@ class Samples:
         self.have_holes = where is not None or bool(skipna)
         self.are_masked = self.have_holes and _is_masked(fields[0])
         if self.have_holes:
-            given = None if where is None else _as_mask(where, fields[0])
+            given = None if where is None else as_mask(where, fields[0])
             found = [_find_holes(f, given, bool(skipna)) for f in fields]
             self.fields, self.masks = [f for f, _ in found], [mask for _, mask in found]
 
     def choose(self, options: Options) -> Options:
         """Return options with the best accuracy that formulas beside holes may have."""
-        if not self.have_holes:
-            return options
-        given = options.edge_accuracy
-        return options._replace(beside_holes=options.accuracy if given is None else given)
+        return choose_beside_holes(options) if self.have_holes else options
 
     def term(self, plan: AxisPlan, i: int = 0, sign: int = 1) -> Term:
         """Return the term of the field with number `i`."""
@@ -60,6 +57,23 @@ class Samples:
             )
         results = evaluate(outputs, out, stack, backend)
         return _mask(results) if stack else tuple([_mask(result) for result in results])
+
+
+def choose_beside_holes(options: Options) -> Options:
+    """Return options with the best accuracy that formulas beside holes may have."""
+    given = options.edge_accuracy
+    return options._replace(beside_holes=options.accuracy if given is None else given)
+
+
+def copy_mask(where: Any, f: Array) -> Array | None:
+    """Return a mask for fields like `f` that nobody else can change, None where there is none."""
+    if where is None:
+        return None
+    if is_library_array(where):
+        where = namespace_of(where).asarray(where, copy=True)
+    else:
+        where = np.array(where)
+    return as_mask(where, f)
 
 
 def _find_holes(f: Array, mask: Array | None, skipna: bool) -> tuple[Array, Array | None]:
@@ -114,7 +128,7 @@ def find_valid(f: Array) -> Array | None:
     return ~namespace_of(f).isnan(f)
 
 
-def _as_mask(where: Any, f: Array) -> Array:
+def as_mask(where: Any, f: Array) -> Array:
     """Return `where` as a boolean array of the shape, the library and the device of the field."""
     shape = tuple(f.shape)
     must = f"`where` must be a boolean array of the shape of `f`, {shape}, or one that broadcasts "

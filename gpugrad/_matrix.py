@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from gpugrad._arrays import asnumpy
+from gpugrad._choices import find_results
 from gpugrad._plan import AxisPlan, rows_of
-from gpugrad._program import Program, bring_home
+from gpugrad._program import Program, as_matrices, bring_home, is_selection
 
 NumpyArray = np.ndarray[Any, Any]
 
@@ -32,8 +34,8 @@ def make_matrix(program: Program, shape: tuple[int, ...], format: str) -> Any:
         made = []
         for terms in stage:
             row: dict[int, Any] = {}
-            for sign, field, plan, _ in terms:
-                factor = sign * _differences(plan, shape)
+            for sign, field, plan, rows in as_matrices(terms):
+                factor = sign * _differences(plan, shape, rows)
                 for i, block in known[field].items():
                     product = factor if block is None else factor @ block
                     row[i] = row[i] + product if i in row else product
@@ -53,21 +55,27 @@ def make_offset(program: Program, shape: tuple[int, ...]) -> NumpyArray:
     known = [np.zeros(shape)] * program.inputs
     for stage in program.stages:  # no later stage reads an output with constants
         for terms in stage:
-            parts = [sign * _constants(plan, shape) for sign, _, plan, _ in terms]
-            known.append(np.sum(parts, axis=0))
+            total = np.zeros(shape)
+            for sign, _, plan, rows in as_matrices(terms):
+                some = _constants(plan, shape)
+                total += sign * (some if rows is None else np.where(asnumpy(rows), some, 0.0))
+            results = None if is_selection(stage) else find_results(terms)
+            known.append(total if results is None else np.where(asnumpy(results), total, np.nan))
     return np.concatenate([known[number].ravel() for number in program.results])
 
 
-def _differences(plan: AxisPlan, shape: tuple[int, ...]) -> Any:
-    """Return the matrix of one plan."""
+def _differences(plan: AxisPlan, shape: tuple[int, ...], kept: Any) -> Any:
+    """Return the matrix of one plan, or of the rows of it that are kept."""
     sparse = load_scipy()
     size = math.prod(shape)
     numbers = np.arange(size).reshape(shape)
     rows, columns, values = [], [], []
+    kept = None if kept is None else asnumpy(kept).ravel()
     for row, column, value in _entries(plan, numbers):
-        rows.append(row.ravel())
-        columns.append(column.ravel())
-        values.append(np.broadcast_to(value, row.shape).ravel())
+        some = slice(None) if kept is None else kept[row.ravel()]
+        rows.append(row.ravel()[some])
+        columns.append(column.ravel()[some])
+        values.append(np.broadcast_to(value, row.shape).ravel()[some])
     where = (np.concatenate(rows), np.concatenate(columns))
     return sparse.coo_array((np.concatenate(values), where), shape=(size, size)).tocsr()
 

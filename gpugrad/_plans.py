@@ -18,6 +18,7 @@ from gpugrad._arrays import (
     result_dtype,
 )
 from gpugrad._backend import evaluate, name_in_force
+from gpugrad._masks import choose_beside_holes, copy_mask
 from gpugrad._matrix import make_matrix, make_offset
 from gpugrad._options import ONE_SIDED, Options
 from gpugrad._output import stack_results
@@ -58,6 +59,9 @@ class Plan:
         stack: bool,
         backend: str | None,
     ) -> None:
+        self._has_holes = any(
+            term.where is not None for terms in program.stages[0] for term in terms
+        )
         # How fields come and results go: () one array, (n,) a tuple, (m, n) a tuple of tuples.
         self._takes, self._gives = takes, gives
         self._program, self._stack, self._backend = program, stack, backend
@@ -137,6 +141,11 @@ class Plan:
 
     def _check(self, f: Any) -> Array:
         f = as_field(f)
+        if self._has_holes and isinstance(f, np.ndarray) and type(f) is not np.ndarray:
+            raise TypeError(
+                "`f` must be a plain array for a plan with `where`, which knows the holes; got a "
+                f"{type(f).__name__}. Pass `numpy.asarray(f)`."
+            )
         device = None if self._device is None else device_of(f)
         for what, wanted, given, error in (
             ("be of library", self.library, library_of(f), TypeError),
@@ -164,7 +173,8 @@ class Plan:
         scipy.sparse.sparray of shape (results * size, components * size)
             With ``size`` samples of a field. Fields are raveled in C order and lie one after the
             other, as do results, in the order in which the operator has them. For one of each,
-            ``plan.matrix() @ f.ravel() + plan.offset()`` is ``plan(f).ravel()``.
+            ``plan.matrix() @ f.ravel() + plan.offset()`` is ``plan(f).ravel()``. With holes, the
+            columns of samples in them, and the rows of results that are missing, are empty.
 
         Raises
         ------
@@ -177,12 +187,13 @@ class Plan:
         return make_matrix(self._program, self.shape, format)
 
     def offset(self) -> np.ndarray[Any, Any]:
-        """Return what boundaries with a given value or slope add: the result for a field of zeros.
+        """Return what does not depend on the field: the result for a field of zeros.
 
         Returns
         -------
         numpy.ndarray of shape (results * size,), float64
-            In the order of the rows of `matrix`; zeros, unless a boundary has a number.
+            In the order of the rows of `matrix`; zeros, unless a boundary has a number, and NaN
+            where the plan has holes and no result.
         """
         return make_offset(self._program, self.shape)
 
@@ -195,7 +206,8 @@ class Plan:
             It takes what this plan returns, and returns what this one takes, in the dtype of
             results: the inner product of ``plan(f)`` and ``g`` is that of ``f`` and
             ``plan.adjoint()(g)``. Weights are real, so for complex fields it is the conjugate
-            transpose as well. What `offset` has is not part of it.
+            transpose as well. What `offset` has is not part of it. With holes, what it is given
+            for results that are missing is not read, and it returns zeros in the holes.
         """
         check_linear(self._program, "an adjoint")
         turned = object.__new__(Plan)
@@ -205,6 +217,7 @@ class Plan:
         turned._program = transpose_program(self._program, self.shape)
         turned._takes, turned._gives = self._gives, self._takes
         turned._stack = self._stack and bool(self._takes)
+        turned._has_holes = False
         return turned
 
     def __repr__(self) -> str:
@@ -230,6 +243,7 @@ def plan(
     period: Any = None,
     stagger: Any = None,
     time_unit: str | None = None,
+    where: Any = None,
     components: int | None = None,
     stack: bool = False,
     like: Any = None,
@@ -256,6 +270,10 @@ def plan(
         As for a "gradient", by default 1.
     stagger : {None, "left", "right"} or list, optional
         As for the operators that have it.
+    where : array of bool, optional
+        Where samples are valid, in all fields that the plan will be given, as for the operator: of
+        the shape of a field, or one that broadcasts to it, and of the library of `like`. It is
+        copied.
     components : int, optional
         How many a vector field has for a "jacobian", by default as many as there are axes.
     stack : bool, optional
@@ -282,7 +300,8 @@ def plan(
     -----
     An operator on samples is an affine map, :math:`A f + b`. The rows of :math:`A` are formulas,
     with those for the boundaries near the ends; :math:`b` is zero unless a boundary has a given
-    value or slope.
+    value or slope. With `where`, rows beside a hole have the formulas that they take there. Samples
+    which `where` calls valid are taken as they are, NaN or not.
 
     Examples
     --------
@@ -296,6 +315,18 @@ def plan(
            [ 4., -8.,  4.,  0.],
            [ 0.,  4., -8.,  4.],
            [ 0.,  0.,  4., -8.]])
+
+    A hole leaves a field in two parts:
+
+    >>> slope = gpugrad.plan(5, where=np.array([True, True, False, True, True]))
+    >>> slope(np.array([0.0, 1.0, 1e20, 5.0, 7.0]))
+    array([ 1.,  1., nan,  2.,  2.])
+    >>> slope.matrix().toarray()
+    array([[-1.,  1.,  0.,  0.,  0.],
+           [-1.,  1.,  0.,  0.,  0.],
+           [ 0.,  0.,  0.,  0.,  0.],
+           [ 0.,  0.,  0., -1.,  1.],
+           [ 0.,  0.,  0., -1.,  1.]])
     """
     template = make_template(shape, dtype, like)
     if backend is not None:
@@ -305,7 +336,10 @@ def plan(
     options = Options(
         1 if order is None else order, accuracy, edge_accuracy, boundary, period, stagger
     )
+    mask = copy_mask(where, template)
+    if mask is not None:
+        options = choose_beside_holes(options)
     program, takes, gives = make_recipe(
-        operator, template, spacing, axis, time_unit, options, given
+        operator, template, spacing, axis, time_unit, options, given, mask
     )
     return Plan(operator, program, template, takes, gives, bool(stack), backend)

@@ -8,16 +8,32 @@ derivatives of a Hessian, derivatives of derivatives, take two.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple, TypeGuard
 
 import numpy as np
 
-from gpugrad._arrays import Array, asnumpy
+from gpugrad._arrays import Array, asnumpy, namespace_of
+from gpugrad._choices import choose_rows, find_results
 from gpugrad._engines.transpose import transpose
 from gpugrad._plan import AxisPlan, Formula, Norm, Term
 
+
+class Selection(NamedTuple):
+    """An output that is a field where a mask is true, and zero elsewhere."""
+
+    field: Any
+    where: Array
+
+    def apply(self, fields: Sequence[Array]) -> Array:
+        """Return the field with this number, and zeros."""
+        f = fields[self.field]
+        xp = namespace_of(f)
+        return xp.where(self.where, f, xp.zeros_like(f))
+
+
 Outputs = tuple[tuple[Term, ...], ...]
+Stage = Outputs | tuple[Selection, ...]
 Evaluate = Callable[[Sequence[Sequence[Term]]], Sequence[Array]]
 
 
@@ -25,21 +41,30 @@ class Program(NamedTuple):
     """Stages of outputs, the fields of whose terms are numbers; `results` are numbers, too."""
 
     inputs: int
-    stages: tuple[Outputs, ...]
+    stages: tuple[Stage, ...]
     results: tuple[int, ...]
 
     def run(self, fields: Sequence[Array], evaluate: Evaluate) -> list[Array]:
         """Evaluate stage by stage, and return the results."""
         known = [*fields]
         for stage in self.stages:
-            known += evaluate(bind(stage, known))
+            if is_selection(stage):
+                known += [one.apply(known) for one in stage]
+            else:
+                known += evaluate(bind(stage, known))
         return [known[number] for number in self.results]
 
 
-def bind(stage: Outputs, fields: Sequence[Any]) -> list[tuple[Term, ...]]:
+def is_selection(stage: Stage) -> TypeGuard[tuple[Selection, ...]]:
+    """Tell whether the outputs of a stage are parts of fields, not derivatives."""
+    return isinstance(stage[0], Selection)
+
+
+def bind(stage: Any, fields: Sequence[Any]) -> list[tuple[Term, ...]]:
     """Return the outputs of a stage with fields in place of their numbers."""
     return [
-        _kind(terms)([Term(sign, fields[i], plan) for sign, i, plan, _ in terms]) for terms in stage
+        _kind(terms)([Term(sign, fields[i], plan, where) for sign, i, plan, where in terms])
+        for terms in stage
     ]
 
 
@@ -47,9 +72,9 @@ def _kind(terms: Sequence[Term]) -> type[tuple[Term, ...]]:
     return Norm if type(terms) is Norm else tuple
 
 
-def number_term(plan: AxisPlan, i: int = 0, sign: int = 1) -> Term:
+def number_term(plan: AxisPlan, i: int = 0, sign: int = 1, where: Any = None) -> Term:
     """Make a term of the field with number `i`."""
-    return Term(sign, i, plan)
+    return Term(sign, i, plan, where)
 
 
 def single_stage(inputs: int, outputs: Sequence[Sequence[Term]]) -> Program:
@@ -60,7 +85,7 @@ def single_stage(inputs: int, outputs: Sequence[Sequence[Term]]) -> Program:
 
 def check_linear(program: Program, what: str) -> None:
     """Raise TypeError where an operator is no matrix."""
-    if any(type(terms) is Norm for stage in program.stages for terms in stage):
+    if any(isinstance(terms, Norm) for stage in program.stages for terms in stage):
         raise TypeError(
             f"a plan must be linear to have {what}; a length is not. Plan the gradient instead."
         )
@@ -70,23 +95,32 @@ def transpose_program(program: Program, shape: tuple[int, ...]) -> Program:
     """Return the program whose matrix is the transpose, for fields of a shape.
 
     Backwards through the stages, each output hands on what it is given to the fields it was made
-    of, by its transposed plans. What later stages read of an earlier one is summed up first.
+    of, by its transposed plans. What later stages read of an earlier one is summed up first. With
+    holes, each plan is given only the rows that take it.
     """
     given = defaultdict(list)  # by number: what the transposed program knows of it
     for k, number in enumerate(program.results):
         given[number].append(k)
-    stages: list[Outputs] = []
+    stages: list[Any] = []
     back: dict[int, list[Term]] = {i: [] for i in range(program.inputs)}
     count = len(program.results)
     end = program.inputs + sum(map(len, program.stages))
     for stage in reversed(program.stages):
         end -= len(stage)
         between: dict[int, list[Term]] = defaultdict(list)
+        parts: list[Selection] = []
         for number, terms in enumerate(stage, start=end):
-            for sign, field, plan, _ in terms:
+            for sign, field, plan, rows in as_matrices(terms):
                 turned = transpose(bring_home(plan), shape[plan.axis])
                 target = back if field < program.inputs else between
-                target[field] += [Term(sign, k, turned) for k in given[number]]
+                sources = given[number]
+                if rows is not None:
+                    parts += [Selection(k, rows) for k in sources]
+                    sources = [*range(count + len(parts) - len(sources), count + len(parts))]
+                target[field] += [Term(sign, k, turned) for k in sources]
+        if parts:
+            stages.append(tuple(parts))
+            count += len(parts)
         if between:
             stages.append(tuple(map(_added_first, between.values())))
             for field in between:
@@ -94,6 +128,20 @@ def transpose_program(program: Program, shape: tuple[int, ...]) -> Program:
                 count += 1
     stages.append(tuple(map(_added_first, back.values())))
     return Program(len(program.results), tuple(stages), tuple(range(count, count + len(back))))
+
+
+def as_matrices(terms: Any) -> Iterator[Term]:
+    """Yield what an output is a sum of: each a plan without alternatives, for some of its rows."""
+    if isinstance(terms, Selection):
+        yield Term(1, terms.field, _IDENTITY, terms.where)
+        return
+    results = find_results(terms)
+    for sign, field, plan, where in terms:
+        for one, taken in choose_rows(plan, where):
+            yield Term(sign, field, one, results if taken is None else taken & results)
+
+
+_IDENTITY = AxisPlan(0, (), Formula((0,), (1,)), (), None, True, {})
 
 
 def _added_first(terms: list[Term]) -> tuple[Term, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -18,11 +19,13 @@ from gpugrad._arrays import (
     namespace_of,
 )
 from gpugrad._axes import parse_one_axis, plan_axes, plan_gradient
+from gpugrad._choices import find_results
 from gpugrad._components import check_axes
 from gpugrad._options import Options
 from gpugrad._plan import AxisPlan, Norm, Term
 from gpugrad._program import Outputs, Program, number_term, single_stage
 from gpugrad._terms import (
+    MakeTerm,
     arrange_hessian,
     curl_terms,
     divergence_terms,
@@ -84,8 +87,13 @@ def make_recipe(
     time_unit: str | None,
     options: Options,
     given: Mapping[str, Any],
+    where: Array | None = None,
 ) -> Recipe:
-    """Return the recipe of an operator for fields like `f`; `given` are options not all take."""
+    """Return the recipe of an operator for fields like `f`; `given` are options not all take.
+
+    `where` is a mask of the shape of `f`, false in holes.
+    """
+    term = partial(number_term, where=where)
     if operator not in TAKES:
         raise ValueError(f"`operator` must be one of {', '.join(TAKES)}; got {operator!r}.")
     for name, value in given.items():
@@ -94,52 +102,54 @@ def make_recipe(
     if operator == "gradient":
         edge_order = 1 if given["edge_order"] is None else given["edge_order"]
         plans = plan_gradient(f, spacing, axis, edge_order, time_unit, options)
-        return _make_each(plans, operator, given)
+        return _make_each(plans, operator, given, term)
     if operator == "derivative":
         if len(spacing) > 1:
             raise TypeError(f"a derivative takes one spacing; got {len(spacing)}.")
         axis = parse_one_axis(-1 if axis is None else axis)
-        return _make_each(
-            plan_axes(f, spacing or (1.0,), axis, time_unit, options), operator, given
-        )
+        plans = plan_axes(f, spacing or (1.0,), axis, time_unit, options)
+        return _make_each(plans, operator, given, term)
     if operator in ("laplacian", "hessian"):
         options = options._replace(order=2)
     plans = plan_axes(f, spacing, axis, time_unit, options)
     check_axes(plans, operator)
     n = len(plans)
     if operator == "laplacian":
-        return Recipe(single_stage(1, laplacian_terms(plans, number_term)), (), ())
+        return Recipe(single_stage(1, laplacian_terms(plans, term)), (), ())
     if operator == "gradient_norm":
-        return Recipe(single_stage(1, [Norm(map(number_term, plans))]), (), ())
+        return Recipe(single_stage(1, [Norm(map(term, plans))]), (), ())
     if operator == "divergence":
-        return Recipe(single_stage(n, divergence_terms(plans, number_term)), (n,), ())
+        return Recipe(single_stage(n, divergence_terms(plans, term)), (n,), ())
     if operator == "curl":
-        program = single_stage(n, curl_terms(plans, number_term))
+        program = single_stage(n, curl_terms(plans, term))
         if n == 2 and given["stack"]:
             raise ValueError("`stack` needs three axes: on two, the curl has one component.")
         return Recipe(program, (n,), () if n == 2 else (3,))
     if operator == "jacobian":
         m = n if given["components"] is None else given["components"]
-        return Recipe(single_stage(m, each_derivative(plans, number_term, m)), (m,), (m, n))
+        return Recipe(single_stage(m, each_derivative(plans, term, m)), (m,), (m, n))
     first = plan_axes(f, spacing, axis, time_unit, options._replace(order=1))
     check_axes(first, "Hessian")
-    return Recipe(_make_hessian(first, plans), (), (n, n))
+    return Recipe(_make_hessian(first, plans, term), (), (n, n))
 
 
-def _make_each(plans: list[AxisPlan], operator: str, given: Mapping[str, Any]) -> Recipe:
+def _make_each(
+    plans: list[AxisPlan], operator: str, given: Mapping[str, Any], term: MakeTerm
+) -> Recipe:
     check_axes(plans, operator)
     n = len(plans)
-    program = single_stage(1, each_derivative(plans, number_term))
+    program = single_stage(1, each_derivative(plans, term))
     return Recipe(program, (), (n,) if n > 1 or given["stack"] else ())
 
 
-def _make_hessian(first: list[AxisPlan], second: list[AxisPlan]) -> Program:
-    stage = hessian_terms(first, second, number_term)
+def _make_hessian(first: list[AxisPlan], second: list[AxisPlan], term: MakeTerm) -> Program:
+    stage = hessian_terms(first, second, term)
+    valid = [find_results(terms) for terms in stage]  # a slope that is missing is a hole
     mixed: list[tuple[Term, ...]] = []
 
     def differentiate(slope: int, plans: Sequence[AxisPlan]) -> Sequence[int]:
         start = 1 + len(stage) + len(mixed)
-        mixed.extend((number_term(plan, slope),) for plan in plans)
+        mixed.extend((number_term(plan, slope, where=valid[slope - 1]),) for plan in plans)
         return range(start, start + len(plans))
 
     rows = arrange_hessian(range(1, 1 + len(stage)), first, differentiate)

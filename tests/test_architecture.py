@@ -112,11 +112,13 @@ ARROWS = {
     "_sphere": {"_arrays", "_components", "_labels", "_output", "_sphere_grid"},
     "_sphere_grid": {"_arrays", "_curvilinear", "_operators", "_options", "_plan", "_spacing"},
     "_terms": {"_arrays", "_plan"},
-    "_program": {"_arrays", "_engines", "_plan"},
-    "_matrix": {"_plan", "_program"},
+    "_choices": {"_arrays", "_engines", "_plan"},
+    "_program": {"_arrays", "_choices", "_engines", "_plan"},
+    "_matrix": {"_arrays", "_choices", "_plan", "_program"},
     "_recipes": {
         "_arrays",
         "_axes",
+        "_choices",
         "_components",
         "_options",
         "_plan",
@@ -126,6 +128,7 @@ ARROWS = {
     "_plans": {
         "_arrays",
         "_backend",
+        "_masks",
         "_matrix",
         "_options",
         "_output",

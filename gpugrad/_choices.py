@@ -1,0 +1,49 @@
+"""Which rows of a field with holes take which of a plan and its alternatives."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from gpugrad._arrays import Array, host_values, namespace_of
+from gpugrad._engines.slices import find_usable
+from gpugrad._plan import AxisPlan, Formula, Term
+
+
+def choose_rows(plan: AxisPlan, where: Array | None) -> Iterator[tuple[AxisPlan, Array | None]]:
+    """Yield a plan and its alternatives, each with the rows that take it; None are all rows.
+
+    No row takes two of them. Alternatives that are known to be taken by none are left out.
+    """
+    if where is None:
+        yield plan, None
+        return
+    xp, n, left = namespace_of(where), where.shape[plan.axis], where
+    for number, one in enumerate((plan, *plan.alternatives)):
+        taken = left & find_usable(xp, where, one.regions(n), plan.axis)
+        left = left & ~taken
+        values = host_values(taken)
+        if number == 0 or values is None or values.any():
+            yield _alone(one), taken
+
+
+def find_results(terms: Sequence[Term]) -> Array | None:
+    """Return where an output has a result, or None where its terms have no holes."""
+    results: Array | None = None
+    for term in terms:
+        if term.where is None:
+            continue
+        some = namespace_of(term.where).zeros_like(term.where)
+        for _, taken in choose_rows(term.plan, term.where):
+            some = some | taken
+        results = some if results is None else results & some
+    return results
+
+
+def _alone(plan: AxisPlan) -> AxisPlan:
+    """Return a plan without alternatives, in which rows without a formula are rows of zeros."""
+    nothing = Formula((0,), (0.0,))
+
+    def fill(formulas: tuple[Formula, ...]) -> tuple[Formula, ...]:
+        return tuple(formula if formula.offsets else nothing for formula in formulas)
+
+    return plan._replace(lower=fill(plan.lower), upper=fill(plan.upper), memo={}, alternatives=())
