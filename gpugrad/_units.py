@@ -45,6 +45,25 @@ def _spell(units: str) -> str:
     return re.sub(r"(?<=[A-Za-z])\^?(-?\d+)", r"**\1", units.strip()).replace(" ", " * ")
 
 
+def read(units: str, registry: Any) -> Any:
+    """Return units written as the CF conventions do, as those of a registry of pint.
+
+    Raises
+    ------
+    ValueError
+        If it does not know them.
+    """
+    if re.fullmatch(r"degrees?_?(north|east|n|e)", units.strip().lower()):
+        units = "degree"
+    try:
+        return registry.parse_units(_spell(units))
+    except Exception as error:
+        raise ValueError(
+            f"units of coordinates must be known to the registry of the field's; got {units!r}. "
+            "Pass a spacing with units of its own, or mend the attribute `units`."
+        ) from error
+
+
 def _cancel(units: str, by: str, power: int) -> str | None:
     """Let pint write the units, with those that cf-xarray adds if it is there."""
     registry = _find_registry()

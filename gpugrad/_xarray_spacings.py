@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gpugrad._labels import library_of_labels
-from gpugrad._units import unit_of_time
+from gpugrad._units import read, unit_of_time
 
 
 class Step(NamedTuple):
@@ -27,7 +27,10 @@ class Step(NamedTuple):
         has_units = library_of_labels(self.value) == "pint"
         if library_of_labels(field) == "pint":
             plain = has_units or self.units is None or self.are_dates
-            return self.value if plain else field._REGISTRY.Quantity(self.value, self.units)
+            if plain:
+                return self.value
+            registry = field._REGISTRY
+            return registry.Quantity(self.value, read(str(self.units), registry))
         return self.value.magnitude if has_units else self.value
 
     def units_in(self, options: dict[str, Any]) -> Any:

@@ -141,3 +141,16 @@ def test_what_can_have_no_units_is_refused_with_them():
     f = Q(np.ones(5), "K")
     with pytest.raises(TypeError, match="`out` must be without units"):
         gpugrad.gradient(f, out=0 * f)
+
+
+@pytest.mark.parametrize(
+    ("text", "unit"), [("degrees_east", "1/degree"), ("m s-1", "s/m"), ("m**2", "1/m**2")]
+)
+def test_units_of_coordinates_are_read_as_the_cf_conventions_write_them(text, unit):
+    xarray = pytest.importorskip("xarray")
+    x = ("x", np.array([0.0, 1.0, 3.0]), {"units": text})
+    f = xarray.DataArray(Q(np.array([1.0, 2.0, 6.0]), "K"), {"x": x}, ("x",))
+    assert gpugrad.gradient(f).data.units == UNITS.Unit("K") * UNITS.Unit(unit)
+    f.x.attrs["units"] = "wingspans"
+    with pytest.raises(ValueError, match=r"units of coordinates must be known .* 'wingspans'"):
+        gpugrad.gradient(f)
