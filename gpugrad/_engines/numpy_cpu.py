@@ -40,6 +40,9 @@ BLOCK_BYTES = 1 << 20
 WHOLE_BYTES = 1 << 22
 """Bytes of a field up to which it is one block: neither blocks nor threads would pay."""
 
+SMALL_SIZE = 1 << 12
+"""Samples up to which nothing is asked that only matters to larger fields."""
+
 FLAT_SIZE = 1 << 13
 """Samples in a block from which on rows are worth joining into one."""
 
@@ -67,12 +70,14 @@ def evaluate(
 ) -> tuple[NumpyArray, ...]:
     """Evaluate each output; arrays in `out` overlap with no field and not with each other."""
     f = outputs[0][0].field
+    is_integer = f.dtype.kind in "iu"
     if out is None:
-        out = [_memory.empty_like(terms[0].field, find_result(terms)) for terms in outputs]
-    if f.dtype.kind in "iu" and f.size <= CONVERTED_SIZE:
+        make = np.empty_like if f.size < SMALL_SIZE else _memory.empty_like
+        out = [make(terms[0].field, find_result(terms)) for terms in outputs]
+    if is_integer and f.size <= CONVERTED_SIZE:
         outputs = _convert(outputs)
-        f = outputs[0][0].field
-    if f.nbytes <= WHOLE_BYTES and f.dtype.kind not in "iu":
+        f, is_integer = outputs[0][0].field, False
+    if not is_integer and f.nbytes <= WHOLE_BYTES:
         for terms, target in zip(outputs, out, strict=True):
             _write(target, terms, None, None)
         return tuple(out)

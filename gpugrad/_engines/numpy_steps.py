@@ -173,8 +173,9 @@ def find_precision(dtype: np.dtype[Any], spacing: np.dtype[Any] | None) -> Preci
 def find_result(terms: Sequence[Term]) -> np.dtype[Any]:
     """Return the dtype of an output, which is real for a norm."""
     precision = find_precision(terms[0].field.dtype, None)
-    is_real = type(terms) is Norm and precision.result.kind == "c"
-    return precision.weights if is_real else precision.result
+    if type(terms) is Norm and precision.result.kind == "c":
+        return precision.weights
+    return precision.result
 
 
 def exact_reciprocal(divisor: Any, dtype: np.dtype[Any]) -> Any:
