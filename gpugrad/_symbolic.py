@@ -12,6 +12,9 @@ from gpugrad._symbolic_tape import UnsupportedError, record
 _MOST_OPERATIONS = 3000
 """What the first derivatives of a text may hold, to be differentiated again within seconds."""
 
+_MOST_NESTED = 12
+"""How many absolute values of a text may lie in each other: SymPy's time grows with the cube."""
+
 
 def symbolic_gradient(expr: Any, *symbols: Any, backend: str | None = None) -> SymbolicFunction:
     r"""Differentiate a formula exactly: its gradient, to be printed and to be called.
@@ -296,7 +299,13 @@ def _read_symbols(sp: Any, symbols: Sequence[Any]) -> list[Any]:
 
 def _read(sp: Any, e: Any, symbols: Sequence[Any]) -> Any:
     if isinstance(e, str):
-        return _expressions.parse(e, symbols)
+        read = _expressions.parse(e, symbols)
+        if _count_nested(sp.Abs, read) > _MOST_NESTED:
+            raise ValueError(
+                f"A text may hold absolute values in each other {_MOST_NESTED} deep, as SymPy "
+                "takes minutes for more. Build such formulas with SymPy and pass the expression."
+            )
+        return read
     if isinstance(e, (int, float)) and not isinstance(e, bool):
         return sp.sympify(e)  # a number; text never gets here
     if not isinstance(e, sp.Expr):
@@ -308,6 +317,11 @@ def _read(sp: Any, e: Any, symbols: Sequence[Any]) -> Any:
     # The symbol named "x" is the x of the expression, whatever is assumed of it.
     swap = {s: names[s.name] for s in e.free_symbols if s.name in names}
     return e.xreplace({old: new for old, new in swap.items() if old != new})
+
+
+def _count_nested(kind: Any, e: Any) -> int:
+    """Return how many of a kind lie in each other, at most."""
+    return isinstance(e, kind) + max((_count_nested(kind, part) for part in e.args), default=0)
 
 
 def _make(

@@ -373,3 +373,12 @@ def test_texts_whose_second_derivatives_would_take_minutes_are_refused():
     assert len(gpugrad.symbolic_gradient(nested).expressions) == 2
     long = "+".join(f"{k}*x**{k}*y" for k in range(1, 120))
     assert len(gpugrad.symbolic_hessian(long).expressions) == 2
+
+
+def test_texts_with_absolute_values_deep_in_each_other_are_refused():
+    def nested(depth):
+        return "abs(x - " * depth + "y" + ")" * depth
+
+    gpugrad.symbolic_gradient(nested(12))
+    with pytest.raises(ValueError, match="in each other 12 deep"):
+        gpugrad.symbolic_gradient(nested(13))
