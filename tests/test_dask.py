@@ -276,9 +276,7 @@ class TestAllOperators:
         if name == "derivative":
             options |= {"axis": axes[0], "order": data.draw(st.integers(1, 3))}
         spacings = [draw_spacing(data, rng, shape, axis) for axis in axes]
-        holes, lazy_holes = {}, {}
-        if options.get("stagger") in (None, [None, None]):  # holes have no staggers
-            holes, lazy_holes = draw_holes(data, rng, fields)
+        holes, lazy_holes = draw_holes(data, rng, fields)
         backend = data.draw(st.sampled_from(["auto", "slices", "numpy"]))
         lazy = [
             da.from_array(f, chunks=tuple(data.draw(few_cuts(n)) for n in shape)) for f in fields
