@@ -17,11 +17,15 @@ from typing import NamedTuple
 from llvmlite import ir
 
 from gpugrad._engines.llvm_functions import INT, WORD, compile_module
+from gpugrad._engines.llvm_operands import Operand, Operands
 from gpugrad._engines.llvm_recipes import Choice, Part, Recipe, Sum
-from gpugrad._engines.llvm_vectors import REAL, REAL_PART, Vectors
+from gpugrad._engines.llvm_vectors import REAL, REAL_PART
 
 LINE = 64
 """Bytes of a cache line."""
+
+SHORT = 16
+"""Bytes of a short vector, as every processor has them."""
 
 AHEAD = 3072
 """Bytes ahead of a row's vectors to ask for: on their way for as long as memory takes to answer."""
@@ -48,17 +52,7 @@ class _Base(NamedTuple):
     strides: Sequence[ir.Value]
 
 
-class _Operand(NamedTuple):
-    """Where a kernel finds an operand in a row: at an address, and some `steps` further on."""
-
-    kind: str
-    address: ir.Value
-    step: ir.Value
-    factor: ir.Value | None = None
-    steps: ir.Value | None = None
-
-
-class _Kernel(Vectors):
+class _Kernel(Operands):
     """A nest of loops around rows, and the formula for any number of results at once."""
 
     def __init__(self, module: ir.Module, recipe: Recipe) -> None:
@@ -102,7 +96,7 @@ class _Kernel(Vectors):
             for base in bases
         ]
 
-    def list_operands(self, bases: Sequence[_Base], n: ir.Value) -> list[list[_Operand]]:
+    def list_operands(self, bases: Sequence[_Base], n: ir.Value) -> list[list[Operand]]:
         """Return the operands of each sum, for bases as they lie where a row of `n` starts."""
         build, places, sums = self.build, iter(self.recipe.places), []
         for kinds in self.recipe.operands:
@@ -112,17 +106,11 @@ class _Kernel(Vectors):
                 step = bases[i].strides[-1] if known is None else WORD(known)
                 steps = build.add(n, WORD(ahead)) if from_end else WORD(ahead)
                 address = build.add(bases[i].address, build.mul(steps, step))
-                operands.append(_Operand(kind, address, step))
+                operands.append(Operand(kind, address, step))
             sums.append(operands)
         return sums
 
-    def locate(self, operand: _Operand) -> ir.Value:
-        """Return the address of an operand, worked out where it is needed and not before."""
-        if operand.steps is None:
-            return operand.address
-        return self.build.add(operand.address, self.build.mul(operand.steps, operand.step))
-
-    def write_row(self, sums: Sequence[Sequence[_Operand]], n: ir.Value) -> None:
+    def write_row(self, sums: Sequence[Sequence[Operand]], n: ir.Value) -> None:
         """Write a row: its lower end, single results up to a line, lines, the rest, its upper end.
 
         A line is all that one cache line holds, 64 bytes. The stores of a row are in the order
@@ -146,24 +134,37 @@ class _Kernel(Vectors):
         for operands, parts in zip(upper, recipe.upper, strict=True):
             self.write_results(operands, parts, 1)
 
-    def write_in_stretches(self, interior: Sequence[_Operand], n: ir.Value) -> None:
-        """Write single results up to a line, lines, and single ones that are left."""
+    def write_in_stretches(self, interior: Sequence[Operand], n: ir.Value) -> None:
+        """Write lines, before and behind them short vectors, and single results up to these."""
         build, recipe, lanes = self.build, self.recipe, self.lanes
+        few = max(1, SHORT // self.size)
         to_line = build.and_(build.neg(interior[0].address), WORD(LINE - 1))
         head, odd = build.udiv(to_line, WORD(self.size)), build.urem(to_line, WORD(self.size))
         reaches = build.icmp_signed("<", head, n)
         reaches = build.and_(reaches, build.icmp_signed("==", odd, WORD(0)))
         head = build.select(reaches, head, n)
-        tail = build.add(head, build.and_(build.sub(n, head), WORD(-lanes)))
-        stretches = [(WORD(0), head, 1), (head, tail, lanes), (tail, n, 1)]
-        for start, stop, count in [(WORD(0), n, 1)] if recipe.scatters else stretches:
+        tail = self.count_whole(head, n, lanes)
+        first = build.select(reaches, build.and_(head, WORD(few - 1)), n)
+        last = self.count_whole(tail, n, few)
+        stretches = [(WORD(0), first, 1), (first, head, few), (head, tail, lanes)]
+        stretches += [(tail, last, few), (last, n, 1)]
+        if recipe.scatters:
+            stretches = [(WORD(0), n, 1)]
+        elif few == 1 or not recipe.has_short_vectors:
+            stretches = [(WORD(0), head, 1), (head, tail, lanes), (tail, n, 1)]
+        for start, stop, count in stretches:
             with self.loop(start, stop, count) as i:
                 here = [operand._replace(steps=i) for operand in interior]
-                if count > 1:
+                if count == lanes:
                     self.fetch_ahead(here)
                 self.write_results(here, recipe.interior, count)
 
-    def write_by_validity(self, interior: Sequence[_Operand], n: ir.Value) -> None:
+    def count_whole(self, start: ir.Value, stop: ir.Value, count: int) -> ir.Value:
+        """Return where the last whole vector of so many results stops."""
+        length = self.build.sub(stop, start)
+        return self.build.add(start, self.build.and_(length, WORD(-count)))
+
+    def write_by_validity(self, interior: Sequence[Operand], n: ir.Value) -> None:
         """Write lines where the first ways are open all along, single results elsewhere.
 
         So all the other ways are there only once, and not for vectors: with many of them, compiling
@@ -210,7 +211,7 @@ class _Kernel(Vectors):
         build.cbranch(build.icmp_signed("<", further, n), head, behind)
         build.position_at_end(behind)
 
-    def list_first_flags(self, operands: Sequence[_Operand]) -> list[ir.Value]:
+    def list_first_flags(self, operands: Sequence[Operand]) -> list[ir.Value]:
         """Return for each of a line's results whether the samples of the first ways are valid."""
         rest, flags = iter(operands[1:]), []
         for part in self.recipe.interior:
@@ -221,7 +222,7 @@ class _Kernel(Vectors):
                 flags += [self.load_valid(one, self.lanes) for one in valid]
         return flags
 
-    def fetch_ahead(self, operands: Sequence[_Operand]) -> None:
+    def fetch_ahead(self, operands: Sequence[Operand]) -> None:
         """Ask for the lines that will be needed next and are not in the cache yet."""
         build = self.build
         for k in self.recipe.leads:
@@ -230,23 +231,12 @@ class _Kernel(Vectors):
             arguments = [there, INT(0), INT(3), INT(1)]  # to be read, and often; data
             build.call(self.declare("llvm.prefetch.p0", VOID, arguments), arguments)
 
-    def load_factors(self, operands: Sequence[_Operand], parts: Sum) -> list[_Operand]:
-        """Return operands with those factors loaded that are the same all along a row."""
-        precisions = ["", *(part.arithmetic for part in parts for _ in part.operands)]
-        often = [False, *(k < part.often for part in parts for k in range(len(part.operands)))]
-        return [
-            operand._replace(factor=self.load(operand.address, REAL[precision]))
-            if operand.kind == "row" and is_often
-            else operand
-            for operand, precision, is_often in zip(operands, precisions, often, strict=True)
-        ]
-
-    def write_results(self, operands: Sequence[_Operand], parts: Sum, count: int) -> None:
+    def write_results(self, operands: Sequence[Operand], parts: Sum, count: int) -> None:
         """Write `count` results: single ones wherever they lie, a line of them to a whole line."""
         build = self.build
         total = self.combine(operands[1:], parts, count)
         address = self.locate(operands[0])
-        pieces = [(total, address, LINE if count > 1 else 1)]
+        pieces = [(total, address, count * self.size if count > 1 else 1)]
         if count == 1 and self.recipe.streams:
             # Only an integer of a register's width can be stored singly past the cache.
             width = int(self.real[1:])
@@ -264,7 +254,7 @@ class _Kernel(Vectors):
             if self.recipe.streams:
                 store.set_metadata("nontemporal", self.module.add_metadata([INT(1)]))
 
-    def combine(self, operands: Sequence[_Operand], parts: Sum, count: int) -> ir.Value:
+    def combine(self, operands: Sequence[Operand], parts: Sum, count: int) -> ir.Value:
         """Return `count` results: the sum of the parts, from left to right, or their norm."""
         build, rest, total = self.build, iter(operands), None
         for part in parts:
@@ -286,7 +276,7 @@ class _Kernel(Vectors):
                 total = (build.fadd if part.sign == 1 else build.fsub)(total, value)
         return self.take_root(total) if self.recipe.is_norm else total
 
-    def differentiate(self, part: Part, operands: Sequence[_Operand], count: int) -> ir.Value:
+    def differentiate(self, part: Part, operands: Sequence[Operand], count: int) -> ir.Value:
         """Return `count` values of one part, rounded to the precision of the results."""
         build, n, total = self.build, len(part.weights), None
         factors = (self.load_factor(operand, part, count) for operand in operands[n:])
@@ -308,7 +298,7 @@ class _Kernel(Vectors):
             total = combine(next(factors), self.convert(total, part.arithmetic, count))
         return self.convert(total, self.real, count)
 
-    def choose(self, choice: Choice, operands: Sequence[_Operand], count: int) -> ir.Value:
+    def choose(self, choice: Choice, operands: Sequence[Operand], count: int) -> ir.Value:
         """Return `count` values of a term with holes; once all are found, no more is computed."""
         build, n = self.build, choice.samples
         factors = iter(operands[2 * n :])
@@ -336,65 +326,3 @@ class _Kernel(Vectors):
         for total, block in totals:
             value.add_incoming(total, block)
         return value
-
-    def load_valid(self, operand: _Operand, count: int) -> ir.Value:
-        """Return for each of `count` samples whether it is valid."""
-        byte = ir.IntType(8)
-        if count == 1:
-            stored = self.load(self.locate(operand), byte)
-        elif self.recipe.spreads:
-            stored = self.gather(operand, count, ir.VectorType(byte, count), 1)
-        else:
-            stored = self.load(self.locate(operand), ir.VectorType(byte, count))
-        return self.build.icmp_unsigned("!=", stored, ir.Constant(stored.type, None))
-
-    def load_samples(self, operand: _Operand, count: int) -> ir.Value:
-        """Return `count` samples as they are stored, but integers as floats."""
-        kind = self.recipe.sample
-        is_integer = kind[0] in "iu"
-        if is_integer:
-            integer = ir.IntType(8 * int(kind[1:]))
-            stored = integer if count == 1 else ir.VectorType(integer, count)
-        else:
-            stored = self.vector(REAL_PART.get(kind, kind), count)
-        if count > 1 and self.recipe.gathers:
-            samples = self.gather(operand, count, stored, int(kind[1:]))
-        else:
-            samples = self.load(self.locate(operand), stored)
-        if not is_integer:
-            return samples
-        to_float = self.build.sitofp if kind[0] == "i" else self.build.uitofp
-        return to_float(samples, self.vector("f8", count))
-
-    def gather(self, operand: _Operand, count: int, kind: ir.VectorType, size: int) -> ir.Value:
-        """Return what lies some way apart, `size` bytes each, loaded in pieces of a register."""
-        build = self.build
-        width = min(size, 8)
-        piece = ir.IntType(8 * width)
-        pieces = ir.Constant(ir.VectorType(piece, count * size // width), ir.Undefined)
-        address = self.locate(operand)
-        for i in range(count):
-            for k in range(size // width):
-                there = build.add(address, WORD(k * width))
-                lane = INT(i * (size // width) + k)
-                pieces = build.insert_element(pieces, self.load(there, piece), lane)
-            address = build.add(address, operand.step)
-        return build.bitcast(pieces, kind)
-
-    def load_factor(self, operand: _Operand, part: Part, count: int) -> ir.Value:
-        """Return a factor for each of `count` results, in both lanes of complex ones."""
-        lanes = count * (1 + self.is_complex)
-        factor = operand.factor
-        if factor is None:
-            kind = REAL[part.arithmetic]
-            many = count > 1 and operand.kind == "each"
-            address = self.locate(operand) if operand.kind == "each" else operand.address
-            factor = self.load(address, ir.VectorType(kind, count) if many else kind)
-        if lanes == 1:
-            return factor
-        if not isinstance(factor.type, ir.VectorType):
-            single = ir.Constant(ir.VectorType(factor.type, 1), ir.Undefined)
-            factor = self.build.insert_element(single, factor, INT(0))
-        if factor.type.count == lanes:
-            return factor
-        return self.shuffle(factor, [i * factor.type.count // lanes for i in range(lanes)])
