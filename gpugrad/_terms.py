@@ -9,23 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from gpugrad._arrays import Array
-from gpugrad._plan import AxisPlan, Term
+from gpugrad._plan import AxisPlan
 
 MakeTerm = Callable[..., Any]
 """``term(plan, i=0, sign=1)``, the i-th component differentiated by a plan."""
 
 Outputs = list[list[Any]]
 Plans = Sequence[AxisPlan]
-
-
-def term_of(fields: Sequence[Array]) -> MakeTerm:
-    """Return the function that makes the terms of these components."""
-
-    def term(plan: AxisPlan, i: int = 0, sign: int = 1) -> Term:
-        return Term(sign, fields[i], plan)
-
-    return term
 
 
 def each_derivative(plans: Plans, term: MakeTerm, components: int = 1) -> Outputs:

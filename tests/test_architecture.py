@@ -112,7 +112,7 @@ ARROWS = {
     },
     "_sphere": {"_arrays", "_components", "_labels", "_output", "_sphere_grid"},
     "_sphere_grid": {"_arrays", "_curvilinear", "_operators", "_options", "_plan", "_spacing"},
-    "_terms": {"_arrays", "_plan"},
+    "_terms": {"_plan"},
     "_choices": {"_arrays", "_engines", "_plan"},
     "_program": {"_arrays", "_choices", "_engines", "_plan"},
     "_matrix": {"_arrays", "_choices", "_plan", "_program"},

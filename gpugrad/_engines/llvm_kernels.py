@@ -111,7 +111,7 @@ class _Kernel(Operands):
         return sums
 
     def write_row(self, sums: Sequence[Sequence[Operand]], n: ir.Value) -> None:
-        """Write a row: its lower end, single results up to a line, lines, the rest, its upper end.
+        """Write a row: its lower end, what lies before whole lines, these, the rest, its upper end.
 
         A line is all that one cache line holds, 64 bytes. The stores of a row are in the order
         of memory, so that those of single results, too, leave the processor as whole lines.
@@ -232,7 +232,7 @@ class _Kernel(Operands):
             build.call(self.declare("llvm.prefetch.p0", VOID, arguments), arguments)
 
     def write_results(self, operands: Sequence[Operand], parts: Sum, count: int) -> None:
-        """Write `count` results: single ones wherever they lie, a line of them to a whole line."""
+        """Write `count` results: single ones wherever they lie, several to an aligned address."""
         build = self.build
         total = self.combine(operands[1:], parts, count)
         address = self.locate(operands[0])

@@ -8,7 +8,6 @@ from typing import NamedTuple
 MOST_TAPS = 30
 """Samples of all ways of a choice up to which vectors take any of them: more compile too long."""
 
-
 MOST_SHORT = 12
 """Samples of a sum up to which short vectors, too, are made for it."""
 
@@ -103,8 +102,7 @@ class Recipe(NamedTuple):
     `gathers` says that the samples of a row do not lie side by side, `scatters` the same of its
     results, `streams` that results are stored past the cache; `spreads` that what tells whether
     samples are valid does not lie side by side; `is_norm` that sums are of squared magnitudes, and
-    results their roots. `leads` are operands of the interior
-    that come to new memory first.
+    results their roots. `leads` are operands of the interior that come to new memory first.
     """
 
     sample: str
