@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from gpugrad import _memory
 from gpugrad._arrays import Array
 from gpugrad._steps import Samples, central, step_for
 
@@ -155,7 +156,6 @@ class ComplexStep:
 
     def __init__(self, function: Any) -> None:
         self.function = function
-        self.scratch = function.scratch
 
     def __call__(self, coords: list[Array]) -> list[Array]:
         """Return the derivatives; NaN where values of the function are none or no real ones."""
@@ -222,7 +222,7 @@ class ComplexStep:
         step[step == 0] = 1
         step *= tiny
         np.maximum(step, np.finfo(x.dtype).smallest_normal, out=step)
-        moved = self.scratch.take(x.shape, np.result_type(x.dtype, np.complex64))
+        moved = _memory.empty(x.shape, np.result_type(x.dtype, np.complex64))
         moved.real, moved.imag = x, step
         with np.errstate(all="ignore"):
             return self._components([*coords[:i], Tracked(moved), *coords[i + 1 :]], count), step

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from gpugrad._arrays import Array, device_of, dtype_name, is_library_array, library_of, namespace_of
-from gpugrad._scratch import Scratch
 
 
 def check_callable(func: Any, name: str = "func") -> None:
@@ -35,7 +34,6 @@ class Function:
         self.many = many
         self.is_looped = False
         self.is_analytic = False
-        self.scratch = Scratch()
         self._width = 0
 
     def check_count(self, count: int) -> None:

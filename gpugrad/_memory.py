@@ -24,6 +24,7 @@ NumpyArray = np.ndarray[Any, Any]
 RECYCLED_BYTES = 1 << 20
 """Bytes of an array from which on its memory is worth keeping."""
 
+_LARGE_TEMPORARY = 1 << 24
 _WASTE = 1.125  # memory may be larger than what is asked for by this factor
 _CAN_LIE_IDLE = hasattr(mmap, "MADV_FREE") and hasattr(mmap, "MAP_PRIVATE")
 
@@ -89,6 +90,15 @@ def empty(shape: tuple[int, ...], dtype: np.dtype[Any]) -> NumpyArray:
     """Return an uninitialised array in C order."""
     memory = _take(math.prod(shape) * dtype.itemsize)
     return np.empty(shape, dtype) if memory is None else _on_lease(memory, shape, None, dtype)
+
+
+def keep_freed_memory() -> None:
+    """Let the C library keep the memory of a function's temporaries from call to call.
+
+    glibc gives free memory back to the system, and gets it page by page again, unless it has seen
+    larger arrays come and go. So let one: nothing is written, and no page is taken.
+    """
+    np.empty(_LARGE_TEMPORARY, np.uint8)
 
 
 def _on_lease(

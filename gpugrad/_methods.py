@@ -12,8 +12,8 @@ from gpugrad._complex_step import ComplexStep, NotAnalytic
 from gpugrad._ends import Along, Found, differentiate_along
 from gpugrad._extrapolation import extrapolated
 from gpugrad._function import Function
+from gpugrad._memory import keep_freed_memory
 from gpugrad._points import Blocks, Points
-from gpugrad._scratch import keep_freed_memory
 from gpugrad._steps import Evaluate, Line, Samples, central, scales_of, step_for
 
 _MANY = 1024

@@ -10,15 +10,13 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
+from gpugrad import _memory
 from gpugrad._arrays import Array, device_of, namespace_of
-from gpugrad._scratch import Scratch
 from gpugrad._weights import central_reach, exact_weights
 
 
 class Evaluate(Protocol):
-    """Coordinates of equal shape to components of that shape, and memory for coordinates."""
-
-    scratch: Scratch
+    """Coordinates of equal shape to components of that shape."""
 
     def __call__(self, coords: list[Array], /) -> list[Array]: ...
 
@@ -125,7 +123,7 @@ class Samples:
             return xp.broadcast_to(x[None, :], (len(moves), x.shape[0]))
         factors = xp.asarray(moves, dtype=x.dtype, **where_is(x))[:, None]
         if isinstance(x, np.ndarray):
-            memory = self.evaluate.scratch.take((len(moves), x.size), x.dtype)
+            memory = _memory.empty((len(moves), x.size), x.dtype)
             return np.add(np.multiply(factors, h, out=memory), x, out=memory)
         return x[None, :] + factors * h[None, :]
 
