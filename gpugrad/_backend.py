@@ -17,7 +17,7 @@ import numpy as np
 from gpugrad import _memory, _threads
 from gpugrad._arrays import Array, assign, from_host, host_values, library_of, result_dtype
 from gpugrad._engines import numpy_cpu
-from gpugrad._output import check_out, overlap_any, stack_results
+from gpugrad._output import check_out, overlap_any, stack_results, view_to_write
 from gpugrad._plan import Norm, Term, distinct_fields, distinct_masks, replace_fields
 
 BACKENDS = ("auto", "slices", "numpy", "numba", "cupy")
@@ -151,7 +151,8 @@ class Engine(NamedTuple):
     One that works `on_host` takes arrays of NumPy, also to write to. Where the field is of
     another library, `like`, its outputs are NumPy's views of memory that both can see. One that
     writes to arrays of the field's library makes one for all outputs by `stack(f, count)`. One
-    with shorter ways for a call that comes again is told of the call by `remember`.
+    with shorter ways for a call that comes again is told of the call by `remember`. One that takes
+    terms with seams does so by `evaluate_seams`, which returns None where that goes wrong.
     """
 
     evaluate: Evaluate
@@ -160,6 +161,7 @@ class Engine(NamedTuple):
     like: Array = None
     stack: Callable[[Array, int], Array] | None = None
     remember: Callable[..., None] | None = None
+    evaluate_seams: Callable[[Outputs], tuple[Array, ...] | None] | None = None
 
     def results(self, out: Sequence[Array] | None = None) -> tuple[Array, ...]:
         """Evaluate the outputs, into `out` if it is given; results are of the field's library."""
@@ -170,6 +172,12 @@ class Engine(NamedTuple):
         with np.errstate(all="ignore"):  # other libraries don't warn of overflow
             results = self.evaluate(self.outputs, out)
         return results if out else tuple(from_host(result, self.like) for result in results)
+
+    def results_at_seams(self) -> tuple[Array, ...] | None:
+        """Evaluate outputs whose terms have seams, or return None: the caller has another way."""
+        if self.evaluate_seams is None or self.like is not None:
+            return None
+        return self.evaluate_seams(self.outputs)
 
 
 def _choose(outputs: Outputs, backend: str | None) -> Engine:
@@ -217,14 +225,18 @@ def _choose_in_tasks(outputs: Outputs, name: str) -> Engine:
             _named(name, module, replace_fields(outputs, blocks))
     # What is in force here goes along: contexts don't reach the threads that tasks run on.
     in_task = partial(_evaluate_in_task, backend=name, threads=_threads.chosen() or 1)
-    return Engine(partial(dask_blocks.evaluate, evaluate_block=in_task), outputs)
+    at_seams = partial(in_task, ask=Engine.results_at_seams)
+    evaluate = partial(dask_blocks.evaluate, evaluate_block=in_task, evaluate_seams=at_seams)
+    return Engine(evaluate, outputs)
 
 
-def _evaluate_in_task(outputs: Outputs, backend: str, threads: int) -> tuple[Array, ...]:
+def _evaluate_in_task(
+    outputs: Outputs, backend: str, threads: int, ask: Callable[[Engine], Any] = Engine.results
+) -> Any:
     """Evaluate a block of a lazy array, beside which others are evaluated at the same time."""
     token = _threads.choose(threads)
     try:
-        return _choose(outputs, backend).results()
+        return ask(_choose(outputs, backend))
     finally:
         _threads.restore(token)
 
@@ -241,7 +253,8 @@ def _choose_compiled(outputs: Outputs) -> Engine | None:
     if _results_so_far < COMPILING_SIZE or numba_cpu.start() is not None:
         return None
     like = None if on_host is outputs else outputs[0][0].field
-    return Engine(numba_cpu.evaluate, on_host, on_host=True, like=like)
+    seams = numba_cpu.evaluate_seams
+    return Engine(numba_cpu.evaluate, on_host, on_host=True, like=like, evaluate_seams=seams)
 
 
 def _is_on_gpu(f: Array) -> bool:
@@ -341,7 +354,8 @@ def _named(name: str, module: ModuleType, outputs: Outputs) -> Engine:
         reason = module.unsupported(on_host)
         if reason is None:
             like = None if on_host is outputs else f
-            return Engine(module.evaluate, on_host, on_host=True, like=like)
+            seams = getattr(module, "evaluate_seams", None)
+            return Engine(module.evaluate, on_host, on_host=True, like=like, evaluate_seams=seams)
     cure = (
         "" if isinstance(f, np.ndarray) else ", or bring the field home with `gpugrad.asnumpy(f)`"
     )
@@ -361,7 +375,7 @@ def _view_on_host(outputs: Outputs) -> Outputs | None:
 
 def _write_on_host(engine: Engine, targets: Sequence[Array]) -> None:
     """Evaluate straight into `targets`, or beside them where that is unsafe."""
-    views = [_view_to_write(target) for target in targets]
+    views = [view_to_write(target) for target in targets]
     fields = distinct_fields(engine.outputs)
     if any(view is None for view in views) or overlap_any(views, fields):
         assign(targets, engine.results())
@@ -382,11 +396,3 @@ def _write_beside(
     else:
         engine.evaluate(engine.outputs, targets)
     return out if stack else tuple(targets)
-
-
-def _view_to_write(target: Array) -> np.ndarray[Any, Any] | None:
-    """Return a plain NumPy array over the memory of `target`, or None if there is no such thing."""
-    if isinstance(target, np.memmap):
-        return target.view(np.ndarray)
-    view = target if isinstance(target, np.ndarray) else host_values(target)
-    return view if type(view) is np.ndarray and view.flags.writeable else None

@@ -34,7 +34,7 @@ def make_matrix(program: Program, shape: tuple[int, ...], format: str) -> Any:
         made = []
         for terms in stage:
             row: dict[int, Any] = {}
-            for sign, field, plan, rows in as_matrices(terms):
+            for sign, field, plan, rows, _ in as_matrices(terms):
                 factor = sign * _differences(plan, shape, rows)
                 for i, block in known[field].items():
                     product = factor if block is None else factor @ block
@@ -56,7 +56,7 @@ def make_offset(program: Program, shape: tuple[int, ...]) -> NumpyArray:
     for stage in program.stages:  # no later stage reads an output with constants
         for terms in stage:
             total = np.zeros(shape)
-            for sign, _, plan, rows in as_matrices(terms):
+            for sign, _, plan, rows, _ in as_matrices(terms):
                 some = _constants(plan, shape)
                 total += sign * (some if rows is None else np.where(asnumpy(rows), some, 0.0))
             results = None if is_selection(stage) else find_results(terms)

@@ -194,3 +194,11 @@ def deliver(results: Sequence[Array], f: Array, out: Any, stack: bool) -> tuple[
     targets = check_out(out, f, len(results), stack)
     assign(targets, results)
     return out if stack else tuple(targets)
+
+
+def view_to_write(target: Array) -> np.ndarray[Any, Any] | None:
+    """Return a plain NumPy array over the memory of `target`, or None if there is no such thing."""
+    if isinstance(target, np.memmap):
+        return target.view(np.ndarray)
+    view = target if isinstance(target, np.ndarray) else host_values(target)
+    return view if type(view) is np.ndarray and view.flags.writeable else None

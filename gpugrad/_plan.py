@@ -116,16 +116,29 @@ class Gaps:
         self.plans: dict[Any, AxisPlan] = {}
 
 
+class Seam(NamedTuple):
+    """Rows of a field, along the axis of a plan, that read samples of other arrays.
+
+    `samples` has an array for each offset of the formula, whose first row is what the first of
+    these rows reads, or None where that offset stays within the field.
+    """
+
+    region: Region
+    samples: tuple[Array | None, ...]
+
+
 class Term(NamedTuple):
     """One field differentiated along one axis, added (+1) to an output or subtracted (-1).
 
-    `where` is a boolean array of the shape of the field, false in its holes, or None.
+    `where` is a boolean array of the shape of the field, false in its holes, or None. What `seams`
+    say of a row goes before what the plan says; few engines take terms that have any.
     """
 
     sign: int
     field: Array
     plan: AxisPlan
     where: Array | None = None
+    seams: tuple[Seam, ...] = ()
 
 
 def rows_of(ndim: int, axis: int, start: int | None, stop: int | None) -> tuple[slice, ...]:
@@ -174,6 +187,13 @@ def distinct_masks(outputs: Sequence[Sequence[Term]]) -> list[Array]:
     """Return the masks of all terms, each once."""
     masks = (term.where for terms in outputs for term in terms)
     return [*{id(where): where for where in masks if where is not None}.values()]
+
+
+def distinct_arrays(outputs: Sequence[Sequence[Term]]) -> list[Array]:
+    """Return all arrays that terms read: fields, then masks, then what lies beyond seams."""
+    seams = (seam for terms in outputs for term in terms for seam in term.seams)
+    beyond = {id(array): array for seam in seams for array in seam.samples if array is not None}
+    return [*distinct_fields(outputs), *distinct_masks(outputs), *beyond.values()]
 
 
 def add_up(samples: Sequence[Array], weights: Sequence[Any]) -> Array:

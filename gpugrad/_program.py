@@ -63,8 +63,7 @@ def is_selection(stage: Stage) -> TypeGuard[tuple[Selection, ...]]:
 def bind(stage: Any, fields: Sequence[Any]) -> list[tuple[Term, ...]]:
     """Return the outputs of a stage with fields in place of their numbers."""
     return [
-        _kind(terms)([Term(sign, fields[i], plan, where) for sign, i, plan, where in terms])
-        for terms in stage
+        _kind(terms)([term._replace(field=fields[term.field]) for term in terms]) for terms in stage
     ]
 
 
@@ -110,7 +109,7 @@ def transpose_program(program: Program, shape: tuple[int, ...]) -> Program:
         between: dict[int, list[Term]] = defaultdict(list)
         parts: list[Selection] = []
         for number, terms in enumerate(stage, start=end):
-            for sign, field, plan, rows in as_matrices(terms):
+            for sign, field, plan, rows, _ in as_matrices(terms):
                 turned = transpose(bring_home(plan), shape[plan.axis])
                 target = back if field < program.inputs else between
                 sources = given[number]
@@ -136,7 +135,7 @@ def as_matrices(terms: Any) -> Iterator[Term]:
         yield Term(1, terms.field, _IDENTITY, terms.where)
         return
     results = find_results(terms)
-    for sign, field, plan, where in terms:
+    for sign, field, plan, where, _ in terms:
         for one, taken in choose_rows(plan, where):
             yield Term(sign, field, one, results if taken is None else taken & results)
 

@@ -73,6 +73,7 @@ ARROWS = {
     "_engines.llvm_recipes": set(),
     "_engines.llvm_vectors": {"_engines"},
     "_engines.llvm_operands": {"_engines"},
+    "_engines.numba_boxes": {"_plan"},
     "_engines.numba_program": {"_engines", "_plan"},
     "_engines.numba_cpu": {"_engines", "_memory", "_plan", "_threads"},
     "_engines.gpu_program": {"_arrays", "_engines", "_plan"},
@@ -86,7 +87,8 @@ ARROWS = {
     "_engines.chunk_rows": {"_plan"},
     "_engines.windows": {"_engines", "_plan"},
     "_engines.chunk_windows": {"_engines", "_plan"},
-    "_engines.dask_blocks": {"_arrays", "_plan", "_threads", "_engines"},
+    "_engines.dask_blocks": {"_arrays", "_plan", "_engines"},
+    "_engines.dask_tasks": {"_arrays", "_plan", "_threads", "_engines"},
     # `_devices` only when a GPU is asked for and there is none: it knows why.
     "_backend": {"_arrays", "_devices", "_memory", "_plan", "_output", "_threads", "_engines"},
     "_devices": {"_backend", "_threads"},

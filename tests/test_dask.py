@@ -15,7 +15,7 @@ from test_property import calls
 import gpugrad
 from conftest import as_tuple, assert_same_bits
 from gpugrad import _backend, _threads
-from gpugrad._engines import chunk_rows, dask_blocks, numpy_cpu, slices
+from gpugrad._engines import chunk_rows, dask_blocks, dask_tasks, numpy_cpu, slices
 from gpugrad._plan import (
     AxisPlan,
     Formula,
@@ -41,10 +41,11 @@ def cuts(draw, n, empty=False):
     return tuple(chunks)
 
 
-def check_sum(outputs, cut, evaluate_block=slices.evaluate):
+def check_sum(outputs, cut, evaluate_block=slices.evaluate, evaluate_seams=None):
     """Compare outputs on lazy arrays with the reference on the arrays themselves."""
     lazy = {id(f): da.from_array(f, chunks=cut(f)) for f in distinct_fields(outputs)}
-    results = dask_blocks.evaluate(replace_fields(outputs, lazy), evaluate_block=evaluate_block)
+    ways = {"evaluate_block": evaluate_block, "evaluate_seams": evaluate_seams}
+    results = dask_blocks.evaluate(replace_fields(outputs, lazy), **ways)
     for got, wanted in zip(results, slices.evaluate(outputs), strict=True):
         assert got.dtype == wanted.dtype
         assert got.shape == wanted.shape
@@ -399,6 +400,9 @@ class TestTasks:
         assert len(own) == 64 + 64 + 2 * 64
         one = gpugrad.gradient(f, axis=0)
         assert len({*one.__dask_graph__()} - {*f.__dask_graph__()}) == 64 + 64
+        held = f.persist(scheduler="sync")  # blocks in memory are read where they lie
+        own = {key for g in gpugrad.gradient(held) for key in g.__dask_graph__()}
+        assert len(own - {*held.__dask_graph__()}) == 64 + 2 * 64
         time_steps = da.zeros((9, 512, 512), chunks=(1, 512, 512))
         one = gpugrad.gradient(time_steps, axis=0)  # blocks one row long are not copied
         assert len({*one.__dask_graph__()} - {*time_steps.__dask_graph__()}) == 9
@@ -422,7 +426,7 @@ class TestTasks:
 
     def test_faces_keep_no_block_in_memory(self):
         block = np.zeros((8, 8))
-        faces = dask_blocks.cut_faces(dask_blocks.Faces(((0, 0, 1), (1, 7, 8))), block)
+        faces = dask_tasks.cut_faces(dask_tasks.Faces(((0, 0, 1), (1, 7, 8))), block)
         assert {key: face.shape for key, face in faces.items()} == {
             (0, 0, 1): (1, 8),
             (1, 7, 8): (8, 1),
@@ -465,7 +469,7 @@ def _is_job(task):
 
 class TestEngines:
     def test_a_call_that_comes_again_has_the_same_parts_of_plans(self):
-        derivative = dask_blocks.Derivative(0, 0, None, False)
+        derivative = dask_tasks.Derivative(0, 0, None, False)
         plan = first_derivative(0, 1.0, 1)
 
         def cut(chunks):

@@ -9,7 +9,7 @@ import pytest
 
 import gpugrad
 from conftest import as_tuple, assert_like_numpy, assert_same_bits
-from gpugrad._engines import numba_program, numpy_cpu
+from gpugrad._engines import numba_boxes, numba_program, numpy_cpu
 
 SHAPE = (5, 8, 20)
 DTYPES = ["f4", "f8", "c8", "c16", "i2"]
@@ -38,7 +38,7 @@ def pieces(request, monkeypatch):
         monkeypatch.setattr(numpy_cpu, "WHOLE_BYTES", 0)
         monkeypatch.setattr(numpy_cpu, "CONVERTED_SIZE", 0)
         pytest.importorskip("llvmlite", reason="llvmlite is not installed")
-        monkeypatch.setattr(numba_program, "BLOCK_BYTES", 1024)
+        monkeypatch.setattr(numba_boxes, "BLOCK_BYTES", 1024)
         monkeypatch.setattr(numba_program, "STREAM_BYTES", 0)
         monkeypatch.setattr(numba_program, "STREAM_ROW_BYTES", 0)
 

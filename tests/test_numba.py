@@ -24,7 +24,14 @@ from gpugrad import _backend
 from gpugrad._plan import AxisPlan, Formula, Gaps, Norm, Term, first_derivative
 
 pytest.importorskip("llvmlite", reason="llvmlite is not installed")
-from gpugrad._engines import llvm_kernels, numba_cpu, numba_program, numpy_cpu, slices
+from gpugrad._engines import (
+    llvm_kernels,
+    numba_boxes,
+    numba_cpu,
+    numba_program,
+    numpy_cpu,
+    slices,
+)
 
 DTYPES = ["f4", "f8", "c8", "c16", "i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8"]
 
@@ -32,8 +39,8 @@ DTYPES = ["f4", "f8", "c8", "c16", "i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8
 @pytest.fixture(params=["streams", "plain"])
 def small_pieces(monkeypatch, request):
     """Make programs of small fields as those of large ones: tiles, blocks, streams, threads."""
-    monkeypatch.setattr(numba_program, "TILE_BYTES", 256)
-    monkeypatch.setattr(numba_program, "BLOCK_BYTES", 512)
+    monkeypatch.setattr(numba_boxes, "TILE_BYTES", 256)
+    monkeypatch.setattr(numba_boxes, "BLOCK_BYTES", 512)
     monkeypatch.setattr(numba_program, "STREAM_BYTES", 0 if request.param == "streams" else 1e9)
     monkeypatch.setattr(numba_program, "STREAM_ROW_BYTES", 0)
     monkeypatch.setattr(numba_cpu, "THREADED_BYTES", 0)
@@ -101,7 +108,8 @@ def test_random_calls_have_numpys_bits_however_they_are_cut(call, limits, thread
         f = f.astype(f.dtype.newbyteorder("="))
     with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
         for name, limit in zip(LIMITS, limits, strict=True):
-            patch.setattr(numba_program, name, limit)
+            module = numba_program if hasattr(numba_program, name) else numba_boxes
+            patch.setattr(module, name, limit)
         patch.setattr(numba_cpu, "THREADED_BYTES", 0)
         numba_cpu._programs.clear()
         warnings.simplefilter("ignore", RuntimeWarning)  # products may underflow or overflow

@@ -38,11 +38,11 @@ class Patch(NamedTuple):
 class ChunkPlan(NamedTuple):
     """The derivative of one chunk: a plan for rows `start` to `stop`, patches for all others.
 
-    Evaluated on the whole chunk, `core` gives the other rows some value too. It is None where it
-    would have next to nothing to do; then all rows are patches.
+    Evaluated on the whole chunk, `core` gives the other rows some value too. Where it would have
+    next to nothing to do, all rows are patches.
     """
 
-    core: AxisPlan | None
+    core: AxisPlan
     start: int
     stop: int
     patches: tuple[Patch, ...]
@@ -70,14 +70,14 @@ def _plan_chunk(
 ) -> ChunkPlan:
     start, stop = bounds[chunk : chunk + 2]
     first, last = _find_core(regions, start, stop)
-    core = None
+    core = plan._replace(lower=(), upper=(), alternatives=(), memo={})
     if 2 * (last - first) < stop - start:
         first = last = start
     elif first < last:
         is_alike = len(plan.lower) <= start and stop <= bounds[-1] - len(plan.upper)
         is_alike = is_alike and not any(map(is_by_row, operands(plan.interior)))
-        core = known.get(stop - start) if is_alike else None
-        core = core or _plan_core(plan, regions, (start, first, last, stop))
+        found = known.get(stop - start) if is_alike else None
+        core = found or _plan_core(plan, regions, (start, first, last, stop))
         if is_alike:
             known[stop - start] = core
     others = chain(clip(regions, start, first), clip(regions, last, stop))

@@ -1,101 +1,55 @@
 """Dask arrays: lazily, one task a block for all outputs, in the chunks of the field.
 
-The task hands its block to the engine that suits it, and brings in the rows at its faces, whose
-samples lie in part in other blocks, by slices. So no block is copied. From a neighbour it takes
-thin faces, which one task for each block cuts off, or the block itself where that is as short.
-Beside holes, and where lines differ, any row may need any of its neighbours: there a block is
-joined with the faces, and evaluated with them.
+The task (`dask_tasks`) hands its block to the engine that suits it. From a neighbour it takes thin
+faces, which one task for each block cuts off, so that no block waits in memory for the last of its
+neighbours; or the block itself, where that is as short, or lies in memory anyway.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from itertools import accumulate, pairwise, product
-from operator import getitem, itemgetter
-from typing import Any, NamedTuple
+from operator import getitem
+from typing import Any
 
-import array_api_compat
-import numpy as np
-
-from gpugrad import _threads
-from gpugrad._arrays import Array, namespace_of, result_dtype, working_dtype
+from gpugrad._arrays import Array, namespace_of, result_dtype
 from gpugrad._engines import slices
 from gpugrad._engines.chunk_rows import ChunkPlan, cut_plan
 from gpugrad._engines.chunk_windows import ChunkWindow, cut_windows, take_lines
-from gpugrad._engines.windows import ways_of
-from gpugrad._plan import (
-    AxisPlan,
-    Norm,
-    Term,
-    distinct_fields,
-    distinct_masks,
-    is_single,
-    rows_of,
+from gpugrad._engines.dask_tasks import (
+    Derivative,
+    Evaluate,
+    EvaluateSeams,
+    Faces,
+    Job,
+    Outputs,
+    Source,
+    Sums,
+    compute_block,
+    cut_faces,
 )
-
-Outputs = Sequence[Sequence[Term]]
-Evaluate = Callable[[Outputs], Sequence[Array]]
+from gpugrad._engines.windows import ways_of
+from gpugrad._plan import AxisPlan, Norm, Term, distinct_fields, distinct_masks, is_single
 
 unsupported = slices.unsupported
 
 
-class Source(NamedTuple):
-    """Where a task finds samples: in a field, in the block of another chunk along an axis."""
-
-    field: int
-    axis: int
-    chunk: int
-
-
-class Derivative(NamedTuple):
-    """A field differentiated along an axis, as it stands in one output or several.
-
-    `spacing` is the dtype that the spacing brings. What is for a sum is kept in the precision in
-    which samples are subtracted. The number of a mask is one among the fields.
-    """
-
-    field: int
-    axis: int
-    spacing: np.dtype[Any] | None
-    for_sum: bool
-    mask: int | None = None
-
-
-Sums = tuple[tuple[tuple[int, ...], tuple[int, ...] | None], ...]
-"""For each output the numbers of its derivatives, and their signs: None stands for a norm."""
-
-
-# Dask looks for keys in tuples, named ones too, but leaves these alone.
-@dataclass(frozen=True, repr=False)
-class Faces:
-    """What other blocks need of a block: an axis and a stretch of rows along it, for each."""
-
-    stretches: tuple[tuple[int, int, int], ...]
-
-
-@dataclass(frozen=True, repr=False)
-class Job:
-    """What the task of a block has to do; `plans` has the chunk's part of each derivative."""
-
-    evaluate: Evaluate
-    derivatives: tuple[Derivative, ...]
-    plans: tuple[ChunkPlan | ChunkWindow, ...]
-    sums: Sums
-    sources: tuple[Source, ...]
-
-
 def evaluate(
-    outputs: Outputs, out: None = None, evaluate_block: Evaluate = slices.evaluate
+    outputs: Outputs,
+    out: None = None,
+    evaluate_block: Evaluate = slices.evaluate,
+    evaluate_seams: EvaluateSeams | None = None,
 ) -> tuple[Array, ...]:
     """Evaluate each output lazily; nothing is computed.
 
-    `evaluate_block` is called in the tasks, for outputs on arrays that blocks consist of.
+    `evaluate_block` is called in the tasks, for outputs on arrays that blocks consist of. So is
+    `evaluate_seams` before, for outputs whose terms have seams: it may return None.
     Spacings that are lazy themselves go through the slicing scheme instead, on whole arrays.
     """
     in_blocks = [terms for terms in outputs if _fits_blocks(terms)]
-    results = iter(_evaluate_in_blocks(in_blocks, evaluate_block) if in_blocks else ())
+    engine = evaluate_block, evaluate_seams
+    results = iter(_evaluate_in_blocks(in_blocks, engine) if in_blocks else ())
     return tuple(next(results) if _fits_blocks(t) else _evaluate_by_slices(t) for t in outputs)
 
 
@@ -109,7 +63,9 @@ def _evaluate_by_slices(terms: Sequence[Term]) -> Array:
     return result.rechunk(terms[0].field.chunks)
 
 
-def _evaluate_in_blocks(outputs: Outputs, evaluate_block: Evaluate) -> list[Array]:
+def _evaluate_in_blocks(
+    outputs: Outputs, engine: tuple[Evaluate, EvaluateSeams | None]
+) -> list[Array]:
     import dask.array as da
     from dask.array.utils import meta_from_array
     from dask.base import tokenize
@@ -122,9 +78,9 @@ def _evaluate_in_blocks(outputs: Outputs, evaluate_block: Evaluate) -> list[Arra
     fields = _unify([*given.values()])
     derivatives, plans, sums = _list_derivatives(outputs, number)
     weights = [(p.lower, p.interior, p.upper) for plan in plans for p in ways_of(plan)]
-    token = tokenize([f.name for f in fields], derivatives, weights, sums, evaluate_block)
+    token = tokenize([f.name for f in fields], derivatives, weights, sums, engine)
     name = f"gpugrad-{token}"
-    layer = _make_layer(name, fields, derivatives, plans, sums, evaluate_block)
+    layer = _make_layer(name, fields, derivatives, plans, sums, engine)
     graph = HighLevelGraph.from_collections(name, layer, dependencies=fields)
     metas = []
     for terms in outputs:
@@ -169,7 +125,7 @@ def _list_derivatives(
     for terms in outputs:
         for_sum = not is_single(terms)
         numbers = []
-        for _, f, plan, where in terms:
+        for _, f, plan, where, _ in terms:
             mask = None if where is None else number[id(where)]
             derivative = Derivative(number[id(f)], plan.axis, plan.dtype, for_sum, mask)
             key = derivative, id(plan)
@@ -188,7 +144,7 @@ def _make_layer(
     derivatives: tuple[Derivative, ...],
     plans: list[AxisPlan],
     sums: Sums,
-    evaluate_block: Evaluate,
+    engine: tuple[Evaluate, EvaluateSeams | None],
 ) -> dict[Any, Any]:
     """Return the tasks: for each block one that computes it and, if need be, one for its faces."""
     chunks = fields[0].chunks
@@ -199,10 +155,12 @@ def _make_layer(
         for i, part in enumerate(parts):
             for source, start, stop in _find_samples(derivative, part, i):
                 wanted[source].add((start, stop))
+    in_memory = [_is_in_memory(f) for f in fields]
     faces = {
         source: sorted(rows)
         for source, rows in wanted.items()
-        if 2 * sum(stop - start for start, stop in rows) < chunks[source.axis][source.chunk]
+        if not in_memory[source.field]
+        and 2 * sum(stop - start for start, stop in rows) < chunks[source.axis][source.chunk]
     }
     layer: dict[Any, Any] = {}
     for index in product(*(range(len(lengths)) for lengths in chunks)):
@@ -227,11 +185,22 @@ def _make_layer(
                 sources[source] = (key, *index[:axis], chunk, *index[axis + 1 :])
         layer[name, *index] = (
             compute_block,
-            Job(evaluate_block, derivatives, here, sums, tuple(sources)),
+            Job(*engine, derivatives, here, sums, tuple(sources)),
             [(f.name, *index) for f in fields],
             [*sources.values()],
         )
     return layer
+
+
+def _is_in_memory(f: Array) -> bool:
+    """Tell whether a field's graph has its blocks, as `persist` and `from_array` leave them."""
+    from dask.highlevelgraph import MaterializedLayer
+
+    layer = f.dask.layers.get(f.name)
+    if not isinstance(layer, MaterializedLayer):
+        return False
+    # Dask wraps some of what is no task; a future of a cluster lies elsewhere and has no shape.
+    return all(hasattr(getattr(block, "value", block), "shape") for block in layer.values())
 
 
 def _cut(
@@ -262,139 +231,3 @@ def _find_samples(
             if other != chunk:
                 for field in fields:
                     yield Source(field, derivative.axis, other), start, stop
-
-
-def cut_faces(faces: Faces, block: Array) -> dict[tuple[int, int, int], Array]:
-    """Return copies of the rows that other blocks need, which keep no block in memory."""
-    parts = {
-        (axis, start, stop): block[rows_of(block.ndim, axis, start, stop)]
-        for axis, start, stop in faces.stretches
-    }
-    return {key: part.copy() if hasattr(part, "copy") else part for key, part in parts.items()}
-
-
-def compute_block(job: Job, blocks: list[Array], others: list[Any]) -> Any:
-    """Return the outputs of a block as a tuple, or the array itself if there is a single one."""
-    sources = dict(zip(job.sources, others, strict=True))
-    token = _threads.leave_cores()  # a scheduler runs as many tasks at once as there are cores
-    try:
-        results = tuple(_add_up_terms(job, blocks, _differentiate(job, blocks, sources)))
-    finally:
-        _threads.restore(token)
-    return results if len(results) > 1 else results[0]
-
-
-def _differentiate(job: Job, blocks: list[Array], sources: dict[Source, Any]) -> list[Array]:
-    """Return all derivatives of a block, those for sums in the working precision."""
-    exact = {
-        d.field: _convert_half_precision(blocks[d.field]) for d in job.derivatives if d.for_sum
-    }
-    fields = [exact[d.field] if d.for_sum else blocks[d.field] for d in job.derivatives]
-    if not all(blocks[0].shape):
-        return [slices.cast(xp, f, result_dtype(xp, f)) for f in fields for xp in [namespace_of(f)]]
-    parts = list(zip(job.derivatives, job.plans, fields, strict=True))
-    whole = [
-        [Term(1, f, plan.core)]
-        for _, plan, f in parts
-        if isinstance(plan, ChunkPlan) and plan.core is not None
-    ]
-    cores = iter(job.evaluate(whole) if whole else ())
-    results = []
-    for derivative, plan, f in parts:
-        if isinstance(plan, ChunkWindow):
-            results.append(_evaluate_window(job, blocks, derivative, plan, sources))
-        else:
-            core = None if plan.core is None else next(cores)
-            results.append(_patch(core, f, derivative, plan, sources))
-    return results
-
-
-def _evaluate_window(
-    job: Job,
-    blocks: list[Array],
-    derivative: Derivative,
-    window: ChunkWindow,
-    sources: dict[Source, Any],
-) -> Array:
-    """Return a derivative of a block: evaluated with the rows of others, which are cut off."""
-    field, axis, _, for_sum, mask = derivative
-
-    def join(number: int) -> Array:
-        block = blocks[number]
-        parts = [
-            _fetch(sources, Source(number, axis, chunk), block, start, stop)
-            for chunk, start, stop in window.samples
-        ]
-        return parts[0] if len(parts) == 1 else namespace_of(block).concat(parts, axis=axis)
-
-    f = join(field)
-    where = None if mask is None else join(mask)
-    if isinstance(where, np.ndarray) and where.all():
-        where = None  # the plan itself then gives the same bits, and sooner
-    f = _convert_half_precision(f) if for_sum else f
-    (result,) = job.evaluate([[Term(1, f, window.plan, where)]])
-    return result[rows_of(f.ndim, axis, window.start, window.stop)]
-
-
-def _fetch(sources: dict[Source, Any], source: Source, block: Array, start: int, stop: int) -> Any:
-    """Return rows of another block, or of this one where the source is none of the others."""
-    found: Any = sources.get(source, block)
-    if isinstance(found, dict):
-        return found[source.axis, start, stop]
-    return found[rows_of(block.ndim, source.axis, start, stop)]
-
-
-def _convert_half_precision(block: Array) -> Array:
-    xp = namespace_of(block)
-    working = working_dtype(xp, block)
-    return block if working == result_dtype(xp, block) else slices.cast(xp, block, working)
-
-
-def _patch(
-    core: Array | None,
-    f: Array,
-    derivative: Derivative,
-    plan: ChunkPlan,
-    sources: dict[Source, Any],
-) -> Array:
-    """Return a derivative of a block: what its engine made of it, the other rows put right."""
-    axis, spacing = derivative.axis, derivative.spacing
-    xp = namespace_of(f)
-    dtype = result_dtype(xp, f)
-
-    rows = []
-    for start, stop, formula, samples in plan.patches:
-        read = [
-            _fetch(sources, Source(derivative.field, axis, chunk), f, first, last)
-            for chunk, first, last in samples
-        ]
-        made = slices.differentiate_rows(read, formula, axis, spacing, dtype)
-        rows.append((start, stop, made))
-    if not rows:
-        return core
-    if core is None and len(rows) == 1:
-        return rows[0][2]
-    if isinstance(f, np.ndarray) or array_api_compat.is_cupy_array(f):
-        if core is None:
-            core = xp.empty_like(f, dtype=dtype)
-        for start, stop, made in rows:
-            core[rows_of(f.ndim, axis, start, stop)] = made
-        return core
-    # Arrays of other libraries may be immutable.
-    if core is not None:
-        made = core[rows_of(f.ndim, axis, plan.start, plan.stop)]
-        rows.append((plan.start, plan.stop, made))
-    return xp.concat([made for _, _, made in sorted(rows, key=itemgetter(0))], axis=axis)
-
-
-def _add_up_terms(job: Job, blocks: list[Array], derivatives: list[Array]) -> Iterator[Array]:
-    for numbers, signs in job.sums:
-        first = job.derivatives[numbers[0]]
-        if not first.for_sum:
-            yield derivatives[numbers[0]]
-            continue
-        # Each term is rounded to the working precision, what they make once more to the result's.
-        f = blocks[first.field]
-        xp = namespace_of(f)
-        parts = [slices.cast(xp, derivatives[i], working_dtype(xp, f)) for i in numbers]
-        yield slices.combine(f, parts, signs)

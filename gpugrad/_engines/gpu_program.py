@@ -199,7 +199,7 @@ class _Maker:
 
     def describe_term(self, term: Term) -> str:
         """Return the type of a term, and add its numbers and its formulas at the ends."""
-        sign, f, plan, where = term
+        sign, f, plan, where, _ = term
         number, factor = len(self.terms) // 2, len(self.numbers) // 2
         precision = _precision_of(term)
         weights = precision.weights

@@ -17,7 +17,7 @@ import numpy as np
 from gpugrad import _memory, _threads
 from gpugrad._engines import numpy_cpu
 from gpugrad._engines.numpy_steps import NumpyArray, find_result
-from gpugrad._plan import Norm, Term, distinct_fields, distinct_masks
+from gpugrad._plan import Norm, Term, distinct_arrays, distinct_masks
 
 if TYPE_CHECKING:
     from gpugrad._engines.numba_program import Program
@@ -37,7 +37,7 @@ _SAMPLES = ("f4", "f8", "c8", "c16", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "
 _PROGRAMS = 128
 _REMEMBERED_BYTES = 1 << 18
 
-_programs: OrderedDict[Hashable, tuple[Program, Outputs]] = OrderedDict()
+_programs: OrderedDict[Hashable, tuple[Program, Any]] = OrderedDict()
 _lock = threading.Lock()
 
 
@@ -48,7 +48,7 @@ def unsupported(outputs: Outputs) -> str | None:
         return reason
     first = outputs[0][0].field
     for terms in outputs:
-        for _, f, plan, where in terms:
+        for _, f, plan, where, _ in terms:
             if f.dtype.str[1:] not in _SAMPLES or not f.dtype.isnative:
                 return (
                     "it takes integers, float32, float64, complex64 and complex128 in this "
@@ -94,15 +94,28 @@ def evaluate(outputs: Outputs, out: Sequence[NumpyArray] | None = None) -> tuple
         return tuple(out)
     if not out[0].size:
         return tuple(out)
-    trouble = _run(_find_program(outputs, out), _arrays_of(outputs, out))
-    if trouble and _is_wanted(trouble) and not distinct_masks(outputs):
+    if _runs_into_trouble(outputs, out) and not distinct_masks(outputs):
         numpy_cpu.evaluate(outputs, out)  # the same results, and NumPy's own warnings
     return tuple(out)
 
 
-def _arrays_of(outputs: Outputs, targets: Sequence[NumpyArray]) -> list[NumpyArray]:
-    """Return the arrays of a program, in the order in which it numbers them."""
-    return [*distinct_fields(outputs), *distinct_masks(outputs), *targets]
+def evaluate_seams(outputs: Outputs) -> tuple[NumpyArray, ...] | None:
+    """Evaluate outputs whose terms have seams, into new arrays.
+
+    Return None where that takes another way: the caller may want to hear of what goes wrong in the
+    arithmetic, or what lies beyond a seam may be an array of another kind.
+    """
+    f = outputs[0][0].field
+    if any(type(a) is not np.ndarray or a.dtype != f.dtype for a in distinct_arrays(outputs)):
+        return None
+    out = [_memory.empty_like(f, find_result(terms)) for terms in outputs]
+    return None if _runs_into_trouble(outputs, out) else tuple(out)
+
+
+def _runs_into_trouble(outputs: Outputs, out: Sequence[NumpyArray]) -> bool:
+    """Evaluate into `out`; tell whether the caller wants to hear of what went wrong."""
+    trouble = _run(_find_program(outputs, out), [*distinct_arrays(outputs), *out])
+    return bool(trouble) and _is_wanted(trouble)
 
 
 def _run(program: Program, arrays: Sequence[NumpyArray]) -> int:
@@ -136,14 +149,23 @@ def _is_wanted(trouble: int) -> bool:
 
 def _find_program(outputs: Outputs, targets: Sequence[NumpyArray]) -> Program:
     """Return the program for outputs, from memory where their like has been seen before."""
-    arrays = _arrays_of(outputs, targets)
+    arrays = [*distinct_arrays(outputs), *targets]
     number = {id(array): i for i, array in enumerate(arrays)}
     key = (
         tuple([(a.shape, a.strides, a.dtype.num) for a in arrays]),
         tuple([
             (isinstance(terms, Norm), *[
-                (sign, number[id(f)], id(plan), None if where is None else number[id(where)])
-                for sign, f, plan, where in terms
+                (
+                    sign,
+                    number[id(f)],
+                    id(plan),
+                    None if where is None else number[id(where)],
+                    *[
+                        (id(formula), start, *[number.get(id(array)) for array in samples])
+                        for (formula, start, _), samples in seams
+                    ],
+                )
+                for sign, f, plan, where, seams in terms
             ])
             for terms in outputs
         ]),
@@ -157,10 +179,11 @@ def _find_program(outputs: Outputs, targets: Sequence[NumpyArray]) -> Program:
 
     program = make_program(outputs, targets)
     if sum(factor.nbytes for factor in program.factors) + program.items.nbytes <= _REMEMBERED_BYTES:
-        # The plans are kept as well: while they live, no other has their id.
-        plans: Any = [[term.plan for term in terms] for terms in outputs]
+        # The plans are kept as well, and formulas: while they live, no other has their id.
+        terms = [term for terms in outputs for term in terms]
+        kept = [(term.plan, [seam.region for seam in term.seams]) for term in terms]
         with _lock:
-            _programs[key] = program, plans
+            _programs[key] = program, kept
             if len(_programs) > _PROGRAMS:
                 _programs.popitem(last=False)
     return program

@@ -9,8 +9,6 @@ is a short table of numbers.
 
 from __future__ import annotations
 
-import itertools
-import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
@@ -19,26 +17,17 @@ import numpy as np
 
 from gpugrad._engines.llvm_kernels import compile_kernel
 from gpugrad._engines.llvm_recipes import Choice, Part, Place, Recipe
+from gpugrad._engines.numba_boxes import Box, cut_field, cut_tile
 from gpugrad._engines.numpy_steps import NumpyArray, exact_reciprocal, find_precision
-from gpugrad._plan import AxisPlan, Norm, Term, distinct_fields, distinct_masks
+from gpugrad._plan import AxisPlan, Norm, Region, Seam, Term, distinct_arrays, distinct_fields
 
 Outputs = Sequence[Sequence[Term]]
-Stretch = tuple[int, int]
-
-BLOCK_BYTES = 1 << 20
-"""Bytes of a field in a block."""
-
-TILE_BYTES = 1 << 19
-"""Bytes of a field in one step of a block along the slowest axis: three stay in the cache."""
 
 STREAM_BYTES = 1 << 24
 """Bytes of all outputs from which on they are stored past the cache: less may be read from it."""
 
 STREAM_ROW_BYTES = 256
 """Bytes of a row from which on that pays."""
-
-SHORT_ROW = 16
-"""Samples from which on rows along the fastest axis are written in one go, with their ends."""
 
 SHORT_LOOP = 64
 """Samples up to which a loop is joined with the outermost one, if their operands allow it."""
@@ -48,8 +37,8 @@ class Program(NamedTuple):
     """What to run: items for `llvm_functions.compile_runner`, for arrays wherever they lie.
 
     The layouts in `words` hold addresses relative to an array: the one with number `owners[i]`
-    for the word with number `places[i]`, counting fields, masks, then outputs. The second
-    word of an item is relative to `words`. A block is the items from one of `bounds` to the next.
+    for the word with number `places[i]`, counting what is read, then outputs. The second word of
+    an item is relative to `words`. A block is the items from one of `bounds` to the next.
     """
 
     words: NumpyArray
@@ -59,18 +48,6 @@ class Program(NamedTuple):
     bounds: list[int]
     factors: list[NumpyArray]
     """Weights and divisors, which layouts refer to by address."""
-
-
-class _Box(NamedTuple):
-    """A box of an output, from the first sample to beyond the last along each axis.
-
-    Its rows, along the fastest axis, are longer by the samples of `lower` and `upper`, each of
-    which has formulas of its own.
-    """
-
-    bounds: tuple[Stretch, ...]
-    lower: range
-    upper: range
 
 
 class _Row(NamedTuple):
@@ -118,7 +95,7 @@ class _Maker:
 
     def __init__(self, outputs: Outputs, targets: Sequence[NumpyArray]) -> None:
         fields = distinct_fields(outputs)
-        arrays = (*fields, *distinct_masks(outputs), *targets)
+        arrays = (*distinct_arrays(outputs), *targets)
         self.number = {id(array): i for i, array in enumerate(arrays)}
         self.outputs, self.targets, self.shape = outputs, targets, fields[0].shape
         self.sample = fields[0].dtype
@@ -132,14 +109,14 @@ class _Maker:
 
     def make(self) -> Program:
         """Return the whole program."""
-        tiles, rows = self.cut()
+        tiles, rows = cut_field(self.shape, self.order, self.sample.itemsize)
         starts = np.arange(0, self.shape[self.order[0]], rows)[:, np.newaxis]
         items, counts = [], []
         for tile in tiles:
             pieces = [
                 self.lay_out(terms, target, box)
                 for terms, target in zip(self.outputs, self.targets, strict=True)
-                for box in self.cut_into_boxes(terms, tile)
+                for box in cut_tile(terms, tile, self.shape, self.order[-1])
             ]
             kernel, layout, first, last, scale = np.array(pieces).T
             low = (np.maximum(starts, first) - first) * scale
@@ -156,56 +133,7 @@ class _Maker:
             [*self.factors.values()],
         )
 
-    def cut(self) -> tuple[Iterator[tuple[Stretch, ...]], int]:
-        """Return the tiles of the field, and how many rows of a tile make a block.
-
-        A tile has all of the slowest axis, and less of the others if they are too long.
-        """
-        slowest, *others = self.order
-        lengths = [*self.shape]
-        lengths[slowest] = 1
-        for axis in others:
-            pieces = -(-math.prod(lengths) * self.sample.itemsize // TILE_BYTES)
-            lengths[axis] = -(-lengths[axis] // min(pieces, lengths[axis]))
-        rows = max(1, BLOCK_BYTES // (math.prod(lengths) * self.sample.itemsize))
-        lengths[slowest] = self.shape[slowest]
-        stretches = (
-            [(i, min(i + length, n)) for i in range(0, n, length)]
-            for n, length in zip(self.shape, lengths, strict=True)
-        )
-        return itertools.product(*stretches), rows
-
-    def cut_into_boxes(self, terms: Sequence[Term], tile: tuple[Stretch, ...]) -> Iterator[_Box]:
-        """Yield the boxes of a tile that have the same formulas all over, but for ends of rows."""
-        choices = [self.cut_axis(terms, axis, stretch) for axis, stretch in enumerate(tile)]
-        fastest = self.order[-1]
-        start, stop = tile[fastest]
-        rows: list[tuple[Stretch, range, range]]
-        long = [(a, b) for a, b in choices[fastest] if b - a >= SHORT_ROW]
-        if len(tile) > 1 and len(long) == 1:
-            ((a, b),) = long
-            rows = [((a, b), range(start, a), range(b, stop))]
-        elif len(tile) > 1 and not long:
-            rows = [((i, i + 1), range(0), range(0)) for i in range(start, stop)]
-        else:
-            rows = [(stretch, range(0), range(0)) for stretch in choices[fastest]]
-        for row, lower, upper in rows:
-            choices[fastest] = [row]
-            for bounds in itertools.product(*choices):
-                yield _Box(bounds, lower, upper)
-
-    def cut_axis(self, terms: Sequence[Term], axis: int, stretch: Stretch) -> list[Stretch]:
-        """Cut a stretch of an axis wherever the formula of a term changes."""
-        start, stop = stretch
-        cuts = {start, stop}
-        for term in terms:
-            if term.plan.axis == axis:
-                for plan in (term.plan, *term.plan.alternatives):
-                    for region in plan.regions(self.shape[axis]):
-                        cuts.add(min(max(region.start, start), stop))
-        return [*itertools.pairwise(sorted(cuts))]
-
-    def lay_out(self, terms: Sequence[Term], target: NumpyArray, box: _Box) -> list[int]:
+    def lay_out(self, terms: Sequence[Term], target: NumpyArray, box: Box) -> list[int]:
         """Write the layout of a piece; return its kernel, where the layout is, and its rows.
 
         These are the first and the last along the slowest axis, and the steps of the kernel's
@@ -229,7 +157,7 @@ class _Maker:
         masks = [term.where for term in terms if term.where is not None]
         gathers, scatters, spreads = (
             axis is not None and any(a.strides[axis] != a.itemsize for a in arrays)
-            for arrays in ([term.field for term in terms], [target], masks)
+            for arrays in (self.samples_of(terms, at), [target], masks)
         )
         result = target.dtype
         parts = [placed.parts for placed in sums]
@@ -268,7 +196,7 @@ class _Maker:
         leads = []
         for owner, count in Counter(self.number[id(term.field)] for term in terms).items():
             bases = {o.base: k for k, o in enumerate(operands) if o.base.owner == owner}
-            if count > 1:
+            if count > 1 and bases:
                 forwards = next(iter(bases)).strides[self.order[0]] > 0
                 leads.append(bases[(max if forwards else min)(bases, key=lambda b: b.offset)])
         return leads
@@ -320,10 +248,9 @@ class _Maker:
                 parts.append(choice)
                 operands += added
                 continue
-            _, f, plan, _ = term
-            part, factors, offsets = self.place_formula(term, plan, at, row)
+            part, factors, offsets = self.place_formula(term, term.plan, at, row)
             parts.append(part)
-            operands += [self.locate(f, at, row, plan.axis, offset) for offset in offsets]
+            operands += self.locate_samples(term, at, row, offsets)
             operands += factors
         return _Placed(tuple(parts), operands)
 
@@ -331,7 +258,7 @@ class _Maker:
         self, term: Term, at: Sequence[int], row: _Row
     ) -> tuple[Choice, list[_Operand]]:
         """Return a term with holes that starts at some sample, and its operands."""
-        _, f, plan, where = term
+        _, f, plan, where, _ = term
         placed = [self.place_formula(term, one, at, row) for one in (plan, *plan.alternatives)]
         placed = [one for one in placed if one[2]]
         reached = dict.fromkeys([0, *(k for _, _, offsets in placed for k in offsets)])
@@ -346,7 +273,7 @@ class _Maker:
         self, term: Term, plan: AxisPlan, at: Sequence[int], row: _Row
     ) -> tuple[Part, list[_Operand], tuple[int, ...]]:
         """Return a plan's formula for some sample: as a part, its factors, and its offsets."""
-        region = next(r for r in plan.regions(self.shape[plan.axis]) if at[plan.axis] < r.stop)
+        region = self.find_region(term, plan, at)
         precision = find_precision(term.field.dtype, plan.dtype)
         offsets, weights, divisor, constant = region.formula
         inverse = exact_reciprocal(divisor, precision.weights)
@@ -373,6 +300,36 @@ class _Maker:
         part = Part(term.sign, tuple(kinds), constant, divisor, precision.weights.str[1:])
         return part, factors, offsets
 
+    def find_region(self, term: Term, plan: AxisPlan, at: Sequence[int]) -> Region:
+        """Return the rows that have the formula of some sample."""
+        seam = find_seam(term, at)
+        if seam is not None:
+            return seam.region
+        return next(r for r in plan.regions(self.shape[plan.axis]) if at[plan.axis] < r.stop)
+
+    def samples_of(self, terms: Sequence[Term], at: Sequence[int]) -> list[NumpyArray]:
+        """Return the arrays that a sum reads at some sample."""
+        arrays = [term.field for term in terms]
+        for seam in (find_seam(term, at) for term in terms):
+            if seam is not None:
+                arrays += [array for array in seam.samples if array is not None]
+        return arrays
+
+    def locate_samples(
+        self, term: Term, at: Sequence[int], row: _Row, offsets: Sequence[int]
+    ) -> Iterator[_Operand]:
+        """Yield the operands for what a formula reads."""
+        axis, seam = term.plan.axis, find_seam(term, at)
+        for k, offset in enumerate(offsets):
+            array = None if seam is None else seam.samples[k]
+            if seam is None or array is None:
+                yield self.locate(term.field, at, row, axis, offset)
+                continue
+            there = [*at]
+            there[axis] -= seam.region.start
+            start = sum(i * stride for i, stride in zip(there, array.strides, strict=True))
+            yield _Operand(_Base(self.number[id(array)], start, array.strides))
+
     def locate(
         self, array: Any, at: Sequence[int], row: _Row, axis: int = 0, offset: int = 0
     ) -> _Operand:
@@ -394,3 +351,9 @@ class _Maker:
         if key not in self.factors:
             self.factors[key] = np.atleast_1d(np.ascontiguousarray(w, dtype))
         return self.factors[key]
+
+
+def find_seam(term: Term, at: Sequence[int]) -> Seam | None:
+    """Return the seam that a sample of a term lies at."""
+    i = at[term.plan.axis]
+    return next((seam for seam in term.seams if seam.region.start <= i < seam.region.stop), None)

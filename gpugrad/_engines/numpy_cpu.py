@@ -55,7 +55,7 @@ _AS_THEY_ARE = tuple(np.dtype(name) for name in ("f4", "f8", "c8", "c16"))
 def unsupported(outputs: Sequence[Sequence[Term]]) -> str | None:
     """Say why these outputs need another engine, or return None."""
     for terms in outputs:
-        for _, f, plan, _ in terms:
+        for _, f, plan, *_ in terms:
             if type(f) is not np.ndarray:
                 return f"it takes plain NumPy arrays, and `f` is a {type(f).__name__}"
             if f.dtype.kind not in "fciu":
@@ -119,7 +119,7 @@ def _write(
     piece: NumpyArray, terms: Sequence[Term], block: Index | None, scratch: _Scratch | None
 ) -> None:
     """Write one output, or a block of it, to `piece`."""
-    _, f, plan, _ = terms[0]
+    _, f, plan, *_ = terms[0]
     precision = find_precision(f.dtype, plan.dtype)
     if is_single(terms):
         if piece.dtype == precision.result:
@@ -154,7 +154,7 @@ def _differentiate_term(
     scratch: _Scratch | None,
 ) -> None:
     """Write the derivative of a term, or a block of it, to `piece`: with holes, plan by plan."""
-    _, f, plan, where = term
+    _, f, plan, where, _ = term
     if where is None:
         _differentiate(f, plan, precision, piece, block, scratch)
         return

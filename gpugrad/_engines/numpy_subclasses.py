@@ -21,7 +21,7 @@ NumpyArray = np.ndarray[Any, Any]
 def unsupported(outputs: Sequence[Sequence[Term]]) -> str | None:
     """Say why these outputs need another engine, or return None."""
     for terms in outputs:
-        for _, f, _, _ in terms:
+        for f in (term.field for term in terms):
             if not isinstance(f, np.ndarray):
                 return (
                     f"it takes NumPy's arrays and their subclasses, and `f` is a {type(f).__name__}"

@@ -87,7 +87,7 @@ def _square(xp: ModuleType, part: Array) -> Array:
 
 def _differentiate_term(xp: ModuleType, term: Term, dtype: Any) -> Array:
     """Return the derivative of a term: with holes, each row by the first plan that can."""
-    _, f, plan, where = term
+    _, f, plan, where, _ = term
     if where is None:
         return _differentiate(xp, f, plan, dtype)
     # What is in a hole must not touch the arithmetic: a NaN would spoil gradients of gradients.

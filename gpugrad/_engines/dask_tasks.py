@@ -1,0 +1,244 @@
+"""What the tasks of a Dask array do: differentiate a block that borrows samples of others.
+
+An engine that takes terms with seams reads those samples where they lie, and makes all derivatives
+in one pass. For others a block is evaluated as if it were alone, and the rows that read beyond its
+faces are put right by slices. Beside holes, and where lines differ, any row may need any of its
+neighbours: there a block is joined with the faces, and evaluated with them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from operator import itemgetter
+from typing import Any, NamedTuple
+
+import array_api_compat
+import numpy as np
+
+from gpugrad import _threads
+from gpugrad._arrays import Array, namespace_of, result_dtype, working_dtype
+from gpugrad._engines import slices
+from gpugrad._engines.chunk_rows import ChunkPlan
+from gpugrad._engines.chunk_windows import ChunkWindow
+from gpugrad._plan import Region, Seam, Term, rows_of
+
+Outputs = Sequence[Sequence[Term]]
+Evaluate = Callable[[Outputs], Sequence[Array]]
+EvaluateSeams = Callable[[Outputs], Sequence[Array] | None]
+_Part = tuple["Derivative", ChunkPlan, Array]
+
+
+class Source(NamedTuple):
+    """Where a task finds samples: in a field, in the block of another chunk along an axis."""
+
+    field: int
+    axis: int
+    chunk: int
+
+
+class Derivative(NamedTuple):
+    """A field differentiated along an axis, as it stands in one output or several.
+
+    `spacing` is the dtype that the spacing brings. What is for a sum is kept in the precision in
+    which samples are subtracted. The number of a mask is one among the fields.
+    """
+
+    field: int
+    axis: int
+    spacing: np.dtype[Any] | None
+    for_sum: bool
+    mask: int | None = None
+
+
+Sums = tuple[tuple[tuple[int, ...], tuple[int, ...] | None], ...]
+"""For each output the numbers of its derivatives, and their signs: None stands for a norm."""
+
+
+# Dask looks for keys in tuples, named ones too, but leaves these alone.
+@dataclass(frozen=True, repr=False)
+class Faces:
+    """What other blocks need of a block: an axis and a stretch of rows along it, for each."""
+
+    stretches: tuple[tuple[int, int, int], ...]
+
+
+@dataclass(frozen=True, repr=False)
+class Job:
+    """What the task of a block has to do; `plans` has the chunk's part of each derivative."""
+
+    evaluate: Evaluate
+    evaluate_seams: EvaluateSeams | None
+    derivatives: tuple[Derivative, ...]
+    plans: tuple[ChunkPlan | ChunkWindow, ...]
+    sums: Sums
+    sources: tuple[Source, ...]
+
+
+def cut_faces(faces: Faces, block: Array) -> dict[tuple[int, int, int], Array]:
+    """Return copies of the rows that other blocks need, which keep no block in memory."""
+    parts = {
+        (axis, start, stop): block[rows_of(block.ndim, axis, start, stop)]
+        for axis, start, stop in faces.stretches
+    }
+    return {key: part.copy() if hasattr(part, "copy") else part for key, part in parts.items()}
+
+
+def compute_block(job: Job, blocks: list[Array], others: list[Any]) -> Any:
+    """Return the outputs of a block as a tuple, or the array itself if there is a single one."""
+    sources = dict(zip(job.sources, others, strict=True))
+    token = _threads.leave_cores()  # a scheduler runs as many tasks at once as there are cores
+    try:
+        results = tuple(_add_up_terms(job, blocks, _differentiate(job, blocks, sources)))
+    finally:
+        _threads.restore(token)
+    return results if len(results) > 1 else results[0]
+
+
+def _differentiate(job: Job, blocks: list[Array], sources: dict[Source, Any]) -> list[Array]:
+    """Return all derivatives of a block, those for sums in the working precision."""
+    exact = {
+        d.field: _convert_half_precision(blocks[d.field]) for d in job.derivatives if d.for_sum
+    }
+    fields = [exact[d.field] if d.for_sum else blocks[d.field] for d in job.derivatives]
+    if not all(blocks[0].shape):
+        return [slices.cast(xp, f, result_dtype(xp, f)) for f in fields for xp in [namespace_of(f)]]
+    parts = list(zip(job.derivatives, job.plans, fields, strict=True))
+    alone = [(d, plan, f) for d, plan, f in parts if isinstance(plan, ChunkPlan)]
+    made = iter(_evaluate_at_seams(job, alone, sources) or _patch_all(job, alone, sources))
+    return [
+        _evaluate_window(job, blocks, derivative, plan, sources)
+        if isinstance(plan, ChunkWindow)
+        else next(made)
+        for derivative, plan, _ in parts
+    ]
+
+
+def _evaluate_at_seams(
+    job: Job, parts: Sequence[_Part], sources: dict[Source, Any]
+) -> Sequence[Array] | None:
+    """Return derivatives by an engine that reads other blocks where they lie, None without one.
+
+    Those of a sum, too, are made one by one: each has a formula of its own at each face, and so
+    many sums of different formulas would take longer to compile than all blocks to evaluate.
+    """
+    if job.evaluate_seams is None or not parts:
+        return None
+    outputs = [
+        [Term(1, f, plan.core, None, tuple(_find_seams(f, derivative, plan, sources)))]
+        for derivative, plan, f in parts
+    ]
+    return job.evaluate_seams(outputs)
+
+
+def _find_seams(
+    f: Array, derivative: Derivative, plan: ChunkPlan, sources: dict[Source, Any]
+) -> Iterator[Seam]:
+    """Yield the rows of a block that read others; what they read of itself is not cut out."""
+    for start, stop, formula, samples in plan.patches:
+        found = []
+        for chunk, first, last in samples:
+            source = Source(derivative.field, derivative.axis, chunk)
+            is_beyond = source in sources
+            found.append(_fetch(sources, source, f, first, last) if is_beyond else None)
+        yield Seam(Region(formula, start, stop), tuple(found))
+
+
+def _patch_all(job: Job, parts: Sequence[_Part], sources: dict[Source, Any]) -> Iterator[Array]:
+    """Yield derivatives by the block's own engine, the rows that read other blocks by slices."""
+    whole = [[Term(1, f, plan.core)] for _, plan, f in parts if plan.start < plan.stop]
+    cores = iter(job.evaluate(whole) if whole else ())
+    for derivative, plan, f in parts:
+        core = next(cores) if plan.start < plan.stop else None
+        yield _patch(core, f, derivative, plan, sources)
+
+
+def _evaluate_window(
+    job: Job,
+    blocks: list[Array],
+    derivative: Derivative,
+    window: ChunkWindow,
+    sources: dict[Source, Any],
+) -> Array:
+    """Return a derivative of a block: evaluated with the rows of others, which are cut off."""
+    field, axis, _, for_sum, mask = derivative
+
+    def join(number: int) -> Array:
+        block = blocks[number]
+        parts = [
+            _fetch(sources, Source(number, axis, chunk), block, start, stop)
+            for chunk, start, stop in window.samples
+        ]
+        return parts[0] if len(parts) == 1 else namespace_of(block).concat(parts, axis=axis)
+
+    f = join(field)
+    where = None if mask is None else join(mask)
+    if isinstance(where, np.ndarray) and where.all():
+        where = None  # the plan itself then gives the same bits, and sooner
+    f = _convert_half_precision(f) if for_sum else f
+    (result,) = job.evaluate([[Term(1, f, window.plan, where)]])
+    return result[rows_of(f.ndim, axis, window.start, window.stop)]
+
+
+def _fetch(sources: dict[Source, Any], source: Source, block: Array, start: int, stop: int) -> Any:
+    """Return rows of another block, or of this one where the source is none of the others."""
+    found: Any = sources.get(source, block)
+    if isinstance(found, dict):
+        return found[source.axis, start, stop]
+    return found[rows_of(block.ndim, source.axis, start, stop)]
+
+
+def _convert_half_precision(block: Array) -> Array:
+    xp = namespace_of(block)
+    working = working_dtype(xp, block)
+    return block if working == result_dtype(xp, block) else slices.cast(xp, block, working)
+
+
+def _patch(
+    core: Array | None,
+    f: Array,
+    derivative: Derivative,
+    plan: ChunkPlan,
+    sources: dict[Source, Any],
+) -> Array:
+    """Return a derivative of a block: what its engine made of it, the other rows put right."""
+    axis, spacing = derivative.axis, derivative.spacing
+    xp = namespace_of(f)
+    dtype = result_dtype(xp, f)
+
+    rows = []
+    for start, stop, formula, samples in plan.patches:
+        read = [
+            _fetch(sources, Source(derivative.field, axis, chunk), f, first, last)
+            for chunk, first, last in samples
+        ]
+        made = slices.differentiate_rows(read, formula, axis, spacing, dtype)
+        rows.append((start, stop, made))
+    if not rows:
+        return core
+    if core is None and len(rows) == 1:
+        return rows[0][2]
+    if isinstance(f, np.ndarray) or array_api_compat.is_cupy_array(f):
+        if core is None:
+            core = xp.empty_like(f, dtype=dtype)
+        for start, stop, made in rows:
+            core[rows_of(f.ndim, axis, start, stop)] = made
+        return core
+    # Arrays of other libraries may be immutable.
+    if core is not None:
+        made = core[rows_of(f.ndim, axis, plan.start, plan.stop)]
+        rows.append((plan.start, plan.stop, made))
+    return xp.concat([made for _, _, made in sorted(rows, key=itemgetter(0))], axis=axis)
+
+
+def _add_up_terms(job: Job, blocks: list[Array], derivatives: list[Array]) -> Iterator[Array]:
+    for numbers, signs in job.sums:
+        first = job.derivatives[numbers[0]]
+        if not first.for_sum:
+            yield derivatives[numbers[0]]
+            continue
+        # Each term is rounded to the working precision, what they make once more to the result's.
+        f = blocks[first.field]
+        xp = namespace_of(f)
+        parts = [slices.cast(xp, derivatives[i], working_dtype(xp, f)) for i in numbers]
+        yield slices.combine(f, parts, signs)

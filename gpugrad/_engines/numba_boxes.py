@@ -1,0 +1,93 @@
+"""How a field is cut for kernels: into tiles, blocks, and boxes of the same formulas all over.
+
+A tile has all of the slowest axis, and less of the others if they are too long; blocks are some of
+its rows along the slowest axis. A box is what one kernel writes.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from gpugrad._plan import Term
+
+Stretch = tuple[int, int]
+
+BLOCK_BYTES = 1 << 20
+"""Bytes of a field in a block."""
+
+TILE_BYTES = 1 << 19
+"""Bytes of a field in one step of a block along the slowest axis: three stay in the cache."""
+
+SHORT_ROW = 16
+"""Samples from which on rows along the fastest axis are written in one go, with their ends."""
+
+
+class Box(NamedTuple):
+    """A box of an output, from the first sample to beyond the last along each axis.
+
+    Its rows, along the fastest axis, are longer by the samples of `lower` and `upper`, each of
+    which has formulas of its own.
+    """
+
+    bounds: tuple[Stretch, ...]
+    lower: range
+    upper: range
+
+
+def cut_field(
+    shape: Sequence[int], order: Sequence[int], itemsize: int
+) -> tuple[Iterator[tuple[Stretch, ...]], int]:
+    """Return the tiles of the field, and how many rows of a tile make a block.
+
+    A tile has all of the slowest axis, and less of the others if they are too long.
+    """
+    slowest, *others = order
+    lengths = [*shape]
+    lengths[slowest] = 1
+    for axis in others:
+        pieces = -(-math.prod(lengths) * itemsize // TILE_BYTES)
+        lengths[axis] = -(-lengths[axis] // min(pieces, lengths[axis]))
+    rows = max(1, BLOCK_BYTES // (math.prod(lengths) * itemsize))
+    lengths[slowest] = shape[slowest]
+    stretches = (
+        [(i, min(i + length, n)) for i in range(0, n, length)]
+        for n, length in zip(shape, lengths, strict=True)
+    )
+    return itertools.product(*stretches), rows
+
+
+def cut_tile(
+    terms: Sequence[Term], tile: tuple[Stretch, ...], shape: Sequence[int], fastest: int
+) -> Iterator[Box]:
+    """Yield the boxes of a tile that have the same formulas all over, but for ends of rows."""
+    choices = [_cut_axis(terms, i, stretch, shape[i]) for i, stretch in enumerate(tile)]
+    start, stop = tile[fastest]
+    rows: list[tuple[Stretch, range, range]]
+    long = [(a, b) for a, b in choices[fastest] if b - a >= SHORT_ROW]
+    if len(tile) > 1 and len(long) == 1:
+        ((a, b),) = long
+        rows = [((a, b), range(start, a), range(b, stop))]
+    elif len(tile) > 1 and not long:
+        rows = [((i, i + 1), range(0), range(0)) for i in range(start, stop)]
+    else:
+        rows = [(stretch, range(0), range(0)) for stretch in choices[fastest]]
+    for row, lower, upper in rows:
+        choices[fastest] = [row]
+        for bounds in itertools.product(*choices):
+            yield Box(bounds, lower, upper)
+
+
+def _cut_axis(terms: Sequence[Term], axis: int, stretch: Stretch, n: int) -> list[Stretch]:
+    """Cut a stretch of an axis wherever the formula of a term changes."""
+    start, stop = stretch
+    cuts = {start, stop}
+    for term in terms:
+        if term.plan.axis == axis:
+            plans = (term.plan, *term.plan.alternatives)
+            regions = [r for plan in plans for r in plan.regions(n)]
+            for _, first, last in (*regions, *(seam.region for seam in term.seams)):
+                cuts |= {min(max(row, start), stop) for row in (first, last)}
+    return [*itertools.pairwise(sorted(cuts))]
