@@ -102,6 +102,10 @@ class AxisPlan(NamedTuple):
             yield Region(formula, i, i + 1)
 
 
+IDENTITY = AxisPlan(0, (), Formula((0,), (1,)), (), None, True, {})
+"""The field as it is, for sums of what has been differentiated."""
+
+
 class Gaps:
     """The distances between uneven samples on the host, and the plans made of them.
 

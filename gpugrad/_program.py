@@ -16,7 +16,7 @@ import numpy as np
 from gpugrad._arrays import Array, asnumpy, namespace_of
 from gpugrad._choices import choose_rows, find_results
 from gpugrad._engines.transpose import transpose
-from gpugrad._plan import AxisPlan, Formula, Norm, Term
+from gpugrad._plan import IDENTITY, AxisPlan, Formula, Norm, Term
 
 
 class Selection(NamedTuple):
@@ -132,15 +132,12 @@ def transpose_program(program: Program, shape: tuple[int, ...]) -> Program:
 def as_matrices(terms: Any) -> Iterator[Term]:
     """Yield what an output is a sum of: each a plan without alternatives, for some of its rows."""
     if isinstance(terms, Selection):
-        yield Term(1, terms.field, _IDENTITY, terms.where)
+        yield Term(1, terms.field, IDENTITY, terms.where)
         return
     results = find_results(terms)
     for sign, field, plan, where, _ in terms:
         for one, taken in choose_rows(plan, where):
             yield Term(sign, field, one, results if taken is None else taken & results)
-
-
-_IDENTITY = AxisPlan(0, (), Formula((0,), (1,)), (), None, True, {})
 
 
 def _added_first(terms: list[Term]) -> tuple[Term, ...]:

@@ -21,7 +21,7 @@ from gpugrad._arrays import Array, namespace_of, result_dtype, working_dtype
 from gpugrad._engines import slices
 from gpugrad._engines.chunk_rows import ChunkPlan
 from gpugrad._engines.chunk_windows import ChunkWindow
-from gpugrad._plan import Region, Seam, Term, rows_of
+from gpugrad._plan import IDENTITY, Norm, Region, Seam, Term, rows_of
 
 Outputs = Sequence[Sequence[Term]]
 Evaluate = Callable[[Outputs], Sequence[Array]]
@@ -241,4 +241,11 @@ def _add_up_terms(job: Job, blocks: list[Array], derivatives: list[Array]) -> It
         f = blocks[first.field]
         xp = namespace_of(f)
         parts = [slices.cast(xp, derivatives[i], working_dtype(xp, f)) for i in numbers]
-        yield slices.combine(f, parts, signs)
+        dtype = result_dtype(xp, f)
+        if f.size and all(type(part) is np.ndarray and part.dtype == dtype for part in parts):
+            terms = [Term(1, part, IDENTITY) for part in parts]
+            if signs is not None:
+                terms = [term._replace(sign=sign) for term, sign in zip(terms, signs, strict=True)]
+            yield from job.evaluate([Norm(terms) if signs is None else terms])
+        else:
+            yield slices.combine(f, parts, signs)
