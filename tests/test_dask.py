@@ -53,6 +53,22 @@ def check_sum(outputs, cut, evaluate_block=slices.evaluate, evaluate_seams=None)
     return results
 
 
+def check_call(call, data, way):
+    """Compare a gradient in random chunks with NumPy's."""
+    f, spacing, keywords = call
+    chunks = tuple(data.draw(cuts(n)) for n in f.shape)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # products may underflow or overflow
+        expected = as_tuple(np.gradient(f, *spacing, **keywords))
+        lazy = da.from_array(f, chunks=chunks)
+        actual = as_tuple(gpugrad.gradient(lazy, *spacing, **keywords, backend=way))
+        computed = dask.compute(*actual, scheduler="sync")
+    for got, values, wanted in zip(actual, computed, expected, strict=True):
+        assert got.chunks == lazy.chunks
+        assert got.dtype == got._meta.dtype == wanted.dtype
+        assert_same_bits(values, wanted)
+
+
 def never(shape, chunks):
     """Return an array that fails when any of it is computed."""
 
@@ -67,18 +83,7 @@ class TestBits:
     @settings(max_examples=150, deadline=None, derandomize=True)
     @given(call=calls(), data=st.data())
     def test_random_chunks_have_numpys_bits(self, way, call, data):
-        f, spacing, keywords = call
-        chunks = tuple(data.draw(cuts(n)) for n in f.shape)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", RuntimeWarning)  # products may underflow or overflow
-            expected = as_tuple(np.gradient(f, *spacing, **keywords))
-            lazy = da.from_array(f, chunks=chunks)
-            actual = as_tuple(gpugrad.gradient(lazy, *spacing, **keywords, backend=way))
-            computed = dask.compute(*actual, scheduler="sync")
-        for got, values, wanted in zip(actual, computed, expected, strict=True):
-            assert got.chunks == lazy.chunks
-            assert got.dtype == got._meta.dtype == wanted.dtype
-            assert_same_bits(values, wanted)
+        check_call(call, data, way)
 
     @settings(max_examples=200, deadline=None, derandomize=True)
     @given(data=st.data())

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import warnings
-
 import numpy as np
 import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
-from test_dask import check_sum, cuts, flatten, plans
+from test_dask import check_call, check_sum, cuts, flatten, plans
 from test_property import calls
 
 import gpugrad
-from conftest import as_tuple, assert_same_bits
+from conftest import assert_same_bits
 from gpugrad import _backend
 from gpugrad._plan import Norm, Region, Seam, Term, first_derivative
 
@@ -70,15 +68,7 @@ def compute(lazy):
 @settings(max_examples=60, deadline=None, derandomize=True, phases=UNSHRUNK)
 @given(call=calls(), data=st.data())
 def test_random_calls_in_random_chunks_have_numpys_bits(call, data):
-    f, spacing, keywords = call
-    chunks = tuple(data.draw(cuts(n)) for n in f.shape)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # products may underflow or overflow
-        expected = as_tuple(np.gradient(f, *spacing, **keywords))
-        lazy = da.from_array(f, chunks=chunks)
-        computed = compute(gpugrad.gradient(lazy, *spacing, **keywords))
-    for values, wanted in zip(computed, expected, strict=True):
-        assert_same_bits(values, wanted)
+    check_call(call, data, "auto")
 
 
 @settings(max_examples=60, deadline=None, derandomize=True, phases=UNSHRUNK)
