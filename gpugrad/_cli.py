@@ -6,7 +6,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import gpugrad
 from gpugrad import _bench, _cli_grad, _plotting
@@ -28,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         0 where all went well, 1 after an error, which is printed to the standard error stream.
     """
     try:
-        status = _run(_build_parser(), argv)
+        status = _run(*_build_parser(), argv)
         sys.stdout.flush()  # here, where a closed pipe can be answered
         return status
     except BrokenPipeError:  # whoever reads our output has had enough, as `head` does
@@ -36,8 +36,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
 
 
-def _run(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> int:
-    arguments = parser.parse_args(argv)
+def _run(parser: argparse.ArgumentParser, commands: Any, argv: Sequence[str] | None) -> int:
+    arguments, unknown = parser.parse_known_args(argv)
+    if unknown:
+        named = commands.choices.get(arguments.command, parser)
+        named.error(f"unrecognized arguments: {' '.join(unknown)}")
     if arguments.command is None:
         parser.print_help()
         return 0
@@ -77,12 +80,16 @@ class _Command(argparse.ArgumentParser):
     """A parser whose errors are one line, as all others of the command."""
 
     def error(self, message: str) -> NoReturn:
+        if "required: " in message:  # an option of several values may have taken them
+            message += ". Put them first, before options that take several values, as --var does"
         self.exit(2, f"{self.prog}: error: {message}. {self.prog} --help lists the options.\n")
 
 
-def _build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="gpugrad", description="numpy.gradient for every array library."
+def _build_parser() -> tuple[argparse.ArgumentParser, Any]:
+    parser = _Command(
+        prog="gpugrad",
+        description="numpy.gradient for every array library, and for fields in files. Each command "
+        "explains itself: gpugrad grad --help.",
     )
     parser.add_argument("--version", action="version", version=f"gpugrad {gpugrad.__version__}")
     commands = parser.add_subparsers(
@@ -116,4 +123,4 @@ def _build_parser() -> argparse.ArgumentParser:
         description="Say what is installed, which devices are usable, what runs where, "
         "and why the GPU is not used.",
     )
-    return parser
+    return parser, commands

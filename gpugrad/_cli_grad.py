@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import argparse
-import re
+import signal
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import gpugrad
+from gpugrad._cli_options import add_field, add_run, add_scheme, parse_stagger
 
 if TYPE_CHECKING:
     from gpugrad._files.job import Progress
+    from gpugrad._files.run import Summary
 
-_UNITS = {"": 1, "k": 1e3, "m": 1e6, "g": 1e9, "t": 1e12, "ki": 2**10, "mi": 2**20, "gi": 2**30,
-          "ti": 2**40}  # fmt: skip
-OPERATORS = (
-    "gradient", "gradient_norm", "derivative", "laplacian", "divergence", "curl", "jacobian",
-)  # fmt: skip
+EXAMPLES = """examples:
+  gpugrad grad ocean.nc slope.zarr --var temperature --memory 1GB
+  gpugrad grad pressure.npy gradient.npy --spacing 100 250 250 --accuracy 4
+  gpugrad grad wind.nc vorticity.nc --var u v --operator curl --axis x y
+  gpugrad grad elevation.tif steepness.tif --operator gradient_norm --skipna
+  gpugrad grad sst.nc gradient.nc --axis lat lon --boundary one-sided periodic --period 360
+"""
 
 
 def add_parser(commands: Any) -> None:
@@ -28,143 +32,71 @@ def add_parser(commands: Any) -> None:
     grad = commands.add_parser(
         "grad",
         help="differentiate a field in a file, in bounded memory",
+        usage="gpugrad grad IN OUT [options]",
         description="Differentiate a field in a .npy, .npz, Zarr, NetCDF or GeoTIFF file, which "
-        "may be larger than memory. The result is written beside its place, in a folder "
-        "OUT.partial, and moved there once it is whole; after an interruption --resume goes on.",
-        epilog="Example: gpugrad grad ocean.nc slope.zarr --var temperature --memory 1GB",
+        "may be larger than memory. Coordinates in the file are the spacings, and results are per "
+        "their units. The result is written beside its place, in a folder OUT.partial, and moved "
+        "there once it is whole; after an interruption --resume goes on.",
+        epilog=EXAMPLES,
+        formatter_class=_AsWritten,
     )
-    grad.add_argument("input", type=Path, metavar="IN", help="the file with the field")
-    grad.add_argument(
-        "output", type=Path, metavar="OUT", help="the file to write; its suffix names the format"
-    )
-    grad.add_argument(
-        "--var",
-        nargs="+",
-        default=[],
-        metavar="NAME",
-        help="the variable; for a vector field, its components",
-    )
-    grad.add_argument(
-        "--operator",
-        choices=OPERATORS,
-        default="gradient",
-        help="what to compute (default: %(default)s)",
-    )
-    grad.add_argument(
-        "--axis",
-        nargs="+",
-        default=[],
-        metavar="AXIS",
-        help="axes to differentiate along, by number or name (default: all)",
-    )
-    grad.add_argument(
-        "--spacing",
-        nargs="+",
-        type=float,
-        default=[],
-        metavar="H",
-        help="distance between samples, one for all axes or one for each",
-    )
-    grad.add_argument(
-        "--coords",
-        nargs="+",
-        default=[],
-        metavar="NAME",
-        help="coordinates for each axis: .npy files, or names in IN (default: those of IN, if any)",
-    )
-    grad.add_argument(
-        "--order",
-        type=int,
-        default=1,
-        metavar="M",
-        help="order of the derivative, for --operator derivative",
-    )
-    grad.add_argument(
-        "--accuracy",
-        type=int,
-        default=2,
-        metavar="P",
-        help="order of accuracy inside: 2, 4, ... 12",
-    )
-    grad.add_argument(
-        "--edge-order",
-        type=int,
-        choices=(1, 2),
-        default=1,
-        help="order of accuracy at the ends (default: %(default)s)",
-    )
-    grad.add_argument(
-        "--boundary",
-        nargs="+",
-        default=["one-sided"],
-        metavar="NAME",
-        help="what lies beyond the ends: one-sided, periodic, ..., a number, normal=NUMBER, "
-        "LOWER:UPPER; one for all axes or one for each",
-    )
-    grad.add_argument("--period", type=float, metavar="L", help="period of periodic axes")
-    grad.add_argument(
-        "--stagger",
-        nargs="+",
-        choices=("left", "right", "none"),
-        default=["none"],
-        help="results half a cell before (left) or behind the samples (right); one for all axes "
-        "or one for each",
-    )
-    grad.add_argument(
-        "--skipna",
-        action="store_true",
-        help="take missing values as holes: beside them formulas become one-sided",
-    )
-    grad.add_argument(
-        "--time-unit",
-        metavar="UNIT",
-        help="unit of time that rates are per, where coordinates are dates: s, h, D, ...",
-    )
-    grad.add_argument(
-        "--backend",
-        metavar="NAME",
-        help="where the arithmetic runs: auto, slices, numpy, numba, cupy",
-    )
-    grad.add_argument(
-        "--memory",
-        type=_parse_size,
-        default="2GB",
-        metavar="SIZE",
-        help="how much memory to take at most (default: %(default)s)",
-    )
-    grad.add_argument(
-        "--overwrite",
-        action="store_true",
-        help="replace OUT, and what is left of an unfinished run",
-    )
-    grad.add_argument("--resume", action="store_true", help="go on with an unfinished run")
-    grad.add_argument("--quiet", action="store_true", help="print nothing but errors")
-    grad.add_argument("--debug", action="store_true", help="show where an error comes from")
+    add_field(grad)
+    add_scheme(grad)
+    add_run(grad)
+
+
+class _AsWritten(argparse.HelpFormatter):
+    """Help whose examples keep their lines."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        return text if text == EXAMPLES else super()._fill_text(text, width, indent)
 
 
 def run(arguments: argparse.Namespace) -> str | None:
     """Run `gpugrad grad`; return None, or what is wrong."""
     from gpugrad._files.errors import FileError
+    from gpugrad._files.wording import say
 
     try:
-        _differentiate(arguments)
+        with _interrupted_by(signal.SIGTERM):
+            _differentiate(arguments)
     except (FileError, ValueError, TypeError, MemoryError, gpugrad.BackendError) as error:
         if arguments.debug:
             raise
-        return " ".join(str(error).split()) or type(error).__name__
+        return say(" ".join(str(error).split())) or type(error).__name__
     except KeyboardInterrupt:
         if arguments.debug:
             raise
-        again = "--overwrite --resume" if arguments.output.exists() else "--resume"
-        return f"interrupted. {arguments.output}.partial keeps what is done; {again} goes on."
+        out = arguments.output
+        if not out.with_name(out.name + ".partial").exists():
+            return "interrupted before anything was done."
+        again = "--overwrite --resume" if out.exists() else "--resume"
+        return f"interrupted. {out}.partial keeps what is done; {again} goes on."
     return None
+
+
+@contextmanager
+def _interrupted_by(number: int) -> Iterator[None]:
+    """Take a signal for an interruption from the keyboard, as batch systems send it."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(number, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(number, before)
 
 
 def _differentiate(arguments: argparse.Namespace) -> None:
     from gpugrad._files.operators import Request
     from gpugrad._files.run import differentiate
 
-    boundary = [_as_boundary(name) for name in arguments.boundary]
+    boundary = arguments.boundary
     request = Request(
         operator=arguments.operator,
         axes=tuple(arguments.axis),
@@ -173,9 +105,10 @@ def _differentiate(arguments: argparse.Namespace) -> None:
         order=arguments.order,
         accuracy=arguments.accuracy,
         edge_order=arguments.edge_order,
+        edge_accuracy=arguments.edge_accuracy,
         boundary=boundary[0] if len(boundary) == 1 else boundary,
         period=arguments.period,
-        stagger=_as_stagger(arguments.stagger),
+        stagger=parse_stagger(arguments.stagger),
         skipna=arguments.skipna,
         time_unit=arguments.time_unit,
         backend=arguments.backend,
@@ -186,13 +119,42 @@ def _differentiate(arguments: argparse.Namespace) -> None:
             arguments.input, arguments.output, tuple(arguments.var), request, arguments.memory,
             arguments.overwrite, arguments.resume, progress,
         )  # fmt: skip
-    if not arguments.quiet:
-        seconds = time.perf_counter() - started
-        before = f", {done.found} of them before" if done.found else ""
-        print(
-            f"{done.out}: {', '.join(done.names)}; {len(done.names)} x {done.shape} {done.dtype}, "
-            f"{done.nbytes / 1e6:,.1f} MB in {done.blocks} blocks{before}, {seconds:.1f} s"
-        )
+    if arguments.quiet:
+        return
+    print(_describe(done, time.perf_counter() - started))
+    for note in (*done.notes, *_tell_of_missing(done, arguments.skipna)):
+        print(f"gpugrad: note: {note}", file=sys.stderr)
+
+
+def _describe(done: Summary, seconds: float) -> str:
+    shape = " x ".join(map(str, done.shape))
+    size = f"{done.nbytes / 1e6:,.1f} MB" if done.nbytes >= 1e5 else f"{done.nbytes / 1e3:,.1f} kB"
+    count = f"{done.blocks:,} block" + "s" * (done.blocks != 1)
+    before = f", {done.found} of them before" if done.found else ""
+    what = f"{len(done.names)} results of" if len(done.names) > 1 else "one result of"
+    return (
+        f"{done.out}: {', '.join(done.names)}; {what} {shape} {done.dtype}, {size} in "
+        f"{count}{before}, {seconds:.1f} s"
+    )
+
+
+def _tell_of_missing(done: Summary, skipna: bool) -> list[str]:
+    """Return a note where missing samples have spread."""
+    if skipna or not done.missing:
+        return []
+    results = len(done.names) * done.samples // max(done.fields, 1)
+    note = (
+        f"{_part(done.missing, done.samples, 'samples')} are missing, and so are "
+        f"{_part(done.missing_results, results, 'results')}, those that read one. With --skipna "
+        "formulas beside a missing sample become one-sided, and few results are lost but its own."
+    )
+    return [note]
+
+
+def _part(count: int, whole: int, what: str) -> str:
+    percent = 100 * count / whole
+    share = f"{percent:.1f} %" if percent >= 0.1 else "less than 0.1 %"
+    return f"{count:,} of {whole:,} {what} ({share})"
 
 
 @contextmanager
@@ -219,31 +181,3 @@ def _show_progress(quiet: bool) -> Iterator[Progress | None]:
                 bar.update(more)
 
         yield advance
-
-
-def _as_stagger(names: list[str]) -> Any:
-    several = [None if name == "none" else name for name in names]
-    return several[0] if len(several) == 1 else several
-
-
-def _as_boundary(name: str) -> Any:
-    """Return a name, a number, a name with a number, or a pair of them that a colon separates."""
-    if ":" in name:
-        return tuple(_as_boundary(part) for part in name.split(":"))
-    kind, sign, number = name.partition("=")
-    try:
-        return {kind: float(number)} if sign else float(name)
-    except ValueError:
-        return name
-
-
-def _parse_size(text: str) -> float:
-    match = re.fullmatch(r"([0-9.]+)\s*([kmgt]i?)?b?", text.strip().lower())
-    try:
-        if match:
-            return float(match[1]) * _UNITS[match[2] or ""]
-    except ValueError:
-        pass
-    raise argparse.ArgumentTypeError(
-        f"a size must be a number of bytes with a unit, such as 500MB or 2GB; got {text!r}"
-    )

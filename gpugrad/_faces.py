@@ -48,6 +48,16 @@ class Faces:
                 self._check_equal(mine[0], other, dims[j])
             self.owners.append(mine[0])
 
+    @property
+    def count(self) -> int:
+        """How many results there are."""
+        return len(self._outputs)
+
+    def moved(self, number: int) -> list[Any]:
+        """Return the axes along which a result of one term lies between the samples."""
+        along = [j for _, j in self._outputs[number]]
+        return [self._dims[j] for j in along if self._shifts[j]] if len(along) == 1 else []
+
     def coordinates(self, number: int) -> dict[Any, Any]:
         """Return the coordinates of the result with this number."""
         terms = self._outputs[number]
@@ -126,9 +136,9 @@ class Faces:
         return (around if extent[0] > extent[0] * 0 else -around) - extent
 
     def _check_equal(self, a: Any, b: Any, dim: Any) -> None:
-        ours, theirs = a.indexes.get(dim), b.indexes.get(dim)
+        ours, theirs = a.coords.get(dim), b.coords.get(dim)
         if a.sizes[dim] != b.sizes[dim] or not (
-            ours is None or theirs is None or ours.equals(theirs)
+            ours is None or theirs is None or np.array_equal(ours.values, theirs.values)
         ):
             raise ValueError(
                 f"components of `v` must have the same coordinates along {dim!r}, but for the "
@@ -175,7 +185,7 @@ def _check_near(here: dict[Any, Any], there: dict[Any, Any], dim: Any) -> None:
     if dim not in here or dim not in there:
         return
     pair = here[dim], there[dim]
-    a, b = (np.asarray(one[1] if isinstance(one, tuple) else one) for one in pair)
+    a, b = (np.asarray(one[1] if isinstance(one, tuple) else one.values) for one in pair)
     if a.dtype == object:
         return
     gaps = np.abs(np.diff(a))

@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from gpugrad._units import per
+
+_NOT_OF_DERIVATIVES = (
+    "standard_name", "long_name", "units", "valid_min", "valid_max", "valid_range",
+    "actual_range", "cell_methods", "ancillary_variables",
+    "scale_factor", "add_offset", "_FillValue", "missing_value", "flag_values", "flag_meanings",
+    "flag_masks", "_Unsigned",
+)  # fmt: skip
+"""Attributes that say of a field what is not so of its derivatives."""
+
+
+def kept_attributes(attributes: Mapping[Any, Any]) -> dict[Any, Any]:
+    """Return what of a field's attributes is true of its derivatives too."""
+    return {key: one for key, one in attributes.items() if key not in _NOT_OF_DERIVATIVES}
 
 
 class Label(NamedTuple):

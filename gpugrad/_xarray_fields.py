@@ -10,7 +10,7 @@ import numpy as np
 
 from gpugrad._faces import SUMS, Faces
 from gpugrad._labels import library_of_labels
-from gpugrad._naming import Label, Labels
+from gpugrad._naming import Label, Labels, kept_attributes
 from gpugrad._xarray_spacings import Step, check_aligned, find_spacings, in_words
 
 NEW_DIMS = ("component", "along")
@@ -20,12 +20,6 @@ ALONG_ONE = ("derivative", "error_estimate")
 """Operators along one axis, by default the last."""
 
 _OF_VECTORS = ("divergence", "curl", "jacobian")
-
-_NOT_OF_DERIVATIVES = (
-    "standard_name", "long_name", "units", "valid_min", "valid_max", "valid_range",
-    "actual_range", "cell_methods", "ancillary_variables",
-)  # fmt: skip
-"""Attributes that say of a field what is not so of its derivatives."""
 
 _BY_DIMENSION: dict[str, Any] = {"boundary": "one-sided", "period": None, "stagger": None}
 """Options that may be given by dimension, and what the other dimensions have."""
@@ -242,7 +236,7 @@ def label_results(
     import xarray
 
     waiting = iter(enumerate(labels))
-    kept = {key: value for key, value in f.attrs.items() if key not in _NOT_OF_DERIVATIVES}
+    kept = kept_attributes(f.attrs)
 
     def walk(result: Any) -> Any:
         if isinstance(result, tuple):
@@ -269,7 +263,7 @@ def _stacked(
 ) -> Any:
     import xarray
 
-    kept = {key: value for key, value in f.attrs.items() if key not in _NOT_OF_DERIVATIVES}
+    kept = kept_attributes(f.attrs)
     units = {label.attributes.get("units") for label in labels}
     if len(units) == 1 and None not in units and library_of_labels(result) != "pint":
         kept["units"] = units.pop()

@@ -107,8 +107,8 @@ def _step_of(f: Any, coordinate: Any) -> Step:
         return Step(coordinate.expand_dims(missing).transpose(*f.dims).data, units)
     if coordinate.dtype == object and hasattr(coordinate.values.flat[0], "calendar"):
         start = coordinate.values[0]  # dates of another calendar than NumPy's
-        seconds = [(date - start).total_seconds() for date in coordinate.values]
-        return Step((np.array(seconds) * 1e9).astype("timedelta64[ns]"))
+        past = [date - start for date in coordinate.values]
+        return Step(np.array(past, "timedelta64[us]"))  # nanoseconds end after 292 years
     if coordinate.dtype.kind not in "iufmM":
         raise TypeError(
             f"coordinate {coordinate.name!r} must hold numbers or dates to be a spacing; got "

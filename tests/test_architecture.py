@@ -183,7 +183,8 @@ ARROWS = {
     "_sphere_fields": {"_cf_axes", "_labels", "_naming", "_xarray_fields", "_xarray_spacings"},
     "_cf_axes": set(),
     "xarray": {"__init__", "_cf_axes"},
-    "_cli_grad": {"_files", "__init__"},
+    "_cli_grad": {"_cli_options", "_files", "__init__"},
+    "_cli_options": {"_backend", "_boundaries"},
     "_files.__init__": set(),
     "_files.errors": set(),
     "_files.raw": {"_files"},
@@ -192,10 +193,14 @@ ARROWS = {
     "_files.sources": {"_files"},
     "_files.datasets": {"_files"},
     "_files.targets": {"_files"},
+    "_files.layout": {"_files"},
+    "_files.joins": {"_files"},
+    "_files.wording": {"_files"},
+    "_files.places": {"_faces", "_files"},
     "_files.operators": {
         "_arrays",
         "_axes",
-        "_components",
+        "_faces",
         "_files",
         "_naming",
         "_options",
@@ -204,7 +209,7 @@ ARROWS = {
         "_units",
     },
     "_files.job": {"_backend", "_files", "_masks"},
-    "_files.run": {"_engines", "_files"},
+    "_files.run": {"_engines", "_files", "__init__"},
     "_points": {"_arrays", "_memory"},
     "_function": {"_arrays"},
     "_steps": {"_arrays", "_memory", "_weights"},
@@ -283,7 +288,7 @@ def test_modules_load_nothing_heavy(name):
         loaded -= {"llvmlite"}  # an engine's own library; nothing loads these but the engine
     if name.startswith("_engines.") and ("gpu_" in name or name.endswith("_gpu")):
         loaded -= {"cupy", "torch", "jax"}
-    if name not in ("_bench", "_cli", "_cli_grad", "_plotting", "__main__"):
+    if name not in ("_bench", "_cli", "_cli_grad", "_cli_options", "_plotting", "__main__"):
         assert not loaded & set(HEAVY)
 
 

@@ -121,7 +121,7 @@ def test_a_limit_of_the_system_is_kept(tmp_path):
     )
     printed, errors = process.communicate(timeout=120)
     assert (process.returncode, errors) == (0, "")
-    assert "3 x (64, 256, 256) float32, 50.3 MB" in printed
+    assert "3 results of 64 x 256 x 256 float32, 50.3 MB" in printed
 
 
 def test_an_interrupted_command_says_how_to_go_on(tmp_path):

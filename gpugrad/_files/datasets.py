@@ -14,7 +14,7 @@ import numpy as np
 
 from gpugrad._files.errors import EXTRA, FileError, need
 from gpugrad._files.raw import Window
-from gpugrad._files.sources import Source, Values, choose, in_one_line
+from gpugrad._files.sources import Coordinate, Source, Values, choose, in_one_line
 
 
 def open_dataset(path: Path, kind: str, names: tuple[str, ...], files: ExitStack) -> list[Source]:
@@ -32,16 +32,23 @@ def open_dataset(path: Path, kind: str, names: tuple[str, ...], files: ExitStack
     try:
         with warnings.catch_warnings():  # of stores without metadata in one place
             warnings.simplefilter("ignore")
-            data = xarray.open_dataset(path, group=group, cache=False, chunks=None, **options)
+            data = xarray.open_dataset(
+                path, group=group, cache=False, chunks=None, decode_coords="all", **options
+            )
             files.callback(data.close)
             variables = [str(name) for name in data.data_vars if data[name].ndim]
+            # A coordinate may be differentiated too, if it is named.
+            variables += [name for name in names if name in data.coords and data[name].ndim]
             inside = [] if variables else _list_groups(path, options)
     except ImportError as error:
         package = "zarr" if kind == "zarr" else "h5netcdf"
         raise need(EXTRA, package, f"reading {path}") from error
     except Exception as error:
         where = f"the group {group} of {path}" if group else f"{path}"
-        raise FileError(f"{where} can't be read: {in_one_line(error)}.") from error
+        reason = in_one_line(error)
+        if "did not find a match in any of xarray" in reason:
+            reason = "it is no NetCDF file, or one that needs another library, such as netCDF4"
+        raise FileError(f"{where} can't be read: {reason}.") from error
     if inside:
         raise FileError(
             f"--var must name a variable of {path} with its group; it has: {', '.join(inside)}."
@@ -80,15 +87,18 @@ def _from_xarray(path: Path, variable: Any) -> Source:
         return np.asarray(variable.variable[window].values)
 
     coordinates, own = {}, {}
-    unknown = {}
-    for dim in filter(variable.coords.__contains__, variable.dims):
-        values, own[str(dim)] = np.asarray(variable[dim].values), dict(variable[dim].attrs)
-        if values.dtype == object and hasattr(values.flat[0], "calendar"):
-            values, own[str(dim)] = _count_seconds(values, own[str(dim)])
+    unknown, beside = {}, {}
+    for key, one in variable.coords.items():
+        if one.dims != (key,):
+            if key != name:
+                beside[str(key)] = _beside(one)
+            continue
+        values, own[str(key)] = _as_numbers(one)
         if values.dtype.kind in "iufmM":
-            coordinates[str(dim)] = values
+            coordinates[str(key)] = values
         else:
-            unknown[str(dim)] = "its coordinates are no numbers"
+            unknown[str(key)] = "its coordinates are no numbers"
+            beside[str(key)] = _beside(one)
     return Source(
         path,
         name,
@@ -97,19 +107,43 @@ def _from_xarray(path: Path, variable: Any) -> Source:
         _careful(path, name, fetch, tuple(given), tuple(variable.shape)),
         tuple(map(str, variable.dims)),
         coordinates,
-        dict(variable.attrs),
+        beside,
+        dict(variable.attrs) | _grid_mapping(variable),
         {dim: own[dim] for dim in coordinates},
         tuple(given),
         unknown_spacing=unknown,
     )
 
 
-def _count_seconds(dates: Values, attributes: dict[str, Any]) -> tuple[Values, dict[str, Any]]:
-    """Return dates of another calendar than NumPy's as the time since the first, in words too."""
-    start = dates.flat[0]
-    seconds = np.array([(date - start).total_seconds() for date in dates.flat])
+def _beside(one: Any) -> Coordinate:
+    """Return a coordinate that is read when it is written; dates of other calendars at once."""
+    dims = tuple(map(str, one.dims))
+    if one.dtype == object:
+        values, attributes = _as_numbers(one)
+        return Coordinate(dims, lambda: values, attributes, values.nbytes)
+    return Coordinate(dims, lambda: np.asarray(one.values), dict(one.attrs), one.nbytes)
+
+
+def _grid_mapping(variable: Any) -> dict[str, Any]:
+    """Return the name of the variable that tells the projection, where it is written too."""
+    named = variable.encoding.get("grid_mapping")
+    return {"grid_mapping": named} if named in variable.coords else {}
+
+
+def _as_numbers(one: Any) -> tuple[Values, dict[str, Any]]:
+    """Return a coordinate's values and attributes.
+
+    Dates of another calendar than NumPy's become the time since the first, in words too.
+    """
+    values, attributes = np.asarray(one.values), dict(one.attrs)
+    if values.dtype != object or not values.size:
+        return values, attributes
+    start = values.flat[0]
+    if not hasattr(start, "calendar"):
+        return values.astype(str), attributes
+    past = np.array([date - start for date in values.flat], "m8[us]").reshape(values.shape)
     words = {"units": f"seconds since {start.isoformat()}", "calendar": start.calendar}
-    return np.rint(seconds * 1e9).astype("m8[ns]"), attributes | words
+    return past, attributes | words
 
 
 def _open_bare_zarr(path: Path, names: tuple[str, ...]) -> Source | None:
@@ -203,7 +237,7 @@ def open_geotiff(path: Path, names: tuple[str, ...], files: ExitStack) -> list[S
         chunks = tuple(map(int, image.block_shapes[i]))
         return Source(
             path, f"band{band}", shape, dtype, _careful(path, f"band {band}", fetch, chunks, shape),
-            ("y", "x"), coordinates, {"units": image.units[i]} if image.units[i] else {},
+            ("y", "x"), coordinates, {}, {"units": image.units[i]} if image.units[i] else {},
             _units_of(image.crs) if coordinates else {}, chunks, unknown_spacing=unknown,
             place=place,
         )  # fmt: skip

@@ -12,14 +12,19 @@ import numpy as np
 from gpugrad._backend import evaluate
 from gpugrad._files.blocks import Block, Mover, place_spans
 from gpugrad._files.journal import Journal
+from gpugrad._files.layout import Layout
 from gpugrad._files.operators import Work, as_terms
 from gpugrad._files.raw import as_bytes
 from gpugrad._files.sources import Source, Values
-from gpugrad._files.targets import Layout, Target
+from gpugrad._files.targets import Target
 from gpugrad._masks import find_valid
 
 Progress = Callable[[int, int], None]
 """Told how many more bytes of results are done, of how many in all."""
+
+
+PIECE = 1 << 18
+"""How many values are looked at at a time: few enough to be found in the cache."""
 
 
 class Job:
@@ -38,6 +43,7 @@ class Job:
         self._target, self._journal, self._layout = target, journal, layout
         self._skipna = any(plan.alternatives for plan in work.plans)
         self._mover = Mover(layout.shape)
+        self._missing: dict[int, int] = {}
 
     def run(self, blocks: Sequence[Block], progress: Progress | None) -> None:
         """Compute blocks in turn; at most two are in memory at any time."""
@@ -76,6 +82,7 @@ class Job:
         for source, values in zip(self._fields, fields, strict=True):
             for window, here in place_spans(block):
                 source.read(window, values[here])
+        self._missing[block.number] = sum(count_missing(f[block.inner]) for f in fields)
         return fields
 
     def _compute(self, block: Block, fields: list[Values], buffers: Values) -> list[Values]:
@@ -91,12 +98,30 @@ class Job:
     def _write(self, block: Block, results: list[Values]) -> None:
         for number, values in enumerate(results):
             self._target.write(number, block.window, values)
-        self._journal.add(block.number, [zlib.crc32(as_bytes(values)) for values in results])
+        missing = [self._missing.pop(block.number), sum(map(count_missing, results))]
+        checksums = [zlib.crc32(as_bytes(values)) for values in results]
+        self._journal.add(block.number, checksums, missing)
 
     def _count(self, block: Block) -> int:
         """Return the bytes of a block's results."""
         samples: int = math.prod(part.stop - part.start for part in block.window)
         return samples * self._layout.dtype.itemsize * len(self._layout.names)
+
+
+def count_missing(values: Values) -> int:
+    """Return how many values are not a number, or not a time, in little memory."""
+    if values.dtype.kind not in "fcmM" or not values.size:
+        return 0
+    if values.size > PIECE and values.ndim:
+        longest = np.argsort([abs(stride) for stride in values.strides])
+        axis = next(int(i) for i in longest[::-1] if values.shape[i] > 1)
+        n = values.shape[axis]
+        step = max(1, n * PIECE // values.size)
+        if step < n:
+            along = np.moveaxis(values, axis, 0)
+            return sum(count_missing(along[i : i + step]) for i in range(0, n, step))
+    is_missing = np.isnat if values.dtype.kind in "mM" else np.isnan
+    return int(np.count_nonzero(is_missing(values)))
 
 
 def _find_holes(f: Values) -> Values | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -25,14 +26,22 @@ class Journal:
         The file. Where it exists, the work goes on; `work` must be the same.
     work : dict
         What the work is, as JSON knows it.
+    anew : bool
+        Whether to remove what else is in its folder, and begin again.
     """
 
-    def __init__(self, path: Path, work: dict[str, Any]) -> None:
+    def __init__(self, path: Path, work: dict[str, Any], anew: bool = False) -> None:
         self.done: dict[int, list[int]] = {}
+        self.missing: dict[int, list[int]] = {}
         self.is_finished = False
         self._file = open(path, "a+b", buffering=0)  # noqa: SIM115
         try:
             _lock(self._file, path)
+            if not _is_same(self._file, path):  # it was moved away before it was locked
+                raise FileError(f"another process has just ended writing to {path.parent}.")
+            if anew:
+                self._file.truncate(0)
+                _clear_beside(path)
             self._go_on(path, work)
         except BaseException:
             self._file.close()
@@ -53,20 +62,21 @@ class Journal:
             self.is_finished = records[-1:] == [_FINISHED]
             records = [record for record in records if record != _FINISHED]
             self.done = {int(record["block"]): record["crc32"] for record in records}
+            self.missing = {int(record["block"]): record["missing"] for record in records}
         except (ValueError, KeyError, TypeError) as error:
             raise FileError(f"{path} is damaged. Pass --overwrite to begin again.") from error
         differing = [name for name in work if before.get(name) != work[name]]
         if differing:
             name = differing[0]
             raise FileError(
-                f"{path.parent} was begun with another {name}: {before.get(name)}; got "
-                f"{work[name]}. Pass --overwrite to begin again, or what it was begun with."
+                f"{path.parent} was begun with {name} {_say(before.get(name))}; got "
+                f"{_say(work[name])}. Pass --overwrite to begin again, or what it was begun with."
             )
 
-    def add(self, block: int, checksums: list[int]) -> None:
-        """Say that a block is written."""
-        self.done[block] = checksums
-        self._write({"block": block, "crc32": checksums})
+    def add(self, block: int, checksums: list[int], missing: list[int]) -> None:
+        """Say that a block is written, and how many of its samples and results are missing."""
+        self.done[block], self.missing[block] = checksums, missing
+        self._write({"block": block, "crc32": checksums, "missing": missing})
 
     def finish(self) -> None:
         """Say that everything is written, and is about to be moved to its place."""
@@ -75,13 +85,13 @@ class Journal:
     def forget(self, blocks: set[int]) -> None:
         """Take blocks to be not done after all."""
         for block in blocks:
-            del self.done[block]
+            del self.done[block], self.missing[block]
         self._file.seek(0)
         first = self._file.readline()
         self._file.truncate(len(first))
         self._file.seek(0, os.SEEK_END)
         for block, checksums in self.done.items():
-            self._write({"block": block, "crc32": checksums})
+            self._write({"block": block, "crc32": checksums, "missing": self.missing[block]})
 
     def close(self) -> None:
         """Let others go on."""
@@ -102,6 +112,30 @@ def _lock(file: Any, path: Path) -> None:
         raise FileError(
             f"another process is writing to {path.parent}. Wait until it ends."
         ) from error
+
+
+def _is_same(file: Any, path: Path) -> bool:
+    """Tell whether an open file is the one that has this name."""
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+def _clear_beside(path: Path) -> None:
+    """Remove all but one file from its folder."""
+    for other in path.parent.iterdir():
+        if other.is_dir() and not other.is_symlink():
+            shutil.rmtree(other)
+        elif other != path:
+            other.unlink()
+
+
+def _say(value: Any) -> str:
+    """Return what was chosen in few words."""
+    if isinstance(value, list):
+        return " ".join(map(_say, value)) or "none"
+    return "none" if value is None else str(value)
 
 
 def check_free(path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,19 +12,17 @@ import numpy as np
 
 from gpugrad._arrays import result_dtype
 from gpugrad._axes import plan_axes
-from gpugrad._components import check_count
+from gpugrad._faces import SUMS
 from gpugrad._files.errors import FileError
+from gpugrad._files.places import Places, at_samples, find_places
 from gpugrad._files.raw import open_npy
 from gpugrad._files.sources import Source, Values
-from gpugrad._naming import Labels
+from gpugrad._files.wording import in_words_of_command, say
+from gpugrad._naming import Labels, kept_attributes
 from gpugrad._options import Options
 from gpugrad._plan import AxisPlan, Norm, Term
 from gpugrad._terms import curl_terms, divergence_terms, each_derivative, laplacian_terms
 from gpugrad._units import unit_of_time
-
-OPERATORS = (
-    "gradient", "gradient_norm", "derivative", "laplacian", "divergence", "curl", "jacobian",
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -36,7 +35,7 @@ class Request:
     coords: tuple[str, ...] = ()
     order: int = 1
     accuracy: int = 2
-    edge_order: int = 1
+    edge_order: int | None = None
     edge_accuracy: int | None = None
     boundary: Any = "one-sided"
     period: Any = None
@@ -53,6 +52,8 @@ class Work:
     outputs: Sequence[Sequence[Any]]
     names: tuple[str, ...]
     attributes: tuple[Mapping[str, Any], ...]
+    places: Places
+    notes: tuple[str, ...] = ()
 
     def find_dtype(self, f: Source) -> np.dtype[Any]:
         """Return the dtype of the results for a field."""
@@ -65,7 +66,7 @@ class Work:
         return [plan for terms in self.outputs for _, _, plan in terms]
 
 
-def as_components(sources: Sequence[Source], operator: str) -> list[Source]:
+def as_components(sources: Sequence[Source], request: Request) -> list[Source]:
     """Return the fields an operator takes: for vector fields one nameless array is cut in pieces.
 
     Raises
@@ -73,42 +74,83 @@ def as_components(sources: Sequence[Source], operator: str) -> list[Source]:
     FileError
         If they differ in shape or dtype.
     """
-    if operator not in ("divergence", "curl", "jacobian"):
+    if request.operator not in ("divergence", "curl", "jacobian"):
         return [*sources]
     if len(sources) == 1 and len(sources[0].shape) > 1:
         return [sources[0].pick(i) for i in range(sources[0].shape[0])]
+    if request.stagger is not None and request.operator in SUMS:
+        sources = [at_samples(one) for one in sources]  # each on its own faces
     first = sources[0]
     for other in sources[1:]:
         if (other.shape, other.dtype, other.dims) != (first.shape, first.dtype, first.dims):
             raise FileError(
                 f"the components must have one shape, dtype and axes; got {first.name} with "
-                f"{first.shape} {first.dtype} and {other.name} with {other.shape} {other.dtype}."
+                f"{first.shape} {first.dtype} along {', '.join(first.dims)} and {other.name} with "
+                f"{other.shape} {other.dtype} along {', '.join(other.dims)}."
             )
     return [*sources]
 
 
 def plan_work(fields: Sequence[Source], request: Request) -> Work:
-    """Plan what is asked for, with the errors of the package's functions.
+    """Plan what is asked for.
 
     Raises
     ------
     FileError
-        If an axis is unknown, or the components are too many or too few.
-    TypeError, ValueError
-        As the operators raise them.
+        If an axis is unknown, or the components are too many or too few, or the operators refuse
+        what is asked for.
     """
     f = fields[0]
     axes = [_find_axis(f, name) for name in request.axes] or [*range(len(f.shape))]
-    spacing = _find_spacings(f, axes, request)
+    _check_options(f, axes, request)
+    given = "--spacing" if request.spacing else "--coords" if request.coords else "coordinates"
+    with in_words_of_command(f.label, f.dims, given), warnings.catch_warnings(record=True) as heard:
+        warnings.simplefilter("always", UserWarning)
+        chosen = {"stagger": request.stagger, "boundary": request.boundary,
+                  "period": request.period, "time_unit": request.time_unit}  # fmt: skip
+        places = find_places(fields, axes, request.operator, chosen)
+        spacing = _find_spacings(places.owners, axes, request)
+        time_unit = request.time_unit
+        if time_unit is None and any(np.asarray(one).dtype.kind in "mM" for one in spacing):
+            time_unit = "s"
+        labels = _labels(fields, axes, time_unit, request).of(request.operator)
+        outputs = _outputs(request, _planner(f, axes, spacing, time_unit, request), fields)
+    kept = _kept(fields, request.operator, len(labels))
+    return Work(
+        outputs,
+        tuple(label.name for label in labels),
+        tuple(own | label.attributes for own, label in zip(kept, labels, strict=True)),
+        places,
+        (*(say(str(one.message), f.label, f.dims, given) for one in heard),
+         *([] if request.spacing or request.coords else _tell_of_samples(f, axes))),
+    )  # fmt: skip
+
+
+def _tell_of_samples(f: Source, axes: Sequence[int]) -> list[str]:
+    """Return a note where samples are counted although the file knows places on a curved grid."""
+    counted = [f.dims[axis] for axis in axes if f.dims[axis] not in f.coordinates]
+    curved = [
+        name for name, one in f.beside.items() if len(one.dims) > 1 and {*one.dims} & {*counted}
+    ]
+    if not counted or not curved:
+        return []
+    note = (
+        f"{', '.join(counted)} of {f.label} have no coordinates of their own ({', '.join(curved)} "
+        "have several axes): derivatives are per sample. --spacing says how far these are apart."
+    )
+    return [note]
+
+
+def _planner(
+    f: Source, axes: Sequence[int], spacing: Any, time_unit: str | None, request: Request
+) -> Callable[[int], list[AxisPlan]]:
+    """Return what plans the derivatives of an order along the axes."""
     stand_in = np.broadcast_to(np.zeros((), f.dtype), f.shape)
-    time_unit = request.time_unit
-    if time_unit is None and any(np.asarray(one).dtype.kind in "mM" for one in spacing):
-        time_unit = "s"
 
     def plan(order: int) -> list[AxisPlan]:
         edge: Any = request.edge_accuracy
         if edge is None and order == 1 and request.accuracy == 2:
-            edge = request.edge_order
+            edge = request.edge_order or 1
         options = Options(
             order, request.accuracy, edge, request.boundary, request.period, request.stagger
         )
@@ -117,12 +159,42 @@ def plan_work(fields: Sequence[Source], request: Request) -> Work:
             options = options._replace(beside_holes=request.accuracy if best is None else best)
         return plan_axes(stand_in, spacing, tuple(axes), time_unit, options)
 
-    labels = _labels(fields, axes, time_unit, request).of(request.operator)
-    return Work(
-        _outputs(request, plan, fields),
-        tuple(label.name for label in labels),
-        tuple(label.attributes for label in labels),
-    )
+    return plan
+
+
+def _kept(fields: Sequence[Source], operator: str, results: int) -> list[dict[str, Any]]:
+    """Return for each result what it keeps of its field's attributes, or what several share."""
+    own = [kept_attributes(f.attributes) for f in fields]
+    if operator in SUMS:
+        shared = {k: v for k, v in own[0].items() if all(_same(v, one.get(k)) for one in own)}
+        return [shared] * results
+    return [one for one in own for _ in range(results // len(own))]
+
+
+def _same(a: Any, b: Any) -> bool:
+    return type(a) is type(b) and bool(np.array_equal(a, b))
+
+
+def _check_options(f: Source, axes: Sequence[int], request: Request) -> None:
+    """Raise FileError where options do not go together, or not with the axes."""
+    if len({*axes}) < len(axes):
+        raise FileError(f"--axis must name each axis once; got {' '.join(request.axes)}.")
+    for name in ("boundary", "stagger"):
+        several = getattr(request, name)
+        if isinstance(several, list) and len(several) != len(axes):
+            raise FileError(
+                f"--{name} must be one for all axes, or one for each of {len(axes)} axes "
+                f"({', '.join(f.dims[axis] for axis in axes)}); got {len(several)}."
+            )
+    first = request.order == 1 and request.operator != "laplacian"
+    if request.edge_order is not None and (request.accuracy != 2 or not first):
+        raise FileError(
+            "--edge-order goes with first derivatives of --accuracy 2; got it with "
+            f"--operator {request.operator} --order {request.order} --accuracy "
+            f"{request.accuracy}. Pass --edge-accuracy."
+        )
+    if request.edge_order is not None and request.edge_accuracy is not None:
+        raise FileError("--edge-order and --edge-accuracy can't go together. Leave one out.")
 
 
 def _labels(
@@ -167,7 +239,13 @@ def _outputs(
     if operator == "curl" and len(plans) not in (2, 3):
         raise FileError(f"a curl needs two or three axes; got {len(plans)}. Name them: --axis.")
     if operator in ("divergence", "curl"):
-        check_count([*fields], plans, operator)
+        if len(fields) != len(plans):
+            names = ", ".join(f.name for f in fields)
+            raise FileError(
+                f"a {operator} needs one component for each axis; got {len(fields)} components "
+                f"({names}) for {len(plans)} axes. Name the axes along which they point, in their "
+                "order: --axis."
+            )
         return (divergence_terms if operator == "divergence" else curl_terms)(plans, _term)
     if operator == "gradient_norm":
         return [Norm(map(_term, plans))]
@@ -211,8 +289,14 @@ def _find_axis(f: Source, name: str) -> int:
     return axis % len(f.shape)
 
 
-def _find_spacings(f: Source, axes: Sequence[int], request: Request) -> tuple[Any, ...]:
-    """Return spacings for the axes: as given, else the coordinates in the file, else 1."""
+def _find_spacings(
+    owners: Sequence[Source], axes: Sequence[int], request: Request
+) -> tuple[Any, ...]:
+    """Return spacings for the axes: as given, else the coordinates in the file, else 1.
+
+    `owners` are the fields whose coordinates count, one for each axis.
+    """
+    f = owners[0]
     if request.spacing and request.coords:
         raise FileError("--spacing and --coords can't go together. Leave one out.")
     if request.spacing:
@@ -229,19 +313,23 @@ def _find_spacings(f: Source, axes: Sequence[int], request: Request) -> tuple[An
             )
         pairs = zip(axes, request.coords, strict=True)
         return tuple(_load_coordinates(f, axis, name) for axis, name in pairs)
-    for axis in axes:
+    for f, axis in zip(owners, axes, strict=True):
         if f.dims[axis] in f.unknown_spacing:
             raise FileError(
                 f"the spacing of axis {f.dims[axis]} of {f.label} is unknown, as "
                 f"{f.unknown_spacing[f.dims[axis]]}. Pass --spacing, or leave it out with --axis."
             )
-    return tuple(f.coordinates.get(f.dims[axis], 1.0) for axis in axes)
+    pairs_of = zip(owners, axes, strict=True)
+    return tuple(one.coordinates.get(one.dims[axis], 1.0) for one, axis in pairs_of)
 
 
 def _load_coordinates(f: Source, axis: int, name: str) -> Values:
     """Return coordinates from a `.npy` file, or by their name in the file of the field."""
+    lines = {key: one for key, one in f.beside.items() if one.dims == (f.dims[axis],)}
     if name in f.coordinates:
         values = f.coordinates[name]
+    elif name in lines:
+        values = lines[name].values
     elif name.endswith(".npy"):
         try:
             with open(name, "rb", buffering=0) as file:
@@ -256,7 +344,7 @@ def _load_coordinates(f: Source, axis: int, name: str) -> Values:
         except OSError as error:
             raise FileError(f"{name} can't be read: {error.strerror}.") from error
     else:
-        known = ", ".join(f.coordinates) or "none"
+        known = ", ".join([*f.coordinates, *lines]) or "none"
         raise FileError(
             f"--coords must be .npy files, or coordinates in {f.path}: {known}; got {name}."
         )

@@ -6,6 +6,8 @@ What is written lies in a folder beside the result, with a journal, until it is 
 from __future__ import annotations
 
 import errno
+import math
+import os
 import shutil
 import zlib
 from collections.abc import Iterator, Sequence
@@ -17,6 +19,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from gpugrad import __version__
 from gpugrad._engines.windows import find_reach
 from gpugrad._files.blocks import (
     BLOCK_BYTES,
@@ -27,10 +30,11 @@ from gpugrad._files.blocks import (
 from gpugrad._files.errors import FileError
 from gpugrad._files.job import Job, Progress
 from gpugrad._files.journal import Journal, check_free
+from gpugrad._files.layout import Layout, check_format
 from gpugrad._files.operators import Request, Work, as_components, plan_work
 from gpugrad._files.raw import Window, as_bytes
-from gpugrad._files.sources import Source, format_of, open_sources
-from gpugrad._files.targets import Layout, Target, bytes_beside, move, open_target
+from gpugrad._files.sources import Source, format_of, is_zarr, open_sources
+from gpugrad._files.targets import Target, bytes_beside, move, open_target
 
 OWN_BYTES = 180 << 20
 """What Python and the libraries take of memory, before any field."""
@@ -41,7 +45,11 @@ CHUNK_BYTES = 4 << 20
 
 @dataclass(frozen=True)
 class Summary:
-    """What was done: the results' names, how many blocks, and how many of them before."""
+    """What was done: the results' names, how many blocks, and how many of them before.
+
+    `missing` of `samples` were not there (NaN, or what a file calls missing), and
+    `missing_results` of the results are not. `notes` are sentences for who asked.
+    """
 
     out: Path
     names: tuple[str, ...]
@@ -50,6 +58,11 @@ class Summary:
     blocks: int
     found: int
     nbytes: int
+    fields: int = 1
+    samples: int = 0
+    missing: int = 0
+    missing_results: int = 0
+    notes: tuple[str, ...] = ()
 
 
 def differentiate(
@@ -93,17 +106,18 @@ def differentiate(
         As the operators raise them.
     """
     beside = out.with_name(out.name + ".partial")
-    _check_place(out, beside, overwrite, resume)
+    _check_place(path, out, beside, overwrite, resume)
     with ExitStack() as files, _nothing_lost(beside):
-        fields = as_components(open_sources(path, names, memory / 4, files), request.operator)
+        fields = as_components(open_sources(path, names, memory / 4, files), request)
         run = _prepare(fields, request, out, memory)
         begun = beside.exists() and resume
-        if not begun:
-            _clear(beside)
-            _check_space(out.parent, bytes_beside(run.kind, run.layout))
-        beside.mkdir(exist_ok=True)
-        journal = files.enter_context(closing(Journal(beside / "journal", run.identity)))
+        _make(beside)
+        # Whoever has the journal has the folder: what is in it is removed by nobody else.
+        journal = Journal(beside / "journal", run.identity, anew=not begun)
+        files.enter_context(closing(journal))
         files.push(partial(_leave_nothing_empty, beside))
+        if not begun:
+            _check_space(out.parent, bytes_beside(run.kind, run.layout))
         found = set(journal.done)
         if not (journal.is_finished and not any(beside.glob("data.*")) and out.exists()):
             if out.exists() and not overwrite:
@@ -111,11 +125,15 @@ def differentiate(
                     f"{out} exists, and what goes on would replace it. Pass --overwrite --resume."
                 )
             found = _finish(run, beside, out, journal, files, progress)
-    shutil.rmtree(beside)
+        if os.name == "nt":  # where open files can't be removed
+            journal.close()
+        shutil.rmtree(beside)
     layout = run.layout
+    counts = [*journal.missing.values()]
     return Summary(
         out, layout.names, layout.shape, layout.dtype.name, len(run.blocks), len(found),
-        layout.nbytes,
+        layout.nbytes, len(fields), len(fields) * math.prod(layout.shape),
+        sum(one for one, _ in counts), sum(one for _, one in counts), run.work.notes,
     )  # fmt: skip
 
 
@@ -134,8 +152,9 @@ class Run(NamedTuple):
 def _prepare(fields: list[Source], request: Request, out: Path, memory: float) -> Run:
     kind = format_of(out)
     work = plan_work(fields, request)
+    check_format(kind, _lay_out(fields[0], work, fields[0].chunks, request))
     shape, blocks, units = _cut(fields, work, kind, memory)
-    layout = _lay_out(fields[0], work, units)
+    layout = _lay_out(fields[0], work, units, request)
     identity = _identify(fields, request, shape, layout)
     return Run(fields, work, request.backend, kind, blocks, layout, identity)
 
@@ -149,6 +168,14 @@ def _finish(
     left = [block for block in run.blocks if block.number not in found]
     Job(run.fields, run.work, run.backend, target, journal, run.layout).run(left, progress)
     made = target.finish()
+    path = run.fields[0].path
+    if _state(path) != run.identity[_STATE]:
+        raise FileError(
+            f"{path} was changed while it was read. Pass --overwrite to begin again, once it is "
+            "whole."
+        )
+    if not (beside / "journal").exists():
+        raise FileError(f"{beside} was removed by someone while it was written. Run it again.")
     journal.finish()
     move(made, out)
     return found
@@ -175,8 +202,9 @@ def _cut(
     except MemoryError as error:
         needed = error.args[0] + OWN_BYTES
         raise FileError(
-            f"--memory must be at least {_in_megabytes(needed)} for one block of {f.label}, in "
-            f"chunks of {units}; got {_in_megabytes(memory)}."
+            f"--memory must be at least {_in_megabytes(needed)} for one block of {f.label}"
+            f"{f', in chunks of {units}' if math.prod(units) > 1 else ''}; got "
+            f"{_in_megabytes(memory)}."
         ) from error
     return shape, [*cut_blocks(f.shape, shape, f.slowest_first, work.plans)], units
 
@@ -195,13 +223,38 @@ def _choose_units(f: Source, kind: str, size: int) -> tuple[int, ...]:
     return tuple(units)
 
 
-def _lay_out(f: Source, work: Work, units: tuple[int, ...]) -> Layout:
-    coordinates = {dim: f.coordinates[dim] for dim in f.dims if dim in f.coordinates}
-    dtype = work.find_dtype(f)
+def _lay_out(f: Source, work: Work, units: tuple[int, ...], request: Request) -> Layout:
+    places = work.places
+    results = len(work.names)
+    each = len(places.dims) == results
     return Layout(
-        work.names, f.shape, dtype, f.dims, units, coordinates, work.attributes,
-        f.coordinate_attributes, f.place,
+        work.names, f.shape, work.find_dtype(f), places.dims if each else places.dims * results,
+        units, places.coordinates, work.attributes, f.place,
+        places.shifts if each else places.shifts * results, _tell(f, request),
     )  # fmt: skip
+
+
+def _tell(f: Source, request: Request) -> str:
+    """Return what was done, in words for those who find the file."""
+    chosen = [
+        f"{name}={value!r}"
+        for name, value in asdict(request).items()
+        if value != getattr(Request(), name) and name not in ("operator", "backend")
+    ]
+    return f"gpugrad {__version__}: {request.operator} of {f.label}" + "".join(
+        f", {one}" for one in chosen
+    )
+
+
+_STATE = "the state of the input:"
+
+
+def _state(path: Path) -> str:
+    """Return in words how large a file or folder is, and when it was changed."""
+    parts = [path, *path.rglob("*")] if path.is_dir() else [path]
+    states = [part.stat() for part in parts]
+    changed = np.datetime64(max(one.st_mtime_ns for one in states), "ns")
+    return f"{sum(one.st_size for one in states):,} bytes, changed {changed}"
 
 
 def _identify(
@@ -209,23 +262,33 @@ def _identify(
 ) -> dict[str, Any]:
     """Return what must be the same for a run to go on with what another has begun."""
     path = fields[0].path
-    status = path.stat()
-    work = {key: value for key, value in asdict(request).items() if key != "backend"}
+    options = {key: value for key, value in asdict(request).items() if key != "backend"}
+    options["coords"] = [
+        f"{name}, {_state(Path(name))}" if Path(name).is_file() else name for name in request.coords
+    ]
     return {
-        "input": str(path.resolve()),
-        "input's size": status.st_size,
-        "input's time of change": status.st_mtime_ns,
-        "variables": [f.name for f in fields],
-        **{f"option {key}": value for key, value in work.items()},
-        "shape": layout.shape,
-        "dtype": layout.dtype.str,
-        "block": block,
+        "IN": str(path.resolve()),
+        _STATE: _state(path),
+        "--var": [f.name for f in fields],
+        **{f"--{key.replace('_', '-')}": value for key, value in options.items()},
+        "results of shape": layout.shape,
+        "results of dtype": layout.dtype.str,
+        "blocks (which --memory decides) of": block,
     }
 
 
-def _check_place(out: Path, beside: Path, overwrite: bool, resume: bool) -> None:
+def _check_place(path: Path, out: Path, beside: Path, overwrite: bool, resume: bool) -> None:
+    if out.exists() and path.exists() and out.samefile(path):
+        raise FileError(f"OUT must be another file than IN, which is read till the end; got {out}.")
+    if path.resolve() in out.resolve().parents:
+        raise FileError(f"OUT must not lie in IN, which is read till the end; got {out}.")
+    if beside.exists():
+        check_free(beside / "journal")
+    if out.is_dir() and not is_zarr(out):
+        raise FileError(f"{out} is a folder, but no Zarr store; it stays. Choose another name.")
     if out.exists() and not overwrite and not (resume and beside.exists()):
-        raise _exists(out)
+        nothing = ", and nothing unfinished is beside it" if resume else ""
+        raise FileError(f"{out} exists{nothing}. Pass --overwrite to replace it, or another name.")
     if beside.exists() and not (overwrite or resume):
         raise FileError(
             f"{beside} holds what an earlier run has left unfinished. Pass --resume to go on, or "
@@ -233,6 +296,15 @@ def _check_place(out: Path, beside: Path, overwrite: bool, resume: bool) -> None
         )
     if not out.parent.is_dir():
         raise FileError(f"the folder {out.parent} does not exist. Make it, or choose another.")
+    if not os.access(out.parent, os.W_OK):
+        raise FileError(f"the folder {out.parent} can't be written to. Choose another.")
+
+
+def _make(beside: Path) -> None:
+    try:
+        beside.mkdir(exist_ok=True)
+    except OSError as error:
+        raise FileError(f"{beside} can't be made: {error.strerror}.") from error
 
 
 def _leave_nothing_empty(beside: Path, *error: object) -> None:
@@ -240,16 +312,6 @@ def _leave_nothing_empty(beside: Path, *error: object) -> None:
     journal = beside / "journal"
     lines = journal.read_bytes().count(b"\n") if journal.exists() else 0
     if error[0] is not None and lines < 2:
-        shutil.rmtree(beside)
-
-
-def _exists(out: Path) -> FileError:
-    return FileError(f"{out} exists. Pass --overwrite to replace it, or another name.")
-
-
-def _clear(beside: Path) -> None:
-    if beside.exists():
-        check_free(beside / "journal")
         shutil.rmtree(beside)
 
 
@@ -297,8 +359,17 @@ def _nothing_lost(beside: Path) -> Iterator[None]:
         yield
     except OSError as error:
         kept = f"What is done is kept in {beside}; --resume goes on from there."
-        if error.errno == errno.ENOSPC:
+        if not beside.exists():
+            raise FileError(
+                f"{beside} is gone, and what was done with it: {error}. Has someone removed it? "
+                "Run it again."
+            ) from error
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise FileError(f"the disk is full. Free some space. {kept}") from error
+        if error.errno == errno.EFBIG:
+            raise FileError(
+                f"a file grew larger than is allowed here (ulimit -f). Raise the limit. {kept}"
+            ) from error
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             raise FileError(
                 f"{error.filename or beside} can't be written: {error.strerror}."
@@ -307,4 +378,4 @@ def _nothing_lost(beside: Path) -> Iterator[None]:
 
 
 def _in_megabytes(count: float) -> str:
-    return f"{count / 1e6:,.0f} MB"
+    return f"{count / 1e6:,.0f} MB" if count >= 1e6 else f"{count / 1e3:,.1f} kB"

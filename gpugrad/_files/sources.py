@@ -34,6 +34,32 @@ _NUMBERS = "iufcmM"
 
 
 @dataclass(frozen=True)
+class Coordinate:
+    """A coordinate in a file, which is read when it is written beside results.
+
+    Attributes
+    ----------
+    dims : tuple of str
+        The names of its axes.
+    read : callable
+        Returns its values.
+    attrs : dict
+        What the file says of it.
+    nbytes : int
+        How much memory it takes.
+    """
+
+    dims: tuple[str, ...]
+    read: Callable[[], Values]
+    attrs: Mapping[str, Any]
+    nbytes: int
+
+    @property
+    def values(self) -> Values:
+        return self.read()
+
+
+@dataclass(frozen=True)
 class Source:
     """A field in a file.
 
@@ -52,6 +78,8 @@ class Source:
         The axes' names; ``axis0``, ``axis1``, ... where the file has none.
     coordinates : dict
         For axes that have some, their name and 1-D coordinates.
+    beside : dict
+        Other coordinates, which are no spacings: of several axes, of none, or texts.
     attributes : dict
         What the file says of the variable, its units among it.
     chunks : tuple of int
@@ -71,6 +99,7 @@ class Source:
     read: Callable[[Window, Values], None]
     dims: tuple[str, ...]
     coordinates: Mapping[str, Values] = field(default_factory=dict)
+    beside: Mapping[str, Coordinate] = field(default_factory=dict)
     attributes: Mapping[str, Any] = field(default_factory=dict)
     coordinate_attributes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     chunks: tuple[int, ...] = ()
@@ -103,6 +132,7 @@ class Source:
             read=read,
             chunks=self.chunks[1:],
             slowest_first=tuple(others),
+            beside={name: one for name, one in self.beside.items() if self.dims[0] not in one.dims},
         )
 
 
@@ -116,10 +146,15 @@ def format_of(path: Path) -> str:
     """
     if path.suffix.lower() in SUFFIXES:
         return SUFFIXES[path.suffix.lower()]
-    if any((path / name).exists() for name in ("zarr.json", ".zarray", ".zgroup")):
+    if is_zarr(path):
         return "zarr"
     known = ", ".join(SUFFIXES)
     raise FileError(f"the path must end in one of {known}; got {path}.")
+
+
+def is_zarr(path: Path) -> bool:
+    """Tell whether a folder is a Zarr store."""
+    return any((path / name).exists() for name in ("zarr.json", ".zarray", ".zgroup"))
 
 
 def open_sources(

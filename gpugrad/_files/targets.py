@@ -2,45 +2,34 @@
 
 from __future__ import annotations
 
-import math
 import os
 import shutil
 import warnings
-import zipfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
-from itertools import product
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
 import numpy as np
 
-from gpugrad._files.errors import EXTRA, FileError, need
+from gpugrad._files.errors import EXTRA, need
+from gpugrad._files.joins import (
+    import_h5netcdf,
+    import_rasterio,
+    join_geotiff,
+    join_netcdf,
+    join_npz,
+)
+from gpugrad._files.layout import (
+    Layout,
+    check_format,
+    describe,
+    encode,
+    missing_value,
+    with_coordinates,
+)
 from gpugrad._files.raw import RawArray, Window, create_npy, open_npy
 from gpugrad._files.sources import Values
-
-PIECE_BYTES = 1 << 26
-"""How much is copied at a time from one file to another."""
-
-
-@dataclass(frozen=True)
-class Layout:
-    """What is to be written: results of one shape and dtype, with names for them and their axes."""
-
-    names: tuple[str, ...]
-    shape: tuple[int, ...]
-    dtype: np.dtype[Any]
-    dims: tuple[str, ...]
-    chunks: tuple[int, ...]
-    coordinates: Mapping[str, Values] = field(default_factory=dict)
-    attributes: tuple[Mapping[str, Any], ...] = ()
-    coordinate_attributes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    place: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def nbytes(self) -> int:
-        return len(self.names) * math.prod(self.shape) * self.dtype.itemsize
 
 
 class Target(Protocol):
@@ -126,20 +115,24 @@ class _Zarr:
             self._arrays: list[Any] = [group[name] for name in layout.names]
             return
         group = zarr.open_group(self._path, mode="w", zarr_format=3)
-        for name, values in layout.coordinates.items():
-            values, attributes = _encode(values, layout.coordinate_attributes.get(name, {}))
-            one = group.create_array(
-                name, shape=values.shape, dtype=values.dtype, dimension_names=(name,),
-                attributes=attributes, fill_value=0,
-            )  # fmt: skip
-            one[...] = values
+        group.attrs.update(describe(layout))
+        for name, one in layout.coordinates.items():
+            values, attributes = encode(one)
+            with warnings.catch_warnings():  # zarr: not all that read this format know texts
+                warnings.simplefilter("ignore")
+                created = group.create_array(
+                    name, shape=values.shape, dtype=values.dtype, dimension_names=one.dims,
+                    attributes=attributes, fill_value="" if values.dtype.kind == "U" else 0,
+                )  # fmt: skip
+                created[...] = values
+        each = zip(layout.names, layout.dims, layout.attributes, strict=True)
         self._arrays = [
             group.create_array(
                 name, shape=layout.shape, dtype=layout.dtype, chunks=layout.chunks,
-                dimension_names=layout.dims, attributes=_plain(attributes),
-                compressors=[Crc32cCodec()], fill_value=0,
+                dimension_names=dims, attributes=with_coordinates(layout, dims, attributes),
+                compressors=[Crc32cCodec()], fill_value=missing_value(layout.dtype),
             )
-            for name, attributes in zip(layout.names, layout.attributes, strict=True)
+            for name, dims, attributes in each
         ]  # fmt: skip
 
     def write(self, number: int, window: Window, values: Values) -> None:
@@ -169,18 +162,13 @@ def open_target(kind: str, folder: Path, layout: Layout, go_on: bool, files: Exi
     FileError
         If the format can't hold such results, or its library is missing.
     """
+    check_format(kind, layout)
     if kind == "npy":
         return _Npy(folder, layout, go_on, files)
     if kind == "zarr":
         return _Zarr(folder, layout, go_on)
-    if kind == "geotiff" and len(layout.shape) != 2:
-        raise FileError(
-            f"a GeoTIFF holds two axes; the result has {len(layout.shape)}. Write Zarr or NetCDF."
-        )
-    if kind in ("netcdf", "geotiff") and layout.dtype.kind == "c":
-        raise FileError(f"complex numbers can't be written as {kind}. Write .npy or Zarr.")
-    join = {"npz": _join_npz, "netcdf": _join_netcdf, "geotiff": _join_geotiff}[kind]
-    check = {"netcdf": _import_h5netcdf, "geotiff": _import_rasterio}.get(kind)
+    join = {"npz": join_npz, "netcdf": join_netcdf, "geotiff": join_geotiff}[kind]
+    check = {"netcdf": import_h5netcdf, "geotiff": import_rasterio}.get(kind)
     if check:
         check()
     return _Several(folder, layout, go_on, files, join)
@@ -212,110 +200,3 @@ def _open_raw(
 def _close(file: BinaryIO) -> None:
     os.fsync(file.fileno())
     file.close()
-
-
-def _join_npz(joined: Path, layout: Layout, paths: list[Path], arrays: list[RawArray]) -> None:
-    with zipfile.ZipFile(joined, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
-        for name, path in zip(layout.names, paths, strict=True):
-            archive.write(path, f"{name}.npy")
-        for name, values in layout.coordinates.items():
-            with archive.open(f"{name}.npy", "w") as member:
-                np.lib.format.write_array(member, values, allow_pickle=False)
-
-
-def _import_h5netcdf() -> Any:
-    try:
-        import h5netcdf
-    except ImportError as error:
-        raise need(EXTRA, "h5netcdf", "writing NetCDF") from error
-    return h5netcdf
-
-
-def _join_netcdf(joined: Path, layout: Layout, paths: list[Path], arrays: list[RawArray]) -> None:
-    h5netcdf = _import_h5netcdf()
-    with h5netcdf.File(joined, "w") as data:
-        data.dimensions = dict(zip(layout.dims, layout.shape, strict=True))
-        for name, values in layout.coordinates.items():
-            values, own = _encode(values, layout.coordinate_attributes.get(name, {}))
-            variable = data.create_variable(name, (name,), values.dtype, data=values)
-            variable.attrs.update(own)
-        for name, array, attributes in zip(layout.names, arrays, layout.attributes, strict=True):
-            variable = data.create_variable(
-                name, layout.dims, layout.dtype, chunks=layout.chunks, fletcher32=True
-            )
-            variable.attrs.update(_plain(attributes))
-            for window, values in _pieces(layout, array):
-                variable[window] = values
-
-
-def _import_rasterio() -> Any:
-    try:
-        import rasterio
-    except ImportError as error:
-        raise need("geotiff", "rasterio", "writing GeoTIFF") from error
-    return rasterio
-
-
-def _join_geotiff(joined: Path, layout: Layout, paths: list[Path], arrays: list[RawArray]) -> None:
-    rasterio = _import_rasterio()
-    height, width = layout.shape
-    profile: dict[str, Any] = {}
-    if layout.place:
-        profile = {**layout.place, "transform": rasterio.Affine(*layout.place["transform"])}
-    elif {"y", "x"} <= set(layout.coordinates):
-        y, x = layout.coordinates["y"], layout.coordinates["x"]
-        dx, dy = (float(c[1] - c[0]) if c.size > 1 else 1.0 for c in (x, y))
-        origin = float(x[0]) - dx / 2, float(y[0]) - dy / 2
-        profile["transform"] = rasterio.Affine(dx, 0, origin[0], 0, dy, origin[1])
-    with rasterio.open(
-        joined, "w", driver="GTiff", height=height, width=width, count=len(layout.names),
-        dtype=layout.dtype.name, nodata=np.nan, BIGTIFF="IF_SAFER", **profile,
-    ) as image:  # fmt: skip
-        for band, (name, array) in enumerate(zip(layout.names, arrays, strict=True), start=1):
-            image.set_band_description(band, name)
-            if layout.attributes and "units" in layout.attributes[band - 1]:
-                image.set_band_unit(band, layout.attributes[band - 1]["units"])
-            for window, values in _pieces(layout, array):
-                image.write(values, band, window=rasterio.windows.Window.from_slices(*window))
-
-
-def _pieces(layout: Layout, array: RawArray) -> Iterator[tuple[Window, Values]]:
-    """Yield an array in pieces of whole chunks, not much larger than `PIECE_BYTES` if they can."""
-    steps = [*layout.chunks]
-    size = math.prod(steps) * layout.dtype.itemsize
-    for axis in reversed(range(len(steps))):
-        times = max(1, min(PIECE_BYTES // max(size, 1), -(-layout.shape[axis] // steps[axis])))
-        steps[axis] *= times
-        size *= times
-    starts = (range(0, n, step) for n, step in zip(layout.shape, steps, strict=True))
-    for corner in product(*starts):
-        parts = zip(corner, steps, layout.shape, strict=True)
-        window = tuple(slice(a, min(a + step, n)) for a, step, n in parts)
-        values = np.empty([part.stop - part.start for part in window], layout.dtype)
-        array.read(window, values)
-        yield window, values
-
-
-def _plain(attributes: Mapping[str, Any]) -> dict[str, Any]:
-    """Return attributes as any format can hold them."""
-    known = (str, int, float)
-    return {
-        str(key): value.item() if isinstance(value, np.generic) else value
-        for key, value in attributes.items()
-        if isinstance(value, (*known, np.generic))
-    }
-
-
-def _encode(values: Values, attributes: Mapping[str, Any]) -> tuple[Values, dict[str, Any]]:
-    """Return coordinates as numbers: dates as seconds, in the words of the CF conventions."""
-    attributes = _plain(attributes)
-    if values.dtype.kind == "M":
-        since = values.astype("datetime64[ns]")
-        start = since[0].astype("datetime64[s]")
-        seconds = (since - start) / np.timedelta64(1, "s")
-        return seconds, attributes | {"units": f"seconds since {start}", "calendar": "standard"}
-    if values.dtype.kind == "m":
-        if " since " not in str(attributes.get("units")):
-            attributes |= {"units": "seconds"}
-        return values / np.timedelta64(1, "s"), attributes
-    return values, attributes

@@ -1,0 +1,206 @@
+"""The options of `gpugrad grad`: their values as text, and as the package's functions take them."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from gpugrad._backend import BACKENDS
+from gpugrad._boundaries import MAX_ACCURACY, MAX_ORDER, TABLE
+
+OPERATORS = (
+    "gradient", "gradient_norm", "derivative", "laplacian", "divergence", "curl", "jacobian",
+)  # fmt: skip
+_UNITS = {"": 1, "k": 1e3, "m": 1e6, "g": 1e9, "t": 1e12, "ki": 2**10, "mi": 2**20, "gi": 2**30,
+          "ti": 2**40}  # fmt: skip
+_TIME_UNITS = ("Y", "M", "W", "D", "h", "m", "s", "ms", "us", "ns")
+_BOUNDARIES = [name for name, row in TABLE.items() if row.value is None]
+
+
+def add_field(grad: argparse.ArgumentParser) -> None:
+    """Add the options that say what is read, and where its samples lie."""
+    grad.add_argument("input", type=Path, metavar="IN", help="the file with the field")
+    grad.add_argument(
+        "output", type=Path, metavar="OUT",
+        help="the file to write; its suffix names the format: .npy, .npz, .zarr, .nc, .tif",
+    )  # fmt: skip
+    field = grad.add_argument_group("the field")
+    field.add_argument(
+        "--var", nargs="+", default=[], metavar="NAME",
+        help="the variable, with its group if it is in one (model/run1/T), or the number of a "
+        "band; for a vector field its components (default: the only one there is)",
+    )  # fmt: skip
+    field.add_argument(
+        "--axis", nargs="+", default=[], metavar="AXIS",
+        help="axes to differentiate along, by name or by number from 0 (default: all)",
+    )  # fmt: skip
+    field.add_argument(
+        "--spacing", nargs="+", type=_parse_spacing, default=[], metavar="H",
+        help="distance between samples, one for all axes or one for each, in the unit in which "
+        "derivatives shall be (default: the coordinates in IN, or 1 where it has none)",
+    )  # fmt: skip
+    field.add_argument(
+        "--coords", nargs="+", default=[], metavar="NAME",
+        help="where the samples lie, for each axis: a .npy file, or the name of a coordinate in IN",
+    )  # fmt: skip
+    field.add_argument(
+        "--period", type=_parse_period, metavar="L",
+        help="period of periodic axes, in the unit of their coordinates (360 for longitudes; "
+        "default: one more step than from the first sample to the last)",
+    )  # fmt: skip
+    field.add_argument(
+        "--skipna", action="store_true",
+        help="take missing values as holes: beside them formulas become one-sided "
+        "(default: what reads one is missing too)",
+    )  # fmt: skip
+
+
+def add_scheme(grad: argparse.ArgumentParser) -> None:
+    """Add the options that say what is computed, and how."""
+    scheme = grad.add_argument_group("what to compute")
+    scheme.add_argument(
+        "--operator", choices=OPERATORS, default="gradient",
+        help="what to compute (default: %(default)s): gradient is all first derivatives, "
+        "gradient_norm its length; divergence, curl and jacobian take several variables",
+    )  # fmt: skip
+    scheme.add_argument(
+        "--order", type=_parse_order, default=1, metavar="M",
+        help=f"order of the derivative, 1 to {MAX_ORDER}, for --operator derivative "
+        "(default: %(default)s)",
+    )  # fmt: skip
+    scheme.add_argument(
+        "--accuracy", type=_parse_accuracy, default=2, metavar="P",
+        help="order of the error inside, in the spacing: 2, 4, ... "
+        f"{MAX_ACCURACY} (default: %(default)s)",
+    )  # fmt: skip
+    scheme.add_argument(
+        "--edge-order", type=int, choices=(1, 2),
+        help="order of the error at the ends, as numpy.gradient has it (default: 1)",
+    )  # fmt: skip
+    scheme.add_argument(
+        "--edge-accuracy", type=_parse_edge_accuracy, metavar="P",
+        help="the same for any other scheme, 1 to --accuracy (default: --accuracy)",
+    )  # fmt: skip
+    scheme.add_argument(
+        "--boundary", nargs="+", type=parse_boundary, default=["one-sided"], metavar="B",
+        help=f"what lies beyond the ends: {', '.join(_BOUNDARIES)}, a number (the field there) or "
+        "normal=NUMBER (its outward slope); LOWER:UPPER where the two ends differ; one for all "
+        "axes or one for each (default: one-sided)",
+    )  # fmt: skip
+    scheme.add_argument(
+        "--stagger", nargs="+", choices=("left", "right", "none"), default=["none"],
+        help="results half a cell before the samples (left) or behind them (right), with "
+        "coordinates there; one for all axes or one for each (default: none)",
+    )  # fmt: skip
+    scheme.add_argument(
+        "--time-unit", choices=_TIME_UNITS, metavar="UNIT",
+        help=f"unit of time that rates are per, where coordinates are dates: "
+        f"{', '.join(_TIME_UNITS)} (default: s); M is a month, m a minute",
+    )  # fmt: skip
+
+
+def add_run(grad: argparse.ArgumentParser) -> None:
+    """Add the options that say how the work is done."""
+    work = grad.add_argument_group("how to do it")
+    work.add_argument(
+        "--memory", type=parse_size, default="2GB", metavar="SIZE",
+        help="how much memory to take at most, as 500MB or 2GB (default: %(default)s)",
+    )  # fmt: skip
+    work.add_argument(
+        "--backend", choices=BACKENDS,
+        help="where the arithmetic runs (default: as GPUGRAD_BACKEND says, else auto)",
+    )  # fmt: skip
+    work.add_argument(
+        "--overwrite", action="store_true",
+        help="replace OUT, and what is left of an unfinished run",
+    )  # fmt: skip
+    work.add_argument("--resume", action="store_true", help="go on with an unfinished run")
+    work.add_argument("--quiet", action="store_true", help="print nothing but errors")
+    work.add_argument("--debug", action="store_true", help="show where an error comes from")
+
+
+def parse_boundary(text: str) -> Any:
+    """Return a name, a number, a name with a number, or a pair of them that a colon separates."""
+    parts = text.split(":")
+    if len(parts) > 2:
+        raise argparse.ArgumentTypeError(
+            f"must have one colon at most, as in LOWER:UPPER; got {text!r}"
+        )
+    sides = [_parse_side(part, text) for part in parts]
+    if len({side == "periodic" for side in sides}) > 1:
+        raise argparse.ArgumentTypeError(f"must be periodic at both ends or none; got {text!r}")
+    return tuple(sides) if len(sides) > 1 else sides[0]
+
+
+def _parse_side(part: str, text: str) -> Any:
+    kind, sign, number = part.partition("=")
+    if part in _BOUNDARIES:
+        return part
+    try:
+        value = float(number if sign else part)
+        if math.isfinite(value) and (not sign or (kind in TABLE and TABLE[kind].value)):
+            return {kind: value} if sign else value
+    except ValueError:
+        pass
+    numbered = ", ".join(f"{name}=NUMBER ({row.value})" for name, row in TABLE.items() if row.value)
+    raise argparse.ArgumentTypeError(
+        f"must be {', '.join(_BOUNDARIES)}, a finite number (the field beyond the end), {numbered},"
+        f" or two of these as LOWER:UPPER; got {text!r}"
+    )
+
+
+def parse_stagger(names: list[str]) -> Any:
+    """Return sides as `gpugrad.gradient` takes them."""
+    several = [None if name == "none" else name for name in names]
+    if not any(several):
+        return None
+    return several[0] if len(several) == 1 else several
+
+
+def parse_size(text: str) -> float:
+    """Return a size in bytes."""
+    match = re.fullmatch(r"([0-9.]+)\s*([kmgt]i?)?b?", text.strip().lower())
+    try:
+        if match:
+            return float(match[1]) * _UNITS[match[2] or ""]
+    except ValueError:
+        pass
+    raise argparse.ArgumentTypeError(
+        f"must be a number of bytes with a unit, such as 500MB or 2GB; got {text!r}"
+    )
+
+
+def _number_that(
+    convert: Callable[[str], Any], is_right: Callable[[Any], bool], words: str
+) -> Callable[[str], Any]:
+    """Return what makes a number of text, or says which numbers are right."""
+
+    def parse(text: str) -> Any:
+        try:
+            number = convert(text)
+            if is_right(number):
+                return number
+        except ValueError:
+            pass
+        raise argparse.ArgumentTypeError(f"must be {words}; got {text!r}")
+
+    return parse
+
+
+_parse_order = _number_that(int, range(1, MAX_ORDER + 1).__contains__, f"from 1 to {MAX_ORDER}")
+_parse_accuracy = _number_that(
+    int, range(2, MAX_ACCURACY + 1, 2).__contains__, f"an even number from 2 to {MAX_ACCURACY}"
+)
+_parse_edge_accuracy = _number_that(
+    int, range(1, MAX_ACCURACY + 1).__contains__, f"from 1 to {MAX_ACCURACY}"
+)
+_parse_spacing = _number_that(
+    float, lambda h: math.isfinite(h) and h != 0, "finite numbers, not zero: distances of samples"
+)
+_parse_period = _number_that(
+    float, lambda length: math.isfinite(length) and length > 0, "a positive, finite number"
+)

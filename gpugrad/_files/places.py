@@ -1,0 +1,148 @@
+"""Where results lie: their axes, and the coordinates that are written beside them.
+
+Results between the samples have coordinates half-way, as those of xarray's fields have.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from gpugrad._faces import Faces
+from gpugrad._files.sources import Coordinate, Source
+
+_SIDES = ("left", "right")
+"""What the names of axes between the samples end in, where others lie at the samples."""
+
+_ELSEWHERE = ("bounds", "climatology")
+"""Attributes that name variables which are not written."""
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where results lie.
+
+    Attributes
+    ----------
+    owners : tuple of Source
+        For each axis to differentiate along the field whose coordinates space it.
+    dims : tuple of tuple of str
+        For each result the names of its axes.
+    coordinates : dict
+        What is written beside the results, by name.
+    shifts : tuple of tuple of float
+        For each result and axis of the field, by how many cells it lies beside the samples.
+    """
+
+    owners: tuple[Source, ...]
+    dims: tuple[tuple[str, ...], ...]
+    coordinates: Mapping[str, Coordinate]
+    shifts: tuple[tuple[float, ...], ...]
+
+
+@dataclass(frozen=True)
+class _Field:
+    """As much of a DataArray as `Faces` looks at."""
+
+    source: Source
+    name: str
+    dims: tuple[str, ...]
+    sizes: Mapping[str, int]
+    coords: Mapping[str, Coordinate]
+
+
+def find_places(
+    fields: Sequence[Source], axes: Sequence[int], operator: str, options: dict[str, Any]
+) -> Places:
+    """Return where the results of an operator along some axes lie.
+
+    Raises
+    ------
+    ValueError
+        If the terms of a sum do not meet at one place.
+    """
+    first = fields[0]
+    dims = [first.dims[axis] for axis in axes]
+    stagger = options["stagger"]
+    sides = stagger if isinstance(stagger, list) else [stagger] * len(axes)
+    if not any(sides):
+        still = (0.0,) * len(first.dims)
+        known = _described(_coordinates(first))
+        return Places((first,) * len(axes), (first.dims,), known, (still,))
+    faces = Faces(operator, [_as_labelled(one) for one in fields], dims, options)
+    owners = tuple(one.source for one in faces.owners)
+    names, shifts, found = [], [], {}
+    by_dim = dict(zip(dims, sides, strict=True))
+    for number in range(faces.count):
+        moved = {dim: by_dim[dim] for dim in faces.moved(number)}
+        # An axis along which all lie at one place keeps its name.
+        new = {dim: f"{dim}_{side}" for dim, side in moved.items() if _is_shared(faces, dim)}
+        names.append(tuple(new.get(dim, dim) for dim in first.dims))
+        shifts.append(tuple({"left": -0.5, "right": 0.5}.get(moved.get(dim, ""), 0.0)
+                            for dim in first.dims))  # fmt: skip
+        for name, one in faces.coordinates(number).items():
+            coordinate = _as_coordinate(one)
+            ends = [moved[dim] for dim in coordinate.dims if dim in new]
+            along = tuple(new.get(dim, dim) for dim in coordinate.dims)
+            found[f"{name}_{ends[0]}" if ends else name] = replace(coordinate, dims=along)
+    return Places(owners, tuple(names), _described(found), tuple(shifts))
+
+
+def _is_shared(faces: Faces, dim: str) -> bool:
+    """Tell whether some results lie at the samples along an axis, and some between them."""
+    moved = [dim in faces.moved(number) for number in range(faces.count)]
+    return any(moved) and not all(moved)
+
+
+def _coordinates(f: Source) -> dict[str, Coordinate]:
+    own = {
+        dim: Coordinate((dim,), partial(np.asarray, values), f.coordinate_attributes.get(dim, {}),
+                        values.nbytes)
+        for dim, values in f.coordinates.items() if dim in f.dims
+    }  # fmt: skip
+    return own | {name: one for name, one in f.beside.items() if name not in own}
+
+
+def _as_labelled(f: Source) -> _Field:
+    sizes = dict(zip(f.dims, f.shape, strict=True))
+    return _Field(f, f.name, f.dims, sizes, _coordinates(f))
+
+
+def _as_coordinate(one: Any) -> Coordinate:
+    if isinstance(one, Coordinate):
+        return one
+    dims, values, attributes = one
+    return Coordinate(tuple(dims), partial(np.asarray, values), attributes, values.nbytes)
+
+
+def _described(coordinates: Mapping[str, Coordinate]) -> dict[str, Coordinate]:
+    """Return coordinates without attributes that name what is not written."""
+    return {
+        name: replace(one, attrs={k: v for k, v in one.attrs.items() if k not in _ELSEWHERE})
+        for name, one in coordinates.items()
+    }
+
+
+def at_samples(f: Source) -> Source:
+    """Return a field with the names of axes that they have at the samples: ``x`` for ``x_left``."""
+    new = {
+        dim: dim.rpartition("_")[0]
+        for dim in f.dims
+        if dim.rpartition("_")[0] and dim.rpartition("_")[2] in _SIDES
+    }
+
+    def renamed(known: Mapping[str, Any]) -> dict[str, Any]:
+        return {new.get(name, name): one for name, one in known.items()}
+
+    beside = {
+        name: replace(one, dims=tuple(new.get(dim, dim) for dim in one.dims))
+        for name, one in f.beside.items()
+    }
+    return replace(
+        f, dims=tuple(new.get(dim, dim) for dim in f.dims), coordinates=renamed(f.coordinates),
+        coordinate_attributes=renamed(f.coordinate_attributes), beside=renamed(beside),
+    )  # fmt: skip
