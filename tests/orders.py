@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
-from functools import partial
+from functools import cache, wraps
 from unittest import mock
 
 import numpy as np
@@ -73,29 +73,41 @@ def observe_order(errors):
     return -np.polyfit(sizes, errors, 1)[0]
 
 
+def in_many_digits(observe):
+    """Let a function compute in numbers of 90 digits, gmpy2's."""
+
+    @wraps(observe)
+    def with_digits(*arguments, **keywords):
+        with pytest.importorskip("gmpy2").context(precision=300):
+            return observe(*arguments, **keywords)
+
+    return with_digits
+
+
+@in_many_digits
 def observe_evenly(f, expected, *, shift=0.0, last=1, sizes=(64, 128, 256, 512), **keywords):
     """Observe the order on n + `last` samples at ``(i + shift) / n``, in 90 digits.
 
-    ``f`` and ``expected``, the exact derivative, are functions of numbers of mpmath.
+    ``f`` and ``expected``, the exact derivative, are functions of numbers of gmpy2.
     """
-    mp = pytest.importorskip("mpmath").mp.clone()
-    mp.dps = 90
+    from gmpy2 import mpfr
+
     errors = []
     for n in sizes:  # powers of two, so that spacing and divisor are exact
-        x = [mp.mpf(i + shift) / n for i in range(n + last)]
-        samples = _Samples(partial(f, mp), x)
+        x = [mpfr(i + shift) / n for i in range(n + last)]
+        samples = _Samples(f, x)
         plan = make_plan(len(x), 1.0 / n, **keywords)
         worst = 0.0
         for formula, start, stop in plan.regions(len(x)):
             for i in range(start, stop):
                 if stop - start > 1 and i % max(1, n // 16):  # the same places on all grids
                     continue
-                total = mp.mpf(formula.constant or 0)
+                total = mpfr(formula.constant or 0)
                 for k, w in zip(formula.offsets, formula.weights, strict=True):
                     total += samples[i + k] * w
-                slope = total / (1 if formula.divisor is None else mp.mpf(formula.divisor))
-                half = mp.mpf(parse_staggers(keywords.get("stagger"), 1)[0]) / 2
-                worst = max(worst, abs(slope - expected(mp, x[i] + half / n)))
+                slope = total / (1 if formula.divisor is None else formula.divisor)
+                half = mpfr(parse_staggers(keywords.get("stagger"), 1)[0]) / 2
+                worst = max(worst, abs(slope - expected(x[i] + half / n)))
         errors.append((n, float(worst)))
     return observe_order(errors)
 
@@ -119,19 +131,20 @@ def observe_unevenly(sample, **keywords):
     return observe_order(errors[-4:])
 
 
+@in_many_digits
 def observe_precisely(grid, field, *, order, sizes=(128, 256, 512, 1024), **keywords):
     """Observe the order on uneven samples, planned and differentiated in 90 digits.
 
-    ``grid(mp, n)`` returns coordinates and the period, or None; ``field(mp, x)`` a function of a
-    position and an order, and the boundaries that it fits. Errors are those of all rows near the
-    ends, and of every n/8-th one between.
+    ``grid(n)`` returns coordinates and the period, or None; ``field(x)`` a function of a position
+    and an order, and the boundaries that it fits. Errors are those of all rows near the ends, and
+    of every n/8-th one between.
     """
-    mp = pytest.importorskip("mpmath").mp.clone()
-    mp.dps = 90
+    from gmpy2 import mpfr
+
     errors = []
     for n in sizes:
-        x, period = grid(mp, n)
-        f, sides = field(mp, x)
+        x, period = grid(n)
+        f, sides = field(x)
         with mock.patch.object(_schemes, "middle_of_many", _weigh_few_rows):
             plan = make_plan(x.size, x, period, order=order, sides=sides, **keywords)
         places = _places(x, period, keywords.get("stagger"))
@@ -142,7 +155,7 @@ def observe_precisely(grid, field, *, order, sizes=(128, 256, 512, 1024), **keyw
                 row = formula if stop - start == 1 else _row_of(formula, i - start)
                 if row is None or (stop - start > 1 and i % (x.size // 8)):
                     continue
-                total = mp.mpf(row.constant or 0)
+                total = mpfr(row.constant or 0)
                 for k, w in zip(row.offsets, row.weights, strict=True):
                     total += samples[i + k] * w
                 slope = total / (1 if row.divisor is None else row.divisor)
@@ -169,12 +182,18 @@ def _weigh_few_rows(gaps, before, after, order, axis=0, shift=0):
     weights = np.full((before + after + 1, rows), None, object)
     for row in range(rows):
         if (row + before) % ((gaps.size + 1) // 8) == 0:
-            steps = gaps[row : row + before + after]
-            weights[:, row] = [w[0] for w in ALL_ROWS(steps, before, after, order, axis, shift)]
+            steps = tuple(gaps[row : row + before + after])
+            weights[:, row] = _weigh_row(steps, before, after, order, shift)
     return [*weights]
 
 
 ALL_ROWS = _schemes.middle_of_many
+
+
+@cache  # fields with different boundaries are sampled on the same grids
+def _weigh_row(steps, before, after, order, shift):
+    row = ALL_ROWS(np.array(steps, object), before, after, order, shift=shift)
+    return [weights[0] for weights in row]
 
 
 def _row_of(formula, row):

@@ -16,37 +16,40 @@ from orders import has_exact_weights, make_plan, observe_evenly, observe_precise
 
 from gpugrad._boundaries import TABLE, Side
 
+gmpy2 = pytest.importorskip("gmpy2", reason="gmpy2 has the numbers of many digits")
+
 ORDERS, ACCURACIES = range(1, 9), range(2, 13, 2)
 OUTSIDE = 0.75
 """The field beyond an end that is given."""
 
 
 def wave(sign):
-    """Return cos(2 pi x) or sin(2 pi x), as numbers of mpmath, and its derivatives."""
+    """Return cos(2 pi x) or sin(2 pi x), as numbers of gmpy2, and its derivatives."""
     shift = 0 if sign == 1 else -1
 
-    def field(mp, x, order=0):
-        return (2 * mp.pi) ** order * mp.cos(2 * mp.pi * x + (order + shift) * mp.pi / 2)
+    def field(x, order=0):
+        k = 2 * gmpy2.const_pi()
+        return k**order * gmpy2.cos(k * x + (order + shift) * k / 4)
 
     return field
 
 
-def exponential(mp, x, order=0):
+def exponential(x, order=0):
     """Return a field with a slope of 1 at 0, and no derivative that vanishes."""
-    return mp.exp(x)
+    return gmpy2.exp(x)
 
 
-def bump(mp, x, order=0):
+def bump(x, order=0):
     """Return a smooth hill on a plain, which is as flat as can be at 0 and 1, and ends there."""
     if not 0 < x < 1:  # as a face beyond an end may be
-        return mp.mpf(0 if order else OUTSIDE)
+        return gmpy2.mpfr(0 if order else OUTSIDE)
     if order == 0:
         return OUTSIDE + (4 * x * (1 - x)) ** 24
     terms = (
-        mp.binomial(24, k) * (-1) ** k * math.perm(24 + k, order) * x ** (24 + k - order)
+        math.comb(24, k) * (-1) ** k * math.perm(24 + k, order) * x ** (24 + k - order)
         for k in range(25)
     )
-    return mp.mpf(4) ** 24 * mp.fsum(terms)
+    return 4**24 * sum(terms)
 
 
 # The field, where the first sample is (in cells), how many there are more than cells, and what
@@ -76,9 +79,9 @@ def observe(name, *, order, accuracy, **keywords):
     ends = boundary if name == "normal" else "one-sided"  # to which polynomials are known
     if not has_exact_weights(make_plan(64, 1.0, boundary=ends, **keywords), 64, order):
         grid, fit = UNEVEN[name]
-        return observe_precisely(partial(grid, bend=lambda mp, s: s), fit, sizes=sizes, **keywords)
+        return observe_precisely(partial(grid, bend=lambda s: s), fit, sizes=sizes, **keywords)
     return observe_evenly(
-        field, lambda mp, x: field(mp, x, order), shift=shift, last=last,
+        field, lambda x: field(x, order), shift=shift, last=last,
         sizes=sizes, boundary=boundary, **keywords,
     )  # fmt: skip
 
@@ -108,43 +111,43 @@ def test_on_the_faces_of_even_samples(name, order, accuracy):
     assert observed == pytest.approx(accuracy, abs=0.2)
 
 
-def bend(mp, s):
+def bend(s):
     """Return a place on an uneven axis from 0 to 1: odd about both ends, so mirrors fit it."""
-    return s + mp.sin(2 * mp.pi * s) / 20
+    return s + gmpy2.sin(2 * gmpy2.const_pi() * s) / 20
 
 
-def from_end_to_end(mp, n, bend=bend):
-    return np.array([bend(mp, mp.mpf(i) / n) for i in range(n + 1)], object), None
+def from_end_to_end(n, bend=bend):
+    return np.array([bend(gmpy2.mpfr(i) / n) for i in range(n + 1)], object), None
 
 
-def from_cell_to_cell(mp, n, bend=bend):
-    return np.array([bend(mp, (i + mp.mpf(0.5)) / n) for i in range(n)], object), None
+def from_cell_to_cell(n, bend=bend):
+    return np.array([bend((i + gmpy2.mpfr(0.5)) / n) for i in range(n)], object), None
 
 
-def once_round(mp, n, bend=bend):
-    x, _ = from_end_to_end(mp, n, bend)
-    return x[:-1], mp.mpf(1)
+def once_round(n, bend=bend):
+    x, _ = from_end_to_end(n, bend)
+    return x[:-1], gmpy2.mpfr(1)
 
 
 def exponential_on(names):
-    def field(mp, x):
-        values = {"one-sided": (None, None), "normal": (-mp.exp(x[0]), mp.exp(x[-1]))}
+    def field(x):
+        values = {"one-sided": (None, None), "normal": (-gmpy2.exp(x[0]), gmpy2.exp(x[-1]))}
         sides = tuple(Side(names, value) for value in values[names])
-        return lambda at, order: mp.exp(at), sides
+        return lambda at, order: gmpy2.exp(at), sides
 
     return field
 
 
 def wave_on(name):
-    def field(mp, x):
+    def field(x):
         low, high = x[0], x[-1]
         if name.startswith("half"):
             low, high = low - (x[1] - x[0]) / 2, high + (x[-1] - x[-2]) / 2
-        k = 2 * mp.pi if name == "periodic" else mp.pi / (high - low)
+        k = 2 * gmpy2.const_pi() if name == "periodic" else gmpy2.const_pi() / (high - low)
         shift = 0 if name.endswith("symmetric") and "anti" not in name else -1
 
         def at(place, order):
-            return k**order * mp.cos(k * (place - low) + (order + shift) * mp.pi / 2)
+            return k**order * gmpy2.cos(k * (place - low) + (order + shift) * gmpy2.const_pi() / 2)
 
         return at, (Side(name),) * 2
 
@@ -153,7 +156,7 @@ def wave_on(name):
 
 def bump_on(name):
     side = Side(name, OUTSIDE if name == "constant" else None)
-    return lambda mp, x: (lambda at, order: bump(mp, at, order), (side, side))
+    return lambda x: (bump, (side, side))
 
 
 UNEVEN = {
