@@ -86,6 +86,7 @@ LIMITS = (
     "STREAM_ROW_BYTES",
     "SHORT_ROW",
     "SHORT_LOOP",
+    "THIN",
 )
 
 
@@ -99,6 +100,7 @@ LIMITS = (
         st.sampled_from([0, 24, 256]),
         st.sampled_from([1, 2, 3, 16]),
         st.sampled_from([0, 4, 64]),
+        st.sampled_from([1, 3, 16]),
     ),
     threads=st.sampled_from([1, 2]),
 )

@@ -29,6 +29,13 @@ STREAM_BYTES = 1 << 24
 STREAM_ROW_BYTES = 256
 """Bytes of a row from which on that pays."""
 
+THIN = 16
+"""Boxes so many times thinner than the field, across their rows, share few kernels among them.
+
+Kernels depend on which operands coincide, and on weights of 1 and -1. Near the ends of axes both
+differ from row to row, and to compile all that takes longer than most fields.
+"""
+
 SHORT_LOOP = 64
 """Samples up to which a loop is joined with the outermost one, if their operands allow it."""
 
@@ -53,11 +60,13 @@ class Program(NamedTuple):
 class _Row(NamedTuple):
     """Results side by side along an axis, from `start` on (no axis: there is but one).
 
-    A single one may be apart from them: before them or, if `stop` is given, from there on.
+    A single one may be apart from them: before them or, if `stop` is given, from there on. Their
+    box may be thin (see `THIN`).
     """
 
     axis: int | None
     start: int
+    is_thin: bool
     is_single: bool = False
     stop: int | None = None
 
@@ -143,15 +152,22 @@ class _Maker:
         at = [start for start, _ in box.bounds]
         lengths = [stop - start for start, stop in box.bounds]
         along = next((axis for axis in reversed(self.order) if lengths[axis] > 1), None)
-        row = _Row(along, 0 if along is None else at[along])
+        is_thin = any(THIN * lengths[axis] <= self.shape[axis] for axis in self.order[:-1])
+        row = _Row(along, 0 if along is None else at[along], is_thin)
         sums = [self.place(terms, target, at, row)]
         for ends, stop in ((box.lower, None), (box.upper, box.bounds[fastest][1])):
             for i in ends:
                 at[fastest] = i
-                sums.append(self.place(terms, target, at, _Row(along, row.start, True, stop)))
+                single = row._replace(is_single=True, stop=stop)
+                sums.append(self.place(terms, target, at, single))
         operands = [operand for placed in sums for operand in placed.operands]
-        bases = list(dict.fromkeys(operand.base for operand in operands))
-        number = {base: i for i, base in enumerate(bases)}
+        if is_thin:
+            operands = [set_apart(operand, along, lengths) for operand in operands]
+            bases = [operand.base for operand in operands]
+            number = [*range(len(bases))]
+        else:
+            bases = list(dict.fromkeys(operand.base for operand in operands))
+            number = [bases.index(operand.base) for operand in operands]
         levels, scale = self.join_levels(lengths, bases, len(sums) > 1)
         length, axis = levels[-1]
         masks = [term.where for term in terms if term.where is not None]
@@ -172,10 +188,10 @@ class _Maker:
             tuple(parts[1 : 1 + len(box.lower)]),
             tuple(parts[1 + len(box.lower) :]),
             tuple([any(base.strides) for base in bases]),
-            tuple([Place(number[base], steps, from_end) for base, steps, from_end in operands]),
+            tuple([Place(i, o.steps, o.from_end) for i, o in zip(number, operands, strict=True)]),
             spreads,
             isinstance(terms, Norm),
-            () if gathers else tuple(self.find_leads(terms, sums[0].operands)),
+            () if gathers or is_thin else tuple(self.find_leads(terms, sums[0].operands)),
         )
         layout = len(self.words) * 8
         self.words.extend(length for length, _ in levels)
@@ -282,8 +298,9 @@ class _Maker:
         if constant is not None:  # what bare samples add up to has a precision of its own
             constant = precision.of_sum(region.formula.is_sum).type(constant)
         kinds, factors = [], []
-        for w in (*weights, constant, divisor):
-            if type(w) is int or w is None:
+        by_factors = row.is_thin and not region.formula.is_sum  # to multiply by 1 changes no bit
+        for k, w in enumerate((*weights, constant, divisor)):
+            if w is None or (type(w) is int and not (by_factors and k < len(weights))):
                 kinds.append("" if w is None else "+" if w == 1 else "-")
                 continue
             factor = self.keep(w, precision.weights)
@@ -351,6 +368,15 @@ class _Maker:
         if key not in self.factors:
             self.factors[key] = np.atleast_1d(np.ascontiguousarray(w, dtype))
         return self.factors[key]
+
+
+def set_apart(operand: _Operand, along: int | None, lengths: Sequence[int]) -> _Operand:
+    """Return an operand at a base of its own, whatever others share."""
+    base, steps, from_end = operand
+    if along is None:
+        return operand
+    steps += lengths[along] if from_end else 0
+    return _Operand(base._replace(offset=base.offset + steps * base.strides[along]))
 
 
 def find_seam(term: Term, at: Sequence[int]) -> Seam | None:
