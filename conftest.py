@@ -13,6 +13,8 @@ from sybil.parsers.markdown import PythonCodeBlockParser, SkipParser
 from sybil.parsers.rest import DocTestParser
 
 FLAGS = ELLIPSIS | NORMALIZE_WHITESPACE
+SET_UP_ONCE = {"tests/test_cli.py", "tests/test_distributed.py"}
+"""Modules whose tests share a run of the demonstration, or a cluster."""
 
 
 def _installed(name: str) -> bool:
@@ -51,15 +53,15 @@ pytest_collect_file = (
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Keep the examples of a document, which share a namespace, on one worker of pytest-xdist."""
+    """Keep on one worker of pytest-xdist what shares a namespace, or what takes long to set up."""
     if config.getvalue("dist") != "load":
         return None
     from xdist.scheduler import LoadScopeScheduling
 
-    class KeepDocumentsWhole(LoadScopeScheduling):
+    class KeepWhole(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
             path, _, test = nodeid.partition("::")
             is_example = test.lstrip(":").startswith("line:")
-            return path if is_example else nodeid
+            return path if is_example or path in SET_UP_ONCE else nodeid
 
-    return KeepDocumentsWhole(config, log)
+    return KeepWhole(config, log)

@@ -21,6 +21,7 @@ import numpy as np
 HERE = Path(__file__).parent
 SOURCE = HERE.parent / "gpugrad" / "_engines" / "stencil.cu"
 OPTIONS = ("-std=c++17", "-fPIC", "-shared", "-ffp-contract=off", "-fno-strict-aliasing")
+ADDRESSES = ("-fsanitize=address",)
 SANITIZE = ("-fsanitize=address,undefined", "-fno-sanitize-recover=undefined")
 
 _PRELUDE = f"""
@@ -68,8 +69,8 @@ def allocate(size):
 class HostCuda:
     """Stands in for CUDA: no devices to choose from, kernels run when they are launched."""
 
-    def __init__(self, folder, sanitize=False, jobs=2, eager=False):
-        self.folder, self.sanitize, self.jobs, self.eager = Path(folder), sanitize, jobs, eager
+    def __init__(self, folder, options=(), jobs=2, eager=False):
+        self.folder, self.options, self.jobs, self.eager = Path(folder), options, jobs, eager
         self.functions = {}
         self.wanted = {}
         self.launches = 0
@@ -116,7 +117,7 @@ class HostCuda:
             for i, kernel in enumerate(kernels)
         ]
         code = "\n".join([_PRELUDE, *bodies])
-        options = [*OPTIONS, *(SANITIZE if self.sanitize else ()), f'-DSOURCE="{SOURCE}"']
+        options = [*OPTIONS, *self.options, f'-DSOURCE="{SOURCE}"']
         contents = [code, *options, SOURCE.read_text(), (HERE / "cuda_shim.h").read_text()]
         name = hashlib.sha256("".join(contents).encode()).hexdigest()[:16]
         library = self.folder / f"{name}.so"

@@ -46,6 +46,12 @@ def small_tiles(monkeypatch):
     monkeypatch.setattr(_demo, "TILES", (1, 1))
 
 
+@pytest.fixture
+def no_picture(monkeypatch, small_tiles):
+    """Draw nothing where only what is printed or asked for counts."""
+    monkeypatch.setattr(_demo, "draw", lambda *_: None)
+
+
 # The command line
 
 
@@ -168,12 +174,12 @@ def test_demo_draws_three_panels_that_are_not_blank(demo):
     assert demo[1].stat().st_size > 200_000
 
 
-def test_demo_names_the_backend_that_was_chosen(tmp_path, capsys, small_tiles):
+def test_demo_names_the_backend_that_was_chosen(tmp_path, capsys, no_picture):
     assert _cli.main(["demo", "--backend", "slices", "--output", str(tmp_path / "a.png")]) == 0
     assert "engine: slices, as chosen by name" in capsys.readouterr().out
 
 
-def test_demo_names_the_engine_that_auto_picks(tmp_path, capsys, small_tiles, monkeypatch):
+def test_demo_names_the_engine_that_auto_picks(tmp_path, capsys, no_picture, monkeypatch):
     monkeypatch.setattr(_demo.gpugrad, "namespace", lambda _: np)
     assert _cli.main(["demo", "--output", str(tmp_path / "a.png")]) == 0
     assert "engine: numpy, in blocks" in capsys.readouterr().out
@@ -181,7 +187,7 @@ def test_demo_names_the_engine_that_auto_picks(tmp_path, capsys, small_tiles, mo
 
 @pytest.mark.parametrize(("backend", "expected"), [("numpy", "numpy"), ("auto", "auto")])
 def test_demo_keeps_host_arrays_for_the_numpy_backend(
-    backend, expected, tmp_path, small_tiles, monkeypatch
+    backend, expected, tmp_path, no_picture, monkeypatch
 ):
     asked = []
     monkeypatch.setattr(_demo.gpugrad, "namespace", lambda name: asked.append(name) or np)
@@ -196,7 +202,7 @@ def test_demo_writes_the_format_of_the_suffix(tmp_path, small_tiles):
     assert path.read_bytes().startswith(b"%PDF")
 
 
-def test_demo_fails_if_a_single_bit_differs(tmp_path, capsys, small_tiles, monkeypatch):
+def test_demo_fails_if_a_single_bit_differs(tmp_path, capsys, no_picture, monkeypatch):
     exact = gpugrad.gradient
 
     def wrong_in_one_bit(f, *args, **kwargs):

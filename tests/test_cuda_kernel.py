@@ -137,10 +137,11 @@ def test_usual_instantiations_keep_all_in_registers(architecture):
 
 @needs_nvrtc
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
-def test_every_instantiation_compiles_for_gpus(architecture):
-    kernels = kernel_cases.list_kernels(kernel_cases.cases())
+def test_instantiations_with_all_pairs_of_parts_compile_for_gpus(architecture):
+    # The compiler of the host takes all of them.
+    kernels = kernel_cases.cover_pairs(kernel_cases.list_kernels(kernel_cases.cases()))
     share = kernels[ARCHITECTURES.index(architecture) :: len(ARCHITECTURES)]
-    assert len(share) > 50
+    assert len(share) > 15
     log = compile_for(share, architecture)
     assert len(re.findall(r"Used \d+ registers", log)) == len(share)
 

@@ -25,7 +25,7 @@ from gpugrad._plan import Term
 
 pytest.importorskip("cupy", reason="CuPy is not installed")
 import cupy
-from kernels_on_host import running_on_host
+from kernels_on_host import SANITIZE, running_on_host
 from lazy_device import LazyCuda, LazyDevice
 
 from gpugrad._engines import gpu_stream, slabs
@@ -41,8 +41,8 @@ def folder(tmp_path_factory):
 @pytest.fixture
 def cuda(folder, monkeypatch):
     monkeypatch.setattr(_devices, "find_gpu", lambda: Gpu(devices=("host",)))
-    sanitize = "SANITIZE_KERNELS" in os.environ
-    with running_on_host(LazyCuda(folder, sanitize, eager=True)) as stand_in:
+    options = SANITIZE if "SANITIZE_KERNELS" in os.environ else ()
+    with running_on_host(LazyCuda(folder, options, eager=True)) as stand_in:
         yield stand_in
 
 
