@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,9 +12,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import gpugrad
+from gpugrad._units import per
 
 if TYPE_CHECKING:
     from gpugrad._files.sources import Source, Values
+
+MISSING = "0.75"
+"""The grey of what is not there."""
 
 ARROWS = 24
 """How many arrows stand along the longer side of a picture."""
@@ -76,6 +81,8 @@ def _plot(arguments: argparse.Namespace) -> str:
         figure = _draw_curve(figures, source, values)
     else:
         figure = _draw_plane(figures, source, values)
+    if values.ndim > 1 and np.isnan(values).any():
+        title += ", grey where missing"
     figure.suptitle(title)
     try:
         figure.savefig(arguments.output, dpi=150)
@@ -118,25 +125,86 @@ def _read_slice(source: Source, cut: dict[int, int]) -> Values:
 
 
 def _coordinates(source: Source, axis: int) -> Values:
+    """Return where samples are drawn: dates as matplotlib counts them, in days."""
     n = source.shape[axis]
     given = source.coordinates.get(source.dims[axis])
-    if given is None or given.dtype.kind not in "iuf":
+    if given is None:
         return np.arange(float(n))
+    if given.dtype.kind == "M":
+        from matplotlib.dates import date2num
+
+        return np.asarray(date2num(given), np.float64)
+    if given.dtype.kind == "m":
+        return given / np.timedelta64(1, "D")
     return given.astype(np.float64)
+
+
+def _units(source: Source, axis: int) -> str | None:
+    """Return the units of an axis as it is drawn, None where they are unknown."""
+    dim = source.dims[axis]
+    if dim not in source.coordinates:
+        return None
+    if source.coordinates[dim].dtype.kind in "mM":
+        return "day"
+    return source.coordinate_attributes.get(dim, {}).get("units")
 
 
 def _label(source: Source, axis: int) -> str:
     dim = source.dims[axis]
-    units = source.coordinate_attributes.get(dim, {}).get("units")
-    known = dim in source.coordinates and source.coordinates[dim].dtype.kind in "iuf"
-    if not known:
+    if dim not in source.coordinates:
         return f"{dim} (samples)"
+    units, kind = _units(source, axis), source.coordinates[dim].dtype.kind
+    if kind == "M":
+        return dim
+    if kind == "m":  # the time since a date, in another calendar than NumPy's
+        since = str(source.coordinate_attributes.get(dim, {}).get("units", ""))
+        units = f"days{since.removeprefix('seconds')}"
     return f"{dim} ({units})" if units else dim
 
 
 def _label_field(source: Source) -> str:
     units = source.attributes.get("units")
-    return f"{source.name or 'f'} ({units})" if units else source.name or "f"
+    name = source.name or "f"
+    return f"{name}{_line_break(name)}({units})" if units else name
+
+
+def _line_break(name: str) -> str:
+    return "\n" if len(name) > 26 else " "
+
+
+def _label_slope(source: Source, what: str, axes: Sequence[int]) -> str:
+    """Return what a derivative is called, with units if they are the same along all axes."""
+    below = {_one_degree(_units(source, axis)) for axis in axes}
+    units = {per(source.attributes.get("units"), by) for by in below}
+    known = units.pop() if len(units) == 1 else None
+    return f"{what}{_line_break(what)}({known})" if known else what
+
+
+def _one_degree(units: str | None) -> str | None:
+    """Return one name for degrees to the north and to the east."""
+    return "degree" if str(units).startswith("degree") else units
+
+
+def _show_dates(source: Source, axis: int, drawn: Any) -> None:
+    """Label an axis of a picture with dates, where it has some."""
+    given = source.coordinates.get(source.dims[axis])
+    if given is not None and given.dtype.kind == "M":
+        from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+
+        locator = AutoDateLocator()
+        drawn.set_major_locator(locator)
+        drawn.set_major_formatter(ConciseDateFormatter(locator))
+
+
+def _aspect(source: Source, x: Values, y: Values) -> float | str:
+    """Return the ratio of lengths on the axes: true where both have one unit, or are degrees."""
+    units = [str(_units(source, axis) or "") for axis in (-2, -1)]
+    wide, high = np.ptp(x), np.ptp(y)
+    if not (wide and high) or not 0.2 < wide / high < 5:
+        return "auto"  # a true picture would be a thin stripe
+    if units[0].startswith("degree") and units[1].startswith("degree"):
+        return float(1 / max(np.cos(np.radians(y.mean())), 0.2))
+    return "equal" if units[0] == units[1] and units[0] else "auto"
 
 
 def _draw_curve(figures: Any, source: Source, values: Values) -> Any:
@@ -147,8 +215,10 @@ def _draw_curve(figures: Any, source: Source, values: Values) -> Any:
     curve.set_ylabel(_label_field(source))
     slope.plot(x, gpugrad.gradient(values, x), color="#c2512e")
     slope.axhline(0, color="0.7", linewidth=0.8, zorder=0)
-    slope.set_ylabel(f"d{source.name or 'f'}/d{source.dims[-1]}")
+    name = f"d{source.name or 'f'}/d{source.dims[-1]}"
+    slope.set_ylabel(_label_slope(source, name, (-1,)))
     slope.set_xlabel(_label(source, -1))
+    _show_dates(source, -1, slope.xaxis)
     return figure
 
 
@@ -157,17 +227,28 @@ def _draw_plane(figures: Any, source: Source, values: Values) -> Any:
     dy, dx = gpugrad.gradient(values, y, x)
     magnitude = np.hypot(dx, dy)
     shape = values.shape
-    figure = figures.Figure((13, 5.6), layout="constrained")
+    aspect = _aspect(source, x, y)
+    height = 5.6
+    if aspect != "auto":  # as high as a true picture is
+        ratio = float(np.ptp(y) / np.ptp(x)) * (1.0 if aspect == "equal" else float(aspect))
+        height = min(max(1.4 + 5.2 * ratio, 3.0), 8.0)
+    figure = figures.Figure((13, height), layout="constrained")
     field, steepness = figure.subplots(1, 2, sharex=True, sharey=True)
     thin = tuple(slice(None, None, -(-n // PIXELS)) for n in shape)
+    steep = _label_slope(source, "magnitude of the gradient", (-2, -1))
     for axes, shown, colors, label in (
         (field, values, "viridis", _label_field(source)),
-        (steepness, magnitude, "magma", "magnitude of the gradient"),
+        (steepness, magnitude, "magma", steep),
     ):
         mesh = axes.pcolormesh(x[thin[1]], y[thin[0]], shown[thin], cmap=colors, shading="nearest")
         figure.colorbar(mesh, ax=axes, label=label, shrink=0.9)
         axes.set_xlabel(_label(source, -1))
+        axes.set_facecolor(MISSING)
+        axes.set_aspect(aspect)
+        _show_dates(source, -1, axes.xaxis)
     field.set_ylabel(_label(source, -2))
+    _show_dates(source, -2, field.yaxis)
+    extent = field.get_xlim(), field.get_ylim()
     every = tuple(slice(n // ARROWS // 2, None, max(1, max(shape) // ARROWS)) for n in shape)
     longest = float(np.nanmax(magnitude[every], initial=0.0))
     if longest > 0:  # as long as the way from one arrow to the next
@@ -176,6 +257,7 @@ def _draw_plane(figures: Any, source: Source, values: Values) -> Any:
             color="white", width=0.0025, scale=longest * ARROWS / 1.4,
         )  # fmt: skip
     _draw_streams(steepness, x, y, dx, dy)
+    field.set(xlim=extent[0], ylim=extent[1])  # which arrows and lines have widened
     return figure
 
 
@@ -186,8 +268,8 @@ def _draw_streams(axes: Any, x: Values, y: Values, dx: Values, dy: Values) -> No
     even_x, even_y = (np.linspace(c.min(), c.max(), min(c.size, 200)) for c in (x, y))
     rows, columns = np.interp(even_y, *_by_index(y)), np.interp(even_x, *_by_index(x))
     at = np.ix_(np.rint(rows).astype(int), np.rint(columns).astype(int))
-    u, v = (np.nan_to_num(df[at]) for df in (dx, dy))
-    if np.any(u) or np.any(v):
+    u, v = (np.ma.masked_invalid(df[at]) for df in (dx, dy))
+    if np.ma.any(u) or np.ma.any(v):
         axes.streamplot(even_x, even_y, u, v, color="white", linewidth=0.6, arrowsize=0.7)
 
 

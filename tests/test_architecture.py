@@ -169,7 +169,7 @@ ARROWS = {
         "_smoothing",
     },
     "_cli": {"_bench", "_cli_grad", "_demo", "_plotting", "__init__"},
-    "_plotting": {"_files", "_terrain", "__init__"},
+    "_plotting": {"_files", "_terrain", "_units", "__init__"},
     "_bench": {"_terrain", "__init__"},
     "_units": set(),
     "_naming": {"_units"},

@@ -471,6 +471,63 @@ def test_plot_says_what_is_wrong_in_one_line(tmp_path, monkeypatch, capsys):
         assert printed.count("\n") == 1
 
 
+@pytest.fixture
+def draw(monkeypatch):
+    """Return a function that draws a dataset and returns the axes of the picture."""
+    xarray = pytest.importorskip("xarray", reason="xarray reads NetCDF")
+    pytest.importorskip("h5netcdf")
+    from contextlib import ExitStack
+    from pathlib import Path
+
+    from matplotlib import figure
+
+    from gpugrad import _plotting
+    from gpugrad._files.sources import open_sources
+
+    def draw(values, dims, coords, units, folder):
+        data = xarray.Dataset({"T": (dims, values, {"units": units})}, coords)
+        path = Path(folder) / "f.nc"
+        data.to_netcdf(path, engine="h5netcdf")
+        with ExitStack() as files:
+            (source,) = open_sources(path, (), 1e9, files)
+            draw = _plotting._draw_curve if values.ndim == 1 else _plotting._draw_plane
+            drawn = draw(figure, source, values)
+        drawn.canvas.draw()
+        return drawn.axes
+
+    return draw
+
+
+def test_plots_of_maps_are_true_to_scale_and_grey_where_missing(draw, tmp_path):
+    latitude, longitude = np.linspace(40, 80, 21), np.linspace(0, 60, 31)
+    f = np.add.outer(latitude, longitude)
+    f[5:9, 5:9] = np.nan
+    coords = {
+        "lat": ("lat", latitude, {"units": "degrees_north"}),
+        "lon": ("lon", longitude, {"units": "degrees_east"}),
+    }
+    field, steepness, *bars = draw(f, ("lat", "lon"), coords, "K", tmp_path)
+    assert field.get_aspect() == pytest.approx(1 / np.cos(np.radians(60)))
+    assert field.get_facecolor()[:3] == (0.75, 0.75, 0.75)
+    assert field.get_xlabel() == "lon (degrees_east)"
+    assert field.get_xlim() == pytest.approx((-1, 61)), "arrows do not widen it"
+    labels = [bar.get_ylabel() for bar in bars]
+    assert labels[0] == "T (K)"
+    assert labels[1] in {f"magnitude of the gradient (K {one}-1)" for one in ("deg", "degree")}
+    assert steepness.get_ylim() == field.get_ylim()
+
+
+def test_plots_show_dates_as_dates_and_rates_per_day(draw, tmp_path):
+    time = np.datetime64("2020-01-01") + np.arange(40) * np.timedelta64(12, "h")
+    _, slope = draw(np.arange(40.0), ("time",), {"time": time}, "K", tmp_path)
+    assert slope.get_ylabel() in ("dT/dtime (K d-1)", "dT/dtime (K day-1)")
+    assert "Jan" in {label.get_text() for label in slope.get_xticklabels()} | {
+        slope.xaxis.get_offset_text().get_text()[-3:]
+    }
+    (line,) = slope.lines[:1]
+    np.testing.assert_allclose(line.get_ydata(), 2.0)
+
+
 def test_bench_times_engines_in_turn_and_draws(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert _cli.main(["bench", "--quick"]) == 0

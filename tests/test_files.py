@@ -390,6 +390,89 @@ def test_a_full_disk_loses_nothing(tmp_path, field, monkeypatch, capsys):
     np.testing.assert_array_equal(np.load(tmp_path / "g.npy"), expected)
 
 
+def test_a_field_that_changes_meanwhile_is_not_finished(tmp_path, field, monkeypatch):
+    np.save(tmp_path / "f.npy", field)
+
+    def write_and_change(self, block, results):
+        write(self, block, results)
+        if block.number == 2:
+            with open(tmp_path / "f.npy", "r+b") as file:
+                file.truncate(file.seek(0, 2) + 1)
+
+    write = job.Job._write
+    with monkeypatch.context() as patch:
+        patch.setattr(job.Job, "_write", write_and_change)
+        with pytest.raises(FileError, match="was changed while it was read"):
+            differentiate(tmp_path / "f.npy", tmp_path / "g.npy")
+    assert not (tmp_path / "g.npy").exists()
+    with pytest.raises(FileError, match="begun with the state of the input"):
+        differentiate(tmp_path / "f.npy", tmp_path / "g.npy", resume=True)
+
+
+def test_coordinates_that_change_meanwhile_are_noticed(interrupted):
+    for name, step in (("x.npy", 1.0), ("y.npy", 1.0), ("z.npy", 2.0)):
+        size = {"x.npy": 23, "y.npy": 14, "z.npy": 11}[name]
+        np.save(interrupted / name, np.arange(size) * step)
+    coords = tuple(str(interrupted / name) for name in ("x.npy", "y.npy", "z.npy"))
+    with pytest.raises(FileError, match="begun with --coords none; got "):
+        differentiate(interrupted / "f.npy", interrupted / "g.npy", resume=True, coords=coords)
+
+
+def test_a_folder_that_is_removed_meanwhile_is_told_of(tmp_path, field, monkeypatch):
+    np.save(tmp_path / "f.npy", field)
+
+    def write_and_remove(self, block, results):
+        write(self, block, results)
+        if block.number == 2:
+            run.shutil.rmtree(tmp_path / "g.npy.partial")
+
+    write = job.Job._write
+    with monkeypatch.context() as patch:
+        patch.setattr(job.Job, "_write", write_and_remove)
+        with pytest.raises(FileError, match="was removed by someone"):
+            differentiate(tmp_path / "f.npy", tmp_path / "g.npy")
+    assert [path.name for path in tmp_path.iterdir()] == ["f.npy"]
+
+
+def test_resuming_what_is_finished_says_so(tmp_path, field):
+    np.save(tmp_path / "f.npy", field)
+    differentiate(tmp_path / "f.npy", tmp_path / "g.npy")
+    before = (tmp_path / "g.npy").stat()
+    with pytest.raises(FileError, match="exists, and nothing unfinished is beside it"):
+        differentiate(tmp_path / "f.npy", tmp_path / "g.npy", resume=True)
+    assert (tmp_path / "g.npy").stat().st_mtime_ns == before.st_mtime_ns
+
+
+def test_missing_samples_of_earlier_runs_count_too(tmp_path, field, monkeypatch):
+    field[::2, 3, 4] = np.nan
+    np.save(tmp_path / "f.npy", field)
+    whole = differentiate(tmp_path / "f.npy", tmp_path / "whole.npy")
+
+    def stop_later(self, block, results):
+        if block.number == 3:
+            raise Stop
+        write(self, block, results)
+
+    write = job.Job._write
+    with monkeypatch.context() as patch:
+        patch.setattr(job.Job, "_write", stop_later)
+        with pytest.raises(Stop):
+            differentiate(tmp_path / "f.npy", tmp_path / "g.npy")
+    done = differentiate(tmp_path / "f.npy", tmp_path / "g.npy", resume=True)
+    assert (done.missing, done.missing_results) == (whole.missing, whole.missing_results)
+    assert done.missing == np.isnan(field).sum()
+    assert done.missing_results == np.isnan(np.load(tmp_path / "g.npy")).sum()
+
+
+def test_sums_with_many_ways_round_holes_are_not_compiled(tmp_path, field):
+    field[3, 3, 3] = np.nan
+    np.save(tmp_path / "f.npy", field)
+    options = {"operator": "laplacian", "accuracy": 6, "skipna": True}
+    differentiate(tmp_path / "f.npy", tmp_path / "g.npy", 2e9, **options)
+    expected = gpugrad.laplacian(field, accuracy=6, skipna=True, backend="numpy")
+    np.testing.assert_array_equal(np.load(tmp_path / "g.npy"), expected)
+
+
 # Errors
 
 

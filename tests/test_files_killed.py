@@ -124,19 +124,50 @@ def test_a_limit_of_the_system_is_kept(tmp_path):
     assert "3 results of 64 x 256 x 256 float32, 50.3 MB" in printed
 
 
-def test_an_interrupted_command_says_how_to_go_on(tmp_path):
+@pytest.mark.skipif(sys.platform == "win32", reason="sends signals of POSIX")
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+def test_an_interrupted_command_says_how_to_go_on(tmp_path, name):
     f = np.zeros((400, 128, 128), dtype="f4")
     np.save(tmp_path / "f.npy", f)
     process = start(tmp_path / "f.npy", tmp_path / "g.npy", "--memory", LITTLE)
     journal = tmp_path / "g.npy.partial" / "journal"
     while process.poll() is None and not (journal.exists() and journal.stat().st_size > 2000):
         time.sleep(0.005)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(getattr(signal, name))
     _, errors = process.communicate(timeout=60)
     if process.returncode:  # it may have come to its end just before
         assert errors.startswith("gpugrad: error: interrupted")
         assert "--resume goes on" in errors
         assert not (tmp_path / "g.npy").exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="takes a limit of POSIX for granted")
+def test_files_that_may_not_grow_are_told_of(tmp_path):
+    np.save(tmp_path / "f.npy", np.zeros((64, 64, 64), dtype="f4"))
+    command = [sys.executable, "-m", "gpugrad", "grad", "f.npy", "g.npy"]
+    done = subprocess.run(
+        ["/bin/sh", "-c", 'ulimit -f 100; exec "$@"', "sh", *command],
+        cwd=tmp_path, capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr.startswith("gpugrad: error: a file grew larger than is allowed here")
+    assert done.stderr.count("\n") == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["f.npy"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no such locks on this system")
+def test_of_two_processes_one_writes_and_one_is_told(tmp_path):
+    np.save(tmp_path / "f.npy", np.zeros((200, 128, 128), dtype="f4"))
+    both = [start(tmp_path / "f.npy", tmp_path / "g.npy", "--memory", LITTLE) for _ in range(2)]
+    errors = [process.communicate(timeout=120)[1] for process in both]
+    status = [process.returncode for process in both]
+    assert 0 in status
+    for code, printed in zip(status, errors, strict=True):
+        assert code == 0 or "another process" in printed or "exists" in printed
+    result = np.load(tmp_path / "g.npy")
+    assert result.shape == (3, 200, 128, 128)
+    assert not result.any()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["f.npy", "g.npy"]
 
 
 def test_a_terminal_shows_a_bar(tmp_path):

@@ -16,6 +16,9 @@ from gpugrad._files.errors import EXTRA, FileError, need
 from gpugrad._files.raw import Window
 from gpugrad._files.sources import Coordinate, Source, Values, choose, in_one_line
 
+GDAL_BYTES = 1 << 24
+"""How much GDAL may keep of what it has read or is to write; by itself it takes what it likes."""
+
 
 def open_dataset(path: Path, kind: str, names: tuple[str, ...], files: ExitStack) -> list[Source]:
     """Open NetCDF and Zarr through xarray, which knows their conventions."""
@@ -194,6 +197,7 @@ def open_geotiff(path: Path, names: tuple[str, ...], files: ExitStack) -> list[S
         from rasterio.windows import Window as Rectangle
     except ImportError as error:
         raise need("geotiff", "rasterio", f"reading {path}") from error
+    files.enter_context(rasterio.Env(GDAL_CACHEMAX=GDAL_BYTES))
     try:
         image = rasterio.open(path)
     except rasterio.errors.RasterioIOError as error:

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from gpugrad._files.datasets import GDAL_BYTES
 from gpugrad._files.errors import EXTRA, need
 from gpugrad._files.layout import (
     Layout,
@@ -25,7 +26,7 @@ from gpugrad._files.layout import (
 from gpugrad._files.raw import RawArray, Window
 from gpugrad._files.sources import Values
 
-PIECE_BYTES = 1 << 26
+PIECE_BYTES = 1 << 23
 """How much is copied at a time from one file to another."""
 
 
@@ -90,7 +91,7 @@ def join_geotiff(joined: Path, layout: Layout, paths: list[Path], arrays: list[R
     profile = find_map(layout)
     if profile:
         profile["transform"] = rasterio.Affine(*profile["transform"])
-    with rasterio.open(
+    with rasterio.Env(GDAL_CACHEMAX=GDAL_BYTES), rasterio.open(
         joined, "w", driver="GTiff", height=height, width=width, count=len(layout.names),
         dtype=dtype.name, nodata=np.nan, BIGTIFF="IF_SAFER", **profile,
     ) as image:  # fmt: skip

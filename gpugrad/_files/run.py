@@ -39,6 +39,9 @@ from gpugrad._files.targets import Target, bytes_beside, move, open_target
 OWN_BYTES = 180 << 20
 """What Python and the libraries take of memory, before any field."""
 
+LIBRARY_BYTES = {"netcdf": 56 << 20, "zarr": 56 << 20, "geotiff": 40 << 20}
+"""What the libraries of a format take besides, to read it or to write it."""
+
 CHUNK_BYTES = 4 << 20
 """How large chunks are written where what is read has none."""
 
@@ -188,19 +191,22 @@ def _cut(
     f = fields[0]
     dtype = work.find_dtype(f)
     # Read into one buffer while another is computed; what is decoded or encoded passes a third.
-    decoded = any(n > 1 for n in f.chunks)
-    sample = len(fields) * f.dtype.itemsize * (3 if decoded else 2)
+    own = OWN_BYTES + LIBRARY_BYTES.get(format_of(f.path), 0)
+    if kind != format_of(f.path):
+        own += LIBRARY_BYTES.get(kind, 0)
+    decoded = format_of(f.path) in LIBRARY_BYTES
+    sample = len(fields) * f.dtype.itemsize * (4 if decoded else 2)
     sample += len(work.names) * dtype.itemsize * (3 if kind == "zarr" else 2)
     if any(plan.alternatives for plan in work.plans):
         sample += len(fields) + 1  # where samples are valid, and how it is found
     along = [[plan for plan in work.plans if plan.axis == i] for i in range(len(f.shape))]
     reaches = [*map(find_reach, along)]  # what ends need is at most about as much
-    budget = min(memory - OWN_BYTES, BLOCK_BYTES * sample / f.dtype.itemsize)
+    budget = min(memory - own, BLOCK_BYTES * sample / f.dtype.itemsize)
     units = _choose_units(f, kind, min(CHUNK_BYTES // dtype.itemsize, int(budget / sample) // 8))
     try:
         shape = choose_shape(f.shape, units, f.slowest_first, reaches, sample, budget)
     except MemoryError as error:
-        needed = error.args[0] + OWN_BYTES
+        needed = error.args[0] + own
         raise FileError(
             f"--memory must be at least {_in_megabytes(needed)} for one block of {f.label}"
             f"{f', in chunks of {units}' if math.prod(units) > 1 else ''}; got "
@@ -309,10 +315,13 @@ def _make(beside: Path) -> None:
 
 def _leave_nothing_empty(beside: Path, *error: object) -> None:
     """Remove what an error has left behind before a first block was done."""
+    if error[0] is not None and not _has_blocks(beside):
+        shutil.rmtree(beside, ignore_errors=True)
+
+
+def _has_blocks(beside: Path) -> bool:
     journal = beside / "journal"
-    lines = journal.read_bytes().count(b"\n") if journal.exists() else 0
-    if error[0] is not None and lines < 2:
-        shutil.rmtree(beside)
+    return journal.exists() and journal.read_bytes().count(b"\n") > 1
 
 
 def _check_space(folder: Path, needed: int) -> None:
@@ -358,23 +367,25 @@ def _nothing_lost(beside: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        kept = f"What is done is kept in {beside}; --resume goes on from there."
+        kept = ""
+        if _has_blocks(beside):
+            kept = f" What is done is kept in {beside}; --resume goes on from there."
         if not beside.exists():
             raise FileError(
                 f"{beside} is gone, and what was done with it: {error}. Has someone removed it? "
                 "Run it again."
             ) from error
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise FileError(f"the disk is full. Free some space. {kept}") from error
+            raise FileError(f"the disk is full. Free some space.{kept}") from error
         if error.errno == errno.EFBIG:
             raise FileError(
-                f"a file grew larger than is allowed here (ulimit -f). Raise the limit. {kept}"
+                f"a file grew larger than is allowed here (ulimit -f). Raise the limit.{kept}"
             ) from error
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             raise FileError(
                 f"{error.filename or beside} can't be written: {error.strerror}."
             ) from error
-        raise FileError(f"{error}. {kept}") from error
+        raise FileError(f"{error}.{kept}") from error
 
 
 def _in_megabytes(count: float) -> str:
