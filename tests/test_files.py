@@ -22,6 +22,14 @@ SMALL = run.OWN_BYTES + 20_000
 """An allowance of memory that leaves little for a block."""
 
 
+@pytest.fixture(scope="module", autouse=True)
+def libraries_take_nothing():
+    """Leave what libraries of formats take out of the account, so that blocks are small."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(run, "LIBRARY_BYTES", dict.fromkeys(run.LIBRARY_BYTES, 0))
+        yield
+
+
 @pytest.fixture
 def field():
     return np.random.default_rng(5).normal(size=(23, 14, 11))
