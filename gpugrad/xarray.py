@@ -34,6 +34,14 @@ def _axis(dims: Sequence[Any]) -> Any:
     return tuple(dims) or None
 
 
+def _unknown(accessor: Any, name: str, elsewhere: str) -> AttributeError:
+    """Return the error for an operator that is not there, with those that are."""
+    known = ", ".join(one for one in dir(accessor) if not one.startswith("_"))
+    return AttributeError(
+        f".gpugrad has no operator {name!r}; it has: {known} ({elsewhere})", name=name, obj=accessor
+    )
+
+
 @xarray.register_dataarray_accessor("gpugrad")
 class DataArrayAccessor:
     """The operators on scalar fields, along dimensions that are given by name.
@@ -69,6 +77,29 @@ class DataArrayAccessor:
         """Return the gradient to the north and to the east, per metre, from the coordinates."""
         return gpugrad.spherical_gradient(self._f, **options)
 
+    def turning_points(self, dim: Any, **options: Any) -> Any:
+        """Return where curves along a dimension have minima and maxima."""
+        return gpugrad.turning_points(self._f, axis=dim, **options)
+
+    def inflection_points(self, dim: Any, **options: Any) -> Any:
+        """Return where curves along a dimension change their bend."""
+        return gpugrad.inflection_points(self._f, axis=dim, **options)
+
+    def critical_points(self, **options: Any) -> Any:
+        """Return where the gradient is zero: minima, maxima and saddles."""
+        return gpugrad.critical_points(self._f, **options)
+
+    def noise_level(self, dim: Any, **options: Any) -> Any:
+        """Return how noisy the samples along a dimension are."""
+        return gpugrad.noise_level(self._f, axis=dim, **options)
+
+    def error_estimate(self, dim: Any, **options: Any) -> Any:
+        """Return how wrong a derivative along a dimension is."""
+        return gpugrad.error_estimate(self._f, axis=dim, **options)
+
+    def __getattr__(self, name: str) -> Any:
+        raise _unknown(self, name, "divergence, curl and jacobian are those of a Dataset")
+
 
 @xarray.register_dataset_accessor("gpugrad")
 class DatasetAccessor:
@@ -102,6 +133,9 @@ class DatasetAccessor:
     def spherical_curl(self, *names: Any, **options: Any) -> xarray.DataArray:
         """Return the vertical component of the curl on a sphere, of ``u`` (east) and ``v``."""
         return self._call_on_sphere(gpugrad.spherical_curl, names, options)
+
+    def __getattr__(self, name: str) -> Any:
+        raise _unknown(self, name, 'of one variable there are others, as in ds["T"].gpugrad')
 
     def _call_on_sphere(self, operator: Any, names: Any, options: dict[str, Any]) -> Any:
         named = [options.pop(key) for key in ("v", "u") if key in options]

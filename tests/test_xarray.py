@@ -473,3 +473,33 @@ def test_components_may_lie_along_the_first_dimension(flow):
 def test_smoothing_with_a_mask_is_refused(temperature):
     with pytest.raises(ValueError, match="`where` must be left out with `smooth`"):
         gpugrad.derivative(temperature, axis="lon", smooth="spline", where=temperature > 0)
+
+
+def test_the_accessor_has_every_operator_on_one_field_with_a_line_on_it(temperature):
+    import gpugrad.xarray
+
+    accessor = temperature.gpugrad
+    there = [name for name in dir(accessor) if not name.startswith("_")]
+    assert {"turning_points", "inflection_points", "critical_points", "noise_level"} <= {*there}
+    assert all(getattr(accessor, name).__doc__ for name in there)
+    wave = xarray.DataArray(
+        np.cos(np.linspace(0, 9, 91)), {"x": np.linspace(0, 9, 91)}, ("x",), name="wave"
+    )
+    np.testing.assert_allclose(
+        wave.gpugrad.turning_points("x").minima.position, [np.pi], atol=0.01
+    )  # fmt: skip
+    for name in ("inflection_points", "noise_level", "error_estimate"):
+        expected = getattr(gpugrad, name)(wave, axis="x")
+        assert type(getattr(wave.gpugrad, name)("x")) is type(expected)
+    both = wave * xarray.DataArray(np.cos(np.arange(20) / 3), {"y": np.arange(20.0)}, ("y",))
+    found = both.gpugrad.critical_points()
+    assert type(found) is type(gpugrad.critical_points(both))
+
+
+def test_operators_that_are_not_there_bring_those_that_are(temperature, flow):
+    import gpugrad.xarray  # noqa: F401 - it adds the accessor
+
+    with pytest.raises(AttributeError, match=r"no operator 'grad'; it has: .*gradient, gradient_"):
+        temperature.gpugrad.grad("x")
+    with pytest.raises(AttributeError, match=r"no operator 'gradient'; it has: curl, divergence"):
+        temperature.to_dataset(name="T").gpugrad.gradient("x")
