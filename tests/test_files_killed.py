@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import gpugrad
-from gpugrad._files.run import OWN_BYTES
+from gpugrad._files.run import LIBRARY_BYTES, OWN_BYTES
 
 LITTLE = f"{OWN_BYTES + 700_000}"
 """An allowance of memory that makes many small blocks."""
@@ -53,13 +53,14 @@ def test_killed_runs_go_on_to_the_right_result(tmp_path, suffix):
         pytest.importorskip("zarr")
     f = np.random.default_rng(0).normal(size=(120, 64, 64)).astype("f4")
     expected = gpugrad.gradient(f, stack=True)
+    little = f"{int(LITTLE) + LIBRARY_BYTES.get(suffix[1:], 0)}"
     source, out = tmp_path / "f.npy", tmp_path / f"g{suffix}"
     np.save(source, f)
     dice = random.Random(7)
     kills = finished = 0
     found_before = []
     while kills < KILLS:
-        process = start(source, out, "--memory", LITTLE, "--resume")
+        process = start(source, out, "--memory", little, "--resume")
         journal = tmp_path / f"g{suffix}.partial" / "journal"
         before = size_of(journal)
         while kills % 2 and process.poll() is None and size_of(journal) <= before:
@@ -79,7 +80,7 @@ def test_killed_runs_go_on_to_the_right_result(tmp_path, suffix):
             finished += 1
             subprocess.run(["rm", "-r", out, out.with_name(out.name + ".partial")], check=False,
                            stderr=subprocess.DEVNULL)  # fmt: skip
-    process = start(source, out, "--memory", LITTLE, "--resume")
+    process = start(source, out, "--memory", little, "--resume")
     assert process.wait(120) == 0, process.stderr.read()
     process.communicate()
     np.testing.assert_array_equal(read(out), expected)
