@@ -74,6 +74,7 @@ ARROWS = {
     "_engines.llvm_vectors": {"_engines"},
     "_engines.llvm_operands": {"_engines"},
     "_engines.numba_boxes": {"_plan"},
+    "_engines.numba_sums": {"_engines", "_plan"},
     "_engines.numba_program": {"_engines", "_plan"},
     "_engines.numba_cpu": {"_engines", "_memory", "_plan", "_threads"},
     "_engines.gpu_program": {"_arrays", "_engines", "_plan"},

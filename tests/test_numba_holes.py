@@ -7,10 +7,11 @@ import pytest
 
 import gpugrad
 from conftest import assert_same_bits
-from gpugrad._engines import numba_cpu
+from gpugrad._engines import numba_cpu, slices
+from gpugrad._plan import Norm, Term, first_derivative
 
 pytest.importorskip("llvmlite")
-from gpugrad._engines import llvm_kernels, llvm_recipes
+from gpugrad._engines import llvm_kernels, llvm_recipes, numba_program, numba_sums
 
 
 @pytest.fixture
@@ -79,3 +80,63 @@ def test_a_high_accuracy_is_compiled_where_the_field_is_large_enough(rng, monkey
     monkeypatch.setattr(numba_cpu, "MANY_SAMPLES", 1)
     got = gpugrad.derivative(f, where=where, accuracy=6, backend="numba")
     assert_same_bits(got, expected)
+
+
+SUMS = {
+    "laplacian": lambda f, **options: gpugrad.laplacian(f, 0.3, **options),
+    "gradient_norm": lambda f, **options: gpugrad.gradient_norm(f, 0.3, **options),
+    "divergence": lambda f, **options: gpugrad.divergence([f] * f.ndim, 0.3, **options),
+    "curl": lambda f, **options: gpugrad.curl([f, f + f, f][: f.ndim], 0.3, **options),
+}
+
+
+@pytest.mark.parametrize("name", SUMS)
+@pytest.mark.parametrize("slab", [1, 7000])
+@pytest.mark.parametrize("kind", ["f8", "f4", "c16", "i4", "fortran", "backwards", "periodic"])
+def test_sums_beside_holes_have_the_bits_of_slices_in_any_slabs(rng, monkeypatch, name, slab, kind):
+    monkeypatch.setattr(numba_sums, "SLAB_BYTES", slab)
+    dtype = kind if kind[-1].isdigit() else "f8"
+    f = (rng.standard_normal((14, 11, 20)) * 50).astype(dtype)
+    if kind == "fortran":
+        f = np.asfortranarray(f)
+    if kind == "backwards":
+        f = f[::-1, ::-1]
+    options = {"where": make_holes(rng, f.shape)}
+    if kind == "periodic":
+        options["boundary"] = "periodic"
+    expected = SUMS[name](f, **options, backend="slices")
+    got = SUMS[name](f, **options, backend="numba")
+    if name != "curl":
+        got, expected = [got], [expected]
+    for a, b in zip(got, expected, strict=True):
+        assert_same_bits(a, b)
+
+
+def test_sums_with_and_without_holes_in_one_call(rng):
+    f, g = rng.standard_normal((2, 30, 40))
+    g[5, 7] = np.nan
+    outputs = gpugrad.curl([f, g], 0.3, skipna=True, backend="numba")
+    assert_same_bits(outputs, gpugrad.curl([f, g], 0.3, skipna=True, backend="slices"))
+    x, y = first_derivative(0, 0.3, 1), first_derivative(1, 0.3, 1)
+    valid = np.isfinite(g)
+    mixed = [
+        [Term(1, f, x), Term(1, f, y)],
+        [Term(1, f, x), Term(-1, g, y, valid)],
+        [Term(1, g, x, valid)],
+        Norm([Term(1, g, x, valid), Term(1, f, y)]),
+    ]
+    for a, b in zip(numba_cpu.evaluate(mixed), slices.evaluate(mixed), strict=True):
+        assert_same_bits(a, b)
+
+
+@pytest.mark.parametrize("name", SUMS)
+def test_sums_beside_holes_take_few_kernels(rng, monkeypatch, name):
+    numba_cpu._programs.clear()
+    recipes = set()
+    monkeypatch.setattr(
+        numba_program, "compile_kernel",
+        lambda recipe: recipes.add(recipe) or llvm_kernels.compile_kernel(recipe),
+    )  # fmt: skip
+    f = rng.standard_normal((40, 50, 60))
+    SUMS[name](f, where=make_holes(rng, f.shape), backend="numba")
+    assert 0 < len(recipes) <= 13  # by fours for the ends of each axis; all together 25 to 121

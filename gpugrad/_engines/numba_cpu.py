@@ -16,6 +16,7 @@ import numpy as np
 
 from gpugrad import _memory, _threads
 from gpugrad._engines import numpy_cpu
+from gpugrad._engines.numba_sums import evaluate_sums, is_sum_beside_holes
 from gpugrad._engines.numpy_steps import NumpyArray, find_result
 from gpugrad._plan import Norm, Term, distinct_arrays, distinct_masks
 
@@ -93,6 +94,14 @@ def evaluate(outputs: Outputs, out: Sequence[NumpyArray] | None = None) -> tuple
             np.copyto(target, result, casting="same_kind")
         return tuple(out)
     if not out[0].size:
+        return tuple(out)
+    pairs = list(zip(outputs, out, strict=True))
+    apart = [pair for pair in pairs if is_sum_beside_holes(pair[0])]
+    if apart:
+        evaluate_sums([terms for terms, _ in apart], [target for _, target in apart], evaluate)
+        rest = [pair for pair in pairs if not is_sum_beside_holes(pair[0])]
+        if rest:
+            evaluate([terms for terms, _ in rest], [target for _, target in rest])
         return tuple(out)
     if _runs_into_trouble(outputs, out) and not distinct_masks(outputs):
         numpy_cpu.evaluate(outputs, out)  # the same results, and NumPy's own warnings

@@ -1,0 +1,105 @@
+"""Sums of derivatives beside holes, made one by one.
+
+Beside holes each term of a sum chooses among several formulas for each sample, and has others to
+choose from in every row near the ends of its axis. One kernel for each set of choices would take
+minutes to compile. So each derivative has kernels of its own, and one more pass adds up what they
+make: slab by slab, so that no more than a slab lies in memory twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import accumulate, pairwise
+from typing import Any
+
+import numpy as np
+
+from gpugrad._engines.chunk_windows import ChunkWindow, cut_windows
+from gpugrad._engines.numpy_steps import NumpyArray
+from gpugrad._plan import IDENTITY, AxisPlan, Norm, Term, rows_of
+
+SLAB_BYTES = 1 << 23
+"""Bytes of a field in a slab: what is made of it is still in a cache when it is added up."""
+
+Outputs = Sequence[Sequence[Term]]
+
+
+def is_sum_beside_holes(terms: Sequence[Term]) -> bool:
+    """Tell whether an output is one that this module is for."""
+    return len(terms) > 1 and any(term.where is not None for term in terms)
+
+
+def evaluate_sums(
+    outputs: Outputs,
+    out: Sequence[NumpyArray],
+    evaluate: Callable[[Outputs, Sequence[NumpyArray] | None], Sequence[NumpyArray]],
+) -> None:
+    """Evaluate sums, or norms, into `out` by an engine for single derivatives and plain sums."""
+    f = outputs[0][0].field
+    slowest = max(range(f.ndim), key=lambda axis: abs(f.strides[axis]))
+    n = f.shape[slowest]
+    rows = max(1, SLAB_BYTES * n // f.nbytes)
+    slabs = tuple([min(rows, n - start) for start in range(0, n, rows)])
+    bounds = [0, *accumulate(slabs)]
+    terms = {_name(term): term._replace(sign=1) for one in outputs for term in one}
+    for slab, (start, stop) in enumerate(pairwise(bounds)):
+        here = rows_of(f.ndim, slowest, start, stop)
+        along = {name: term for name, term in terms.items() if term.plan.axis == slowest}
+        across = {name: _take(term, here) for name, term in terms.items() if name not in along}
+        slopes = evaluate([[term] for term in across.values()], None) if across else ()
+        made = dict(zip(across, slopes, strict=True))
+        for name, term in along.items():
+            window = _cut(term.plan, slabs)[slab]
+            (rows_made,) = evaluate([[_join(term, window, bounds)]], None)
+            made[name] = rows_made[rows_of(f.ndim, slowest, window.start, window.stop)]
+        sums = [
+            (Norm if isinstance(one, Norm) else tuple)(
+                [Term(term.sign, made[_name(term)], IDENTITY) for term in one]
+            )
+            for one in outputs
+        ]
+        with np.errstate(all="ignore"):  # as of all that has holes
+            evaluate(sums, [target[here] for target in out])
+
+
+def _name(term: Term) -> tuple[int, int, int]:
+    return id(term.field), id(term.plan), id(term.where)
+
+
+def _take(term: Term, here: tuple[slice, ...]) -> Term:
+    where = None if term.where is None else term.where[here]
+    return term._replace(field=term.field[here], where=where)
+
+
+def _cut(plan: AxisPlan, slabs: tuple[int, ...]) -> Sequence[ChunkWindow]:
+    """Return the plan of each slab. Engines remember by plan, so these are kept."""
+    known = plan.memo.get("slabs")
+    if known is None or known[0] != slabs:
+        known = plan.memo["slabs"] = slabs, cut_windows(plan, slabs)
+    windows: Sequence[ChunkWindow] = known[1]
+    return windows
+
+
+def _join(term: Term, window: ChunkWindow, bounds: Sequence[int]) -> Term:
+    """Return a term for the rows that a window needs, as a view wherever they lie together."""
+    axis = term.plan.axis
+    stretches = [[bounds[k] + start, bounds[k] + stop] for k, start, stop in window.samples]
+    spans = [*_merge(stretches)]
+
+    def join(array: Any) -> Any:
+        parts = [array[rows_of(array.ndim, axis, *span)] for span in spans]
+        return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=axis)
+
+    where = None if term.where is None else join(term.where)
+    return term._replace(field=join(term.field), plan=window.plan, where=where)
+
+
+def _merge(stretches: Sequence[list[int]]) -> Iterator[list[int]]:
+    """Yield stretches, those that follow on each other as one."""
+    start, stop = stretches[0]
+    for first, last in stretches[1:]:
+        if first != stop:
+            yield [start, stop]
+            start = first
+        stop = last
+    yield [start, stop]
