@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import zlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -28,10 +27,6 @@ PIECE = 1 << 18
 """How many values are looked at at a time: few enough to be found in the cache."""
 
 
-MOST_WAYS = 155
-"""Of choices beside holes, times samples of a formula, in one result: more compile too long."""
-
-
 class Job:
     """The blocks of one run: buffers for two of them, and threads to read and to write."""
 
@@ -45,7 +40,7 @@ class Job:
         layout: Layout,
     ) -> None:
         self._fields, self._work = fields, work
-        self._backend = _choose_backend(work, backend)
+        self._backend = backend
         self._target, self._journal, self._layout = target, journal, layout
         self._skipna = any(plan.alternatives for plan in work.plans)
         self._mover = Mover(layout.shape)
@@ -112,20 +107,6 @@ class Job:
         """Return the bytes of a block's results."""
         samples: int = math.prod(part.stop - part.start for part in block.window)
         return samples * self._layout.dtype.itemsize * len(self._layout.names)
-
-
-def _choose_backend(work: Work, backend: str | None) -> str | None:
-    """Return the backend: NumPy where compiling the choices beside holes would take minutes.
-
-    These are sums of several terms, each of which has many ways to go.
-    """
-    ways = [
-        sum(len(plan.alternatives) * len(plan.interior.offsets) for _, _, plan in terms)
-        for terms in work.outputs
-        if len(terms) > 1
-    ]
-    is_free = backend is None and os.environ.get("GPUGRAD_BACKEND", "auto") == "auto"
-    return "numpy" if is_free and max(ways, default=0) > MOST_WAYS else backend
 
 
 def count_missing(values: Values) -> int:
