@@ -80,6 +80,10 @@ class Tracked(np.lib.mixins.NDArrayOperatorsMixin):
         """Refuse: what follows would go unseen."""
         raise _refusal("a conversion to an array")
 
+    def __pow__(self, exponent: Any) -> Any:
+        """Return a power: NumPy's arrays know squares and roots, which its ufunc takes for any."""
+        return _wrap(self._values ** _unwrap(exponent))
+
     def __getitem__(self, key: Any) -> Tracked:
         """Return a part."""
         return Tracked(self._values[key])

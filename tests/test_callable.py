@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 
 import gpugrad
+from conftest import assert_same_bits
+from gpugrad._complex_step import Tracked
 
 pytest.importorskip("sympy")
 from function_table import TABLE
@@ -685,3 +687,11 @@ def test_lazy_points_are_refused():
     da = pytest.importorskip("dask.array")
     with pytest.raises(TypeError, match="Dask array, which is lazy"):
         gpugrad.gradient_of(np.sin)(da.ones(3))
+
+
+@pytest.mark.parametrize("exponent", [2, 0.5, 3, -1, 2.5])
+def test_powers_at_complex_points_are_those_of_numpys_arrays(rng, exponent):
+    values = rng.uniform(0.5, 2, 50) + 1e-30j
+    power = Tracked(values) ** exponent
+    assert isinstance(power, Tracked)
+    assert_same_bits(power._values, values**exponent)
