@@ -64,7 +64,7 @@ def assert_complete(results, name, ratios):
     ("name", "ratios"),
     [
         ("small_calls", ["cost_ratio"]),
-        ("function_cost", ["cost_ratio"]),
+        ("function_cost", ["cost_ratio", "block_ratio"]),
         ("large_fields", ["speed_up", "over_floor", "extra_memory_percent"]),
         ("import_time", ["cost_ratio"]),
         ("with_holes", ["speed_up"]),
