@@ -298,7 +298,8 @@ class _Maker:
         if constant is not None:  # what bare samples add up to has a precision of its own
             constant = precision.of_sum(region.formula.is_sum).type(constant)
         kinds, factors = [], []
-        by_factors = row.is_thin and not region.formula.is_sum  # to multiply by 1 changes no bit
+        # To multiply by 1 or -1 changes no bit of a real number.
+        by_factors = row.is_thin and not region.formula.is_sum and self.sample.kind != "c"
         for k, w in enumerate((*weights, constant, divisor)):
             if w is None or (type(w) is int and not (by_factors and k < len(weights))):
                 kinds.append("" if w is None else "+" if w == 1 else "-")
