@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from test_files import failure
 
 import gpugrad
 from gpugrad import _cli
@@ -16,15 +17,6 @@ pytest.importorskip("zarr")
 
 def grad(*arguments):
     assert _cli.main(["grad", *map(str, arguments)]) == 0
-
-
-def failure(capsys, *arguments):
-    """Run the command, which must fail with one line; return it."""
-    assert _cli.main(["grad", *map(str, arguments)]) == 1
-    printed = capsys.readouterr().err
-    assert printed.startswith("gpugrad: error: ")
-    assert printed.count("\n") == 1
-    return printed
 
 
 @pytest.fixture

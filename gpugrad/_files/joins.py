@@ -41,6 +41,7 @@ def join_npz(joined: Path, layout: Layout, paths: list[Path], arrays: list[RawAr
 
 
 def import_h5netcdf() -> Any:
+    """Return the library that writes NetCDF, or raise FileError with how to install it."""
     try:
         import h5netcdf
     except ImportError as error:
@@ -76,6 +77,7 @@ def join_netcdf(joined: Path, layout: Layout, paths: list[Path], arrays: list[Ra
 
 
 def import_rasterio() -> Any:
+    """Return the library that writes GeoTIFF, or raise FileError with how to install it."""
     try:
         import rasterio
     except ImportError as error:
