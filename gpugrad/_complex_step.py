@@ -46,6 +46,11 @@ _REASONS = {
         "floor", "ceil", "trunc", "rint", "round", "around", "sign", "signbit", "copysign",
         "heaviside", "floor_divide", "remainder", "fmod", "modf", "divmod", "fix", ".round",
     ],
+    "so that no complex arrays can go through it": [
+        "single numbers only, or writes to its arguments",
+    ],
+    "whose imaginary parts are not to be told from the derivatives": ["complex numbers"],
+    "which say nothing of its slopes": ["complex values that are others than its real ones"],
 }  # fmt: skip
 
 
@@ -179,7 +184,7 @@ class ComplexStep:
         found = self._parts(coords)
         for f0, _, fits in found:
             if (np.isfinite(f0) & ~fits).any():
-                raise _refusal("a function whose complex values are others than its real ones")
+                raise _refusal("complex values that are others than its real ones")
         slopes = [
             part if fits.all() else np.where(fits, part, np.nan)
             for _, parts, fits in found
@@ -194,7 +199,7 @@ class ComplexStep:
         """Return values, derivatives, and where the former are finite and those of real numbers."""
         real = self.function(list(coords))
         if self.function.is_looped:
-            raise _refusal("single numbers only")
+            raise _refusal("single numbers only, or writes to its arguments")
         if any(f0.dtype.kind == "c" for f0 in real):
             raise _refusal("complex numbers")
         is_double = coords[0].dtype.itemsize == 8

@@ -301,7 +301,6 @@ def stop_after_three_blocks(monkeypatch, folder):
 def interrupted(tmp_path, field, monkeypatch):
     """Stop a run after its third block."""
     np.save(tmp_path / "f.npy", field)
-
     stop_after_three_blocks(monkeypatch, tmp_path)
     return tmp_path
 
