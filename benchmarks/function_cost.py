@@ -162,8 +162,8 @@ def make_evaluations(
     func: Callable[..., Any], calls: list[tuple[Layout, ...]]
 ) -> Callable[[], None]:
     """Return a function that evaluates what was recorded, with plain arrays of any values."""
-    arrays = {layout: fill(layout) for call in calls for layout in call}
-    arguments = [[arrays[layout] for layout in call] for call in calls]
+    arrays = {argument: fill(argument[1]) for call in calls for argument in enumerate(call)}
+    arguments = [[arrays[argument] for argument in enumerate(call)] for call in calls]
 
     def evaluate() -> None:
         with np.errstate(all="ignore"):

@@ -39,6 +39,7 @@ def first_derivatives(function: Function, coords: list[Array]) -> Any:
     values, errors = [], []
     for m, f0 in enumerate(function(coords)):
         for i, h in enumerate(scales_of(coords)):
+            h = np.broadcast_to(h, coords[i].shape)
             found = _Partial(function, m, i)
             value, error = found.at(coords, h / 4, f0, 0)
             poor = ~(np.isfinite(value) & np.isfinite(error)) & np.isfinite(f0)

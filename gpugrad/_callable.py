@@ -77,7 +77,7 @@ class FunctionDerivative:
             raise ValueError("points must be one at least; got none.")
         values, errors, self.method = differentiate(function, points, self._request, self._asked)
         self._is_analytic = function.is_analytic
-        if points.on_host:
+        if points.on_host and not function.has_slopes:
             _warn_of_nothing(values, points)
         packed = self._packed(values, points)
         return packed if errors is None else Estimate(packed, self._packed(errors, points))
@@ -141,7 +141,8 @@ def gradient_of(
     ----------
     func : callable
         The function: ``func(x, y, ...)``, of one array or number for each coordinate, which
-        returns a value for each point. It is called with many points at once; functions of single
+        returns a value for each point. It is called with many points at once, and with coordinates
+        of shapes that broadcast together if it does the same with these; functions of single
         numbers, as those of `math`, are called in a loop. With `vector` it is ``func(p)``, of one
         array with the components on axis 0.
     method : {"auto", "autodiff", "complex", "extrapolation", "adaptive", "central"}, optional
@@ -194,11 +195,11 @@ def gradient_of(
     -----
     - "autodiff": that of PyTorch or JAX, for functions written with them or with operators.
     - "complex": :math:`f'(x) = \operatorname{Im} f(x + \mathrm{i} h) / h` with
-      :math:`h = 2^{-100} |x|`, where nothing is subtracted and no digit lost. Only for NumPy
-      points and functions of NumPy's analytic operations: points track what is done to them, and
-      absolute values, comparisons, conversions and the like are refused by name. Values must be
-      those of the real function, and at three points of the first call slopes those of real
-      differences.
+      :math:`h = 2^{-100}` (in proportion to points that are very large or small), where nothing
+      is subtracted and no digit lost. Only for NumPy points and functions of NumPy's analytic
+      operations: points track what is done to them, and absolute values, comparisons, conversions
+      and the like are refused by name. Values must be those of the real function, and at three
+      points of the first call slopes those of real differences.
     - "extrapolation": central differences at steps from the size of the point downwards, combined
       to eighth order; for each point the best step.
     - "adaptive": `scipy.differentiate`, with order 8.

@@ -1,159 +1,67 @@
-"""The complex step: exact first derivatives of analytic functions, and the proof that they are.
-
-Points travel through the function in `Tracked`, which lets elementary analytic operations of
-NumPy pass and refuses all others by name, so that no absolute value or comparison goes unseen.
-"""
+"""The complex step: exact first derivatives of analytic functions, and the proof that they are."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from gpugrad import _memory
 from gpugrad._arrays import Array
+from gpugrad._memory import empty
 from gpugrad._steps import Samples, central, step_for
-
-# fmt: off
-_UFUNCS = frozenset([
-    "add", "subtract", "multiply", "divide", "true_divide", "negative", "positive",
-    "power", "float_power", "square", "sqrt", "reciprocal", "exp", "exp2", "expm1",
-    "log", "log2", "log10", "log1p", "sin", "cos", "tan", "arcsin", "arccos", "arctan",
-    "sinh", "cosh", "tanh", "arcsinh", "arccosh", "arctanh", "matmul", "vecmat",
-    "matvec",
-])
-_FUNCTIONS = frozenset([
-    "sum", "prod", "mean", "cumsum", "stack", "concatenate", "dot", "inner", "outer",
-    "tensordot", "einsum", "moveaxis", "swapaxes", "transpose", "reshape", "ravel",
-    "expand_dims", "squeeze", "broadcast_to", "zeros_like", "ones_like", "full_like",
-    "roll", "flip", "diff", "trace", "shape", "ndim", "size",
-])
-# fmt: on
+from gpugrad._tracked import NotAnalytic, Tracked, refusal, unwrap
 
 
-_REASONS = {
-    "whose result is a part of a complex number and has no complex derivative": [
-        "absolute", "fabs", "conjugate", "conj", "real", "imag", "angle", ".real", ".imag",
-        ".conj", ".conjugate", "isreal", "real_if_close",
-    ],
-    "but complex numbers are neither greater nor smaller than others": [
-        "greater", "greater_equal", "less", "less_equal", "maximum", "minimum", "fmax", "fmin",
-        "clip", "max", "min", "amax", "amin", "sort", "argsort", "argmax", "argmin", "median",
-        "where", "select", "piecewise", "a branch on a value", ".clip", ".max", ".min",
-    ],
-    "which jumps": [
-        "floor", "ceil", "trunc", "rint", "round", "around", "sign", "signbit", "copysign",
-        "heaviside", "floor_divide", "remainder", "fmod", "modf", "divmod", "fix", ".round",
-    ],
-    "so that no complex arrays can go through it": [
-        "single numbers only, or writes to its arguments",
-    ],
-    "whose imaginary parts are not to be told from the derivatives": ["complex numbers"],
-    "which say nothing of its slopes": ["complex values that are others than its real ones"],
-}  # fmt: skip
+class _Precision(NamedTuple):
+    """What steps are for points of a floating-point type, and what they leave to rounding."""
+
+    tiny: float
+    """The step, in units of the scale of a coordinate: so small that its square vanishes."""
+    farther: float
+    """A larger step, to tell poles from steep slopes."""
+    common: float
+    """Coordinates up to this, and down to its inverse, may share a step."""
+    tolerance: float
+    """How far off values may be, relative to their size or to 1."""
+    complex: np.dtype[Any]
 
 
-class NotAnalytic(TypeError):
-    """The complex step is not possible: which operation stands in the way."""
+_BLOCK = 1 << 16
+"""Points at work at a time: complex values of 1 MB."""
+_STEEP = 512.0
+"""Slopes times scales beyond this multiple of the value may be those of poles."""
 
 
-class Tracked(np.lib.mixins.NDArrayOperatorsMixin):
-    """A complex array that refuses whatever is not known to be analytic."""
-
-    __slots__ = ("_values",)
-    __hash__ = None  # type: ignore[assignment]
-
-    def __init__(self, values: Any) -> None:
-        self._values = values
-
-    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
-        """Apply a ufunc if it is analytic."""
-        if ufunc.__name__ not in _UFUNCS or method not in ("__call__", "reduce", "accumulate"):
-            raise _refusal(ufunc.__name__)
-        if "out" in options or options.get("where", True) is not True:
-            raise _refusal(f"{ufunc.__name__} with out= or where=")
-        return _wrap(getattr(ufunc, method)(*_unwrap(inputs), **options))
-
-    def __array_function__(self, func: Any, types: Any, args: Any, options: Any) -> Any:
-        """Apply a function of NumPy if it is linear or a product of elements."""
-        if func.__name__ not in _FUNCTIONS:
-            raise _refusal(func.__name__)
-        return _wrap(func(*_unwrap(args), **_unwrap(options)))
-
-    def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
-        """Refuse: what follows would go unseen."""
-        raise _refusal("a conversion to an array")
-
-    def __pow__(self, exponent: Any) -> Any:
-        """Return a power: NumPy's arrays know squares and roots, which its ufunc takes for any."""
-        return _wrap(self._values ** _unwrap(exponent))
-
-    def __getitem__(self, key: Any) -> Tracked:
-        """Return a part."""
-        return Tracked(self._values[key])
-
-    def __len__(self) -> int:
-        """Return the length of the first axis."""
-        return len(self._values)
-
-    def __bool__(self) -> bool:
-        """Refuse: a branch would depend on the values."""
-        raise _refusal("a branch on a value")
-
-    def __float__(self) -> float:
-        """Refuse: half of the number would be lost."""
-        raise _refusal("a conversion to a single number")
-
-    __int__ = __complex__ = __index__ = __float__
-
-    def __getattr__(self, name: str) -> Any:
-        """Return what is the same for real arrays, and a method that is analytic."""
-        if name in ("shape", "ndim", "size"):
-            return getattr(self._values, name)
-        if name == "T":
-            return Tracked(self._values.T)
-        if name in (
-            "sum",
-            "prod",
-            "mean",
-            "cumsum",
-            "reshape",
-            "ravel",
-            "transpose",
-            "dot",
-            "copy",
-        ):
-            method = getattr(self._values, name)
-            return lambda *args, **options: _wrap(method(*_unwrap(args), **_unwrap(options)))
-        if name.startswith("__"):
-            raise AttributeError(name)
-        raise _refusal(f".{name}")
+@lru_cache(maxsize=8)
+def _precision_of(dtype: np.dtype[Any]) -> _Precision:
+    steps = (2.0**-40, 2.0**-34, 2.0**20) if dtype.itemsize == 4 else (2.0**-100, 2.0**-84, 2.0**60)
+    tolerance = 1e3 * float(np.finfo(dtype).eps)
+    return _Precision(*steps, tolerance, np.result_type(dtype, np.complex64))
 
 
-def _unwrap(thing: Any) -> Any:
-    if isinstance(thing, Tracked):
-        return thing._values
-    if isinstance(thing, (tuple, list)):
-        return type(thing)(map(_unwrap, thing))
-    if isinstance(thing, dict):
-        return {key: _unwrap(value) for key, value in thing.items()}
-    return thing
+def _complex(x: Array, step: Any) -> Tracked:
+    """Return points, moved along the imaginary axis."""
+    moved = np.empty(x.shape, _precision_of(x.dtype).complex)
+    moved.real, moved.imag = x, step
+    return Tracked(moved)
 
 
-def _wrap(result: Any) -> Any:
-    return Tracked(result) if getattr(result, "dtype", np.dtype(bool)).kind == "c" else result
+def _step_at(x: Array, tiny: float) -> Any:
+    """Return how far to move along the imaginary axis: a number for all points, or one for each.
 
-
-def _refusal(what: str) -> NotAnalytic:
-    reason = next(
-        (reason for reason, names in _REASONS.items() if what in names),
-        "which is not known to be one",
-    )
-    return NotAnalytic(
-        f'the method "complex" needs a function made of analytic operations; `func` uses {what}, '
-        f'{reason}. Use the method "extrapolation", or "auto".'
-    )
+    Powers of two, by which nothing is rounded. Points share one where their sizes do not differ
+    too much for it; else it is in proportion to them, and never so small that digits are lost.
+    """
+    sizes = np.abs(x)
+    common = _precision_of(x.dtype).common
+    if not 1 / common <= sizes.min():
+        sizes[sizes == 0] = 1
+    if 1 / common <= sizes.min() and sizes.max() <= common:
+        return x.dtype.type(tiny)
+    steps = np.ldexp(x.dtype.type(tiny), np.frexp(sizes)[1])
+    return np.maximum(steps, np.finfo(x.dtype).smallest_normal, out=steps)
 
 
 class ComplexStep:
@@ -161,16 +69,16 @@ class ComplexStep:
 
     Called with coordinates, it returns for each component the derivatives by each variable, one
     after the other: a function again, which can be differentiated numerically once more.
+    `are_complete` tells whether the first ones are all numbers.
     """
 
     def __init__(self, function: Any) -> None:
         self.function = function
+        self.are_complete = False
 
     def __call__(self, coords: list[Array]) -> list[Array]:
         """Return the derivatives; NaN where values of the function are none or no real ones."""
-        return [
-            np.where(fits, part, np.nan) for _, parts, fits in self._parts(coords) for part in parts
-        ]
+        return self._differentiate(coords).arrays()
 
     def first(self, coords: list[Array]) -> list[Array]:
         """Return the derivatives, having seen that complex values continue the real ones.
@@ -181,77 +89,65 @@ class ComplexStep:
             If the function uses what is not analytic, or has other values or slopes at complex
             numbers than at real ones.
         """
-        found = self._parts(coords)
-        for f0, _, fits in found:
-            if (np.isfinite(f0) & ~fits).any():
-                raise _refusal("complex values that are others than its real ones")
-        slopes = [
-            part if fits.all() else np.where(fits, part, np.nan)
-            for _, parts, fits in found
-            for part in parts
-        ]
+        found = self._differentiate(coords)
+        if found.differ:
+            raise refusal("complex values that are others than its real ones")
+        slopes = found.arrays()
         if not self.function.is_analytic:
             self._compare_with_differences(coords, slopes)
             self.function.is_analytic = True
+        self.are_complete = found.are_complete
         return slopes
 
-    def _parts(self, coords: Sequence[Array]) -> list[tuple[Array, list[Array], Array]]:
-        """Return values, derivatives, and where the former are finite and those of real numbers."""
-        real = self.function(list(coords))
-        if self.function.is_looped:
-            raise _refusal("single numbers only, or writes to its arguments")
-        if any(f0.dtype.kind == "c" for f0 in real):
-            raise _refusal("complex numbers")
-        is_double = coords[0].dtype.itemsize == 8
-        tiny = 2.0 ** (-100 if is_double else -40)
-        tolerance = 1e3 * np.finfo(coords[0].dtype).eps
-        found: list[tuple[Array, list[Array], Array]] = [(f0, [], np.isfinite(f0)) for f0 in real]
-        sizes = [np.abs(f0) for f0 in real]
-        for i in range(len(coords)):
-            results, step = self._evaluate(coords, i, tiny, len(real))
-            for m, (result, (f0, slopes, fits)) in enumerate(zip(results, found, strict=True)):
-                off = np.abs(result.real - f0)
-                if not np.max(off) <= tolerance:  # one number first: bounds for all cost more
-                    fits &= off <= tolerance * (1 + sizes[m])
-                slope = np.broadcast_to(result.imag / step, f0.shape)
-                steep = np.abs(result.imag) > (64 * tiny) * sizes[m]
-                if steep.any():
-                    slope = self._without_poles(
-                        coords, i, m, np.broadcast_to(steep, f0.shape), slope
-                    )
-                slopes.append(slope)
+    def _differentiate(self, coords: Sequence[Array]) -> _Slopes:
+        """Return the derivatives: blocks of points stay in the cache from arguments to results."""
+        found = _Slopes(self, np.broadcast_arrays(*coords))
+        size = found.coords[0].size
+        with np.errstate(all="ignore"):
+            for start in range(0, size, _BLOCK):
+                self._add(found, slice(start, min(start + _BLOCK, size)))
+                found.remove_poles(_BLOCK)
+            found.remove_poles(1)
         return found
 
-    def _evaluate(
-        self, coords: Sequence[Array], i: int, tiny: float, count: int
-    ) -> tuple[list[Array], Array]:
-        """Return the components at points moved along a variable, and how far they were."""
-        x = coords[i]
-        step = np.abs(x)
-        step[step == 0] = 1
-        step *= tiny
-        np.maximum(step, np.finfo(x.dtype).smallest_normal, out=step)
-        moved = _memory.empty(x.shape, np.result_type(x.dtype, np.complex64))
-        moved.real, moved.imag = x, step
-        with np.errstate(all="ignore"):
-            return self._components([*coords[:i], Tracked(moved), *coords[i + 1 :]], count), step
+    def _add(self, found: _Slopes, block: slice) -> None:
+        """Differentiate at a block of points."""
+        coords = [x[block] for x in found.coords]
+        real = self._values(coords)
+        precision = _precision_of(coords[0].dtype)
+        tolerance = precision.tolerance
+        steepest = [_STEEP * np.abs(f0) for f0 in real]
+        fits: list[Array | None] = [None] * len(real)
+        scratch = np.empty(coords[0].shape, np.result_type(*real))
+        for i, x in enumerate(coords):
+            step = _step_at(x, precision.tiny)
+            there = [*coords[:i], _complex(x, step), *coords[i + 1 :]]
+            results = self.components(there, len(real))
+            for m, (result, f0) in enumerate(zip(results, real, strict=True)):
+                off = np.subtract(result.real, f0, out=scratch)
+                if not max(off.max(), -off.min()) <= tolerance:  # bounds for all cost more
+                    fit = np.isfinite(f0) & (np.abs(off) <= tolerance * (1 + np.abs(f0)))
+                    fits[m] = fit if fits[m] is None else fit & fits[m]
+                slope = np.multiply(result.imag, 1 / step, out=found.part(m, i, block, f0.dtype))
+                size = np.abs(slope, out=scratch)
+                if step.ndim:
+                    size *= step / precision.tiny
+                steep = ~(size <= steepest[m])  # so are those that are NaN
+                if fits[m] is not None:
+                    steep &= fits[m]
+                found.suspect(m, i, block.start + np.flatnonzero(steep))
+        for m, (f0, fit) in enumerate(zip(real, fits, strict=True)):
+            if fit is not None:
+                found.reject(m, block, ~fit, np.isfinite(f0))
 
-    def _without_poles(
-        self, coords: Sequence[Array], i: int, m: int, chosen: Array, slope: Array
-    ) -> Array:
-        """Return slopes, NaN where they grow without bound the nearer one looks.
-
-        As that of a root at 0: there is no derivative, but a quotient for each step.
-        """
-        there = [x[chosen] for x in coords]
-        farther = 2.0 ** (-84 if coords[0].dtype.itemsize == 8 else -34)
-        results, step = self._evaluate(there, i, farther, m + 1)
-        calm = np.abs(slope[chosen]) <= 1.001 * np.abs(results[m].imag / step)
-        if calm.all():
-            return slope
-        slope = slope.copy()
-        slope[chosen] = np.where(calm, slope[chosen], np.nan)
-        return slope
+    def _values(self, coords: list[Array]) -> list[Array]:
+        """Return the components at real points."""
+        values: list[Array] = self.function(coords)
+        if self.function.is_looped:
+            raise refusal("single numbers only, or writes to its arguments")
+        if any(f0.dtype.kind == "c" for f0 in values):
+            raise refusal("complex numbers")
+        return values
 
     def _compare_with_differences(self, coords: list[Array], slopes: list[Array]) -> None:
         """Raise NotAnalytic where the slopes are not those of the function of real numbers.
@@ -279,7 +175,8 @@ class ComplexStep:
                     '"auto".'
                 )
 
-    def _components(self, moved: list[Any], count: int) -> list[Array]:
+    def components(self, moved: list[Any], count: int) -> list[Array]:
+        """Return the first components at complex points."""
         function = self.function
         try:
             result = function.func(np.stack(moved)) if function.vector else function.func(*moved)
@@ -296,4 +193,78 @@ class ComplexStep:
                 f'the method "complex" must be able to call `func` with complex arrays; got '
                 f'{type(error).__name__}: {error}. Use the method "extrapolation", or "auto".'
             ) from error
-        return [np.asarray(_unwrap(part)) for part in parts[:count]]
+        return [np.asarray(unwrap(part)) for part in parts[:count]]
+
+
+class _Slopes:
+    """Derivatives as they come in, and what speaks against them.
+
+    Attributes
+    ----------
+    differ : bool
+        Whether complex values were found to be others than finite real ones.
+    are_complete : bool
+        Whether all derivatives are numbers.
+    """
+
+    def __init__(self, step: ComplexStep, coords: Sequence[Array]) -> None:
+        self.shape = coords[0].shape
+        self.coords = [np.reshape(x, (-1,)) for x in coords]
+        self.differ = False
+        self.are_complete = True
+        self._step = step
+        self._arrays: dict[tuple[int, int], Array] = {}
+        self._suspects: list[tuple[int, int, Array]] = []
+        self._count = 0
+
+    def arrays(self) -> list[Array]:
+        """Return the derivatives of each component by each variable, in the shape of the points."""
+        return [self._arrays[key].reshape(self.shape) for key in sorted(self._arrays)]
+
+    def part(self, component: int, variable: int, block: slice, dtype: np.dtype[Any]) -> Array:
+        """Return where the derivatives at a block of points belong."""
+        key = (component, variable)
+        if key not in self._arrays:
+            self._arrays[key] = empty((self.coords[0].size,), dtype)
+        return self._arrays[key][block]
+
+    def reject(self, component: int, block: slice, bad: Array, is_finite: Array) -> None:
+        """Have no derivatives where complex values do not continue the real ones, if any."""
+        self.differ = self.differ or bool((bad & is_finite).any())
+        self.are_complete = False
+        for i in range(len(self.coords)):
+            self._arrays[component, i][block][bad] = np.nan
+
+    def suspect(self, component: int, variable: int, points: Array) -> None:
+        """Take in where a derivative is steep: it may grow without bound the nearer one looks."""
+        if points.size:
+            self._suspects.append((component, variable, points))
+            self._count += points.size
+
+    def remove_poles(self, least: int) -> None:
+        """Have no derivatives at poles, if there are that many suspects at least.
+
+        As that of a root at 0, where there is but a quotient for each step. One call looks at all
+        of them: of each, only its variable has an imaginary part.
+        """
+        if self._count < least:
+            return
+        chosen = np.concatenate([points for _, _, points in self._suspects])
+        there = [x[chosen] for x in self.coords]
+        steps = [np.zeros_like(x) for x in there]
+        farther = _precision_of(there[0].dtype).farther
+        segments: list[slice] = []
+        for _, i, points in self._suspects:
+            start = segments[-1].stop if segments else 0
+            segments.append(slice(start, start + points.size))
+            steps[i][segments[-1]] = _step_at(there[i][segments[-1]], farther)
+        count = 1 + max(m for m, _, _ in self._suspects)
+        results = self._step.components(list(map(_complex, there, steps)), count)
+        for (m, i, points), segment in zip(self._suspects, segments, strict=True):
+            slope = self._arrays[m, i]
+            rise = np.broadcast_to(results[m].imag, chosen.shape)[segment]
+            calm = np.abs(slope[points]) <= 1.001 * np.abs(rise / steps[i][segment])
+            if not calm.all():
+                self.are_complete = False
+                slope[points[~calm]] = np.nan
+        self._suspects, self._count = [], 0

@@ -39,7 +39,8 @@ def differentiate_along(
     poor = _find_poor(both, samples)
     if poor is None:
         return both.values, both.errors
-    coords, near = [x[poor] for x in samples.coords], [h[poor] for h in steps]
+    coords = [x[poor] for x in samples.coords]
+    near = [h if h.shape[0] == 1 else h[poor] for h in steps]
     one_sided = [
         along(Samples(samples.evaluate, coords, samples.lines, (side,)), near, True)
         for side in (1, -1)

@@ -25,7 +25,8 @@ class Function:
 
     `many` says that it has several components, as those of a vector field. `is_looped` tells
     afterwards whether it had to be called point by point, `is_analytic`, whether its derivatives by
-    complex steps have been found to be those of real differences.
+    complex steps have been found to be those of real differences, `has_slopes`, whether all of
+    them are numbers.
     """
 
     def __init__(self, func: Callable[..., Any], vector: bool, many: bool) -> None:
@@ -34,6 +35,8 @@ class Function:
         self.many = many
         self.is_looped = False
         self.is_analytic = False
+        self.has_slopes = False
+        self._takes_open: bool | None = None
         self._width = 0
 
     def check_count(self, count: int) -> None:
@@ -65,10 +68,20 @@ class Function:
         return self.func(namespace_of(coords[0]).stack(coords, axis=0))
 
     def __call__(self, coords: list[Array]) -> list[Array]:
-        """Return the components at points; each has the shape of the coordinates.
+        """Return the components at points, in the shape to which their coordinates broadcast.
 
         Outside of the domain, where the function is NaN or raises an error, there are NaNs.
         """
+        shape = _common_shape(coords)
+        if any(tuple(c.shape) != shape for c in coords):
+            if self._takes_open is None:
+                self._takes_open = self._does_the_same_open(coords)
+            if self._takes_open:
+                try:
+                    return self._split(self.raw(coords), coords, shape)
+                except Exception:  # noqa: BLE001 - whatever it is, with full shapes it may not be
+                    self._takes_open = False
+            coords = [namespace_of(c).broadcast_to(c, shape) for c in coords]
         if self.is_looped:
             return self._loop(coords)
         try:
@@ -77,28 +90,55 @@ class Function:
         except (TypeError, ValueError) as error:
             return self._loop(coords, error)
         try:
-            return self.split(result, coords)
+            return self._split(result, coords, shape)
         except ValueError as error:
             if not self.vector:
                 raise
             return self._loop(coords, error)
 
-    def split(self, result: Any, coords: list[Array]) -> list[Array]:
+    def _does_the_same_open(self, coords: list[Array]) -> bool:
+        """Tell whether the function makes of coordinates that broadcast what it makes of full ones.
+
+        So that it need not compute the same again where some stay and others move. Tried at three
+        points; only with arrays on the host or a GPU whose values are there to be compared.
+        """
+        if self.vector or self.is_looped or library_of(coords[0]) not in ("NumPy", "CuPy"):
+            return False
+        xp = namespace_of(coords[0])
+        last = max(c.shape[-1] for c in coords) - 1
+        picked = xp.asarray([0, last // 2, last])
+        few = [xp.take(c, picked, axis=-1) for c in coords]
+        shape = _common_shape(few)
+        full = [xp.broadcast_to(c, shape) for c in few]
+        tolerance = 16 * float(xp.finfo(coords[0].dtype).eps)
+        try:
+            with np.errstate(all="ignore"):
+                found = self._split(self.raw(few), few, shape)
+                wanted = self._split(self.raw(full), full, shape)
+                return all(
+                    bool(xp.all((abs(a - b) <= tolerance * abs(b)) | (a == b) | xp.isnan(a + b)))
+                    for a, b in zip(found, wanted, strict=True)
+                )
+        except Exception:  # noqa: BLE001 - errors of many kinds, which the full shapes may not raise
+            return False
+
+    def _split(self, result: Any, coords: list[Array], shape: tuple[int, ...]) -> list[Array]:
         """Return a result's components as arrays of the points' library, shape and kind."""
-        like = coords[0]
         if not self.many:
-            return [self._fitted(result, coords)]
+            return [self._fitted(result, coords, shape)]
         if isinstance(result, (tuple, list)):
-            return [self._fitted(part, coords, i) for i, part in enumerate(result)]
-        shape: tuple[Any, ...] = tuple(getattr(result, "shape", ()))
-        if len(shape) == 0 or shape[1:] != tuple(like.shape):
+            return [self._fitted(part, coords, shape, i) for i, part in enumerate(result)]
+        given: tuple[Any, ...] = tuple(getattr(result, "shape", ()))
+        if len(given) == 0 or given[1:] != shape:
             raise ValueError(
                 "`func` must return its components as a tuple, or in one array with the "
-                f"components first, here (m, {_in_words(like.shape)}); got shape {shape}."
+                f"components first, here (m, {_in_words(shape)}); got shape {given}."
             )
-        return [self._fitted(result[i, ...], coords, i) for i in range(shape[0])]
+        return [self._fitted(result[i, ...], coords, shape, i) for i in range(given[0])]
 
-    def _fitted(self, value: Any, coords: list[Array], component: int | None = None) -> Array:
+    def _fitted(
+        self, value: Any, coords: list[Array], shape: tuple[int, ...], component: int | None = None
+    ) -> Array:
         like = coords[0]
         xp = namespace_of(like)
         if is_library_array(value) or (isinstance(value, np.ndarray) and value.ndim):
@@ -116,21 +156,26 @@ class Function:
             value = xp.asarray(host[()].item(), **({} if device is None else {"device": device}))
         if not dtype_name(value.dtype).startswith(("float", "complex")):
             value = xp.astype(value, like.dtype)
-        if tuple(value.shape) == tuple(like.shape):
+        given = tuple(value.shape)
+        if given == shape:
             return value
+        if given in {tuple(c.shape) for c in coords}:  # it depends on some of them alone
+            return xp.broadcast_to(value, shape)
         if value.ndim == 0 and self._is_constant(value, coords, component):
-            return xp.broadcast_to(value, like.shape)
+            return xp.broadcast_to(value, shape)
         raise ValueError(
-            f"`func` must return one value for each point, here shape {tuple(like.shape)}; got "
-            f"shape {tuple(value.shape)}. Sum over components only, which are on axis 0 with "
+            f"`func` must return one value for each point, here shape {shape}; got "
+            f"shape {given}. Sum over components only, which are on axis 0 with "
             "`vector=True`; components of a vector field are for `jacobian_of`."
         )
 
     def _is_constant(self, value: Array, coords: list[Array], component: int | None) -> bool:
         """Tell a constant, which is the same anywhere, from a sum over all points."""
-        flat = [namespace_of(c).reshape(c, (-1,)) for c in coords]
+        xp = namespace_of(coords[0])
+        flat = [xp.reshape(c, (-1,)) for c in xp.broadcast_arrays(*coords)]
         for picked in (slice(0, 1), slice(-1, None), slice(None, None, 2)):
-            other = self.raw([c[picked] for c in flat])
+            with np.errstate(all="ignore"):
+                other = self.raw([c[picked] for c in flat])
             other = other if component is None else other[component]
             if getattr(other, "shape", ()) != () or not bool(other == value):
                 return False
@@ -183,6 +228,10 @@ class Function:
             )
         values: list[Any] = host.ravel().tolist()
         return values
+
+
+def _common_shape(coords: list[Array]) -> tuple[int, ...]:
+    return np.broadcast_shapes(*(tuple(c.shape) for c in coords))
 
 
 def _in_words(shape: Any) -> str:

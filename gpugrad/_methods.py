@@ -8,19 +8,20 @@ from typing import Any, NamedTuple
 
 from gpugrad import _adaptive, _autodiff
 from gpugrad._arrays import Array, host_values, library_of, namespace_of
-from gpugrad._complex_step import ComplexStep, NotAnalytic
+from gpugrad._complex_step import ComplexStep
 from gpugrad._ends import Along, Found, differentiate_along
 from gpugrad._extrapolation import extrapolated
 from gpugrad._function import Function
 from gpugrad._memory import keep_freed_memory
 from gpugrad._points import Blocks, Points
 from gpugrad._steps import Evaluate, Line, Samples, central, scales_of, step_for
+from gpugrad._tracked import NotAnalytic
 
 _MANY = 1024
 _POOR = 1e-8
 """The relative error from which on a derivative that lacks samples is worth another try."""
 METHODS = ("auto", "autodiff", "complex", "extrapolation", "adaptive", "central")
-_ROWS = {"central": 12, "extrapolation": 8, "complex": 4}
+_ROWS = {"central": 4, "extrapolation": 8, "complex": 4}
 """About how many values for each point are at work at a time, for blocks that stay in the cache."""
 
 
@@ -61,6 +62,8 @@ def _in_blocks(function: Function, points: Points, request: Request, method: str
     rows = _ROWS.get(method, 1)
     if request.kind == "hessian":
         rows *= n * n
+    elif method == "complex" and request.order == 1 and not request.with_error:
+        rows = 0  # it cuts points itself
     if points.on_host and points.size > _MANY:
         keep_freed_memory()
     values, errors = Blocks(points), Blocks(points)
@@ -94,6 +97,7 @@ def _complex_block(
     slopes = ComplexStep(function)
     found = slopes.first(coords)
     if request.order == 1:
+        function.has_slopes = slopes.are_complete and not request.with_error
         return _with_rounding(slopes, found, coords, request, eps)
     lines: list[Line] = [{i: 1} for i in range(len(coords))]
     steps = [s / 2 for s in scales_of(coords)]

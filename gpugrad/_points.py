@@ -24,7 +24,7 @@ from gpugrad._arrays import (
 from gpugrad._memory import empty
 
 _BLOCK = {"NumPy": 1 << 17, "CuPy": 1 << 22}
-"""Values of a coordinate that are at work at once: NumPy's temporaries, of 1 MB, stay cached.
+"""Values of a coordinate that are at work at once: NumPy's temporaries, of 1 or 2 MB, stay cached.
 
 Fewer would cost more calls, each of which costs as much as some thousand values.
 """
@@ -95,7 +95,13 @@ class Points:
         return isinstance(self.flat[0], np.ndarray)
 
     def blocks(self, rows: int) -> Iterator[slice]:
-        """Cut the points so that `rows` values for each fit into the memory for a block."""
+        """Cut the points so that `rows` values for each fit into the memory for a block.
+
+        Without rows there is one block.
+        """
+        if not rows:
+            yield slice(0, self.size)
+            return
         limit = _BLOCK.get(library_of(self.flat[0]), 1 << 20)
         length = max(1, limit // max(1, rows))
         for start in range(0, self.size, length):

@@ -16,7 +16,7 @@ from gpugrad._weights import central_reach, exact_weights
 
 
 class Evaluate(Protocol):
-    """Coordinates of equal shape to components of that shape."""
+    """Coordinates of shapes that broadcast together to components of the common shape."""
 
     def __call__(self, coords: list[Array], /) -> list[Array]: ...
 
@@ -35,7 +35,10 @@ _ENDLESS = 64.0
 """From one side, what slow ones may add up to, in multiples of the first."""
 
 # Which bits to keep for a power of two: a logarithm would cost as much as many a function.
-_EXPONENT = {"float64": (np.int64, 0x7FF0 << 48), "float32": (np.int32, 0x7F80 << 16)}
+_EXPONENT = {
+    8: (np.int64, np.int64(0x7FF0 << 48), math.sqrt(np.finfo(np.float64).max)),
+    4: (np.int32, np.int32(0x7F80 << 16), math.sqrt(np.finfo(np.float32).max)),
+}
 
 
 class Weights(NamedTuple):
@@ -61,17 +64,33 @@ def weights_for(distances: tuple[Any, ...], order: int, sides: int) -> Weights:
 def scales_of(coords: Sequence[Array]) -> list[Array]:
     """Return powers of two above each coordinate, 2 where it is less than 1 or not finite.
 
-    Points and steps that are powers of two add up without rounding.
+    Points and steps that are powers of two add up without rounding. NumPy's points that have the
+    same share one, in an array of length 1.
     """
-    return [_scale(namespace_of(x), x) for x in coords]
+    return [_host_scale(x) if _is_host_float(x) else _scale(namespace_of(x), x) for x in coords]
+
+
+def _is_host_float(x: Array) -> bool:
+    return isinstance(x, np.ndarray) and x.dtype.itemsize in _EXPONENT
+
+
+def _host_scale(x: Array) -> Array:
+    size = np.abs(x)
+    least, most = extremes = np.array([size.min(), size.max()], x.dtype)
+    if not most - least < math.inf:  # there is a NaN or an infinity
+        return _powers(x)
+    first, last = _powers(extremes)
+    return np.full(1, first) if first == last else _powers(x)
+
+
+def _powers(x: Array) -> Array:
+    integers, exponent, most = _EXPONENT[x.dtype.itemsize]
+    power = (x.view(integers) & exponent).view(x.dtype)
+    power *= 2
+    return np.clip(power, 2, most, out=power)
 
 
 def _scale(xp: ModuleType, x: Array) -> Array:
-    if isinstance(x, np.ndarray) and x.dtype.name in _EXPONENT:
-        integers, exponent = _EXPONENT[x.dtype.name]
-        power = (x.view(integers) & integers(exponent)).view(x.dtype)
-        power *= 2
-        return np.clip(power, 2, math.sqrt(np.finfo(x.dtype).max), out=power)
     size = xp.clip(xp.where(xp.isfinite(x), xp.abs(x), 1.0), 1.0, None)
     return xp.asarray(2.0, dtype=x.dtype, **where_is(x)) ** (xp.floor(xp.log2(size)) + 1.0)
 
@@ -113,18 +132,19 @@ class Samples:
 
     def _moved(self, i: int, distances: Sequence[float], h: Array) -> Array:
         xp, x = self.xp, self.coords[i]
+        if not any(i in line for line in self.lines):
+            return x[None, :]
         moves = [
             float(line.get(i, 0) * sign * d)
             for sign in self.sides
             for line in self.lines
             for d in distances
         ]
-        if not any(moves):
-            return xp.broadcast_to(x[None, :], (len(moves), x.shape[0]))
         factors = xp.asarray(moves, dtype=x.dtype, **where_is(x))[:, None]
         if isinstance(x, np.ndarray):
             memory = _memory.empty((len(moves), x.size), x.dtype)
-            return np.add(np.multiply(factors, h, out=memory), x, out=memory)
+            away = factors * h if h.size == 1 else np.multiply(factors, h, out=memory)
+            return np.add(away, x, out=memory)
         return x[None, :] + factors * h[None, :]
 
     def units(self, steps: list[Array], order: int, shrunk: float = 1.0) -> Array:
@@ -137,7 +157,7 @@ class Samples:
             steps[next(iter(line))] if len(line) == 1 else xp.full_like(steps[0], shrunk)
             for line in self.lines
         ]
-        units = xp.stack(rows, axis=0)
+        units = xp.stack(xp.broadcast_arrays(*rows), axis=0) if len(rows) > 1 else rows[0][None, :]
         units = units if len(self.sides) == 2 else self.sides[0] * units
         return units if order == 1 else units**order
 

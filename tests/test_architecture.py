@@ -216,7 +216,8 @@ ARROWS = {
     "_steps": {"_arrays", "_memory", "_weights"},
     "_extrapolation": {"_arrays", "_steps"},
     "_ends": {"_arrays", "_steps"},
-    "_complex_step": {"_arrays", "_memory", "_steps"},
+    "_tracked": set(),
+    "_complex_step": {"_arrays", "_memory", "_steps", "_tracked"},
     "_autodiff": {"_arrays"},
     "_adaptive": {"_arrays", "_function", "_steps"},
     "_methods": {
@@ -230,6 +231,7 @@ ARROWS = {
         "_points",
         "_memory",
         "_steps",
+        "_tracked",
     },
     "_sample": {"_arrays", "_devices", "_function"},
     "_callable": {"_arrays", "_function", "_methods", "_options", "_points"},
