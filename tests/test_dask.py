@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import pickle
+import sys
 import threading
 import warnings
 
@@ -414,9 +416,9 @@ class TestTasks:
 
     def test_each_block_is_computed_once_for_all_outputs(self, monkeypatch):
         count = []
-        original = dask_blocks.compute_block
+        original = dask_tasks.compute_block
         monkeypatch.setattr(
-            dask_blocks, "compute_block", lambda *args: count.append(1) or original(*args)
+            dask_tasks, "compute_block", lambda *args: count.append(1) or original(*args)
         )
         f = da.zeros((8, 8), chunks=4)
         dy, dx = gpugrad.gradient(f)
@@ -424,10 +426,24 @@ class TestTasks:
             lambda: dask.compute(dy, dx),
             (dy * dx).compute,
             da.stack([dy, dx]).compute,
+            # These optimise each array by itself.
+            lambda: dask.compute(*dask.optimize(dy, dx)),
+            lambda: dask.compute(*(part for g in (dy, dx) for part in g.to_delayed().flat)),
         ):
             count.clear()
             together()
             assert len(count) == 4
+
+    def test_optimized_graphs_have_no_more_tasks(self):
+        gradient = gpugrad.gradient(da.zeros((16, 16, 16), chunks=4))
+        tasks = {key for g in gradient for key in g.__dask_graph__()}
+        optimized = {key for g in dask.optimize(*gradient) for key in g.__dask_graph__()}
+        assert optimized == tasks
+
+    def test_what_follows_is_joined_to_the_task_that_picks_an_output(self):
+        (dy, _) = gpugrad.gradient(da.zeros((8, 8), chunks=4))
+        before, after = (dask.optimize(g)[0] for g in (dy, 2 * dy + 1))
+        assert len(dict(after.__dask_graph__())) == len(dict(before.__dask_graph__()))
 
     def test_faces_keep_no_block_in_memory(self):
         block = np.zeros((8, 8))
@@ -442,7 +458,7 @@ class TestTasks:
         n = 4096
         x = np.cumsum(rng.uniform(0.1, 1, n))
         g = gpugrad.gradient(da.zeros((n,), chunks=64), x)
-        jobs = [task[1] for task in dict(g.__dask_graph__()).values() if _is_job(task)]
+        jobs = [task.args[0] for task in dict(g.__dask_graph__()).values() if _is_job(task)]
         assert len(jobs) == 64
         sizes = [len(pickle.dumps(job)) for job in jobs]
         assert max(sizes) < 3 * 64 * 8 + 4000
@@ -469,7 +485,14 @@ class TestTasks:
 
 
 def _is_job(task):
-    return isinstance(task, tuple) and task[0] is dask_blocks.compute_block
+    return getattr(task, "func", None) is dask_tasks.compute_block
+
+
+def test_an_old_dask_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "dask._task_spec", None)
+    monkeypatch.delitem(sys.modules, dask_tasks.__name__)
+    with pytest.raises(ImportError, match=rf"2024\.12 or later; {dask.__version__} is installed"):
+        importlib.import_module(dask_tasks.__name__)
 
 
 class TestEngines:

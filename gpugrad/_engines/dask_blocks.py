@@ -26,8 +26,8 @@ from gpugrad._engines.dask_tasks import (
     Outputs,
     Source,
     Sums,
-    compute_block,
     cut_faces,
+    make_task,
 )
 from gpugrad._engines.windows import ways_of
 from gpugrad._plan import AxisPlan, Norm, Term, distinct_fields, distinct_masks, is_single
@@ -183,8 +183,8 @@ def _make_layer(
                 i, axis, chunk = source
                 key = f"{name}-faces-{i}" if source in faces else fields[i].name
                 sources[source] = (key, *index[:axis], chunk, *index[axis + 1 :])
-        layer[name, *index] = (
-            compute_block,
+        layer[name, *index] = make_task(
+            (name, *index),
             Job(*engine, derivatives, here, sums, tuple(sources)),
             [(f.name, *index) for f in fields],
             [*sources.values()],

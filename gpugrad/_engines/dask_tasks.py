@@ -14,6 +14,7 @@ from operator import itemgetter
 from typing import Any, NamedTuple
 
 import array_api_compat
+import dask
 import numpy as np
 
 from gpugrad import _threads
@@ -22,6 +23,14 @@ from gpugrad._engines import slices
 from gpugrad._engines.chunk_rows import ChunkPlan
 from gpugrad._engines.chunk_windows import ChunkWindow
 from gpugrad._plan import IDENTITY, Norm, Region, Seam, Term, rows_of
+
+try:
+    from dask._task_spec import List, Task, TaskRef
+except ImportError as error:
+    raise ImportError(
+        f"Dask arrays need Dask 2024.12 or later; {dask.__version__} is installed. "
+        'To mend it: pip install --upgrade "dask[array]"'
+    ) from error
 
 Outputs = Sequence[Sequence[Term]]
 Evaluate = Callable[[Outputs], Sequence[Array]]
@@ -73,6 +82,26 @@ class Job:
     plans: tuple[ChunkPlan | ChunkWindow, ...]
     sums: Sums
     sources: tuple[Source, ...]
+
+
+class _SharedTask(Task):  # type: ignore[misc]
+    """The task of a block with several outputs: Dask must not join it to what picks one of them.
+
+    `dask.optimize` and `to_delayed` look at one array at a time, where each block has but one
+    output. Joined to that, and under other names, it would be computed again for each.
+    """
+
+    __slots__ = ()
+
+    @property
+    def block_fusion(self) -> bool:
+        return True
+
+
+def make_task(key: Any, job: Job, blocks: Sequence[Any], others: Sequence[Any]) -> Task:
+    """Return the task of a block; blocks and what it reads of others are keys."""
+    task = Task if len(job.sums) == 1 else _SharedTask
+    return task(key, compute_block, job, List(*map(TaskRef, blocks)), List(*map(TaskRef, others)))
 
 
 def cut_faces(faces: Faces, block: Array) -> dict[tuple[int, int, int], Array]:
