@@ -8,9 +8,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gpugrad._arrays import Array, namespace_of
-from gpugrad._function import Function
-from gpugrad._steps import BOTH, SAFETY, Samples, bound_of, scales_of
+from gpugrad._arrays import Array, asnumpy, from_host
+from gpugrad._steps import BOTH, SAFETY, Evaluate, Samples, bound_of, scales_of
 
 _ORDER = 8
 _SHORTEST = 1e3
@@ -34,8 +33,24 @@ def import_scipy() -> ModuleType:
     return module
 
 
-def first_derivatives(function: Function, coords: list[Array]) -> Any:
-    """Return values and errors of the derivatives of each component by each variable."""
+def on_host(function: Evaluate, like: Array) -> Evaluate:
+    """Return a function of NumPy points that is evaluated in the library and place of others.
+
+    SciPy's search stays on the host.
+    """
+
+    def evaluate(coords: list[Array]) -> list[Array]:
+        there = [from_host(np.array(x), like) for x in coords]  # copied, for they may be read-only
+        return [asnumpy(value) for value in function(there)]
+
+    return evaluate
+
+
+def first_derivatives(function: Evaluate, coords: list[Array]) -> Any:
+    """Return values and errors of the derivatives of each component by each variable.
+
+    Of points in NumPy arrays, as all here.
+    """
     values, errors = [], []
     for m, f0 in enumerate(function(coords)):
         for i, h in enumerate(scales_of(coords)):
@@ -56,15 +71,15 @@ def first_derivatives(function: Function, coords: list[Array]) -> Any:
     return values, errors
 
 
-def second_derivatives(function: Function, coords: list[Array], eps: float) -> Any:
+def second_derivatives(function: Evaluate, coords: list[Array], eps: float) -> Any:
     """Return values and errors of the Hessian, row by row."""
     scipy = import_scipy()
-    xp, n = namespace_of(coords[0]), len(coords)
+    n = len(coords)
     height = function(coords)[0]
     scales = [np.max(np.asarray(h)) for h in scales_of(coords)]
     found = scipy.hessian(
-        lambda p: function(list(xp.broadcast_arrays(*(p[i, ...] for i in range(n)))))[0],
-        xp.stack(coords),
+        lambda p: function(list(np.broadcast_arrays(*(p[i, ...] for i in range(n)))))[0],
+        np.stack(coords),
         initial_step=float(max(scales)) / 4,
         tolerances={"atol": 0.0, "rtol": math.sqrt(eps) / 64},
     )
@@ -81,7 +96,7 @@ def second_derivatives(function: Function, coords: list[Array], eps: float) -> A
 class _Partial(NamedTuple):
     """The derivative of a component of a function by a variable."""
 
-    function: Function
+    function: Evaluate
     component: int
     variable: int
 

@@ -202,7 +202,8 @@ def gradient_of(
       points of the first call slopes those of real differences.
     - "extrapolation": central differences at steps from the size of the point downwards, combined
       to eighth order; for each point the best step.
-    - "adaptive": `scipy.differentiate`, with order 8.
+    - "adaptive": `scipy.differentiate`, with order 8. The search stays on the host, the function
+      is called where the points live; results take no part in automatic differentiation.
     - "central": central differences with one step and the weights of `stencil`, the cheapest.
 
     At the ends of its domain, where a function is NaN or raises an error on one side, numerical

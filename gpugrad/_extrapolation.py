@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any, NamedTuple
 
-from gpugrad._arrays import Array, namespace_of
+from gpugrad._arrays import Array, asnumpy, namespace_of
 from gpugrad._steps import SAFETY, Samples, Sides, combine, weights_for, where_is
 
 _DEEPEST = 160
@@ -53,7 +53,7 @@ def _depth(coords: list[Array], steps: list[Array]) -> int:
     most = 0.0
     for x, h in zip(coords, steps, strict=True):
         size = xp.where((x == 0) | ~xp.isfinite(x), h, abs(x))
-        most = max(most, float(xp.max(xp.log2(xp.clip(h / size, 1.0, None)))))
+        most = max(most, float(asnumpy(xp.max(xp.log2(xp.clip(h / size, 1.0, None))))))
     return 1 + int(min(_DEEPEST, -0.85 * math.log2(xp.finfo(coords[0].dtype).eps) + most))
 
 

@@ -6,8 +6,10 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from gpugrad import _adaptive, _autodiff
-from gpugrad._arrays import Array, host_values, library_of, namespace_of
+from gpugrad._arrays import Array, asnumpy, from_host, host_values, library_of, namespace_of
 from gpugrad._complex_step import ComplexStep
 from gpugrad._ends import Along, Found, differentiate_along
 from gpugrad._extrapolation import extrapolated
@@ -153,16 +155,21 @@ def _central_block(
 def _adaptive_block(
     function: Function, coords: list[Array], request: Request, eps: float
 ) -> Derivatives:
-    if request.kind == "hessian":
-        found = _adaptive.second_derivatives(function, coords, eps)
-        return found[0], found[1]
-    if request.order > 1:
+    if request.kind != "hessian" and request.order > 1:
         raise ValueError(
             'the method "adaptive" knows first derivatives and `hessian_of`; got order='
             f'{request.order}. Use "extrapolation".'
         )
-    found = _adaptive.first_derivatives(function, coords)
-    return found[0], found[1]
+    like = coords[0]
+    on_host = isinstance(like, np.ndarray)
+    evaluate = function if on_host else _adaptive.on_host(function, like)
+    coords = coords if on_host else [asnumpy(x) for x in coords]
+    if request.kind == "hessian":
+        found = _adaptive.second_derivatives(evaluate, coords, eps)
+    else:
+        found = _adaptive.first_derivatives(evaluate, coords)
+    values, errors = ([x if on_host else from_host(x, like) for x in part] for part in found)
+    return values, errors
 
 
 _COMPUTE: dict[str, Callable[[Function, list[Array], Request, float], Derivatives]] = {

@@ -163,7 +163,7 @@ def test_results_live_where_the_points_live(xp, rng):
     assert grad.method == expected.get(xp.name.partition("-")[0], "extrapolation")
 
 
-@pytest.mark.parametrize("method", ["central", "extrapolation"])
+@pytest.mark.parametrize("method", ["central", "extrapolation", "adaptive"])
 def test_differences_live_where_the_points_live(xp, rng, method):
     if xp.name == "dask":
         pytest.skip("Dask arrays are refused: see the test of errors")
@@ -171,9 +171,32 @@ def test_differences_live_where_the_points_live(xp, rng, method):
     grad = gpugrad.gradient_of(wave, method=method, return_error=True)
     value, error = grad(xp.asarray(x), xp.asarray(y))
     for part, off, exact in zip(value, error, wave_gradient(x, y), strict=True):
+        assert type(part) is type(off) is type(xp.asarray(x))
         true = np.abs(gpugrad.asnumpy(part) - exact)
         assert (true <= gpugrad.asnumpy(off)).all()
         assert np.max(true) < 1e-9
+
+
+def test_an_adaptive_hessian_lives_where_the_points_live(xp, rng):
+    if xp.name == "dask":
+        pytest.skip("Dask arrays are refused: see the test of errors")
+    x, y = rng.uniform(0.5, 2.0, (2, 9))
+    hessian = gpugrad.hessian_of(lambda a, b: a**3 * b + b * b, method="adaptive", stack=True)
+    found = hessian(xp.asarray(x), xp.asarray(y))
+    assert type(found) is type(xp.asarray(x))
+    exact = np.array([[6 * x * y, 3 * x**2], [3 * x**2, 2 + 0 * x]])
+    np.testing.assert_allclose(gpugrad.asnumpy(found), exact, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("method", ["central", "extrapolation", "adaptive"])
+def test_points_that_take_part_in_automatic_differentiation(method):
+    torch = pytest.importorskip("torch")
+    x = torch.linspace(0.1, 2.0, 5, dtype=torch.float64, requires_grad=True)
+    slope = gpugrad.derivative_of(torch.sin, method=method)(x)  # a warning would be an error
+    np.testing.assert_allclose(gpugrad.asnumpy(slope), np.cos(gpugrad.asnumpy(x)), atol=1e-10)
+    if method != "adaptive":  # SciPy's search stays on the host
+        (second,) = torch.autograd.grad(slope.sum(), x)
+        np.testing.assert_allclose(gpugrad.asnumpy(second), -np.sin(gpugrad.asnumpy(x)), atol=1e-9)
 
 
 @pytest.mark.parametrize("kind", ["gradient", "jacobian", "hessian", "derivative"])
