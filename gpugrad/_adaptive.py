@@ -105,22 +105,38 @@ class _Partial(NamedTuple):
         i = self.variable
         others = tuple(c for j, c in enumerate(coords) if j != i)
 
-        def along(xi: Array, *rest: Array) -> Array:
+        def along(xi: Array, middle: Array, unit: Array, *rest: Array) -> Array:
+            # Less the value in the middle, whose rounding SciPy's weights would leave behind.
             moved = list(np.broadcast_arrays(*rest[:i], xi, *rest[i:]))
-            return self.function(moved)[self.component]
+            return (self.function(moved)[self.component] - middle) / unit
 
-        eps = float(np.finfo(step.dtype).eps)
+        info = np.finfo(step.dtype)
+        unit = np.maximum(self._height(coords, step, f0, side) / step, info.smallest_normal)
+        # No shorter step does better than what the first leaves to rounding: without `atol`, where
+        # the derivative is 0, they would be so short that rounding is all there is.
+        eps = float(info.eps)
         found = import_scipy().derivative(
             along,
             coords[i],
-            args=others,
+            args=(f0, unit, *others),
             initial_step=step,
             step_direction=side,
-            tolerances={"atol": 0.0, "rtol": 4e3 * eps},
+            tolerances={"atol": 256 * eps, "rtol": 4e3 * eps},
             maxiter=24,
             order=_ORDER,
         )
-        return found.df.copy(), self._bound(found, coords, step, f0, side)
+        value, off = found.df * unit, found.error * unit
+        return value, self._bound(value, off, found.nit, coords, step, f0, side)
+
+    def _height(self, coords: list[Array], step: Array, f0: Array, side: int) -> Array:
+        """Return how large values are, as powers of two, by which nothing is rounded."""
+        size = np.abs(f0)
+        if (size == 0).any():
+            moved = [*coords]
+            moved[self.variable] = coords[self.variable] + (side or 1) * step
+            size = np.where(size == 0, np.abs(self.function(moved)[self.component]), size)
+        size = np.where(np.isfinite(size) & (size > 0), size, 1)
+        return np.ldexp(step.dtype.type(1), np.frexp(size)[1])
 
     def shorten(self, coords: list[Array], step: Array) -> Array:
         """Return steps so short that the function has values on both sides, NaN if none are."""
@@ -135,7 +151,16 @@ class _Partial(NamedTuple):
                 return step
             step = np.where(outside, np.where(step > shortest, step / 4, math.nan), step)
 
-    def _bound(self, found: Any, coords: list[Array], step: Array, f0: Array, side: int) -> Array:
+    def _bound(
+        self,
+        value: Array,
+        off: Array,
+        iterations: Array,
+        coords: list[Array],
+        step: Array,
+        f0: Array,
+        side: int,
+    ) -> Array:
         """Return SciPy's estimate, and what rounding does to the samples of its last step.
 
         They are taken once more, to see how large they are, and whether they see the function.
@@ -143,10 +168,10 @@ class _Partial(NamedTuple):
         sides = (side,) if side else BOTH
         # SciPy's nested steps have a factor of 2, or of its root on one side.
         distances = _ON_BOTH_SIDES if len(sides) == 2 else _ON_ONE_SIDE
-        nearest = step / distances[-1] / 2.0 ** (found.nit - 1)
+        nearest = step / distances[-1] / 2.0 ** (iterations - 1)
         steps = [nearest if i == self.variable else 0 * nearest for i in range(len(coords))]
         samples = Samples(self.function, coords, [{self.variable: 1}], sides)
         part = samples.at(distances, steps)[self.component]
-        truncation = (2 * SAFETY * np.abs(found.error) * nearest)[None, :]
+        truncation = (2 * SAFETY * np.abs(off) * nearest)[None, :]
         error = bound_of(samples, part, f0, 1, distances, steps, truncation, _TOLERANCE)[0]
-        return np.where(np.isfinite(found.df), error, math.inf)
+        return np.where(np.isfinite(value), error, math.inf)

@@ -103,11 +103,10 @@ class ComplexStep:
         """Return the derivatives: blocks of points stay in the cache from arguments to results."""
         found = _Slopes(self, np.broadcast_arrays(*coords))
         size = found.coords[0].size
-        with np.errstate(all="ignore"):
-            for start in range(0, size, _BLOCK):
-                self._add(found, slice(start, min(start + _BLOCK, size)))
-                found.remove_poles(_BLOCK)
-            found.remove_poles(1)
+        for start in range(0, size, _BLOCK):
+            self._add(found, slice(start, min(start + _BLOCK, size)))
+            found.remove_poles(_BLOCK)
+        found.remove_poles(1)
         return found
 
     def _add(self, found: _Slopes, block: slice) -> None:

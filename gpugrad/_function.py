@@ -59,14 +59,19 @@ class Function:
                 f"signature {signature}. {cure}"
             ) from error
 
+    @np.errstate(all="ignore")
     def raw(self, coords: list[Any]) -> Any:
-        """Call the function with coordinates as they are."""
+        """Call the function with coordinates as they are.
+
+        Outside of its domain it is nobody's fault but ours, of which NumPy need not warn.
+        """
         if not self.vector:
             return self.func(*coords)
         if all(isinstance(c, np.ndarray) for c in coords):
             return self.func(np.stack(coords))
         return self.func(namespace_of(coords[0]).stack(coords, axis=0))
 
+    @np.errstate(all="ignore")
     def __call__(self, coords: list[Array]) -> list[Array]:
         """Return the components at points, in the shape to which their coordinates broadcast.
 
@@ -85,8 +90,7 @@ class Function:
         if self.is_looped:
             return self._loop(coords)
         try:
-            with np.errstate(all="ignore"):
-                result = self.raw(coords)
+            result = self.raw(coords)
         except (TypeError, ValueError) as error:
             return self._loop(coords, error)
         try:
@@ -112,13 +116,12 @@ class Function:
         full = [xp.broadcast_to(c, shape) for c in few]
         tolerance = 16 * float(xp.finfo(coords[0].dtype).eps)
         try:
-            with np.errstate(all="ignore"):
-                found = self._split(self.raw(few), few, shape)
-                wanted = self._split(self.raw(full), full, shape)
-                return all(
-                    bool(xp.all((abs(a - b) <= tolerance * abs(b)) | (a == b) | xp.isnan(a + b)))
-                    for a, b in zip(found, wanted, strict=True)
-                )
+            found = self._split(self.raw(few), few, shape)
+            wanted = self._split(self.raw(full), full, shape)
+            return all(
+                bool(xp.all((abs(a - b) <= tolerance * abs(b)) | (a == b) | xp.isnan(a + b)))
+                for a, b in zip(found, wanted, strict=True)
+            )
         except Exception:  # noqa: BLE001 - errors of many kinds, which the full shapes may not raise
             return False
 
@@ -174,8 +177,7 @@ class Function:
         xp = namespace_of(coords[0])
         flat = [xp.reshape(c, (-1,)) for c in xp.broadcast_arrays(*coords)]
         for picked in (slice(0, 1), slice(-1, None), slice(None, None, 2)):
-            with np.errstate(all="ignore"):
-                other = self.raw([c[picked] for c in flat])
+            other = self.raw([c[picked] for c in flat])
             other = other if component is None else other[component]
             if getattr(other, "shape", ()) != () or not bool(other == value):
                 return False

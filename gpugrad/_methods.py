@@ -41,6 +41,7 @@ Derivatives = tuple[list[Array], list[Array] | None]
 """Derivatives, components first and then variables; their errors if asked for."""
 
 
+@np.errstate(all="ignore")  # values that are not finite make NaNs, of which callers tell
 def differentiate(function: Function, points: Points, request: Request, method: str) -> Any:
     """Return derivatives, errors and the name of the method that was taken."""
     if method != "auto":

@@ -261,8 +261,7 @@ def _values(function: Function, parts: list[Array]) -> Array:
         whole = xp.broadcast_arrays(*open_parts)
         return xp.reshape(function([xp.reshape(x, (-1,)) for x in whole])[0], shape)
     try:
-        with np.errstate(all="ignore"):
-            result = function.raw(open_parts)
+        result = function.raw(open_parts)
         spread = tuple(np.broadcast_shapes(getattr(result, "shape", ()), shape)) == shape
     except (TypeError, ValueError):
         spread = False

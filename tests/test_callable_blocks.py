@@ -11,6 +11,8 @@ import gpugrad
 from conftest import assert_same_bits
 from gpugrad import _complex_step
 
+METHODS = ["auto", "complex", "central", "extrapolation", "adaptive"]
+
 MANY = 5000
 """Points that are differentiated variable by variable."""
 
@@ -189,3 +191,32 @@ class Size:
 def test_operators_of_others_are_watched_as_well(func):
     with pytest.raises(TypeError, match="func` uses absolute"):
         gpugrad.derivative_of(func, method="complex")(2.0)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_values_that_are_not_finite_draw_one_warning(method):
+    points = np.array([1.0, 1e200])
+    with pytest.warns(RuntimeWarning) as told:
+        gpugrad.derivative_of(lambda x: x * x * x, method=method, return_error=True)(points)
+    assert len(told) == 1
+    assert "NaN at 1 of 2 points, the first at (1e+200)" in str(told[0].message)
+
+
+@pytest.mark.parametrize("method", ["auto", "central", "extrapolation", "adaptive"])
+@pytest.mark.parametrize("root", [np.sqrt, np.vectorize(np.sqrt)], ids=["arrays", "numbers"])
+def test_samples_outside_of_the_domain_draw_no_warning(method, root):
+    x, y = np.array([0.0, 1e-9, 1.0]), np.array([1.0, 2.0, 3.0])
+    by_x, by_y = gpugrad.gradient_of(lambda a, b: a * a * root(a) * b, method=method)(x, y)
+    far = 2e-3 if method == "central" else 1e-9  # its step does not know how near the end is
+    np.testing.assert_allclose(by_x, 2.5 * x**1.5 * y, atol=far)
+    np.testing.assert_allclose(by_y, x**2.5, atol=1e-12)
+
+
+def test_adaptive_derivatives_of_constants_are_nothing():
+    x = np.linspace(0.1, 2.0, 5)
+    value, error = gpugrad.gradient_of(lambda a, b: 3.1 * a, method="adaptive", return_error=True)(
+        x, x
+    )
+    np.testing.assert_allclose(value[0], 3.1, rtol=1e-12)
+    assert not value[1].any()
+    assert error[1].max() < 1e-12
