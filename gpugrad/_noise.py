@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any, NamedTuple
 
+import array_api_compat
 import numpy as np
 
 from gpugrad._arrays import Array, as_field, asnumpy, from_host, namespace_of
@@ -79,8 +80,20 @@ def noise_level(f: Any, axis: int = -1) -> Any:
         raise ValueError(f"`f` must have 7 samples or more along axis {axis}; got {length}.")
     xp = namespace_of(f)
     rows = xp.permute_dims(f, (*(i for i in range(f.ndim) if i != axis), axis))
+    if array_api_compat.is_dask_array(f):  # one task for some curves, each of them whole
+        rows = rows.rechunk({i: -1 if i == f.ndim - 1 else "auto" for i in range(f.ndim)})
+        nothing = np.empty((0,) * (f.ndim - 1))
+        level = rows.map_blocks(_find_levels, drop_axis=f.ndim - 1, meta=nothing).compute()
+    else:
+        level = _find_levels(rows)
+    return float(level) if level.ndim == 0 else from_host(level, f)
+
+
+def _find_levels(rows: Array) -> NumpyArray:
+    """Return the noise of curves along the last axis."""
+    xp = namespace_of(rows)
     estimates, mixed = [], []
-    for k in range(1, min(_ORDERS, length - 3) + 1):
+    for k in range(1, min(_ORDERS, rows.shape[-1] - 3) + 1):
         rows = rows[..., 1:] - rows[..., :-1]
         estimates.append(asnumpy(xp.mean(rows * rows, axis=-1)) / math.comb(2 * k, k))
         signs = (xp.min(rows, axis=-1) < 0) & (xp.max(rows, axis=-1) > 0)
@@ -91,7 +104,7 @@ def noise_level(f: Any, axis: int = -1) -> Any:
         three = sigma[k : k + 3]
         alike = (three.max(axis=0) <= _ALIKE * three.min(axis=0)) & mixed[k]
         level = np.where(alike, sigma[k + 2], level)
-    return float(level) if level.ndim == 0 else from_host(level, f)
+    return level
 
 
 class RecommendedSpacing(NamedTuple):
