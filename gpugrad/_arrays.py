@@ -83,7 +83,9 @@ def result_dtype(xp: ModuleType, f: Array, is_norm: bool = False) -> Any:
     if name in _INTEGERS:
         return widest_float(xp, f)
     if is_norm and name.startswith("complex"):
-        return f.real.dtype if isinstance(f, np.ndarray) else getattr(xp, _REAL_PARTS[name])
+        if isinstance(f.dtype, np.dtype):
+            return np.empty(0, f.dtype).real.dtype  # in the same order of bytes
+        return getattr(xp, _REAL_PARTS[name])
     return np.dtype(np.float64) if name == "object" else time_span(f.dtype)
 
 

@@ -45,6 +45,23 @@ def axis_of_component(key: str, f: Any) -> Any:
     return found[0]
 
 
+def order_components(named: dict[str, Any], f: Any) -> dict[str, Any]:
+    """Return components by name in the order x, y, z, however the keywords were ordered.
+
+    Dimensions that are not known to be one of these stay in the order of the keywords.
+    """
+    letters = {
+        key: _POINTS.get(key, "") if key not in f.dims else _letter_of(key, f) for key in named
+    }
+    if len({*letters.values()} - {""}) < len(named):
+        return named
+    return {key: named[key] for key in sorted(named, key=letters.__getitem__)}
+
+
+def _letter_of(dim: Any, f: Any) -> str:
+    return next((letter for letter in _NAMES if _is_axis(letter, dim, f)), "")
+
+
 def _is_axis(letter: str, dim: Any, f: Any) -> bool:
     attributes = f.coords[dim].attrs if dim in f.coords else {}
     if "axis" in attributes:

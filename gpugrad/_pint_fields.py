@@ -43,7 +43,7 @@ def call(
     results = operator(values if several else values[0], *spaces, **options)
     unit = difference(fields[0])
     order = options.get("order", 2 if name in ("laplacian", "hessian") else 1)
-    by = [step.units for step in steps] or [registry.Unit("")]
+    by = [difference(step) for step in steps] or [registry.Unit("")]
     if name not in _EACH_ITS_OWN or options.get("stack"):
         return _attach(results, registry, unit / by[0] ** order)
     return _attach_each(name, results, registry, unit, by, order)
@@ -78,12 +78,19 @@ def call_on_sphere(operator: Callable[..., Any], f: Any, options: dict[str, Any]
 
 def _fields_of(parts: Sequence[Any], registry: Any) -> list[Any]:
     fields = [registry.Quantity(one) for one in parts]
+    for one in fields:
+        if not (one._is_multiplicative or "delta_" in str(difference(one))):
+            raise ValueError(
+                f"`f` must be in units that can be subtracted; got {one.units}, which is a "
+                "logarithm. Convert it first, as in `f.to_base_units()`."
+            )
     return [convert(one, fields[0].units, "components of `v`") for one in fields]
 
 
 def difference(field: Any) -> Any:
     """Return the unit of differences: degrees above a zero become mere degrees."""
-    return (field[:1] - field[:1]).units
+    one = field[:1] if getattr(field, "ndim", 0) else field
+    return (one - one).units
 
 
 def _are_dates(one: Any) -> bool:
@@ -94,7 +101,9 @@ def _step(one: Any, registry: Any, options: dict[str, Any]) -> Any:
     """Return a spacing with its unit; that of dates is the one that rates are per."""
     if _are_dates(one):
         return registry.Quantity(1.0, unit_of_time(options.get("time_unit") or "s"))
-    return registry.Quantity(one)
+    step = registry.Quantity(one)
+    # A number is a distance already, which has no zero.
+    return step if step.ndim else registry.Quantity(step.magnitude, difference(step))
 
 
 def _period(period: Any, steps: Sequence[Any]) -> Any:
@@ -116,7 +125,7 @@ def _boundary(boundary: Any, field: Any, steps: Sequence[Any]) -> Any:
     if isinstance(boundary, tuple):
         return tuple(_boundary(one, field, steps) for one in boundary)
     if isinstance(boundary, dict):
-        unit = difference(field) / steps[0].units if steps else difference(field)
+        unit = difference(field) / difference(steps[0]) if steps else difference(field)
         return {name: _number(value, unit) for name, value in boundary.items()}
     return _number(boundary, field.units)
 
@@ -137,8 +146,15 @@ def _refuse_others(options: dict[str, Any]) -> None:
 def registry_of(values: Sequence[Any]) -> Any:
     """Return the registry of the first quantity among values, or sequences of them."""
     found = [one for one in values if library_of_labels(one) == "pint"]
-    one = found[0]
-    return (one[0] if isinstance(one, (tuple, list)) else one)._REGISTRY
+    first, *others = [
+        (one[0] if isinstance(one, (tuple, list)) else one)._REGISTRY for one in found
+    ]
+    if any(other is not first for other in others):
+        raise ValueError(
+            "quantities must be of one registry of units; got some of different ones, whose units "
+            "know nothing of each other. Make all of them by the same `pint.UnitRegistry`."
+        )
+    return first
 
 
 def convert(quantity: Any, units: Any, what: str) -> Any:

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import gpugrad
-from gpugrad._cf_axes import axis_of_component
+from gpugrad._cf_axes import axis_of_component, order_components
 
 try:
     import xarray
@@ -108,7 +108,8 @@ class DatasetAccessor:
     Components are given in the order of `axis`, ``divergence("u", "v", axis=("x", "y"))``; or by
     names that say which way they point, ``divergence(u="u", v="v")``: u along x or longitude, v
     along y or latitude, w along z, as the coordinates' names and CF attributes tell; or by
-    dimension, ``divergence(x="u", y="v")``.
+    dimension, ``divergence(x="u", y="v")``. The order of such names means nothing, unless they are
+    dimensions not known to be x, y or z.
     """
 
     def __init__(self, data: xarray.Dataset) -> None:
@@ -153,6 +154,8 @@ class DatasetAccessor:
                 f"{operator.__name__} takes the components either in the order of `axis`, or by "
                 f"name, as in u=..., v=...; got {names} and {named}."
             )
+        if named:
+            named = order_components(named, self._pick(next(iter(named.values()))))
         components = [self._pick(name) for name in names or named.values()]
         if named:
             axis = [axis_of_component(key, components[0]) for key in named]

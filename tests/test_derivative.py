@@ -297,3 +297,25 @@ def test_a_call_that_comes_again_is_planned_once_and_checked_as_before(rng, monk
     for wrong in ({"order": True}, {"accuracy": [4]}, {"accuracy": 4.0}):
         with pytest.raises((TypeError, ValueError), match="must be"):
             gpugrad.derivative(f, 0.3, **wrong)
+
+
+@pytest.mark.parametrize("dtype", [">f4", ">f8", ">c16", ">i4", ">f2"])
+@pytest.mark.parametrize("lazy", [False, True], ids=["memory", "dask"])
+def test_big_endian_samples_have_the_results_of_native_ones(rng, dtype, lazy):
+    f = (9 * rng.normal(size=(20, 15))).astype(dtype)
+    native = f.astype(f.dtype.newbyteorder("="))
+    where = rng.random(f.shape) > 0.2
+    if lazy:
+        f = pytest.importorskip("dask.array").from_array(f, chunks=6)
+    for operator, options in (
+        (gpugrad.laplacian, {}),
+        (gpugrad.derivative, {"order": 2}),
+        (gpugrad.derivative, {"accuracy": 4, "where": where}),
+        (gpugrad.gradient_norm, {"accuracy": 4}),
+    ):
+        found = operator(f, **options)
+        assert gpugrad.asnumpy(found).dtype == found.dtype
+        assert_same_bits(
+            gpugrad.asnumpy(found).astype(found.dtype.newbyteorder("=")),
+            operator(native, **options),
+        )

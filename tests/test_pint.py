@@ -154,3 +154,19 @@ def test_units_of_coordinates_are_read_as_the_cf_conventions_write_them(text, un
     f.x.attrs["units"] = "wingspans"
     with pytest.raises(ValueError, match=r"units of coordinates must be known .* 'wingspans'"):
         gpugrad.gradient(f)
+
+
+def test_spacings_in_degrees_above_a_zero_become_differences():
+    f = UNITS.Quantity(np.arange(4.0) ** 2, "K")
+    for spacing in (UNITS.Quantity(2.0 * np.arange(4.0) + 9, "degC"), UNITS.Quantity(2.0, "degC")):
+        found = gpugrad.gradient(f, spacing)
+        assert found.units == UNITS.Unit("kelvin / delta_degree_Celsius")
+        np.testing.assert_allclose(found.to("K/K").magnitude, [0.5, 1.0, 2.0, 2.5])
+
+
+def test_logarithms_and_units_of_other_registries_are_refused():
+    with pytest.raises(ValueError, match="decibelmilliwatt, which is a logarithm"):
+        gpugrad.gradient(UNITS.Quantity(np.array([1.0, 2.0, 4.0]), "dBm"))
+    other = pint.UnitRegistry()
+    with pytest.raises(ValueError, match="one registry of units"):
+        gpugrad.gradient(UNITS.Quantity(np.arange(4.0), "K"), other.Quantity(2.0, "m"))

@@ -139,7 +139,7 @@ def test_components_know_their_directions(flow):
         assert result.name == "divergence"
     vorticity = flow.gpugrad.curl(v="v", u="u")
     np.testing.assert_allclose(
-        -vorticity.values, gpugrad.curl((flow.u.values, flow.v.values), 2.0, 1.0, axis=(1, 0))
+        vorticity.values, gpugrad.curl((flow.u.values, flow.v.values), 2.0, 1.0, axis=(1, 0))
     )
 
 
@@ -503,3 +503,21 @@ def test_operators_that_are_not_there_bring_those_that_are(temperature, flow):
         temperature.gpugrad.grad("x")
     with pytest.raises(AttributeError, match=r"no operator 'gradient'; it has: curl, divergence"):
         temperature.to_dataset(name="T").gpugrad.gradient("x")
+
+
+def test_the_order_of_named_components_means_nothing(rng):
+    x, y, z = np.arange(4.0), np.arange(3.0), np.arange(5.0)
+    dims = ("z", "y", "x")
+    wind = xarray.Dataset(
+        {name: (dims, rng.normal(size=(5, 3, 4))) for name in "uvw"}, {"x": x, "y": y, "z": z}
+    )
+    flat = wind.isel(z=0, drop=True)
+    expected = flat.gpugrad.curl("u", "v", axis=("x", "y"))
+    for names in ({"u": "u", "v": "v"}, {"v": "v", "u": "u"}, {"y": "v", "x": "u"}):
+        xarray.testing.assert_identical(flat.gpugrad.curl(**names), expected)
+    expected = wind.gpugrad.curl(u="u", v="v", w="w")
+    for found, wanted in zip(wind.gpugrad.curl(w="w", v="v", u="u"), expected, strict=True):
+        xarray.testing.assert_identical(found, wanted)
+    unknown = flat.rename(x="a", y="b")
+    first, second = unknown.gpugrad.curl(a="u", b="v"), unknown.gpugrad.curl(b="v", a="u")
+    np.testing.assert_array_equal(first, -second)

@@ -198,7 +198,11 @@ def _evaluate_window(
             _fetch(sources, Source(number, axis, chunk), block, start, stop)
             for chunk, start, stop in window.samples
         ]
-        return parts[0] if len(parts) == 1 else namespace_of(block).concat(parts, axis=axis)
+        if len(parts) == 1:
+            return parts[0]
+        whole = namespace_of(block).concat(parts, axis=axis)
+        # NumPy joins big-endian samples to native ones.
+        return whole if whole.dtype == block.dtype else whole.astype(block.dtype)
 
     f = join(field)
     where = None if mask is None else join(mask)

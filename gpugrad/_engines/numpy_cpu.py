@@ -303,7 +303,7 @@ def _add_up_in_place(
     first = step.weights[0]
     if type(first) is int:  # no product with 1 or -1, which for complex numbers is not the same
         sign = np.positive if first == 1 else np.negative
-        sign(parts[0], total, dtype=dtype, casting="same_kind")
+        sign(parts[0], total, dtype=dtype.newbyteorder("="), casting="same_kind")
     else:
         np.multiply(first, parts[0], total, casting="same_kind")
     product = None if scratch is None else scratch.take("product", target, dtype)
