@@ -46,10 +46,11 @@ class Row:
 
 def run(arguments: argparse.Namespace) -> str | None:
     """Run `gpugrad bench`; return None, or what is wrong."""
-    from gpugrad._terrain import DemoError, import_matplotlib
+    from gpugrad._terrain import DemoError, check_picture, import_matplotlib
 
     try:
         figures = import_matplotlib("matplotlib.figure")
+        output = check_picture(arguments.output)
     except DemoError as error:
         return str(error)
     print(gpugrad.info())
@@ -59,10 +60,10 @@ def run(arguments: argparse.Namespace) -> str | None:
             rows.append(_measure(shape, np.dtype(dtype)))
             print(_describe(rows[-1]), flush=True)
     try:
-        _draw(figures, rows).savefig(arguments.output, dpi=150)
+        _draw(figures, rows).savefig(output, dpi=150)
     except (OSError, ValueError) as error:
-        return f"the picture can't be written to {arguments.output}: {error}"
-    print(arguments.output)
+        return f"the picture can't be written to {output}: {error}"
+    print(output)
     return None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
@@ -77,7 +78,15 @@ def _backend_name(name: str) -> str:
 
 
 class _Command(argparse.ArgumentParser):
-    """A parser whose errors are one line, as all others of the command."""
+    """A parser whose errors are one line, as all others of the command.
+
+    Numbers with an exponent are no options, nor are those of boundaries, as in ``-0.5:symmetric``.
+    """
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        number = r"-(\d+\.?\d*|\.\d+)(e[-+]?\d+)?(:.*)?$"
+        self._negative_number_matcher = re.compile(number, re.IGNORECASE)
 
     def error(self, message: str) -> NoReturn:
         if "required: " in message:  # an option of several values may have taken them

@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
-import gpugrad
 from gpugrad._cli_options import add_field, add_run, add_scheme, parse_stagger
 
 if TYPE_CHECKING:
@@ -60,7 +59,7 @@ def run(arguments: argparse.Namespace) -> str | None:
     try:
         with _interrupted_by(signal.SIGTERM):
             _differentiate(arguments)
-    except (FileError, ValueError, TypeError, MemoryError, gpugrad.BackendError) as error:
+    except (FileError, ValueError, TypeError, MemoryError, OSError, RuntimeError) as error:
         if arguments.debug:
             raise
         return say(" ".join(str(error).split())) or type(error).__name__

@@ -19,6 +19,7 @@ from gpugrad._terrain import (
     Array,
     Elevation,
     NumpyArray,
+    check_picture,
     hillshade,
     import_matplotlib,
     load_elevation,
@@ -284,7 +285,7 @@ def run(output: str, backend: str | None = None) -> bool:
     gpugrad.BackendError
         If the backend cannot run.
     """
-    path = _check_output(output)
+    path = check_picture(output)
     with gpugrad.use_backend(backend):
         chosen = gpugrad.info().backend
         # The backend "numpy" takes values in host memory alone, also where there is a GPU.
@@ -299,21 +300,6 @@ def run(output: str, backend: str | None = None) -> bool:
     draw(elevation, slope, aspect, path)
     print(f"wrote {output}")
     return all(all(row.equal) for row in comparisons)
-
-
-def _check_output(output: str) -> Path:
-    """Return the path of the picture, or raise before any work is done."""
-    path = Path(output)
-    formats = import_matplotlib("matplotlib.figure").Figure().canvas.get_supported_filetypes()
-    if path.suffix[1:].lower() not in formats:
-        raise DemoError(
-            f"`--output` must end in one of .{', .'.join(sorted(formats))}; got {output}"
-        )
-    if path.is_dir():
-        raise DemoError(f"`--output` must be a file to write; {output} is a folder")
-    if not path.parent.is_dir():
-        raise DemoError(f"`--output` must be in a folder that exists; there is no {path.parent}")
-    return path
 
 
 def _name_engine(field: Array, backend: str) -> str:

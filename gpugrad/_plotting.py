@@ -65,9 +65,10 @@ def run(arguments: argparse.Namespace) -> str | None:
 def _plot(arguments: argparse.Namespace) -> str:
     from gpugrad._files.errors import FileError
     from gpugrad._files.sources import open_sources
-    from gpugrad._terrain import import_matplotlib
+    from gpugrad._terrain import check_picture, import_matplotlib
 
     figures = import_matplotlib("matplotlib.figure")
+    output = check_picture(arguments.output)
     with ExitStack() as files:
         names = (arguments.var,) if arguments.var else ()
         (source,) = open_sources(arguments.input, names, 2e9, files)
@@ -85,10 +86,10 @@ def _plot(arguments: argparse.Namespace) -> str:
         title += ", grey where missing"
     figure.suptitle(title)
     try:
-        figure.savefig(arguments.output, dpi=150)
+        figure.savefig(output, dpi=150)
     except (OSError, ValueError) as error:
-        raise FileError(f"the picture can't be written to {arguments.output}: {error}") from error
-    return f"{arguments.output}: {title}, {' x '.join(map(str, values.shape))} samples"
+        raise FileError(f"the picture can't be written to {output}: {error}") from error
+    return f"{output}: {title}, {' x '.join(map(str, values.shape))} samples"
 
 
 def _find_cut(source: Source, at: list[str]) -> dict[int, int]:

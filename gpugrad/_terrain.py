@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import math
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -226,3 +227,18 @@ def import_matplotlib(module: str) -> Any:
             f"the demonstration takes its elevation model from matplotlib, and draws with it; "
             f'matplotlib cannot be imported ({error}). To mend it: pip install "gpugrad[demo]"'
         ) from error
+
+
+def check_picture(output: str | Path) -> Path:
+    """Return the path of the picture, or raise before any work is done."""
+    path = Path(output)
+    formats = import_matplotlib("matplotlib.figure").Figure().canvas.get_supported_filetypes()
+    if path.suffix[1:].lower() not in formats:
+        raise DemoError(
+            f"`--output` must end in one of .{', .'.join(sorted(formats))}; got {output}"
+        )
+    if path.is_dir():
+        raise DemoError(f"`--output` must be a file to write; {output} is a folder")
+    if not path.parent.is_dir():
+        raise DemoError(f"`--output` must be in a folder that exists; there is no {path.parent}")
+    return path

@@ -463,7 +463,7 @@ def test_plot_says_what_is_wrong_in_one_line(tmp_path, monkeypatch, capsys):
         (["c.npy"], "real numbers"),
         (["f.npy", "--at", "x=1"], "with an axis of: axis0"),
         (["f.npy", "--at", "axis0=3"], "within the 3 samples"),
-        (["f.npy", "--output", "picture.nothing"], "can't be written"),
+        (["f.npy", "--output", "picture.nothing"], "must end in one of"),
     ):
         assert _cli.main(["plot", *arguments]) == 1
         printed = capsys.readouterr().err
@@ -535,3 +535,11 @@ def test_bench_times_engines_in_turn_and_draws(tmp_path, monkeypatch, capsys):
     assert "64 x 64 x 64 float32: numpy.gradient" in printed
     assert "gpugrad, numpy" in printed
     assert (tmp_path / "gpugrad-bench.png").stat().st_size > 10_000
+
+
+def test_bench_looks_for_its_place_before_it_measures(capsys, tmp_path):
+    pytest.importorskip("matplotlib")
+    assert _cli.main(["bench", "--quick", "--output", str(tmp_path / "no" / "a.png")]) == 1
+    printed = capsys.readouterr()
+    assert "must be in a folder that exists" in printed.err
+    assert not printed.out

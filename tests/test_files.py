@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import gpugrad
+from conftest import assert_same_bits
 from gpugrad import _cli
 from gpugrad._files import blocks, job, run, sources, targets
 from gpugrad._files.errors import FileError
@@ -754,3 +755,54 @@ def test_errors_of_usage_are_one_line(tmp_path, capsys):
         with pytest.raises(SystemExit, match="2"):
             _cli.main(["grad", "a.npy", "b.npy", *wrong])
         assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_a_damaged_member_of_an_archive_is_named(capsys, tmp_path):
+    path = tmp_path / "a.npz"
+    np.savez(path, u=np.ones((20, 15)), v=np.ones((20, 15)))
+    damaged = bytearray(path.read_bytes())
+    damaged[700] ^= 255
+    path.write_bytes(damaged)
+    assert "u in" in failure(capsys, path, tmp_path / "out.npz", "--var", "u")
+    assert not (tmp_path / "out.npz").exists()
+
+
+def test_what_is_no_file_is_no_input_and_no_output(capsys, tmp_path):
+    field = tmp_path / "f.npy"
+    np.save(field, np.ones((9, 9)))
+    (tmp_path / "folder.npy").mkdir()
+    assert "must be a file; it is a folder" in failure(
+        capsys, tmp_path / "folder.npy", tmp_path / "x.npy"
+    )
+    (tmp_path / "file.zarr").write_text("keep")
+    why = failure(capsys, field, tmp_path / "file.zarr", "--overwrite")
+    assert "is a file, but no Zarr store" in why
+    assert (tmp_path / "file.zarr").read_text() == "keep"
+    assert "too long" in failure(capsys, field, tmp_path / ("n" * 250 + ".npy"))
+    loop = tmp_path / "loop.npy"
+    loop.symlink_to(loop)
+    assert "loop" in failure(capsys, field, loop)
+    header = field.read_bytes()
+    place = header.index(b"}")
+    field.write_bytes(header[:place] + b" " + header[place + 1 :])
+    assert "is not a .npy file that can be read" in failure(capsys, field, tmp_path / "x.npy")
+
+
+def test_a_sum_along_axes_is_that_of_one_variable(capsys, tmp_path):
+    np.savez(tmp_path / "a.npz", u=np.ones((9, 9)), v=np.ones((9, 9)))
+    for operator in ("laplacian", "gradient_norm"):
+        options = ("--var", "u", "v", "--operator", operator)
+        assert "one variable; got u, v" in failure(
+            capsys, tmp_path / "a.npz", tmp_path / "x.npz", *options
+        )
+
+
+def test_negative_numbers_are_no_options(tmp_path, rng):
+    f = rng.normal(size=(9, 8))
+    np.save(tmp_path / "f.npy", f)
+    out = tmp_path / "out.npy"
+    for boundary, wanted in (("-1e3", -1e3), ("-0.5:symmetric", (-0.5, "symmetric"))):
+        options = ("--boundary", boundary, "--spacing", "-1", "-2e-3", "--overwrite")
+        assert grad(tmp_path / "f.npy", out, *options) == 0
+        expected = gpugrad.gradient(f, -1, -2e-3, boundary=wanted, stack=True)
+        assert_same_bits(np.load(out), expected)

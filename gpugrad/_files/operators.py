@@ -233,6 +233,9 @@ def _outputs(
         raise FileError(f"--stagger does not go with --operator {operator}. Leave one out.")
     if operator == "gradient_norm" and fields[0].dtype.kind in "mM":
         raise FileError("gradients of dates have no length. Choose another --operator.")
+    if operator in ("laplacian", "gradient_norm") and len(fields) > 1:
+        names = ", ".join(f.name for f in fields)
+        raise FileError(f"a {operator} is that of one variable; got {names}. Name one: --var.")
     if operator == "laplacian":
         return laplacian_terms(plan(2), _term)
     plans = plan(request.order if operator == "derivative" else 1)

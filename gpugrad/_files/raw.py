@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import os
+import tokenize
 from collections.abc import Iterator, Sequence
 from itertools import product
 from pathlib import Path
@@ -100,7 +101,7 @@ def open_npy(path: Path, file: BinaryIO, start: int = 0) -> tuple[RawArray, bool
         if version != (1, 0):
             read_header = np.lib.format.read_array_header_2_0
         shape, fortran, dtype = read_header(file)
-    except ValueError as error:
+    except (ValueError, tokenize.TokenError) as error:
         raise FileError(f"{path} is not a .npy file that can be read: {error}.") from error
     if dtype.hasobject:
         raise FileError(f"{path} must hold numbers; it holds Python objects.")

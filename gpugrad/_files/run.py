@@ -292,6 +292,8 @@ def _check_place(path: Path, out: Path, beside: Path, overwrite: bool, resume: b
         check_free(beside / "journal")
     if out.is_dir() and not is_zarr(out):
         raise FileError(f"{out} is a folder, but no Zarr store; it stays. Choose another name.")
+    if out.is_file() and format_of(out) == "zarr":
+        raise FileError(f"{out} is a file, but no Zarr store; it stays. Choose another name.")
     if out.exists() and not overwrite and not (resume and beside.exists()):
         nothing = ", and nothing unfinished is beside it" if resume else ""
         raise FileError(f"{out} exists{nothing}. Pass --overwrite to replace it, or another name.")

@@ -182,6 +182,9 @@ def open_sources(
     if not path.exists():
         raise FileError(f"{path} does not exist.")
     kind = format_of(path)
+    if kind != "zarr" and not path.is_file():
+        what = "a folder" if path.is_dir() else "a pipe or a device, which can be read but once"
+        raise FileError(f"{path} must be a file; it is {what}.")
     found = _open(path, kind, names, memory, files)
     for source in found:
         if not source.shape:
@@ -264,6 +267,7 @@ def _open_member(
     files: ExitStack,
 ) -> Source:
     if info.compress_type == zipfile.ZIP_STORED:
+        _check_sum(path, archive, name, info)
         file = files.enter_context(path.open("rb", buffering=0))
         # After the local header, whose two lengths of names stand at its byte 26.
         file.seek(info.header_offset + 26)
@@ -283,6 +287,16 @@ def _open_member(
     except (zipfile.BadZipFile, ValueError, EOFError, OSError) as error:
         raise FileError(f"{name} in {path} is damaged: {error}.") from error
     return _in_memory(path, name, values)
+
+
+def _check_sum(path: Path, archive: zipfile.ZipFile, name: str, info: zipfile.ZipInfo) -> None:
+    """Raise FileError where the sum of a member is not the archive's: read once, for that alone."""
+    try:
+        with archive.open(info) as member:
+            while member.read(1 << 22):
+                pass
+    except (zipfile.BadZipFile, EOFError) as error:
+        raise FileError(f"{name} in {path} is damaged: {error}.") from error
 
 
 def _in_memory(path: Path, name: str, values: Values) -> Source:
