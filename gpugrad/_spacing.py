@@ -13,6 +13,7 @@ from numpy.lib.array_utils import normalize_axis_tuple
 from gpugrad._arrays import (
     HALF_PRECISION,
     Array,
+    asnumpy,
     device_of,
     dtype_name,
     host_values,
@@ -102,6 +103,8 @@ def parse_spacings(
     elif len(varargs) == len(axes):
         spacings = []
         for given, axis in zip(varargs, axes, strict=True):
+            if not isinstance(given, (float, int, np.ndarray)) and _is_lazy_time(given):
+                given = asnumpy(given)  # dates become numbers on the host
             spacings.append(_parse_spacing(given, f, axis, time_unit))
     else:
         given = _read(varargs[0], "all axes", f) if len(varargs) == 1 else None
@@ -328,5 +331,11 @@ def _unread(x: Array, where: str) -> Array:
     return x
 
 
+def _is_lazy_time(given: Any) -> bool:
+    return library_of(given) == "Dask" and given.dtype.kind in "mM"
+
+
 def _is_time(given: Any) -> bool:
-    return not is_library_array(given) and np.asarray(given).dtype.kind in "mM"
+    if is_library_array(given):
+        return _is_lazy_time(given)
+    return np.asarray(given).dtype.kind in "mM"

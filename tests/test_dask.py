@@ -603,3 +603,14 @@ class TestEngines:
         pytest.importorskip("llvmlite")
         with pytest.raises(gpugrad.BackendError, match="float16"):
             gpugrad.gradient(lazy, backend="numba")
+
+
+def test_lazy_dates_are_coordinates(rng):
+    f = rng.normal(size=(20, 5))
+    days = np.datetime64("2020-01-01") + np.cumsum(rng.integers(1, 4, 20)).astype("m8[D]")
+    lazy = da.from_array(f, chunks=6), da.from_array(days, chunks=7)
+    found = gpugrad.gradient(*lazy, axis=0, time_unit="h")
+    assert isinstance(found, da.Array)
+    assert_same_bits(found, gpugrad.gradient(f, days, axis=0, time_unit="h"))
+    with pytest.raises(TypeError, match="dates with a `time_unit`"):
+        gpugrad.gradient(*lazy, axis=0)

@@ -806,3 +806,16 @@ def test_negative_numbers_are_no_options(tmp_path, rng):
         assert grad(tmp_path / "f.npy", out, *options) == 0
         expected = gpugrad.gradient(f, -1, -2e-3, boundary=wanted, stack=True)
         assert_same_bits(np.load(out), expected)
+
+
+@pytest.mark.parametrize("version", [2, 3])
+def test_arrays_without_names_of_axes_may_lie_in_groups_of_zarr(capsys, tmp_path, rng, version):
+    zarr = pytest.importorskip("zarr")
+    f = rng.normal(size=(20, 15))
+    group = zarr.open_group(tmp_path / "g.zarr", mode="w", zarr_format=version)
+    group.create_group("sub/deep").create_array("T", data=f, chunks=(5, 5))
+    out = tmp_path / "out.npy"
+    assert grad(tmp_path / "g.zarr", out, "--var", "sub/deep/T") == 0
+    assert_same_bits(np.load(out), gpugrad.gradient(f, stack=True))
+    why = failure(capsys, tmp_path / "g.zarr", tmp_path / "x.npy", "--var", "sub/deep/Q")
+    assert "no variable Q; it has: T" in why

@@ -161,12 +161,13 @@ def _open_bare_zarr(path: Path, names: tuple[str, ...]) -> Source | None:
         raise FileError(f"{path} is no Zarr store, or is damaged: {in_one_line(error)}.") from error
     name = ""
     if isinstance(node, zarr.Group):
+        node, names = _descend(node, names)
         try:
             arrays = dict(node.arrays())
         except Exception as error:
             raise FileError(f"{path} is damaged: {in_one_line(error)}.") from error
         bare = {key for key, one in arrays.items() if one.ndim and not _has_dims(one)}
-        if not bare or (names and not bare & set(names)):
+        if not bare or (names and not bare & set(names) and bare != {*arrays}):
             return None
         (name, *_) = choose(path, names, [*arrays])
         node = arrays[name]
@@ -183,6 +184,17 @@ def _open_bare_zarr(path: Path, names: tuple[str, ...]) -> Source | None:
         _careful(path, name, fetch, chunks, shape),
         tuple(f"axis{i}" for i in range(len(shape))), attributes=dict(array.attrs), chunks=chunks,
     )  # fmt: skip
+
+
+def _descend(group: Any, names: tuple[str, ...]) -> tuple[Any, tuple[str, ...]]:
+    """Return the group in which variables lie that are named with a path, and their own names."""
+    folders = {name.rpartition("/")[0] for name in names}
+    if len(folders) != 1 or not (folder := folders.pop()).strip("/"):
+        return group, names
+    inner = group.get(folder.strip("/"))
+    if not hasattr(inner, "arrays"):
+        return group, names  # there is none: errors list what there is
+    return inner, tuple(name.rpartition("/")[2] for name in names)
 
 
 def _has_dims(array: Any) -> bool:
