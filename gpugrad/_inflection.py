@@ -87,8 +87,8 @@ def inflection_points(
 
     Notes
     -----
-    Second divided differences are, on any samples, twice the second derivative at the centroid of
-    their three samples, up to :math:`O(h^2)`. Where two in a row have opposite signs, the line
+    Twice the second divided difference is, on any samples, the second derivative at the centroid of
+    its three samples, up to :math:`O(h^2)`. Where two in a row have opposite signs, the line
     through them is the second derivative of the cubic through the four samples. Its zero is the
     position, with an error of :math:`O(h^2)`; value and slope are those of the cubic.
 

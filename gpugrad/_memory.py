@@ -122,7 +122,7 @@ def free_memory() -> int:
     spares the system the clearing of fresh pages. As much of it as
     ``GPUGRAD_RECYCLE_BYTES`` says may lie idle, by default a quarter of this machine's memory;
     0 switches the reuse off. The system may take idle pages back at any time by itself, so there
-    is no need to call this, unless idle memory shall not be counted as this process's own.
+    is no need to call this, unless idle memory should not be counted as this process's own.
 
     Examples
     --------

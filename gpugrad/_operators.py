@@ -54,15 +54,16 @@ def gradient(
     *varargs : number or array
         The spacing, in the unit of the coordinates. Nothing: 1 along every axis. One number: the
         distance between samples along every axis. Otherwise one per axis, each the distance
-        between samples or the coordinates of the samples (length n_i, in any order that does
-        not repeat a value). Coordinates may be sequences, NumPy arrays or arrays of the field's
-        library. Where they differ from line to line, an array of the shape of `f`, or one that
-        broadcasts to it: its axes are matched with the last ones of `f`.
+        between samples or the coordinates of the samples (length n_i, in any order in which
+        neighbours differ, and so do the two neighbours of a sample). Coordinates may be sequences,
+        NumPy arrays or arrays of the field's library. Where they differ from line to line, an
+        array of the shape of `f`, or one that broadcasts to it: its axes are matched with the last
+        ones of `f`.
     axis : None, int or tuple of int, optional
         The axes to differentiate along, all by default; negative ones count from the last.
     edge_order : {1, 2}, optional
-        The order of accuracy at the two ends of an axis, from 2 or 3 samples. It goes with
-        `accuracy` 2 and gives way to `edge_accuracy`.
+        The order of accuracy at the two ends of an axis, from 2 or 3 samples. It is
+        used with `accuracy` 2 alone, and not where `edge_accuracy` is given.
     accuracy : {2, 4, 6, 8, 10, 12}, optional
         The power of the spacing with which the error inside vanishes, as for `derivative`.
     boundary : str, number, dict, tuple or list, optional
@@ -116,8 +117,8 @@ def gradient(
     ValueError
         If an axis is too short (for NumPy's scheme, shorter than ``edge_order + 1``), does not
         exist or is named twice; if `accuracy`, `boundary` or `period` are unknown or out of range;
-        if coordinates differ in length from their axis, repeat a value or are not finite; if a
-        spacing is zero or not finite; if `out` has the wrong shape or device, or is read-only.
+        if coordinates differ in length from their axis, repeat a neighbour's or are not finite;
+        if a spacing is zero or not finite; if `out` has the wrong shape or device, or is read-only.
     BackendError
         If a backend asked for by name can't run this call.
 

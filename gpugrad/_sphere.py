@@ -199,7 +199,8 @@ def spherical_curl(
 ) -> Array:
     r"""Return the vertical component of the curl of a vector field along a sphere.
 
-    For winds it is the relative vorticity, positive for a rotation to the left.
+    For winds it is the relative vorticity, positive for a rotation that is
+    counter-clockwise seen from above.
 
     Parameters
     ----------

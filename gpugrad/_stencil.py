@@ -88,7 +88,7 @@ def stencil(
     order : int, optional
         The order of the derivative, 1 or more.
     accuracy : int, optional
-        The power of the spacing with which the error shall vanish; even for central and staggered
+        The power of the spacing with which the error vanishes; even for central and staggered
         formulas.
     kind : {"central", "forward", "backward", "staggered"}, optional
         On which sides of the point the samples lie; "staggered" is central about a point midway

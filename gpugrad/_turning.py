@@ -129,7 +129,7 @@ def turning_points(
     their value. A turn stands out by its prominence: the height of a maximum above
     the higher of the two lowest points that one has to pass on the way to higher ground, or to the
     end, on either side. Among those that stand out by a given prominence,
-    maxima and minima still take turns, unless two are of equal height.
+    maxima and minima still alternate, unless two are of equal height.
 
     On a GPU, one pass finds the turns. The host waits for it, and gets three samples
     for each, and with `prominence` all of `y`. Nothing is differentiated through.

@@ -351,8 +351,8 @@ def hessian(
         Samples of a field, of any kind that `gradient` takes.
     *spacing, axis, accuracy, boundary, edge_accuracy, period, time_unit, where, skipna,
     backend
-        As for `divergence`; a boundary with a given value or slope is not known of mixed
-        derivatives, and refused.
+        As for `divergence`; a boundary with a value or slope other than zero says nothing of
+        mixed derivatives, and is refused.
     stack : bool, optional
         Whether to return one array of shape (n, n, n_0, ..., n_k), for n axes.
 

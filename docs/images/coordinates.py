@@ -24,9 +24,14 @@ def draw_dipole(axes):
     lines.set_zorder(1)
     some = np.s_[1::3, ::2]
     length = np.hypot(*slopes)
-    u, v = (-s[some] / length[some] ** 0.6 for s in slopes)
+    u, v = (s[some] / length[some] ** 0.6 for s in slopes)
     axes.quiver(x[some], y[some], u, v, color="0.15", scale=22, width=0.004, zorder=2)
-    axes.set(title="field of a dipole, on a polar grid", xlabel="x", ylabel="y", aspect="equal")
+    axes.set(
+        title="gradient of a dipole's potential (length^0.4)",
+        xlabel="x",
+        ylabel="y",
+        aspect="equal",
+    )
 
 
 def draw_pole(axes):
