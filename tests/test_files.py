@@ -819,3 +819,20 @@ def test_arrays_without_names_of_axes_may_lie_in_groups_of_zarr(capsys, tmp_path
     assert_same_bits(np.load(out), gpugrad.gradient(f, stack=True))
     why = failure(capsys, tmp_path / "g.zarr", tmp_path / "x.npy", "--var", "sub/deep/Q")
     assert "no variable Q; it has: T" in why
+
+
+def test_a_file_in_fortran_order_is_not_written_in_crumbs(tmp_path, rng, monkeypatch):
+    f = np.asfortranarray(rng.normal(size=(40, 30, 12)).astype("f4"))
+    np.save(tmp_path / "f.npy", f)
+    pieces = []
+    write = RawArray.write
+
+    def counted(self, window, values):
+        pieces.append(values.size / max(1, len([*self._runs(window)])))
+        return write(self, window, values)
+
+    monkeypatch.setattr(RawArray, "write", counted)
+    done = differentiate(tmp_path / "f.npy", tmp_path / "out.npy")
+    assert done.blocks > 10
+    assert min(pieces) >= 12  # whole rows; 1 where blocks are flat in the file that is read
+    assert_same_bits(np.load(tmp_path / "out.npy"), gpugrad.gradient(f, stack=True))
