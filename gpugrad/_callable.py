@@ -20,7 +20,7 @@ _ACCURACY = 8
 
 
 class Estimate(NamedTuple):
-    """A derivative and a bound of its error, each as it would come alone."""
+    """A derivative and an estimated bound of its error, each as it would come alone."""
 
     value: Any
     error: Any
@@ -163,7 +163,7 @@ def gradient_of(
     stack : bool, optional
         Return one array, the components on a new leading axis, instead of a tuple.
     return_error : bool, optional
-        Return ``(value, error)``: also a bound of the error, estimated for each number.
+        Return ``(value, error)``: also an estimated bound of the error of each number.
 
     Returns
     -------

@@ -48,7 +48,12 @@ def find_gpu() -> Gpu:
     show only when something runs.
     """
     if not _is_installed("cupy"):
-        return Gpu(problem=f"CuPy is not installed{_driver_in_words()}", cure=_install_line())
+        line = _install_line()
+        if _driver_version() is None:
+            line = (
+                f"install your GPU's NVIDIA driver, then {line}; without a GPU, all runs on the CPU"
+            )
+        return Gpu(problem=f"CuPy is not installed{_driver_in_words()}", cure=line)
     try:
         cupy = importlib.import_module("cupy")
     except Exception as error:  # noqa: BLE001 - a broken installation may raise anything
