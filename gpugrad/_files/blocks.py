@@ -21,6 +21,12 @@ from gpugrad._plan import AxisPlan
 BLOCK_BYTES = 1 << 28
 """What is read for a block at most, however much memory there is: more is not faster."""
 
+CHUNK_BYTES = 4 << 20
+"""How large chunks are written where what is read has none."""
+
+ROW_BYTES = 1 << 14
+"""What is written in one piece at least, where files to read and to write differ in their order."""
+
 
 class Block(NamedTuple):
     """One block of all results, and the samples it takes.
@@ -38,6 +44,33 @@ class Block(NamedTuple):
     def shape(self) -> tuple[int, ...]:
         """The shape of what is read."""
         return tuple(sum(b - a for a, b in axis) for axis in self.spans)
+
+
+def choose_units(
+    shape: Sequence[int],
+    chunks: Sequence[int],
+    slowest_first: Sequence[int],
+    in_chunks: bool,
+    itemsize: int,
+    most: int,
+) -> tuple[int, ...]:
+    """Return what blocks must be multiples of: the chunks to read, in some formats to write.
+
+    Chunks to write that are not those of what is read have `most` samples at most. Where one file
+    is in Fortran order and the other is not, blocks that are flat in the one would be written a
+    few bytes at a time into the other: they have some rows of it at least.
+    """
+    if any(n > 1 for n in chunks):
+        return tuple(min(c, n) for c, n in zip(chunks, shape, strict=True))
+    order = tuple(slowest_first) if in_chunks else tuple(range(len(shape)))
+    units = [1] * len(shape)
+    if not in_chunks and order == tuple(slowest_first):
+        return tuple(units)
+    size = min((CHUNK_BYTES if in_chunks else ROW_BYTES) // itemsize, most)
+    for axis in reversed(order):  # whole rows as far as they go
+        units[axis] = max(1, min(shape[axis], size))
+        size //= units[axis]
+    return tuple(units)
 
 
 def choose_shape(

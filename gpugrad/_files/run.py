@@ -25,6 +25,7 @@ from gpugrad._files.blocks import (
     BLOCK_BYTES,
     Block,
     choose_shape,
+    choose_units,
     cut_blocks,
 )
 from gpugrad._files.errors import FileError
@@ -41,12 +42,6 @@ OWN_BYTES = 180 << 20
 
 LIBRARY_BYTES = {"netcdf": 56 << 20, "zarr": 56 << 20, "geotiff": 40 << 20}
 """What the libraries of a format take besides, to read it or to write it."""
-
-CHUNK_BYTES = 4 << 20
-"""How large chunks are written where what is read has none."""
-
-ROW_BYTES = 1 << 14
-"""What is written in one piece at least, where files to read and to write differ in their order."""
 
 
 @dataclass(frozen=True)
@@ -205,7 +200,10 @@ def _cut(
     along = [[plan for plan in work.plans if plan.axis == i] for i in range(len(f.shape))]
     reaches = [*map(find_reach, along)]  # what ends need is at most about as much
     budget = min(memory - own, BLOCK_BYTES * sample / f.dtype.itemsize)
-    units = _choose_units(f, kind, dtype.itemsize, int(budget / sample) // 8)
+    in_chunks = kind in ("zarr", "netcdf")
+    units = choose_units(
+        f.shape, f.chunks, f.slowest_first, in_chunks, dtype.itemsize, int(budget / sample) // 8
+    )
     try:
         shape = choose_shape(f.shape, units, f.slowest_first, reaches, sample, budget)
     except MemoryError as error:
@@ -216,27 +214,6 @@ def _cut(
             f"{_in_megabytes(memory)}."
         ) from error
     return shape, [*cut_blocks(f.shape, shape, f.slowest_first, work.plans)], units
-
-
-def _choose_units(f: Source, kind: str, itemsize: int, most: int) -> tuple[int, ...]:
-    """Return what blocks must be multiples of: the chunks to read, in some formats to write.
-
-    Chunks to write that are not those of what is read have `most` samples at most. Where one file
-    is in Fortran order and the other is not, blocks that are flat in the one would be written a
-    few bytes at a time into the other: they have some rows of it at least.
-    """
-    if any(n > 1 for n in f.chunks):
-        return tuple(min(c, n) for c, n in zip(f.chunks, f.shape, strict=True))
-    in_chunks = kind in ("zarr", "netcdf")
-    order = f.slowest_first if in_chunks else tuple(range(len(f.shape)))
-    units = [1] * len(f.shape)
-    if not in_chunks and order == f.slowest_first:
-        return tuple(units)
-    size = min((CHUNK_BYTES if in_chunks else ROW_BYTES) // itemsize, most)
-    for axis in reversed(order):  # whole rows as far as they go
-        units[axis] = max(1, min(f.shape[axis], size))
-        size //= units[axis]
-    return tuple(units)
 
 
 def _lay_out(f: Source, work: Work, units: tuple[int, ...], request: Request) -> Layout:
