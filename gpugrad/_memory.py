@@ -9,13 +9,14 @@ back without asking (MADV_FREE), so that keeping it costs nobody anything.
 from __future__ import annotations
 
 import contextlib
+import errno
 import math
 import mmap
 import os
 import threading
 from collections import deque
 from functools import lru_cache
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -29,8 +30,8 @@ _WASTE = 1.125  # memory may be larger than what is asked for by this factor
 _CAN_LIE_IDLE = hasattr(mmap, "MADV_FREE") and hasattr(mmap, "MAP_PRIVATE")
 
 _idle: list[_Memory] = []  # the longest idle first
-_idle_bytes = 0
-_returned: deque[_Memory] = deque()  # filled by finalizers, which must not wait for a lock
+_returned: deque[_Memory] = deque()  # by finalizers, which take no lock: appending is one step
+_idle_bytes = _returned_bytes = 0  # about so many: what two threads add at once counts as one
 _lock = threading.Lock()
 _limit_in_force = 0
 
@@ -52,15 +53,20 @@ class _Memory:
         self._advise(mmap.MADV_FREE)
 
     def _advise(self, advice: int) -> None:
-        with contextlib.suppress(OSError):  # a kernel without it; the memory is as good as any
+        try:
             self.pages.madvise(advice)
+        except OSError as error:
+            # A kernel without it: the memory is as good as any. Others come from handlers of
+            # signals, such as TimeoutError.
+            if error.errno != errno.EINVAL:
+                raise
 
 
 class _Lease:
     """What an array in recycled memory stands on: its `base`, and that of all views of it.
 
     NumPy keeps it alive as long as anybody sees the memory, through a view, a buffer or another
-    library's array. Its death returns the memory.
+    library's array. Its death returns the memory, so there is but one for each.
     """
 
     __slots__ = ("__array_interface__", "_memory")
@@ -68,6 +74,15 @@ class _Lease:
     def __init__(self, memory: _Memory, interface: dict[str, Any]) -> None:
         self._memory = memory
         self.__array_interface__ = {**interface, "version": 3, "data": (memory.address, False)}
+
+    def __copy__(self) -> _Lease:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> _Lease:
+        return self
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a result's `base` stands for memory of this process. Pickle the result.")
 
     def __del__(self) -> None:
         _take_back(self._memory)
@@ -137,7 +152,7 @@ def free_memory() -> int:
     global _idle_bytes
     with _lock:
         _collect()
-        freed, _idle_bytes = _idle_bytes, 0
+        freed, _idle_bytes = _count_idle(), 0
         _idle.clear()
     return freed
 
@@ -146,10 +161,10 @@ def _take(size: int) -> _Memory | None:
     """Return memory for so many bytes, or None where NumPy's own will do."""
     if size < RECYCLED_BYTES or not _CAN_LIE_IDLE:
         return None
-    global _limit_in_force, _idle_bytes
+    global _idle_bytes, _limit_in_force
     _limit_in_force = _limit()
     if not _limit_in_force:
-        if _idle:
+        if _idle or _returned:
             free_memory()
         return None
     with _lock:
@@ -157,34 +172,56 @@ def _take(size: int) -> _Memory | None:
         # What has died last may still lie in a cache.
         for i in reversed(range(len(_idle))):
             if size <= _idle[i].size <= size * _WASTE:
-                _idle_bytes -= _idle[i].size
-                return _idle.pop(i)
+                memory = _idle.pop(i)
+                _idle_bytes -= memory.size
+                return memory
+        if size <= _limit_in_force:
+            _make_room(size)  # it will lie idle one day
     try:
         return _Memory(size)
-    except (OSError, ValueError, OverflowError):
+    except OverflowError:
+        return None  # NumPy says how much was wanted
+    except OSError as error:
+        if error.errno != errno.ENOMEM:
+            raise  # from a handler of signals
         free_memory()
-        return None  # NumPy tries once more, and says how much was wanted
+        return None  # NumPy tries once more
 
 
 def _take_back(memory: _Memory) -> None:
-    """Keep memory for the next result. Finalizers run anywhere, even where the lock is held."""
+    """Keep memory for the next result.
+
+    A finalizer runs anywhere, even where the lock is held, and what a handler of signals raises in
+    it is lost. So it takes no lock, which might never be released.
+    """
+    global _returned_bytes
     memory.lie_idle()
     _returned.append(memory)
-    if _lock.acquire(blocking=False):
-        try:
-            _collect()
-        finally:
-            _lock.release()
+    _returned_bytes += memory.size
+    while _returned and _idle_bytes + _returned_bytes > _limit_in_force:
+        with contextlib.suppress(IndexError):  # another thread has taken the last
+            _returned_bytes -= _returned.popleft().size
 
 
 def _collect() -> None:
     """Take in what has been returned, and let go of the longest idle beyond the limit."""
-    global _idle_bytes
+    global _returned_bytes
     while _returned:
         _idle.append(_returned.popleft())
-        _idle_bytes += _idle[-1].size
-    while _idle_bytes > _limit_in_force:
+    _returned_bytes = 0
+    _make_room(0)
+
+
+def _make_room(size: int) -> None:
+    """Let go of the longest idle, so that so many bytes more are within the limit."""
+    global _idle_bytes
+    _idle_bytes = _count_idle()
+    while _idle and _idle_bytes + size > _limit_in_force:
         _idle_bytes -= _idle.pop(0).size
+
+
+def _count_idle() -> int:
+    return sum([memory.size for memory in _idle])
 
 
 def _limit() -> int:

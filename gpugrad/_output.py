@@ -131,9 +131,9 @@ def _same_kind(result: Any, target: Any) -> bool:
     return dtype_name(target).startswith(allowed)
 
 
-def overlap_any(targets: Sequence[Array], fields: Sequence[Array]) -> bool:
-    """Tell whether writing to a target may change a field that is still to be read."""
-    return any(_overlap(target, f) for target in targets for f in fields)
+def overlap_any(targets: Sequence[Array], arrays: Sequence[Array]) -> bool:
+    """Tell whether writing to a target may change an array that is still to be read."""
+    return any(_overlap(target, array) for target in targets for array in arrays)
 
 
 def _overlap(a: Array, b: Array) -> bool:

@@ -200,6 +200,22 @@ def distinct_arrays(outputs: Sequence[Sequence[Term]]) -> list[Array]:
     return [*distinct_fields(outputs), *distinct_masks(outputs), *beyond.values()]
 
 
+def arrays_read(outputs: Sequence[Sequence[Term]]) -> list[Array]:
+    """Return all arrays that must keep their values while outputs are evaluated.
+
+    These are what terms read, and arrays of weights.
+    """
+    plans = {id(term.plan): term.plan for terms in outputs for term in terms}
+    formulas = [
+        formula
+        for plan in plans.values()
+        for each in (plan, *plan.alternatives)
+        for formula in (*each.lower, each.interior, *each.upper)
+    ]
+    numbers = [w for formula in formulas for w in (*formula.weights, formula.divisor)]
+    return [*distinct_arrays(outputs), *(w for w in numbers if getattr(w, "ndim", 0))]
+
+
 def add_up(samples: Sequence[Array], weights: Sequence[Any]) -> Array:
     """Return the sum of samples times weights, from left to right, with operators alone."""
     total = None

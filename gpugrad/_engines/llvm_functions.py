@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 import platform
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
@@ -13,6 +12,8 @@ from typing import Any, NamedTuple
 
 import llvmlite.binding as llvm
 from llvmlite import ir
+
+from gpugrad._threads import run_whole
 
 WORD = ir.IntType(64)
 INT = ir.IntType(32)
@@ -107,26 +108,31 @@ class Trouble(NamedTuple):
 
 
 _keep_alive: list[Any] = []
-_lock = threading.Lock()
 
 
 def compile_module(write: Callable[[ir.Module], None]) -> int:
-    """Return the address of the function ``entry`` of a module, as machine code for this CPU."""
-    with _lock:
-        target = _target_machine()
-        module = ir.Module()
-        module.triple = target.triple
-        write(module)
-        parsed = llvm.parse_assembly(str(module))
-        parsed.verify()
-        options = llvm.create_pipeline_tuning_options(speed_level=2)
-        options.loop_vectorization = options.slp_vectorization = False
-        passes = llvm.create_pass_builder(target, options)
-        passes.getModulePassManager().run(parsed, passes)
-        engine = llvm.create_mcjit_compiler(parsed, target)
-        engine.finalize_object()
-        _keep_alive.append(engine)
-        return int(engine.get_function_address("entry"))
+    """Return the address of the function ``entry`` of a module, as machine code for this CPU.
+
+    llvmlite has a lock that an exception from a handler of signals, or a fork, may leave locked.
+    """
+    return run_whole(lambda: _compile(write))
+
+
+def _compile(write: Callable[[ir.Module], None]) -> int:
+    target = _target_machine()
+    module = ir.Module()
+    module.triple = target.triple
+    write(module)
+    parsed = llvm.parse_assembly(str(module))
+    parsed.verify()
+    options = llvm.create_pipeline_tuning_options(speed_level=2)
+    options.loop_vectorization = options.slp_vectorization = False
+    passes = llvm.create_pass_builder(target, options)
+    passes.getModulePassManager().run(parsed, passes)
+    engine = llvm.create_mcjit_compiler(parsed, target)
+    engine.finalize_object()
+    _keep_alive.append(engine)
+    return int(engine.get_function_address("entry"))
 
 
 def _target_machine() -> llvm.TargetMachine:

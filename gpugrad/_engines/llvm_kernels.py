@@ -103,7 +103,9 @@ class _Kernel(Operands):
             operands = []
             for kind, known in kinds:
                 i, ahead, from_end = next(places)
-                step = bases[i].strides[-1] if known is None else WORD(known)
+                # A base that never moves, of a field that is one sample all over, has no strides.
+                strides = bases[i].strides or [WORD(0)]
+                step = strides[-1] if known is None else WORD(known)
                 steps = build.add(n, WORD(ahead)) if from_end else WORD(ahead)
                 address = build.add(bases[i].address, build.mul(steps, step))
                 operands.append(Operand(kind, address, step))

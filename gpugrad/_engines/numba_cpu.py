@@ -6,6 +6,7 @@ places to run them, which each thread works through without touching Python.
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import OrderedDict
 from collections.abc import Hashable, Sequence
@@ -74,7 +75,12 @@ def unsupported(outputs: Outputs) -> str | None:
 @lru_cache(maxsize=1)
 def start() -> str | None:
     """Load the compiler and try it; return None, or say why there is none that works."""
+    return _threads.run_whole(_load)
+
+
+def _load() -> str | None:
     try:
+        from gpugrad._engines import numba_program  # noqa: F401 - later imports find it there
         from gpugrad._engines.llvm_functions import compile_runner
 
         compile_runner()
@@ -184,7 +190,7 @@ def _find_program(outputs: Outputs, targets: Sequence[NumpyArray]) -> Program:
         if known is not None:
             _programs.move_to_end(key)
             return known[0]
-    from gpugrad._engines.numba_program import make_program  # loads the compiler
+    from gpugrad._engines.numba_program import make_program
 
     program = make_program(outputs, targets)
     if sum(factor.nbytes for factor in program.factors) + program.items.nbytes <= _REMEMBERED_BYTES:
@@ -196,3 +202,13 @@ def _find_program(outputs: Outputs, targets: Sequence[NumpyArray]) -> Program:
             if len(_programs) > _PROGRAMS:
                 _programs.popitem(last=False)
     return program
+
+
+def _renew_lock() -> None:
+    """Start afresh in a forked child: the parent's lock may be held by a thread it lacks."""
+    global _lock
+    _lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_lock)

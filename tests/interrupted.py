@@ -1,0 +1,280 @@
+"""What tests of interruptions have a process of their own do: ``python interrupted.py TASK ...``.
+
+Signals come while a call works, again and again, and their handler raises: at random moments, as
+Ctrl-C and timeouts come. It raises in frames of gpugrad, and of what that calls, and nowhere else.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+
+import gpugrad
+
+PACKAGE = str(Path(gpugrad.__file__).parent)
+SHAPE = (800, 800)  # enough for threads and blocks on both engines
+
+
+class Interrupted(BaseException):
+    """What the handler raises."""
+
+
+def is_ours(frame):
+    return frame.f_code.co_filename.startswith(PACKAGE)
+
+
+def raise_inside(number, frame):
+    files = []
+    while frame is not None:
+        if frame.f_code is raise_inside.__code__:
+            return  # a signal that came while the last one was handled
+        files.append(frame.f_code.co_filename)
+        frame = frame.f_back
+    if any(file.startswith(PACKAGE) for file in files):
+        raise Interrupted
+
+
+@contextlib.contextmanager
+def interruptions(first, then):
+    """Let signals come after some seconds, and then again and again."""
+    signal.setitimer(signal.ITIMER_REAL, first, then)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def find_workers(folders=("_engines", "_files")):
+    """Return the frames of engines, and of jobs on files, on all threads but this one."""
+    here = threading.get_ident()
+    found = []
+    for thread, frame in sys._current_frames().items():
+        while frame is not None and thread != here:
+            if is_ours(frame) and any(
+                f"{os.sep}{one}" in frame.f_code.co_filename for one in folders
+            ):
+                found.append(frame.f_code.co_name)
+            frame = frame.f_back
+    return found
+
+
+@contextlib.contextmanager
+def lagging_workers():
+    """Keep a core busy, and the pool's threads on it with the least right to it."""
+    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+    alone = f"import os\nwhile os.getppid() == {os.getpid()}: pass"
+    busy = subprocess.Popen([sys.executable, "-c", alone])
+    try:
+        if cores:
+            os.sched_setaffinity(busy.pid, cores[-1:])
+            for thread in threading.enumerate():
+                if thread is not threading.current_thread():
+                    os.sched_setaffinity(thread.native_id, cores[-1:])
+                    os.setpriority(os.PRIO_PROCESS, thread.native_id, 10)
+        yield
+    finally:
+        busy.kill()
+        busy.wait()
+
+
+def measure(call):
+    times = []
+    for _ in range(5):
+        start = time.perf_counter()
+        call()
+        times.append(time.perf_counter() - start)
+    return min(times)
+
+
+def check_another_thread():
+    """Differentiate on another thread, which would wait for a lock that was never released."""
+    done = threading.Thread(
+        target=lambda: gpugrad.gradient(np.zeros(1 << 19), accuracy=4), daemon=True
+    )
+    done.start()
+    done.join(60)
+    assert not done.is_alive(), "another thread waits for ever"
+
+
+def gradients(backend, rounds):
+    """Interrupt gradients into ``out=``, and into memory of dead results."""
+    rounds, dice = int(rounds), random.Random(1)
+    rng = np.random.default_rng(0)
+    x = np.cumsum(rng.uniform(0.5, 1, SHAPE[0]))
+    f, other = rng.normal(size=(2, *SHAPE))
+    out = (np.empty(SHAPE), np.empty(SHAPE))
+    with gpugrad.use_backend(backend, threads=2):
+        expected = [g.copy() for g in gpugrad.gradient(other, x, x)]
+        usual = measure(lambda: gpugrad.gradient(f, x, x, out=out))
+        signal.signal(signal.SIGALRM, raise_inside)
+        interrupted = 0
+        with lagging_workers():
+            for i in range(rounds):
+                try:
+                    with interruptions(dice.uniform(0.05, 3) * usual, dice.choice([1e-4, 1e-3])):
+                        gpugrad.gradient(f, x, x, out=out if i % 2 else None)
+                except Interrupted:
+                    interrupted += 1
+                    assert not find_workers()
+                    if i % 8 == 1:
+                        out[0][...] = out[1][...] = 7.0
+                        time.sleep(0.01)
+                        assert (out[0] == 7).all()
+                        assert (out[1] == 7).all()
+                if i % 8 == 0:
+                    slopes = gpugrad.gradient(other, x, x)
+                    assert all(map(np.array_equal, slopes, expected))
+    check_another_thread()
+    return interrupted
+
+
+def compilations(rounds):
+    """Interrupt the compiler."""
+    interrupted, dice = 0, random.Random(2)
+    signal.signal(signal.SIGALRM, raise_inside)
+    for i in range(int(rounds)):
+        f = np.zeros((12, 14)[: 1 + i % 2], ["f4", "f8", "c8", "c16", "i4"][i % 5])
+        try:
+            with interruptions(dice.uniform(0, 0.1), dice.choice([1e-3, 1.0])):
+                gpugrad.derivative(f, order=1 + i % 3, accuracy=2 + 2 * (i % 2), backend="numba")
+        except Interrupted:
+            interrupted += 1
+    gpugrad.use_backend("numba")
+    check_another_thread()
+    f = np.random.default_rng(0).normal(size=(30, 40))
+    assert np.array_equal(gpugrad.gradient(f, axis=1, backend="numba"), np.gradient(f, axis=1))
+    return interrupted
+
+
+def dask_arrays(backend, rounds):
+    """Interrupt what waits for Dask's threads."""
+    import dask.array as da
+
+    interrupted, dice = 0, random.Random(3)
+    f = np.random.default_rng(0).normal(size=SHAPE)
+    expected = np.gradient(f)
+    lazy = da.from_array(f, chunks=400)
+    with gpugrad.use_backend(backend, threads=2):
+        usual = measure(lambda: da.compute(*gpugrad.gradient(lazy)))
+
+        def raise_once(number, frame):
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            raise Interrupted
+
+        signal.signal(signal.SIGALRM, raise_once)
+        for i in range(int(rounds)):
+            try:
+                signal.setitimer(signal.ITIMER_REAL, dice.uniform(0.05, 1) * usual)
+                da.compute(*gpugrad.gradient(lazy))
+                signal.setitimer(signal.ITIMER_REAL, 0)
+            except Interrupted:
+                interrupted += 1
+            if i % 10 == 0:
+                assert all(map(np.array_equal, gpugrad.gradient(f), expected))
+                assert all(map(np.array_equal, da.compute(*gpugrad.gradient(lazy)), expected))
+    check_another_thread()
+    return interrupted
+
+
+def files(rounds):
+    """Interrupt a run from file to file, in a process that lives on, and let it go on."""
+    from gpugrad._cli import main
+
+    interrupted, dice = 0, random.Random(4)
+    f = np.random.default_rng(0).normal(size=(64, 64, 64))
+    expected = gpugrad.gradient(f, axis=0)
+    signal.signal(signal.SIGALRM, raise_inside)
+    with tempfile.TemporaryDirectory() as folder:
+        source, target = Path(folder, "f.npy"), Path(folder, "g.npy")
+        np.save(source, f)
+        arguments = ["grad", str(source), str(target), "--axis", "0", "--quiet"]
+        arguments += ["--memory", "190MB"]
+        usual = measure(lambda: main([*arguments, "--overwrite"]))
+        for _ in range(int(rounds)):
+            target.unlink(missing_ok=True)
+            again = []
+            while not target.exists():
+                try:
+                    with interruptions(dice.uniform(0.02, 1) * usual, dice.choice([1e-4, 1e-3])):
+                        main(arguments + again)
+                except Interrupted:
+                    interrupted += 1
+                    assert not find_workers()
+                again = ["--resume"]
+                if interrupted % 3 == 0:
+                    main(arguments + again)
+            assert np.array_equal(np.load(target), expected)
+    return interrupted
+
+
+def threads_that_cannot_start(backend, rounds):
+    """Call where the system gives no thread, then where it does; no result may change later."""
+    f = np.random.default_rng(0).normal(size=SHAPE)
+    expected = [np.gradient(f, axis=axis) for axis in (0, 1)]
+    before = threading.stack_size()
+    with gpugrad.use_backend(backend, threads=2):
+        for i in range(int(rounds)):
+            if i % 2 == 0:
+                forget_pool()  # a process that has had no pool so far
+                threading.stack_size(1 << 46)  # no system has that much
+            first = gpugrad.gradient(f, axis=0)
+            threading.stack_size(before)
+            assert np.array_equal(first, expected[0])
+            first[...] = 7.0
+            second = gpugrad.gradient(f, axis=1)
+            assert np.array_equal(second, expected[1])
+            assert (first == 7).all()
+    return int(rounds)
+
+
+def forget_pool():
+    from gpugrad import _threads  # no call of the package ends its pool
+
+    _threads._forget_pool()
+
+
+def forks(rounds):
+    """Fork while another thread compiles; the child must be able to compile, and to compute."""
+    f = np.random.default_rng(0).normal(size=(30, 40))
+    expected = np.gradient(f, axis=0)
+    gpugrad.gradient(np.zeros(9), backend="numba")
+    stop, dice = threading.Event(), random.Random(5)
+
+    def compile_on():
+        kinds = iter(range(10**9))
+        while not stop.is_set():
+            i = next(kinds)
+            g = np.zeros((14, 15, 16)[: 1 + i % 3], ["f4", "f8", "c8", "c16", "u1"][i % 5])
+            order, accuracy = 1 + i % 4, 2 + 2 * (i % 3)
+            gpugrad.derivative(g, order=order, accuracy=accuracy, axis=i % g.ndim, backend="numba")
+
+    compiler = threading.Thread(target=compile_on)
+    compiler.start()
+    try:
+        for _ in range(int(rounds)):
+            time.sleep(dice.uniform(0, 0.05))
+            child = os.fork()
+            if child == 0:
+                signal.alarm(60)  # ends a child that hangs
+                is_right = np.array_equal(gpugrad.gradient(f, axis=0, backend="numba"), expected)
+                os._exit(0 if is_right else 1)
+            _, status = os.waitpid(child, 0)
+            assert status == 0, f"a child ended with {status}"
+    finally:
+        stop.set()
+        compiler.join()
+    return int(rounds)
+
+
+if __name__ == "__main__":
+    print(globals()[sys.argv[1]](*sys.argv[2:]))

@@ -1,0 +1,126 @@
+"""Nothing that a call has begun goes on behind the caller's back, and no lock is lost.
+
+Each task of `interrupted.py` runs in a process of its own: a fault may end it, or make it hang.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import gpugrad
+from gpugrad import _memory, _threads  # no public call has errors of one thread, or keeps a lock
+
+pytestmark = pytest.mark.skipif(
+    not hasattr(signal, "setitimer"), reason="this system has no timers that send signals"
+)
+BACKENDS = ("numpy", "numba")
+
+
+def run(task, *arguments):
+    """Run a task; return how often it was interrupted."""
+    if task in ("compilations", "forks") or "numba" in arguments:
+        pytest.importorskip("llvmlite")
+    script = Path(__file__).with_name("interrupted.py")
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", script, task, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=600,
+        env={**os.environ, "PYTHONPATH": str(Path(gpugrad.__file__).parents[1])},
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-4000:]
+    return int(done.stdout)
+
+
+FEW_AND_MANY = (1, pytest.param(10, marks=pytest.mark.exhaustive))
+
+
+@pytest.mark.parametrize("times", FEW_AND_MANY)
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_no_thread_writes_once_an_interrupted_call_has_ended(backend, times):
+    assert run("gradients", backend, 30 * times) > 10 * times
+
+
+@pytest.mark.parametrize("times", FEW_AND_MANY)
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_work_for_a_thread_that_could_not_start_is_done_once(backend, times):
+    assert run("threads_that_cannot_start", backend, 20 * times) == 20 * times
+
+
+@pytest.mark.parametrize("times", FEW_AND_MANY)
+def test_an_interrupted_compiler_works_on_every_thread(times):
+    assert run("compilations", 20 * times) > 10 * times
+
+
+@pytest.mark.parametrize("times", FEW_AND_MANY)
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_interrupted_dask_arrays_leave_others_right(backend, times):
+    pytest.importorskip("dask")
+    assert run("dask_arrays", backend, 20 * times) > 5 * times
+
+
+@pytest.mark.parametrize("times", FEW_AND_MANY)
+def test_no_thread_reads_or_writes_files_once_an_interrupted_run_has_ended(times):
+    assert run("files", 5 * times) > 5 * times
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+@pytest.mark.parametrize("times", FEW_AND_MANY)
+def test_a_child_forked_while_a_thread_compiles_can_compile(times):
+    assert run("forks", 15 * times) == 15 * times
+
+
+def test_the_end_of_a_result_takes_no_lock():
+    result = gpugrad.gradient(np.zeros(1 << 18), backend="numpy")
+    there = result.__array_interface__["data"][0]
+    with _memory._lock:  # as an interrupted thread would leave it, or one that takes memory
+        del result
+    again = gpugrad.gradient(np.zeros(1 << 18), backend="numpy")
+    assert again.__array_interface__["data"][0] == there
+
+
+def test_a_handlers_error_is_not_taken_for_a_lack_of_threads(monkeypatch):
+    def raise_error(*arguments):
+        raise RuntimeError("too late")
+
+    def work(share):
+        pytest.fail("the caller has been told to stop")
+
+    monkeypatch.setattr(_threads, "_get_pool", raise_error)
+    with pytest.raises(RuntimeError, match="too late"):
+        _threads.for_each_share(work, [1, 2], 2)
+
+
+def test_a_thread_that_comes_too_late_finds_the_gate_closed():
+    call = _threads._Call(pytest.fail, ["a share"])
+    lock, close = call.gate.lock, call.gate.open()
+    close(lock, True)
+    call.help()
+    call.end()
+    following = _threads._Call(print, ["another"])
+    assert following.gate is call.gate
+    following.gate.open()
+    call.help()  # the gate is open, but to another call
+    assert call.errors == []
+    assert following.gate.enter(following)
+    following.gate.leave()
+
+
+def test_the_base_of_a_result_is_never_copied():
+    import copy
+    import pickle
+
+    result = gpugrad.gradient(np.zeros(1 << 18), backend="numpy")
+    assert copy.copy(result.base) is result.base
+    assert copy.deepcopy(result.base) is result.base
+    with pytest.raises(TypeError, match="Pickle the result"):
+        pickle.dumps(result.base)
+    assert not copy.deepcopy(result).any()
