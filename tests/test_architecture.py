@@ -219,9 +219,7 @@ ARROWS = {
     "_tracked": set(),
     "_complex_step": {"_arrays", "_memory", "_steps", "_tracked"},
     "_autodiff": {"_arrays"},
-    "_adaptive": {"_arrays", "_function", "_steps"},
     "_methods": {
-        "_adaptive",
         "_arrays",
         "_autodiff",
         "_complex_step",
