@@ -401,8 +401,8 @@ def _find_special(name: str, order: Any, library: str) -> Callable[..., Any]:
     if name == "LambertW" and library == "NumPy":
         return lambda x: special.lambertw(x).real
     if name in _PARTS and library == "NumPy":
-        several, part = _PARTS[name]
-        return lambda x: getattr(special, several)(x)[part]
+        scipy_name, part = _PARTS[name]
+        return lambda x: getattr(special, scipy_name)(x)[part]
     function = getattr(special, _SPECIAL.get(name, ""), None)
     if function is None:
         raise missing

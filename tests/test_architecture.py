@@ -168,9 +168,9 @@ ARROWS = {
         "_terms",
         "_smoothing",
     },
-    "_cli": {"_bench", "_cli_grad", "_demo", "_plotting", "__init__"},
-    "_plotting": {"_files", "_terrain", "_units", "__init__"},
-    "_bench": {"_terrain", "__init__"},
+    "_cli": {"_bench", "_cli_grad", "_demo", "_files", "_plotting", "__init__"},
+    "_plotting": {"_files", "_units", "__init__"},
+    "_bench": {"_files", "_plotting", "__init__"},
     "_units": set(),
     "_naming": {"_units"},
     "_labels": {"_labelled"},
@@ -239,8 +239,7 @@ ARROWS = {
     "_inflection": {"_arrays", "_labels", "_spacing", "_turns"},
     "_newton": {"_turns"},
     "_critical": {"_arrays", "_labels", "_newton", "_options", "_spacing", "_turns"},
-    "_demo": {"_terrain", "__init__"},
-    "_terrain": {"__init__"},
+    "_demo": {"_files", "_plotting", "__init__"},
 }
 
 
