@@ -26,11 +26,10 @@ METHODS = {
     "central": 1_000_000,
     "complex": 1_000_000,
     "extrapolation": 100_000,
-    "adaptive": 100_000,
 }
 """The methods, and at how many points they are measured."""
 PROMISED = ("auto", "central", "complex")
-"""To search the best step costs as much as such functions do; SciPy's method, what SciPy takes."""
+"""To search the best step costs as much as such functions do."""
 
 _rng = np.random.default_rng(3)
 
@@ -56,11 +55,10 @@ class Layout(NamedTuple):
 
 def main() -> int:
     arguments = measure.parse_arguments(__doc__)
-    methods = [m for m in METHODS.items() if m[0] != "adaptive" or has_scipy()]
     results = [
         measure_case(name, method, 2000 if arguments.quick else points, with_error, arguments.quick)
         for name in FUNCTIONS
-        for method, points in methods
+        for method, points in METHODS.items()
         for with_error in (False, True)
     ]
     print(
@@ -90,14 +88,6 @@ def main() -> int:
         if not r["with_error"] and r["method"] in PROMISED
     ]
     return measure.finish("function_cost", arguments, targets, {"cases": results})
-
-
-def has_scipy() -> bool:
-    try:
-        import scipy.differentiate  # noqa: F401
-    except ImportError:
-        return False
-    return True
 
 
 def measure_case(

@@ -27,7 +27,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
 from function_table import TABLE, Case
 
-METHODS = ("auto", "extrapolation", "central", "adaptive")
+METHODS = ("auto", "extrapolation", "central")
 POINTS = 200
 
 

@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 
 import gpugrad
+from gpugrad._files.errors import FileError
+from gpugrad._plotting import check_picture, import_matplotlib
 
 SHAPES = ((64, 64, 64), (128, 128, 128), (256, 256, 256), (2048, 2048), (1 << 22,))
 ROUNDS = 5
@@ -46,12 +48,10 @@ class Row:
 
 def run(arguments: argparse.Namespace) -> str | None:
     """Run `gpugrad bench`; return None, or what is wrong."""
-    from gpugrad._terrain import DemoError, check_picture, import_matplotlib
-
     try:
         figures = import_matplotlib("matplotlib.figure")
         output = check_picture(arguments.output)
-    except DemoError as error:
+    except FileError as error:
         return str(error)
     print(gpugrad.info())
     rows = []

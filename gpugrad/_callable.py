@@ -145,7 +145,7 @@ def gradient_of(
         of shapes that broadcast together if it does the same with these; functions of single
         numbers, as those of `math`, are called in a loop. With `vector` it is ``func(p)``, of one
         array with the components on axis 0.
-    method : {"auto", "autodiff", "complex", "extrapolation", "adaptive", "central"}, optional
+    method : {"auto", "autodiff", "complex", "extrapolation", "central"}, optional
         How to differentiate, see the notes. "auto" takes the first of "autodiff", "complex" and
         "extrapolation" that works, and leaves its name in the attribute ``method``.
     accuracy : {2, 4, 6, 8, 10, 12}, optional
@@ -182,8 +182,6 @@ def gradient_of(
         complex, or lazy; if a method cannot differentiate this function, saying why.
     ValueError
         If `func` does not return one value for each point, or an argument is unknown.
-    ImportError
-        If "adaptive" is asked for and there is no SciPy.
 
     Warns
     -----
@@ -202,8 +200,6 @@ def gradient_of(
       points of the first call slopes those of real differences.
     - "extrapolation": central differences at steps from the size of the point downwards, combined
       to eighth order; for each point the best step.
-    - "adaptive": `scipy.differentiate`, with order 8. The search stays on the host, the function
-      is called where the points live; results take no part in automatic differentiation.
     - "central": central differences with one step and the weights of `stencil`, the cheapest.
 
     At the ends of its domain, where a function is NaN or raises an error on one side, numerical
@@ -252,8 +248,7 @@ def derivative_of(
     order : int, optional
         The order of the derivative, 1 to 8.
     method, accuracy, step, return_error : optional
-        As for `gradient_of`. "complex" differentiates its first derivatives by "extrapolation",
-        "adaptive" has none but the first.
+        As for `gradient_of`. "complex" differentiates its first derivatives by "extrapolation".
 
     Returns
     -------
@@ -263,7 +258,7 @@ def derivative_of(
 
     Raises
     ------
-    TypeError, ValueError, ImportError
+    TypeError, ValueError
         As `gradient_of`.
 
     Notes
@@ -315,7 +310,7 @@ def jacobian_of(
 
     Raises
     ------
-    TypeError, ValueError, ImportError
+    TypeError, ValueError
         As `gradient_of`.
 
     Notes
@@ -360,12 +355,11 @@ def hessian_of(
     FunctionDerivative
         A function of points that returns ``result[i][j]``, the derivative by the coordinates i
         and j; or, where it is called with one array of points, an array with the axes of i and j
-        in place of that of the components. It is symmetric to the bit but with "autodiff" and
-        "adaptive".
+        in place of that of the components. It is symmetric to the bit but with "autodiff".
 
     Raises
     ------
-    TypeError, ValueError, ImportError
+    TypeError, ValueError
         As `gradient_of`.
 
     Notes

@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 
 import gpugrad
 from gpugrad import _bench, _cli_grad, _plotting
+from gpugrad._files.errors import FileError
 
 _COMMANDS = {"grad": _cli_grad, "plot": _plotting, "bench": _bench}
 
@@ -58,23 +59,15 @@ def _run(parser: argparse.ArgumentParser, commands: Any, argv: Sequence[str] | N
     from gpugrad import _demo
 
     try:
-        equal = _demo.run(arguments.output, arguments.backend)
-    except (_demo.DemoError, gpugrad.BackendError) as error:
+        is_equal = _demo.run(arguments.output)
+    except (FileError, gpugrad.BackendError) as error:
         return _fail(error)
-    return 0 if equal else _fail("a derivative differs from that of numpy.gradient")
+    return 0 if is_equal else _fail("a derivative differs from that of numpy.gradient")
 
 
 def _fail(reason: object) -> int:
     print(f"gpugrad: error: {reason}", file=sys.stderr)
     return 1
-
-
-def _backend_name(name: str) -> str:
-    try:
-        with gpugrad.use_backend(name):
-            return name
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 class _Command(argparse.ArgumentParser):
@@ -109,20 +102,14 @@ def _build_parser() -> tuple[argparse.ArgumentParser, Any]:
         help="slope and aspect of a real elevation model, checked and timed against numpy",
         description="Compute slope and aspect of an elevation model that ships with matplotlib, "
         "draw them with the relief, and compare gpugrad.gradient with numpy.gradient: "
-        "bits and time. The exit status is 1 if any bit differs.",
+        "bits and time. The exit status is 1 if any bit differs. The arithmetic runs where "
+        "GPUGRAD_BACKEND says, by default on the GPU where one is usable, else on the CPU.",
     )
     demo.add_argument(
         "--output",
         default="gpugrad-demo.png",
         metavar="FILE",
         help="the picture to write (default: %(default)s)",
-    )
-    demo.add_argument(
-        "--backend",
-        type=_backend_name,
-        metavar="NAME",
-        help="where the arithmetic runs (default: as GPUGRAD_BACKEND says, else auto: "
-        "on the GPU where one is usable, else on the CPU)",
     )
     for module in _COMMANDS.values():
         module.add_parser(commands)

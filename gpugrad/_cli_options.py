@@ -26,7 +26,7 @@ def add_field(grad: argparse.ArgumentParser) -> None:
     grad.add_argument("input", type=Path, metavar="IN", help="the file with the field")
     grad.add_argument(
         "output", type=Path, metavar="OUT",
-        help="the file to write; its suffix names the format: .npy, .npz, .zarr, .nc, .tif",
+        help="the file to write; its suffix names the format: .npy, .zarr, .nc, .tif",
     )  # fmt: skip
     field = grad.add_argument_group("the field")
     field.add_argument(

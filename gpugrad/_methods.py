@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gpugrad import _adaptive, _autodiff
-from gpugrad._arrays import Array, asnumpy, from_host, host_values, library_of, namespace_of
+from gpugrad import _autodiff
+from gpugrad._arrays import Array, host_values, library_of, namespace_of
 from gpugrad._complex_step import ComplexStep
 from gpugrad._ends import Along, Found, differentiate_along
 from gpugrad._extrapolation import extrapolated
@@ -22,7 +22,7 @@ from gpugrad._tracked import NotAnalytic
 _MANY = 1024
 _POOR = 1e-8
 """The relative error from which on a derivative that lacks samples is worth another try."""
-METHODS = ("auto", "autodiff", "complex", "extrapolation", "adaptive", "central")
+METHODS = ("auto", "autodiff", "complex", "extrapolation", "central")
 _ROWS = {"central": 4, "extrapolation": 8, "complex": 4}
 """About how many values for each point are at work at a time, for blocks that stay in the cache."""
 
@@ -153,31 +153,10 @@ def _central_block(
     return _by_differences(function, coords, steps, along, request)
 
 
-def _adaptive_block(
-    function: Function, coords: list[Array], request: Request, eps: float
-) -> Derivatives:
-    if request.kind != "hessian" and request.order > 1:
-        raise ValueError(
-            'the method "adaptive" knows first derivatives and `hessian_of`; got order='
-            f'{request.order}. Use "extrapolation".'
-        )
-    like = coords[0]
-    on_host = isinstance(like, np.ndarray)
-    evaluate = function if on_host else _adaptive.on_host(function, like)
-    coords = coords if on_host else [asnumpy(x) for x in coords]
-    if request.kind == "hessian":
-        found = _adaptive.second_derivatives(evaluate, coords, eps)
-    else:
-        found = _adaptive.first_derivatives(evaluate, coords)
-    values, errors = ([x if on_host else from_host(x, like) for x in part] for part in found)
-    return values, errors
-
-
 _COMPUTE: dict[str, Callable[[Function, list[Array], Request, float], Derivatives]] = {
     "autodiff": _autodiff_block,
     "complex": _complex_block,
     "extrapolation": _extrapolated_block,
-    "adaptive": _adaptive_block,
     "central": _central_block,
 }
 

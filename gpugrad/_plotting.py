@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import math
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import gpugrad
+from gpugrad._files.errors import FileError, need
 from gpugrad._units import per
 
 if TYPE_CHECKING:
@@ -50,22 +52,40 @@ def add_parser(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> str | None:
     """Run `gpugrad plot`; return None, or what is wrong."""
-    from gpugrad._files.errors import FileError
-    from gpugrad._terrain import DemoError
-
     try:
         print(_plot(arguments))
-    except (FileError, ValueError, TypeError, OSError, DemoError) as error:
+    except (FileError, ValueError, TypeError, OSError) as error:
         if arguments.debug:
             raise
         return " ".join(str(error).split()) or type(error).__name__
     return None
 
 
+def import_matplotlib(module: str) -> Any:
+    """Import a module of matplotlib, or raise FileError with how to install it."""
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise need("demo", "matplotlib", "drawing") from error
+
+
+def check_picture(output: str | Path) -> Path:
+    """Return the path of a picture, or raise FileError before any work is done."""
+    path = Path(output)
+    formats = import_matplotlib("matplotlib.figure").Figure().canvas.get_supported_filetypes()
+    if path.suffix[1:].lower() not in formats:
+        raise FileError(
+            f"--output must end in one of .{', .'.join(sorted(formats))}; got {output}."
+        )
+    if path.is_dir():
+        raise FileError(f"--output must be a file to write; {output} is a folder.")
+    if not path.parent.is_dir():
+        raise FileError(f"--output must be in a folder that exists; there is no {path.parent}.")
+    return path
+
+
 def _plot(arguments: argparse.Namespace) -> str:
-    from gpugrad._files.errors import FileError
     from gpugrad._files.sources import open_sources
-    from gpugrad._terrain import check_picture, import_matplotlib
 
     figures = import_matplotlib("matplotlib.figure")
     output = check_picture(arguments.output)
@@ -94,8 +114,6 @@ def _plot(arguments: argparse.Namespace) -> str:
 
 def _find_cut(source: Source, at: list[str]) -> dict[int, int]:
     """Return the index at which each axis but the last two is cut."""
-    from gpugrad._files.errors import FileError
-
     cut = {axis: n // 2 for axis, n in enumerate(source.shape[:-2])}
     for one in at:
         name, _, number = one.partition("=")
@@ -111,8 +129,6 @@ def _find_cut(source: Source, at: list[str]) -> dict[int, int]:
 
 
 def _read_slice(source: Source, cut: dict[int, int]) -> Values:
-    from gpugrad._files.errors import FileError
-
     window = tuple(
         slice(cut[axis], cut[axis] + 1) if axis in cut else slice(0, n)
         for axis, n in enumerate(source.shape)

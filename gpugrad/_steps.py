@@ -27,7 +27,7 @@ Line = dict[int, int]
 Sides = tuple[Array, ...]
 """Values beyond and before points, or on one side of them, which is the only one."""
 
-BOTH = (1, -1)
+_BOTH = (1, -1)
 SAFETY = 4.0
 _SLOWEST = 0.75
 """Differences between formulas that shrink more slowly than this count as if they did so."""
@@ -113,7 +113,7 @@ class Samples:
         evaluate: Evaluate,
         coords: list[Array],
         lines: Sequence[Line],
-        sides: tuple[int, ...] = BOTH,
+        sides: tuple[int, ...] = _BOTH,
     ) -> None:
         self.evaluate = evaluate
         self.coords = coords
@@ -195,7 +195,7 @@ def central(
             off = _truncation(combined, order, sides, weighed)
             half = reach if sides == 2 else reach // 2
             tolerance = 0.4 / 4**half
-            errors.append(bound_of(samples, part, f0, order, distances, steps, off, tolerance))
+            errors.append(_bound_of(samples, part, f0, order, distances, steps, off, tolerance))
     return values, errors if with_error else None
 
 
@@ -221,7 +221,7 @@ def _truncation(parts: Array, order: int, sides: int, value: Array) -> Array:
     return off if sides == 2 else xp.where(slowness > 0.5, _ENDLESS * change, off)
 
 
-def bound_of(
+def _bound_of(
     samples: Samples,
     part: Sides,
     f0: Array,

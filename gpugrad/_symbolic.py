@@ -7,7 +7,7 @@ from typing import Any
 
 from gpugrad import _expressions
 from gpugrad._symbolic_function import BACKENDS, SymbolicFunction, lay_out
-from gpugrad._symbolic_tape import UnsupportedError, record
+from gpugrad._symbolic_run import UnsupportedError, record
 
 _MOST_OPERATIONS = 3000
 """What the first derivatives of a text may hold, to be differentiated again within seconds."""

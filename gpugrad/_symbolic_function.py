@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import array_api_compat
 import numpy as np
 
-from gpugrad import _symbolic_run
 from gpugrad._arrays import (
     HALF_PRECISION,
     Array,
@@ -22,7 +21,7 @@ from gpugrad._arrays import (
     refuse_labels,
     widest_float,
 )
-from gpugrad._symbolic_tape import Tape
+from gpugrad._symbolic_run import Tape, evaluate, make_kernel
 
 BACKENDS = {"numpy": "NumPy", "cupy": "CuPy", "torch": "PyTorch", "jax": "JAX"}
 
@@ -98,70 +97,43 @@ class SymbolicFunction:
         half = dtype_name(dtype) in HALF_PRECISION
         inner = xp.float32 if half else dtype
         arrays = xp.broadcast_arrays(*[xp.astype(array, inner, copy=False) for array in arrays])
-        values = self._run(xp, library, list(arrays))
         taken = {id(array) for array in arrays}
         results = []
-        for value in values:
-            result = _fill(xp, value, arrays[0], taken)
+        for result in self._run(library, arrays):
+            result = xp.asarray(result, copy=True) if id(result) in taken else result
             taken.add(id(result))
             result = xp.astype(result, dtype) if half else result
             is_number = library == "NumPy" and result.ndim == 0
             results.append(result[()] if is_number else result)
         return lay_out(self.expressions, iter(results))
 
-    def _run(self, xp: Any, library: str, arrays: list[Array]) -> list[Any]:
-        first = arrays[0]
-        device, dtype = device_of(first), first.dtype
-        place = {} if device is None else {"device": device}
-
-        def number(value: float) -> Array:
-            return xp.asarray(value, dtype=dtype, **place)
-
+    def _run(self, library: str, arrays: Sequence[Array]) -> list[Array]:
         if library == "CuPy":
             if "CuPy" not in self._compiled:
-                self._compiled["CuPy"] = _symbolic_run.make_kernel(self._tape)
+                self._compiled["CuPy"] = make_kernel(self._tape)
             kernel = self._compiled["CuPy"]
             if kernel is not None:
                 results = kernel(*arrays)
                 return list(results) if isinstance(results, tuple) else [results]
         elif library == "JAX":
-            return list(self._jitted()(*arrays))
+            if "JAX" not in self._compiled:
+                import jax
+
+                self._compiled["JAX"] = jax.jit(lambda *traced: evaluate(self._tape, traced))
+            return list(self._compiled["JAX"](*arrays))
         elif library == "Dask":
             return _run_blocks(self._tape, arrays)
-        return _symbolic_run.evaluate(self._tape, arrays, xp, library, number)
-
-    def _jitted(self) -> Callable[..., Any]:
-        if "JAX" not in self._compiled:
-            import jax
-
-            def run(*arrays: Array) -> list[Any]:
-                shape, dtype = arrays[0].shape, arrays[0].dtype
-                values = _symbolic_run.evaluate(
-                    self._tape, arrays, jax.numpy, "JAX", lambda v: jax.numpy.asarray(v, dtype)
-                )
-                return [
-                    jax.numpy.full(shape, v, dtype) if isinstance(v, float) else v for v in values
-                ]
-
-            self._compiled["JAX"] = jax.jit(run)
-        compiled: Callable[..., Any] = self._compiled["JAX"]
-        return compiled
+        return evaluate(self._tape, arrays)
 
 
-def _run_blocks(tape: Tape, arrays: list[Array]) -> list[Array]:
+def _run_blocks(tape: Tape, arrays: Sequence[Array]) -> list[Array]:
     """Evaluate all outputs in one task for each block of Dask arrays."""
     import dask.array as da
 
     first, count = arrays[0], len(tape.outputs)
 
     def run(*blocks: Array) -> Array:
-        xp, library = namespace_of(blocks[0]), library_of(blocks[0])
-        dtype = blocks[0].dtype
-        values = _symbolic_run.evaluate(
-            tape, blocks, xp, library, lambda v: xp.asarray(v, dtype=dtype)
-        )
-        full = [xp.full_like(blocks[0], v) if isinstance(v, float) else v for v in values]
-        return xp.stack(full)
+        return namespace_of(blocks[0]).stack(evaluate(tape, blocks))
 
     stacked = da.map_blocks(
         run,
@@ -247,11 +219,3 @@ def _find_dtype(xp: Any, points: Sequence[Any], host: Sequence[Array]) -> Any:
     sample = next((a for a in host if is_library_array(a)), xp.zeros(1))
     widest = widest_float(xp, sample)
     return xp.result_type(*floats, widest) if floats else widest
-
-
-def _fill(xp: Any, value: Any, like: Array, taken: set[int]) -> Array:
-    """Return a result as an array of its own, of the shape of the points."""
-    if isinstance(value, float):
-        place = {} if device_of(like) is None else {"device": device_of(like)}
-        return xp.full(like.shape, value, dtype=like.dtype, **place)
-    return xp.asarray(value, copy=True) if id(value) in taken else value

@@ -1,44 +1,113 @@
-"""Tapes at work: on arrays of any library, and as the body of one CUDA kernel."""
+"""Formulas as tapes: recorded from SymPy, run on arrays of any library, written as a CUDA kernel.
+
+A tape has one operation a line, each named, none of them text to execute.
+"""
 
 from __future__ import annotations
 
 import operator
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, field
 from importlib import import_module
-from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from gpugrad._arrays import Array
-from gpugrad._symbolic_tape import Tape, UnsupportedError
+from gpugrad._arrays import Array, device_of, library_of, namespace_of
 
-_OPERATORS: dict[str, Callable[..., Any]] = {
-    "add": operator.add,
-    "subtract": operator.sub,
-    "multiply": operator.mul,
-    "divide": operator.truediv,
-    "negative": operator.neg,
-    "lt": operator.lt,
-    "le": operator.le,
-    "gt": operator.gt,
-    "ge": operator.ge,
-    "eq": operator.eq,
-    "ne": operator.ne,
-    "and": operator.and_,
-    "or": operator.or_,
-    "not": operator.invert,
-}
-_STANDARD = {
+Operand = int | float
+"""A slot of the tape, or a number: slots are of type int, numbers of type float."""
+
+
+class Step(NamedTuple):
+    """One operation: its name, its operands, and where the result goes is the step's own slot."""
+
+    name: str
+    operands: tuple[Operand, ...]
+
+
+@dataclass
+class Tape:
+    """Slots 0 to inputs - 1 are the points; slot inputs + k is the result of step k."""
+
+    inputs: int
+    steps: list[Step] = field(default_factory=list)
+    outputs: list[Operand] = field(default_factory=list)
+
+    @property
+    def names(self) -> set[str]:
+        """The operations in use."""
+        return {step.name for step in self.steps}
+
+
+class UnsupportedError(ValueError):
+    """An expression holds something that has no value at a point, or that nobody computes."""
+
+
+# What operations are called: by SymPy, by array libraries, in C++.
+
+_ELEMENTARY = (
+    "sin", "cos", "tan", "asin", "acos", "atan", "sinh", "cosh", "tanh", "asinh", "acosh", "atanh",
+    "exp", "log", "floor",
+)  # fmt: skip
+"""Functions that are called so by SymPy, by array libraries and in C++; and by us."""
+
+# SymPy's class: our name of the operation; of one argument, or of two where so written.
+_UNARY = {
     **{
         name: name
         for name in (
-            *("sin", "cos", "tan", "asin", "acos", "atan", "sinh", "cosh", "tanh", "asinh"),
-            *("acosh", "atanh", "exp", "log", "abs", "sign", "floor", "ceil", "sqrt"),
-            *("maximum", "minimum", "pow", "atan2", "where"),
+            *(*_ELEMENTARY, "sign", "erf", "erfc", "erfi", "erfinv", "gamma", "loggamma"),
+            *("Ei", "Si", "Ci", "Shi", "Chi", "LambertW", "fresnels", "fresnelc", "airyai"),
+            *("airybi", "airyaiprime", "airybiprime", "elliptic_k", "elliptic_e"),
         )
     },
+    "Abs": "abs",
+    "ceiling": "ceil",
+}
+_BINARY = {"atan2", "besselj", "bessely", "besseli", "besselk", "polygamma"}
+_CHAINS = {"Max": "maximum", "Min": "minimum", "And": "and", "Or": "or"}
+_RELATIONS = {
+    "StrictLessThan": "lt",
+    "LessThan": "le",
+    "StrictGreaterThan": "gt",
+    "GreaterThan": "ge",
+    "Equality": "eq",
+    "Unequality": "ne",
+}
+# What is an ordinary function of others.
+_ONE_OVER = {
+    "sec": "cos",
+    "csc": "sin",
+    "cot": "tan",
+    "sech": "cosh",
+    "csch": "sinh",
+    "coth": "tanh",
+}
+_OF_ONE_OVER = {"acot": "atan", "asec": "acos", "acsc": "asin", "acoth": "atanh"}
+
+# Our name: Python's operator, and what it is called in C++.
+_OPERATORS: dict[str, tuple[Callable[..., Any], str]] = {
+    "add": (operator.add, "{0} + {1}"),
+    "subtract": (operator.sub, "{0} - {1}"),
+    "multiply": (operator.mul, "{0} * {1}"),
+    "divide": (operator.truediv, "{0} / {1}"),
+    "negative": (operator.neg, "-{0}"),
+    "lt": (operator.lt, "{0} < {1}"),
+    "le": (operator.le, "{0} <= {1}"),
+    "gt": (operator.gt, "{0} > {1}"),
+    "ge": (operator.ge, "{0} >= {1}"),
+    "eq": (operator.eq, "{0} == {1}"),
+    "ne": (operator.ne, "{0} != {1}"),
+    "and": (operator.and_, "{0} && {1}"),
+    "or": (operator.or_, "{0} || {1}"),
+    "not": (operator.invert, "!{0}"),
+}
+_TRUTHS = {*_RELATIONS.values(), "and", "or", "not"}
+_OF_NAMESPACES = {
+    *(*_ELEMENTARY, "abs", "sign", "ceil", "sqrt", "maximum", "minimum", "pow", "atan2", "where"),
 }
 _SPECIAL_MODULES = {
     "NumPy": "scipy.special",
@@ -71,68 +140,238 @@ _PARTS = {
     "airybi": ("airy", 2),
     "airybiprime": ("airy", 3),
 }
-# Bessel functions of single orders, for libraries that lack those of any order.
-_ORDERS = {
-    ("besselj", 0.0): ("j0", "bessel_j0"),
-    ("besselj", 1.0): ("j1", "bessel_j1"),
-    ("bessely", 0.0): ("y0", "bessel_y0"),
-    ("bessely", 1.0): ("y1", "bessel_y1"),
-    ("besseli", 0.0): ("i0", "modified_bessel_i0"),
-    ("besseli", 1.0): ("i1", "modified_bessel_i1"),
-    ("besselk", 0.0): ("k0", "modified_bessel_k0"),
-    ("besselk", 1.0): ("k1", "modified_bessel_k1"),
+# For CUDA, and for any compiler of C++ with <cmath>.
+_CUDA = {
+    **{name: text for name, (_, text) in _OPERATORS.items()},
+    **{name: f"{name}({{0}})" for name in (*_ELEMENTARY, "ceil", "sqrt", "erf", "erfc")},
+    "abs": "fabs({0})",
+    "gamma": "tgamma({0})",
+    "loggamma": "lgamma({0})",
+    "pow": "pow({0}, {1})",
+    "atan2": "atan2({0}, {1})",
+    "sign": "({0} != {0} ? {0} : T(({0} > T(0)) - ({0} < T(0))))",
+    "maximum": "({0} != {0} || {0} > {1} ? {0} : {1})",
+    "minimum": "({0} != {0} || {0} < {1} ? {0} : {1})",
+    "heaviside": "({0} != {0} ? {0} : {0} > T(0) ? T(1) : {0} < T(0) ? T(0) : {1})",
+    "where": "({0} ? {1} : {2})",
 }
 
 
-def evaluate(
-    tape: Tape,
-    points: Sequence[Array],
-    xp: ModuleType,
-    library: str,
-    number: Callable[[float], Array],
-) -> list[Any]:
-    """Run a tape on arrays of one dtype; outputs that are constants come as numbers.
+# From SymPy to a tape.
+
+
+def record(expressions: Sequence[Any], symbols: Sequence[Any]) -> Tape:
+    """Turn expressions into a tape, with what they have in common computed once.
+
+    Raises
+    ------
+    UnsupportedError
+        If there is a function without a value: an unevaluated derivative, a delta, an unknown.
+    """
+    import sympy
+
+    shared, rest = sympy.cse(list(expressions))
+    recorder = _Recorder(sympy, symbols)
+    for name, expression in shared:
+        recorder.known[name] = recorder.operand(expression)
+    recorder.tape.outputs = [recorder.operand(expression) for expression in rest]
+    return recorder.tape
+
+
+class _Recorder:
+    """Walks expressions, and remembers in which slot each one's value is."""
+
+    def __init__(self, sympy: Any, symbols: Sequence[Any]) -> None:
+        self.sp = sympy
+        self.known: dict[Any, Operand] = {symbol: k for k, symbol in enumerate(symbols)}
+        self.made: dict[tuple[Any, ...], int] = {}
+        self.tape = Tape(len(symbols))
+
+    def step(self, name: str, *operands: Operand) -> int:
+        # 1 and 1.0 are equal to a dict, but one is a slot.
+        key = (name, *((type(o), o) for o in operands))
+        if key not in self.made:
+            self.made[key] = self.tape.inputs + len(self.tape.steps)
+            self.tape.steps.append(Step(name, operands))
+        return self.made[key]
+
+    def chain(self, name: str, parts: Sequence[Any]) -> Operand:
+        result = self.operand(parts[0])
+        for other in parts[1:]:
+            result = self.step(name, result, self.operand(other))
+        return result
+
+    def operand(self, e: Any) -> Operand:
+        if e not in self.known:
+            self.known[e] = self._record(e)
+        return self.known[e]
+
+    def _record(self, e: Any) -> Operand:
+        sp, name = self.sp, type(e).__name__
+        if isinstance(e, sp.Expr) and not e.free_symbols:
+            return self.number(e)
+        if isinstance(e, sp.Add):
+            return self.sum(e)
+        if isinstance(e, sp.Mul):
+            return self.product(e)
+        if isinstance(e, (sp.Pow, sp.exp)):
+            return self.power(e)
+        if isinstance(e, sp.Piecewise):
+            return self.pieces(e)
+        if name in _CHAINS:
+            return self.chain(_CHAINS[name], e.args)
+        if name in _RELATIONS:
+            return self.step(_RELATIONS[name], self.operand(e.lhs), self.operand(e.rhs))
+        if name == "Not":
+            return self.step("not", self.operand(e.args[0]))
+        if isinstance(e, sp.logic.boolalg.Boolean) and not isinstance(e, sp.Symbol):
+            raise UnsupportedError(f"the condition {e} is no comparison")
+        return self.function(e, name)
+
+    def function(self, e: Any, name: str) -> Operand:
+        count = len(e.args)
+        first: Any = e.args[0] if count else None
+        if name == "Heaviside":
+            return self.step("heaviside", *map(self.operand, e.args))
+        if name in _UNARY and count == 1:
+            return self.step(_UNARY[name], self.operand(first))
+        if name == "digamma":
+            return self.step("polygamma", 0.0, self.operand(first))
+        if name in _BINARY and count == 2:
+            if name != "atan2" and not (first.is_Integer and (name != "polygamma" or first >= 0)):
+                raise UnsupportedError(f"{e} needs a whole number as its order; got {first}")
+            return self.step(name, *map(self.operand, e.args))
+        if name in _ONE_OVER:
+            return self.step("divide", 1.0, self.step(_ONE_OVER[name], self.operand(first)))
+        if name in _OF_ONE_OVER:
+            return self.step(_OF_ONE_OVER[name], self.step("divide", 1.0, self.operand(first)))
+        if name == "sinc":
+            zero = self.step("eq", self.operand(first), 0.0)
+            return self.step("where", zero, 1.0, self.operand(self.sp.sin(first) / first))
+        if name in ("factorial", "beta"):
+            return self.operand(e.rewrite(self.sp.gamma))
+        raise UnsupportedError(_why_not(self.sp, e))
+
+    def number(self, e: Any) -> float:
+        try:
+            value = complex(e.evalf(20))
+        except (TypeError, ValueError, OverflowError):
+            raise UnsupportedError(_why_not(self.sp, e)) from None
+        if value.imag or value.real != value.real or abs(value.real) == float("inf"):
+            raise UnsupportedError(f"{e} is not a finite real number")
+        return value.real
+
+    def sum(self, e: Any) -> Operand:
+        # Terms with a plus first: no step only to change a sign.
+        first, *rest = sorted(e.as_ordered_terms(), key=lambda t: t.could_extract_minus_sign())
+        result = self.operand(first)
+        for term in rest:
+            negative = term.could_extract_minus_sign()
+            value = self.operand(-term if negative else term)
+            result = self.step("subtract" if negative else "add", result, value)
+        return result
+
+    def product(self, e: Any) -> Operand:
+        above, below = e.as_numer_denom() if e.is_commutative else (e, self.sp.S.One)
+        # What is divided by a number is one factor, rounded once.
+        if below.free_symbols and above != e and isinstance(above / below, self.sp.Mul):
+            return self.step("divide", self.operand(above), self.operand(below))
+        coefficient, factors = (e if below != 1 else above).as_coeff_mul()
+        product = self.chain("multiply", factors)
+        if coefficient == -1:
+            return self.step("negative", product)
+        if coefficient == 1:
+            return product
+        return self.step("multiply", self.number(coefficient), product)
+
+    def power(self, e: Any) -> Operand:
+        sp = self.sp
+        if isinstance(e, sp.exp) or e.base == sp.E:
+            return self.step("exp", self.operand(e.exp))
+        base, exponent = e.base, e.exp
+        if exponent.is_Rational and exponent < 0:
+            return self.step("divide", 1.0, self.operand(base**-exponent))
+        if exponent == sp.Rational(1, 2):
+            return self.step("sqrt", self.operand(base))
+        if exponent.is_Integer and exponent <= 64:
+            return self.repeated(self.operand(base), int(exponent))
+        if exponent.is_Rational and exponent.q == 2 and exponent.p <= 64:
+            whole = self.repeated(self.operand(base), int(exponent.p // 2))
+            return self.step("multiply", whole, self.step("sqrt", self.operand(base)))
+        return self.step("pow", self.operand(base), self.operand(exponent))
+
+    def repeated(self, base: Operand, exponent: int) -> Operand:
+        """Multiply by squaring: exact to a few rounding errors, and quicker than a power."""
+        if exponent == 1:
+            return base
+        half = self.repeated(base, exponent // 2)
+        square = self.step("multiply", half, half)
+        return self.step("multiply", square, base) if exponent % 2 else square
+
+    def pieces(self, e: Any) -> Operand:
+        result: Operand = float("nan")
+        for value, condition in reversed(e.args):
+            if condition == self.sp.true:
+                result = self.operand(value)
+            else:
+                result = self.step("where", self.operand(condition), self.operand(value), result)
+        return result
+
+
+def _why_not(sp: Any, e: Any) -> str:
+    if e.has(sp.DiracDelta):
+        return (
+            f"{e} is infinite where the function jumps and zero elsewhere, and has no value there. "
+            "Differentiate the pieces by themselves: write them with Piecewise"
+        )
+    if isinstance(e, (sp.Derivative, sp.Subs)) or e.has(sp.Derivative):
+        return f"SymPy knows no formula for {e}"
+    return f"{e} holds {type(e).__name__}, which is no function of real numbers known here"
+
+
+# A tape on arrays.
+
+
+def evaluate(tape: Tape, points: Sequence[Array]) -> list[Array]:
+    """Run a tape on arrays of one library, dtype and shape; a constant comes in that shape too.
 
     Where pieces are chosen from, those not chosen may be undefined, and warn of nothing.
     """
-    if "where" in tape.names:
-        with np.errstate(all="ignore"):
-            return _evaluate(tape, points, xp, library, number)
-    return _evaluate(tape, points, xp, library, number)
+    first = points[0]
+    xp, library = namespace_of(first), library_of(first)
+    place = {} if device_of(first) is None else {"device": device_of(first)}
+
+    def number(value: float) -> Array:
+        return xp.asarray(value, dtype=first.dtype, **place)
+
+    def call(name: str, values: list[Any]) -> Any:
+        if name in _OPERATORS:
+            return _OPERATORS[name][0](*values)
+        arrays = [number(v) if isinstance(v, float) else v for v in values]
+        if name in _OF_NAMESPACES:
+            return getattr(xp, name)(*arrays)
+        if name == "heaviside":
+            x, middle = arrays
+            step = xp.where(x > 0, number(1.0), xp.where(x < 0, number(0.0), middle))
+            return xp.where(x == x, step, x)
+        return _find_special(name, values[0], library)(*arrays)
+
+    slots = list(points)
+    with np.errstate(all="ignore") if "where" in tape.names else nullcontext():
+        for step in tape.steps:
+            values = [slots[o] if type(o) is int else o for o in step.operands]
+            slots.append(call(step.name, values))
+    return [
+        slots[o] if type(o) is int else xp.full(first.shape, o, dtype=first.dtype, **place)
+        for o in tape.outputs
+    ]
 
 
-def _evaluate(
-    tape: Tape,
-    points: Sequence[Array],
-    xp: ModuleType,
-    library: str,
-    number: Callable[[float], Array],
-) -> list[Any]:
-    slots: list[Any] = list(points)
-    for step in tape.steps:
-        values = [slots[o] if type(o) is int else o for o in step.operands]
-        if step.name in _OPERATORS:
-            slots.append(_OPERATORS[step.name](*values))
-        else:
-            slots.append(_call(step.name, values, xp, library, number))
-    return [slots[o] if type(o) is int else o for o in tape.outputs]
+def _find_special(name: str, order: Any, library: str) -> Callable[..., Any]:
+    """Return a library's own special function; raise, naming both, where it has none.
 
-
-def _call(
-    name: str, values: list[Any], xp: ModuleType, library: str, number: Callable[[float], Array]
-) -> Any:
-    arrays = [number(v) if isinstance(v, float) else v for v in values]
-    if name in _STANDARD:
-        return getattr(xp, _STANDARD[name])(*arrays)
-    if name == "heaviside":
-        x, middle = arrays
-        step = xp.where(x > 0, number(1.0), xp.where(x < 0, number(0.0), middle))
-        return xp.where(x == x, step, x)
-    return _find_special(name, values, library)(*arrays)
-
-
-def _find_special(name: str, values: list[Any], library: str) -> Callable[..., Any]:
-    """Return a library's own special function; raise, naming both, where it has none."""
+    `order` is the first operand: the order of functions that have one, a number.
+    """
     missing = UnsupportedError(
         f"{library} has no function for {name}. Pass NumPy arrays, which have SciPy's"
     )
@@ -144,25 +383,26 @@ def _find_special(name: str, values: list[Any], library: str) -> Callable[..., A
         raise ImportError(
             f'The function {name} on {library} arrays needs SciPy: pip install "gpugrad[symbolic]".'
         ) from None
-    if name == "polygamma" and values[0] == 0.0:
+    if name == "polygamma" and order == 0.0:
         digamma = getattr(special, "digamma", None) or special.psi
-        return lambda order, x: digamma(x)
+        return lambda _, x: digamma(x)
     if name == "polygamma" and library == "PyTorch":
-        return lambda order, x: special.polygamma(int(values[0]), x)
+        return lambda _, x: special.polygamma(int(order), x)
     if name == "gamma" and library == "PyTorch":
         return _torch_gamma
     if name == "erfi" and library != "NumPy":
         raise missing
-    if name.startswith("bessel") and values[0] in (0.0, 1.0):
-        for spelling in _ORDERS[name, values[0]]:
+    if name.startswith("bessel") and order in (0.0, 1.0):  # some lack those of any order
+        kind, modified = name[-1], "modified_" if name[-1] in "ik" else ""
+        for spelling in (f"{kind}{order:.0f}", f"{modified}bessel_{kind}{order:.0f}"):
             if hasattr(special, spelling):
                 of_this_order = getattr(special, spelling)
-                return lambda order, x: of_this_order(x)
+                return lambda _, x: of_this_order(x)
     if name == "LambertW" and library == "NumPy":
         return lambda x: special.lambertw(x).real
     if name in _PARTS and library == "NumPy":
-        several, part = _PARTS[name]
-        return lambda x: getattr(special, several)(x)[part]
+        scipy_name, part = _PARTS[name]
+        return lambda x: getattr(special, scipy_name)(x)[part]
     function = getattr(special, _SPECIAL.get(name, ""), None)
     if function is None:
         raise missing
@@ -177,41 +417,7 @@ def _torch_gamma(x: Array) -> Array:
     return torch.where((x < 0) & odd, -size, size)
 
 
-# For CUDA, and for any compiler of C++ with <cmath>.
-_CUDA = {
-    "add": "{0} + {1}",
-    "subtract": "{0} - {1}",
-    "multiply": "{0} * {1}",
-    "divide": "{0} / {1}",
-    "negative": "-{0}",
-    "abs": "fabs({0})",
-    "sign": "({0} != {0} ? {0} : T(({0} > T(0)) - ({0} < T(0))))",
-    "maximum": "({0} != {0} || {0} > {1} ? {0} : {1})",
-    "minimum": "({0} != {0} || {0} < {1} ? {0} : {1})",
-    "heaviside": "({0} != {0} ? {0} : {0} > T(0) ? T(1) : {0} < T(0) ? T(0) : {1})",
-    "where": "({0} ? {1} : {2})",
-    "and": "{0} && {1}",
-    "or": "{0} || {1}",
-    "not": "!{0}",
-    "lt": "{0} < {1}",
-    "le": "{0} <= {1}",
-    "gt": "{0} > {1}",
-    "ge": "{0} >= {1}",
-    "eq": "{0} == {1}",
-    "ne": "{0} != {1}",
-    "gamma": "tgamma({0})",
-    "loggamma": "lgamma({0})",
-    **{
-        name: f"{name}({{0}})"
-        for name in (
-            *("sin", "cos", "tan", "asin", "acos", "atan", "sinh", "cosh", "tanh", "asinh"),
-            *("acosh", "atanh", "exp", "log", "floor", "ceil", "sqrt", "erf", "erfc"),
-        )
-    },
-    "pow": "pow({0}, {1})",
-    "atan2": "atan2({0}, {1})",
-}
-_TRUTHS = {"lt", "le", "gt", "ge", "eq", "ne", "and", "or", "not"}
+# A tape as a kernel.
 
 
 def cuda_body(tape: Tape) -> str | None:
@@ -235,7 +441,7 @@ def cuda_body(tape: Tape) -> str | None:
     return "\n".join(lines)
 
 
-def _spell(operand: int | float, inputs: int) -> str:
+def _spell(operand: Operand, inputs: int) -> str:
     if type(operand) is int:
         return f"x{operand}" if operand < inputs else f"t{operand}"
     if operand != operand:

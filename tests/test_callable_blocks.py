@@ -11,7 +11,7 @@ import gpugrad
 from conftest import assert_same_bits
 from gpugrad import _complex_step
 
-METHODS = ["auto", "complex", "central", "extrapolation", "adaptive"]
+METHODS = ["auto", "complex", "central", "extrapolation"]
 
 MANY = 5000
 """Points that are differentiated variable by variable."""
@@ -202,7 +202,7 @@ def test_values_that_are_not_finite_draw_one_warning(method):
     assert "NaN at 1 of 2 points, the first at (1e+200)" in str(told[0].message)
 
 
-@pytest.mark.parametrize("method", ["auto", "central", "extrapolation", "adaptive"])
+@pytest.mark.parametrize("method", ["auto", "central", "extrapolation"])
 @pytest.mark.parametrize("root", [np.sqrt, np.vectorize(np.sqrt)], ids=["arrays", "numbers"])
 def test_samples_outside_of_the_domain_draw_no_warning(method, root):
     x, y = np.array([0.0, 1e-9, 1.0]), np.array([1.0, 2.0, 3.0])
@@ -210,13 +210,3 @@ def test_samples_outside_of_the_domain_draw_no_warning(method, root):
     far = 2e-3 if method == "central" else 1e-9  # its step does not know how near the end is
     np.testing.assert_allclose(by_x, 2.5 * x**1.5 * y, atol=far)
     np.testing.assert_allclose(by_y, x**2.5, atol=1e-12)
-
-
-def test_adaptive_derivatives_of_constants_are_nothing():
-    x = np.linspace(0.1, 2.0, 5)
-    value, error = gpugrad.gradient_of(lambda a, b: 3.1 * a, method="adaptive", return_error=True)(
-        x, x
-    )
-    np.testing.assert_allclose(value[0], 3.1, rtol=1e-12)
-    assert not value[1].any()
-    assert error[1].max() < 1e-12

@@ -66,12 +66,24 @@ def test_npy_in_blocks_has_the_bits_of_memory(tmp_path, field, dtype, order):
 
 
 @pytest.mark.parametrize("compressed", [False, True])
-def test_npz_goes_in_and_out(tmp_path, field, compressed):
+def test_npz_is_read(tmp_path, field, compressed):
     (np.savez_compressed if compressed else np.savez)(tmp_path / "f.npz", u=field, v=-field)
-    differentiate(tmp_path / "f.npz", tmp_path / "g.npz", names=("v",), axes=("0", "-1"))
-    with np.load(tmp_path / "g.npz") as result:
-        assert sorted(result) == ["dv_daxis0", "dv_daxis2"]
-        np.testing.assert_array_equal(result["dv_daxis2"], gpugrad.gradient(-field, axis=-1))
+    done = differentiate(tmp_path / "f.npz", tmp_path / "g.npy", names=("v",), axes=("0", "-1"))
+    assert done.names == ("dv_daxis0", "dv_daxis2")
+    result = np.load(tmp_path / "g.npy")
+    np.testing.assert_array_equal(result[1], gpugrad.gradient(-field, axis=-1))
+
+
+@pytest.mark.parametrize("options", [(), ("--overwrite",)])
+def test_npz_is_not_written(capsys, tmp_path, field, options):
+    np.savez(tmp_path / "f.npz", u=field)
+    np.savez(tmp_path / "g.npz", g=field)
+    before = (tmp_path / "g.npz").read_bytes()
+    why = failure(capsys, tmp_path / "f.npz", tmp_path / "g.npz", *options)
+    assert "must end in one of .npy, .zarr, .nc, .nc4, .cdf, .h5, .tif, .tiff; got" in why
+    assert "A .npz file is read, but not written: write .npy, which has several results" in why
+    assert (tmp_path / "g.npz").read_bytes() == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["f.npz", "g.npz"]
 
 
 @pytest.mark.parametrize("suffix", [".nc", ".zarr"])
@@ -512,7 +524,7 @@ def test_errors_are_one_line_each(tmp_path, field, capsys):
     assert "--var must name" in fails(tmp_path / "v.npz", out)
     assert "leave --var out" in fails(f, out, "--var", "q")
     assert "exists. Pass --overwrite" in fails(f, tmp_path / "there.npy")
-    assert "must end in one of .npy" in fails(f, tmp_path / "out.xyz")
+    assert "must end in one of .npy, .zarr" in fails(f, tmp_path / "out.xyz")
     assert "does not exist" in fails(f, tmp_path / "no" / "out.npy")
     assert "axis0, axis1, axis2" in fails(f, out, "--axis", "depth")
     assert "one for each of 3 axes" in fails(f, out, "--spacing", "1", "2")
@@ -763,8 +775,8 @@ def test_a_damaged_member_of_an_archive_is_named(capsys, tmp_path):
     damaged = bytearray(path.read_bytes())
     damaged[700] ^= 255
     path.write_bytes(damaged)
-    assert "u in" in failure(capsys, path, tmp_path / "out.npz", "--var", "u")
-    assert not (tmp_path / "out.npz").exists()
+    assert "u in" in failure(capsys, path, tmp_path / "out.npy", "--var", "u")
+    assert not (tmp_path / "out.npy").exists()
 
 
 def test_what_is_no_file_is_no_input_and_no_output(capsys, tmp_path):
@@ -793,7 +805,7 @@ def test_a_sum_along_axes_is_that_of_one_variable(capsys, tmp_path):
     for operator in ("laplacian", "gradient_norm"):
         options = ("--var", "u", "v", "--operator", operator)
         assert "one variable; got u, v" in failure(
-            capsys, tmp_path / "a.npz", tmp_path / "x.npz", *options
+            capsys, tmp_path / "a.npz", tmp_path / "x.npy", *options
         )
 
 

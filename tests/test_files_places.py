@@ -113,10 +113,10 @@ def test_fluxes_on_faces_are_summed_at_the_centres(tmp_path, climate, capsys):
     )  # fmt: skip
 
 
-def test_archives_hold_the_coordinates_between_samples(tmp_path, climate):
+def test_files_hold_the_coordinates_between_samples(tmp_path, climate):
     _, path = climate
-    grad(path, tmp_path / "g.npz", "--var", "T", "--axis", "lat", "lon", "--stagger", "left")
-    with np.load(tmp_path / "g.npz") as result:
+    grad(path, tmp_path / "g.nc", "--var", "T", "--axis", "lat", "lon", "--stagger", "left")
+    with xarray.open_dataset(tmp_path / "g.nc") as result:
         np.testing.assert_array_equal(result["lat_left"], np.linspace(70, -50, 7))
         np.testing.assert_array_equal(result["lat"], np.linspace(60, -60, 7))
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import zipfile
 from collections.abc import Iterator
 from importlib import import_module
 from itertools import product
@@ -30,16 +29,6 @@ PIECE_BYTES = 1 << 23
 """How much is copied at a time from one file to another."""
 
 
-def join_npz(joined: Path, layout: Layout, paths: list[Path], arrays: list[RawArray]) -> None:
-    """Put arrays into an archive, with their coordinates."""
-    with zipfile.ZipFile(joined, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
-        for name, path in zip(layout.names, paths, strict=True):
-            archive.write(path, f"{name}.npy")
-        for name, one in layout.coordinates.items():
-            with archive.open(f"{name}.npy", "w") as member:
-                np.lib.format.write_array(member, one.values, allow_pickle=False)
-
-
 def import_h5netcdf() -> Any:
     """Return the library that writes NetCDF, or raise FileError with how to install it."""
     try:
@@ -49,7 +38,7 @@ def import_h5netcdf() -> Any:
     return h5netcdf
 
 
-def join_netcdf(joined: Path, layout: Layout, paths: list[Path], arrays: list[RawArray]) -> None:
+def join_netcdf(joined: Path, layout: Layout, arrays: list[RawArray]) -> None:
     """Put arrays into a NetCDF file, each chunk with a checksum."""
     h5netcdf = import_h5netcdf()
     dtype = written_dtype("netcdf", layout.dtype)
@@ -85,7 +74,7 @@ def import_rasterio() -> Any:
     return rasterio
 
 
-def join_geotiff(joined: Path, layout: Layout, paths: list[Path], arrays: list[RawArray]) -> None:
+def join_geotiff(joined: Path, layout: Layout, arrays: list[RawArray]) -> None:
     """Put arrays into the bands of a GeoTIFF."""
     rasterio = import_rasterio()
     height, width = layout.shape

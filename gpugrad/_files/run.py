@@ -151,7 +151,7 @@ class Run(NamedTuple):
 
 
 def _prepare(fields: list[Source], request: Request, out: Path, memory: float) -> Run:
-    kind = format_of(out)
+    kind = format_of(out, written=True)
     work = plan_work(fields, request)
     check_format(kind, _lay_out(fields[0], work, fields[0].chunks, request))
     shape, blocks, units = _cut(fields, work, kind, memory)
@@ -279,7 +279,7 @@ def _check_place(path: Path, out: Path, beside: Path, overwrite: bool, resume: b
         check_free(beside / "journal")
     if out.is_dir() and not is_zarr(out):
         raise FileError(f"{out} is a folder, but no Zarr store; it stays. Choose another name.")
-    if out.is_file() and format_of(out) == "zarr":
+    if format_of(out, written=True) == "zarr" and out.is_file():
         raise FileError(f"{out} is a file, but no Zarr store; it stays. Choose another name.")
     if out.exists() and not overwrite and not (resume and beside.exists()):
         nothing = ", and nothing unfinished is beside it" if resume else ""

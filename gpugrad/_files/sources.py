@@ -29,6 +29,9 @@ SUFFIXES = {
 }
 """What the end of a path says of its format."""
 
+_READ_ONLY = ("npz",)
+"""Formats that are read, but not written."""
+
 _NUMBERS = "iufcmM"
 """Kinds of dtypes that have differences."""
 
@@ -136,20 +139,25 @@ class Source:
         )
 
 
-def format_of(path: Path) -> str:
-    """Return the name of a file's format.
+def format_of(path: Path, written: bool = False) -> str:
+    """Return the name of the format of a file that is read, or is to be written.
 
     Raises
     ------
     FileError
         If it is none of those known.
     """
-    if path.suffix.lower() in SUFFIXES:
-        return SUFFIXES[path.suffix.lower()]
-    if is_zarr(path):
-        return "zarr"
-    known = ", ".join(SUFFIXES)
-    raise FileError(f"the path must end in one of {known}; got {path}.")
+    kind = SUFFIXES.get(path.suffix.lower()) or ("zarr" if is_zarr(path) else None)
+    refused = _READ_ONLY if written else ()
+    if kind and kind not in refused:
+        return kind
+    known = ", ".join(suffix for suffix, kind in SUFFIXES.items() if kind not in refused)
+    cure = (
+        f" A {path.suffix} file is read, but not written: write .npy, which has several results on "
+        "a new first axis, or .nc, which has them by name."
+    )
+    what = "the path to write" if written else "the path"
+    raise FileError(f"{what} must end in one of {known}; got {path}.{cure if kind else ''}")
 
 
 def is_zarr(path: Path) -> bool:

@@ -18,7 +18,6 @@ from gpugrad._files.joins import (
     import_rasterio,
     join_geotiff,
     join_netcdf,
-    join_npz,
 )
 from gpugrad._files.layout import (
     Layout,
@@ -78,9 +77,9 @@ class _Several:
         self, folder: Path, layout: Layout, go_on: bool, files: ExitStack, join: Callable[..., None]
     ) -> None:
         self._folder, self._layout, self._join = folder, layout, join
-        self._paths = [folder / f"{i}.npy" for i in range(len(layout.names))]
         self._arrays = [
-            _open_raw(path, layout.shape, layout.dtype, go_on, files) for path in self._paths
+            _open_raw(folder / f"{i}.npy", layout.shape, layout.dtype, go_on, files)
+            for i in range(len(layout.names))
         ]
 
     def write(self, number: int, window: Window, values: Values) -> None:
@@ -92,7 +91,7 @@ class _Several:
     def finish(self) -> Path:
         joined = self._folder / "joined"
         joined.unlink(missing_ok=True)
-        self._join(joined, self._layout, self._paths, self._arrays)
+        self._join(joined, self._layout, self._arrays)
         for array in self._arrays:
             array.file.close()
         with open(joined, "rb") as file:
@@ -167,10 +166,11 @@ def open_target(kind: str, folder: Path, layout: Layout, go_on: bool, files: Exi
         return _Npy(folder, layout, go_on, files)
     if kind == "zarr":
         return _Zarr(folder, layout, go_on)
-    join = {"npz": join_npz, "netcdf": join_netcdf, "geotiff": join_geotiff}[kind]
-    check = {"netcdf": import_h5netcdf, "geotiff": import_rasterio}.get(kind)
-    if check:
-        check()
+    need_library, join = {
+        "netcdf": (import_h5netcdf, join_netcdf),
+        "geotiff": (import_rasterio, join_geotiff),
+    }[kind]
+    need_library()
     return _Several(folder, layout, go_on, files, join)
 
 
