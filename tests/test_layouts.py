@@ -61,3 +61,64 @@ def test_layouts_in_blocks_on_threads(rng, layout, monkeypatch):
             for got, wanted in zip(as_tuple(actual), as_tuple(expected), strict=True):
                 assert_same_bits(got, wanted)
                 assert got.strides == wanted.strides
+
+
+BROADCAST = {
+    "one sample all over": lambda f: np.broadcast_to(f[:1, :1, :1], f.shape),
+    "one row": lambda f: np.broadcast_to(f[:1, :1], f.shape),
+    "one column": lambda f: np.broadcast_to(f[:, :1, :1], f.shape),
+    "one sample, turned": lambda f: np.broadcast_to(f[:1, :1, :1], f.shape[::-1]).T,
+}
+OPERATORS = {
+    "gradient": lambda f, **options: gpugrad.gradient(f, stack=True, **options),
+    "uneven": lambda f, **options: gpugrad.gradient(
+        f, np.geomspace(1, 9, len(f)), axis=0, **options
+    ),
+    "accuracy 4": lambda f, **options: gpugrad.derivative(f, accuracy=4, axis=1, **options),
+    "laplacian": lambda f, **options: gpugrad.laplacian(f, **options),
+    "gradient_norm": lambda f, **options: gpugrad.gradient_norm(f, **options),
+    "divergence": lambda f, **options: gpugrad.divergence((f, f, f), **options),
+    "curl": lambda f, **options: gpugrad.curl((f, 2 * f, f), stack=True, **options),
+}
+
+
+@pytest.mark.parametrize("operator", OPERATORS)
+@pytest.mark.parametrize(
+    "dtype", ["f8", *[pytest.param(d, marks=pytest.mark.exhaustive) for d in ("f4", "c16", "i4")]]
+)
+@pytest.mark.parametrize("layout", BROADCAST)
+@pytest.mark.parametrize("backend", ["numpy", "numba"])
+def test_fields_that_repeat_samples_give_the_bits_of_slices(rng, backend, layout, dtype, operator):
+    if backend == "numba":
+        pytest.importorskip("llvmlite")
+    f = BROADCAST[layout](rng.normal(scale=9, size=(7, 11, 18)).astype(dtype))
+    expected = OPERATORS[operator](f, backend="slices")
+    assert_same_bits(OPERATORS[operator](f, backend=backend), expected)
+
+
+@pytest.mark.parametrize("valid", [True, False])
+@pytest.mark.parametrize("operator", OPERATORS)
+@pytest.mark.parametrize("backend", ["numpy", "numba"])
+def test_masks_of_one_value_give_the_bits_of_slices(rng, backend, operator, valid):
+    if backend == "numba":
+        pytest.importorskip("llvmlite")
+    f = rng.normal(size=(7, 11, 18))
+    where = np.broadcast_to(np.bool_(valid), f.shape)
+    expected = OPERATORS[operator](f, where=where, backend="slices")
+    assert_same_bits(OPERATORS[operator](f, where=where, backend=backend), expected)
+    assert np.isnan(expected).all() != valid
+
+
+@pytest.mark.parametrize("backend", ["auto", "numba"])
+def test_lazy_and_foreign_fields_of_one_sample(backend):
+    pytest.importorskip("llvmlite")
+    da = pytest.importorskip("dask.array")
+    f = da.full((300, 400), 2.0, chunks=150)
+    with gpugrad.use_backend(backend):
+        for lazy in (f, da.ones_like(f)):
+            assert not np.any(gpugrad.gradient(lazy, axis=0).compute())
+            assert not np.any(gpugrad.laplacian(lazy).compute())
+        torch = pytest.importorskip("torch")
+        tensor = torch.tensor(2.0).expand(300, 400)
+        assert not torch.any(gpugrad.gradient(tensor, axis=1))
+        assert not torch.any(gpugrad.laplacian(tensor))

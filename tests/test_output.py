@@ -82,6 +82,50 @@ def test_the_first_of_several_out_may_be_the_field_itself(f, backend):
         assert_same_bits(got, wanted)
 
 
+def over(mask):
+    """Return a field of float64 whose memory begins where that of a mask begins."""
+    return np.frombuffer(mask.base, "f8")[: mask.size].reshape(mask.shape)
+
+
+@pytest.mark.parametrize("library", ["numpy", "torch"])
+@pytest.mark.parametrize("backend", ["auto", "slices", "numpy", "numba"])
+@pytest.mark.parametrize("size", [(30, 40), (256, 256), (1000, 700)])
+def test_out_over_the_memory_of_a_mask_gives_the_right_answer(rng, size, backend, library):
+    if backend == "numba":
+        pytest.importorskip("llvmlite")
+    convert = pytest.importorskip("torch").from_numpy if library == "torch" else np.asarray
+    f = rng.normal(size=size)
+    memory = bytearray(8 * f.size)
+    where = np.frombuffer(memory, "?")[: f.size].reshape(f.shape)
+    where[...] = rng.random(f.shape) > 0.1
+    kept = where.copy()
+    for operator in (gpugrad.gradient_norm, gpugrad.laplacian, gpugrad.gradient):
+        where[...] = kept
+        options = {"axis": 0} if operator is gpugrad.gradient else {}
+        expected = gpugrad.asnumpy(
+            operator(convert(f), where=convert(kept), backend=backend, **options)
+        )
+        out = convert(over(where))
+        operator(convert(f), where=convert(where), out=out, backend=backend, **options)
+        assert_same_bits(out, expected)
+
+
+@pytest.mark.parametrize("backend", ["auto", "slices", "numpy", "numba"])
+@pytest.mark.parametrize("shape", [(300, 256), (30, 20)])
+def test_out_may_be_the_coordinates(rng, shape, backend):
+    if backend == "numba" and shape[0] > 100:
+        pytest.importorskip("llvmlite")
+    f = rng.normal(size=shape)
+    y, x = (np.cumsum(rng.uniform(0.5, 1, shape), axis=axis) for axis in (0, 1))
+    for coordinates, options in (((y[:, 0], x[0]), {}), ((y, x), {"backend": "auto"})):
+        expected = gpugrad.gradient(f, *coordinates, backend="slices")
+        given = y.copy(), x.copy()
+        sames = (given[0][:, 0], given[1][0]) if coordinates[0].ndim == 1 else given
+        got = gpugrad.gradient(f, *sames, out=given, **{"backend": backend, **options})
+        for result, wanted in zip(got, expected, strict=True):
+            assert_same_bits(result, wanted)
+
+
 def test_out_that_is_the_field_reversed(f):
     expected = np.gradient(f, axis=0)
     gpugrad.gradient(f, axis=0, out=f[::-1])
