@@ -33,7 +33,6 @@ Evaluate = Callable[..., tuple[Array, ...]]
 
 _chosen: ContextVar[str | None] = ContextVar("gpugrad_backend", default=None)
 _results_so_far = 0
-_gpu_calls: Any = None  # the module, once there has been a call for it
 _from_environment = os.environ.get("GPUGRAD_BACKEND") or None
 
 
@@ -99,17 +98,7 @@ def evaluate(
         is_small = type(f) is np.ndarray and f.size < COMPILED_SIZE
         if is_small and name_in_force(backend) == "auto" and not numpy_cpu.unsupported(outputs):
             return numpy_cpu.evaluate(outputs)
-    results: tuple[Array, ...] | Array | None
-    is_known = _gpu_calls is not None and type(f) is _gpu_calls.ndarray
-    if is_known and name_in_force(backend) in ("auto", "cupy"):
-        results = _gpu_calls.repeat(outputs, out, stack)
-        if results is not None:
-            return results
-    engine = _choose(outputs, backend)
-    results = _run(engine, f, out, stack)
-    if engine.remember:
-        engine.remember(outputs, out, stack, results)
-    return results
+    return _run(_choose(outputs, backend), f, out, stack)
 
 
 def _run(engine: Engine, f: Array, out: Any, stack: bool) -> tuple[Array, ...] | Array:
@@ -151,8 +140,8 @@ class Engine(NamedTuple):
     One that works `on_host` takes arrays of NumPy, also to write to. Where the field is of
     another library, `like`, its outputs are NumPy's views of memory that both can see. One that
     writes to arrays of the field's library makes one for all outputs by `stack(f, count)`. One
-    with shorter ways for a call that comes again is told of the call by `remember`. One that takes
-    terms with seams does so by `evaluate_seams`, which returns None where that goes wrong.
+    that takes terms with seams does so by `evaluate_seams`, which returns None where that goes
+    wrong.
     """
 
     evaluate: Evaluate
@@ -160,7 +149,6 @@ class Engine(NamedTuple):
     on_host: bool = False
     like: Array = None
     stack: Callable[[Array, int], Array] | None = None
-    remember: Callable[..., None] | None = None
     evaluate_seams: Callable[[Outputs], tuple[Array, ...] | None] | None = None
 
     def results(self, out: Sequence[Array] | None = None) -> tuple[Array, ...]:
@@ -291,24 +279,19 @@ def _choose_gpu(outputs: Outputs, named: bool) -> Engine | None:
                 like = None if on_host is outputs else f
                 return Engine(gpu_stream.evaluate, on_host, on_host=True, like=like)
             raise BackendError(f'backend "cupy" cannot run this: {reason}. Use backend="auto".')
-    global _gpu_calls
     module: ModuleType
-    remember = None
     if array_api_compat.is_torch_array(f):
         from gpugrad._engines import torch_gpu as module
     elif array_api_compat.is_jax_array(f):
         from gpugrad._engines import jax_gpu as module
     else:
         from gpugrad._engines import cupy_gpu as module
-        from gpugrad._engines import gpu_calls as _gpu_calls
-
-        remember = _gpu_calls.remember
     reason = module.unsupported(outputs)
     if reason is None:
         # What takes part in automatic differentiation is not written to, but stacked afterwards.
         is_free = not any(getattr(f, "requires_grad", False) for f in distinct_fields(outputs))
         stack = getattr(module, "allocate_stack", None) if is_free else None
-        return Engine(module.evaluate, outputs, stack=stack, remember=remember)
+        return Engine(module.evaluate, outputs, stack=stack)
     if named:
         raise BackendError(f'backend "cupy" cannot run this: {reason}. Use backend="auto".')
     return None

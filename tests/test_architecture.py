@@ -83,7 +83,6 @@ ARROWS = {
     "_engines.cupy_gpu": {"_arrays", "_engines", "_plan"},
     "_engines.jax_gpu": {"_arrays", "_engines", "_plan"},
     "_engines.slabs": {"_engines", "_plan"},
-    "_engines.gpu_calls": {"_arrays", "_engines"},
     "_engines.gpu_stream": {"_arrays", "_engines", "_memory", "_plan", "_threads"},
     "_engines.chunk_rows": {"_plan"},
     "_engines.windows": {"_engines", "_plan"},

@@ -31,7 +31,7 @@ import cupy
 import kernel_cases
 from kernels_on_host import HostCuda, allocate, home, host_array, running_on_host
 
-from gpugrad._engines import cupy_gpu, gpu_calls, gpu_program, slices
+from gpugrad._engines import cupy_gpu, gpu_program, slices
 
 HERE = Path(__file__).parent
 ARCHITECTURES = (75, 80, 90, 100, 120)
@@ -353,18 +353,11 @@ class TestMemory:
 
 @needs_compiler
 class TestCallsThatComeAgain:
-    """The short way, which leaves out all checks, and what must not go there."""
-
-    @pytest.fixture
-    def no_long_way(self, monkeypatch):
-        def close():
-            monkeypatch.setattr(_backend, "_choose", None)
-
-        return close
+    """They find their program again, and whatever is another call does not."""
 
     @pytest.mark.parametrize("layout", ["C", "F"])
     @pytest.mark.parametrize("shape", [(6, 8), (5, 6, 7), (30,)])
-    def test_they_need_no_checks(self, cuda, rng, no_long_way, layout, shape):
+    def test_they_make_no_program_anew(self, cuda, rng, monkeypatch, layout, shape):
         fields = [np.asarray(rng.normal(size=shape), order=layout) for _ in range(3)]
         many = len(shape) > 1
         outs = [
@@ -390,7 +383,7 @@ class TestCallsThatComeAgain:
                 assert_same_bits(home(got), np.stack(expected))
             assert cuda.launches == 5 * (i + 1)
             if i == 0:
-                no_long_way()
+                monkeypatch.setattr(cupy_gpu, "make_program", None)
 
     def test_other_plans_fields_and_signs_are_other_calls(self, cuda, rng):
         f, g = (host_array(rng.normal(size=(6, 8))) for _ in range(2))
@@ -463,7 +456,7 @@ class TestCallsThatComeAgain:
         ):
             gpugrad.gradient(f)
 
-    def test_memory_at_odd_addresses_goes_the_long_way(self, cuda, rng):
+    def test_memory_at_odd_addresses_is_another_call(self, cuda, rng):
         f = rng.normal(size=(6, 8)).astype("f4")
         gpugrad.gradient(host_array(f))
 
@@ -473,13 +466,6 @@ class TestCallsThatComeAgain:
         with cupy.cuda.using_allocator(allocate_off):
             assert_same_gradient(gpugrad.gradient(host_array(f)), f)
             assert_same_gradient(gpugrad.gradient(host_array(f)), f)
-
-    def test_there_is_a_limit(self, cuda, monkeypatch):
-        monkeypatch.setattr(gpu_calls, "_CALLS", 5)
-        for n in range(4, 20):
-            f = np.arange(n) ** 2.0
-            assert_same_bits(home(gpugrad.gradient(host_array(f))), np.gradient(f))
-        assert len(gpu_calls._calls) == 5
 
 
 class TestErrors:

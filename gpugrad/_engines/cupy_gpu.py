@@ -87,7 +87,7 @@ class _Foreign:
 cuda = Cuda()
 
 
-class Launch(NamedTuple):
+class _Launch(NamedTuple):
     """A program for a device, with all that must live as long as it may run."""
 
     kernel: Kernel
@@ -104,7 +104,7 @@ class Launch(NamedTuple):
         self.kernel((self.blocks,), (gpu_program.THREADS,), (words.view(self.argument),))
 
 
-_launches: OrderedDict[Hashable, Launch] = OrderedDict()
+_launches: OrderedDict[Hashable, _Launch] = OrderedDict()
 _uploaded: OrderedDict[Hashable, Array] = OrderedDict()
 _kernels: dict[tuple[str, int], Kernel] = {}
 _lock = threading.Lock()
@@ -200,13 +200,6 @@ def _launch(outputs: Outputs, targets: Sequence[Array], device: int) -> None:
     launch.run(addresses)
 
 
-def find_launch(outputs: Outputs, targets: Sequence[Array]) -> Launch | None:
-    """Return the launch that has evaluated outputs into targets, or None if it took several."""
-    key, _ = _describe(outputs, targets, targets[0].data.device_id)
-    with _lock:
-        return _launches.get(key)
-
-
 def _describe(
     outputs: Outputs, targets: Sequence[Array], device: int
 ) -> tuple[tuple[Any, ...], list[int]]:
@@ -233,7 +226,7 @@ def _describe(
 
 def _prepare(
     outputs: Outputs, targets: Sequence[Array], residues: Sequence[int], device: int
-) -> Launch:
+) -> _Launch:
     """Make the program for outputs, compile its kernel and upload its weights, where needed."""
     program = make_program(outputs, targets, residues)
     kernel = _kernels.get((program.kernel, device))
@@ -247,7 +240,9 @@ def _prepare(
     # The plans are kept as well: while they live, no other has their id.
     plans = [term.plan for terms in outputs for term in terms]
     argument = np.dtype(f"V{program.words.nbytes}")  # how CuPy takes a structure
-    return Launch(kernel, program.blocks, program.words, program.places, argument, (plans, factors))
+    return _Launch(
+        kernel, program.blocks, program.words, program.places, argument, (plans, factors)
+    )
 
 
 def _upload(values: NumpyArray, device: int) -> Array:
