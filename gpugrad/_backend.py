@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -246,15 +245,10 @@ def _choose_compiled(outputs: Outputs) -> Engine | None:
 
 
 def _is_on_gpu(f: Array) -> bool:
-    """Tell whether the GPU engine may know an array: CuPy's, or another's beside CuPy."""
+    """Tell whether the GPU engine may know an array: CuPy's, or a CUDA tensor beside CuPy."""
     if array_api_compat.is_cupy_array(f):
         return True
-    if array_api_compat.is_jax_array(f):
-        if isinstance(f, sys.modules["jax"].core.Tracer):
-            return False
-        if all(device.platform != "gpu" for device in f.devices()):
-            return False
-    elif not array_api_compat.is_torch_array(f) or f.device.type != "cuda":
+    if not array_api_compat.is_torch_array(f) or f.device.type != "cuda":
         return False
     from gpugrad import _devices
 
@@ -267,6 +261,12 @@ def _choose_gpu(outputs: Outputs, named: bool) -> Engine | None:
     if named:
         from gpugrad import _devices
 
+        if array_api_compat.is_jax_array(f):
+            raise BackendError(
+                'backend "cupy" cannot run this: it takes CuPy arrays and PyTorch tensors on a '
+                "GPU, and `f` is a JAX array, whose operations XLA compiles by itself. Use "
+                'backend="auto", which XLA fuses inside of `jax.jit`, or pass `cupy.asarray(f)`.'
+            )
         gpu = _devices.find_gpu()
         if not gpu.usable:
             raise BackendError(f'backend "cupy" cannot run: {gpu.problem}. To mend it: {gpu.cure}.')
@@ -282,15 +282,13 @@ def _choose_gpu(outputs: Outputs, named: bool) -> Engine | None:
     module: ModuleType
     if array_api_compat.is_torch_array(f):
         from gpugrad._engines import torch_gpu as module
-    elif array_api_compat.is_jax_array(f):
-        from gpugrad._engines import jax_gpu as module
     else:
         from gpugrad._engines import cupy_gpu as module
     reason = module.unsupported(outputs)
     if reason is None:
         # What takes part in automatic differentiation is not written to, but stacked afterwards.
         is_free = not any(getattr(f, "requires_grad", False) for f in distinct_fields(outputs))
-        stack = getattr(module, "allocate_stack", None) if is_free else None
+        stack = module.allocate_stack if is_free else None
         return Engine(module.evaluate, outputs, stack=stack)
     if named:
         raise BackendError(f'backend "cupy" cannot run this: {reason}. Use backend="auto".')

@@ -166,6 +166,22 @@ def test_a_named_backend_that_cannot_run_says_why():
         gpugrad.gradient(np.array(["2024", "2025"], "M8[D]"), backend="numpy")
 
 
+@pytest.mark.parametrize("gpu", [Gpu(devices=("a GPU",)), Gpu(problem="no GPU", cure="buy one")])
+def test_the_backend_of_gpus_says_what_to_do_with_arrays_of_jax(monkeypatch, ran, gpu):
+    jax = pytest.importorskip("jax")
+    monkeypatch.setattr(_devices, "find_gpu", lambda: gpu)
+    reason = r"run this: .*JAX array.*XLA.*backend=\"auto\".*`jax\.jit`.*`cupy\.asarray\(f\)`"
+
+    def differentiate(f):
+        return gpugrad.gradient(f, backend="cupy")
+
+    for call in (differentiate, jax.jit(differentiate)):
+        with pytest.raises(gpugrad.BackendError, match=reason):
+            call(jax.numpy.arange(4.0))
+    gpugrad.gradient(jax.numpy.arange(4.0))
+    assert ran == ["slices"]
+
+
 def test_namespaces_by_name():
     assert gpugrad.namespace("numpy").linspace(0, 1, 3).tolist() == [0, 0.5, 1]
     pytest.importorskip("jax")
