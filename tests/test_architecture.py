@@ -81,8 +81,6 @@ ARROWS = {
     "_engines.transpose": {"_plan"},
     "_engines.torch_gpu": {"_arrays", "_engines", "_plan"},
     "_engines.cupy_gpu": {"_arrays", "_engines", "_plan"},
-    "_engines.slabs": {"_engines", "_plan"},
-    "_engines.gpu_stream": {"_arrays", "_engines", "_memory", "_plan", "_threads"},
     "_engines.chunk_rows": {"_plan"},
     "_engines.windows": {"_engines", "_plan"},
     "_engines.chunk_windows": {"_engines", "_plan"},

@@ -499,6 +499,45 @@ class TestErrors:
         assert gpu.problem in str(raised.value)
         assert gpu.cure in str(raised.value)
 
+    @pytest.mark.parametrize(
+        ("field", "given"),
+        [
+            (np.arange(4.0), "NumPy's ndarray"),
+            (np.arange(4.0, dtype="f4")[::-1], "NumPy's ndarray"),
+            ([1, 2, 4], "NumPy's ndarray"),
+            (np.ma.zeros(4), "NumPy's MaskedArray"),
+            (np.array(["2024", "2025"], "M8[D]"), "NumPy's ndarray"),
+            (np.zeros(4, "O"), "NumPy's ndarray"),
+        ],
+    )
+    def test_arrays_in_host_memory_are_named_with_the_way_to_the_gpu(
+        self, cuda, monkeypatch, field, given
+    ):
+        monkeypatch.setattr(_devices, "find_gpu", lambda: Gpu(devices=("a GPU",)))
+        can_go = isinstance(field, list) or (type(field) is np.ndarray and field.dtype.kind == "f")
+        cure = "Pass `cupy.asarray(f)`, or use" if can_go else "Use"
+        with pytest.raises(gpugrad.BackendError) as raised:
+            gpugrad.gradient(field, backend="cupy")
+        assert str(raised.value) == (
+            f'backend "cupy" cannot run this: it takes arrays on a GPU, and `f` is {given}. '
+            f'{cure} backend="auto".'
+        )
+        assert cuda.launches == 0
+
+    def test_arrays_of_other_libraries_are_named_with_the_way_to_the_gpu(self, cuda, monkeypatch):
+        strict = pytest.importorskip("array_api_strict")
+        monkeypatch.setattr(_devices, "find_gpu", lambda: Gpu(devices=("a GPU",)))
+        message = r"`f` is array-api-strict's Array\. Pass `cupy\.asarray\(f\)`"
+        with pytest.raises(gpugrad.BackendError, match=message):
+            gpugrad.gradient(strict.arange(4.0), backend="cupy")
+
+    def test_auto_never_sends_anything(self, cuda, monkeypatch):
+        monkeypatch.setattr(_devices, "find_gpu", lambda: Gpu(devices=("a GPU",)))
+        f = np.arange(12.0).reshape(3, 4) ** 2
+        assert_same_bits(gpugrad.gradient(f, stack=True), np.stack(np.gradient(f)))
+        assert cuda.launches == 0
+        assert not cuda.wanted
+
     def test_what_the_kernel_cannot_take_is_named(self, cuda, monkeypatch):
         monkeypatch.setattr(_devices, "find_gpu", lambda: Gpu(devices=("a GPU",)))
         f = host_array(np.zeros((4, 5)))
