@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -40,7 +39,6 @@ Evaluate = Callable[..., tuple[Array, ...]]
 
 _chosen: ContextVar[str | None] = ContextVar("gpugrad_backend", default=None)
 _results_so_far = 0
-_gpu_calls: Any = None  # the module, once there has been a call for it
 _from_environment = os.environ.get("GPUGRAD_BACKEND") or None
 
 
@@ -57,10 +55,10 @@ def use_backend(backend: str | None = None, *, threads: int | None = None) -> It
     Parameters
     ----------
     backend : {"auto", "slices", "numpy", "numba", "cupy"}, optional
-        Where the arithmetic runs; results have the input's type all the same. "cupy" sends
-        arrays in host memory through the GPU, slab by slab; "auto" never does. None leaves the
-        choice as it is. A keyword ``backend=`` of a call goes before this, the environment
-        variable ``GPUGRAD_BACKEND`` (read at import) after it.
+        Where the arithmetic runs; results have the input's type all the same. "cupy" takes
+        CuPy arrays and PyTorch tensors that lie on a GPU: no backend moves an array there. None
+        leaves the choice as it is. A keyword ``backend=`` of a call goes before this, the
+        environment variable ``GPUGRAD_BACKEND`` (read at import) after it.
     threads : int, optional
         How many threads may work on one large field on the CPU, instead of
         ``GPUGRAD_NUM_THREADS``, or of the number of cores this process may use.
@@ -106,17 +104,7 @@ def evaluate(
         is_small = type(f) is np.ndarray and f.size < COMPILED_SIZE
         if is_small and name_in_force(backend) == "auto" and not numpy_cpu.unsupported(outputs):
             return numpy_cpu.evaluate(outputs)
-    results: tuple[Array, ...] | Array | None
-    is_known = _gpu_calls is not None and type(f) is _gpu_calls.ndarray
-    if is_known and name_in_force(backend) in ("auto", "cupy"):
-        results = _gpu_calls.repeat(outputs, out, stack)
-        if results is not None:
-            return results
-    engine = _choose(outputs, backend)
-    results = _run(engine, f, out, stack)
-    if engine.remember:
-        engine.remember(outputs, out, stack, results)
-    return results
+    return _run(_choose(outputs, backend), f, out, stack)
 
 
 def _run(engine: Engine, f: Array, out: Any, stack: bool) -> tuple[Array, ...] | Array:
@@ -158,8 +146,8 @@ class Engine(NamedTuple):
     One that works `on_host` takes arrays of NumPy, also to write to. Where the field is of
     another library, `like`, its outputs are NumPy's views of memory that both can see. One that
     writes to arrays of the field's library makes one for all outputs by `stack(f, count)`. One
-    with shorter ways for a call that comes again is told of the call by `remember`. One that takes
-    terms with seams does so by `evaluate_seams`, which returns None where that goes wrong.
+    that takes terms with seams does so by `evaluate_seams`, which returns None where that goes
+    wrong.
     """
 
     evaluate: Evaluate
@@ -167,7 +155,6 @@ class Engine(NamedTuple):
     on_host: bool = False
     like: Array = None
     stack: Callable[[Array, int], Array] | None = None
-    remember: Callable[..., None] | None = None
     evaluate_seams: Callable[[Outputs], tuple[Array, ...] | None] | None = None
 
     def results(self, out: Sequence[Array] | None = None) -> tuple[Array, ...]:
@@ -200,13 +187,15 @@ def _choose(outputs: Outputs, backend: str | None) -> Engine:
         return _named(name, numpy_cpu, outputs)
     if name == "numba":
         return _named(name, _started_numba(), outputs)
-    if isinstance(f, np.ndarray) and type(f) is not np.ndarray and name != "cupy":
+    if name == "cupy":
+        return _named_gpu(outputs)
+    if isinstance(f, np.ndarray) and type(f) is not np.ndarray:
         from gpugrad._engines import numpy_subclasses
 
         return Engine(numpy_subclasses.evaluate, outputs)
-    if name == "cupy" or (name == "auto" and _is_on_gpu(f)):
-        on_gpu = _choose_gpu(outputs, named=name == "cupy")
-        if on_gpu:
+    if name == "auto" and _is_on_gpu(f):
+        on_gpu = _choose_gpu(outputs)
+        if isinstance(on_gpu, Engine):
             return on_gpu
     if name == "auto" and array_api_compat.is_torch_array(f):
         compiled = f.numel() >= COMPILED_SIZE and _choose_compiled(outputs)
@@ -221,6 +210,10 @@ def _choose_in_tasks(outputs: Outputs, name: str) -> Engine:
     """Return the engine for lazy arrays, whose blocks are evaluated by the one that is named."""
     from gpugrad._engines import dask_blocks
 
+    block = outputs[0][0].field._meta
+    if name == "cupy" and isinstance(block, np.ndarray):
+        way = _find_way_to_gpu(block) and "`f.map_blocks(cupy.asarray)`"
+        raise _refuse_gpu("it takes arrays on a GPU, and the blocks of `f` are NumPy's", way)
     if name in ("numpy", "numba"):
         module = numpy_cpu if name == "numpy" else _started_numba()
         blocks = {
@@ -265,60 +258,66 @@ def _choose_compiled(outputs: Outputs) -> Engine | None:
 
 
 def _is_on_gpu(f: Array) -> bool:
-    """Tell whether the GPU engine may know an array: CuPy's, or another's beside CuPy."""
+    """Tell whether the GPU engine may know an array: CuPy's, or a CUDA tensor beside CuPy."""
     if array_api_compat.is_cupy_array(f):
         return True
-    if array_api_compat.is_jax_array(f):
-        if isinstance(f, sys.modules["jax"].core.Tracer):
-            return False
-        if all(device.platform != "gpu" for device in f.devices()):
-            return False
-    elif not array_api_compat.is_torch_array(f) or f.device.type != "cuda":
+    if not array_api_compat.is_torch_array(f) or f.device.type != "cuda":
         return False
     from gpugrad import _devices
 
     return _devices.find_gpu().usable
 
 
-def _choose_gpu(outputs: Outputs, named: bool) -> Engine | None:
-    """Return the `cupy` engine if it can evaluate these outputs; if asked for by name, or raise."""
-    f = outputs[0][0].field
-    if named:
-        from gpugrad import _devices
-
-        gpu = _devices.find_gpu()
-        if not gpu.usable:
-            raise BackendError(f'backend "cupy" cannot run: {gpu.problem}. To mend it: {gpu.cure}.')
-        on_host = _view_on_host(outputs)
-        if on_host is not None:
-            from gpugrad._engines import gpu_stream
-
-            reason = gpu_stream.unsupported(on_host)
-            if reason is None:
-                like = None if on_host is outputs else f
-                return Engine(gpu_stream.evaluate, on_host, on_host=True, like=like)
-            raise BackendError(f'backend "cupy" cannot run this: {reason}. Use backend="auto".')
-    global _gpu_calls
+def _choose_gpu(outputs: Outputs) -> Engine | str:
+    """Return the `cupy` engine if it can evaluate these outputs, or say why it can't."""
     module: ModuleType
-    remember = None
-    if array_api_compat.is_torch_array(f):
+    if array_api_compat.is_torch_array(outputs[0][0].field):
         from gpugrad._engines import torch_gpu as module
-    elif array_api_compat.is_jax_array(f):
-        from gpugrad._engines import jax_gpu as module
     else:
         from gpugrad._engines import cupy_gpu as module
-        from gpugrad._engines import gpu_calls as _gpu_calls
+    reason: str | None = module.unsupported(outputs)
+    if reason is not None:
+        return reason
+    # What takes part in automatic differentiation is not written to, but stacked afterwards.
+    is_free = not any(getattr(f, "requires_grad", False) for f in distinct_fields(outputs))
+    return Engine(module.evaluate, outputs, stack=module.allocate_stack if is_free else None)
 
-        remember = _gpu_calls.remember
-    reason = module.unsupported(outputs)
-    if reason is None:
-        # What takes part in automatic differentiation is not written to, but stacked afterwards.
-        is_free = not any(getattr(f, "requires_grad", False) for f in distinct_fields(outputs))
-        stack = getattr(module, "allocate_stack", None) if is_free else None
-        return Engine(module.evaluate, outputs, stack=stack, remember=remember)
-    if named:
-        raise BackendError(f'backend "cupy" cannot run this: {reason}. Use backend="auto".')
-    return None
+
+def _named_gpu(outputs: Outputs) -> Engine:
+    """Return the `cupy` engine, which was asked for by name, or say why it can't run."""
+    from gpugrad import _devices
+
+    f = outputs[0][0].field
+    if array_api_compat.is_jax_array(f):
+        raise BackendError(
+            'backend "cupy" cannot run this: it takes CuPy arrays and PyTorch tensors on a GPU, '
+            "and `f` is a JAX array, whose operations XLA compiles by itself. Use "
+            'backend="auto", which XLA fuses inside of `jax.jit`, or pass `cupy.asarray(f)`.'
+        )
+    gpu, way = _devices.find_gpu(), _find_way_to_gpu(f)
+    if not gpu.usable:
+        then = f" It takes arrays on a GPU: pass {way}." if way else ""
+        raise BackendError(
+            f'backend "cupy" cannot run: {gpu.problem}. To mend it: {gpu.cure}.{then}'
+        )
+    engine = _choose_gpu(outputs)
+    if isinstance(engine, Engine):
+        return engine
+    raise _refuse_gpu(engine, way)
+
+
+def _find_way_to_gpu(f: Array) -> str:
+    """Return the call that brings an array to a GPU; nothing if it is there, or cannot go."""
+    if array_api_compat.is_torch_array(f):
+        return "" if f.device.type == "cuda" else "`f.cuda()` or `cupy.asarray(f)`"
+    if isinstance(f, np.ndarray) and (type(f) is not np.ndarray or f.dtype.kind not in "iufc"):
+        return ""  # CuPy would lose a mask, and has no dates and no objects
+    return "" if array_api_compat.is_cupy_array(f) else "`cupy.asarray(f)`"
+
+
+def _refuse_gpu(reason: str, way: str) -> BackendError:
+    use = f"Pass {way}, or use" if way else "Use"
+    return BackendError(f'backend "cupy" cannot run this: {reason}. {use} backend="auto".')
 
 
 def _started_numba() -> ModuleType:

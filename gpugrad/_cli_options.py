@@ -18,6 +18,7 @@ OPERATORS = (
 _UNITS = {"": 1, "k": 1e3, "m": 1e6, "g": 1e9, "t": 1e12, "ki": 2**10, "mi": 2**20, "gi": 2**30,
           "ti": 2**40}  # fmt: skip
 _TIME_UNITS = ("Y", "M", "W", "D", "h", "m", "s", "ms", "us", "ns")
+_BACKENDS = [name for name in BACKENDS if name != "cupy"]  # blocks of files lie in host memory
 _BOUNDARIES = [name for name, row in TABLE.items() if row.value is None]
 
 
@@ -111,7 +112,7 @@ def add_run(grad: argparse.ArgumentParser) -> None:
         help="how much memory to take at most, as 500MB or 2GB (default: %(default)s)",
     )  # fmt: skip
     work.add_argument(
-        "--backend", choices=BACKENDS,
+        "--backend", choices=_BACKENDS,
         help="where the arithmetic runs (default: as GPUGRAD_BACKEND says, else auto)",
     )  # fmt: skip
     work.add_argument(

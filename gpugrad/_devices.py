@@ -196,7 +196,6 @@ def info() -> Info:
     }
     if gpu.usable:
         picks["PyTorch arrays"] += "; cupy for CUDA tensors"
-        picks["JAX arrays"] += "; cupy on a GPU, outside of traces"
     if _is_installed("llvmlite"):  # it takes a while to start: small work goes elsewhere
         compiled = "numba, compiled, for much work on large arrays"
         picks["NumPy arrays"] += f"; {compiled}"

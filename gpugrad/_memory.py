@@ -228,7 +228,7 @@ def _limit() -> int:
     """Return how many bytes may lie idle."""
     told = os.environ.get("GPUGRAD_RECYCLE_BYTES")
     if not told:
-        return machine_bytes() // 4
+        return _quarter_of_memory()
     try:
         return max(0, int(told))
     except ValueError:
@@ -239,11 +239,8 @@ def _limit() -> int:
 
 
 @lru_cache(maxsize=1)
-def machine_bytes() -> int:
-    """Return the bytes of this machine's memory."""
-    if not hasattr(os, "sysconf"):  # Windows does not say: assume a laptop's
-        return 1 << 33
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+def _quarter_of_memory() -> int:
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 4
 
 
 def _forget() -> None:

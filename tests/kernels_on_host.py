@@ -157,8 +157,5 @@ def running_on_host(cuda):
 
 def forget(cupy_gpu):
     """Forget the programs, kernels and weights that the engine remembers."""
-    from gpugrad._engines import gpu_calls
-
-    calls = gpu_calls._calls
-    for remembered in (cupy_gpu._launches, cupy_gpu._kernels, cupy_gpu._uploaded, calls):
+    for remembered in (cupy_gpu._launches, cupy_gpu._kernels, cupy_gpu._uploaded):
         remembered.clear()

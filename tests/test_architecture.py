@@ -81,10 +81,6 @@ ARROWS = {
     "_engines.transpose": {"_plan"},
     "_engines.torch_gpu": {"_arrays", "_engines", "_plan"},
     "_engines.cupy_gpu": {"_arrays", "_engines", "_plan"},
-    "_engines.jax_gpu": {"_arrays", "_engines", "_plan"},
-    "_engines.slabs": {"_engines", "_plan"},
-    "_engines.gpu_calls": {"_arrays", "_engines"},
-    "_engines.gpu_stream": {"_arrays", "_engines", "_memory", "_plan", "_threads"},
     "_engines.chunk_rows": {"_plan"},
     "_engines.windows": {"_engines", "_plan"},
     "_engines.chunk_windows": {"_engines", "_plan"},
@@ -288,7 +284,7 @@ def test_modules_load_nothing_heavy(name):
     if name.startswith("_engines.dask_"):
         loaded -= {"dask"}
     if name.startswith("_engines.") and ("gpu_" in name or name.endswith("_gpu")):
-        loaded -= {"cupy", "torch", "jax"}
+        loaded -= {"cupy", "torch"}
     if name not in ("_bench", "_cli", "_cli_grad", "_cli_options", "_plotting", "__main__"):
         assert not loaded & set(HEAVY)
 

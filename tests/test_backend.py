@@ -17,6 +17,7 @@ from conftest import assert_same_bits
 from gpugrad import _backend, _devices
 from gpugrad._devices import Gpu, find_gpu
 from gpugrad._engines import numpy_cpu, numpy_subclasses, slices
+from gpugrad._plan import Term, first_derivative
 
 F = np.arange(5.0) ** 2
 
@@ -164,6 +165,58 @@ def test_a_named_backend_that_cannot_run_says_why():
         gpugrad.gradient(np.ma.array(F), backend="numpy")
     with pytest.raises(gpugrad.BackendError, match="and `f` is datetime64"):
         gpugrad.gradient(np.array(["2024", "2025"], "M8[D]"), backend="numpy")
+
+
+@pytest.mark.parametrize("field", [F, F.astype("i4"), [0.0, 1.0, 4.0]])
+def test_a_missing_gpu_is_named_first_and_then_what_goes_there(monkeypatch, field):
+    gpu = Gpu(problem="there is no NVIDIA driver on this machine", cure="install the driver")
+    monkeypatch.setattr(_devices, "find_gpu", lambda: gpu)
+    with pytest.raises(gpugrad.BackendError) as raised:
+        gpugrad.gradient(field, backend="cupy")
+    assert str(raised.value) == (
+        'backend "cupy" cannot run: there is no NVIDIA driver on this machine. To mend it: '
+        "install the driver. It takes arrays on a GPU: pass `cupy.asarray(f)`."
+    )
+    with gpugrad.use_backend("cupy"), pytest.raises(gpugrad.BackendError, match="install the dri"):
+        gpugrad.laplacian(np.ones((5, 4)))
+
+
+@pytest.mark.parametrize("field", [np.ma.array(F), np.array(["2024", "2025"], "M8[D]"), F == 0])
+def test_what_cannot_go_to_a_gpu_is_not_sent_there_by_an_error(monkeypatch, field):
+    gpu = Gpu(problem="no GPU", cure="buy one")
+    monkeypatch.setattr(_devices, "find_gpu", lambda: gpu)
+    outputs = [[Term(1, field, first_derivative(0, 0.5, 1))]]
+    with pytest.raises(gpugrad.BackendError, match=r"no GPU\. To mend it: buy one\.$"):
+        _backend._choose(outputs, "cupy")
+
+
+def test_lazy_arrays_with_blocks_in_host_memory_are_refused_before_anything_is_computed():
+    da = pytest.importorskip("dask.array")
+    with pytest.raises(gpugrad.BackendError) as raised:
+        gpugrad.gradient(da.from_array(F, chunks=2), backend="cupy")
+    assert str(raised.value) == (
+        'backend "cupy" cannot run this: it takes arrays on a GPU, and the blocks of `f` are '
+        'NumPy\'s. Pass `f.map_blocks(cupy.asarray)`, or use backend="auto".'
+    )
+    masked = da.from_array(np.ma.array(F), chunks=2)
+    with gpugrad.use_backend("cupy"), pytest.raises(gpugrad.BackendError, match=r"NumPy's\. Use "):
+        gpugrad.gradient(masked)
+
+
+@pytest.mark.parametrize("gpu", [Gpu(devices=("a GPU",)), Gpu(problem="no GPU", cure="buy one")])
+def test_the_backend_of_gpus_says_what_to_do_with_arrays_of_jax(monkeypatch, ran, gpu):
+    jax = pytest.importorskip("jax")
+    monkeypatch.setattr(_devices, "find_gpu", lambda: gpu)
+    reason = r"run this: .*JAX array.*XLA.*backend=\"auto\".*`jax\.jit`.*`cupy\.asarray\(f\)`"
+
+    def differentiate(f):
+        return gpugrad.gradient(f, backend="cupy")
+
+    for call in (differentiate, jax.jit(differentiate)):
+        with pytest.raises(gpugrad.BackendError, match=reason):
+            call(jax.numpy.arange(4.0))
+    gpugrad.gradient(jax.numpy.arange(4.0))
+    assert ran == ["slices"]
 
 
 def test_namespaces_by_name():

@@ -71,6 +71,7 @@ def complaint(capsys, *arguments):
         (["--memory", "much"], ["--memory", "500MB", "'much'"]),
         (["--memory", "9MB"], ["--memory", "must be at least 189 MB", "got 9 MB"]),
         (["--backend", "fortran"], ["--backend", "'fortran'", "'numba'"]),
+        (["--backend", "cupy"], ["--backend", "'cupy'", "'numba'"]),
         (["--var", "T"], ["--var"]),
         (["--varr", "T"], ["unrecognized arguments: --varr", "gpugrad grad --help"]),
     ],

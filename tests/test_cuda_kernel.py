@@ -31,7 +31,7 @@ import cupy
 import kernel_cases
 from kernels_on_host import HostCuda, allocate, home, host_array, running_on_host
 
-from gpugrad._engines import cupy_gpu, gpu_calls, gpu_program, slices
+from gpugrad._engines import cupy_gpu, gpu_program, slices
 
 HERE = Path(__file__).parent
 ARCHITECTURES = (75, 80, 90, 100, 120)
@@ -353,18 +353,11 @@ class TestMemory:
 
 @needs_compiler
 class TestCallsThatComeAgain:
-    """The short way, which leaves out all checks, and what must not go there."""
-
-    @pytest.fixture
-    def no_long_way(self, monkeypatch):
-        def close():
-            monkeypatch.setattr(_backend, "_choose", None)
-
-        return close
+    """They find their program again, and whatever is another call does not."""
 
     @pytest.mark.parametrize("layout", ["C", "F"])
     @pytest.mark.parametrize("shape", [(6, 8), (5, 6, 7), (30,)])
-    def test_they_need_no_checks(self, cuda, rng, no_long_way, layout, shape):
+    def test_they_make_no_program_anew(self, cuda, rng, monkeypatch, layout, shape):
         fields = [np.asarray(rng.normal(size=shape), order=layout) for _ in range(3)]
         many = len(shape) > 1
         outs = [
@@ -390,7 +383,7 @@ class TestCallsThatComeAgain:
                 assert_same_bits(home(got), np.stack(expected))
             assert cuda.launches == 5 * (i + 1)
             if i == 0:
-                no_long_way()
+                monkeypatch.setattr(cupy_gpu, "make_program", None)
 
     def test_other_plans_fields_and_signs_are_other_calls(self, cuda, rng):
         f, g = (host_array(rng.normal(size=(6, 8))) for _ in range(2))
@@ -463,7 +456,7 @@ class TestCallsThatComeAgain:
         ):
             gpugrad.gradient(f)
 
-    def test_memory_at_odd_addresses_goes_the_long_way(self, cuda, rng):
+    def test_memory_at_odd_addresses_is_another_call(self, cuda, rng):
         f = rng.normal(size=(6, 8)).astype("f4")
         gpugrad.gradient(host_array(f))
 
@@ -473,13 +466,6 @@ class TestCallsThatComeAgain:
         with cupy.cuda.using_allocator(allocate_off):
             assert_same_gradient(gpugrad.gradient(host_array(f)), f)
             assert_same_gradient(gpugrad.gradient(host_array(f)), f)
-
-    def test_there_is_a_limit(self, cuda, monkeypatch):
-        monkeypatch.setattr(gpu_calls, "_CALLS", 5)
-        for n in range(4, 20):
-            f = np.arange(n) ** 2.0
-            assert_same_bits(home(gpugrad.gradient(host_array(f))), np.gradient(f))
-        assert len(gpu_calls._calls) == 5
 
 
 class TestErrors:
@@ -512,6 +498,45 @@ class TestErrors:
             gpugrad.gradient(field, backend="cupy")
         assert gpu.problem in str(raised.value)
         assert gpu.cure in str(raised.value)
+
+    @pytest.mark.parametrize(
+        ("field", "given"),
+        [
+            (np.arange(4.0), "NumPy's ndarray"),
+            (np.arange(4.0, dtype="f4")[::-1], "NumPy's ndarray"),
+            ([1, 2, 4], "NumPy's ndarray"),
+            (np.ma.zeros(4), "NumPy's MaskedArray"),
+            (np.array(["2024", "2025"], "M8[D]"), "NumPy's ndarray"),
+            (np.zeros(4, "O"), "NumPy's ndarray"),
+        ],
+    )
+    def test_arrays_in_host_memory_are_named_with_the_way_to_the_gpu(
+        self, cuda, monkeypatch, field, given
+    ):
+        monkeypatch.setattr(_devices, "find_gpu", lambda: Gpu(devices=("a GPU",)))
+        can_go = isinstance(field, list) or (type(field) is np.ndarray and field.dtype.kind == "f")
+        cure = "Pass `cupy.asarray(f)`, or use" if can_go else "Use"
+        with pytest.raises(gpugrad.BackendError) as raised:
+            gpugrad.gradient(field, backend="cupy")
+        assert str(raised.value) == (
+            f'backend "cupy" cannot run this: it takes arrays on a GPU, and `f` is {given}. '
+            f'{cure} backend="auto".'
+        )
+        assert cuda.launches == 0
+
+    def test_arrays_of_other_libraries_are_named_with_the_way_to_the_gpu(self, cuda, monkeypatch):
+        strict = pytest.importorskip("array_api_strict")
+        monkeypatch.setattr(_devices, "find_gpu", lambda: Gpu(devices=("a GPU",)))
+        message = r"`f` is array-api-strict's Array\. Pass `cupy\.asarray\(f\)`"
+        with pytest.raises(gpugrad.BackendError, match=message):
+            gpugrad.gradient(strict.arange(4.0), backend="cupy")
+
+    def test_auto_never_sends_anything(self, cuda, monkeypatch):
+        monkeypatch.setattr(_devices, "find_gpu", lambda: Gpu(devices=("a GPU",)))
+        f = np.arange(12.0).reshape(3, 4) ** 2
+        assert_same_bits(gpugrad.gradient(f, stack=True), np.stack(np.gradient(f)))
+        assert cuda.launches == 0
+        assert not cuda.wanted
 
     def test_what_the_kernel_cannot_take_is_named(self, cuda, monkeypatch):
         monkeypatch.setattr(_devices, "find_gpu", lambda: Gpu(devices=("a GPU",)))

@@ -173,5 +173,10 @@ class TestTensors:
         from gpugrad._engines import torch_gpu
 
         monkeypatch.setattr(torch_gpu, "_is_on_gpu", lambda f: False)
-        with pytest.raises(gpugrad.BackendError, match=r"tensors on a GPU, and `f` is on cpu"):
-            gpugrad.gradient(self.torch.arange(4.0).requires_grad_(), backend="cupy")
+        message = (
+            r"tensors on a GPU, and `f` is on cpu\. Pass `f\.cuda\(\)` or `cupy\.asarray\(f\)`, or "
+            r"use backend=\"auto\""
+        )
+        for f in (self.torch.arange(4.0), self.torch.arange(4.0).requires_grad_()):
+            with pytest.raises(gpugrad.BackendError, match=message):
+                gpugrad.gradient(f, backend="cupy")

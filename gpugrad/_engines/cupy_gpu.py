@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import cupy
 import numpy as np
 
-from gpugrad._arrays import Array
+from gpugrad._arrays import Array, library_of
 from gpugrad._engines import gpu_program
 from gpugrad._engines.gpu_program import Outputs, make_program
 from gpugrad._engines.numpy_steps import NumpyArray, find_precision, find_result
@@ -87,7 +87,7 @@ class _Foreign:
 cuda = Cuda()
 
 
-class Launch(NamedTuple):
+class _Launch(NamedTuple):
     """A program for a device, with all that must live as long as it may run."""
 
     kernel: Kernel
@@ -104,7 +104,7 @@ class Launch(NamedTuple):
         self.kernel((self.blocks,), (gpu_program.THREADS,), (words.view(self.argument),))
 
 
-_launches: OrderedDict[Hashable, Launch] = OrderedDict()
+_launches: OrderedDict[Hashable, _Launch] = OrderedDict()
 _uploaded: OrderedDict[Hashable, Array] = OrderedDict()
 _kernels: dict[tuple[str, int], Kernel] = {}
 _lock = threading.Lock()
@@ -116,7 +116,7 @@ def unsupported(outputs: Outputs) -> str | None:
     first = fields[0]
     for f in fields:
         if type(f) is not cupy.ndarray:
-            return f"it takes CuPy arrays, and `f` is a {type(f).__name__}"
+            return f"it takes arrays on a GPU, and `f` is {library_of(f)}'s {type(f).__name__}"
         if f.dtype.str[1:] not in SAMPLES:
             return (
                 "it takes integers, float16, float32, float64, complex64 and complex128, and "
@@ -129,20 +129,18 @@ def unsupported(outputs: Outputs) -> str | None:
             return "it takes fields whose strides are multiples of their samples' size"
         if f.data.device_id != first.data.device_id:
             return f"its fields lie on two devices, {first.device} and {f.device}"
-    return find_problem(outputs, takes_holes=True)
+    return _find_problem(outputs)
 
 
-def find_problem(outputs: Outputs, takes_holes: bool = False) -> str | None:
+def _find_problem(outputs: Outputs) -> str | None:
     """Say what the kernel cannot take of the plans of these outputs, or return None."""
     for terms in outputs:
         for term in terms:
-            if term.where is not None and not takes_holes:
-                return "it takes fields without holes"
             plans = (term.plan,) if term.where is None else (term.plan, *term.plan.alternatives)
             for plan in plans:
                 problem = plan.memo.get("gpu")
                 if problem is None:
-                    problem = plan.memo["gpu"] = _find_problem(plan)
+                    problem = plan.memo["gpu"] = _find_problem_of(plan)
                 if problem:
                     return problem
                 if plan.dtype != term.plan.dtype or plan.on_host != term.plan.on_host:
@@ -154,7 +152,7 @@ def find_problem(outputs: Outputs, takes_holes: bool = False) -> str | None:
     return None
 
 
-def _find_problem(plan: AxisPlan) -> str:
+def _find_problem_of(plan: AxisPlan) -> str:
     """Say what the kernel cannot take of a plan; nothing where it takes all."""
     if plan.dtype is not None and plan.dtype.str[1:] not in ("f2", "f4", "f8"):
         return f"it takes spacings in float16, float32 or float64, and one is {plan.dtype}"
@@ -200,13 +198,6 @@ def _launch(outputs: Outputs, targets: Sequence[Array], device: int) -> None:
     launch.run(addresses)
 
 
-def find_launch(outputs: Outputs, targets: Sequence[Array]) -> Launch | None:
-    """Return the launch that has evaluated outputs into targets, or None if it took several."""
-    key, _ = _describe(outputs, targets, targets[0].data.device_id)
-    with _lock:
-        return _launches.get(key)
-
-
 def _describe(
     outputs: Outputs, targets: Sequence[Array], device: int
 ) -> tuple[tuple[Any, ...], list[int]]:
@@ -233,7 +224,7 @@ def _describe(
 
 def _prepare(
     outputs: Outputs, targets: Sequence[Array], residues: Sequence[int], device: int
-) -> Launch:
+) -> _Launch:
     """Make the program for outputs, compile its kernel and upload its weights, where needed."""
     program = make_program(outputs, targets, residues)
     kernel = _kernels.get((program.kernel, device))
@@ -247,7 +238,9 @@ def _prepare(
     # The plans are kept as well: while they live, no other has their id.
     plans = [term.plan for terms in outputs for term in terms]
     argument = np.dtype(f"V{program.words.nbytes}")  # how CuPy takes a structure
-    return Launch(kernel, program.blocks, program.words, program.places, argument, (plans, factors))
+    return _Launch(
+        kernel, program.blocks, program.words, program.places, argument, (plans, factors)
+    )
 
 
 def _upload(values: NumpyArray, device: int) -> Array:
