@@ -13,8 +13,8 @@ from sybil.parsers.markdown import PythonCodeBlockParser, SkipParser
 from sybil.parsers.rest import DocTestParser
 
 FLAGS = ELLIPSIS | NORMALIZE_WHITESPACE
-SET_UP_ONCE = {"tests/test_cli.py", "tests/test_distributed.py"}
-"""Modules whose tests share a run of the demonstration, or a cluster."""
+SET_UP_ONCE = {"tests/test_benchmarks.py", "tests/test_cli.py", "tests/test_distributed.py"}
+"""Modules whose tests share a run of the benchmarks or of the demonstration, or a cluster."""
 
 
 def _installed(name: str) -> bool:

@@ -1,6 +1,6 @@
 """Each library that differentiates a table, called as its own documentation says.
 
-A contender gets a field and returns a call. Where it needs an array of its own, that is made
+A contender gets a setting and returns a call. Where it needs an array of its own, that is made
 beforehand, outside the time measured.
 """
 
@@ -8,18 +8,13 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Callable
-from importlib.metadata import PackageNotFoundError, version
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 
 import gpugrad
-from benchmarks.cases import Case
-
-# The first calls are made before anything is timed: what is imported or compiled is not counted.
-
-PACKAGES = ("llvmlite", "torch", "jax", "jaxlib", "dask", "findiff", "xarray")
 
 HUGE_PAGES = {"THP_MEM_ALLOC_ENABLE": "1", "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
 """Variables by which PyTorch and the C library ask for huge pages, set before a process starts."""
@@ -32,77 +27,58 @@ class Unavailable(Exception):
 
 
 class Setting(NamedTuple):
-    """What is to be differentiated, and where the results may go."""
+    """What is to be differentiated, and how."""
 
-    case: Case
     f: Any
-    spacing: tuple[Any, ...]
-    out: Any
+    spacing: Sequence[Any] = ()  # nothing, or coordinates for each axis
+    axis: int | None = None
+    edge_order: Any = 1
+    out: Sequence[Any] | None = None
 
 
-class Contender(NamedTuple):
-    """A way to compute gradients.
+def make_gpugrad(setting: Setting, backend: str | None = None, threads: int | None = None) -> Call:
+    """Return our call, by an engine and on so many threads."""
+    f, spacing, axis, edge_order, out = setting
+    out = out[0] if out and len(out) == 1 else out
 
-    Parameters
-    ----------
-    make : callable
-        Returns the call for a setting, or raises `Unavailable`.
-    memory : (float, float)
-        How much a call takes at its peak, results included: so many times the bytes of all
-        results, and so many of one.
-    traced : bool
-        Whether `tracemalloc` sees its memory.
-    """
+    def call() -> Any:
+        return gpugrad.gradient(
+            f, *spacing, axis=axis, edge_order=edge_order, out=out, backend=backend
+        )
 
-    make: Callable[[Setting], Call]
-    memory: tuple[float, float]
-    traced: bool = True
+    def call_on_threads() -> Any:
+        with gpugrad.use_backend(threads=threads):
+            return call()
 
-
-def make_gpugrad(setting: Setting, backend: str | None = None) -> Call:
-    """Return our call."""
-    case, f, spacing, out = setting
-    target = out[0] if out and len(out) == 1 else out
-    return lambda: gpugrad.gradient(
-        f, *spacing, axis=case.axis, edge_order=case.edge_order, out=target, backend=backend
-    )
+    return call_on_threads if threads else call
 
 
 def make_numpy(setting: Setting) -> Call:
-    case, f, spacing, _ = setting
-    edge_order: Any = case.edge_order
-    return lambda: np.gradient(f, *spacing, axis=case.axis, edge_order=edge_order)
+    f, spacing, axis, edge_order, _ = setting
+    return lambda: np.gradient(f, *spacing, axis=axis, edge_order=edge_order)
 
 
 def make_torch(setting: Setting, compiled: bool = False) -> Call:
     import torch
 
-    case, f, spacing, _ = setting
-    options: dict[str, Any] = {"edge_order": case.edge_order}
-    if case.axis is not None:
-        options["dim"] = case.axis
-    if spacing:
-        options["spacing"] = tuple(map(torch.from_numpy, spacing))
-
-    def gradient(tensor: Any) -> Any:
-        return torch.gradient(tensor, **options)
-
-    if compiled:
-        gradient = torch.compile(gradient)
-    tensor = torch.from_numpy(f)
-    return lambda: gradient(tensor)
+    options: dict[str, Any] = {"edge_order": setting.edge_order}
+    if setting.axis is not None:
+        options["dim"] = setting.axis
+    if setting.spacing:
+        options["spacing"] = tuple(map(torch.from_numpy, setting.spacing))
+    gradient = partial(torch.gradient, **options)
+    return partial(torch.compile(gradient) if compiled else gradient, torch.from_numpy(setting.f))
 
 
 def make_jax(setting: Setting) -> Call:
     import jax
     import jax.numpy as jnp
 
-    case, f, spacing, _ = setting
-    if case.edge_order != 1:
+    if setting.edge_order != 1:
         raise Unavailable("jnp.gradient has no edge_order")
     jax.config.update("jax_enable_x64", True)
-    gradient = jax.jit(lambda values, *xs: jnp.gradient(values, *xs, axis=case.axis))
-    arrays = [jnp.asarray(a) for a in (f, *spacing)]
+    gradient = jax.jit(lambda values, *xs: jnp.gradient(values, *xs, axis=setting.axis))
+    arrays = [jnp.asarray(a) for a in (setting.f, *setting.spacing)]
     return lambda: jax.block_until_ready(gradient(*arrays))
 
 
@@ -110,15 +86,15 @@ def make_dask(setting: Setting) -> Call:
     import dask
     import dask.array as da
 
-    case, f, spacing, _ = setting
+    f, spacing, axis, edge_order, _ = setting
     # Slabs of about 16 MiB, but no less than eight of them: enough for every core, few enough
     # for the scheduler to cost nothing.
     rows = min(f.shape[0] * (1 << 24) // f.nbytes, f.shape[0] // 8)
     field = da.from_array(f, chunks=(max(rows, 4), *f.shape[1:]))
 
     def compute() -> Any:
-        results = da.gradient(field, *spacing, axis=case.axis, edge_order=case.edge_order)
-        return dask.compute(*(results if case.axis is None else [results]), scheduler="threads")
+        results = da.gradient(field, *spacing, axis=axis, edge_order=edge_order)
+        return dask.compute(*(results if axis is None else [results]), scheduler="threads")
 
     return compute
 
@@ -126,92 +102,84 @@ def make_dask(setting: Setting) -> Call:
 def make_findiff(setting: Setting) -> Call:
     import findiff
 
-    case, f, spacing, _ = setting
-    if case.axis is not None:
-        derivative = findiff.Diff(case.axis, 1.0, acc=2)
-        return lambda: derivative(f)
+    f, spacing, axis, _, _ = setting
+    if axis is not None:
+        return partial(findiff.Diff(axis, 1.0, acc=2), f)
     where = {"coords": list(spacing)} if spacing else {"h": [1.0] * f.ndim}
-    gradient = findiff.Gradient(**where, acc=2)
-    return lambda: gradient(f)
+    return partial(findiff.Gradient(**where, acc=2), f)
 
 
 def make_xarray(setting: Setting) -> Call:
     import xarray
 
-    case, f, spacing, _ = setting
+    f, spacing, axis, edge_order, _ = setting
     names = [f"x{i}" for i in range(f.ndim)]
-    spacing = spacing or tuple(np.arange(n, dtype=case.result_dtype) for n in f.shape)
+    spacing = spacing or [np.arange(n, dtype=f.dtype) for n in f.shape]
     field = xarray.DataArray(f, dims=names, coords=dict(zip(names, spacing, strict=True)))
-    chosen = names if case.axis is None else [names[case.axis]]
-    edge_order: Any = case.edge_order
+    chosen = names if axis is None else [names[axis]]
     return lambda: [field.differentiate(name, edge_order) for name in chosen]
 
 
-CONTENDERS = {
-    "gpugrad": Contender(make_gpugrad, (1, 0)),
-    "numpy": Contender(make_numpy, (1, 2)),
-    "gpugrad numpy": Contender(lambda s: make_gpugrad(s, "numpy"), (1, 0)),
-    "torch": Contender(lambda s: make_torch(s), (2, 2), traced=False),
-    "torch.compile": Contender(lambda s: make_torch(s, compiled=True), (2, 0), traced=False),
-    "jax.jit": Contender(make_jax, (2, 1), traced=False),
-    "dask": Contender(make_dask, (3, 0)),
-    "findiff": Contender(make_findiff, (2, 2)),
-    "xarray": Contender(make_xarray, (1, 2)),
+CONTENDERS: dict[str, tuple[Callable[[Setting], Call], float, float]] = {
+    "gpugrad": (make_gpugrad, 0, 0),
+    "numpy": (make_numpy, 1, 2),
+    "gpugrad numpy": (partial(make_gpugrad, backend="numpy"), 0, 0),
+    "gpugrad numpy, 1 thread": (partial(make_gpugrad, backend="numpy", threads=1), 0, 0),
+    "gpugrad numpy, 2 threads": (partial(make_gpugrad, backend="numpy", threads=2), 0, 0),
+    "torch": (make_torch, 2, 2),
+    "torch.compile": (partial(make_torch, compiled=True), 2, 0),
+    "jax.jit": (make_jax, 2, 2),
+    "dask": (make_dask, 3, 1),
+    "findiff": (make_findiff, 2, 2),
+    "xarray": (make_xarray, 1, 3),
 }
+"""What makes a call (it may raise `Unavailable`), and what the call takes at its peak beside the
+field and our results: so many times the bytes of all its results, so many times those of one."""
 
 OURS = ("gpugrad", "numpy", "gpugrad numpy")
 """What takes part in every case."""
 
-WITH_HUGE_PAGES = ("torch", "torch.compile", "jax.jit")
-"""Those whose results lie in fresh pages of 4 KB unless they are told otherwise."""
+OTHERS = ("torch", "torch.compile", "jax.jit", "dask", "findiff", "xarray")
+
+NOT_NUMPYS = ("torch", "torch.compile", "jax.jit")
+"""Whose results lie in memory that `tracemalloc` does not see: in fresh pages of 4 KB, unless they
+are told otherwise."""
 
 
 def prepare(name: str, setting: Setting) -> Call:
-    """Return a contender's call, made once already; raise `Unavailable` if it cannot be."""
+    """Return a contender's call; raise `Unavailable` if another library's fails or errs."""
+    make, _, _ = CONTENDERS[name]
+    if name not in OTHERS:
+        return make(setting)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of other libraries, about each other
-            call = CONTENDERS[name].make(setting)
+            call = make(setting)
             results = call()
     except ImportError as error:
         raise Unavailable(f"{error.name or 'a library'} is not installed") from None
     except Unavailable:
         raise
-    except Exception as error:
-        if name in OURS:
-            raise
+    except Exception as error:  # noqa: BLE001 - whatever another library may raise
         reason = re.sub(r"\S*[/\\\\]\S*", "...", (str(error).splitlines() or [""])[0])
         raise Unavailable(f"{type(error).__name__}: {reason}") from None
-    if name not in OURS:
-        check_inside(name, setting, results)
+    check_inside(name, setting, results)
     return call
 
 
 def check_inside(name: str, setting: Setting, results: Any) -> None:
     """Raise `Unavailable` unless results are NumPy's, but for rounding and the ends."""
-    case, f, spacing, _ = setting
+    f, spacing = setting.f, setting.spacing
     results = [results] if getattr(results, "shape", None) == f.shape else results
-    axes = range(f.ndim) if case.axis is None else [case.axis]
-    rows = min(f.shape[0], 8)  # a few rows tell as much as all
-    for axis, result in zip(axes, results, strict=True):
-        few = tuple(slice(rows + 1) if i == 0 else slice(None) for i in range(f.ndim))
-        coordinates = [spacing[axis][: rows + 1] if axis == 0 else spacing[axis]] if spacing else ()
-        expected = np.gradient(f[few], *coordinates, axis=axis)
-        inside = tuple(
-            slice(1, rows) if i == 0 else slice(1, -1) if i == axis else slice(None)
-            for i in range(f.ndim)
-        )
-        tolerance = 1e-3 if case.result_dtype == np.float32 else 1e-9
-        if not np.allclose(np.asarray(result)[inside], expected[inside], tolerance, tolerance):
+    few = f[:9]  # a few rows tell as much as all
+    for axis, result in zip(
+        range(f.ndim) if setting.axis is None else [setting.axis], results, strict=True
+    ):
+        coordinates = [spacing[axis][: few.shape[axis]]] if spacing else ()
+        expected = np.gradient(few, *coordinates, axis=axis)
+        inside = [slice(None)] * f.ndim
+        inside[axis], inside[0] = slice(1, -1), slice(1, len(few) - 1)
+        a, b = np.asarray(result)[tuple(inside)], expected[tuple(inside)]
+        tolerance = 1e-3 if b.dtype == np.float32 else 1e-9
+        if not np.allclose(a, b, tolerance, tolerance):
             raise Unavailable(f"{name} has not NumPy's results along axis {axis}")
-
-
-def list_versions() -> dict[str, str]:
-    """Return the versions of the libraries that are installed."""
-    versions = {}
-    for package in PACKAGES:
-        try:
-            versions[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return versions

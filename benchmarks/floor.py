@@ -1,22 +1,20 @@
 """What the memory of this machine can do: each line read once, written once to each result.
 
 Lines of several fields are added up on the way. `compile_floor` makes a loop that does nothing
-else, independent of the engine's own kernels: what slows them leaves it alone. Run as a script,
-this compares ways to write it, to see that the one chosen is the fastest, or as fast as any.
+else, independent of the engine's own kernels: what slows them leaves it alone.
 """
 
 from __future__ import annotations
 
-import argparse
 import ctypes
-import sys
-from collections.abc import Callable, Sequence
-from functools import cache, reduce
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache, partial, reduce
 from typing import Any
 
 import numpy as np
 
-from benchmarks import measure
+from benchmarks.measure import Timer, timed
+from benchmarks.table import Case, Heats, Row, find_rates
 from gpugrad import _threads
 
 try:
@@ -36,43 +34,29 @@ SHARE = 1 << 16
 """Bytes of a result that one thread takes at least."""
 
 
-def is_available() -> bool:
-    """Tell whether there is a compiler for the floor."""
+def has_compiler() -> bool:
+    """Tell whether there is a compiler, for the floor and for the engine called after Numba."""
     return ir is not None
 
 
+def race_floor(row: Row, sources: Sequence[Any], targets: Sequence[Any]) -> dict[str, Timer]:
+    """Return the floor's timer for a race, or none where there is no compiler, and the reason."""
+    if has_compiler():
+        return {"floor": timed(make_floor(sources, targets))}
+    row["skipped"]["floor"] = "llvmlite is not installed"
+    return {}
+
+
 def make_floor(
-    source: Any, targets: Sequence[Any], run: int = RUN, streams: bool = True
-) -> Callable[[], None]:
-    """Return a call that copies the memory of a field to each of the targets, on all threads.
-
-    The parameters are those of `make_sums`, of which this is the one with a single field.
-    """
-    return make_sums([[source]] * len(targets), targets, run, streams)
-
-
-def make_sums(
-    sources: Sequence[Sequence[Any]],
-    targets: Sequence[Any],
-    run: int = RUN,
-    streams: bool = True,
+    sources: Sequence[Sequence[Any]], targets: Sequence[Any], run: int = RUN, streams: bool = True
 ) -> Callable[[], None]:
     """Return a call that writes to each of the targets a sum of fields, on all threads.
 
-    Parameters
-    ----------
-    sources : sequence of sequences of arrays
-        For each target what to read and add up, as many fields for one as for another: dense
-        memory, in any order of axes, all of one dtype. Integers are turned into float64.
-    targets : sequence of arrays, as many elements each
-        Where to write: dense memory.
-    run : int
-        Bytes written to one target before the next has its turn.
-    streams : bool
-        Whether to store past the cache, so that no line is read that is overwritten as a whole.
+    `sources` has for each target what to read and add up, as many fields for one as for another,
+    all of one dtype; integers are turned into float64. All arrays are dense, in any order of axes,
+    and have as many elements. A target gets `run` bytes before the next has its turn, stored past
+    the cache if it `streams`, so that no line is read that is overwritten as a whole.
 
-    Notes
-    -----
     Lines of results are aligned, as streaming needs; what lies before the first whole line of a
     target and after its last is written by NumPy.
     """
@@ -173,29 +157,19 @@ def _load_line(function: Any, address: Any, sample: str, result: str, lanes: int
     return convert(line, ir.VectorType(ir.DoubleType(), lanes))
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="run in a second; means nothing")
-    arguments = parser.parse_args()
-    size, rounds = (1 << 16, 2) if arguments.quick else (1 << 24, 11)
+def list_cases(quick: bool) -> Iterator[Case]:
+    """Yield ways to write the floor, to see that the one chosen is as fast as any."""
+    size = 1 << 16 if quick else 1 << 24
+    for number in (1, 2, 3) if has_compiler() else ():
+        yield Case(f"{number} written for one read", partial(race_ways, size, number))
+
+
+def race_ways(size: int, number: int, row: Row) -> Heats:
+    """Time runs of all lengths, and stores that go through the cache."""
     field = np.random.default_rng(3).standard_normal(size)
-    all_targets = [np.zeros(size) for _ in range(3)]
-    variants = [(run, True) for run in (64, 256, 512, 1024, 2048, 4096, 8192, 16384)]
-    rows = []
-    for number in (1, 2, 3):
-        timers = {
-            (f"runs of {run}" if streams else "through the cache"): measure.timed(
-                make_floor(field, all_targets[:number], run, streams)
-            )
-            for run, streams in [*variants, (RUN, False)]
-        }
-        moved = (1 + number) * field.nbytes / 1e9
-        for name, seconds in measure.interleave(timers, rounds).items():
-            spread = measure.Spread.of(moved / s for s in seconds)
-            rows.append((f"{number} written, {name}", f"{spread:.1f}"))
-    print(measure.format_table(("bytes per line read", "GB/s"), rows))
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    targets = [np.zeros(size) for _ in range(number)]
+    ways = {f"runs of {64 << k}": (64 << k, True) for k in range(9)}
+    ways["through the cache"] = (RUN, False)
+    sources = [[field]] * number
+    yield {name: timed(make_floor(sources, targets, *way)) for name, way in ways.items()}
+    row["gigabytes_per_second"] = find_rates(row, (1 + number) * field.nbytes, ways)

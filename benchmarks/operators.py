@@ -7,123 +7,112 @@ three for a curl.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from math import factorial
-from time import perf_counter
 from typing import Any, NamedTuple
 
 import numpy as np
 
 import gpugrad
-from benchmarks import contenders, measure
-from benchmarks.floor import is_available, make_sums
-from benchmarks.measure import Spread, Target
-from gpugrad import _threads
+from benchmarks.floor import race_floor
+from benchmarks.measure import as_tuple, timed
+from benchmarks.table import Case, Heats, Promise, Row
 
-LENGTH = 256
-SECONDS = 3.0
-"""What the rounds of ours and of the floor may take, those of the others once more."""
-
-SPEED_UP = 8.0
-"""At least so many times the faster of the others."""
-
-FLOORS = {
-    "divergence": 1.4,
-    "curl": 1.4,
-    "gradient_norm": 1.7,
-    "laplacian, accuracy 2": 1.7,
-}
+FLOORS = {"divergence": 1.4, "curl": 1.4, "gradient_norm": 1.7, "laplacian, accuracy 2": 1.7}
 """At most so many times the floor."""
 
-Call = Callable[[], Any]
 
-
-class Case(NamedTuple):
-    """An operator on fields, its results, and others that compute the same.
-
-    `spoiled` is how many samples at each end findiff has other formulas for; `sources` are the
-    fields that the floor adds up for each result; `same_bits` says that NumPy's steps are ours.
-    """
+class Operator(NamedTuple):
+    """An operator on a vector field, or on its first component, and others that do the same."""
 
     name: str
-    ours: Callable[..., Any]
-    numpy: Call
-    findiff: Callable[[Any], Call]
-    spoiled: int
-    sources: Sequence[Sequence[Any]]
-    same_bits: bool = False
+    ours: Callable[[Any, Any], Any]  # takes the field and arrays for the results
+    numpy: Callable[[Any], Any]
+    findiff: Callable[[Any, Any], Any]  # takes the field and the module
+    sources: Callable[[Any], Sequence[Any]]  # returns what the floor adds up for each result
+    spoiled: int = 1  # how many samples at each end findiff has other formulas for
+    same_bits: bool = False  # whether NumPy's steps are ours
 
 
-def main() -> int:
-    """Time every operator, print a table and write the JSON."""
-    parser = measure.make_parser(__doc__)
-    parser.add_argument(
-        "--only", metavar="WORDS", help="run what has these words in its title; write no file"
-    )
-    arguments = parser.parse_args()
-    length = 24 if arguments.quick else LENGTH
-    results = []
-    for dtype in ("float64", "float32"):
-        for case in list_cases(length, dtype):
-            title = f"{case.name}, {dtype}"
-            if not arguments.only or arguments.only in title:
-                results.append({"title": title, **measure_case(case, arguments.quick)})
-                print_case(results[-1])
-    everything = {"versions": contenders.list_versions(), "cases": results}
-    return measure.finish("operators", arguments, [*list_targets(results)], everything)
-
-
-def list_cases(length: int, dtype: str) -> Iterator[Case]:
-    """Yield the operators on fields of noise, with unit spacing."""
-    v = np.random.default_rng(7).standard_normal((3,) + (length,) * 3, np.dtype(dtype))
-    f = v[0]
+def list_operators() -> Iterator[Operator]:
+    """Yield all operators, on a grid with unit spacing."""
     steps = [1.0] * 3
     for p in (4, 6, 8):
-        yield Case(
+        yield Operator(
             f"gradient, accuracy {p}",
-            lambda out, p=p: gpugrad.gradient(f, accuracy=p, out=out),
-            lambda p=p: [differentiate(f, axis, 1, p) for axis in range(3)],
-            lambda findiff, p=p: lambda: findiff.Gradient(h=steps, acc=p)(f),
+            lambda v, out, p=p: gpugrad.gradient(v[0], accuracy=p, out=out),
+            lambda v, p=p: [differentiate(v[0], axis, 1, p) for axis in range(3)],
+            lambda v, findiff, p=p: [*findiff.Gradient(h=steps, acc=p)(v[0])],
+            lambda v: [[v[0]]] * 3,
             p // 2,
-            [[f]] * 3,
         )
     for p in (2, 4):
-        yield Case(
+        yield Operator(
             f"laplacian, accuracy {p}",
-            lambda out, p=p: gpugrad.laplacian(f, accuracy=p, out=out[0]),
-            lambda p=p: sum(differentiate(f, axis, 2, p) for axis in range(3)),
-            lambda findiff, p=p: lambda: findiff.Laplacian(h=steps, acc=p)(f),
+            lambda v, out, p=p: gpugrad.laplacian(v[0], accuracy=p, out=out[0]),
+            lambda v, p=p: sum(differentiate(v[0], axis, 2, p) for axis in range(3)),
+            lambda v, findiff, p=p: findiff.Laplacian(h=steps, acc=p)(v[0]),
+            lambda v: [[v[0]]],
             p // 2,
-            [[f]],
         )
-    yield Case(
+    yield Operator(
         "divergence",
-        lambda out: gpugrad.divergence(v, out=out[0]),
-        lambda: sum(np.gradient(v[axis], axis=axis) for axis in range(3)),
-        lambda findiff: lambda: findiff.Divergence(h=steps, acc=2)(v),
-        1,
-        [[*v]],
+        lambda v, out: gpugrad.divergence(v, out=out[0]),
+        lambda v: sum(np.gradient(v[axis], axis=axis) for axis in range(3)),
+        lambda v, findiff: findiff.Divergence(h=steps, acc=2)(v),
+        lambda v: [[*v]],
         same_bits=True,
     )
-    yield Case(
+    yield Operator(
         "curl",
-        lambda out: gpugrad.curl(v, out=out),
-        lambda: curl(v),
-        lambda findiff: lambda: findiff.Curl(h=steps, acc=2)(v),
-        1,
-        [[one] for one in v],
+        lambda v, out: gpugrad.curl(v, out=out),
+        curl,
+        lambda v, findiff: [*findiff.Curl(h=steps, acc=2)(v)],
+        lambda v: [[component] for component in v],
         same_bits=True,
     )
-    yield Case(
+    yield Operator(
         "gradient_norm",
-        lambda out: gpugrad.gradient_norm(f, out=out[0]),
-        lambda: np.sqrt(sum(slope * slope for slope in np.gradient(f))),
-        lambda findiff: lambda: np.sqrt((findiff.Gradient(h=steps, acc=2)(f) ** 2).sum(axis=0)),
-        1,
-        [[f]],
+        lambda v, out: gpugrad.gradient_norm(v[0], out=out[0]),
+        lambda v: np.sqrt(sum(slope * slope for slope in np.gradient(v[0]))),
+        lambda v, findiff: np.sqrt((findiff.Gradient(h=steps, acc=2)(v[0]) ** 2).sum(axis=0)),
+        lambda v: [[v[0]]],
         same_bits=True,
     )
+
+
+def list_cases(quick: bool) -> Iterator[Case]:
+    """Yield each operator in both dtypes."""
+    length = 24 if quick else 256
+    for dtype in ("float64", "float32"):
+        for operator in list_operators():
+            promises = [Promise("gpugrad", key, 8.0) for key in ("speed_up", "speed_up_findiff")]
+            if operator.name in FLOORS:
+                promises.append(Promise("gpugrad", "over_floor", FLOORS[operator.name]))
+            race = partial(race_operator, operator, length, dtype)
+            yield Case(f"{length}^3 {dtype}, {operator.name}", race, promises)
+
+
+def race_operator(operator: Operator, length: int, dtype: str, row: Row) -> Heats:
+    """Check the results, then time ours with the floor, and after that with the others."""
+    v = np.random.default_rng(7).standard_normal((3,) + (length,) * 3, np.dtype(dtype))
+    expected = as_tuple(operator.numpy(v))
+    out = tuple(np.zeros_like(result) for result in expected)
+    operator.ours(v, out)
+    assert_close("gpugrad", out, expected, 0, 0.0 if operator.same_bits else None)
+    ours = {"gpugrad": timed(lambda: operator.ours(v, out))}
+    others = {"numpy": timed(lambda: operator.numpy(v))}
+    try:
+        import findiff
+    except ImportError:
+        row["skipped"]["findiff"] = "findiff is not installed"
+    else:
+        assert_close("findiff", operator.findiff(v, findiff), expected, operator.spoiled)
+        others["findiff"] = timed(lambda: operator.findiff(v, findiff))
+    del expected
+    yield ours | race_floor(row, operator.sources(v), [np.zeros_like(result) for result in out])
+    yield ours | others
 
 
 def curl(v: Any) -> list[Any]:
@@ -141,12 +130,8 @@ def differentiate(f: Any, axis: int, order: int, accuracy: int) -> Any:
     n, radius, reach = len(f), (order - 1) // 2 + accuracy // 2, order + accuracy
     result = np.empty_like(f)
     taps = np.arange(-radius, radius + 1)
-    inside = (
-        w * f[radius + k : n - radius + k]
-        for k, w in zip(taps.tolist(), find_weights(taps, order), strict=True)
-        if w
-    )
-    result[radius : n - radius] = sum(inside)
+    inside = zip(taps.tolist(), find_weights(taps, order), strict=True)
+    result[radius : n - radius] = sum(w * f[radius + k : n - radius + k] for k, w in inside if w)
     for i in range(radius):
         weights = find_weights(np.arange(reach) - i, order)
         result[i] = sum(w * f[k] for k, w in enumerate(weights))
@@ -164,96 +149,13 @@ def find_weights(offsets: Any, order: int) -> list[float]:
     return weights
 
 
-def measure_case(case: Case, quick: bool) -> dict[str, Any]:
-    """Check the results, then time ours with the floor, and after that with the others."""
-    results = as_list(case.numpy())
-    out = tuple(np.zeros_like(one) for one in results)
-    case.ours(out)
-    assert_close("gpugrad", out, results, 0, 0.0 if case.same_bits else None)
-    ours = {"gpugrad": lambda: case.ours(out)}
-    others: dict[str, Call] = {"numpy": case.numpy}
-    skipped = {}
-    try:
-        import findiff
-    except ImportError:
-        skipped["findiff"] = "findiff is not installed"
-    else:
-        others["findiff"] = case.findiff(findiff)
-        assert_close("findiff", as_list(others["findiff"]()), results, case.spoiled)
-    del results
-    with_floor = {**ours}
-    if is_available():
-        target = tuple(np.zeros_like(one) for one in out)
-        with_floor["floor"] = make_sums(case.sources, target)
-    else:
-        skipped["floor"] = "llvmlite is not installed"
-    near = time_calls(with_floor, quick)
-    far = time_calls({**ours, **others}, quick)
-    return {
-        "shape": "x".join(map(str, out[0].shape)),
-        "threads": _threads.count(),
-        "skipped": skipped,
-        "seconds": measure.summarize(far | near),
-        "rounds": {"floor": len(near["gpugrad"]), "others": len(far["gpugrad"])},
-        "over_floor": measure.ratios(near["gpugrad"], near["floor"])._asdict()
-        if "floor" in near
-        else None,
-        "speed_up": {n: measure.ratios(far[n], far["gpugrad"])._asdict() for n in others},
-    }
-
-
-def as_list(results: Any) -> list[Any]:
-    """Return arrays in a list, whether one was given or several."""
-    if isinstance(results, np.ndarray) and results.ndim == 3:
-        return [results]
-    return [*results]
-
-
 def assert_close(
-    name: str,
-    results: Sequence[Any],
-    expected: Sequence[Any],
-    spoiled: int,
-    tolerance: float | None = None,
+    name: str, results: Any, expected: Any, spoiled: int, tolerance: float | None = None
 ) -> None:
     """Raise unless results agree but for rounding, and for some samples at each end."""
-    for a, b in zip(results, expected, strict=True):
+    for a, b in zip(as_tuple(results), expected, strict=True):
         inside = (slice(spoiled, -spoiled or None),) * b.ndim
         if tolerance is None:
             tolerance = 1e-3 if b.dtype == np.float32 else 1e-9
         if not np.allclose(a[inside], b[inside], tolerance, tolerance):
             raise AssertionError(f"the results of {name} differ from NumPy's")
-
-
-def time_calls(calls: dict[str, Call], quick: bool) -> dict[str, list[float]]:
-    """Time calls in turn, in as many rounds as there is time for."""
-    timers = {name: measure.timed(call) for name, call in calls.items()}
-    start = perf_counter()
-    measure.interleave(timers, 1, warm_up=0)
-    rounds = 2 if quick else round(min(max(SECONDS / (perf_counter() - start), 5), 41))
-    return measure.interleave(timers, rounds, warm_up=0)
-
-
-def list_targets(results: Sequence[dict[str, Any]]) -> Iterator[Target]:
-    """Yield what is promised for what was measured."""
-    for result in results:
-        title = result["title"]
-        name = title.rpartition(", ")[0]
-        if name in FLOORS and result["over_floor"]:
-            measured = result["over_floor"]["median"]
-            yield Target(title, measured, "at most", FLOORS[name], " times the floor")
-        other, spread = min(result["speed_up"].items(), key=lambda pair: pair[1]["median"])
-        yield Target(title, spread["median"], "at least", SPEED_UP, f" times {other}'s speed")
-
-
-def print_case(result: dict[str, Any]) -> None:
-    """Print a line for each case, as soon as it is measured."""
-    figures = [f"{result['seconds']['gpugrad']['median'] * 1e3:6.1f} ms"]
-    if result["over_floor"]:
-        figures.append(f"{Spread(**result['over_floor']):.2f} floors")
-    figures += [f"{Spread(**one):.1f} x {name}" for name, one in result["speed_up"].items()]
-    print(f"{result['title']:<32}{', '.join(figures)}", flush=True)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

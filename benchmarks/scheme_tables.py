@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import gpugrad
 from gpugrad._boundaries import MAX_ACCURACY, MAX_ORDER, TABLE, Scheme, Side
@@ -107,19 +109,18 @@ def head(names: Sequence[str]) -> Iterator[str]:
     yield row_of(["---:" if name != "weights" else "---" for name in names])
 
 
-def whole(first: Fraction, weights: Sequence[Fraction]) -> list[object]:
-    """Return the first sample, integers in place of weights, and their common divisor."""
-    below = math.lcm(*(w.denominator for w in weights))
-    return [first, ", ".join(str(w * below) for w in weights), below]
+def cells_of(weights: Mapping[Any, Fraction], *constants: Fraction) -> list[object]:
+    """Return the first sample, integers in place of weights and constants, and their divisor."""
+    first, last = min(weights), max(weights)
+    steps = [weights.get(first + k, Fraction(0)) for k in range(int(last - first) + 1)]
+    below = math.lcm(*(w.denominator for w in (*steps, *constants)))
+    return [first, ", ".join(str(w * below) for w in steps), *(c * below for c in constants), below]
 
 
 def formula_cells(stencil: Stencil) -> list[object]:
-    """Return the cells of a stencil, with a weight for each step and the error."""
-    known = dict(zip(stencil.offsets, stencil.weights, strict=True))
-    first, last = stencil.offsets[0], stencil.offsets[-1]
-    steps = [first + k for k in range(int(last - first) + 1)]
-    cells = whole(Fraction(first), [known.get(k, Fraction(0)) for k in steps])
-    return [*cells, stencil.error.coefficient]
+    """Return the cells of a stencil, and its error."""
+    weights = dict(zip(stencil.offsets, stencil.weights, strict=True))
+    return [*cells_of(weights), stencil.error.coefficient]
 
 
 def kinds() -> Iterator[str]:
@@ -147,24 +148,16 @@ def closures() -> Iterator[str]:
     yield ""
 
 
-def boundary_rows(name: str, order: int, accuracy: int) -> Iterator[tuple[int, object, object]]:
-    """Yield the number, the weights by offset and the constant's weight of the first rows."""
+def boundary_rows(name: str, order: int, accuracy: int) -> Iterator[list[object]]:
+    """Yield the number of each of the first rows, and its cells with those of a constant."""
     sides = (Side(name, 1.0 if TABLE[name].value else None),) * 2
     plan = plan_derivative(0, 1.0, 24, Scheme(order, accuracy, accuracy), sides, None)
     for i, formula in enumerate(plan.lower):
         divisor = Fraction(formula.divisor or 1).limit_denominator(10**6)
-        weights: dict[int, Fraction] = {}
+        weights: Counter[Any] = Counter()
         for k, w in zip(formula.offsets, formula.weights, strict=True):
-            weights[k] = weights.get(k, Fraction(0)) + Fraction(w) / divisor
-        yield i, weights, Fraction(formula.constant or 0) / divisor
-
-
-def boundary_cells(weights: dict[int, Fraction], constant: Fraction) -> list[object]:
-    """Return the cells of a row with a constant."""
-    first, last = min(weights), max(weights)
-    steps = [weights.get(k, Fraction(0)) for k in range(first, last + 1)]
-    below = math.lcm(*(w.denominator for w in (*steps, constant)))
-    return [first, ", ".join(str(w * below) for w in steps), constant * below, below]
+            weights[k] += Fraction(w) / divisor
+        yield [i, *cells_of(weights, Fraction(formula.constant or 0) / divisor)]
 
 
 def ends() -> Iterator[str]:
@@ -178,9 +171,8 @@ def ends() -> Iterator[str]:
         for name in names:
             for order in (1, 2, 3, 4):
                 for accuracy in (2, 4):
-                    for i, weights, constant in boundary_rows(name, order, accuracy):
-                        cells = boundary_cells(weights, constant)
-                        yield row_of([name, order, accuracy, i, *cells])
+                    for cells in boundary_rows(name, order, accuracy):
+                        yield row_of([name, order, accuracy, *cells])
         yield ""
 
 

@@ -8,6 +8,7 @@ import math
 import subprocess
 import sys
 import threading
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -20,15 +21,29 @@ if not (ROOT / "benchmarks").is_dir():
     pytest.skip("the benchmarks are not here", allow_module_level=True)
 
 
+def load(name, monkeypatch):
+    monkeypatch.syspath_prepend(ROOT)
+    return importlib.import_module(f"benchmarks.{name}")
+
+
 @pytest.fixture
 def measure(monkeypatch):
-    monkeypatch.syspath_prepend(ROOT)
-    return importlib.import_module("benchmarks.measure")
+    return load("measure", monkeypatch)
 
 
-def run_benchmark(name, *options):
+@pytest.fixture
+def machine(monkeypatch):
+    return load("machine", monkeypatch)
+
+
+@pytest.fixture
+def table(monkeypatch):
+    return load("table", monkeypatch)
+
+
+def run_script(*words):
     return subprocess.run(
-        [sys.executable, "-W", "error", "-m", f"benchmarks.{name}", *options],
+        [sys.executable, "-W", "error", "-m", *words],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -44,7 +59,7 @@ def list_numbers(tree):
     return [tree] if isinstance(tree, (int, float)) and not isinstance(tree, bool) else []
 
 
-def assert_complete(results, name, ratios):
+def assert_complete(results, name, figures):
     assert results["benchmark"] == name
     assert results["quick"] is True
     assert {"cpu", "cores", "caches", "memory_bytes", "system", "python", "numpy", "commit"} <= set(
@@ -53,40 +68,73 @@ def assert_complete(results, name, ratios):
     assert results["targets"]
     for target in results["targets"]:
         assert set(target) == {"what", "measured", "sense", "limit", "unit", "met"}
-    found = list_numbers([[case[key] for case in results["cases"]] for key in ratios])
+    for figure in figures:
+        assert list_numbers([case.get(figure, {}) for case in results["cases"]])
+    found = list_numbers([[case.get(key, {}) for key in figures] for case in results["cases"]])
     found += list_numbers([target["measured"] for target in results["targets"]])
-    assert found
     assert all(math.isfinite(number) for number in found)
     assert all(s > 0 for s in list_numbers([case["seconds"] for case in results["cases"]]))
 
 
-@pytest.mark.parametrize(
-    ("name", "ratios"),
-    [
-        ("small_calls", ["cost_ratio"]),
-        ("function_cost", ["cost_ratio", "block_ratio"]),
-        ("large_fields", ["speed_up", "over_floor", "extra_memory_percent"]),
-        ("import_time", ["cost_ratio"]),
-        ("with_holes", ["speed_up"]),
-        ("operators", ["speed_up"]),
-        ("dask_blocks", ["over_dask", "over_memory"]),
-    ],
-)
-def test_each_benchmark_runs_quickly_and_writes_all_fields(tmp_path, name, ratios):
-    output = tmp_path / "results.json"
-    done = run_benchmark(name, "--quick", "--output", str(output))
-    assert done.returncode == 0, done.stderr
-    assert "Targets" in done.stdout
-    assert "met" in done.stdout or "missed" in done.stdout
-    assert_complete(json.loads(output.read_text()), name, ratios)
+NEEDS = {"function_errors": "sympy", "dask_blocks": "dask", "large_graphs": "dask"}
+FIGURES = {
+    "small_calls": ["seconds", "over_numpy"],
+    "beginnings": ["seconds", "over_dependencies"],
+    "engines": ["seconds", "over_slices"],
+    "large_fields": ["seconds", "speed_up", "extra_megabytes"],
+    "operators": ["seconds", "speed_up"],
+    "masks": ["seconds", "speed_up"],
+    "function_cost": ["seconds", "over_evaluations"],
+    "function_errors": ["error", "bounded", "finite", "none"],
+    "dask_blocks": ["seconds", "tasks", "over_dask", "over_memory"],
+    "large_graphs": ["counted", "modelled", "over_model"],
+}
 
 
-def test_the_host_part_of_calls_on_a_gpu_is_measured_without_one(tmp_path):
-    pytest.importorskip("cupy", reason="CuPy is not installed")
-    output = tmp_path / "results.json"
-    done = run_benchmark("gpu_calls", "--quick", "--output", str(output))
+@pytest.fixture(scope="module")
+def quick_run(tmp_path_factory):
+    """Run all benchmarks in one process; return what they told, and the results by name."""
+    folder = tmp_path_factory.mktemp("results")
+    names = [name for name in FIGURES if find_spec(NEEDS.get(name, "numpy"))]
+    done = run_script("benchmarks", *names, "--quick", "--output", str(folder))
     assert done.returncode == 0, done.stderr
-    assert_complete(json.loads(output.read_text()), "gpu_calls", ["seconds"])
+    results = [json.loads(path.read_text()) for path in folder.iterdir()]
+    return done.stdout, {found["benchmark"]: found for found in results}
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_each_benchmark_runs_quickly_and_writes_all_fields(quick_run, name):
+    if name in NEEDS:
+        pytest.importorskip(NEEDS[name])
+    told, results = quick_run
+    assert f"\n{name}\n====" in f"\n{told}"
+    assert told.count("Targets (a quick run") == len(results)
+    assert "  met  " in told or "  missed  " in told
+    assert_complete(results[name], name, FIGURES[name])
+
+
+def test_small_graphs_have_the_tasks_and_bytes_of_the_model(quick_run):
+    pytest.importorskip("dask")
+    cases = quick_run[1]["large_graphs"]["cases"]
+    counted = [case for case in cases if "counted" in case]
+    assert counted
+    for case in counted:
+        assert case["counted"] == {name: case["modelled"][name] for name in case["counted"]}
+    assert any(case["modelled"]["tasks"] > 1_000_000 for case in cases)
+
+
+def test_a_missed_target_is_an_error_where_it_is_asked_for(table, monkeypatch, capsys):
+    main = load("__main__", monkeypatch)
+    case = table.Case(
+        "a case", lambda row: [{"gpugrad": lambda: 2.0}], [table.Promise("gpugrad", "seconds", 1.0)]
+    )
+    monkeypatch.setitem(main.BENCHMARKS, "floor", table.Benchmark(lambda quick: [case], ()))
+    for words, status in ((), 0), (("--strict",), 1), (("--strict", "--only", "another"), 0):
+        monkeypatch.setattr(sys, "argv", ["benchmarks", "floor", "--quick", *words])
+        assert main.main() == status
+        assert ("missed  a case: gpugrad: 2 (at most 1 s)" in capsys.readouterr().out) == (
+            "another" not in words
+        )
 
 
 def test_quartiles_are_interpolated(measure):
@@ -130,13 +178,36 @@ def test_batches_run_as_often_as_told_and_prepare_once(measure):
     assert names["calls"] == [1] * 5 + [2] * 5
 
 
-def test_target_is_met_at_its_limit(measure):
-    assert measure.Target("cost", 1.0, "at most", 1.0).met
-    assert not measure.Target("cost", 1.01, "at most", 1.0).met
-    assert measure.Target("speed", 1.8, "at least", 1.8).met
-    assert not measure.Target("speed", 1.79, "at least", 1.8).met
-    assert not measure.Target("speed", math.nan, "at least", 1.8).met
-    assert str(measure.Target("cost", 1.5, "at most", 1.0)).startswith("missed")
+def test_target_is_met_at_its_limit(table):
+    assert table.Target("cost", 1.0, "at most", 1.0).met
+    assert not table.Target("cost", 1.01, "at most", 1.0).met
+    assert table.Target("speed", 1.8, "at least", 1.8).met
+    assert not table.Target("speed", 1.79, "at least", 1.8).met
+    assert not table.Target("speed", math.nan, "at least", 1.8).met
+    assert str(table.Target("cost", 1.5, "at most", 1.0)).startswith("missed")
+
+
+def test_a_case_keeps_what_was_timed_first_and_what_it_found_out(table):
+    def race(row):
+        yield {"numpy": lambda: 6.0, "gpugrad": lambda: 2.0}
+        yield {"numpy": lambda: 8.0, "findiff": lambda: 2.0}
+        row["tasks"] = {"gpugrad": 7}
+
+    promises = [table.Promise("gpugrad", "speed_up", 3.0), table.Promise("gpugrad", "tasks", 6)]
+    promises.append(table.Promise("torch", "speed_up", 1.0))
+    case = table.Case("a case", race, promises, {"shape": [3]})
+    benchmark = table.Benchmark(lambda quick: [case], ("speed_up", "tasks"), rounds=(3, 3))
+    row = table.measure_case(benchmark, case, quick=False)
+    assert row["rounds"] == [3, 3]
+    assert {n: s.median for n, s in row["seconds"].items()} == {
+        "numpy": 6.0, "gpugrad": 2.0, "findiff": 2.0,
+    }  # fmt: skip
+    assert {n: s.median for n, s in row["speed_up"].items()} == {
+        "numpy": 1.0, "gpugrad": 3.0, "findiff": 4.0,
+    }  # fmt: skip
+    assert row["shape"] == [3]
+    # What did not take part breaks no promise.
+    assert [t.met for t in table.list_targets(case, row)] == [True, False]
 
 
 def fill_temporary(size=8 * MEGABYTE):
@@ -180,8 +251,8 @@ def test_memory_probe_of_a_fresh_process_sees_what_c_takes(measure):
     assert 7.5 * MEGABYTE < extra < 12 * MEGABYTE
 
 
-def test_description_of_the_machine_names_no_host_and_no_folder(measure):
-    description = measure.describe_machine()
+def test_description_of_the_machine_names_no_host_and_no_folder(machine):
+    description = machine.describe_machine()
     assert set(description) == {
         "cpu",
         "architecture",
@@ -201,20 +272,20 @@ def test_description_of_the_machine_names_no_host_and_no_folder(measure):
     assert sys.prefix not in written
 
 
-def test_slug_keeps_letters_digits_and_hyphens(measure):
-    assert measure.slug("Intel(R) Core(TM) i7-1185G7 @ 3.00GHz") == "intel-core-i7-1185g7"
-    assert measure.slug("") == "unknown"
+def test_slug_keeps_letters_digits_and_hyphens(machine):
+    assert machine.slug("Intel(R) Core(TM) i7-1185G7 @ 3.00GHz") == "intel-core-i7-1185g7"
+    assert machine.slug("") == "unknown"
 
 
-def test_table_aligns_its_columns(measure):
-    assert measure.format_table(("a", "bc"), [("long", "1")]) == "a     bc\n----  --\nlong   1"
+def test_table_aligns_its_columns(table):
+    assert table.format_table(("a", "bc"), [("long", "1")]) == "a     bc\n----  --\nlong   1"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="limits and peaks are Linux's")
 def test_out_of_core_runs_quickly_within_its_limit(tmp_path):
-    output = tmp_path / "results.json"
-    done = run_benchmark("out_of_core", "--quick", "--output", str(output))
+    done = run_script("benchmarks", "out_of_core", "--quick", "--output", str(tmp_path))
     assert done.returncode == 0, done.stderr
-    (result,) = json.loads(output.read_text())["results"]
-    assert result["gpugrad over plain"] > 0
-    assert result["peak of memory in bytes"] < result["limit of memory in bytes"]
+    (path,) = tmp_path.iterdir()
+    (case,) = json.loads(path.read_text())["cases"]
+    assert case["speed_up_copy"]["gpugrad grad"]["median"] > 0
+    assert 1e6 * case["peak_megabytes"]["gpugrad grad"] < case["limit_bytes"]

@@ -9,7 +9,7 @@ import sys
 
 import numpy as np
 import pytest
-from test_benchmarks import ROOT, assert_complete, run_benchmark
+from test_benchmarks import ROOT, assert_complete, run_script
 
 NAME = "against_others"
 MACHINE = {
@@ -25,23 +25,26 @@ def load(monkeypatch):
 
 
 def test_quick_run_writes_all_fields_compares_with_itself_and_is_drawn(tmp_path):
-    output, drawn = tmp_path / "results.json", tmp_path / "speed.png"
-    done = run_benchmark(NAME, "--quick", "--output", str(output))
+    done = run_script("benchmarks", NAME, "--quick", "--output", str(tmp_path))
     assert done.returncode == 0, done.stderr
+    (output,) = tmp_path.iterdir()
     results = json.loads(output.read_text())
     assert_complete(results, NAME, ["speed_up", "over_floor", "gigabytes_per_second"])
+    titles = [case["title"] for case in results["cases"]]
+    assert len(set(titles)) == len(titles)
     assert {case["name"] for case in results["cases"]} >= {"all axes", "uneven", "new arrays"}
     for case in results["cases"]:
         assert {"gpugrad", "gpugrad numpy", "numpy"} <= set(case["seconds"])
-        assert set(case["speed_up"]) | set(case["skipped"]) >= {"torch", "dask", "findiff", "floor"}
-    assert results["crossover"]
+        assert set(case["speed_up"]) | set(case["skipped"]) >= set(case["contenders"]) | {"floor"}
+    assert any({"torch", "dask", "findiff"} <= set(case["contenders"]) for case in results["cases"])
 
-    done = run_benchmark("compare", str(output), str(output))
+    done = run_script("benchmarks.compare", str(output), str(output))
     assert done.returncode == 0, done.stderr
     assert "quick run" in done.stdout
 
     pytest.importorskip("matplotlib")
-    done = run_benchmark("picture", str(output), str(drawn))
+    drawn = tmp_path / "speed.png"
+    done = run_script("benchmarks.pictures", str(output), str(drawn))
     assert done.returncode == 0, done.stderr
     assert drawn.read_bytes().startswith(b"\x89PNG")
 
@@ -122,9 +125,22 @@ def test_cases_of_one_file_only_and_other_machines_are_told(compare):
     assert "another machine or system: cpu was A and is B" in told
 
 
-def test_files_of_other_benchmarks_are_refused(compare):
-    with pytest.raises(SystemExit, match=r"old\.json is not a file of against_others"):
+def test_files_of_two_benchmarks_are_refused(compare):
+    told = r"old\.json is of large_fields, new\.json of against_others"
+    with pytest.raises(SystemExit, match=told):
         compare({**make_results(), "benchmark": "large_fields"}, make_results())
+
+
+def test_the_records_are_read(load):
+    compare, table = load("compare"), load("table")
+    records = sorted((ROOT / "benchmarks" / "results").glob("against-others-*.json"))
+    assert records
+    for path in records:
+        ratios = dict(compare.list_ratios(json.loads(path.read_text())))
+        figures = {figure for _, _, figure in ratios}
+        assert figures >= {"speed_up", "over_floor", "over_plain", "over_slices"}
+        assert figures <= set(table.FIGURES)
+        assert all(spread.low <= spread.median <= spread.high for spread in ratios.values())
 
 
 @pytest.mark.parametrize("size", [1, 7, 64, 1000, 100_003])
@@ -139,7 +155,7 @@ def test_floor_copies_everything_wherever_it_begins(load, sample, result, size):
     source = bits.astype(sample)[3:]
     rooms = [np.full(size + 2 * k + 9, -1.0, result) for k in range(3)]
     targets = [room[k : k + size] for k, room in enumerate(rooms)]
-    floor.make_floor(source, targets)()
+    floor.make_floor([[source]] * 3, targets)()
     for k, (room, target) in enumerate(zip(rooms, targets, strict=True)):
         assert np.array_equal(target, source)
         assert (room[:k] == -1).all()
@@ -154,7 +170,7 @@ def test_floor_adds_up_fields_wherever_they_begin(load, dtype, size):
     fields = [rng.integers(0, 100, size + k).astype(dtype)[k:] for k in range(4)]
     rooms = [np.full(size + 9, -1.0, dtype) for _ in range(2)]
     targets = [room[2 : 2 + size] for room in rooms]
-    load("floor").make_sums([fields[:3], fields[1:]], targets)()
+    load("floor").make_floor([fields[:3], fields[1:]], targets)()
     assert np.array_equal(targets[0], fields[0] + fields[1] + fields[2])
     assert np.array_equal(targets[1], fields[1] + fields[2] + fields[3])
     for room in rooms:
@@ -167,10 +183,10 @@ def test_floor_follows_the_order_of_memory_and_refuses_gaps(load):
     floor = load("floor")
     f = np.random.default_rng(5).random((30, 40, 50)).transpose(2, 0, 1)
     target = np.empty_like(f)
-    floor.make_floor(f, [target], run=128, streams=False)()
+    floor.make_floor([[f]], [target], run=128, streams=False)()
     assert np.array_equal(target, f)
     with pytest.raises(ValueError, match="dense memory"):
-        floor.make_floor(f[::2], [target[::2]])
+        floor.make_floor([[f[::2]]], [target[::2]])
 
 
 @pytest.mark.parametrize("order", [1, 2])
@@ -186,35 +202,45 @@ def test_slices_that_operators_are_compared_with_are_exact_for_polynomials(load,
 
 def test_wrong_results_of_an_operator_stop_the_benchmark(load):
     operators = load("operators")
-    case = next(operators.list_cases(12, "float64"))
-    wrong = case._replace(ours=lambda out: [one.fill(1.0) for one in out])
+    operator = next(operators.list_operators())
+    wrong = operator._replace(ours=lambda v, out: [result.fill(1.0) for result in out])
+    row = {"skipped": {}}
+    assert next(iter(operators.race_operator(operator, 12, "float64", row)))
     with pytest.raises(AssertionError, match="gpugrad differ from NumPy's"):
-        operators.measure_case(wrong, quick=True)
+        next(iter(operators.race_operator(wrong, 12, "float64", row)))
+
+
+def test_wrong_bits_of_a_gradient_stop_the_benchmark(load, monkeypatch):
+    fields, contenders = load("fields"), load("contenders")
+    field = fields.Field("all axes", (6, 7))
+    assert next(iter(fields.race_field(field, {"skipped": {}})))
+    wrong = (lambda setting: lambda: np.gradient(setting.f, 2.0)), 0, 0
+    monkeypatch.setitem(contenders.CONTENDERS, "gpugrad numpy", wrong)
+    with pytest.raises(AssertionError, match="gpugrad numpy, result 0: not NumPy's bits"):
+        next(iter(fields.race_field(field, {"skipped": {}})))
 
 
 def test_contender_is_left_out_where_memory_would_run_short(load, monkeypatch):
-    others, cases = load(NAME), load("cases")
-    case, skipped = cases.Case("all axes", (100, 100, 100)), {}
+    fields, skipped = load("fields"), {}
+    field = fields.Field("all axes", (100, 100, 100), contenders=("gpugrad", "numpy", "dask"))
     # Field and results take 32 MB, NumPy's own results and two temporaries 40 MB.
-    monkeypatch.setattr(others, "available_memory", lambda: 100_000_000)
-    assert [*others.fit_memory(["gpugrad", "numpy", "dask"], case, skipped)] == ["gpugrad", "numpy"]
+    monkeypatch.setattr(fields, "find_memory", lambda which: 100_000_000)
+    assert [*fields.fit_memory(field, skipped)] == ["gpugrad", "numpy"]
     assert "needs 0.1 GB, more than 80% of the memory left" in skipped["dask"]
 
 
 @pytest.mark.parametrize("layout", ["C", "Fortran", "transposed", "every second", "reversed"])
 def test_field_of_each_layout_has_the_shape_asked_for(load, layout):
-    cases = load("cases")
-    f = cases.make_field(cases.Case(layout, (4, 5, 6), layout=layout))
+    fields = load("fields")
+    f = fields.make_samples(fields.Field(layout, (4, 5, 6), layout=layout))
     assert f.shape == (4, 5, 6)
     assert f.flags.c_contiguous == (layout == "C")
 
 
 @pytest.mark.parametrize(("shape", "axis"), [((9,), None), ((6, 7), None), ((6, 7), 1)])
 def test_library_with_other_results_than_numpys_is_left_out(load, shape, axis):
-    contenders, cases = load("contenders"), load("cases")
-    case = cases.Case("all axes", shape, axis=axis)
-    f = cases.make_field(case)
-    setting = contenders.Setting(case, f, (), None)
-    contenders.check_inside("right", setting, np.gradient(f, axis=axis))
+    contenders, fields = load("contenders"), load("fields")
+    setting = fields.make_setting(fields.Field("all axes", shape, axis=axis))
+    contenders.check_inside("right", setting, np.gradient(setting.f, axis=axis))
     with pytest.raises(contenders.Unavailable, match="wrong has not NumPy's results along axis"):
-        contenders.check_inside("wrong", setting, np.gradient(f, 2.0, axis=axis))
+        contenders.check_inside("wrong", setting, np.gradient(setting.f, 2.0, axis=axis))

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import importlib
-import itertools
 import json
-import sys
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from test_benchmarks import ROOT, run_benchmark
+from test_benchmarks import ROOT, run_script
 
 pytest.importorskip("cupy", reason="CuPy is not installed")
 import cupy
@@ -46,9 +44,6 @@ def benchmark(monkeypatch):
     module = importlib.import_module("benchmarks.gpu")
     monkeypatch.setattr(module, "find_spec", lambda name: None)
     monkeypatch.setattr(module, "BATCH_SECONDS", 1e-4)
-    pinned = ModuleType("cupyx")
-    pinned.empty_pinned = pinned.zeros_pinned = np.zeros
-    monkeypatch.setitem(sys.modules, "cupyx", pinned)
     with running_on_host(HostCuda("")):
         yield module
 
@@ -66,6 +61,7 @@ def take_home(f):
 
 host_cupy = SimpleNamespace(
     random=SimpleNamespace(default_rng=draw_numbers),
+    copyto=lambda target, source: None,
     cuda=SimpleNamespace(Device=lambda: SimpleNamespace(synchronize=lambda: None), Stream=Stream),
     empty_like=lambda f: host_array(np.empty(f.shape, f.dtype)),
     asarray=host_array,
@@ -75,40 +71,30 @@ host_cupy = SimpleNamespace(
 
 
 def test_every_case_is_measured(benchmark):
-    results = [
-        benchmark.measure_case(case, host_cupy, 1e12, 2) for case in benchmark.list_cases(True)
+    from benchmarks.__main__ import BENCHMARKS
+    from benchmarks.table import list_targets, make_plain, measure_case
+
+    cases = [
+        benchmark.make_case(field, "a GPU", host_cupy) for field in benchmark.list_fields(True)
     ]
+    results = [measure_case(BENCHMARKS["gpu"], case, quick=True) for case in cases]
     assert {len(r["shape"]) for r in results} == {1, 2, 3}
     for r in results:
-        assert {"gpugrad", "out", "graph"} <= set(r["seconds"])
+        assert {"copying", "gpugrad", "gpugrad, out=", "gpugrad, in a graph"} <= set(r["seconds"])
         assert r["passes"] == (2 if r["operator"] == "laplacian" else 1 + len(r["shape"]))
-        assert r["of_copy"] > 0
-    json.dumps(results)
-    targets = [*benchmark.list_targets(results)]
+        assert r["of_copy"]["gpugrad, out="].median > 0
+    json.dumps(make_plain(results))
+    targets = [t for pair in zip(cases, results, strict=True) for t in list_targets(*pair)]
     assert sum("in a graph" in target.what for target in targets) == 4
 
 
 def test_full_cases_reach_from_one_to_four_axes_and_to_8_gigabytes(benchmark):
-    cases = [*benchmark.list_cases(False)]
-    assert {len(case.shape) for case in cases} == {1, 2, 3, 4}
-    assert min(case.bytes for case in cases) <= 1 << 20
-    assert max(case.bytes for case in cases) == 1 << 33
-    assert {case.operator for case in cases} == {"gradient", "laplacian"}
-    assert any(case.uneven for case in cases)
-
-
-def test_fields_in_host_memory_are_measured_beside_the_processor(benchmark, monkeypatch):
-    asked = []
-    for name in ("gradient", "laplacian"):
-        monkeypatch.setattr(
-            benchmark.gpugrad, name, lambda f, h, out, backend="auto": asked.append((backend, out))
-        )
-    for case in benchmark.list_host_cases(True):
-        result = benchmark.measure_host_case(case)
-        assert len(result["seconds"]) == 3
-        json.dumps(result)
-    assert {backend for backend, _ in asked} == {"auto", "cupy"}
-    assert {type(out) for _, out in asked} == {tuple, np.ndarray}
+    fields = [*benchmark.list_fields(False)]
+    assert {len(field.shape) for field in fields} == {1, 2, 3, 4}
+    assert min(field.bytes for field in fields) <= 1 << 20
+    assert max(field.bytes for field in fields) == 1 << 33
+    assert {field.operator for field in fields} == {"gradient", "laplacian"}
+    assert any(field.uneven for field in fields)
 
 
 def test_without_a_gpu_it_says_why():
@@ -116,24 +102,28 @@ def test_without_a_gpu_it_says_why():
 
     if find_gpu().usable:
         pytest.skip("there is a GPU")
-    done = run_benchmark("gpu", "--quick")
+    done = run_script("benchmarks", "gpu", "--quick")
     assert done.returncode == 0
     assert "There is no usable GPU" in done.stdout
-    assert run_benchmark("gpu", "--quick", "--strict").returncode == 1
+    assert run_script("benchmarks", "gpu", "--quick", "--strict").returncode == 1
 
 
 def make_up_results():
     """Return results that nobody has measured, to try the picture with."""
-    ways = ("gpugrad", "out", "cupy", "torch", "torch.compile", "jax.jit")
-    share = itertools.cycle([0.80, 0.90, 0.19, 0.22, 0.55, 0.6])
+    parts = {"gpugrad": 0.80, "gpugrad, out=": 0.90, "cupy": 0.19, "torch": 0.22,
+             "torch.compile": 0.55, "jax.jit": 0.6, "copying": 1.0}  # fmt: skip
     cases = []
-    for shape, dtype, size in (("512x512x512", "float32", 4), ("512x512x512", "float64", 8)):
-        moved = 4 * size * 512**3
-        seconds = {way: {"median": moved / 1e12 / next(share)} for way in ways}
-        cases.append({"case": f"gradient {shape} {dtype}", "bytes": size * 512**3, "passes": 4,
-                      "seconds": seconds})  # fmt: skip
-    del cases[1]["seconds"]["torch.compile"]
-    return {"gpu": "MADE UP, NOT MEASURED", "quick": True, "copy_bytes_per_second": 1e12,
+    for dtype, size in (("float32", 4), ("float64", 8)):
+        copying = 4 * size * 512**3 / 1e12
+        cases.append({
+            "title": f"gradient 512x512x512 {dtype}", "gpu": "MADE UP, NOT MEASURED",
+            "shape": [512] * 3, "dtype": dtype, "uneven": False, "operator": "gradient",
+            "of_copy": {way: {"median": part} for way, part in parts.items()},
+            "seconds": {way: {"median": copying / part} for way, part in parts.items()},
+        })  # fmt: skip
+    del cases[1]["of_copy"]["torch.compile"]
+    machine, versions = {"cpu": "A", "numpy": "2"}, {"jax": "0"}
+    return {"benchmark": "gpu", "quick": True, "machine": machine, "versions": versions,
             "cases": cases}  # fmt: skip
 
 
@@ -141,6 +131,6 @@ def test_the_picture_is_drawn(tmp_path):
     pytest.importorskip("matplotlib", reason="matplotlib is not installed")
     results, drawn = tmp_path / "results.json", tmp_path / "gpu.png"
     results.write_text(json.dumps(make_up_results()))
-    done = run_benchmark("gpu_picture", str(results), str(drawn))
+    done = run_script("benchmarks.pictures", str(results), str(drawn))
     assert done.returncode == 0, done.stderr
     assert drawn.read_bytes().startswith(b"\x89PNG")

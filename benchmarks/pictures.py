@@ -1,0 +1,174 @@
+"""Draw how fast each library is on a cube, from the JSON of `against_others` or of `gpu`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import sys
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from benchmarks.measure import ROOT
+from benchmarks.table import Row
+
+INK, FAINT, GRID = "#1f2328", "#6a737d", "#e6e8eb"
+OURS, OURS_TOO, OTHERS, LIMIT = "#0b63ce", "#7fb2ee", "#b9c0c8", "#c2410c"
+COLORS = {"gpugrad": OURS, "gpugrad, out=": OURS, "gpugrad numpy": OURS_TOO, "numpy": FAINT}
+
+LABELS = {
+    "gpugrad numpy": 'gpugrad, backend="numpy"',
+    "numpy": "numpy.gradient",
+    "cupy": "cupy.gradient",
+    "torch": "torch.gradient",
+    "torch, huge pages": "torch.gradient, huge pages",
+    "jax.jit": "jax.jit(jnp.gradient)",
+    "jax.jit, huge pages": "jax.jit(jnp.gradient), huge pages",
+    "dask": "dask.array.gradient",
+    "findiff": "findiff.Gradient",
+    "xarray": "xarray differentiate",
+}
+
+
+class Picture(NamedTuple):
+    """What is drawn of a benchmark: a figure of its cubes, for each contender."""
+
+    path: str
+    figure: str
+    limit: str  # the contender that none can outrun
+    title: str
+    remark: str
+    footnote: str
+
+
+PICTURES = {
+    "against_others": Picture(
+        "docs/images/speed.png",
+        "speed_up",
+        "floor",
+        "All derivatives of a {shape} field: how many times numpy.gradient’s speed",
+        "Longer is faster. gpugrad has the results of numpy.gradient in every bit, and writes into "
+        "out= here; the others return new arrays.",
+        "Memory’s limit: the time to read the field once and write each result once. “Huge pages”: "
+        "asked for by environment variables; NumPy’s arrays have them anyway.",
+    ),
+    "gpu": Picture(
+        "docs/images/gpu.png",
+        "of_copy",
+        "copying",
+        "All derivatives of a {shape} field on a GPU: how many times copying’s speed",
+        "Longer is faster.",
+        "Memory’s limit: to copy as many bytes as the field and all results have.",
+    ),
+}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("results", type=Path, help="the JSON file of `against_others` or of `gpu`")
+    parser.add_argument("picture", type=Path, nargs="?", help="the PNG to write")
+    options = parser.parse_args()
+    results = json.loads(options.results.read_text())
+    path = options.picture or ROOT / PICTURES[results["benchmark"]].path
+    draw(results, path)
+    print(f"Drawn: {path.name}")
+    return 0
+
+
+def draw(results: Row, path: Path) -> None:
+    """Draw a panel of bars for each dtype, the contender above that is the fastest in the mean."""
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+
+    picture = PICTURES[results["benchmark"]]
+    cases = choose_cases(results["cases"], picture.figure)
+    speeds = [{name: s["median"] for name, s in case[picture.figure].items()} for case in cases]
+    logs: dict[str, list[float]] = {}
+    for name, speed in (pair for panel in speeds for pair in panel.items()):
+        logs.setdefault(name, []).append(math.log(speed))
+    names = sorted(logs.keys() - {picture.limit}, key=lambda n: -sum(logs[n]) / len(logs[n]))
+    with rc_context({"font.family": "DejaVu Sans", "font.size": 7.5, "axes.edgecolor": GRID}):
+        figure = Figure(figsize=(8.0, 4.0), dpi=150, facecolor="white")
+        panels = figure.subplots(1, len(cases), sharey=True, squeeze=False)[0]
+        figure.subplots_adjust(left=0.235, right=0.985, top=0.8, bottom=0.15, wspace=0.06)
+        longest = max(max(panel.values()) for panel in speeds)
+        for panel, case, lengths in zip(panels, cases, speeds, strict=True):
+            draw_panel(panel, case, lengths, names, longest, picture.limit)
+        panels[0].set_yticks(range(len(names)), [LABELS.get(name, name) for name in names])
+        for name, label in zip(names, panels[0].get_yticklabels(), strict=True):
+            ours = COLORS.get(name) == OURS
+            label.set(color=OURS if ours else INK, weight="bold" if ours else "normal", size=7.5)
+        write_words(figure, picture, results, cases[0])
+        path.parent.mkdir(parents=True, exist_ok=True)
+        figure.savefig(path, metadata={"Software": None})
+
+
+def choose_cases(cases: list[Row], figure: str) -> list[Row]:
+    """Return the cubes, differentiated along all axes, of the size in which most took part."""
+    plain = {"name": "all axes", "operator": "gradient", "uneven": False}
+    cubes = [
+        case
+        for case in cases
+        if case.get(figure) and len(case["shape"]) == 3
+        and all(case.get(key, value) == value for key, value in plain.items())
+    ]  # fmt: skip
+    if not cubes:
+        raise SystemExit("there is no cube of which all derivatives were measured in this file")
+    best = max(cubes, key=lambda case: (len(case["seconds"]), math.prod(case["shape"])))
+    return [case for case in cubes if case["shape"] == best["shape"]]
+
+
+def draw_panel(
+    panel: Any, case: Row, lengths: dict[str, float], names: list[str], longest: float, limit: str
+) -> None:
+    """Draw the bars of one dtype, each labelled with its figures, and the limit."""
+    panel.set(xlim=(0, 1.05 * longest), ylim=(len(names) - 0.4, -0.6))
+    gap = 0.015 * longest
+    for place, name in enumerate(names):
+        if name not in lengths:
+            panel.text(gap, place, "not run", va="center", color=FAINT, fontsize=6.5)
+            continue
+        length, milliseconds = lengths[name], 1e3 * case["seconds"][name]["median"]
+        panel.barh(place, length, height=0.66, color=COLORS.get(name, OTHERS), zorder=2)
+        words = f"{length:.{1 if length >= 0.95 else 2}f}×   "
+        words += f"{milliseconds:{'.0f' if milliseconds >= 99.5 else '#.3g'}} ms"
+        if COLORS.get(name) == OURS and length > 0.5 * longest:
+            # This bar may end at the line of the limit: the figures have their place within it.
+            panel.text(length - gap, place, words, va="center", ha="right", color="white",
+                       weight="bold", zorder=3)  # fmt: skip
+        else:
+            panel.text(length + gap, place, words, va="center", color=INK, zorder=3)
+    if limit in lengths:
+        panel.axvline(lengths[limit], color=LIMIT, linewidth=1.3, zorder=4)
+        words = f"memory’s limit: {lengths[limit]:.1f}×"
+        if limit in case.get("gigabytes_per_second", ()):
+            words += f", {case['gigabytes_per_second'][limit]['median']:.0f} GB/s"
+        panel.annotate(
+            words, (lengths[limit], 1.0), xycoords=("data", "axes fraction"), xytext=(3, 4),
+            textcoords="offset points", color=LIMIT, ha="right",
+        )  # fmt: skip
+    panel.set_title(case["dtype"], loc="left", fontsize=9, color=INK, weight="bold", pad=4)
+    panel.tick_params(axis="both", length=0, labelcolor=FAINT, labelsize=7)
+    panel.xaxis.grid(color=GRID, zorder=0, linewidth=0.8)
+    panel.set_axisbelow(True)
+    panel.locator_params(axis="x", nbins=6, steps=[1, 2, 5, 10])
+    panel.xaxis.set_major_formatter(lambda value, _: f"{value:g}×")
+    panel.spines[:].set_visible(False)
+
+
+def write_words(figure: Any, picture: Picture, results: Row, case: Row) -> None:
+    """Write what is shown above the panels, and where it was measured below."""
+    title = picture.title.format(shape=" × ".join(map(str, case["shape"])))
+    where = case.get("gpu") or f"{results['machine']['cpu']}, {case['threads']} threads"
+    versions = {"numpy": results["machine"]["numpy"], **results["versions"]}
+    here = " ".join(case[picture.figure])
+    shown = [f"{name} {v}" for name, v in versions.items() if name.partition("-")[0] in here]
+    quick = "A quick run: these figures mean nothing.  " * results["quick"]
+    footnote = f"{quick}{picture.footnote}\nMedians on {where}: {', '.join(shown)}."
+    figure.text(0.015, 0.945, title, fontsize=10.5, color=INK, weight="bold", va="center")
+    figure.text(0.015, 0.893, picture.remark, fontsize=7.5, color=FAINT, va="center")
+    figure.text(0.015, 0.06, footnote, fontsize=6.3, color=FAINT, va="center", linespacing=1.5)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
