@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import sampling
 
 import gpugrad
 
@@ -88,20 +89,27 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--require-gpu", action="store_true", help="fail where a GPU is missing, instead of skip"
     )
-    parser.addoption(
-        "--exhaustive",
-        action="store_true",
-        help="run the whole tables, too, of which a usual run takes samples",
-    )
+    sampling.add_options(parser)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    sampling.configure(config)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if config.getoption("--exhaustive"):
-        return
-    left = [item for item in items if item.get_closest_marker("exhaustive")]
+    chosen = sampling.choose(config, items)
+    left = {*items} - {*chosen}
     if left:
-        config.hook.pytest_deselected(items=left)
-        items[:] = [item for item in items if not item.get_closest_marker("exhaustive")]
+        config.hook.pytest_deselected(items=[item for item in items if item in left])
+    items[:] = chosen
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    sampling.note(report)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    sampling.remember(session.config)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -1,0 +1,138 @@
+"""Which tests a usual run takes, of tables whose whole product would take too long.
+
+- ``@pytest.mark.sampled`` above a table: as few cases as have every value of every parameter.
+  ``sampled(2)``: as few as have every pair of values of any two parameters; and so on.
+- ``@pytest.mark.exhaustive``: none of these.
+- ``@random_cases(n)`` above a test of hypothesis: a tenth of `n` cases.
+
+``pytest --exhaustive`` takes everything, ``pytest --rest`` what has not passed in the last run, and
+random cases again, all of them.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any
+
+import pytest
+
+PASSED = "gpugrad/passed"
+"""Where pytest's cache has the names of the tests that have passed."""
+
+random_factor = 0.1
+
+
+def random_cases(count: int, **options: Any) -> Callable[[Any], Any]:
+    """Return hypothesis' settings and a mark, for `count` cases where all of them are asked for."""
+    from hypothesis import settings
+
+    chosen = settings(max_examples=max(2, round(count * random_factor)), deadline=None, **options)
+    return lambda test: pytest.mark.random_cases(chosen(test))
+
+
+def add_options(parser: pytest.Parser) -> None:
+    """Add the options to the command of pytest."""
+    parser.addoption(
+        "--exhaustive",
+        action="store_true",
+        help="run whole tables, of which a usual run takes samples, and ten times the random cases",
+    )
+    parser.addoption(
+        "--rest",
+        action="store_true",
+        help="run what has not passed in the last run, of what `--exhaustive` runs",
+    )
+    parser.addoption(
+        "--random-factor",
+        type=float,
+        metavar="FACTOR",
+        help="run so many times the random cases: by default a tenth, with `--exhaustive` all",
+    )
+
+
+def configure(config: pytest.Config) -> None:
+    """Read the options, before tests are imported."""
+    global random_factor
+    told = config.getoption("--random-factor")
+    takes_all = config.getoption("--exhaustive") or config.getoption("--rest")
+    random_factor = told if told is not None else 1.0 if takes_all else 0.1
+
+
+def choose(config: pytest.Config, items: Sequence[pytest.Item]) -> list[pytest.Item]:
+    """Return the tests that the options ask for."""
+    if config.getoption("--exhaustive"):
+        return [*items]
+    if not config.getoption("--rest"):
+        return find_samples(items)
+    passed = config.cache.get(PASSED, None) if config.cache else None
+    if passed is None:
+        raise pytest.UsageError("--rest: there is no last run. Run `pytest` first.")
+    passed = set(passed)
+    # The examples of a page share their variables.
+    whole = {item.path for item in items if is_example(item) and item.nodeid not in passed}
+    return [
+        item
+        for item in items
+        if item.nodeid not in passed
+        or item.path in whole
+        or item.get_closest_marker("random_cases") is not None
+    ]
+
+
+def is_example(item: pytest.Item) -> bool:
+    """Tell whether a test is an example of a page."""
+    return item.path.suffix == ".md"
+
+
+def find_samples(items: Sequence[pytest.Item]) -> list[pytest.Item]:
+    """Return what a usual run takes."""
+    tables: dict[tuple[Any, ...], list[pytest.Item]] = defaultdict(list)
+    left_out = {item for item in items if item.get_closest_marker("exhaustive") is not None}
+    for item in items:
+        mark = item.get_closest_marker("sampled")
+        if mark is not None and item not in left_out:
+            tables[item.parent, item.originalname, mark.args].append(item)  # type: ignore[attr-defined]
+    for (_, _, strength), cases in tables.items():
+        # One value of a parameter is one object in all cases that have it.
+        rows = [
+            {name: id(value) for name, value in case.callspec.params.items()}  # type: ignore[attr-defined]
+            for case in cases
+        ]
+        taken = cover(rows, *strength)
+        left_out |= {case for i, case in enumerate(cases) if i not in taken}
+    return [item for item in items if item not in left_out]
+
+
+def cover(rows: Sequence[dict[str, Hashable]], strength: int = 1) -> set[int]:
+    """Choose rows of a table so that every combination of so many columns' values occurs."""
+    found = []
+    for row in rows:
+        pairs = sorted(row.items())
+        found.append(set(itertools.combinations(pairs, min(strength, len(pairs)))))
+    missing = set().union(*found)
+    chosen: set[int] = set()
+    while missing:
+        best = max(range(len(rows)), key=lambda i: (len(found[i] & missing), -i))
+        missing -= found[best]
+        chosen.add(best)
+    return chosen
+
+
+_passed: set[str] = set()
+
+
+def note(report: pytest.TestReport) -> None:
+    """Take note of a test that has passed."""
+    if report.when == "call" and report.passed:
+        _passed.add(report.nodeid)
+
+
+def remember(config: pytest.Config) -> None:
+    """Keep the names of the tests that have passed, those of a rest beside those before."""
+    if config.cache is None or hasattr(config, "workerinput"):
+        return
+    before = config.cache.get(PASSED, []) if config.getoption("--rest") else []
+    config.cache.set(PASSED, sorted({*before, *_passed}))
+    _passed.clear()
