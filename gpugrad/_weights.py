@@ -19,6 +19,7 @@ import math
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from itertools import accumulate, pairwise
+from numbers import Integral, Rational
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -164,13 +165,15 @@ def any_weights(positions: Sequence[Any], order: int) -> list[Any]:
     -----
     Sample by sample, the weights for all samples so far follow from those for one less. The
     recurrence is stable; positions are scaled by their extent, so that no product of theirs
-    overflows.
+    overflows. Fractions have no need of that, and take a shorter way to the same weights.
 
     References
     ----------
     B. Fornberg, *Mathematics of Computation* 51 (1988), 699-706.
     """
     x, scale = _scale(positions)
+    if type(x[0]) is int:
+        return _weigh_integers(x, scale, order)
     # weights[k][j] belongs to the k-th derivative and to sample j, for the samples so far.
     weights: list[list[Any]] = [[0 * x[0] for _ in x] for _ in range(order + 1)]
     weights[0][0] = weights[0][0] + 1
@@ -191,10 +194,35 @@ def any_weights(positions: Sequence[Any], order: int) -> list[Any]:
 
 
 def _scale(positions: Sequence[Any]) -> tuple[list[Any], Any]:
+    """Return positions in another unit, and the unit: fractions become integers."""
     if len(positions) == 1:
         return [*positions], 1
+    if isinstance(positions[0], Rational) and not isinstance(positions[0], Integral):
+        fraction: Any = type(positions[0])
+        below = math.lcm(*(position.denominator for position in positions))
+        return [int(position * below) for position in positions], fraction(1, below)
     scale = sum(abs(b - a) for a, b in pairwise(positions))
     return [position / scale for position in positions], scale
+
+
+def _weigh_integers(x: Sequence[int], scale: Fraction, order: int) -> list[Fraction]:
+    """Return the exact weights of samples at integers times a scale.
+
+    A weight is the derivative of the polynomial that is 1 at its sample and 0 at all others, a
+    product of differences. Integers have no common factors to look for at each step, as
+    fractions do, which takes most of their time.
+    """
+    product = [1]  # of all differences, as a polynomial: its coefficients, from the highest on
+    for position in x:
+        product = [a - position * b for a, b in zip([*product, 0], [0, *product], strict=True)]
+    weights = []
+    for i, position in enumerate(x):
+        coefficient = 0
+        for a in product[: len(x) - order]:  # divided by the difference from this position
+            coefficient = a + position * coefficient
+        others = math.prod(position - other for j, other in enumerate(x) if j != i)
+        weights.append(math.factorial(order) * coefficient / (scale**order * others))
+    return weights
 
 
 @lru_cache(maxsize=1024)
@@ -249,7 +277,7 @@ def weights_with_slope(positions: Sequence[Any], order: int) -> tuple[list[Any],
     """
     (first, *others), scale = _scale(positions)
     omega = [1 + 0 * first]  # the coefficients of omega, from the constant on
-    slope = 1 + 0 * first  # of omega at the first sample
+    slope = 1 + 0 * positions[0]  # of omega at the first sample
     for position in (first, *others):
         shifted = [0 * first, *omega]
         omega = [a - position * b for a, b in zip(shifted, [*omega, 0 * first], strict=True)]
