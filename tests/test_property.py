@@ -6,9 +6,10 @@ import warnings
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as nps
+from sampling import random_cases
 
 import gpugrad
 from conftest import as_tuple, assert_same_bits
@@ -77,7 +78,7 @@ def calls(draw):
 
 
 @pytest.mark.parametrize("engine", ["auto", "slices", "blocks"])
-@settings(max_examples=250, deadline=None, derandomize=True)
+@random_cases(250)
 @given(call=calls())
 def test_random_calls_have_numpys_bits(engine, call):
     f, spacing, keywords = call
@@ -97,7 +98,7 @@ def test_random_calls_have_numpys_bits(engine, call):
         assert_same_bits(got, wanted)
 
 
-@settings(max_examples=100, deadline=None, derandomize=True)
+@random_cases(100)
 @given(call=calls())
 def test_random_calls_into_an_overlapping_out(call):
     f, spacing, keywords = call

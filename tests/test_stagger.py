@@ -118,6 +118,7 @@ def test_each_axis_may_have_its_own(rng):
     assert_same_bits(results[1], np.gradient(f, axis=1))
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("stagger", SIDES)
 @pytest.mark.parametrize("boundary", BOUNDARIES, ids=str)
 @pytest.mark.parametrize("accuracy", [2, 4])

@@ -81,6 +81,7 @@ def assert_close(actual, expected, tolerance):
     assert (np.abs(actual - expected) <= tolerance * scale).all()
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("text", [*TABLE, *SPECIAL])
 def test_gradients_are_exact_to_rounding(text):
     pytest.importorskip("scipy", reason="SciPy is not installed")
@@ -90,6 +91,7 @@ def test_gradients_are_exact_to_rounding(text):
         assert_close(actual, expected, 1e-12)
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("dtype", ["f4", "f8"])
 @pytest.mark.parametrize("text", TABLE)
 def test_every_library_agrees_with_numpy_and_keeps_type_and_dtype(xp, text, dtype):

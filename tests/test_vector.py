@@ -36,6 +36,7 @@ def largest(a):
     return float(np.max(np.abs(a)))
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("backend", ["auto", "slices", "numpy", "numba"])
 @pytest.mark.parametrize("dtype", ["f4", "f8", "c8", "i2"])
 def test_operators_are_the_sums_they_stand_for(v, x, dtype, backend):

@@ -4,8 +4,9 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from sampling import random_cases
 
 from gpugrad._axes import plan_axes
 from gpugrad._engines import slices
@@ -41,7 +42,7 @@ def evaluate_in_windows(f, plan, bounds, where=None):
 @pytest.mark.parametrize("uneven", [False, True])
 @pytest.mark.parametrize("boundary", BOUNDARIES)
 @pytest.mark.parametrize(("order", "accuracy"), [(1, 2), (2, 4), (3, 2)])
-@settings(max_examples=15, deadline=None)
+@random_cases(15)
 @given(data=st.data())
 def test_windows_have_the_bits_of_the_whole(order, accuracy, boundary, uneven, data):
     n = data.draw(st.integers(12, 30), label="n")
@@ -58,7 +59,7 @@ def test_windows_have_the_bits_of_the_whole(order, accuracy, boundary, uneven, d
 @pytest.mark.parametrize("spacing", ["even", "uneven", "lines"])
 @pytest.mark.parametrize("boundary", BOUNDARIES)
 @pytest.mark.parametrize("is_masked", [False, True])
-@settings(max_examples=15, deadline=None)
+@random_cases(15)
 @given(data=st.data())
 def test_windows_of_fields_with_holes_and_of_unlike_lines(spacing, boundary, is_masked, data):
     n = data.draw(st.integers(8, 20), label="n")
