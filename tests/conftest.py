@@ -12,6 +12,9 @@ import sampling
 
 import gpugrad
 
+collect_ignore = ["peers"]
+"""What is collected only where it is named: other projects' tests, `pytest tests/peers`."""
+
 
 @dataclass(frozen=True)
 class Library:
@@ -112,9 +115,14 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     sampling.remember(session.config)
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    sampling.summarize(terminalreporter)
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo) -> Any:
     report = yield
+    sampling.add_cases(report)
     needs_gpu = item.get_closest_marker("gpu") is not None
     if item.config.getoption("--require-gpu") and needs_gpu and report.skipped:
         report.outcome = "failed"

@@ -6,11 +6,14 @@
 - ``@random_cases(n)`` above a test of hypothesis: a tenth of `n` cases.
 
 ``pytest --exhaustive`` takes everything, ``pytest --rest`` what has not passed in the last run, and
-random cases again, all of them.
+random cases again, all of them. Random cases are the same in every run. With a factor above 1,
+``pytest --random-factor 40``, they are new in every run, and hypothesis' ``--hypothesis-seed``
+brings them back.
 """
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Sequence
@@ -21,15 +24,42 @@ import pytest
 PASSED = "gpugrad/passed"
 """Where pytest's cache has the names of the tests that have passed."""
 
+RAN = "random cases"
+"""The property of a test's report that says how many random cases have run to their end."""
+
 random_factor = 0.1
+_ran = 0
 
 
 def random_cases(count: int, **options: Any) -> Callable[[Any], Any]:
     """Return hypothesis' settings and a mark, for `count` cases where all of them are asked for."""
     from hypothesis import settings
 
-    chosen = settings(max_examples=max(2, round(count * random_factor)), deadline=None, **options)
-    return lambda test: pytest.mark.random_cases(chosen(test))
+    chosen = settings(
+        max_examples=max(2, round(count * random_factor)),
+        deadline=None,
+        # Every change is judged by the same cases. A larger factor is there to find new ones.
+        derandomize=random_factor <= 1,
+        **options,
+    )
+
+    def decorate(test: Any) -> Any:
+        test.hypothesis.inner_test = _counted(test.hypothesis.inner_test)
+        return pytest.mark.random_cases(chosen(test))
+
+    return decorate
+
+
+def _counted(case: Callable[..., None]) -> Callable[..., None]:
+    """Count the cases that run to their end: hypothesis may run fewer than it is asked for."""
+
+    @functools.wraps(case)
+    def run(*args: Any, **keywords: Any) -> None:
+        global _ran
+        case(*args, **keywords)
+        _ran += 1
+
+    return run
 
 
 def add_options(parser: pytest.Parser) -> None:
@@ -121,12 +151,29 @@ def cover(rows: Sequence[dict[str, Hashable]], strength: int = 1) -> set[int]:
 
 
 _passed: set[str] = set()
+_cases_passed = 0
+
+
+def add_cases(report: pytest.TestReport) -> None:
+    """Write into a report how many random cases its test has run."""
+    global _ran
+    if report.when == "call" and _ran:
+        report.user_properties.append((RAN, _ran))
+        _ran = 0
 
 
 def note(report: pytest.TestReport) -> None:
     """Take note of a test that has passed."""
+    global _cases_passed
     if report.when == "call" and report.passed:
         _passed.add(report.nodeid)
+        _cases_passed += sum(value for name, value in report.user_properties if name == RAN)  # type: ignore[misc]
+
+
+def summarize(reporter: pytest.TerminalReporter) -> None:
+    """Say how many random cases have passed, where a number of them was asked for."""
+    if reporter.config.getoption("--random-factor") is not None:
+        reporter.write_line(f"Random cases that passed: {_cases_passed}")
 
 
 def remember(config: pytest.Config) -> None:

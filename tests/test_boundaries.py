@@ -102,6 +102,7 @@ def test_no_boundary_reads_beyond_the_field(order, accuracy):
                 )
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("accuracy", [2, 4, 6, 8])
 @pytest.mark.parametrize("order", [1, 2, 3, 4])
 @pytest.mark.parametrize("is_even", [True, False], ids=["even", "uneven"])
@@ -206,6 +207,7 @@ def random_calls(rng, count):
         yield f, spacing, keywords
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("seed", range(12))
 @pytest.mark.parametrize("backend", ["numpy", "numba"])
 def test_engines_agree_in_every_bit(backend, seed):
@@ -220,6 +222,7 @@ def test_engines_agree_in_every_bit(backend, seed):
         assert_same_bits(got, expected)
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("dtype", ["f4", "f8", "c8"])
 @pytest.mark.parametrize("name", TABLE)
 def test_every_library(xp, rng, name, dtype):

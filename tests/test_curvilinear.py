@@ -29,6 +29,7 @@ def observe_order(sizes, errors):
     return -np.polyfit(np.log(sizes), np.log(errors), 1)[0]
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("shape", [(7,), (8, 9), (9, 8, 10)])
 @pytest.mark.parametrize("keywords", [{}, {"edge_order": 2}, {"accuracy": 4}, {"accuracy": 6}])
 def test_linear_fields_have_their_exact_gradient_on_any_grid(xp, rng, shape, keywords):

@@ -10,8 +10,9 @@ import warnings
 
 import numpy as np
 import pytest
-from hypothesis import Phase, given, settings
+from hypothesis import Phase, given
 from hypothesis import strategies as st
+from sampling import random_cases
 from test_property import calls
 
 import gpugrad
@@ -82,12 +83,12 @@ def never(shape, chunks):
 
 class TestBits:
     @pytest.mark.parametrize("way", WAYS)
-    @settings(max_examples=150, deadline=None, derandomize=True)
+    @random_cases(150)
     @given(call=calls(), data=st.data())
     def test_random_chunks_have_numpys_bits(self, way, call, data):
         check_call(call, data, way)
 
-    @settings(max_examples=200, deadline=None, derandomize=True)
+    @random_cases(200)
     @given(data=st.data())
     def test_any_plan_in_any_chunks_has_the_bits_of_the_reference(self, data):
         n, axis = data.draw(st.integers(1, 12)), data.draw(st.integers(0, 1))
@@ -265,7 +266,7 @@ def draw_holes(data, rng, fields):
 
 class TestAllOperators:
     @pytest.mark.parametrize("name", [*OF_ONE, *OF_SEVERAL])
-    @settings(max_examples=15, deadline=None, derandomize=True, phases=UNSHRUNK)
+    @random_cases(15, phases=UNSHRUNK)
     @given(data=st.data())
     def test_equal_the_results_in_memory_in_every_bit(self, name, data):
         shape = tuple(data.draw(st.lists(st.integers(7, 9), min_size=2, max_size=2)))
@@ -322,7 +323,7 @@ class TestAllOperators:
             assert got.chunks == ((4, 4, 1), (5, 3))
             assert_same_bits(got.compute(scheduler="sync"), wanted)
 
-    @settings(max_examples=2, deadline=None, derandomize=True, phases=UNSHRUNK)
+    @random_cases(2, phases=UNSHRUNK)
     @given(data=st.data())
     def test_curved_grids_and_the_sphere(self, data):
         rng = np.random.default_rng(data.draw(st.integers(0, 99)))

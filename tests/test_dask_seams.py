@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import Phase, given, settings
+from hypothesis import Phase, given
 from hypothesis import strategies as st
+from sampling import random_cases
 from test_dask import check_call, check_sum, cuts, flatten, plans
 from test_property import calls
 
@@ -65,13 +66,13 @@ def compute(lazy):
     return dask.compute(*flatten(lazy), scheduler="sync")
 
 
-@settings(max_examples=60, deadline=None, derandomize=True, phases=UNSHRUNK)
+@random_cases(60, phases=UNSHRUNK)
 @given(call=calls(), data=st.data())
 def test_random_calls_in_random_chunks_have_numpys_bits(call, data):
     check_call(call, data, "auto")
 
 
-@settings(max_examples=60, deadline=None, derandomize=True, phases=UNSHRUNK)
+@random_cases(60, phases=UNSHRUNK)
 @given(data=st.data())
 def test_any_plan_in_any_chunks_has_the_bits_of_the_reference(data):
     n, axis = data.draw(st.integers(1, 12)), data.draw(st.integers(0, 1))
@@ -104,6 +105,7 @@ OPERATORS = {
 LAYOUTS = ["cut out", "own", "computed", "fortran", "backwards"]
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("name", OPERATORS)
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_operators_equal_the_results_in_memory(counted, rng, name, layout):

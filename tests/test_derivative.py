@@ -30,6 +30,7 @@ def assert_exact_on_polynomials(x, spacing, degree, **keywords):
         )
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("accuracy", ACCURACIES)
 @pytest.mark.parametrize("order", ORDERS)
 def test_polynomials_are_exact_on_even_samples(order, accuracy):
@@ -41,6 +42,7 @@ def test_polynomials_are_exact_on_even_samples(order, accuracy):
         )
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("accuracy", ACCURACIES)
 @pytest.mark.parametrize("order", ORDERS)
 def test_polynomials_are_exact_on_uneven_samples(rng, order, accuracy):
@@ -66,6 +68,7 @@ def test_edges_are_exact_up_to_their_accuracy(rng, order, edge_accuracy):
     assert_exact_on_polynomials(x, 0.125, order + edge_accuracy - 1, **keywords)
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("edge_accuracy", [None, 1, 3])
 @pytest.mark.parametrize("accuracy", [2, 4, 8, 12])
 @pytest.mark.parametrize("order", ORDERS)
@@ -129,6 +132,7 @@ def test_accuracy_two_keeps_numpys_bits(xp, rng, dtype, spacing):
     )
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("uneven", [False, True])
 @pytest.mark.parametrize("dtype", ["f4", "f8", "c8", "i4"])
 @pytest.mark.parametrize(("order", "accuracy"), [(1, 4), (2, 2), (3, 6)])

@@ -29,6 +29,7 @@ def test_every_boundary_is_among_them():
     assert len(named) == len(TABLE) + 1  # the given slope comes twice
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("backend", ["numpy", "numba"])
 @pytest.mark.parametrize("accuracy", ACCURACIES)
 @pytest.mark.parametrize("order", ORDERS)
@@ -47,6 +48,7 @@ def test_engines_agree_in_every_bit(rng, order, accuracy, backend):
                 assert_same_bits(got, expected)
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("accuracy", ACCURACIES)
 @pytest.mark.parametrize("order", ORDERS)
 def test_every_library_has_the_bits_of_numpy(xp, rng, order, accuracy):

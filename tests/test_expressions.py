@@ -7,8 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from sampling import random_cases
 
 sympy = pytest.importorskip("sympy", reason="SymPy is not installed")
 
@@ -166,7 +167,7 @@ MORE += ["eval(", "sin(x)", "and", "not", "True", "\n", "_"]
 WORDS = st.sampled_from([*FUNCTIONS, *"xyz+-*/^(),<>=.[]'\"@:;#\\ ", *MORE])
 
 
-@settings(max_examples=200, deadline=None)
+@random_cases(200)
 @given(st.lists(WORDS, max_size=12).map("".join) | st.text(max_size=30))
 def test_any_text_is_an_expression_or_a_value_error(text):
     try:

@@ -7,8 +7,9 @@ from contextlib import ExitStack
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from sampling import random_cases
 
 import gpugrad
 from conftest import assert_same_bits
@@ -164,7 +165,7 @@ def test_geotiff_has_coordinates_and_holes(tmp_path):
 @pytest.mark.parametrize(
     "boundary", ["one-sided", "periodic", ["symmetric", ("nearest", 1.5), "periodic"]]
 )
-@settings(max_examples=12, deadline=None)
+@random_cases(12)
 @given(data=st.data())
 def test_any_blocks_have_the_bits_of_memory(tmp_path_factory, boundary, data):
     folder = tmp_path_factory.mktemp("blocks")
@@ -190,7 +191,7 @@ def test_any_blocks_have_the_bits_of_memory(tmp_path_factory, boundary, data):
 @pytest.mark.parametrize(
     "operator", ["gradient", "laplacian", "derivative", "curl", "gradient_norm"]
 )
-@settings(max_examples=5, deadline=None)
+@random_cases(5)
 @given(data=st.data())
 def test_missing_values_are_holes_in_any_blocks(tmp_path_factory, operator, boundary, data):
     folder = tmp_path_factory.mktemp("holes")

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import itertools
+import sys
 
 import pytest
+import sampling
+from hypothesis import given
+from hypothesis import strategies as st
 from sampling import cover
 
 pytest_plugins = ["pytester"]
@@ -29,11 +33,13 @@ def test_every_pair_is_taken_in_few_cases():
 
 
 @pytest.fixture
-def project(pytester):
+def project(pytester, monkeypatch):
     """Make a project with a table, a long test, a random one, and one that needs a library."""
+    # The project's run takes notes of its own.
+    monkeypatch.delitem(sys.modules, "sampling")
     pytester.makeconftest(
         """
-        import sampling
+        import pytest, sampling
 
         pytest_addoption, pytest_configure = sampling.add_options, sampling.configure
 
@@ -45,6 +51,15 @@ def project(pytester):
 
         def pytest_runtest_logreport(report):
             sampling.note(report)
+
+        def pytest_terminal_summary(terminalreporter):
+            sampling.summarize(terminalreporter)
+
+        @pytest.hookimpl(wrapper=True)
+        def pytest_runtest_makereport(item, call):
+            report = yield
+            sampling.add_cases(report)
+            return report
         """
     )
     pytester.makepyfile(
@@ -67,7 +82,7 @@ def project(pytester):
         @given(st.integers())
         def test_random(n):
             with open("cases", "a") as file:
-                file.write(".")
+                file.write(f"{n} ")
 
         def test_library():
             pytest.importorskip("library_of_the_rest")
@@ -77,17 +92,86 @@ def project(pytester):
     return pytester
 
 
+def take_cases(project):
+    """Return the numbers that the random test has been given, and forget them."""
+    written = project.path / "cases"
+    numbers = written.read_text().split()
+    written.unlink()
+    return numbers
+
+
 def test_a_usual_run_takes_samples_and_rest_all_that_has_not_passed(project):
     project.runpytest().assert_outcomes(passed=5 + 1, skipped=1)
-    assert 2 <= len((project.path / "cases").read_text()) <= 10
+    assert 2 <= len(take_cases(project)) <= 10
     project.makepyfile(library_of_the_rest="")
-    (project.path / "cases").unlink()
     project.runpytest("--rest").assert_outcomes(passed=10 + 1 + 1 + 1)
-    assert len((project.path / "cases").read_text()) > 30
+    assert len(take_cases(project)) > 30
 
 
 def test_exhaustive_takes_everything(project):
     project.runpytest("--exhaustive").assert_outcomes(passed=15 + 1 + 1, skipped=1)
+
+
+def run_random_test(monkeypatch, factor):
+    """Run a test of 50 random cases; return what it was given."""
+    monkeypatch.setattr(sampling, "random_factor", factor)
+    monkeypatch.setattr(sampling, "_ran", 0)
+    numbers = []
+
+    @sampling.random_cases(50, database=None)
+    @given(st.integers())
+    def test(n):
+        numbers.append(n)
+
+    test()
+    assert sampling._ran == len(numbers)
+    return numbers
+
+
+@pytest.mark.parametrize(("factor", "most"), [(0.1, 5), (1.0, 50)])
+def test_random_cases_are_the_same_in_every_run(monkeypatch, factor, most):
+    runs = [run_random_test(monkeypatch, factor) for _ in range(2)]
+    assert runs[0] == runs[1]
+    assert most / 2 < len(runs[0]) <= most
+
+
+def test_random_cases_under_a_larger_factor_are_new(monkeypatch):
+    runs = [run_random_test(monkeypatch, 2.0) for _ in range(2)]
+    assert runs[0] != runs[1]
+    assert 60 < len(runs[0]) <= 100
+
+
+def test_a_run_with_a_factor_counts_the_cases_of_tests_that_pass(project):
+    project.makepyfile(
+        test_of_two="""
+        import sampling
+        from hypothesis import given, strategies as st
+
+        @sampling.random_cases(50, database=None)
+        @given(st.integers())
+        def test_random_too(n):
+            with open("cases", "a") as file:
+                file.write(f"{n} ")
+
+        @sampling.random_cases(50, database=None)
+        @given(st.integers())
+        def test_random_and_wrong(n):
+            assert n < 10
+        """
+    )
+    result = project.runpytest("--random-factor=2", "-k", "random")
+    result.assert_outcomes(passed=2, failed=1)
+    result.stdout.fnmatch_lines([f"Random cases that passed: {len(take_cases(project))}"])
+
+
+@pytest.mark.exhaustive
+def test_a_seed_brings_random_cases_back(project):
+    runs = []
+    for seed in "121":
+        project.runpytest("--random-factor=2", f"--hypothesis-seed={seed}", "-k", "random")
+        runs.append(take_cases(project))
+    assert runs[0] != runs[1]
+    assert runs[0] == runs[2]
 
 
 def test_rest_without_a_last_run_is_an_error(project):
