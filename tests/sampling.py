@@ -96,7 +96,8 @@ def choose(config: pytest.Config, items: Sequence[pytest.Item]) -> list[pytest.I
         return [*items]
     if not config.getoption("--rest"):
         return find_samples(items)
-    passed = config.cache.get(PASSED, None) if config.cache else None
+    cache = getattr(config, "cache", None)  # none with `-p no:cacheprovider`
+    passed = cache.get(PASSED, None) if cache else None
     if passed is None:
         raise pytest.UsageError("--rest: there is no last run. Run `pytest` first.")
     passed = set(passed)
@@ -178,8 +179,9 @@ def summarize(reporter: pytest.TerminalReporter) -> None:
 
 def remember(config: pytest.Config) -> None:
     """Keep the names of the tests that have passed, those of a rest beside those before."""
-    if config.cache is None or hasattr(config, "workerinput"):
+    cache = getattr(config, "cache", None)
+    if cache is None or hasattr(config, "workerinput"):
         return
-    before = config.cache.get(PASSED, []) if config.getoption("--rest") else []
-    config.cache.set(PASSED, sorted({*before, *_passed}))
+    before = cache.get(PASSED, []) if config.getoption("--rest") else []
+    cache.set(PASSED, sorted({*before, *_passed}))
     _passed.clear()
