@@ -7,6 +7,7 @@ import importlib
 import os
 import platform
 import sys
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib.util import find_spec
@@ -210,11 +211,11 @@ def _installed_version(name: str) -> str | None:
 
     if not _is_installed(name):
         return None
-    owners = metadata.packages_distributions().get(name) or [name]
-    try:
-        return metadata.version(owners[0])
-    except metadata.PackageNotFoundError:  # run from a source tree
-        return "of unknown version"
+    with suppress(metadata.PackageNotFoundError):
+        return metadata.version(name)
+    # All that is installed is read to find who brings it: CuPy comes under several names.
+    owners = metadata.packages_distributions().get(name)
+    return metadata.version(owners[0]) if owners else "of unknown version"  # a source tree
 
 
 def _is_installed(name: str) -> bool:

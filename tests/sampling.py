@@ -96,7 +96,7 @@ def choose(config: pytest.Config, items: Sequence[pytest.Item]) -> list[pytest.I
         return [*items]
     if not config.getoption("--rest"):
         return find_samples(items)
-    cache = getattr(config, "cache", None)
+    cache = getattr(config, "cache", None)  # none with `-p no:cacheprovider`
     passed = cache.get(PASSED, None) if cache else None
     if passed is None:
         raise pytest.UsageError("--rest: there is no last run. Run `pytest` first.")
