@@ -16,6 +16,7 @@ from gpugrad._weights import (
     any_weights,
     central_reach,
     exact_weights,
+    exact_weights_with_slope,
     make_exact,
     move_origin,
     positions_around,
@@ -154,9 +155,10 @@ def _know_the_slope(end: End, row: int, scheme: Scheme) -> Row:
         return _read_one_side(end, row, scheme)
     nearest = positions_around(end.gaps[: max(count - 1, row + 1)], row)
     nearest = move_origin(nearest, row, scheme.shift)
-    weights, of_slope = weights_with_slope(make_exact(nearest[:count]), scheme.order)
-    # Outwards is against the direction of counting, whatever that of the coordinates.
     gap = end.gaps[0]
+    weigh = exact_weights_with_slope if type(gap) is int else weights_with_slope
+    weights, of_slope = weigh(tuple(make_exact(nearest[:count])), scheme.order)
+    # Outwards is against the direction of counting, whatever that of the coordinates.
     inwards = gap if type(gap) is int else gap / abs(gap)
     return Row(dict(enumerate(weights)), -of_slope * inwards)
 

@@ -11,7 +11,7 @@ import numpy as np
 from gpugrad._arrays import asnumpy
 from gpugrad._choices import find_results
 from gpugrad._plan import AxisPlan, rows_of
-from gpugrad._program import Program, as_matrices, bring_home, is_selection
+from gpugrad._program import Program, as_matrices, bring_home, bring_masks_home, is_selection
 
 NumpyArray = np.ndarray[Any, Any]
 
@@ -28,7 +28,7 @@ def load_scipy() -> Any:
 def make_matrix(program: Program, shape: tuple[int, ...], format: str) -> Any:
     """Return the matrix of a program: fields, and results, below each other, raveled."""
     sparse = load_scipy()
-    size = math.prod(shape)
+    size, program = math.prod(shape), bring_masks_home(program)
     known: list[dict[int, Any]] = [{i: None} for i in range(program.inputs)]  # None: the identity
     for stage in program.stages:
         made = []
@@ -52,7 +52,7 @@ def make_matrix(program: Program, shape: tuple[int, ...], format: str) -> Any:
 
 def make_offset(program: Program, shape: tuple[int, ...]) -> NumpyArray:
     """Return what a program adds that does not depend on its fields, raveled as its results."""
-    known = [np.zeros(shape)] * program.inputs
+    known, program = [np.zeros(shape)] * program.inputs, bring_masks_home(program)
     for stage in program.stages:  # no later stage reads an output with constants
         for terms in stage:
             total = np.zeros(shape)

@@ -144,6 +144,28 @@ def _added_first(terms: list[Term]) -> tuple[Term, ...]:
     return tuple(sorted(terms, key=lambda term: -term.sign))
 
 
+def bring_masks_home(program: Program) -> Program:
+    """Return a program with all its masks in host memory, each computed and copied once."""
+    home: dict[int, Any] = {}
+
+    def move(one: Any) -> Any:
+        where = one.where
+        if where is None:
+            return one
+        if id(where) not in home:
+            home[id(where)] = asnumpy(where)
+        return one._replace(where=home[id(where)])
+
+    stages = [
+        tuple([
+            move(output) if isinstance(output, Selection) else _kind(output)(map(move, output))
+            for output in stage
+        ])
+        for stage in program.stages
+    ]  # fmt: skip
+    return program._replace(stages=tuple(stages))
+
+
 def bring_home(plan: AxisPlan) -> AxisPlan:
     """Return a plan with all its weights in host memory; from a device, they are copied."""
     if plan.on_host:

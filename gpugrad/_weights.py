@@ -292,3 +292,12 @@ def weights_with_slope(positions: Sequence[Any], order: int) -> tuple[list[Any],
         factor = factor / scale ** (order - 1)
         weights = [w - factor * v for w, v in zip(weights, there, strict=True)]
     return weights, factor
+
+
+@lru_cache(maxsize=1024)
+def exact_weights_with_slope(
+    positions: tuple[Fraction, ...], order: int
+) -> tuple[tuple[Fraction, ...], Fraction]:
+    """Do what `weights_with_slope` does, for samples at fractions."""
+    weights, of_slope = weights_with_slope(positions, order)
+    return tuple(weights), of_slope

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 import gpugrad
-from gpugrad import _schemes
+from gpugrad import _boundaries, _schemes
 from gpugrad._boundaries import Scheme
 from gpugrad._options import parse_boundaries, parse_staggers
 from gpugrad._plan import Gaps
@@ -94,20 +94,17 @@ def observe_evenly(f, expected, *, shift=0.0, last=1, sizes=(64, 128, 256, 512),
 
     errors = []
     for n in sizes:  # powers of two, so that spacing and divisor are exact
-        x = [mpfr(i + shift) / n for i in range(n + last)]
-        samples = _Samples(f, x)
-        plan = make_plan(len(x), 1.0 / n, **keywords)
+        samples = _Samples(lambda i, n=n: f(mpfr(i + shift) / n))
+        plan = make_plan(n + last, 1.0 / n, **keywords)
+        half = mpfr(parse_staggers(keywords.get("stagger"), 1)[0]) / 2
         worst = 0.0
-        for formula, start, stop in plan.regions(len(x)):
-            for i in range(start, stop):
-                if stop - start > 1 and i % max(1, n // 16):  # the same places on all grids
-                    continue
+        for formula, start, stop in plan.regions(n + last):
+            for i in _some_rows(start, stop, n // 16):  # the same places on all grids
                 total = mpfr(formula.constant or 0)
                 for k, w in zip(formula.offsets, formula.weights, strict=True):
                     total += samples[i + k] * w
                 slope = total / (1 if formula.divisor is None else formula.divisor)
-                half = mpfr(parse_staggers(keywords.get("stagger"), 1)[0]) / 2
-                worst = max(worst, abs(slope - expected(x[i] + half / n)))
+                worst = max(worst, abs(slope - expected((i + shift + half) / n)))
         errors.append((n, float(worst)))
     return observe_order(errors)
 
@@ -145,15 +142,18 @@ def observe_precisely(grid, field, *, order, sizes=(128, 256, 512, 1024), **keyw
     for n in sizes:
         x, period = grid(n)
         f, sides = field(x)
-        with mock.patch.object(_schemes, "middle_of_many", _weigh_few_rows):
+        with (
+            mock.patch.object(_schemes, "middle_of_many", _weigh_few_rows),
+            mock.patch.object(_boundaries, "any_weights", _weigh_once),
+        ):
             plan = make_plan(x.size, x, period, order=order, sides=sides, **keywords)
         places = _places(x, period, keywords.get("stagger"))
-        samples = _Samples(lambda at, f=f: f(at, 0), x)
+        samples = _Samples(lambda i, f=f, x=x: f(x[i], 0))
         worst = 0.0
         for formula, start, stop in plan.regions(x.size):
-            for i in range(start, stop):
+            for i in _some_rows(start, stop, x.size // 8):
                 row = formula if stop - start == 1 else _row_of(formula, i - start)
-                if row is None or (stop - start > 1 and i % (x.size // 8)):
+                if row is None:
                     continue
                 total = mpfr(row.constant or 0)
                 for k, w in zip(row.offsets, row.weights, strict=True):
@@ -165,35 +165,49 @@ def observe_precisely(grid, field, *, order, sizes=(128, 256, 512, 1024), **keyw
 
 
 class _Samples(dict):
-    """The samples of a field, each found when it is first asked for."""
+    """The samples of a field by number, each found when it is first asked for."""
 
-    def __init__(self, f, x):
+    def __init__(self, find):
         super().__init__()
-        self.f, self.x = f, x
+        self.find = find
 
     def __missing__(self, i):
-        self[i] = value = self.f(self.x[i])
+        self[i] = value = self.find(i)
         return value
+
+
+def _some_rows(start, stop, step):
+    """Return the row if there is one only, else each whose number is a multiple of `step`."""
+    return range(start, stop) if stop - start == 1 else range(-(-start // step) * step, stop, step)
 
 
 def _weigh_few_rows(gaps, before, after, order, axis=0, shift=0):
     """Do what `middle_of_many` does for every n/8-th row: in many digits, each takes its time."""
-    rows = gaps.size - before - after + 1
-    weights = np.full((before + after + 1, rows), None, object)
-    for row in range(rows):
-        if (row + before) % ((gaps.size + 1) // 8) == 0:
-            steps = tuple(gaps[row : row + before + after])
-            weights[:, row] = _weigh_row(steps, before, after, order, shift)
+    count = gaps.size - before - after + 1
+    rows = [*_some_rows(before, before + count, (gaps.size + 1) // 8)]
+    lines = tuple(tuple(gaps[row - before : row + after]) for row in rows)
+    weights = np.full((before + after + 1, count), None, object)
+    for k, of_lines in enumerate(_weigh_lines(lines, before, after, order, shift)):
+        weights[k, np.array(rows) - before] = of_lines[:, 0]
     return [*weights]
 
 
-ALL_ROWS = _schemes.middle_of_many
+ALL_ROWS, ALL_WEIGHTS = _schemes.middle_of_many, _boundaries.any_weights
 
 
 @cache  # fields with different boundaries are sampled on the same grids
-def _weigh_row(steps, before, after, order, shift):
-    row = ALL_ROWS(np.array(steps, object), before, after, order, shift=shift)
-    return [weights[0] for weights in row]
+def _weigh_lines(lines, before, after, order, shift):
+    return ALL_ROWS(np.array(lines, object), before, after, order, axis=1, shift=shift)
+
+
+def _weigh_once(positions, order):
+    """Do what `any_weights` does; different boundaries stand samples at the same places."""
+    return [*_weigh_places(tuple(positions), order)]
+
+
+@cache
+def _weigh_places(positions, order):
+    return ALL_WEIGHTS(positions, order)
 
 
 def _row_of(formula, row):

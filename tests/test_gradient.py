@@ -32,6 +32,7 @@ def sample(rng, shape, dtype="f8"):
     return f.astype(dtype)
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("edge_order", [1, 2])
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_every_dtype(xp, rng, dtype, edge_order):
@@ -40,6 +41,7 @@ def test_every_dtype(xp, rng, dtype, edge_order):
     assert_gradient_like_numpy(xp, f, 0.7, 3, edge_order=edge_order)
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("edge_order", [1, 2])
 @pytest.mark.parametrize("dtype", ["f4", "f8", "c8", "i4"])
 @pytest.mark.parametrize("kind", SCALARS)
@@ -50,6 +52,7 @@ def test_every_kind_of_scalar_spacing(xp, rng, kind, dtype, edge_order):
     assert_gradient_like_numpy(xp, f, SCALARS[kind], edge_order=edge_order)
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("edge_order", [1, 2])
 @pytest.mark.parametrize("dtype", ["f4", "f8", "c8", "c16", "i4"])
 @pytest.mark.parametrize("x_dtype", ["f4", "f8", "i4", "u1"])

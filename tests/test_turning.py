@@ -6,9 +6,10 @@ import sys
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from orders import observe_order
+from sampling import random_cases
 
 import gpugrad
 
@@ -238,7 +239,7 @@ def test_empty_and_short_curves_have_no_points():
             assert len(gpugrad.inflection_points(np.zeros(shape))) == 0
 
 
-@settings(deadline=None)
+@random_cases(100)
 @given(
     st.lists(st.integers(-4, 4), min_size=3, max_size=40) | st.permutations(range(12)),
     st.integers(0, 8),

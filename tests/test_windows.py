@@ -39,6 +39,7 @@ def evaluate_in_windows(f, plan, bounds, where=None):
     return np.concatenate(parts, axis=plan.axis)
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("uneven", [False, True])
 @pytest.mark.parametrize("boundary", BOUNDARIES)
 @pytest.mark.parametrize(("order", "accuracy"), [(1, 2), (2, 4), (3, 2)])
@@ -56,6 +57,7 @@ def test_windows_have_the_bits_of_the_whole(order, accuracy, boundary, uneven, d
     assert result.tobytes() == expected.tobytes()
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("spacing", ["even", "uneven", "lines"])
 @pytest.mark.parametrize("boundary", BOUNDARIES)
 @pytest.mark.parametrize("is_masked", [False, True])
