@@ -104,7 +104,7 @@ LIMITS = (
 )
 
 
-@random_cases(400, derandomize=True)
+@random_cases(400)
 @given(
     call=calls(),
     limits=st.tuples(

@@ -78,7 +78,7 @@ def calls(draw):
 
 
 @pytest.mark.parametrize("engine", ["auto", "slices", "blocks"])
-@random_cases(250, derandomize=True)
+@random_cases(250)
 @given(call=calls())
 def test_random_calls_have_numpys_bits(engine, call):
     f, spacing, keywords = call
@@ -98,7 +98,7 @@ def test_random_calls_have_numpys_bits(engine, call):
         assert_same_bits(got, wanted)
 
 
-@random_cases(100, derandomize=True)
+@random_cases(100)
 @given(call=calls())
 def test_random_calls_into_an_overlapping_out(call):
     f, spacing, keywords = call
