@@ -21,7 +21,10 @@ known = load_peer(FOLDER / "conftest.py")
 of_tools = load_peer(FOLDER / "tests/calc/test_calc_tools.py")
 of_kinematics = load_peer(FOLDER / "tests/calc/test_kinematics.py")
 
-pytestmark = pytest.mark.filterwarnings("default")
+pytestmark = [
+    pytest.mark.filterwarnings("default"),
+    pytest.mark.filterwarnings("ignore:(Horizontal|Vertical) dimension number:UserWarning"),
+]
 
 NAMES = [
     "gradient_2d",
