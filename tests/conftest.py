@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -65,16 +67,20 @@ def _torch() -> Library:
     return Library("torch", lambda x: torch.from_numpy(x.copy()))
 
 
-def _cupy() -> Library:
-    from gpugrad._devices import find_gpu
-
-    gpu = find_gpu()
-    if not gpu.usable:
-        pytest.skip(f"no usable GPU: {gpu.problem}")
+def import_cupy() -> ModuleType:
+    """Return CuPy; skip the test where no GPU is usable."""
+    try:
+        gpugrad.namespace("cupy")
+    except gpugrad.BackendError as error:
+        pytest.skip(f"no usable GPU: {error}")
     import cupy
 
+    return cupy
+
+
+def _cupy() -> Library:
     # CUDA contracts products and sums where CuPy lets it; the fused engine will not.
-    return Library("cupy", cupy.asarray, exact=False)
+    return Library("cupy", import_cupy().asarray, exact=False)
 
 
 LIBRARIES = {
@@ -142,6 +148,18 @@ def xp(request: pytest.FixtureRequest) -> Library:
 @pytest.fixture
 def rng() -> np.random.Generator:
     return np.random.default_rng(20240607)
+
+
+@cache
+def has_compiler() -> bool:
+    """Tell whether the backend "numba" has a compiler that works here."""
+    try:
+        gpugrad.gradient(np.zeros(4), backend="numba")
+    except gpugrad.BackendError as error:
+        if "cannot run: " in str(error):
+            return False
+        raise  # "it cannot run this", of a plain field, is a fault and no reason to skip
+    return True
 
 
 def as_tuple(result: Any) -> tuple[Any, ...]:

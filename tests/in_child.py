@@ -1,9 +1,9 @@
-"""What tests have other processes do; a child imports this module and nothing of the tests."""
+"""What tests have other processes do; a child imports this module and what it needs, no test."""
 
 from __future__ import annotations
 
 import gpugrad
-from gpugrad._engines import numba_cpu
+from internals import numba_cpu
 
 
 def differentiate(f):

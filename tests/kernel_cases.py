@@ -13,17 +13,18 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gpugrad._boundaries import Scheme, Side
-from gpugrad._holes import plan_around_holes
-from gpugrad._plan import (
+from internals import (
     AxisPlan,
     Formula,
     Gaps,
     Norm,
+    Scheme,
+    Side,
     Term,
     distinct_fields,
     distinct_masks,
     first_derivative,
+    plan_around_holes,
     replace_fields,
 )
 
@@ -253,7 +254,7 @@ def convert(outputs, asarray):
 
 def run(case, asarray):
     """Evaluate a case on arrays of CuPy, made by `asarray`."""
-    from gpugrad._engines import cupy_gpu, gpu_program
+    from internals import cupy_gpu, gpu_program
 
     before = {name: getattr(gpu_program, name) for name in case.settings}
     try:
@@ -272,7 +273,7 @@ def run(case, asarray):
 def assert_like_slices(case, results, home):
     """Compare the results of a case with those of the reference engine, bit by bit."""
     from conftest import assert_same_bits
-    from gpugrad._engines import slices
+    from internals import slices
 
     with np.errstate(all="ignore"):
         expected = slices.evaluate(case.outputs)

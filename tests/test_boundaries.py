@@ -11,8 +11,7 @@ from orders import make_plan, rounding
 
 import gpugrad
 from conftest import assert_like_numpy, assert_same_bits
-from gpugrad._boundaries import TABLE, Scheme
-from gpugrad._options import parse_boundaries
+from internals import TABLE, Scheme, parse_boundaries
 
 GIVEN = {"constant": 0.75, "normal": -0.4}
 BOUNDARIES = {name: {name: GIVEN[name]} if row.value else name for name, row in TABLE.items()}

@@ -11,7 +11,7 @@ import pytest
 
 import gpugrad
 from conftest import assert_same_bits
-from gpugrad._tracked import Tracked
+from internals import Tracked
 
 pytest.importorskip("sympy")
 from function_table import TABLE

@@ -9,7 +9,7 @@ import pytest
 
 import gpugrad
 from conftest import assert_same_bits
-from gpugrad import _complex_step
+from internals import _complex_step
 
 METHODS = ["auto", "complex", "central", "extrapolation"]
 

@@ -3,10 +3,7 @@
 import numpy as np
 import pytest
 
-from gpugrad import _cli, _cli_grad
-from gpugrad._cli_options import parse_boundary
-from gpugrad._files.run import Summary
-from gpugrad._files.wording import say
+from internals import Summary, _cli, _cli_grad, parse_boundary, say
 
 
 @pytest.fixture

@@ -12,14 +12,12 @@ import numpy as np
 import pytest
 
 import gpugrad
-from gpugrad import _arrays, _backend
-from gpugrad._devices import find_gpu
-from gpugrad._plan import Term, first_derivative
+from internals import Term, _arrays, _backend, find_gpu, first_derivative
 
 pytest.importorskip("cupy")
 import cupy
 
-from gpugrad._engines import cupy_gpu
+from internals import cupy_gpu
 
 if find_gpu().usable:
     pytest.skip("there is a GPU, which tests more", allow_module_level=True)

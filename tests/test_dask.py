@@ -17,16 +17,21 @@ from test_property import calls
 
 import gpugrad
 from conftest import as_tuple, assert_same_bits
-from gpugrad import _backend, _threads
-from gpugrad._engines import chunk_rows, dask_blocks, dask_tasks, numpy_cpu, slices
-from gpugrad._plan import (
+from internals import (
     AxisPlan,
     Formula,
     Norm,
     Term,
+    _backend,
+    _threads,
+    chunk_rows,
+    dask_blocks,
+    dask_tasks,
     distinct_fields,
     first_derivative,
+    numpy_cpu,
     replace_fields,
+    slices,
 )
 
 dask = pytest.importorskip("dask")
@@ -550,7 +555,7 @@ class TestEngines:
 
     def test_large_blocks_get_the_compiled_engine(self, seen, monkeypatch):
         pytest.importorskip("llvmlite")
-        from gpugrad._engines import numba_cpu
+        from internals import numba_cpu
 
         monkeypatch.setattr(_backend, "COMPILED_SIZE", 1)
         monkeypatch.setattr(_backend, "COMPILING_SIZE", 0)
@@ -588,7 +593,7 @@ class TestEngines:
         module = numpy_cpu
         if name == "numba":
             pytest.importorskip("llvmlite")
-            from gpugrad._engines import numba_cpu as module
+            from internals import numba_cpu as module
         f = np.random.default_rng(0).normal(size=(9, 8))
         where = f < 1
         lazy = gpugrad.gradient(da.from_array(f, chunks=4), 0.5, where=where, backend=name)

@@ -12,13 +12,12 @@ from test_property import calls
 
 import gpugrad
 from conftest import assert_same_bits
-from gpugrad import _backend
-from gpugrad._plan import Norm, Region, Seam, Term, first_derivative
+from internals import Norm, Region, Seam, Term, _backend, first_derivative
 
 dask = pytest.importorskip("dask")
 da = pytest.importorskip("dask.array")
 pytest.importorskip("llvmlite", reason="llvmlite is not installed")
-from gpugrad._engines import numba_boxes, numba_cpu, numba_program  # noqa: E402
+from internals import numba_boxes, numba_cpu, numba_program  # noqa: E402
 
 UNSHRUNK = (Phase.explicit, Phase.generate)
 
@@ -127,6 +126,7 @@ def test_operators_equal_the_results_in_memory(counted, rng, name, layout):
     assert len(counted.results) == counted.count
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("tile", [200, 1 << 19])
 def test_tiles_and_blocks_of_a_block(monkeypatch, counted, rng, tile):
     monkeypatch.setattr(numba_boxes, "TILE_BYTES", tile)

@@ -11,9 +11,7 @@ from orders import needs_long_double, observe_unevenly, rounding
 
 import gpugrad
 from conftest import assert_like_numpy, assert_same_bits
-from gpugrad._boundaries import Scheme, Side
-from gpugrad._plan import Gaps
-from gpugrad._schemes import plan_derivative
+from internals import Gaps, Scheme, Side, plan_derivative
 
 ONE_SIDED = (Side("one-sided"), Side("one-sided"))
 ORDERS, ACCURACIES = range(1, 9), range(2, 13, 2)
@@ -287,7 +285,7 @@ def test_the_shortest_axes(rng, order, accuracy):
 
 
 def test_a_call_that_comes_again_is_planned_once_and_checked_as_before(rng, monkeypatch):
-    from gpugrad import _axes
+    from internals import _axes
 
     f = rng.normal(size=(9, 8))
     before = gpugrad.laplacian(f, 0.3, accuracy=4), gpugrad.derivative(f, 0.3, boundary="periodic")

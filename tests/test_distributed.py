@@ -56,6 +56,7 @@ def linger(block, seconds):
     return block
 
 
+@pytest.mark.exhaustive
 def test_a_worker_that_is_killed_costs_time_alone(client, field):
     lazy = da.from_array(field, chunks=(3, 6, 20)).map_blocks(linger, 0.02, dtype=field.dtype)
     future = client.compute(gpugrad.gradient(lazy, stack=True))

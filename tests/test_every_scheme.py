@@ -7,9 +7,8 @@ import pytest
 from orders import rounding
 
 import gpugrad
-from conftest import assert_like_numpy, assert_same_bits
-from gpugrad._boundaries import TABLE
-from gpugrad._engines import numba_cpu
+from conftest import assert_like_numpy, assert_same_bits, has_compiler
+from internals import TABLE
 
 ORDERS, ACCURACIES = range(1, 9), range(2, 13, 2)
 STAGGERS = [None, "left", "right"]
@@ -34,7 +33,7 @@ def test_every_boundary_is_among_them():
 @pytest.mark.parametrize("accuracy", ACCURACIES)
 @pytest.mark.parametrize("order", ORDERS)
 def test_engines_agree_in_every_bit(rng, order, accuracy, backend):
-    if backend == "numba" and numba_cpu.start() is not None:
+    if backend == "numba" and not has_compiler():
         pytest.skip("llvmlite is not installed")
     f = rng.normal(size=(3, LENGTH))
     x = np.cumsum(rng.uniform(0.5, 1.5, LENGTH))

@@ -13,7 +13,7 @@ from sampling import random_cases
 
 sympy = pytest.importorskip("sympy", reason="SymPy is not installed")
 
-from gpugrad._expressions import FUNCTIONS, MAX_LENGTH, parse  # noqa: E402
+from internals import FUNCTIONS, MAX_LENGTH, parse  # noqa: E402
 
 ESCAPES = [
     "__import__('os').system('true')",
@@ -184,7 +184,7 @@ import random, sys, warnings, linecache, traceback
 import sympy
 sys.path.insert(0, sys.argv[1])
 from test_expressions import ESCAPES, BOMBS
-from gpugrad._expressions import FUNCTIONS, parse
+from internals import FUNCTIONS, parse
 formulas = [f"{name}({', '.join('xyz'[:low])})" for name, (_, low, _) in FUNCTIONS.items()]
 formulas += ["2*x^2 + 3*y**2", "where(x < 0, x, y)", "gamma(5) + sin(pi/7) + 0.5**x"]
 rng = random.Random(7)

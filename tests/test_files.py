@@ -14,12 +14,7 @@ from sampling import random_cases
 
 import gpugrad
 from conftest import assert_same_bits
-from gpugrad import _cli
-from gpugrad._files import blocks, job, run, sources, targets
-from gpugrad._files.errors import FileError
-from gpugrad._files.layout import Layout
-from gpugrad._files.operators import Request
-from gpugrad._files.raw import RawArray
+from internals import FileError, Layout, RawArray, Request, _cli, blocks, job, run, sources, targets
 
 SMALL = run.OWN_BYTES + 20_000
 """An allowance of memory that leaves little for a block."""
@@ -397,7 +392,7 @@ def test_going_on_replaces_a_result_only_if_told(interrupted, field, capsys):
 
 
 def test_two_runs_cannot_write_the_same(interrupted):
-    from gpugrad._files.journal import Journal
+    from internals import Journal
 
     pytest.importorskip("fcntl", reason="there are no such locks on this system")
     first = Journal(interrupted / "g.npy.partial" / "journal", {})

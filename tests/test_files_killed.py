@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import gpugrad
-from gpugrad._files.run import LIBRARY_BYTES, OWN_BYTES
+from internals import LIBRARY_BYTES, OWN_BYTES
 
 LITTLE = f"{OWN_BYTES + 700_000}"
 """An allowance of memory that makes many small blocks."""

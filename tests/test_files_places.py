@@ -7,8 +7,7 @@ import pytest
 from test_files import failure
 
 import gpugrad
-from gpugrad import _cli
-from gpugrad._files import job
+from internals import _cli, job
 
 xarray = pytest.importorskip("xarray", reason="xarray reads these formats")
 pytest.importorskip("h5netcdf")

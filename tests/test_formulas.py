@@ -15,7 +15,7 @@ import pytest
 from orders import make_plan
 
 import gpugrad
-from gpugrad._boundaries import TABLE, Side
+from internals import TABLE, Side
 
 try:
     from gmpy2 import mpq as Exact  # a fraction, too, and ten times as fast as Python's

@@ -48,7 +48,7 @@ def test_results_are_laid_out_as_numpys(rng, layout):
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_layouts_in_blocks_on_threads(rng, layout, monkeypatch):
-    from gpugrad._engines import numpy_cpu
+    from internals import numpy_cpu
 
     monkeypatch.setattr(numpy_cpu, "BLOCK_BYTES", 700)
     monkeypatch.setattr(numpy_cpu, "WHOLE_BYTES", 0)

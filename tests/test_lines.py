@@ -198,7 +198,7 @@ def test_engines_that_take_none_say_so(rng):
 
 
 def test_large_fields_fall_back_from_the_compiled_engine(rng, monkeypatch):
-    from gpugrad import _backend
+    from internals import _backend
 
     monkeypatch.setattr(_backend, "COMPILED_SIZE", 1)
     monkeypatch.setattr(_backend, "COMPILING_SIZE", 0)

@@ -9,7 +9,7 @@ import pytest
 
 import gpugrad
 from conftest import as_tuple, assert_like_numpy, assert_same_bits
-from gpugrad._engines import numba_boxes, numba_program, numpy_cpu
+from internals import numba_boxes, numba_program, numpy_cpu
 
 SHAPE = (5, 8, 20)
 DTYPES = ["f4", "f8", "c8", "c16", "i2"]
@@ -178,8 +178,7 @@ class TestDask:
             assert_same_bits(lazy, expected)
 
     def test_a_norm_and_a_sum_have_other_names(self):
-        from gpugrad._engines import dask_blocks
-        from gpugrad._plan import Norm, Term, first_derivative
+        from internals import Norm, Term, dask_blocks, first_derivative
 
         f = self.da.ones((6, 7), chunks=3)
         terms = [Term(1, f, first_derivative(axis, 0.3, 1)) for axis in range(2)]

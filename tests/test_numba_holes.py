@@ -7,11 +7,10 @@ import pytest
 
 import gpugrad
 from conftest import assert_same_bits
-from gpugrad._engines import numba_cpu, slices
-from gpugrad._plan import Norm, Term, first_derivative
+from internals import Norm, Term, first_derivative, numba_cpu, slices
 
 pytest.importorskip("llvmlite")
-from gpugrad._engines import llvm_kernels, llvm_recipes, numba_program, numba_sums
+from internals import llvm_kernels, llvm_recipes, numba_program, numba_sums
 
 
 @pytest.fixture
@@ -34,6 +33,7 @@ def make_holes(rng, shape):
     return where
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("dtype", ["f4", "f8", "c8", "i2"])
 @pytest.mark.parametrize("order", ["C", "F"])
 def test_branching_kernels_have_the_bits_of_slices(branching, rng, dtype, order):
@@ -90,6 +90,7 @@ SUMS = {
 }
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("name", SUMS)
 @pytest.mark.parametrize("slab", [1, 7000])
 @pytest.mark.parametrize("kind", ["f8", "f4", "c16", "i4", "fortran", "backwards", "periodic"])

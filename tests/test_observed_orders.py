@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from orders import has_exact_weights, make_plan, observe_evenly, observe_precisely
 
-from gpugrad._boundaries import TABLE, Side
+from internals import TABLE, Side
 
 gmpy2 = pytest.importorskip("gmpy2", reason="gmpy2 has the numbers of many digits")
 

@@ -13,7 +13,7 @@ from sampling import random_cases
 
 import gpugrad
 from conftest import as_tuple, assert_same_bits
-from gpugrad._engines import numpy_cpu
+from internals import numpy_cpu
 
 FLOATS = st.sampled_from([np.float32, np.float64, np.complex64, np.complex128])
 INTEGERS = st.sampled_from([np.int8, np.uint8, np.int16, np.uint16, np.int32, np.int64, np.uint64])

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import gpugrad
-from gpugrad import _sample
+from internals import _sample
 
 
 def hill(x, y):

@@ -10,8 +10,7 @@ import pytest
 
 import gpugrad
 from conftest import as_tuple, assert_same_bits
-from gpugrad._axes import plan_axes
-from gpugrad._options import Options
+from internals import Options, plan_axes
 
 SIDES = ["left", "right"]
 BOUNDARIES = [

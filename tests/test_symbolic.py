@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import gpugrad
-from gpugrad import _symbolic_run
+from internals import _symbolic_run
 
 sympy = pytest.importorskip("sympy", reason="SymPy is not installed")
 
@@ -346,7 +346,7 @@ def test_the_kernels_body_compiles_for_gpus():
 @pytest.mark.gpu
 @pytest.mark.parametrize("text", [*TABLE, *SPECIAL])
 def test_a_gpu_has_numpys_values(text):
-    from gpugrad._devices import find_gpu
+    from internals import find_gpu
 
     gpu = find_gpu()
     if not gpu.usable:

@@ -13,11 +13,7 @@ from kernel_cases import gaps, random_plan, wrap_around
 
 import gpugrad
 from conftest import assert_same_bits
-from gpugrad import _backend, _devices
-from gpugrad._devices import Gpu
-from gpugrad._engines import slices
-from gpugrad._engines.transpose import transpose
-from gpugrad._plan import Term, first_derivative
+from internals import Gpu, Term, _backend, _devices, first_derivative, slices, transpose
 
 
 def as_matrix(plan, n):
@@ -71,7 +67,7 @@ class TestTensors:
             pytest.skip("g++ is not installed")
         from kernels_on_host import HostCuda, running_on_host
 
-        from gpugrad._engines import torch_gpu
+        from internals import torch_gpu
 
         monkeypatch.setattr(_devices, "find_gpu", lambda: Gpu(devices=("host",)))
         monkeypatch.setattr(_backend, "_is_on_gpu", lambda f: True)
@@ -170,7 +166,7 @@ class TestTensors:
         assert self.cuda.launches == 0
 
     def test_tensors_of_the_host_are_named(self, monkeypatch):
-        from gpugrad._engines import torch_gpu
+        from internals import torch_gpu
 
         monkeypatch.setattr(torch_gpu, "_is_on_gpu", lambda f: False)
         message = (

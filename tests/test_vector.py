@@ -7,7 +7,7 @@ import pytest
 
 import gpugrad
 from conftest import assert_same_bits
-from gpugrad import _backend
+from internals import _backend
 
 SHAPE = (9, 12, 20)
 
@@ -134,7 +134,7 @@ def test_every_library_has_the_same_operators(xp, rng, name):
 
 def test_large_fields_take_one_compiled_pass(monkeypatch, v):
     pytest.importorskip("llvmlite", reason="llvmlite is not installed")
-    from gpugrad._engines import numba_cpu
+    from internals import numba_cpu
 
     monkeypatch.setattr(_backend, "COMPILED_SIZE", 0)
     monkeypatch.setattr(_backend, "COMPILING_SIZE", 0)

@@ -8,11 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sampling import random_cases
 
-from gpugrad._axes import plan_axes
-from gpugrad._engines import slices
-from gpugrad._engines.windows import find_row, find_samples, move_plan
-from gpugrad._options import Options
-from gpugrad._plan import Term
+from internals import Options, Term, find_row, find_samples, move_plan, plan_axes, slices
 
 BOUNDARIES = [
     "one-sided",
@@ -39,7 +35,6 @@ def evaluate_in_windows(f, plan, bounds, where=None):
     return np.concatenate(parts, axis=plan.axis)
 
 
-@pytest.mark.sampled
 @pytest.mark.parametrize("uneven", [False, True])
 @pytest.mark.parametrize("boundary", BOUNDARIES)
 @pytest.mark.parametrize(("order", "accuracy"), [(1, 2), (2, 4), (3, 2)])
@@ -57,7 +52,6 @@ def test_windows_have_the_bits_of_the_whole(order, accuracy, boundary, uneven, d
     assert result.tobytes() == expected.tobytes()
 
 
-@pytest.mark.sampled
 @pytest.mark.parametrize("spacing", ["even", "uneven", "lines"])
 @pytest.mark.parametrize("boundary", BOUNDARIES)
 @pytest.mark.parametrize("is_masked", [False, True])

@@ -1,0 +1,100 @@
+"""What tests need of the package's insides: one place to mend where modules move.
+
+A test imports `gpugrad` where it can. What it cannot say by the public API alone it takes from
+here, as in ``from internals import Term``; the groups below say why. A name is looked up when it
+is asked for: some modules need a library that is not installed everywhere.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+# Modules whose limits a test lowers, so that small fields take the way of large ones, or in which
+# it puts a spy or a stand-in.
+MODULES = {
+    # The choice of an engine, and the pool of threads.
+    "_backend": "gpugrad._backend",
+    "_threads": "gpugrad._threads",
+    # Whether there is a GPU: a machine with one, or with a broken one, is played.
+    "_devices": "gpugrad._devices",
+    # Checks of arrays that have no values to compute with: CuPy's, over memory of the host.
+    "_arrays": "gpugrad._arrays",
+    # Engines, one by one, on what they are given; their programs, blocks and slabs.
+    "slices": "gpugrad._engines.slices",
+    "numpy_cpu": "gpugrad._engines.numpy_cpu",
+    "numpy_subclasses": "gpugrad._engines.numpy_subclasses",
+    "numba_cpu": "gpugrad._engines.numba_cpu",
+    "numba_program": "gpugrad._engines.numba_program",
+    "numba_boxes": "gpugrad._engines.numba_boxes",
+    "numba_sums": "gpugrad._engines.numba_sums",
+    "llvm_kernels": "gpugrad._engines.llvm_kernels",
+    "llvm_recipes": "gpugrad._engines.llvm_recipes",
+    "dask_blocks": "gpugrad._engines.dask_blocks",
+    "dask_tasks": "gpugrad._engines.dask_tasks",
+    "chunk_rows": "gpugrad._engines.chunk_rows",
+    # The kernel for GPUs, which tests compile for the host and call by a stand-in of CUDA.
+    "cupy_gpu": "gpugrad._engines.cupy_gpu",
+    "gpu_program": "gpugrad._engines.gpu_program",
+    "torch_gpu": "gpugrad._engines.torch_gpu",
+    # Where plans and weights are made: what a call that comes again must not do a second time.
+    "_axes": "gpugrad._axes",
+    "_schemes": "gpugrad._schemes",
+    # How points, grids and formulas are cut into blocks, or become code.
+    "_complex_step": "gpugrad._complex_step",
+    "_sample": "gpugrad._sample",
+    "_symbolic_run": "gpugrad._symbolic_run",
+    # The command in this process, as starting one for each test takes long; and its parts.
+    "_cli": "gpugrad._cli",
+    "_cli_grad": "gpugrad._cli_grad",
+    "_demo": "gpugrad._demo",
+    "_plotting": "gpugrad._plotting",
+    # Fields in files: blocks that are small, disks that are full, runs that are cut short.
+    "blocks": "gpugrad._files.blocks",
+    "job": "gpugrad._files.job",
+    "run": "gpugrad._files.run",
+    "sources": "gpugrad._files.sources",
+    "targets": "gpugrad._files.targets",
+}
+
+NAMES = {
+    # What engines are given: terms, formulas and plans that no operator makes, too.
+    "gpugrad._plan": (
+        "AxisPlan", "Formula", "Gaps", "Norm", "Region", "Seam", "Term", "distinct_fields",
+        "distinct_masks", "first_derivative", "replace_fields",
+    ),
+    "gpugrad._engines.transpose": ("transpose",),
+    "gpugrad._engines.windows": ("find_row", "find_samples", "move_plan"),
+    "gpugrad._axes": ("plan_axes",),
+    "gpugrad._options": ("Options", "parse_boundaries", "parse_staggers"),
+    # Every boundary that there is, and the formulas of schemes, to be compared with theory.
+    "gpugrad._boundaries": ("TABLE", "Scheme", "Side"),
+    "gpugrad._schemes": ("plan_derivative",),
+    "gpugrad._holes": ("plan_around_holes",),
+    # Weights in floating point and of many rows, which `stencil` has not.
+    "gpugrad._weights": ("any_weights", "middle_of_many", "middle_of_three"),
+    "gpugrad._devices": ("Gpu", "find_gpu"),
+    # What formulas as text may hold, all of it.
+    "gpugrad._expressions": ("FUNCTIONS", "MAX_LENGTH", "parse"),
+    # What a function sees that is differentiated by the complex step.
+    "gpugrad._tracked": ("Tracked",),
+    # The command's parts: words to options, errors in its words, runs without a process.
+    "gpugrad._cli_options": ("parse_boundary",),
+    "gpugrad._files.errors": ("FileError",),
+    "gpugrad._files.journal": ("Journal",),
+    "gpugrad._files.layout": ("Layout",),
+    "gpugrad._files.operators": ("Request",),
+    "gpugrad._files.raw": ("RawArray",),
+    "gpugrad._files.run": ("LIBRARY_BYTES", "OWN_BYTES", "Summary"),
+    "gpugrad._files.sources": ("open_sources",),
+    "gpugrad._files.wording": ("say",),
+}  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    if name in MODULES:
+        return import_module(MODULES[name])
+    for module, names in NAMES.items():
+        if name in names:
+            return getattr(import_module(module), name)
+    raise AttributeError(f"tests take nothing of the name {name!r} from the package's insides")
