@@ -45,10 +45,9 @@ class Case:
         """Return the function, written with NumPy (and SciPy's special functions)."""
         import sympy
 
-        modules = (
-            (["scipy", "numpy"] if self.special else ["numpy"]) if modules is None else modules
-        )
-        return sympy.lambdify(self.symbols, self.expression, modules=modules)
+        if modules is not None:
+            return sympy.lambdify(self.symbols, self.expression, modules=modules)
+        return _written_with_numpy(self)
 
     def points(self, rng: np.random.Generator, count: int) -> list[np.ndarray]:
         n = len(self.names)
@@ -57,10 +56,24 @@ class Case:
 
     def exact(self, points: list[np.ndarray], *orders: int) -> np.ndarray:
         """Return a derivative at points, from 40 digits; `orders` for each variable."""
-        derivative = derivative_of(self.formula, orders)
-        rows = zip(*(p.ravel() for p in points), strict=True)
-        values = [float(derivative(*map(_exactly, row))) for row in rows]
-        return np.array(values).reshape(points[0].shape)
+        rows = zip(*(p.ravel().tolist() for p in points), strict=True)
+        return np.array(_exact_values(self.formula, orders, tuple(rows))).reshape(points[0].shape)
+
+
+@lru_cache  # several tests ask for the same
+def _written_with_numpy(case: Case) -> Any:
+    import sympy
+
+    modules = ["scipy", "numpy"] if case.special else ["numpy"]
+    return sympy.lambdify(case.symbols, case.expression, modules=modules)
+
+
+@lru_cache(maxsize=None)
+def _exact_values(
+    formula: str, orders: tuple[int, ...], rows: tuple[tuple[float, ...], ...]
+) -> list[float]:
+    derivative = derivative_of(formula, orders)
+    return [float(derivative(*map(_exactly, row))) for row in rows]
 
 
 @lru_cache

@@ -2,7 +2,7 @@
 
 - ``@pytest.mark.sampled`` above a table: as few cases as have every value of every parameter.
   ``sampled(2)``: as few as have every pair of values of any two parameters; and so on.
-- ``@pytest.mark.exhaustive``: none of these.
+- ``@pytest.mark.exhaustive``: none of these. ``exhaustive(xp="jax")``: none that have this value.
 - ``@random_cases(n)`` above a test of hypothesis: a tenth of `n` cases.
 
 ``pytest --exhaustive`` takes everything, ``pytest --rest`` what has not passed in the last run, and
@@ -117,10 +117,20 @@ def is_example(item: pytest.Item) -> bool:
     return item.path.suffix == ".md"
 
 
+def is_left_out(item: pytest.Item) -> bool:
+    """Tell whether a mark leaves a case to the exhaustive run, by all values that the mark names."""
+    case = getattr(item, "callspec", None)
+    values = {} if case is None else case.params
+    return any(
+        all(name in values and values[name] == value for name, value in mark.kwargs.items())
+        for mark in item.iter_markers("exhaustive")
+    )
+
+
 def find_samples(items: Sequence[pytest.Item]) -> list[pytest.Item]:
     """Return what a usual run takes."""
     tables: dict[tuple[Any, ...], list[pytest.Item]] = defaultdict(list)
-    left_out = {item for item in items if item.get_closest_marker("exhaustive") is not None}
+    left_out = {item for item in items if is_left_out(item)}
     for item in items:
         mark = item.get_closest_marker("sampled")
         if mark is not None and item not in left_out:

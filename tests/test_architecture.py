@@ -6,6 +6,7 @@ import ast
 import re
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -239,9 +240,19 @@ ARROWS = {
 }
 
 
+@cache
+def parse(path):
+    return ast.parse(path.read_text())
+
+
+@cache
 def imports_of(path):
-    """Yield (module, whether at import time) for each import in a file."""
-    tree = ast.parse(path.read_text())
+    """Return (module, whether at import time) for each import in a file."""
+    return [*find_imports(path)]
+
+
+def find_imports(path):
+    tree = parse(path)
     at_import = set()
 
     def visit(node, inside):
@@ -293,7 +304,7 @@ def test_modules_load_nothing_heavy(name):
 def test_nobody_calls_numpys_gradient(name):
     calls = [
         node
-        for node in ast.walk(ast.parse(MODULES[name].read_text()))
+        for node in ast.walk(parse(MODULES[name]))
         if isinstance(node, ast.Attribute)
         and node.attr == "gradient"
         and isinstance(node.value, ast.Name)

@@ -222,6 +222,7 @@ def test_engines_agree_in_every_bit(backend, seed):
 
 
 @pytest.mark.sampled
+@pytest.mark.exhaustive(xp="jax")  # which compiles each of eight calls; others call it with less
 @pytest.mark.parametrize("dtype", ["f4", "f8", "c8"])
 @pytest.mark.parametrize("name", TABLE)
 def test_every_library(xp, rng, name, dtype):

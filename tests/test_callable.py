@@ -161,6 +161,7 @@ def test_results_live_where_the_points_live(xp, rng):
     assert grad.method == expected.get(xp.name.partition("-")[0], "extrapolation")
 
 
+@pytest.mark.exhaustive(xp="jax")  # which compiles each step anew
 @pytest.mark.sampled
 @pytest.mark.parametrize("method", ["central", "extrapolation"])
 def test_differences_live_where_the_points_live(xp, rng, method):
@@ -494,6 +495,7 @@ def test_what_has_no_slope_at_its_end_is_nan_and_says_so():
         assert value[1] == pytest.approx(0.25, rel=1e-7)
 
 
+@pytest.mark.exhaustive(xp="jax")
 @pytest.mark.sampled
 @pytest.mark.parametrize("method", ["central", "extrapolation"])
 def test_ends_are_the_same_in_every_library(xp, method):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
+from functools import cache
 
 import numpy as np
 import pytest
@@ -20,12 +21,11 @@ ORDERS, ACCURACIES = range(1, 9), range(2, 13, 2)
 def assert_exact_on_polynomials(x, spacing, degree, **keywords):
     """Check the derivative of every monomial up to a degree, at every row."""
     order = keywords["order"]
+    bound = rounding(x.size, spacing, 1e-14, **keywords)
     for d in range(degree + 1):
         expected = math.perm(d, order) * x ** max(d - order, 0)
         got = gpugrad.derivative(x**d, spacing, **keywords)
-        np.testing.assert_allclose(
-            got, expected, rtol=1e-12, atol=rounding(x.size, spacing, 1e-14, **keywords)
-        )
+        np.testing.assert_allclose(got, expected, rtol=1e-12, atol=bound)
 
 
 @pytest.mark.sampled
@@ -66,19 +66,27 @@ def test_edges_are_exact_up_to_their_accuracy(rng, order, edge_accuracy):
     assert_exact_on_polynomials(x, 0.125, order + edge_accuracy - 1, **keywords)
 
 
-@pytest.mark.sampled
+@cache
+def sympys_weights(order, nodes):
+    """Return the weight of each sample at some integers, for a derivative at 0."""
+    import sympy
+
+    weights = sympy.finite_diff_weights(order, [*map(sympy.Integer, nodes)], 0)[order][-1]
+    return {k: Fraction(int(w.p), int(w.q)) for k, w in zip(nodes, weights, strict=True)}
+
+
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("edge_accuracy", [None, 1, 3])
 @pytest.mark.parametrize("accuracy", [2, 4, 8, 12])
 @pytest.mark.parametrize("order", ORDERS)
 def test_the_weights_of_every_row_are_sympys(order, accuracy, edge_accuracy):
-    sympy = pytest.importorskip("sympy")
+    pytest.importorskip("sympy")
     if (edge_accuracy or 0) > accuracy or (order, accuracy) == (1, 2):
         pytest.skip("more accurate than inside, or NumPy's own formulas")
     scheme = Scheme(order, accuracy, edge_accuracy)
     for formula, _, _ in plan_derivative(0, 1.0, 30, scheme, ONE_SIDED, None).regions(30):
         nodes = range(min(formula.offsets), max(formula.offsets) + 1)
-        expected = sympy.finite_diff_weights(order, [*map(sympy.Integer, nodes)], 0)[order][-1]
-        expected = {k: Fraction(int(w.p), int(w.q)) for k, w in zip(nodes, expected, strict=True)}
+        expected = sympys_weights(order, nodes)
         got = {
             k: Fraction(w) / Fraction(formula.divisor)
             for k, w in zip(formula.offsets, formula.weights, strict=True)
@@ -216,16 +224,18 @@ def test_coordinates_that_may_not_be_read(rng):
         np.testing.assert_allclose(got.detach().numpy(), expected, rtol=1e-9, atol=1e-9)
 
 
-def test_it_runs_under_jit(rng):
+@pytest.mark.exhaustive(accuracy=4)
+@pytest.mark.parametrize("accuracy", [2, 4])
+@pytest.mark.parametrize("boundary", ["one-sided", "periodic", {"normal": 1.0}])
+def test_it_runs_under_jit(rng, boundary, accuracy):
     jax = pytest.importorskip("jax")
     jax.config.update("jax_enable_x64", True)
     f, x = rng.normal(size=12), np.cumsum(rng.uniform(0.5, 1.5, 12))
-    for boundary in ("one-sided", "periodic", {"normal": 1.0}):
 
-        def second(f, x, boundary=boundary):
-            return gpugrad.derivative(f, x, order=2, accuracy=4, boundary=boundary)
+    def second(f, x):
+        return gpugrad.derivative(f, x, order=2, accuracy=accuracy, boundary=boundary)
 
-        np.testing.assert_allclose(jax.jit(second)(f, x), second(f, x), rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(jax.jit(second)(f, x), second(f, x), rtol=1e-9, atol=1e-9)
 
 
 @pytest.mark.parametrize(

@@ -48,6 +48,9 @@ def test_engines_agree_in_every_bit(rng, order, accuracy, backend):
 
 
 @pytest.mark.sampled
+@pytest.mark.exhaustive(xp="jax", accuracy=6)  # which is skipped: no sample of JAX
+@pytest.mark.exhaustive(xp="jax", accuracy=8)
+@pytest.mark.exhaustive(xp="jax", accuracy=10)
 @pytest.mark.parametrize("accuracy", ACCURACIES)
 @pytest.mark.parametrize("order", ORDERS)
 def test_every_library_has_the_bits_of_numpy(xp, rng, order, accuracy):

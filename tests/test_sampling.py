@@ -78,6 +78,13 @@ def project(pytester, monkeypatch):
         def test_long():
             pass
 
+        @pytest.mark.exhaustive(a=2)
+        @pytest.mark.exhaustive(a=1, b=1)
+        @pytest.mark.parametrize("a", range(3))
+        @pytest.mark.parametrize("b", range(2))
+        def test_some_values_take_long(a, b):
+            pass
+
         @sampling.random_cases(50, database=None)
         @given(st.integers())
         def test_random(n):
@@ -101,15 +108,15 @@ def take_cases(project):
 
 
 def test_a_usual_run_takes_samples_and_rest_all_that_has_not_passed(project):
-    project.runpytest().assert_outcomes(passed=5 + 1, skipped=1)
+    project.runpytest().assert_outcomes(passed=5 + 1 + 3, skipped=1)
     assert 2 <= len(take_cases(project)) <= 10
     project.makepyfile(library_of_the_rest="")
-    project.runpytest("--rest").assert_outcomes(passed=10 + 1 + 1 + 1)
+    project.runpytest("--rest").assert_outcomes(passed=10 + 1 + 3 + 1 + 1)
     assert len(take_cases(project)) > 30
 
 
 def test_exhaustive_takes_everything(project):
-    project.runpytest("--exhaustive").assert_outcomes(passed=15 + 1 + 1, skipped=1)
+    project.runpytest("--exhaustive").assert_outcomes(passed=15 + 1 + 6 + 1, skipped=1)
 
 
 def run_random_test(monkeypatch, factor):
