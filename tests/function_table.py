@@ -8,7 +8,7 @@ box `low` to `high`, the same for all variables or one for each.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 import numpy as np
@@ -68,7 +68,7 @@ def _written_with_numpy(case: Case) -> Any:
     return sympy.lambdify(case.symbols, case.expression, modules=modules)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _exact_values(
     formula: str, orders: tuple[int, ...], rows: tuple[tuple[float, ...], ...]
 ) -> list[float]:

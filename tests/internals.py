@@ -39,6 +39,7 @@ MODULES = {
     "torch_gpu": "gpugrad._engines.torch_gpu",
     # Where plans and weights are made: what a call that comes again must not do a second time.
     "_axes": "gpugrad._axes",
+    "_boundaries": "gpugrad._boundaries",
     "_schemes": "gpugrad._schemes",
     # How points, grids and formulas are cut into blocks, or become code.
     "_complex_step": "gpugrad._complex_step",

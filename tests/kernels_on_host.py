@@ -142,7 +142,7 @@ class HostCuda:
 @contextmanager
 def running_on_host(cuda):
     """Let the GPU engine run on the host inside a ``with`` block."""
-    from gpugrad._engines import cupy_gpu
+    from internals import cupy_gpu
 
     before = cupy_gpu.cuda
     forget(cupy_gpu)

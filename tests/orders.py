@@ -16,11 +16,15 @@ import numpy as np
 import pytest
 
 import gpugrad
-from gpugrad import _boundaries, _schemes
-from gpugrad._boundaries import Scheme
-from gpugrad._options import parse_boundaries, parse_staggers
-from gpugrad._plan import Gaps
-from gpugrad._schemes import plan_derivative
+from internals import (
+    Gaps,
+    Scheme,
+    _boundaries,
+    _schemes,
+    parse_boundaries,
+    parse_staggers,
+    plan_derivative,
+)
 
 needs_long_double = pytest.mark.skipif(
     np.finfo(np.longdouble).eps > 1e-18, reason="a long double is a double here"

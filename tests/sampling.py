@@ -118,7 +118,7 @@ def is_example(item: pytest.Item) -> bool:
 
 
 def is_left_out(item: pytest.Item) -> bool:
-    """Tell whether a mark leaves a case to the exhaustive run, by all values that the mark names."""
+    """Tell whether a mark leaves a case to the exhaustive run, by the values that it names."""
     case = getattr(item, "callspec", None)
     values = {} if case is None else case.params
     return any(

@@ -14,10 +14,17 @@ import pytest
 
 import gpugrad
 from conftest import assert_same_bits
-from gpugrad import _backend, _devices
-from gpugrad._devices import Gpu, find_gpu
-from gpugrad._engines import numpy_cpu, numpy_subclasses, slices
-from gpugrad._plan import Term, first_derivative
+from internals import (
+    Gpu,
+    Term,
+    _backend,
+    _devices,
+    find_gpu,
+    first_derivative,
+    numpy_cpu,
+    numpy_subclasses,
+    slices,
+)
 
 F = np.arange(5.0) ** 2
 
@@ -117,7 +124,7 @@ def test_a_choice_does_not_leak_into_other_threads_and_tasks():
 def test_the_environment_chooses_where_nothing_else_does():
     code = """
 import gpugrad
-from gpugrad import _backend
+from gpugrad import _backend  # which backend is in force shows in no result
 print(_backend.name_in_force(), _backend.name_in_force("numpy"))
 with gpugrad.use_backend("auto"):
     print(_backend.name_in_force())

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 import gpugrad
-from gpugrad import _cli, _plotting
+from internals import _cli, _plotting
 
 pytest.importorskip("matplotlib", reason="the demo draws with matplotlib")
 
-from gpugrad import _demo
+from internals import _demo
 
 
 def run_command(*arguments, code=None, cwd=None, **environment):
@@ -460,7 +460,7 @@ def draw(monkeypatch):
 
     from matplotlib import figure
 
-    from gpugrad._files.sources import open_sources
+    from internals import open_sources
 
     def draw(values, dims, coords, units, folder):
         data = xarray.Dataset({"T": (dims, values, {"units": units})}, coords)

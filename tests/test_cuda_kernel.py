@@ -20,18 +20,25 @@ import pytest
 
 import gpugrad
 from conftest import as_tuple, assert_same_bits
-from gpugrad import _backend, _devices
-from gpugrad._boundaries import Scheme, Side
-from gpugrad._devices import Gpu
-from gpugrad._holes import plan_around_holes
-from gpugrad._plan import AxisPlan, Formula, Term, first_derivative
+from internals import (
+    AxisPlan,
+    Formula,
+    Gpu,
+    Scheme,
+    Side,
+    Term,
+    _backend,
+    _devices,
+    first_derivative,
+    plan_around_holes,
+)
 
 pytest.importorskip("cupy", reason="CuPy is not installed")
 import cupy
 import kernel_cases
 from kernels_on_host import HostCuda, allocate, home, host_array, running_on_host
 
-from gpugrad._engines import cupy_gpu, gpu_program, slices
+from internals import cupy_gpu, gpu_program, slices
 
 HERE = Path(__file__).parent
 ARCHITECTURES = (75, 80, 90, 100, 120)
@@ -401,7 +408,8 @@ class TestCallsThatComeAgain:
 
     def test_out_that_overlaps_is_found_again(self, cuda, rng, monkeypatch):
         monkeypatch.setattr(
-            "gpugrad._backend.assign",
+            _backend,
+            "assign",
             lambda targets, results: [
                 copy_on_host(t, r) for t, r in zip(targets, results, strict=True)
             ],
@@ -570,4 +578,4 @@ def test_the_source_is_part_of_the_package():
     assert "__global__" in cupy_gpu.read_source()
     assert "OPTIONS" not in cupy_gpu.read_source()
     assert "--fmad=false" in cupy_gpu.OPTIONS
-    assert find_spec("gpugrad._engines.cupy_gpu") is not None
+    assert find_spec(cupy_gpu.__name__) is not None

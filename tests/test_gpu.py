@@ -13,20 +13,14 @@ import numpy as np
 import pytest
 
 import gpugrad
-from conftest import assert_same_bits
-from gpugrad._devices import find_gpu
+from conftest import assert_same_bits, import_cupy
 
 pytestmark = pytest.mark.gpu
 
 
 @pytest.fixture(autouse=True)
 def cupy():
-    gpu = find_gpu()
-    if not gpu.usable:
-        pytest.skip(f"no usable GPU: {gpu.problem}")
-    import cupy
-
-    return cupy
+    return import_cupy()
 
 
 @pytest.fixture

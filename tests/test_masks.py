@@ -15,15 +15,14 @@ from hypothesis import strategies as st
 from sampling import random_cases
 
 import gpugrad
-from conftest import assert_like_numpy, assert_same_bits
-from gpugrad._engines import numba_cpu, numpy_cpu
-from gpugrad._weights import any_weights
+from conftest import assert_like_numpy, assert_same_bits, has_compiler
+from internals import any_weights, numpy_cpu
 
 HOSTS = ("slices", "numpy", "numba")
 
 
 def needs_compiler(backend):
-    if backend == "numba" and numba_cpu.start() is not None:
+    if backend == "numba" and not has_compiler():
         pytest.skip("llvmlite is not installed")
 
 
