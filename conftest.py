@@ -53,15 +53,21 @@ pytest_collect_file = (
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Keep on one worker of pytest-xdist what shares a namespace, or what takes long to set up."""
+    """Keep a file on one worker of pytest-xdist: it compiles, imports and draws things once.
+
+    Long runs are cut at every test, but for what shares a namespace or takes long to set up.
+    """
     if config.getvalue("dist") != "load":
         return None
     from xdist.scheduler import LoadScopeScheduling
+
+    is_long = any(config.getoption(option, False) for option in ("--exhaustive", "--rest"))
 
     class KeepWhole(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
             path, _, test = nodeid.partition("::")
             is_example = test.lstrip(":").startswith("line:")
-            return path if is_example or path in SET_UP_ONCE else nodeid
+            is_whole = not is_long or is_example or path in SET_UP_ONCE
+            return path if is_whole else nodeid
 
     return KeepWhole(config, log)

@@ -91,18 +91,27 @@ FIGURES = {
 }
 
 
+LONG = {"beginnings", "dask_blocks", "large_graphs"}
+"""What only the exhaustive run runs."""
+
+
 @pytest.fixture(scope="module")
-def quick_run(tmp_path_factory):
+def quick_run(tmp_path_factory, request):
     """Run all benchmarks in one process; return what they told, and the results by name."""
     folder = tmp_path_factory.mktemp("results")
     names = [name for name in FIGURES if find_spec(NEEDS.get(name, "numpy"))]
+    if not any(request.config.getoption(option) for option in ("--exhaustive", "--rest")):
+        names = [name for name in names if name not in LONG]
     done = run_script("benchmarks", *names, "--quick", "--output", str(folder))
     assert done.returncode == 0, done.stderr
     results = [json.loads(path.read_text()) for path in folder.iterdir()]
     return done.stdout, {found["benchmark"]: found for found in results}
 
 
-@pytest.mark.parametrize("name", FIGURES)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(n, marks=pytest.mark.exhaustive if n in LONG else ()) for n in FIGURES],
+)
 def test_each_benchmark_runs_quickly_and_writes_all_fields(quick_run, name):
     if name in NEEDS:
         pytest.importorskip(NEEDS[name])
@@ -113,6 +122,7 @@ def test_each_benchmark_runs_quickly_and_writes_all_fields(quick_run, name):
     assert_complete(results[name], name, FIGURES[name])
 
 
+@pytest.mark.exhaustive
 def test_small_graphs_have_the_tasks_and_bytes_of_the_model(quick_run):
     pytest.importorskip("dask")
     cases = quick_run[1]["large_graphs"]["cases"]
