@@ -53,6 +53,7 @@ def test_a_plan_has_the_bits_of_the_operator(operator, boundary, rng):
         assert_same_bits(flatten(plan(f)), flatten(expected))
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("operator", OPERATORS)
 def test_a_plan_works_in_every_library(operator, xp, rng):
     pytest.importorskip("scipy")
