@@ -15,6 +15,8 @@ from sybil.parsers.rest import DocTestParser
 FLAGS = ELLIPSIS | NORMALIZE_WHITESPACE
 SET_UP_ONCE = {"tests/test_benchmarks.py", "tests/test_cli.py", "tests/test_distributed.py"}
 """Modules whose tests share a run of the benchmarks or of the demonstration, or a cluster."""
+ALONE = {"tests/test_files_killed.py", "tests/test_interruption.py"}
+"""Modules whose tests are processes of their own, and share nothing: both workers take some."""
 
 
 def _installed(name: str) -> bool:
@@ -67,7 +69,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
         def _split_scope(self, nodeid: str) -> str:
             path, _, test = nodeid.partition("::")
             is_example = test.lstrip(":").startswith("line:")
-            is_whole = not is_long or is_example or path in SET_UP_ONCE
+            is_usual = not is_long and path not in ALONE
+            is_whole = is_usual or is_example or path in SET_UP_ONCE
             return path if is_whole else nodeid
 
     return KeepWhole(config, log)

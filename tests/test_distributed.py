@@ -43,6 +43,7 @@ OPERATORS = {
 }
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("name", OPERATORS)
 def test_workers_give_the_bits_of_memory(client, field, name):
     lazy = da.from_array(field, chunks=(7, 9, 20))

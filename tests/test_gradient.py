@@ -41,6 +41,7 @@ def test_every_dtype(xp, rng, dtype, edge_order):
     assert_gradient_like_numpy(xp, f, 0.7, 3, edge_order=edge_order)
 
 
+@pytest.mark.exhaustive(xp="jax")
 @pytest.mark.sampled(2)
 @pytest.mark.parametrize("edge_order", [1, 2])
 @pytest.mark.parametrize("dtype", ["f4", "f8", "c8", "i4"])
@@ -75,6 +76,7 @@ def test_almost_even_coordinates_stay_uneven_as_in_numpy(xp, rng):
     assert_gradient_like_numpy(xp, f, np.linspace(0, 1, 11))
 
 
+@pytest.mark.exhaustive(xp="jax")
 @pytest.mark.parametrize(
     "axis", [None, 0, 1, -1, -3, (0,), (2, 0), (-1, 1), [1, 2], (), np.int64(1)]
 )
@@ -87,6 +89,7 @@ def test_spacings_follow_the_order_of_axes(xp, rng):
     assert_gradient_like_numpy(xp, f, 0.5, np.array([0.0, 1.0, 4.0]), axis=(2, 0))
 
 
+@pytest.mark.exhaustive(xp="jax")
 @pytest.mark.parametrize("edge_order", [1, 2])
 def test_the_shortest_axes(xp, rng, edge_order):
     n = edge_order + 1
@@ -102,6 +105,7 @@ def test_axes_of_length_zero_beside_the_one_differentiated(xp):
     assert_gradient_like_numpy(xp, np.zeros((0, 4, 0)), np.array([0.0, 1, 3, 4]), axis=1)
 
 
+@pytest.mark.exhaustive(xp="jax")
 @pytest.mark.parametrize("edge_order", [1, 2])
 def test_nan_and_infinity_spread_as_in_numpy(xp, rng, edge_order):
     f = sample(rng, (7, 6))

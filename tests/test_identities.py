@@ -45,6 +45,7 @@ def test_curls_of_gradients_and_divergences_of_curls_vanish(rng, accuracy, bound
     assert largest(gpugrad.divergence(whirl, *spacing, **options)) < 1e-13 * scale
 
 
+@pytest.mark.exhaustive(xp="jax")
 @pytest.mark.sampled
 @pytest.mark.parametrize("boundary", ["one-sided", "periodic", "half-symmetric"])
 @pytest.mark.parametrize("accuracy", [2, 4])
@@ -93,6 +94,7 @@ def test_by_parts_on_a_periodic_axis(order, accuracy, stagger):
     assert largest((there.T - (-1) ** order * back).toarray()) == 0
 
 
+@pytest.mark.exhaustive(xp="jax")
 @pytest.mark.sampled
 @pytest.mark.parametrize("accuracy", [2, 4, 6])
 def test_by_parts_in_space(xp, rng, accuracy):

@@ -27,6 +27,7 @@ def line_by_line(f, x, axis, differentiate=np.gradient, **keywords):
     return np.moveaxis(result, -1, axis)
 
 
+@pytest.mark.exhaustive(xp="jax")
 @pytest.mark.sampled
 @pytest.mark.parametrize("dtypes", ["dd", "fd", "df", "ff", "Dd", "id"])
 @pytest.mark.parametrize("edge_order", [1, 2])

@@ -237,6 +237,7 @@ def test_holes_on_any_library(rng, xp, keywords):
         assert_like_numpy(xp, np.nan_to_num(home), np.nan_to_num(wanted), scale=200.0)
 
 
+@pytest.mark.exhaustive(xp="jax")
 def test_skipna_is_where_the_field_is_not_nan(rng, xp):
     f = rng.normal(size=(9, 12))
     f[rng.random(f.shape) < 0.2] = np.nan

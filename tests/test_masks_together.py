@@ -128,6 +128,7 @@ class TestFaces:
         np.testing.assert_allclose(balance[where], expected[where], atol=1e-12)
         assert abs(balance[where].sum()) < 1e-12  # nothing is lost
 
+    @pytest.mark.exhaustive(xp="jax")
     @pytest.mark.sampled
     @pytest.mark.parametrize("boundary", ["periodic", ("symmetric", "half-antisymmetric"), 0.5])
     @pytest.mark.parametrize("accuracy", [2, 4])
@@ -180,6 +181,7 @@ class TestLength:
                 got = gpugrad.gradient_norm(f, 0.3, **given, **options, backend=backend)
                 assert_same_bits(got, expected)
 
+    @pytest.mark.exhaustive(xp="jax")
     def test_on_every_library(self, xp, rng):
         where, f = punch(rng, (7, 12))
         expected = gpugrad.gradient_norm(f, 0.5, where=where, backend="slices")
@@ -303,6 +305,7 @@ class TestPlans:
         assert abs(adjoint.adjoint().matrix() - matrix).max() < 1e-14 * scale
         assert not adjoint.offset().any()
 
+    @pytest.mark.exhaustive(xp="jax")
     @pytest.mark.sampled
     @pytest.mark.parametrize("operator", ["gradient", "laplacian", "hessian"])
     def test_in_every_library(self, xp, rng, operator):

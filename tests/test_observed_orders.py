@@ -86,7 +86,7 @@ def observe(name, *, order, accuracy, **keywords):
     )  # fmt: skip
 
 
-@pytest.mark.sampled(2)
+@pytest.mark.sampled
 @pytest.mark.parametrize("accuracy", ACCURACIES)
 @pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize("name", TABLE)
@@ -104,6 +104,7 @@ def test_at_ends_of_another_accuracy_than_inside(order, edge_accuracy):
     assert observed == pytest.approx(edge_accuracy, abs=0.2)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.sampled
 @pytest.mark.parametrize("accuracy", [2, 4, 8, 12])
 @pytest.mark.parametrize("order", ORDERS)
