@@ -63,7 +63,9 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
         return None
     from xdist.scheduler import LoadScopeScheduling
 
-    is_long = any(config.getoption(option, False) for option in ("--exhaustive", "--rest"))
+    is_long = any(
+        config.getoption(option, False) for option in ("--exhaustive", "--rest", "--nightly")
+    )
 
     class KeepWhole(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:

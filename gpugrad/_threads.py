@@ -12,18 +12,16 @@ nothing of a call runs once the call has returned or raised, whatever comes, and
 
 from __future__ import annotations
 
-import contextlib
+import _thread
 import contextvars
 import ctypes
+import functools
 import itertools
 import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple, ParamSpec, TypeVar
-
-if TYPE_CHECKING:
-    from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
+from queue import SimpleQueue
+from typing import Any, Generic, NamedTuple, ParamSpec, TypeVar, cast
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -31,9 +29,8 @@ T = TypeVar("T")
 _chosen: contextvars.ContextVar[int | None] = contextvars.ContextVar(
     "gpugrad_threads", default=None
 )
-_pool: ThreadPoolExecutor | None = None
-_pool_size = 0
-_lock = threading.Lock()
+_tasks: SimpleQueue[Callable[[], object]] = SimpleQueue()
+_workers = 0  # threads of the pool that take these tasks, or more of them
 _whole = threading.RLock()
 _here = threading.local()
 _gates: list[Gate] = []  # closed ones, for the next calls
@@ -94,7 +91,7 @@ class _Locks(NamedTuple):
     free: Callable[[Any], object]
 
 
-@lru_cache(maxsize=1)
+@functools.lru_cache(maxsize=1)
 def _find_locks() -> _Locks:
     """Return the interpreter's own locks."""
     try:
@@ -158,19 +155,6 @@ class Gate:
             if not self._inside:
                 self._locks.release(self.lock)
 
-    def guard(self, work: Callable[P, T]) -> Callable[P, T]:
-        """Return a function that does some work inside, and raises RuntimeError if it is late."""
-
-        def work_inside(*arguments: P.args, **keywords: P.kwargs) -> T:
-            if not self.enter(None):
-                raise RuntimeError("the call that this work is for has ended")
-            try:
-                return work(*arguments, **keywords)
-            finally:
-                self.leave()
-
-        return work_inside
-
     def __del__(self) -> None:
         lock = getattr(self, "lock", None)
         if lock is not None:
@@ -186,8 +170,10 @@ class _Call(Generic[T]):
         self.work, self.shares = work, shares
         self.numbers = itertools.count()  # steps from one to the next are whole on all threads
         self.errors: list[BaseException] = []
-        with _lock:
-            self.gate = _gates.pop() if _gates else Gate()
+        try:
+            self.gate = _gates.pop()
+        except IndexError:
+            self.gate = Gate()
         self.gate.purpose = self
 
     def run(self) -> None:
@@ -253,7 +239,7 @@ def run_whole(work: Callable[[], T]) -> T:
     this process or in the child. So it runs on another thread than the main one, which alone runs
     handlers, and forks wait. One such work is done at a time.
     """
-    if threading.current_thread() is not threading.main_thread():
+    if threading.get_ident() != threading.main_thread().ident:
         with _whole:
             return work()
     results: list[T] = []
@@ -263,12 +249,19 @@ def run_whole(work: Callable[[], T]) -> T:
             results.append(work())
 
     call = _Call(keep_result, [None])
-    thread = threading.Thread(target=call.help, name="gpugrad-whole", daemon=True)
+    at_work = threading.Lock()
+    at_work.acquire()
+
+    def help_and_tell() -> None:
+        try:
+            call.help()
+        finally:
+            at_work.release()
+
     lock, close = call.gate.lock, call.gate.open()
     try:
-        with _without_threads():
-            thread.start()
-            thread.join()
+        if _start_thread(help_and_tell):
+            at_work.acquire()
     finally:
         close(lock, True)
     call.run()  # if no thread could be had
@@ -276,54 +269,86 @@ def run_whole(work: Callable[[], T]) -> T:
     return results[0]
 
 
+class Lane(Generic[T]):
+    """One thing after the other on a thread of its own, for a call that closes a gate at its end.
+
+    Results come in the order of the work. Where no thread can be had, work is done when it is
+    asked for.
+    """
+
+    def __init__(self, gate: Gate) -> None:
+        self._tasks: SimpleQueue[Callable[[], T] | None] = SimpleQueue()
+        self._results: SimpleQueue[tuple[T, None] | tuple[None, BaseException]] = SimpleQueue()
+        self._has_thread = _start_thread(_serve, self._tasks, self._results, gate)
+
+    def ask(self, work: Callable[P, T], *arguments: P.args, **keywords: P.kwargs) -> None:
+        """Let work be done after what was asked for before."""
+        task = functools.partial(work, *arguments, **keywords)
+        if self._has_thread:
+            self._tasks.put(task)
+        else:
+            self._results.put((task(), None))
+
+    def result(self) -> T:
+        """Wait for the first work whose result has not been taken; return that, or raise."""
+        result, error = self._results.get()
+        if error is not None:
+            raise error
+        return cast(T, result)
+
+    def __del__(self) -> None:
+        self._tasks.put(None)
+
+
+def _serve(tasks: SimpleQueue[Any], results: SimpleQueue[Any], gate: Gate) -> None:
+    """Do the work of a lane, until the call is over or nobody can ask for more."""
+    while (task := tasks.get()) is not None and gate.enter(None):
+        try:
+            results.put((task(), None))
+        except BaseException as error:  # noqa: BLE001 - the call raises it
+            results.put((None, error))
+        finally:
+            gate.leave()
+            del task
+
+
 def _ask_pool(call: _Call[Any], helpers: int) -> None:
-    """Ask the pool's threads to help with a call, if there are any."""
-    global _pool
-    asked = False
-    with _without_threads():
-        pool = _get_pool(helpers)
-        for _ in range(helpers):
-            pool.submit(contextvars.copy_context().run, call.help)
-        asked = True
-    if not asked:
-        _pool = None  # its queue keeps what it could not start
+    """Ask so many threads of the pool to help with a call, or as many as there can be."""
+    global _workers
+    while _workers < helpers and _start_thread(_work, _tasks):
+        _workers += 1
+    for _ in range(min(helpers, _workers)):
+        _tasks.put(functools.partial(contextvars.copy_context().run, call.help))
 
 
-@contextlib.contextmanager
-def _without_threads() -> Iterator[None]:
-    """Go on where no thread can be started: the system has no more, or the interpreter ends."""
+def _start_thread(work: Callable[..., object], *arguments: Any) -> bool:
+    """Start a thread, unless the system has no more or the interpreter ends; tell whether.
+
+    A `threading.Thread` and an executor of `concurrent.futures` have locks that an exception from
+    a handler, come while they start or ask a thread, leaves locked for ever. The function beneath
+    them has none, nor has a `SimpleQueue`.
+    """
     try:
-        yield
+        _thread.start_new_thread(work, arguments)
     except RuntimeError as error:
-        # The same class of error may come from a handler of signals, and is not ours to drop.
-        origin = error.__traceback__
-        while origin is not None and origin.tb_next is not None:
-            origin = origin.tb_next
-        where = "" if origin is None else origin.tb_frame.f_globals.get("__name__", "")
-        if where not in ("threading", "concurrent.futures.thread"):
-            raise
+        if error.__traceback__ is not None and error.__traceback__.tb_next is not None:
+            raise  # it comes from a handler
+        return False
+    return True
 
 
-def _get_pool(size: int) -> ThreadPoolExecutor:
-    global _pool, _pool_size
-    with _lock:
-        if _pool is None or _pool_size < size:
-            from concurrent.futures import ThreadPoolExecutor
-
-            # A smaller pool that others still use ends by itself when they let go of it.
-            _pool = ThreadPoolExecutor(size, thread_name_prefix="gpugrad", initializer=_mark_worker)
-            _pool_size = size
-        return _pool
-
-
-def _mark_worker() -> None:
+def _work(tasks: SimpleQueue[Callable[[], object]]) -> None:
+    """Do what is asked for, on a thread of the pool."""
+    threading.current_thread().name = "gpugrad"
     _here.is_worker = True
+    while True:
+        tasks.get()()
 
 
 def _forget_pool() -> None:
     """Drop the parent's pool in a forked child, which has inherited none of its threads."""
-    global _pool, _pool_size, _lock
-    _pool, _pool_size, _lock = None, 0, threading.Lock()
+    global _tasks, _workers
+    _tasks, _workers = SimpleQueue(), 0
     _gates.clear()
 
 

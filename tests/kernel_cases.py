@@ -1,13 +1,14 @@
 """What the GPU's kernel is asked to do in tests: outputs over NumPy arrays, of every kind.
 
-Run as a program it evaluates all of them on the host, with the kernel compiled under sanitizers,
-and compares every bit with the reference engine.
+Run as a program, ``python kernel_cases.py [--nightly]``, it evaluates them on the host, with the
+kernel compiled under sanitizers, and compares every bit with the reference engine.
 """
 
 from __future__ import annotations
 
 import itertools
 import re
+import sys
 import tempfile
 from typing import NamedTuple
 
@@ -294,8 +295,8 @@ def list_kernels(some):
     return [*cuda.wanted]
 
 
-def cover_pairs(kernels):
-    """Return some instantiations, short ones, which have all pairs of parts that any have.
+def cover_parts(kernels, together=2):
+    """Return some instantiations, short ones, with all parts that any have, so many together.
 
     Parts are types, kinds of weights, divisors and outputs, the number of samples read at once,
     of axes and of fields.
@@ -304,18 +305,18 @@ def cover_pairs(kernels):
     for kernel in sorted(kernels, key=len):
         head = re.match(r"evaluate<(.*?), (.*?), (\w+), (\d+), Call<(\d+), (\d+)", kernel)
         parts = {*enumerate(head.groups()), *re.findall(r"[A-Za-z]\w*|'.'", kernel)}
-        pairs = {*itertools.combinations_with_replacement(sorted(parts, key=str), 2)}
-        if not pairs <= seen:
-            seen |= pairs
+        found = {*itertools.combinations_with_replacement(sorted(parts, key=str), together)}
+        if not found <= seen:
+            seen |= found
             kept.append(kernel)
     return kept
 
 
-def run_all_on_host(folder):
-    """Run every case on the host under sanitizers, and compare; return what there was of it.
+def run_on_host(folder, takes_all):
+    """Run cases on the host under sanitizers, and compare; return what there was of them.
 
     That of undefined behaviour takes most of the time to compile, so only instantiations which
-    have all pairs of parts are compiled with it; that of addresses is in all.
+    have all pairs of parts are compiled with it; that of addresses is in all, if all are taken.
     """
     from kernels_on_host import (
         ADDRESSES,
@@ -326,17 +327,21 @@ def run_all_on_host(folder):
         running_on_host,
     )
 
-    every = [*cases()]
-    cuda, kernels = HostCuda(folder), list_kernels(every)
-    for some, cuda.options in [(cover_pairs(kernels), SANITIZE), (kernels, ADDRESSES)]:
+    taken = [*cases()]
+    cuda, kernels = HostCuda(folder), list_kernels(taken)
+    compiled = cover_parts(kernels)
+    if not takes_all:
+        taken = [case for case in taken if {*list_kernels([case])} <= {*compiled}]
+        kernels = compiled
+    for some, cuda.options in [(compiled, SANITIZE), (kernels, ADDRESSES)]:
         cuda.wanted |= dict.fromkeys(some)
         cuda.compile()  # what is not compiled yet
     with running_on_host(cuda):
-        for case in every:
+        for case in taken:
             assert_like_slices(case, run(case, host_array), home)
-    return f"{len(every)} cases, {cuda.launches} launches, {len(cuda.wanted)} instantiations"
+    return f"{len(taken)} cases, {cuda.launches} launches, {len(cuda.wanted)} instantiations"
 
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as folder:
-        print(run_all_on_host(folder))
+        print(run_on_host(folder, "--nightly" in sys.argv))

@@ -4,9 +4,11 @@
   ``sampled(2)``: as few as have every pair of values of any two parameters; and so on.
 - ``@pytest.mark.exhaustive``: none of these. ``exhaustive(xp="jax")``: none that have this value.
 - ``@random_cases(n)`` above a test of hypothesis: a tenth of `n` cases.
+- ``@pytest.mark.nightly``: none, and none of the exhaustive run either.
 
-``pytest --exhaustive`` takes everything, ``pytest --rest`` what has not passed in the last run, and
-random cases again, all of them. Random cases are the same in every run. With a factor above 1,
+``pytest --exhaustive`` takes everything but the nightly tests, ``pytest --rest`` what of it has not
+passed in the last run, and random cases again, all of them; ``pytest --nightly`` takes the nightly
+tests alone. Random cases are the same in every run. With a factor above 1,
 ``pytest --random-factor 40``, they are new in every run, and hypothesis' ``--hypothesis-seed``
 brings them back.
 """
@@ -75,6 +77,11 @@ def add_options(parser: pytest.Parser) -> None:
         help="run what has not passed in the last run, of what `--exhaustive` runs",
     )
     parser.addoption(
+        "--nightly",
+        action="store_true",
+        help="run the nightly tests, which take too long for `--exhaustive`, and no others",
+    )
+    parser.addoption(
         "--random-factor",
         type=float,
         metavar="FACTOR",
@@ -92,8 +99,14 @@ def configure(config: pytest.Config) -> None:
 
 def choose(config: pytest.Config, items: Sequence[pytest.Item]) -> list[pytest.Item]:
     """Return the tests that the options ask for."""
+    wants_nightly = config.getoption("--nightly")
+    items = [
+        item for item in items if (item.get_closest_marker("nightly") is not None) == wants_nightly
+    ]
+    if wants_nightly:
+        return items
     if config.getoption("--exhaustive"):
-        return [*items]
+        return items
     if not config.getoption("--rest"):
         return find_samples(items)
     cache = getattr(config, "cache", None)  # none with `-p no:cacheprovider`

@@ -42,6 +42,10 @@ from internals import cupy_gpu, gpu_program, slices
 
 HERE = Path(__file__).parent
 ARCHITECTURES = (75, 80, 90, 100, 120)
+FIRST_AND_LAST = [
+    pytest.param(number, marks=() if number in (75, 120) else pytest.mark.nightly)
+    for number in ARCHITECTURES
+]
 
 needs_compiler = pytest.mark.skipif(shutil.which("g++") is None, reason="g++ is not installed")
 
@@ -62,7 +66,11 @@ needs_nvrtc = pytest.mark.skipif(find_nvrtc() is None, reason="NVRTC is not inst
 
 @needs_compiler
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="preloads a sanitizer, on Linux")
-def test_every_case_has_the_reference_engines_bits_under_sanitizers(capsys):
+@pytest.mark.parametrize(
+    ("options", "least"),
+    [((), (700, 80)), pytest.param(("--nightly",), (1500, 300), marks=pytest.mark.nightly)],
+)
+def test_cases_have_the_reference_engines_bits_under_sanitizers(capsys, options, least):
     library = subprocess.run(
         ["g++", "-print-file-name=libasan.so"], capture_output=True, text=True, check=True
     ).stdout.strip()
@@ -76,7 +84,7 @@ def test_every_case_has_the_reference_engines_bits_under_sanitizers(capsys):
         "PYTHONMALLOC": "malloc",
     }
     done = subprocess.run(
-        [sys.executable, str(HERE / "kernel_cases.py")],
+        [sys.executable, str(HERE / "kernel_cases.py"), *options],
         capture_output=True,
         text=True,
         env=environment,
@@ -86,9 +94,9 @@ def test_every_case_has_the_reference_engines_bits_under_sanitizers(capsys):
     with capsys.disabled():
         print(f"\nUnder sanitizers: {done.stdout.strip()}")
     cases, launches, kernels = map(int, re.findall(r"\d+", done.stdout))
-    assert cases > 1500
+    assert cases > least[0]
     assert launches >= cases
-    assert kernels > 300
+    assert kernels > least[1]
 
 
 def compile_for(kernels, architecture):
@@ -132,7 +140,7 @@ def usual_kernels():
 
 
 @needs_nvrtc
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("architecture", FIRST_AND_LAST)
 def test_usual_instantiations_keep_all_in_registers(architecture):
     kernels = usual_kernels()
     log = compile_for([*dict.fromkeys(kernels.values())], architecture)
@@ -143,10 +151,20 @@ def test_usual_instantiations_keep_all_in_registers(architecture):
 
 
 @needs_nvrtc
+def test_instantiations_with_all_parts_compile_for_gpus():
+    kernels = kernel_cases.list_kernels(kernel_cases.cases())
+    some = kernel_cases.cover_parts(kernels, together=1)
+    assert 10 < len(some) < 40
+    log = compile_for(some, 90)
+    assert len(re.findall(r"Used \d+ registers", log)) == len(some)
+
+
+@needs_nvrtc
+@pytest.mark.nightly
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_instantiations_with_all_pairs_of_parts_compile_for_gpus(architecture):
     # The compiler of the host takes all of them.
-    kernels = kernel_cases.cover_pairs(kernel_cases.list_kernels(kernel_cases.cases()))
+    kernels = kernel_cases.cover_parts(kernel_cases.list_kernels(kernel_cases.cases()))
     share = kernels[ARCHITECTURES.index(architecture) :: len(ARCHITECTURES)]
     assert len(share) > 15
     log = compile_for(share, architecture)

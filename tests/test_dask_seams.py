@@ -105,6 +105,7 @@ LAYOUTS = ["cut out", "own", "computed", "fortran", "backwards"]
 
 
 @pytest.mark.sampled
+@pytest.mark.exhaustive(name="norm, accuracy 4")
 @pytest.mark.parametrize("name", OPERATORS)
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_operators_equal_the_results_in_memory(counted, rng, name, layout):

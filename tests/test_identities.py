@@ -67,6 +67,7 @@ def test_staggered_curls_of_gradients_vanish(rng, accuracy):
     assert largest(*gpugrad.curl(slope, 0.5, **options)) < 1e-14 * scale
 
 
+@pytest.mark.exhaustive(xp="jax")
 @pytest.mark.parametrize("boundary", ["periodic", "half-symmetric"])
 def test_staggered_divergences_of_gradients_are_compact_laplacians(boundary, xp, rng):
     f, h = rng.normal(size=(9, 8, 7)), (0.3, 0.7, 1.1)

@@ -9,13 +9,17 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 import gpugrad
-from gpugrad import _memory, _threads  # no public call has errors of one thread, or keeps a lock
+import internals
+from gpugrad import _memory  # no public call keeps a lock
+from internals import _cli, _threads
 
 pytestmark = pytest.mark.skipif(
     not hasattr(signal, "setitimer"), reason="this system has no timers that send signals"
@@ -94,9 +98,39 @@ def test_a_handlers_error_is_not_taken_for_a_lack_of_threads(monkeypatch):
     def work(share):
         pytest.fail("the caller has been told to stop")
 
-    monkeypatch.setattr(_threads, "_get_pool", raise_error)
+    monkeypatch.setattr(_threads, "_tasks", SimpleNamespace(put=raise_error))
     with pytest.raises(RuntimeError, match="too late"):
         _threads.for_each_share(work, [1, 2], 2)
+
+
+@pytest.mark.parametrize("task", ["a gradient", "a kernel", "a file"])
+def test_no_lock_that_an_exception_leaves_locked_is_taken_on_the_main_thread(
+    monkeypatch, tmp_path, task
+):
+    """A `Condition` is entered in steps of Python, and an exception may come between them."""
+    enter = threading.Condition.__enter__
+
+    def enter_elsewhere(condition):
+        assert threading.get_ident() != threading.main_thread().ident
+        return enter(condition)
+
+    f = np.random.default_rng(0).normal(size=(800, 800))
+    source, target = tmp_path / "f.npy", tmp_path / "g.npy"
+    np.save(source, f)
+    if task == "a kernel":
+        pytest.importorskip("llvmlite")
+        gpugrad.gradient(f, backend="numba")
+        internals.llvm_kernels.compile_kernel.cache_clear()
+    _threads._forget_pool()
+    backend = "numba" if task == "a kernel" else "numpy"
+    with monkeypatch.context() as patch, gpugrad.use_backend(backend, threads=2):
+        patch.setattr(threading.Condition, "__enter__", enter_elsewhere)
+        if task == "a file":
+            assert _cli.main(["grad", str(source), str(target), "--axis", "0", "--quiet"]) == 0
+        else:
+            gpugrad.gradient(f, axis=0)
+    if task == "a file":
+        assert np.array_equal(np.load(target), np.gradient(f, axis=0))
 
 
 def test_a_thread_that_comes_too_late_finds_the_gate_closed():

@@ -27,15 +27,22 @@ LARGE = (_memory.RECYCLED_BYTES // 8,)
 F8 = np.dtype("f8")
 
 
+@pytest.fixture(autouse=True, scope="module")
+def others_frozen():
+    """Look through what other tests have loaded once, not at each collection."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
 @pytest.fixture(autouse=True)
 def nothing_idle(monkeypatch):
     monkeypatch.delenv("GPUGRAD_RECYCLE_BYTES", raising=False)
     gc.collect()
-    gc.freeze()  # what other tests have loaded is looked through once, not at each collection
     gpugrad.free_memory()
     yield
     gc.collect()
-    gc.unfreeze()
     gpugrad.free_memory()
 
 

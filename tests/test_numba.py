@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import _thread
 import multiprocessing
 import os
 import subprocess
 import sys
-import threading
 import tracemalloc
 import warnings
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
@@ -456,7 +456,7 @@ def test_a_thread_alone_needs_no_pool(monkeypatch):
         raise AssertionError("a thread has been started")
 
     gpugrad.gradient(np.ones((200, 200, 20)), backend="numba")  # compiling takes another thread
-    monkeypatch.setattr(threading.Thread, "start", forbidden)
+    monkeypatch.setattr(_thread, "start_new_thread", forbidden)
     with gpugrad.use_backend("numba", threads=1):
         results = gpugrad.gradient(np.ones((200, 200, 20)))
     assert not any(result.any() for result in results)

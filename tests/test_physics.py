@@ -1,6 +1,7 @@
 """Fields that physics knows exactly: what vector calculus makes of them, and how well.
 
-Orders are fitted over four resolutions. On every library results are those of NumPy arrays. Fields
+Orders are fitted over several resolutions; engines agree in every bit, so no kernel is compiled for
+them. On every library results are those of NumPy arrays. Fields
 on the sphere are in test_sphere.py.
 """
 
@@ -76,7 +77,7 @@ def abc_flow(n, a=1.0, b=0.7, c=0.43):
 
 @pytest.mark.parametrize("accuracy", [2, 4, 6, 8])
 def test_the_curl_of_an_abc_flow_is_the_flow(accuracy):
-    options = {"accuracy": accuracy, "boundary": "periodic"}
+    options = {"accuracy": accuracy, "boundary": "periodic", "backend": "numpy"}
 
     def error(n):
         flow = abc_flow(n)
@@ -98,7 +99,7 @@ def dipole(n):
 
 @pytest.mark.parametrize("accuracy", [2, 4, 6])
 def test_a_dipole_has_its_field_which_has_no_sources_and_no_whirls(accuracy):
-    options = {"accuracy": accuracy, "edge_accuracy": accuracy}
+    options = {"accuracy": accuracy, "edge_accuracy": accuracy, "backend": "numpy"}
 
     def errors(n):
         t, potential, slopes = dipole(n)
@@ -145,6 +146,7 @@ def test_a_distance_grows_by_one_per_unit_of_length():
     np.testing.assert_allclose(slope, 1.0, atol=1e-7)
 
 
+@pytest.mark.exhaustive(xp="jax")
 def test_every_library_sees_the_same_flows(xp):
     options = {"accuracy": 4, "boundary": "periodic"}
     for flow in (taylor_green(8)[0], abc_flow(6)):

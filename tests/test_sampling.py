@@ -85,6 +85,10 @@ def project(pytester, monkeypatch):
         def test_some_values_take_long(a, b):
             pass
 
+        @pytest.mark.nightly
+        def test_longest():
+            pass
+
         @sampling.random_cases(50, database=None)
         @given(st.integers())
         def test_random(n):
@@ -95,7 +99,9 @@ def project(pytester, monkeypatch):
             pytest.importorskip("library_of_the_rest")
         """
     )
-    pytester.makeini("[pytest]\nmarkers =\n    sampled\n    exhaustive\n    random_cases\n")
+    pytester.makeini(
+        "[pytest]\nmarkers =\n    sampled\n    exhaustive\n    nightly\n    random_cases\n"
+    )
     return pytester
 
 
@@ -117,6 +123,10 @@ def test_a_usual_run_takes_samples_and_rest_all_that_has_not_passed(project):
 
 def test_exhaustive_takes_everything(project):
     project.runpytest("--exhaustive").assert_outcomes(passed=15 + 1 + 6 + 1, skipped=1)
+
+
+def test_nightly_takes_nothing_but_the_nightly_tests(project):
+    project.runpytest("--nightly").assert_outcomes(passed=1)
 
 
 def run_random_test(monkeypatch, factor):

@@ -168,6 +168,7 @@ def test_without_all_meridians_the_eastward_component_at_a_pole_is_unknown():
     np.testing.assert_allclose(got[0], north, atol=2e-3)
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("dtype", ["f4", "f8", "c16", "i8"])
 def test_every_library_has_the_same_results(xp, rng, dtype):
     latitude, longitude = make_grid(6)

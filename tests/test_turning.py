@@ -64,6 +64,7 @@ def test_maxima_and_minima_are_found_on_every_library(xp):
     assert gpugrad.asnumpy(points.minima.position).shape == (2,)
 
 
+@pytest.mark.exhaustive(xp="jax")
 def test_inflection_points_are_found_on_every_library(xp):
     if xp.name == "dask":
         pytest.skip("Dask arrays are refused; another test sees to that")
@@ -167,6 +168,7 @@ def test_a_missing_sample_breaks_the_curve(masked):
     assert [*gpugrad.inflection_points(y).index] == []
 
 
+@pytest.mark.exhaustive(xp="jax")
 def test_many_curves_say_whose_their_points_are(xp, rng):
     y = rng.normal(size=(3, 40, 2))
     points = find_points(xp, y, axis=1)

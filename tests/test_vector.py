@@ -39,29 +39,30 @@ def largest(a):
 @pytest.mark.sampled
 @pytest.mark.parametrize("backend", ["auto", "slices", "numpy", "numba"])
 @pytest.mark.parametrize("dtype", ["f4", "f8", "c8", "i2"])
-def test_operators_are_the_sums_they_stand_for(v, x, dtype, backend):
+@pytest.mark.parametrize("samples", ["unit", "even", "uneven"])
+def test_operators_are_the_sums_they_stand_for(v, x, samples, dtype, backend):
     if backend == "numba":
         pytest.importorskip("llvmlite", reason="llvmlite is not installed")
     v = (v * 9).astype(dtype)
-    for spacing in ((), (0.3,), tuple(x)):
-        options = {"backend": backend}
-        d = [[np.gradient(c, *spacing, axis=i) if len(spacing) < 2
-              else np.gradient(c, spacing[i], axis=i) for i in range(3)] for c in v]  # fmt: skip
-        divergence = gpugrad.divergence(v, *spacing, **options)
-        assert_same_bits(divergence, sum_up((1, d[i][i]) for i in range(3)))
-        curl = gpugrad.curl(tuple(v), *spacing, **options)
-        for k, (i, j) in enumerate([(1, 2), (2, 0), (0, 1)]):
-            assert_same_bits(curl[k], sum_up([(1, d[j][i]), (-1, d[i][j])]))
-        jacobian = gpugrad.jacobian(v, *spacing, **options)
-        for i in range(3):
-            for j in range(3):
-                assert_same_bits(jacobian[i][j], d[i][j])
-        second = [
-            gpugrad.derivative(v[0], h, axis=i, order=2, **options)
-            for i, h in enumerate(spacing * 3 if len(spacing) == 1 else spacing or (1.0,) * 3)
-        ]
-        laplacian = gpugrad.laplacian(v[0], *spacing, **options)
-        assert_same_bits(laplacian, sum_up((1, s) for s in second))
+    spacing = {"unit": (), "even": (0.3,), "uneven": tuple(x)}[samples]
+    options = {"backend": backend}
+    d = [[np.gradient(c, *spacing, axis=i) if len(spacing) < 2
+          else np.gradient(c, spacing[i], axis=i) for i in range(3)] for c in v]  # fmt: skip
+    divergence = gpugrad.divergence(v, *spacing, **options)
+    assert_same_bits(divergence, sum_up((1, d[i][i]) for i in range(3)))
+    curl = gpugrad.curl(tuple(v), *spacing, **options)
+    for k, (i, j) in enumerate([(1, 2), (2, 0), (0, 1)]):
+        assert_same_bits(curl[k], sum_up([(1, d[j][i]), (-1, d[i][j])]))
+    jacobian = gpugrad.jacobian(v, *spacing, **options)
+    for i in range(3):
+        for j in range(3):
+            assert_same_bits(jacobian[i][j], d[i][j])
+    second = [
+        gpugrad.derivative(v[0], h, axis=i, order=2, **options)
+        for i, h in enumerate(spacing * 3 if len(spacing) == 1 else spacing or (1.0,) * 3)
+    ]
+    laplacian = gpugrad.laplacian(v[0], *spacing, **options)
+    assert_same_bits(laplacian, sum_up((1, s) for s in second))
 
 
 def test_polynomials_are_differentiated_exactly(x):

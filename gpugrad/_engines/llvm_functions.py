@@ -125,14 +125,24 @@ def _compile(write: Callable[[ir.Module], None]) -> int:
     write(module)
     parsed = llvm.parse_assembly(str(module))
     parsed.verify()
-    options = llvm.create_pipeline_tuning_options(speed_level=2)
-    options.loop_vectorization = options.slp_vectorization = False
-    passes = llvm.create_pass_builder(target, options)
-    passes.getModulePassManager().run(parsed, passes)
+    _simplify(parsed, target)
     engine = llvm.create_mcjit_compiler(parsed, target)
     engine.finalize_object()
     _keep_alive.append(engine)
     return int(engine.get_function_address("entry"))
+
+
+def _simplify(module: llvm.ModuleRef, target: llvm.TargetMachine) -> None:
+    """Simplify what was written.
+
+    Kernels are written as they shall run: in vectors, with each value taken once, outside of the
+    loops that do not change it. The other passes of LLVM take as long as everything else that
+    the compiler does, and kernels are no faster for them.
+    """
+    passes = llvm.create_new_module_pass_manager()
+    passes.add_simplify_cfg_pass()
+    passes.add_instruction_combine_pass()
+    passes.run(module, llvm.create_pass_builder(target, llvm.create_pipeline_tuning_options()))
 
 
 def _target_machine() -> llvm.TargetMachine:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import zlib
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 
@@ -18,7 +17,7 @@ from gpugrad._files.raw import as_bytes
 from gpugrad._files.sources import Source, Values
 from gpugrad._files.targets import Target
 from gpugrad._masks import find_valid
-from gpugrad._threads import Gate
+from gpugrad._threads import Gate, Lane
 
 Progress = Callable[[int, int], None]
 """Told how many more bytes of results are done, of how many in all."""
@@ -57,29 +56,25 @@ class Job:
         size = max(math.prod(block.shape) for block in blocks)
         taken = [np.empty((len(self._fields), size), self._fields[0].dtype) for _ in range(2)]
         given = [np.empty((len(self._layout.names), size), self._layout.dtype) for _ in range(2)]
-        reader, writer = ThreadPoolExecutor(1), ThreadPoolExecutor(1)
         gate = Gate()
-        read, write = gate.guard(self._read), gate.guard(self._write)
+        reader: Lane[list[Values]] = Lane(gate)
+        writer: Lane[None] = Lane(gate)
         lock, close = gate.lock, gate.open()
         try:
-            coming: Future[list[Values]] = reader.submit(read, blocks[0], taken[0])
-            going: Future[None] | None = None
+            reader.ask(self._read, blocks[0], taken[0])
             for i, block in enumerate(blocks):
-                fields = coming.result()
+                fields = reader.result()
                 if i + 1 < len(blocks):
-                    coming = reader.submit(read, blocks[i + 1], taken[(i + 1) % 2])
+                    reader.ask(self._read, blocks[i + 1], taken[(i + 1) % 2])
                 results = self._compute(block, fields, given[i % 2])
-                if going is not None:
-                    going.result()
-                going = writer.submit(write, block, results)
+                if i > 0:
+                    writer.result()
+                writer.ask(self._write, block, results)
                 if progress is not None:
                     progress(self._count(block), total)
-            if going is not None:
-                going.result()
+            writer.result()
         finally:
             close(lock, True)  # files are closed after this, and must not be in use
-        reader.shutdown()
-        writer.shutdown()
 
     def _read(self, block: Block, buffers: Values) -> list[Values]:
         size = math.prod(block.shape)
