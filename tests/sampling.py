@@ -1,7 +1,9 @@
 """Which tests a usual run takes, of tables whose whole product would take too long.
 
 - ``@pytest.mark.sampled`` above a table: as few cases as have every value of every parameter.
-  ``sampled(2)``: as few as have every pair of values of any two parameters; and so on.
+  ``sampled(2)``: as few as have every pair of values of any two parameters; and so on. The whole
+  table is in the exhaustive run; with ``sampled(exhaustive=2)`` as few cases of it as have every
+  pair, and the others are nightly tests.
 - ``@pytest.mark.exhaustive``: none of these. ``exhaustive(xp="jax")``: none that have this value.
 - ``@random_cases(n)`` above a test of hypothesis: a tenth of `n` cases.
 - ``@pytest.mark.nightly``: none, and none of the exhaustive run either.
@@ -99,16 +101,16 @@ def configure(config: pytest.Config) -> None:
 
 def choose(config: pytest.Config, items: Sequence[pytest.Item]) -> list[pytest.Item]:
     """Return the tests that the options ask for."""
-    wants_nightly = config.getoption("--nightly")
-    items = [
-        item for item in items if (item.get_closest_marker("nightly") is not None) == wants_nightly
-    ]
-    if wants_nightly:
-        return items
+    longest = {item for item in items if item.get_closest_marker("nightly") is not None}
+    is_usual = not any(map(config.getoption, ("--nightly", "--exhaustive", "--rest")))
+    if is_usual:
+        return find_samples([item for item in items if item not in longest])
+    longest |= find_others(items, lambda mark: mark.kwargs.get("exhaustive"))
+    if config.getoption("--nightly"):
+        return [item for item in items if item in longest]
+    items = [item for item in items if item not in longest]
     if config.getoption("--exhaustive"):
         return items
-    if not config.getoption("--rest"):
-        return find_samples(items)
     cache = getattr(config, "cache", None)  # none with `-p no:cacheprovider`
     passed = cache.get(PASSED, None) if cache else None
     if passed is None:
@@ -142,21 +144,31 @@ def is_left_out(item: pytest.Item) -> bool:
 
 def find_samples(items: Sequence[pytest.Item]) -> list[pytest.Item]:
     """Return what a usual run takes."""
+    items = [item for item in items if not is_left_out(item)]
+    others = find_others(items, lambda mark: mark.args[0] if mark.args else 1)
+    return [item for item in items if item not in others]
+
+
+def find_others(
+    items: Sequence[pytest.Item], strength_of: Callable[[pytest.Mark], int | None]
+) -> set[pytest.Item]:
+    """Return the cases of tables that are in no sample of this strength; None takes all cases."""
     tables: dict[tuple[Any, ...], list[pytest.Item]] = defaultdict(list)
-    left_out = {item for item in items if is_left_out(item)}
     for item in items:
         mark = item.get_closest_marker("sampled")
-        if mark is not None and item not in left_out:
-            tables[item.parent, item.originalname, mark.args].append(item)  # type: ignore[attr-defined]
+        strength = None if mark is None else strength_of(mark)
+        if strength is not None:
+            tables[item.parent, item.originalname, strength].append(item)  # type: ignore[attr-defined]
+    others: set[pytest.Item] = set()
     for (_, _, strength), cases in tables.items():
         # One value of a parameter is one object in all cases that have it.
         rows = [
             {name: id(value) for name, value in case.callspec.params.items()}  # type: ignore[attr-defined]
             for case in cases
         ]
-        taken = cover(rows, *strength)
-        left_out |= {case for i, case in enumerate(cases) if i not in taken}
-    return [item for item in items if item not in left_out]
+        taken = cover(rows, strength)
+        others |= {case for i, case in enumerate(cases) if i not in taken}
+    return others
 
 
 def cover(rows: Sequence[dict[str, Hashable]], strength: int = 1) -> set[int]:

@@ -83,7 +83,7 @@ OPERATORS = {
 }
 
 
-@pytest.mark.sampled
+@pytest.mark.sampled(exhaustive=2)
 @pytest.mark.parametrize("operator", OPERATORS)
 @pytest.mark.parametrize("dtype", ["f8", "f4", "c16", "i4"])
 @pytest.mark.parametrize("layout", BROADCAST)

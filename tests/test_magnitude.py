@@ -43,7 +43,7 @@ def pieces(request, monkeypatch):
         monkeypatch.setattr(numba_program, "STREAM_ROW_BYTES", 0)
 
 
-@pytest.mark.sampled(2)
+@pytest.mark.sampled(2, exhaustive=3)
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("spacing", [(), (0.3,), "uneven"])

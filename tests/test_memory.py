@@ -32,8 +32,6 @@ def others_frozen():
     """Look through what other tests have loaded once, not at each collection."""
     gc.collect()
     gc.freeze()
-    yield
-    gc.unfreeze()
 
 
 @pytest.fixture(autouse=True)

@@ -62,7 +62,7 @@ def assert_like_slices(outputs):
         assert_same_bits(got, wanted)
 
 
-@pytest.mark.sampled
+@pytest.mark.sampled(exhaustive=2)
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize(
     "shape", [(300,), (40, 50), (7, 30, 41), (3, 4, 5, 37), (200, 3), (9, 200)]
@@ -161,7 +161,7 @@ def read_only(f):
     return f
 
 
-@pytest.mark.sampled
+@pytest.mark.sampled(exhaustive=2)
 @pytest.mark.parametrize("dtype", ["f4", "f8", "c8", "i2"])
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("keywords", [{}, {"edge_order": 2}, {"axis": 0}, {"axis": (2, 1)}])

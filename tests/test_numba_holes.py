@@ -90,7 +90,7 @@ SUMS = {
 }
 
 
-@pytest.mark.sampled
+@pytest.mark.sampled(exhaustive=2)
 @pytest.mark.parametrize("name", SUMS)
 @pytest.mark.parametrize("slab", [1, 7000])
 @pytest.mark.parametrize("kind", ["f8", "f4", "c16", "i4", "fortran", "backwards", "periodic"])

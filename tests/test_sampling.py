@@ -85,6 +85,13 @@ def project(pytester, monkeypatch):
         def test_some_values_take_long(a, b):
             pass
 
+        @pytest.mark.sampled(exhaustive=2)
+        @pytest.mark.parametrize("a", range(2))
+        @pytest.mark.parametrize("b", range(2))
+        @pytest.mark.parametrize("c", range(2))
+        def test_large_table(a, b, c):
+            pass
+
         @pytest.mark.nightly
         def test_longest():
             pass
@@ -114,19 +121,19 @@ def take_cases(project):
 
 
 def test_a_usual_run_takes_samples_and_rest_all_that_has_not_passed(project):
-    project.runpytest().assert_outcomes(passed=5 + 1 + 3, skipped=1)
+    project.runpytest().assert_outcomes(passed=5 + 2 + 1 + 3, skipped=1)
     assert 2 <= len(take_cases(project)) <= 10
     project.makepyfile(library_of_the_rest="")
-    project.runpytest("--rest").assert_outcomes(passed=10 + 1 + 3 + 1 + 1)
+    project.runpytest("--rest").assert_outcomes(passed=10 + 3 + 1 + 3 + 1 + 1)
     assert len(take_cases(project)) > 30
 
 
 def test_exhaustive_takes_everything(project):
-    project.runpytest("--exhaustive").assert_outcomes(passed=15 + 1 + 6 + 1, skipped=1)
+    project.runpytest("--exhaustive").assert_outcomes(passed=15 + 4 + 1 + 6 + 1, skipped=1)
 
 
 def test_nightly_takes_nothing_but_the_nightly_tests(project):
-    project.runpytest("--nightly").assert_outcomes(passed=1)
+    project.runpytest("--nightly").assert_outcomes(passed=4 + 1)
 
 
 def run_random_test(monkeypatch, factor):
