@@ -215,7 +215,7 @@ def summarize(reporter: pytest.TerminalReporter) -> None:
 def remember(config: pytest.Config) -> None:
     """Keep the names of the tests that have passed, those of a rest beside those before."""
     cache = getattr(config, "cache", None)
-    if cache is None or hasattr(config, "workerinput"):
+    if cache is None or hasattr(config, "workerinput") or config.option.collectonly:
         return
     before = cache.get(PASSED, []) if config.getoption("--rest") else []
     cache.set(PASSED, sorted({*before, *_passed}))

@@ -24,7 +24,7 @@ def load(monkeypatch):
     return lambda name: importlib.import_module(f"benchmarks.{name}")
 
 
-@pytest.mark.exhaustive
+@pytest.mark.nightly
 def test_quick_run_writes_all_fields_compares_with_itself_and_is_drawn(tmp_path):
     done = run_script("benchmarks", NAME, "--quick", "--output", str(tmp_path))
     assert done.returncode == 0, done.stderr

@@ -50,8 +50,8 @@ def read(path):
     [
         (".npy", 3),
         (".zarr", 2),
-        pytest.param(".npy", 20, marks=pytest.mark.exhaustive),
-        pytest.param(".zarr", 22, marks=pytest.mark.exhaustive),
+        pytest.param(".npy", 12, marks=pytest.mark.exhaustive),
+        pytest.param(".zarr", 13, marks=pytest.mark.exhaustive),
     ],
 )
 def test_killed_runs_go_on_to_the_right_result(tmp_path, suffix, times):

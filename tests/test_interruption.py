@@ -36,7 +36,7 @@ def run(task, *arguments):
         [sys.executable, "-W", "ignore", script, task, *map(str, arguments)],
         capture_output=True,
         text=True,
-        timeout=600,
+        timeout=300,
         env={**os.environ, "PYTHONPATH": str(Path(gpugrad.__file__).parents[1])},
         check=False,
     )

@@ -124,6 +124,7 @@ def test_a_usual_run_takes_samples_and_rest_all_that_has_not_passed(project):
     project.runpytest().assert_outcomes(passed=5 + 2 + 1 + 3, skipped=1)
     assert 2 <= len(take_cases(project)) <= 10
     project.makepyfile(library_of_the_rest="")
+    project.runpytest("--collect-only")  # is no run
     project.runpytest("--rest").assert_outcomes(passed=10 + 3 + 1 + 3 + 1 + 1)
     assert len(take_cases(project)) > 30
 
