@@ -57,7 +57,8 @@ pytest_collect_file = (
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """Keep a file on one worker of pytest-xdist: it compiles, imports and draws things once.
 
-    Long runs are cut at every test, but for what shares a namespace or takes long to set up.
+    In long runs a file would be too much for one worker: there it is the cases of a test. What
+    shares a namespace, or takes long to set up, is kept whole in all of them.
     """
     if config.getvalue("dist") != "load":
         return None
@@ -72,7 +73,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
             path, _, test = nodeid.partition("::")
             is_example = test.lstrip(":").startswith("line:")
             is_usual = not is_long and path not in ALONE
-            is_whole = is_usual or is_example or path in SET_UP_ONCE
-            return path if is_whole else nodeid
+            if is_usual or is_example or path in SET_UP_ONCE:
+                return path
+            return nodeid if path in ALONE else nodeid.partition("[")[0]
 
     return KeepWhole(config, log)
