@@ -11,7 +11,6 @@ import gpugrad
 
 
 @pytest.mark.sampled
-@pytest.mark.exhaustive(xp="jax")
 @pytest.mark.parametrize("sigma", [1e-1, 1e-4, 1e-8])
 def test_noise_is_told_from_the_curve(xp, rng, sigma):
     x = np.linspace(0, 10, 2000)
