@@ -121,3 +121,13 @@ def test_estimates_are_of_the_library_of_the_field(xp):
     result = gpugrad.error_estimate(xp.asarray(f), 0.1)
     assert type(result) is type(xp.asarray(f))
     np.testing.assert_allclose(gpugrad.asnumpy(result), expected, atol=1e-13)
+
+
+def test_a_spacing_is_recommended_from_samples_of_every_library(xp, rng):
+    x = np.linspace(0, 10, 500)
+    f = np.sin(x) + 1e-3 * rng.normal(size=x.size)
+    expected = gpugrad.recommended_spacing(f, x[1])
+    best = gpugrad.recommended_spacing(xp.asarray(f), x[1])
+    assert best.stride == expected.stride
+    assert best.spacing == pytest.approx(expected.spacing, rel=1e-9)
+    assert best.error == pytest.approx(expected.error, rel=1e-9)
