@@ -20,7 +20,7 @@ from gpugrad._output import check_out, overlap_any, stack_results, view_to_write
 from gpugrad._plan import (
     Norm,
     Term,
-    arrays_read,
+    distinct_arrays,
     distinct_fields,
     distinct_masks,
     replace_fields,
@@ -382,7 +382,7 @@ def _view_on_host(outputs: Outputs) -> Outputs | None:
 def _write_on_host(engine: Engine, targets: Sequence[Array]) -> None:
     """Evaluate straight into `targets`, or beside them where that is unsafe."""
     views = [view_to_write(target) for target in targets]
-    if any(view is None for view in views) or overlap_any(views, arrays_read(engine.outputs)):
+    if any(view is None for view in views) or overlap_any(views, distinct_arrays(engine.outputs)):
         assign(targets, engine.results())
     else:
         engine.results(views)
@@ -396,7 +396,7 @@ def _write_beside(
         assert engine.stack is not None
         out = engine.stack(engine.outputs[0][0].field, len(engine.outputs))
         targets = [out[i, ...] for i in range(len(engine.outputs))]
-    if overlap_any(targets, arrays_read(engine.outputs)):
+    if overlap_any(targets, distinct_arrays(engine.outputs)):
         assign(targets, engine.results())
     else:
         engine.evaluate(engine.outputs, targets)

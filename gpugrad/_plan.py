@@ -194,26 +194,13 @@ def distinct_masks(outputs: Sequence[Sequence[Term]]) -> list[Array]:
 
 
 def distinct_arrays(outputs: Sequence[Sequence[Term]]) -> list[Array]:
-    """Return all arrays that terms read: fields, then masks, then what lies beyond seams."""
+    """Return all arrays of a caller's that terms read: fields, masks, what lies beyond seams.
+
+    Weights are not among them: whatever the coordinates, the package has computed them.
+    """
     seams = (seam for terms in outputs for term in terms for seam in term.seams)
     beyond = {id(array): array for seam in seams for array in seam.samples if array is not None}
     return [*distinct_fields(outputs), *distinct_masks(outputs), *beyond.values()]
-
-
-def arrays_read(outputs: Sequence[Sequence[Term]]) -> list[Array]:
-    """Return all arrays that must keep their values while outputs are evaluated.
-
-    These are what terms read, and arrays of weights.
-    """
-    plans = {id(term.plan): term.plan for terms in outputs for term in terms}
-    formulas = [
-        formula
-        for plan in plans.values()
-        for each in (plan, *plan.alternatives)
-        for formula in (*each.lower, each.interior, *each.upper)
-    ]
-    numbers = [w for formula in formulas for w in (*formula.weights, formula.divisor)]
-    return [*distinct_arrays(outputs), *(w for w in numbers if getattr(w, "ndim", 0))]
 
 
 def add_up(samples: Sequence[Array], weights: Sequence[Any]) -> Array:

@@ -145,10 +145,10 @@ def run_random_test(monkeypatch, factor):
 
     @sampling.random_cases(50, database=None)
     @given(st.integers())
-    def test(n):
+    def take(n):
         numbers.append(n)
 
-    test()
+    take()
     assert sampling._ran == len(numbers)
     return numbers
 
