@@ -9,9 +9,17 @@ import sys
 from pathlib import Path
 
 from benchmarks import calls, dask_arrays, fields, files, floor, functions, gpu, masks, operators
-from benchmarks.machine import cpu_model, describe_machine, list_versions, slug
+from benchmarks.machine import describe_machine, list_versions, slug
 from benchmarks.measure import ROOT
-from benchmarks.table import Benchmark, list_targets, make_plain, measure_case, print_case
+from benchmarks.table import (
+    Benchmark,
+    Row,
+    Target,
+    list_targets,
+    make_plain,
+    measure_case,
+    print_case,
+)
 
 _FIELDS = ("gigabytes_per_second", "speed_up", "over_floor", "over_plain", "extra_megabytes")
 _OPERATORS = ("over_floor", "speed_up", "speed_up_findiff")
@@ -35,7 +43,9 @@ BENCHMARKS = {
     "dask_blocks": Benchmark(dask_arrays.list_blocks, _BLOCKS),
     "large_graphs": Benchmark(dask_arrays.list_graphs, ("counted", "modelled", "over_model")),
     "out_of_core": Benchmark(files.list_cases, _FILES, 1.0, (3, 3)),
-    "gpu": Benchmark(gpu.list_cases, ("of_copy", "speed_up_cupy"), 2.0, (9, 9), gpu.find_problem),
+    "gpu": Benchmark(
+        gpu.list_cases, ("of_copy", "speed_up_cupy"), 2.0, (9, 9), gpu.find_problem, gpu.name_device
+    ),
 }
 
 
@@ -61,32 +71,41 @@ def run(name: str, benchmark: Benchmark, options: argparse.Namespace) -> bool:
         print(f"{name}: {problem}")
         return False
     print(f"{name}\n{'=' * len(name)}\n")
-    rows, targets = [], []
+    path = None
+    if options.output or not (options.quick or options.only):
+        folder = options.output or ROOT / "benchmarks" / "results"
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / f"{name.replace('_', '-')}-{slug(benchmark.name_device())}.json"
+    rows: list[Row] = []
+    targets: list[Target] = []
     for case in benchmark.list_cases(options.quick):
         if options.only in case.title:
             rows.append(measure_case(benchmark, case, options.quick))
             print_case(rows[-1], benchmark.figures)
             targets += list_targets(case, rows[-1])
+            if path:  # after each, so that a run that is broken off has not been in vain
+                write(path, name, options.quick, rows, targets)
     print("Targets" + " (a quick run, too short to judge by)" * options.quick)
     for target in targets:
         print(f"  {target}")
-    if options.output or not (options.quick or options.only):
-        content = {
-            "benchmark": name,
-            "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
-            "quick": options.quick,
-            "machine": describe_machine(),
-            "versions": list_versions(),
-            "targets": [{**target._asdict(), "met": target.met} for target in targets],
-            "cases": rows,
-        }
-        folder = options.output or ROOT / "benchmarks" / "results"
-        path = folder / f"{name.replace('_', '-')}-{slug(cpu_model())}.json"
-        folder.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(make_plain(content), indent=1, allow_nan=False) + "\n")
+    if path:
         print(f"\nWritten: {path.name}")
     print()
     return all(target.met for target in targets)
+
+
+def write(path: Path, name: str, quick: bool, rows: list[Row], targets: list[Target]) -> None:
+    """Write the results that there are."""
+    content = {
+        "benchmark": name,
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        "quick": quick,
+        "machine": describe_machine(),
+        "versions": list_versions(),
+        "targets": [{**target._asdict(), "met": target.met} for target in targets],
+        "cases": rows,
+    }
+    path.write_text(json.dumps(make_plain(content), indent=1, allow_nan=False) + "\n")
 
 
 if __name__ == "__main__":

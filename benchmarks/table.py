@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from time import perf_counter
 from typing import Any, NamedTuple
 
+from benchmarks.machine import cpu_model
 from benchmarks.measure import Spread, Timer, interleave, ratios
 from gpugrad import _threads
 
@@ -86,6 +87,7 @@ class Benchmark(NamedTuple):
     seconds: float = 3.0  # what the rounds of a heat may take
     rounds: tuple[int, int] = (5, 25)  # how many there are at least and at most
     find_problem: Callable[[], str | None] = lambda: None  # why it cannot run here
+    name_device: Callable[[], str] = cpu_model  # what its figures depend on, and are named after
 
 
 class Target(NamedTuple):

@@ -25,8 +25,9 @@ static thread_local Dim blockIdx, threadIdx;
 template <class X> X __ldg(const X* p) { return *p; }
 template <class X> void __stcs(X* p, X x) { *p = x; }
 
-inline float __fsqrt_rn(float x) { return std::sqrt(x); }
-inline double __dsqrt_rn(double x) { return std::sqrt(x); }
+inline float take_root(float x) { return std::sqrt(x); }
+inline double take_root(double x) { return std::sqrt(x); }
+template <class To, class From> To cast(From x) { return static_cast<To>(x); }
 
 inline float half_to_float(unsigned short bits) {
     _Float16 half;

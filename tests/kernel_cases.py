@@ -1,12 +1,16 @@
 """What the GPU's kernel is asked to do in tests: outputs over NumPy arrays, of every kind.
 
 Run as a program, ``python kernel_cases.py [--nightly]``, it evaluates them on the host, with the
-kernel compiled under sanitizers, and compares every bit with the reference engine.
+kernel compiled under sanitizers, and compares every bit with the reference engine. With
+``--compile-for-gpu`` it compiles all instantiations for this machine's GPU, on all cores, into
+CuPy's cache on disk: one after the other they take minutes.
 """
 
 from __future__ import annotations
 
 import itertools
+import multiprocessing
+import os
 import re
 import sys
 import tempfile
@@ -342,6 +346,24 @@ def run_on_host(folder, takes_all):
     return f"{len(taken)} cases, {cuda.launches} launches, {len(cuda.wanted)} instantiations"
 
 
-if __name__ == "__main__":
+def load_on_gpu(kernel):
+    """Compile an instantiation for the GPU, or find it in CuPy's cache; return its name."""
+    from internals import cupy_gpu
+
+    cupy_gpu.cuda.load(kernel)
+    return kernel
+
+
+def compile_for_gpu():
+    """Fill CuPy's cache on all cores; return how many instantiations there are."""
+    kernels = list_kernels(cases())
+    workers = multiprocessing.get_context("spawn").Pool(len(os.sched_getaffinity(0)))
+    with workers:
+        return len({*workers.imap_unordered(load_on_gpu, kernels, chunksize=4)})
+
+
+if __name__ == "__main__" and "--compile-for-gpu" in sys.argv:
+    print(f"{compile_for_gpu()} instantiations compiled for the GPU")
+elif __name__ == "__main__":
     with tempfile.TemporaryDirectory() as folder:
         print(run_on_host(folder, "--nightly" in sys.argv))

@@ -100,18 +100,28 @@ def test_cases_have_the_reference_engines_bits_under_sanitizers(capsys, options,
 
 
 def compile_for(kernels, architecture):
-    """Compile instantiations as CuPy would, and return what the assembler says of them."""
+    """Compile instantiations as CuPy does; return the assembler's log and the code in PTX.
+
+    CuPy adds an option of its own behind all others, and the last one wins.
+    """
     nvrtc = find_nvrtc()
     program = nvrtc.createProgram(cupy_gpu.read_source(), "stencil.cu", (), ())
     for kernel in kernels:
         nvrtc.addNameExpression(program, kernel)
-    options = (*cupy_gpu.OPTIONS, f"-arch=sm_{architecture}", "--ptxas-options=-v")
+    options = (*cupy_gpu.OPTIONS, f"-arch=sm_{architecture}", "--ptxas-options=-v", "-ftz=true")
     try:
         nvrtc.compileProgram(program, options)
     except Exception as error:
         raise AssertionError(nvrtc.getProgramLog(program)) from error
     assert len({nvrtc.getLoweredName(program, kernel) for kernel in kernels}) == len(kernels)
-    return nvrtc.getProgramLog(program)
+    return nvrtc.getProgramLog(program), nvrtc.getPTX(program).decode()
+
+
+def assert_keeps_small_numbers(code):
+    """Check that PTX has no float instruction, save comparisons, that takes small numbers for 0."""
+    flushing = {*re.findall(r"\b\w+(?:\.\w+)*\.ftz\S*", code)}
+    assert {word for word in flushing if not word.startswith("setp")} == set()
+    assert "add.rn.f32" in code
 
 
 def usual_kernels():
@@ -143,7 +153,7 @@ def usual_kernels():
 @pytest.mark.parametrize("architecture", NINETY_OR_NIGHTLY)
 def test_usual_instantiations_keep_all_in_registers(architecture):
     kernels = usual_kernels()
-    log = compile_for([*dict.fromkeys(kernels.values())], architecture)
+    log, _ = compile_for([*dict.fromkeys(kernels.values())], architecture)
     registers = [int(n) for n in re.findall(r"Used (\d+) registers", log)]
     assert len(registers) == len({*kernels.values()})
     assert max(registers) <= 128  # two blocks of 256 threads at least
@@ -155,8 +165,9 @@ def test_instantiations_with_all_parts_compile_for_gpus():
     kernels = kernel_cases.list_kernels(kernel_cases.cases())
     some = kernel_cases.cover_parts(kernels, together=1)
     assert 10 < len(some) < 40
-    log = compile_for(some, 75)
+    log, code = compile_for(some, 75)
     assert len(re.findall(r"Used \d+ registers", log)) == len(some)
+    assert_keeps_small_numbers(code)
 
 
 @needs_nvrtc
@@ -167,8 +178,9 @@ def test_instantiations_with_all_pairs_of_parts_compile_for_gpus(architecture):
     kernels = kernel_cases.cover_parts(kernel_cases.list_kernels(kernel_cases.cases()))
     share = kernels[ARCHITECTURES.index(architecture) :: len(ARCHITECTURES)]
     assert len(share) > 15
-    log = compile_for(share, architecture)
+    log, code = compile_for(share, architecture)
     assert len(re.findall(r"Used \d+ registers", log)) == len(share)
+    assert_keeps_small_numbers(code)
 
 
 @needs_nvrtc

@@ -254,7 +254,7 @@ class _Maker:
         rows.append(_pair(kinds.get(divisor.kind, 0), formula.constant is not None))
         self.add(divisor, rows)
         rows += [0] * (start + HEADER - 1 - len(rows))
-        rows.append(_as_words(constant, 0.0)[0])
+        rows.append(_as_words(constant, 0.0, np.dtype(np.float64))[0])
         for k, (offset, w) in enumerate(zip(formula.offsets, formula.weights, strict=True)):
             factor = _make_factor(w, dtype.weights)
             position = row + offset
@@ -281,7 +281,7 @@ def _make_factor(w: Any, dtype: np.dtype[Any]) -> _Factor:
         # One for each row, or one for all that lies on the device.
         step = w.strides[0] // w.itemsize if w.size > 1 else 0
         return _Factor("a", (0, step), w if w.dtype == dtype else w.astype(dtype))
-    return _Factor("n", _as_words(dtype.type(w), 0.0))
+    return _Factor("n", _as_words(dtype.type(w), 0.0, dtype))
 
 
 def _make_divisor(d: Any, dtype: np.dtype[Any]) -> _Factor:
@@ -292,11 +292,14 @@ def _make_divisor(d: Any, dtype: np.dtype[Any]) -> _Factor:
     if factor.kind != "n":
         return factor
     reciprocal = exact_reciprocal(d, dtype)
-    return _Factor("n", _as_words(dtype.type(d), 0.0 if reciprocal is None else reciprocal))
+    return _Factor("n", _as_words(dtype.type(d), 0.0 if reciprocal is None else reciprocal, dtype))
 
 
-def _as_words(value: Any, other: Any) -> tuple[int, int]:
-    first, second = np.array([value, other], np.float64).view(np.int64).tolist()
+def _as_words(value: Any, other: Any, dtype: np.dtype[Any]) -> tuple[int, int]:
+    """Return two numbers as the kernel reads them: in their dtype, in the lowest bytes of words."""
+    words = np.zeros(2, "<i8")
+    words.view(dtype.newbyteorder("<"))[:: words.itemsize // dtype.itemsize] = value, other
+    first, second = words.tolist()
     return first, second
 
 

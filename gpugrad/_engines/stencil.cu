@@ -12,7 +12,10 @@
 // the ends. So a new spacing, shape or boundary needs no new code. `_engines/gpu_program.py` writes
 // both; the two must agree on `Call`.
 //
-// Compile with --fmad=false: a product that is fused into a sum has other bits than NumPy's.
+// Compile with --fmad=false: a product that is fused into a sum has other bits than NumPy's. CuPy adds
+// -ftz=true, whatever is asked for, which takes float numbers below 1.2e-38 for zero. So no float is
+// added, multiplied, divided or converted by an operator of C++ here: the functions below name the
+// instruction of PTX that keeps small numbers.
 
 using Word = long long;
 
@@ -46,6 +49,39 @@ __device__ inline unsigned short double_to_half(double x) {
     asm("cvt.rn.f16.f64 %0, %1;" : "=h"(bits) : "d"(x));
     return bits;
 }
+#define KEEPS_SMALL_NUMBERS(name, instruction)                          \
+    __device__ inline float name(float a, float b) {                    \
+        float x;                                                        \
+        asm(instruction ".f32 %0, %1, %2;" : "=f"(x) : "f"(a), "f"(b)); \
+        return x;                                                       \
+    }
+KEEPS_SMALL_NUMBERS(add, "add.rn")
+KEEPS_SMALL_NUMBERS(subtract, "sub.rn")
+KEEPS_SMALL_NUMBERS(multiply, "mul.rn")
+KEEPS_SMALL_NUMBERS(divide, "div.rn")
+#undef KEEPS_SMALL_NUMBERS
+__device__ inline float negate(float a) {
+    float x;
+    asm("neg.f32 %0, %1;" : "=f"(x) : "f"(a));
+    return x;
+}
+__device__ inline float take_root(float a) {
+    float x;
+    asm("sqrt.rn.f32 %0, %1;" : "=f"(x) : "f"(a));
+    return x;
+}
+__device__ inline double take_root(double x) { return __dsqrt_rn(x); }
+template <class To, class From> __device__ To cast(From x) { return static_cast<To>(x); }
+template <> __device__ inline float cast<float, double>(double a) {
+    float x;
+    asm("cvt.rn.f32.f64 %0, %1;" : "=f"(x) : "d"(a));
+    return x;
+}
+template <> __device__ inline double cast<double, float>(float a) {
+    double x;
+    asm("cvt.f64.f32 %0, %1;" : "=d"(x) : "f"(a));
+    return x;
+}
 #endif
 
 // `Working` is the type in which samples are subtracted: integers would wrap around, halves overflow.
@@ -63,12 +99,12 @@ template <class X> struct RealOf { using Type = X; };
 template <class Real> struct RealOf<Complex<Real>> { using Type = Real; };
 
 template <class To> struct Convert {
-    template <class From> static __device__ To from(From x) { return static_cast<To>(x); }
-    static __device__ To from(Half x) { return static_cast<To>(half_to_float(x.bits)); }
+    template <class From> static __device__ To from(From x) { return cast<To>(x); }
+    static __device__ To from(Half x) { return cast<To>(half_to_float(x.bits)); }
 };
 template <class Real> struct Convert<Complex<Real>> {
     template <class From> static __device__ Complex<Real> from(Complex<From> x) {
-        return {static_cast<Real>(x.re), static_cast<Real>(x.im)};
+        return {cast<Real>(x.re), cast<Real>(x.im)};
     }
 };
 template <> struct Convert<Half> {
@@ -78,33 +114,36 @@ template <> struct Convert<Half> {
 };
 
 template <class To> struct FromReal {
-    static __device__ To from(double x) { return static_cast<To>(x); }
+    static __device__ To from(double x) { return cast<To>(x); }
 };
 template <class Real> struct FromReal<Complex<Real>> {
-    static __device__ Complex<Real> from(double x) { return {static_cast<Real>(x), Real(0)}; }
+    static __device__ Complex<Real> from(double x) { return {cast<Real>(x), Real(0)}; }
 };
 
 template <class Real> __device__ Real negate(Real x) { return -x; }
 template <class Real> __device__ Real add(Real a, Real b) { return a + b; }
 template <class Real> __device__ Real subtract(Real a, Real b) { return a - b; }
 template <class Real> __device__ Real multiply(Real w, Real x) { return w * x; }
+template <class Real> __device__ Real divide(Real a, Real b) { return a / b; }
+template <class Real> __device__ Real square(Real x) { return multiply(x, x); }
 
-template <class Real> __device__ Real square(Real x) { return x * x; }
-__device__ inline float take_root(float x) { return __fsqrt_rn(x); }
-__device__ inline double take_root(double x) { return __dsqrt_rn(x); }
-
-template <class Real> __device__ Complex<Real> negate(Complex<Real> x) { return {-x.re, -x.im}; }
+template <class Real> __device__ Complex<Real> negate(Complex<Real> x) {
+    return {negate(x.re), negate(x.im)};
+}
 template <class Real> __device__ Complex<Real> add(Complex<Real> a, Complex<Real> b) {
-    return {a.re + b.re, a.im + b.im};
+    return {add(a.re, b.re), add(a.im, b.im)};
 }
 template <class Real> __device__ Complex<Real> subtract(Complex<Real> a, Complex<Real> b) {
-    return {a.re - b.re, a.im - b.im};
+    return {subtract(a.re, b.re), subtract(a.im, b.im)};
 }
-template <class Real> __device__ Real square(Complex<Real> x) { return x.re * x.re + x.im * x.im; }
+template <class Real> __device__ Real square(Complex<Real> x) {
+    return add(square(x.re), square(x.im));
+}
 // NumPy multiplies by w + 0j. The zeros matter to infinities and to the sign of zero.
 template <class Real> __device__ Complex<Real> multiply(Real w, Complex<Real> x) {
     const Real zero = 0;
-    return {w * x.re - zero * x.im, w * x.im + zero * x.re};
+    return {subtract(multiply(w, x.re), multiply(zero, x.im)),
+            add(multiply(w, x.im), multiply(zero, x.re))};
 }
 
 // A divisor, ready to divide by. NumPy divides real numbers as they are; a product with the
@@ -114,16 +153,17 @@ template <class Value> struct Divisor {
     __device__ Divisor() = default;
     __device__ Divisor(Value value, Value reciprocal) : value(value), reciprocal(reciprocal) {}
     __device__ Value divide(Value x) const {
-        return reciprocal != 0 ? x * reciprocal : x / value;
+        return reciprocal != 0 ? multiply(x, reciprocal) : ::divide(x, value);
     }
 };
 // NumPy divides complex numbers in Smith's way, here by d + 0j.
 template <class Real> struct Divisor<Complex<Real>> {
     Real ratio, reciprocal;
     __device__ Divisor() = default;
-    __device__ Divisor(Real d, Real) : ratio(Real(0) / d), reciprocal(Real(1) / d) {}
+    __device__ Divisor(Real d, Real) : ratio(::divide(Real(0), d)), reciprocal(::divide(Real(1), d)) {}
     __device__ Complex<Real> divide(Complex<Real> x) const {
-        return {(x.re + x.im * ratio) * reciprocal, (x.im - x.re * ratio) * reciprocal};
+        return {multiply(add(x.re, multiply(x.im, ratio)), reciprocal),
+                multiply(subtract(x.im, multiply(x.re, ratio)), reciprocal)};
     }
 };
 
@@ -133,6 +173,18 @@ __device__ inline double as_double(Word word) {
         double value;
     } both{word};
     return both.value;
+}
+// A number of an argument lies in the lowest bytes of its word.
+template <class Real> __device__ Real as_real(Word word) {
+    if constexpr (sizeof(Real) == sizeof(Word)) {
+        return as_double(word);
+    } else {
+        union {
+            unsigned bits;
+            float value;
+        } both{static_cast<unsigned>(word)};
+        return both.value;
+    }
 }
 
 // ---- Memory -----------------------------------------------------------------------------------
@@ -295,7 +347,7 @@ struct Row {
 };
 
 template <class Real> __device__ Real read_factor(int kind, Word word) {
-    return kind == 3 ? *reinterpret_cast<const Real*>(word) : static_cast<Real>(as_double(word));
+    return kind == 3 ? *reinterpret_cast<const Real*>(word) : as_real<Real>(word);
 }
 
 // ---- A thread's work --------------------------------------------------------------------------
@@ -316,7 +368,7 @@ struct Factors<Work, Formula<Real, DIVISOR, Taps...>, N> {
         Vector<Real, N>* weight = factors.weights;
         (read_lanes<Taps::KIND, VARIES>(*weight++, factor, row), ...);
         if constexpr (DIVISOR != '1') {
-            const Real exact = DIVISOR == 'n' ? static_cast<Real>(as_double(factor->other)) : Real(0);
+            const Real exact = DIVISOR == 'n' ? as_real<Real>(factor->other) : Real(0);
             Vector<Real, N> values;
             read_lanes<DIVISOR, VARIES>(values, factor, row);
 #pragma unroll
@@ -329,7 +381,7 @@ struct Factors<Work, Formula<Real, DIVISOR, Taps...>, N> {
     template <char KIND, bool VARIES>
     static __device__ void read_lanes(Vector<Real, N>& lanes, const Factor*& factor, Word row) {
         if constexpr (KIND == 'n') {
-            const Real value = static_cast<Real>(as_double(factor++->value));
+            const Real value = as_real<Real>(factor++->value);
 #pragma unroll
             for (int i = 0; i < N; ++i) lanes.lane[i] = value;
         } else if constexpr (KIND == 'a') {
@@ -517,7 +569,7 @@ struct Thread<Sample, Result, Index, WIDTH, Call<AXES, FIELDS, OUTPUTS, TERMS, F
                 }
             }
         }
-        const Real exact = row.divisor == 2 ? static_cast<Real>(as_double(row.factor.other)) : Real(0);
+        const Real exact = row.divisor == 2 ? as_real<Real>(row.factor.other) : Real(0);
         const Real d = row.divisor ? read(row.divisor, row.factor.value) : Real(1);
         const Divisor<Value> divisor = {d, exact};
 #pragma unroll
@@ -608,7 +660,7 @@ struct Thread<Sample, Result, Index, WIDTH, Call<AXES, FIELDS, OUTPUTS, TERMS, F
                     return follow<Term, 1, true>(words, first, length, 1).lane[0];
             }
         }
-        return fill<Value>(static_cast<typename RealOf<Value>::Type>(as_double(0x7ff8000000000000)));
+        return fill<Value>(cast<typename RealOf<Value>::Type>(as_double(0x7ff8000000000000)));
     }
 
     template <class Value> static __device__ Value fill(typename RealOf<Value>::Type x) {
