@@ -6,6 +6,7 @@ import argparse
 import json
 import math
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,7 +15,9 @@ from benchmarks.table import Row
 
 INK, FAINT, GRID = "#1f2328", "#6a737d", "#e6e8eb"
 OURS, OURS_TOO, OTHERS, LIMIT = "#0b63ce", "#7fb2ee", "#b9c0c8", "#c2410c"
-COLORS = {"gpugrad": OURS, "gpugrad, out=": OURS, "gpugrad numpy": OURS_TOO, "numpy": FAINT}
+COLORS = {"gpugrad": OURS, "gpugrad, out=": OURS, "gpugrad numpy": OURS_TOO, "numpy": FAINT,
+          "gpugrad, in a graph": OURS_TOO, "gpugrad on torch": OURS_TOO,
+          "gpugrad on jax.jit": OURS_TOO}  # fmt: skip
 
 LABELS = {
     "gpugrad numpy": 'gpugrad, backend="numpy"',
@@ -104,8 +107,8 @@ def draw(results: Row, path: Path) -> None:
 
 
 def choose_cases(cases: list[Row], figure: str) -> list[Row]:
-    """Return the cubes, differentiated along all axes, of the size in which most took part."""
-    plain = {"name": "all axes", "operator": "gradient", "uneven": False}
+    """Return cubes, differentiated along all axes, of one size: with all dtypes and contenders."""
+    plain = {"name": "all axes", "operator": "gradient", "uneven": False, "accuracy": 2}
     cubes = [
         case
         for case in cases
@@ -114,7 +117,13 @@ def choose_cases(cases: list[Row], figure: str) -> list[Row]:
     ]  # fmt: skip
     if not cubes:
         raise SystemExit("there is no cube of which all derivatives were measured in this file")
-    best = max(cubes, key=lambda case: (len(case["seconds"]), math.prod(case["shape"])))
+    times = Counter(tuple(case["shape"]) for case in cubes)  # once for each dtype
+
+    def rank(case: Row) -> tuple[int, int, int]:
+        shape = tuple(case["shape"])
+        return len(case["seconds"]), times[shape], math.prod(shape)
+
+    best = max(cubes, key=rank)
     return [case for case in cubes if case["shape"] == best["shape"]]
 
 
@@ -132,10 +141,12 @@ def draw_panel(
         panel.barh(place, length, height=0.66, color=COLORS.get(name, OTHERS), zorder=2)
         words = f"{length:.{1 if length >= 0.95 else 2}f}×   "
         words += f"{milliseconds:{'.0f' if milliseconds >= 99.5 else '#.3g'}} ms"
-        if COLORS.get(name) == OURS and length > 0.5 * longest:
+        if length > 0.6 * longest:
             # This bar may end at the line of the limit: the figures have their place within it.
-            panel.text(length - gap, place, words, va="center", ha="right", color="white",
-                       weight="bold", zorder=3)  # fmt: skip
+            ours = COLORS.get(name) == OURS
+            panel.text(length - gap, place, words, va="center", ha="right", zorder=3,
+                       color="white" if ours else INK,
+                       weight="bold" if ours else "normal")  # fmt: skip
         else:
             panel.text(length + gap, place, words, va="center", color=INK, zorder=3)
     if limit in lengths:

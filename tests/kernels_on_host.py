@@ -30,9 +30,13 @@ _PRELUDE = f"""
 template <class Call>
 void run(void (*kernel)(Call), unsigned blocks, const void* words, std::size_t bytes) {{
     if (sizeof(Call) != bytes) __builtin_trap();
-    for (blockIdx.x = 0; blockIdx.x < blocks; ++blockIdx.x)
-        for (threadIdx.x = 0; threadIdx.x < THREADS; ++threadIdx.x)
-            kernel(*static_cast<const Call*>(words));
+    // From both ends at once: a block that writes what belongs to its neighbour is written over.
+    for (unsigned i = 0; i < blocks; ++i) {{
+        blockIdx.x = i % 2 ? i / 2 : blocks - 1 - i / 2;
+        for (phase = 0; phase < 2; ++phase)
+            for (threadIdx.x = 0; threadIdx.x < THREADS; ++threadIdx.x)
+                kernel(*static_cast<const Call*>(words));
+    }}
 }}
 """
 

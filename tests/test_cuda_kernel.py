@@ -361,6 +361,18 @@ class TestMemory:
                                      edge_order=2)  # fmt: skip
         assert len(cuda.wanted) == 1
 
+    @pytest.mark.parametrize("accuracy", [4, 8])
+    @pytest.mark.parametrize(("dtype", "n"), [("f2", 60), ("f4", 30), ("f8", 31), ("f4", 301)])
+    def test_rows_that_end_within_a_vector(self, cuda, rng, dtype, n, accuracy):
+        # Samples beside a vector are loaded as vectors, of which the last is not whole; and where
+        # blocks are narrow, results at the ends reach beyond the last block's own.
+        f = rng.normal(size=n).astype(dtype)
+        for boundary in ("one-sided", "periodic"):
+            options = {"accuracy": accuracy, "boundary": boundary}
+            got = gpugrad.gradient(host_array(f), 0.3, **options)
+            wanted = gpugrad.gradient(f, 0.3, backend="slices", **options)
+            assert_same_bits(home(got), wanted)
+
     def test_a_field_at_another_address_may_need_another_kernel(self, cuda, rng):
         whole = rng.normal(size=49)
         aligned = whole[whole.ctypes.data % 16 // 8 :][:48].reshape(6, 8)

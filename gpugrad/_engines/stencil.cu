@@ -4,8 +4,8 @@
 // A thread owns WIDTH neighbouring results of a row, 16 bytes where memory allows, and marches with
 // them along the slowest axis. The samples before and behind stay in registers, those beside come
 // from the first-level cache, where neighbouring threads have brought them. There is no shared
-// memory and no barrier, so that this file, as it stands, is also C++ for the host, where it is
-// tested.
+// memory and a single barrier, so that this file, as it stands, is also C++ for the host, where it is
+// tested: there each thread of a block comes up to the barrier before the first goes on.
 //
 // What the code depends on is in the types: dtypes, the number of axes, and for each term the
 // formula between the ends. Numbers are arguments: weights, lengths, strides, and all formulas at
@@ -34,6 +34,8 @@ struct alignas(2 * sizeof(Real)) Complex {
 };
 
 #ifdef __CUDACC__  // elsewhere whoever includes this file brings these
+// Whether a thread is before the barrier (0) or behind it (1): here it comes through both at once.
+__device__ inline bool is_phase(int) { return true; }
 __device__ inline float half_to_float(unsigned short bits) {
     float x;
     asm("cvt.f32.f16 %0, %1;" : "=f"(x) : "h"(bits));
@@ -71,6 +73,12 @@ __device__ inline float take_root(float a) {
     return x;
 }
 __device__ inline double take_root(double x) { return __dsqrt_rn(x); }
+__device__ inline float fuse(float a, float b, float c) {
+    float x;
+    asm("fma.rn.f32 %0, %1, %2, %3;" : "=f"(x) : "f"(a), "f"(b), "f"(c));
+    return x;
+}
+__device__ inline double fuse(double a, double b, double c) { return __fma_rn(a, b, c); }
 template <class To, class From> __device__ To cast(From x) { return static_cast<To>(x); }
 template <> __device__ inline float cast<float, double>(double a) {
     float x;
@@ -146,21 +154,50 @@ template <class Real> __device__ Complex<Real> multiply(Real w, Complex<Real> x)
             add(multiply(w, x.im), multiply(zero, x.re))};
 }
 
-// A divisor, ready to divide by. NumPy divides real numbers as they are; a product with the
-// reciprocal has the same bits where the reciprocal is exact, and only there is one given (not 0).
+// The sign, the exponent and the first digits of a number, as a whole number.
+__device__ inline int head(float x) { return __float_as_int(x); }
+__device__ inline int head(double x) { return __double2hiint(x); }
+__device__ inline bool is_zero(float x) { return (__float_as_int(x) & 0x7fffffff) == 0; }
+__device__ inline bool is_zero(double x) { return x == 0; }
+
+// A divisor, ready to divide many numbers by. With the rounded reciprocal r, the quotient q = x * r
+// is nearly right, and q + (x - q * d) * r is rounded as the true quotient is (Markstein 1990;
+// Brisebarre, Muller and Raina 2004), where nothing on the way is too large or too small to be a
+// number of full precision: for sizes of x from `least` to `least` + `range`, compared by their heads.
 template <class Value> struct Divisor {
     Value value, reciprocal;
+    unsigned least, range;
+
     __device__ Divisor() = default;
-    __device__ Divisor(Value value, Value reciprocal) : value(value), reciprocal(reciprocal) {}
-    __device__ Value divide(Value x) const {
-        return reciprocal != 0 ? multiply(x, reciprocal) : ::divide(x, value);
+    __device__ explicit Divisor(Value d) : value(d), least(0x7fffffff), range(0) {
+        constexpr int BIAS = sizeof(Value) == 8 ? 1023 : 127, DIGITS = sizeof(Value) == 8 ? 52 : 23;
+        constexpr int SHIFT = sizeof(Value) == 8 ? 20 : 23;
+        const int exponent = (head(d) >> SHIFT & (2 * BIAS + 1)) - BIAS;
+        if (exponent > DIGITS - BIAS && exponent < BIAS - DIGITS) {
+            reciprocal = ::divide(Value(1), d);
+            const int low = 2 * DIGITS + 4 - BIAS + (exponent > 0 ? exponent : 0);
+            const int high = BIAS - 2 + (exponent < 0 ? exponent : 0);
+            least = static_cast<unsigned>(low + BIAS) << SHIFT;
+            range = (static_cast<unsigned>(high + BIAS) << SHIFT) - least;
+            if (high <= low) least = 0x7fffffff, range = 0;
+        } else {
+            reciprocal = multiply(Value(0), ::divide(Value(1), d));  // a zero with the sign of d
+        }
     }
+    __device__ bool is_sure(Value x) const {
+        return (static_cast<unsigned>(head(x)) & 0x7fffffff) - least < range;
+    }
+    __device__ Value divide_surely(Value x) const {
+        const Value q = multiply(x, reciprocal);
+        return fuse(fuse(negate(q), value, x), reciprocal, q);
+    }
+    __device__ Value divide(Value x) const { return ::divide(x, value); }
 };
 // NumPy divides complex numbers in Smith's way, here by d + 0j.
 template <class Real> struct Divisor<Complex<Real>> {
     Real ratio, reciprocal;
     __device__ Divisor() = default;
-    __device__ Divisor(Real d, Real) : ratio(::divide(Real(0), d)), reciprocal(::divide(Real(1), d)) {}
+    __device__ explicit Divisor(Real d) : ratio(::divide(Real(0), d)), reciprocal(::divide(Real(1), d)) {}
     __device__ Complex<Real> divide(Complex<Real> x) const {
         return {multiply(add(x.re, multiply(x.im, ratio)), reciprocal),
                 multiply(subtract(x.im, multiply(x.re, ratio)), reciprocal)};
@@ -363,33 +400,40 @@ struct Factors<Work, Formula<Real, DIVISOR, Taps...>, N> {
     Vector<Real, N> weights[sizeof...(Taps)];
     Divisor<Value> divisors[N];
 
-    template <bool VARIES> static __device__ Factors read(const Factor* factor, Word row) {
+    // There are `rows` between the ends: what a lane beyond them has for factors is not used.
+    template <bool VARIES>
+    static __device__ Factors read(const Factor* factor, Word row, Word rows) {
         Factors factors;
         Vector<Real, N>* weight = factors.weights;
-        (read_lanes<Taps::KIND, VARIES>(*weight++, factor, row), ...);
+        (read_lanes<Taps::KIND, VARIES>(*weight++, factor, row, rows), ...);
         if constexpr (DIVISOR != '1') {
-            const Real exact = DIVISOR == 'n' ? as_real<Real>(factor->other) : Real(0);
             Vector<Real, N> values;
-            read_lanes<DIVISOR, VARIES>(values, factor, row);
+            read_lanes<DIVISOR, VARIES>(values, factor, row, rows);
 #pragma unroll
-            for (int i = 0; i < N; ++i) factors.divisors[i] = {values.lane[i], exact};
+            for (int i = 0; i < N; ++i) {
+                if (i == 0 || DIVISOR == 'a') factors.divisors[i] = Divisor<Value>(values.lane[i]);
+            }
         }
         return factors;
     }
 
   private:
     template <char KIND, bool VARIES>
-    static __device__ void read_lanes(Vector<Real, N>& lanes, const Factor*& factor, Word row) {
+    static __device__ void read_lanes(Vector<Real, N>& lanes, const Factor*& factor, Word row,
+                                      Word rows) {
         if constexpr (KIND == 'n') {
             const Real value = as_real<Real>(factor++->value);
 #pragma unroll
             for (int i = 0; i < N; ++i) lanes.lane[i] = value;
         } else if constexpr (KIND == 'a') {
             const Factor& f = *factor++;
-            const Real* first = reinterpret_cast<const Real*>(f.value) + row * f.other;
+            const Real* first = reinterpret_cast<const Real*>(f.value);
 #pragma unroll
-            for (int i = 0; i < N; ++i)
-                lanes.lane[i] = VARIES || i == 0 ? __ldg(first + i * f.other) : lanes.lane[0];
+            for (int i = 0; i < N; ++i) {
+                const Word at = !VARIES || row + i < rows ? row + i : rows - 1;
+                lanes.lane[i] = VARIES || i == 0 ? __ldg(first + (at > 0 ? at : 0) * f.other)
+                                                 : lanes.lane[0];
+            }
         }
     }
 };
@@ -413,12 +457,42 @@ struct Combine<Work, Formula<Real, DIVISOR, Taps...>> {
         (append<Taps::KIND>(total, Convert<Sum>::from(samples[tap].lane[i]),
                             factors.weights[tap].lane[i], tap == 0, tap),
          ...);
-        const Value value = Convert<Value>::from(total);
-        if constexpr (DIVISOR == '1') return value;
-        else return factors.divisors[i].divide(value);
+        return Convert<Value>::from(total);
+    }
+
+    template <class FactorsOf, int N>
+    static __device__ void divide(Vector<Value, N>& values, const FactorsOf& factors) {
+        if constexpr (DIVISOR == 'n' && sizeof(Value) == sizeof(Real)) {
+            const Divisor<Value>& divisor = factors.divisors[0];
+            bool is_sure = true;
+#pragma unroll
+            for (int i = 0; i < N; ++i) is_sure = is_sure && divisor.is_sure(values.lane[i]);
+            if (is_sure) {
+#pragma unroll
+                for (int i = 0; i < N; ++i) values.lane[i] = divisor.divide_surely(values.lane[i]);
+            } else {
+                divide_one_by_one(values, divisor);
+            }
+        } else if constexpr (DIVISOR != '1') {
+#pragma unroll
+            for (int i = 0; i < N; ++i)
+                values.lane[i] = factors.divisors[DIVISOR == 'a' ? i : 0].divide(values.lane[i]);
+        }
     }
 
   private:
+    // Lanes change places, so that the long code of a division is there once.
+    template <int N>
+    static __device__ void divide_one_by_one(Vector<Value, N>& values, const Divisor<Value>& divisor) {
+#pragma unroll 1
+        for (int i = 0; i < N; ++i) {
+            const Value x = values.lane[0];
+#pragma unroll
+            for (int k = 1; k < N; ++k) values.lane[k - 1] = values.lane[k];
+            values.lane[N - 1] = is_zero(x) ? multiply(x, divisor.reciprocal) : divisor.divide(x);
+        }
+    }
+
     template <char KIND>
     static __device__ void append(Sum& total, Sum sample, Real weight, bool is_first, int& tap) {
         if constexpr (KIND == 'n' || KIND == 'a') sample = multiply(weight, sample);
@@ -428,12 +502,17 @@ struct Combine<Work, Formula<Real, DIVISOR, Taps...>> {
     }
 };
 
-template <class Sample, class Result, class Index, int WIDTH, class CallOf, class... Outputs>
+// A thread has WIDTH results side by side. At the ends of the fastest axis one thread in 32 would go
+// its own way, and the others wait for it at each step: so it writes what the formula between the ends
+// makes of any samples of the row. When a block has marched, its threads share the results at these
+// ends among themselves, and write over it. IS_END says that this is such a result, alone.
+template <class Sample, class Result, class Index, int WIDTH, bool IS_END, class CallOf,
+          class... Outputs>
 struct Thread;
 
-template <class Sample, class Result, class Index, int WIDTH, int AXES, int FIELDS, int OUTPUTS,
+template <class Sample, class Result, class Index, int WIDTH, bool IS_END, int AXES, int FIELDS, int OUTPUTS,
           int TERMS, int FACTORS, int WORDS, class... Outputs>
-struct Thread<Sample, Result, Index, WIDTH, Call<AXES, FIELDS, OUTPUTS, TERMS, FACTORS, WORDS>,
+struct Thread<Sample, Result, Index, WIDTH, IS_END, Call<AXES, FIELDS, OUTPUTS, TERMS, FACTORS, WORDS>,
               Outputs...> {
     using Work = typename Working<Sample>::Type;
     template <class Term> using ValueOf = Like<Work, typename Term::Formula::Real>;
@@ -471,9 +550,9 @@ struct Thread<Sample, Result, Index, WIDTH, Call<AXES, FIELDS, OUTPUTS, TERMS, F
 
     template <class Term, int N> using FactorsOf = Factors<Work, typename Term::Formula, N>;
 
-    template <class Term, int N, bool VARIES = false>
-    __device__ FactorsOf<Term, N> read_factors(Index row) const {
-        return FactorsOf<Term, N>::template read<VARIES>(call.factors + Term::FACTOR, row);
+    template <class Term, bool VARIES = false>
+    __device__ FactorsOf<Term, WIDTH> read_factors(Index row, Index rows) const {
+        return FactorsOf<Term, WIDTH>::template read<VARIES>(call.factors + Term::FACTOR, row, rows);
     }
 
     // Factors that stay the same on the way along the slowest axis are read once.
@@ -482,48 +561,56 @@ struct Thread<Sample, Result, Index, WIDTH, Call<AXES, FIELDS, OUTPUTS, TERMS, F
         const Index row = at[axis] - call.terms[Term::NUMBER].lower;
         const Index rows = static_cast<Index>(call.lengths[axis]) - call.terms[Term::NUMBER].lower -
                            call.terms[Term::NUMBER].upper;
-        if (Term::Formula::VARIES && (axis == 0 || row < 0 || row + (axis == FASTEST ? WIDTH : 1) > rows))
+        if (Term::Formula::VARIES &&
+            (axis == 0 || rows <= 0 || (axis != FASTEST && (row < 0 || row >= rows))))
             return {};
-        return read_factors<Term, WIDTH, axis == FASTEST>(row);
+        return read_factors<Term, axis == FASTEST>(row, rows);
     }
 
-    template <class Term, int OFFSET> __device__ Vector<Sample, WIDTH> sample() const {
+    template <class Term, int OFFSET, bool DEEP> __device__ Vector<Sample, WIDTH> sample() const {
         constexpr int field = Term::FIELD;
         if constexpr (OFFSET == 0 || Term::MARCHES) {
             return window[field][REACH + OFFSET];
-        } else if constexpr (Term::AXIS == FASTEST && WIDTH > 1) {
+        } else if constexpr (Term::AXIS == FASTEST && !IS_END) {
+            // Of two samples or more beside the vector, whole vectors are fewer loads.
+            constexpr bool WHOLE = DEEP && Term::Formula::reach() > 1;
+            const Index beside = stride(field, FASTEST);
             Vector<Sample, WIDTH> lanes;
 #pragma unroll
             for (int i = 0; i < WIDTH; ++i) {
-                const int from = i + OFFSET;
-                lanes.lane[i] = from >= 0 && from < WIDTH
-                                    ? window[field][REACH].lane[from & (WIDTH - 1)]
-                                    : load_whole<Sample, 1>(here[field] + from).lane[0];
+                const int from = i + OFFSET, lane = from & (WIDTH - 1);
+                if (from == lane) lanes.lane[i] = window[field][REACH].lane[lane];
+                else if (WHOLE)
+                    lanes.lane[i] =
+                        load_whole<Sample, WIDTH>(here[field] + within<WIDTH>(from - lane) * beside)
+                            .lane[lane];
+                else
+                    lanes.lane[i] =
+                        load_whole<Sample, 1>(here[field] + within<1>(from) * beside).lane[0];
             }
             return lanes;
         } else {
-            return load<Sample, WIDTH>(here[field] + OFFSET * stride(field, Term::AXIS), count);
+            const Sample* p = here[field] + OFFSET * stride(field, Term::AXIS);
+            return DEEP ? load_whole<Sample, WIDTH>(p) : load<Sample, WIDTH>(p, count);
         }
     }
 
-    template <class Term, class Real, char DIVISOR, class... Taps>
+    // A distance along the fastest axis to N samples; 0 where they are not all in the row.
+    template <int N> __device__ Index within(int distance) const {
+        const Index to = at[FASTEST] + distance;
+        return to >= 0 && to + N <= static_cast<Index>(call.lengths[FASTEST]) ? distance : 0;
+    }
+
+    template <class Term, bool DEEP = false, class Real, char DIVISOR, class... Taps>
     __device__ Vector<ValueOf<Term>, WIDTH> inside(
         Formula<Real, DIVISOR, Taps...>, const FactorsOf<Term, WIDTH>& factors) const {
-        const Vector<Sample, WIDTH> samples[] = {sample<Term, Taps::OFFSET>()...};
+        const Vector<Sample, WIDTH> samples[] = {sample<Term, Taps::OFFSET, DEEP>()...};
         Vector<ValueOf<Term>, WIDTH> values;
 #pragma unroll
         for (int i = 0; i < WIDTH; ++i)
             values.lane[i] = Combine<Work, typename Term::Formula>::lane(samples, factors, i);
+        Combine<Work, typename Term::Formula>::divide(values, factors);
         return values;
-    }
-
-    // A single result of a row that has others at its ends.
-    template <class Term, class Real, char DIVISOR, class... Taps>
-    __device__ ValueOf<Term> inside_alone(Formula<Real, DIVISOR, Taps...>, Index row, int i) const {
-        const Sample* p = here[Term::FIELD] + i * stride(Term::FIELD, FASTEST);
-        const Vector<Sample, 1> samples[] = {
-            load_whole<Sample, 1>(p + Taps::OFFSET * stride(Term::FIELD, FASTEST))...};
-        return Combine<Work, typename Term::Formula>::lane(samples, read_factors<Term, 1>(row), 0);
     }
 
     // ---- At the ends
@@ -569,9 +656,7 @@ struct Thread<Sample, Result, Index, WIDTH, Call<AXES, FIELDS, OUTPUTS, TERMS, F
                 }
             }
         }
-        const Real exact = row.divisor == 2 ? as_real<Real>(row.factor.other) : Real(0);
-        const Real d = row.divisor ? read(row.divisor, row.factor.value) : Real(1);
-        const Divisor<Value> divisor = {d, exact};
+        const Divisor<Value> divisor(row.divisor ? read(row.divisor, row.factor.value) : Real(1));
 #pragma unroll
         for (int i = 0; i < N; ++i) {
             if (row.has_constant) {
@@ -670,100 +755,82 @@ struct Thread<Sample, Result, Index, WIDTH, Call<AXES, FIELDS, OUTPUTS, TERMS, F
 
     // ---- Terms and outputs
 
-    template <class Term>
+    // With DEEP, all lanes are known to be within the row, and terms between the ends.
+    template <class Term, bool DEEP>
     __device__ Vector<ValueOf<Term>, WIDTH> differentiate(
         const FactorsOf<Term, WIDTH>& ahead) const {
-        if constexpr (Term::MASK < 0) {
-            return as_without_holes<Term>(ahead);
-        } else {
-            Vector<ValueOf<Term>, WIDTH> values = as_without_holes<Term>(ahead);
-            mend<Term>(values);
-            return values;
-        }
+        Vector<ValueOf<Term>, WIDTH> values = as_without_holes<Term, DEEP>(ahead);
+        if constexpr (Term::MASK >= 0) mend<Term>(values);
+        return values;
     }
 
-    template <class Term>
+    template <class Term, bool DEEP>
     __device__ Vector<ValueOf<Term>, WIDTH> as_without_holes(
         const FactorsOf<Term, WIDTH>& ahead) const {
         constexpr int axis = Term::AXIS, field = Term::FIELD;
         const typename Term::Formula formula;
-        const Ends& ends = call.terms[Term::NUMBER];
-        const Index from = ends.lower;
-        const Index to = static_cast<Index>(call.lengths[axis]) - ends.upper;
-        const Sample* first = here[field] - at[axis] * stride(field, axis);
-        if constexpr (axis == FASTEST) {
-            if (at[axis] >= from && at[axis] + WIDTH <= to) return inside<Term>(formula, ahead);
-            Vector<ValueOf<Term>, WIDTH> values = {};
-#pragma unroll
-            for (int i = 0; i < WIDTH; ++i) {
-                const Index k = at[axis] + i;
-                if (i >= count) break;
-                if (k >= from && k < to) {
-                    values.lane[i] = inside_alone<Term>(formula, k - from, i);
-                } else {
-                    const int number = static_cast<int>(k < from ? k : from + k - to);
-                    values.lane[i] = at_end<Term, 1>(first, number, 1).lane[0];
-                }
-            }
-            return values;
+        if constexpr (axis == FASTEST && !IS_END) {
+            return inside<Term, DEEP>(formula, ahead);
         } else {
             const Index i = at[axis];
-            if (i < from || i >= to) {
+            const Index from = call.terms[Term::NUMBER].lower;
+            const Index to = static_cast<Index>(call.lengths[axis]) - call.terms[Term::NUMBER].upper;
+            if (!DEEP && (i < from || i >= to)) {
                 const int number = static_cast<int>(i < from ? i : from + i - to);
-                return at_end<Term, WIDTH>(first, number, count);
+                return at_end<Term, WIDTH>(here[field] - i * stride(field, axis), number, count);
             }
             if constexpr (axis == 0 && Term::Formula::VARIES)
-                return inside<Term>(formula, read_factors<Term, WIDTH>(i - from));
+                return inside<Term, DEEP>(formula, read_factors<Term>(i - from, to - from));
             else
-                return inside<Term>(formula, ahead);
+                return inside<Term, DEEP>(formula, ahead);
         }
     }
 
-    template <class Term, class Ahead>
+    template <class Term, bool DEEP, class Ahead>
     __device__ void append(Vector<Work, WIDTH>& total, const Ahead& ahead, bool& is_first) const {
-        const auto values = differentiate<Term>(ahead);
+        const auto values = differentiate<Term, DEEP>(ahead);
 #pragma unroll
         for (int i = 0; i < WIDTH; ++i)
             accumulate(total.lane[i], Convert<Work>::from(values.lane[i]), Term::SIGN < 0, is_first);
         is_first = false;
     }
 
-    template <class Term, class Real, class Ahead>
+    template <class Term, bool DEEP, class Real, class Ahead>
     __device__ void append_square(Vector<Real, WIDTH>& total, const Ahead& ahead) const {
-        const auto values = differentiate<Term>(ahead);
+        const auto values = differentiate<Term, DEEP>(ahead);
 #pragma unroll
         for (int i = 0; i < WIDTH; ++i)
             total.lane[i] = add(total.lane[i], square(Convert<Work>::from(values.lane[i])));
     }
 
     // A term alone is rounded once, from the precision of its formula; parts of a sum, and the sum.
-    template <class Values> __device__ void write(Result* p, const Values& values) const {
+    template <class Values> static __device__ Vector<Result, WIDTH> round(const Values& values) {
         Vector<Result, WIDTH> results;
 #pragma unroll
         for (int i = 0; i < WIDTH; ++i) results.lane[i] = Convert<Result>::from(values.lane[i]);
-        store<Result, WIDTH>(p, results, count);
+        return results;
     }
 
-    template <class... Terms, class Ahead>
-    __device__ void evaluate(Output<Terms...>, const Ahead& ahead, Result* p) const {
+    template <bool DEEP, class... Terms, class Ahead>
+    __device__ Vector<Result, WIDTH> evaluate(Output<Terms...>, const Ahead& ahead) const {
         if constexpr (Output<Terms...>::SINGLE) {
-            (write(p, differentiate<Terms>(ahead.template of<Terms>())), ...);
+            return (round(differentiate<Terms, DEEP>(ahead.template of<Terms>())), ...);
         } else {
             Vector<Work, WIDTH> total = {};
             bool is_first = true;
-            (append<Terms>(total, ahead.template of<Terms>(), is_first), ...);
-            write(p, total);
+            (append<Terms, DEEP>(total, ahead.template of<Terms>(), is_first), ...);
+            return round(total);
         }
     }
 
     // Squares are not negative: to begin with zero changes no bit of their sum.
-    template <class... Terms, class Ahead>
-    __device__ void evaluate(Norm<Terms...>, const Ahead& ahead, Result* p) const {
+    template <bool DEEP, class... Terms, class Ahead>
+    __device__ Vector<Result, WIDTH> evaluate(Norm<Terms...>, const Ahead& ahead) const {
         Vector<typename RealOf<Work>::Type, WIDTH> total = {};
-        (append_square<Terms>(total, ahead.template of<Terms>()), ...);
+        (append_square<Terms, DEEP>(total, ahead.template of<Terms>()), ...);
 #pragma unroll
         for (int i = 0; i < WIDTH; ++i) total.lane[i] = take_root(total.lane[i]);
-        write(p, total);
+        return round(total);
     }
 
     // The factors of all terms, each a base.
@@ -793,7 +860,10 @@ struct Thread<Sample, Result, Index, WIDTH, Call<AXES, FIELDS, OUTPUTS, TERMS, F
         const Index left = static_cast<Index>(call.lengths[FASTEST]) - at[FASTEST];
         if (left <= 0) return false;
         count = left < WIDTH ? static_cast<int>(left) : WIDTH;
-        const Index row = down * (THREADS >> call.tile) + (threadIdx.x >> call.tile);
+        return locate_row(down * (THREADS >> call.tile) + (threadIdx.x >> call.tile));
+    }
+
+    __device__ bool locate_row(Index row) {
         const Index middle = static_cast<Index>(call.middle);
         at[0] = row / middle * static_cast<Index>(call.planes);
         Index rest = row % middle;
@@ -814,6 +884,40 @@ struct Thread<Sample, Result, Index, WIDTH, Call<AXES, FIELDS, OUTPUTS, TERMS, F
         return reinterpret_cast<X*>(operand.address) + offset;
     }
 
+    // Between the ends: rows along the slowest axis, none where the thread is at the end of an axis in
+    // the middle or at a broken end of a row; and results along the fastest.
+    struct Depth {
+        Index first, stop, left, right;
+    };
+
+    template <class Term> __device__ void limit(Depth& depth) const {
+        constexpr int axis = Term::AXIS;
+        const Index length = static_cast<Index>(call.lengths[axis]);
+        const Index from = call.terms[Term::NUMBER].lower;
+        const Index to = length - call.terms[Term::NUMBER].upper;
+        if constexpr (axis == FASTEST) {
+            // Vectors beside this one are loaded whole, and the last of a row may be broken.
+            constexpr int reach = Term::Formula::reach();
+            constexpr int beside = reach > 1 ? (reach + WIDTH - 1) / WIDTH * WIDTH : 0;
+            if (length % WIDTH != 0 && at[axis] + WIDTH + beside > length) depth.stop = 0;
+            depth.left = from > depth.left ? from : depth.left;
+            depth.right = to < depth.right ? to : depth.right;
+        } else if constexpr (axis == 0) {
+            // A window may reach beyond the last sample of a formula that is longer before than behind.
+            const Index whole = length - (Term::MARCHES ? Term::Formula::reach() : 0);
+            depth.first = from > depth.first ? from : depth.first;
+            depth.stop = to < depth.stop ? to : depth.stop;
+            depth.stop = whole < depth.stop ? whole : depth.stop;
+        } else if (at[axis] < from || at[axis] >= to) {
+            depth.stop = 0;
+        }
+    }
+
+    template <template <class...> class Kind, class... Terms>
+    __device__ void limit_all(Kind<Terms...>, Depth& depth) const {
+        (limit<Terms>(depth), ...);
+    }
+
     __device__ void run() {
 #pragma unroll
         for (int f = 0; f < FIELDS; ++f) here[f] = go<const Sample>(call.fields[f]);
@@ -822,22 +926,104 @@ struct Thread<Sample, Result, Index, WIDTH, Call<AXES, FIELDS, OUTPUTS, TERMS, F
         const Index length = static_cast<Index>(call.lengths[0]);
         const Index planes = static_cast<Index>(call.planes);
         const Index stop = length - at[0] > planes ? at[0] + planes : length;
+        Depth depth = {0, count == WIDTH ? stop : 0, 0, static_cast<Index>(call.lengths[FASTEST])};
+        (limit_all(Outputs(), depth), ...);
         const Ahead ahead(*this);
 #pragma unroll
         for (int o = -REACH; o < REACH; ++o) look(o, length);
-        for (; at[0] < stop; ++at[0]) {
-            look(REACH, length);
-            int o = 0;
-            (evaluate(Outputs(), static_cast<const AheadOfAll<Outputs>&>(ahead), there[o++]), ...);
+        while (at[0] < stop) {
+            if (at[0] >= depth.first && at[0] < depth.stop) {
+                march(depth.stop, ahead);
+            } else {
+                look(REACH, length);
+                int o = 0;
+                (store<Result, WIDTH>(
+                     there[o++],
+                     evaluate<false>(Outputs(), static_cast<const AheadOfAll<Outputs>&>(ahead)), count),
+                 ...);
+                step();
+            }
+        }
+    }
+
+    // Evaluates those results at the ends of the fastest axis that the block's own vectors, of `width`
+    // each, have been written over: nothing else would order the two.
+    __device__ void run_ends(int width) {
+        const Index length = static_cast<Index>(call.lengths[FASTEST]);
+        Depth depth = {0, 0, 0, length};
+        (limit_all(Outputs(), depth), ...);
+        const Index across = blockIdx.x % call.tiles, down = blockIdx.x / call.tiles;
+        const Index first = (across << call.tile) * width;
+        const Index room = static_cast<Index>(width) << call.tile;
+        const Index stop = length - first > room ? first + room : length;
+        const Index left = depth.left < stop ? depth.left : stop;
+        const Index right = depth.right > left ? depth.right : left;
+        const Index lower = left > first ? left - first : 0;
+        const Index upper = stop > right ? stop - (right > first ? right : first) : 0;
+        const Index ends = lower + upper, planes = static_cast<Index>(call.planes);
+        const Index rows = THREADS >> call.tile;
+        count = 1;
+        for (Index i = threadIdx.x; i < rows * planes * ends; i += THREADS) {
+            const Index end = i % ends, plane = i / ends % planes;
+            at[FASTEST] = end < lower ? first + end : stop - ends + end;
+            if (!locate_row(down * rows + i / ends / planes)) continue;
+            at[0] += plane;
+            if (at[0] < static_cast<Index>(call.lengths[0])) run_alone();
+        }
+    }
+
+    __device__ void run_alone() {
+#pragma unroll
+        for (int f = 0; f < FIELDS; ++f) here[f] = go<const Sample>(call.fields[f]);
+        const Ahead ahead(*this);
+#pragma unroll
+        for (int o = -REACH; o <= REACH; ++o) look(o, static_cast<Index>(call.lengths[0]));
+        int o = 0;
+        (store_whole<Result, 1>(
+             go<Result>(call.outputs[o++]),
+             evaluate<false>(Outputs(), static_cast<const AheadOfAll<Outputs>&>(ahead))),
+         ...);
+    }
+
+    // The way between the ends. What the next step needs is asked for before this one computes, and
+    // results are written when all are there: a thread has as many requests under way as it can.
+    __device__ void march(Index stop, const Ahead& ahead) {
+        Vector<Sample, WIDTH> next[FIELDS];
+#pragma unroll
+        for (int f = 0; f < FIELDS; ++f) next[f] = load_whole<Sample, WIDTH>(last_of(f));
+#pragma unroll 1
+        for (; at[0] < stop; step()) {
+            const bool goes_on = at[0] + 1 < stop;
 #pragma unroll
             for (int f = 0; f < FIELDS; ++f) {
-                here[f] += stride(f, 0);
-#pragma unroll
-                for (int o = 0; o < 2 * REACH; ++o) window[f][o] = window[f][o + 1];
+                window[f][REACH + window_of(f)] = next[f];
+                if (goes_on) next[f] = load_whole<Sample, WIDTH>(last_of(f) + stride(f, 0));
             }
+            Vector<Result, WIDTH> results[RESULTS];
+            int o = 0;
+            ((results[o++] =
+                  evaluate<true>(Outputs(), static_cast<const AheadOfAll<Outputs>&>(ahead))),
+             ...);
 #pragma unroll
-            for (int o = 0; o < RESULTS; ++o) there[o] += call.outputs[o].strides[0];
+            for (o = 0; o < RESULTS; ++o) store_whole<Result, WIDTH>(there[o], results[o]);
         }
+    }
+
+    // The last sample of a field's window.
+    __device__ const Sample* last_of(int field) const {
+        return here[field] + window_of(field) * stride(field, 0);
+    }
+
+    __device__ void step() {
+        ++at[0];
+#pragma unroll
+        for (int f = 0; f < FIELDS; ++f) {
+            here[f] += stride(f, 0);
+#pragma unroll
+            for (int o = 0; o < 2 * REACH; ++o) window[f][o] = window[f][o + 1];
+        }
+#pragma unroll
+        for (int o = 0; o < RESULTS; ++o) there[o] += call.outputs[o].strides[0];
     }
 
     // Reads ahead along the slowest axis: what `offset` steps on is the last that a window holds.
@@ -854,7 +1040,11 @@ struct Thread<Sample, Result, Index, WIDTH, Call<AXES, FIELDS, OUTPUTS, TERMS, F
 };
 
 template <class Sample, class Result, class Index, int WIDTH, class CallOf, class... Outputs>
-__global__ void __launch_bounds__(THREADS) evaluate(const __grid_constant__ CallOf call) {
-    Thread<Sample, Result, Index, WIDTH, CallOf, Outputs...> thread(call);
-    if (thread.locate()) thread.run();
+__global__ void __launch_bounds__(THREADS, 2) evaluate(const __grid_constant__ CallOf call) {
+    if (is_phase(0)) {
+        Thread<Sample, Result, Index, WIDTH, false, CallOf, Outputs...> thread(call);
+        if (thread.locate()) thread.run();
+    }
+    __syncthreads();
+    if (is_phase(1)) Thread<Sample, Result, Index, 1, true, CallOf, Outputs...>(call).run_ends(WIDTH);
 }
