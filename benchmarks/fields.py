@@ -18,7 +18,7 @@ from benchmarks.floor import race_floor
 from benchmarks.machine import find_memory
 from benchmarks.measure import Spread, Timer, assert_same_bits, run_python, timed, traced_peak
 from benchmarks.table import Case, Heats, Promise, Row, find_rates
-from gpugrad import _threads
+from gpugrad._arrays import threads
 
 SHARE_OF_MEMORY = 0.8
 """What a case may take of the memory that is left."""
@@ -42,7 +42,7 @@ NUMPY_ENGINE = (
     *(Promise(name, "speed_up", limit) for name, limit in ((ONE, 1.8), (TWO, 2.3))),
     *(Promise(name, "extra_megabytes", 0.05 * 8 * 256**3 / 1e6) for name in (ONE, TWO)),
 )
-EXTRA_MEMORY = promise("extra_megabytes", 2.0 * _threads.count())
+EXTRA_MEMORY = promise("extra_megabytes", 2.0 * threads.count())
 
 
 class Field(NamedTuple):

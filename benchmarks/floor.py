@@ -15,7 +15,7 @@ import numpy as np
 
 from benchmarks.measure import Timer, timed
 from benchmarks.table import Case, Heats, Row, find_rates
-from gpugrad import _threads
+from gpugrad._arrays import threads as _threads
 
 try:
     from llvmlite import ir

@@ -17,7 +17,7 @@ import numpy as np
 import gpugrad
 from benchmarks.measure import Timer
 from benchmarks.table import Case, Heats, Promise, Row
-from gpugrad._devices import find_gpu
+from gpugrad._arrays.devices import find_gpu
 
 BATCH_SECONDS = 0.02
 

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from benchmarks.machine import cpu_model
 from benchmarks.measure import Spread, Timer, interleave, ratios
-from gpugrad import _threads
+from gpugrad._arrays import threads
 
 Row = dict[str, Any]
 
@@ -115,7 +115,7 @@ class Target(NamedTuple):
 
 def measure_case(benchmark: Benchmark, case: Case, quick: bool) -> Row:
     """Run the race of a case, and return its row of the results."""
-    row: Row = {"title": case.title, **case.facts, "threads": _threads.count()}
+    row: Row = {"title": case.title, **case.facts, "threads": threads.count()}
     row |= {"skipped": {}, "rounds": [], "seconds": {}}
     for timers in case.race(row):
         seconds = time_in_turn(timers, benchmark, quick)

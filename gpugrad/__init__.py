@@ -7,16 +7,19 @@ runs, `namespace` gives a namespace to write a workflow against, `info` says wha
 
 from typing import TYPE_CHECKING, Any
 
-from gpugrad._arrays import asnumpy
-from gpugrad._backend import BackendError, use_backend
-from gpugrad._memory import free_memory
+from gpugrad._arrays.arrays import asnumpy
+from gpugrad._arrays.devices import BackendError
+from gpugrad._arrays.memory import free_memory
+from gpugrad._backend import use_backend
 from gpugrad._operators import derivative, gradient
+from gpugrad._version import __version__ as __version__
 
 if TYPE_CHECKING:
+    from gpugrad._arrays.devices import namespace
     from gpugrad._callable import derivative_of, gradient_of, hessian_of, jacobian_of
     from gpugrad._critical import critical_points
-    from gpugrad._devices import info, namespace
     from gpugrad._inflection import inflection_points
+    from gpugrad._info import info
     from gpugrad._magnitude import gradient_norm
     from gpugrad._noise import error_estimate, noise_level, recommended_spacing
     from gpugrad._plans import Plan, plan
@@ -33,8 +36,6 @@ if TYPE_CHECKING:
     )
     from gpugrad._turning import turning_points
     from gpugrad._vector import curl, divergence, hessian, jacobian, laplacian
-
-__version__ = "0.1.0"
 
 __all__ = [
     "BackendError",
@@ -90,11 +91,11 @@ _LATER = {
     "hessian": "_vector",
     "hessian_of": "_callable",
     "inflection_points": "_inflection",
-    "info": "_devices",
+    "info": "_info",
     "jacobian": "_vector",
     "jacobian_of": "_callable",
     "laplacian": "_vector",
-    "namespace": "_devices",
+    "namespace": "_arrays.devices",
     "noise_level": "_noise",
     "recommended_spacing": "_noise",
     "sample": "_sample",

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from gpugrad._arrays import Array
+from gpugrad._arrays.arrays import Array
 from gpugrad._holes import plan_around_holes
 from gpugrad._options import (
     ONE_SIDED,

@@ -13,10 +13,12 @@ from typing import Any, NamedTuple
 import array_api_compat
 import numpy as np
 
-from gpugrad import _memory, _threads
-from gpugrad._arrays import Array, assign, from_host, host_values, library_of, result_dtype
+from gpugrad._arrays import memory
+from gpugrad._arrays import threads as _threads
+from gpugrad._arrays.arrays import Array, assign, from_host, host_values, library_of, result_dtype
+from gpugrad._arrays.devices import BackendError
+from gpugrad._arrays.out import check_out, overlap_any, stack_results, view_to_write
 from gpugrad._engines import numpy_cpu
-from gpugrad._output import check_out, overlap_any, stack_results, view_to_write
 from gpugrad._plan import (
     Norm,
     Term,
@@ -40,12 +42,6 @@ Evaluate = Callable[..., tuple[Array, ...]]
 _chosen: ContextVar[str | None] = ContextVar("gpugrad_backend", default=None)
 _results_so_far = 0
 _from_environment = os.environ.get("GPUGRAD_BACKEND") or None
-
-
-class BackendError(RuntimeError):
-    """A backend asked for by name cannot run: the reason, and the cure."""
-
-    __module__ = "gpugrad"
 
 
 @contextmanager
@@ -118,7 +114,7 @@ def _run(engine: Engine, f: Array, out: Any, stack: bool) -> tuple[Array, ...] |
         if targets is not None:
             _write_on_host(engine, targets)
             return out if stack else tuple(targets)
-        stacked = _memory.empty(
+        stacked = memory.empty(
             (len(outputs), *f.shape), result_dtype(np, engine.outputs[0][0].field)
         )
         _write_on_host(engine, [stacked[i, ...] for i in range(len(outputs))])
@@ -263,9 +259,9 @@ def _is_on_gpu(f: Array) -> bool:
         return True
     if not array_api_compat.is_torch_array(f) or f.device.type != "cuda":
         return False
-    from gpugrad import _devices
+    from gpugrad._arrays import devices
 
-    return _devices.find_gpu().usable
+    return devices.find_gpu().usable
 
 
 def _choose_gpu(outputs: Outputs) -> Engine | str:
@@ -285,7 +281,7 @@ def _choose_gpu(outputs: Outputs) -> Engine | str:
 
 def _named_gpu(outputs: Outputs) -> Engine:
     """Return the `cupy` engine, which was asked for by name, or say why it can't run."""
-    from gpugrad import _devices
+    from gpugrad._arrays import devices
 
     f = outputs[0][0].field
     if array_api_compat.is_jax_array(f):
@@ -294,7 +290,7 @@ def _named_gpu(outputs: Outputs) -> Engine:
             "and `f` is a JAX array, whose operations XLA compiles by itself. Use "
             'backend="auto", which XLA fuses inside of `jax.jit`, or pass `cupy.asarray(f)`.'
         )
-    gpu, way = _devices.find_gpu(), _find_way_to_gpu(f)
+    gpu, way = devices.find_gpu(), _find_way_to_gpu(f)
     if not gpu.usable:
         then = f" It takes arrays on a GPU: pass {way}." if way else ""
         raise BackendError(

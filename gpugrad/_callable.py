@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gpugrad._arrays import Array
+from gpugrad._arrays.arrays import Array
 from gpugrad._function import Function, check_callable
 from gpugrad._methods import METHODS, Request, differentiate
 from gpugrad._options import Options, parse_scheme

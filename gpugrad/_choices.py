@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from gpugrad._arrays import Array, host_values, namespace_of
+from gpugrad._arrays.arrays import Array, host_values, namespace_of
 from gpugrad._engines.slices import find_usable
 from gpugrad._plan import AxisPlan, Formula, Term
 

@@ -92,8 +92,8 @@ def _interrupted_by(number: int) -> Iterator[None]:
 
 
 def _differentiate(arguments: argparse.Namespace) -> None:
-    from gpugrad._files.operators import Request
     from gpugrad._files.run import differentiate
+    from gpugrad._files.work import Request
 
     boundary = arguments.boundary
     request = Request(

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gpugrad._arrays import Array
-from gpugrad._memory import empty
+from gpugrad._arrays.arrays import Array
+from gpugrad._arrays.memory import empty
 from gpugrad._steps import Samples, central, step_for
 from gpugrad._tracked import NotAnalytic, Tracked, refusal, unwrap
 

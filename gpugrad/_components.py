@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from gpugrad._arrays import Array, as_field, device_of, dtype_name, is_library_array, library_of
+from gpugrad._arrays.arrays import (
+    Array,
+    as_field,
+    device_of,
+    dtype_name,
+    is_library_array,
+    library_of,
+)
 from gpugrad._plan import AxisPlan
 
 

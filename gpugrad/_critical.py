@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gpugrad._arrays import Array, asnumpy, is_library_array, namespace_of, result_dtype
+from gpugrad._arrays.arrays import Array, asnumpy, is_library_array, namespace_of, result_dtype
 from gpugrad._labels import accepts_labels
 from gpugrad._newton import Surfaces, find_zeros
 from gpugrad._options import parse_boundaries, parse_periods

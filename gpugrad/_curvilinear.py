@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gpugrad._arrays import (
+from gpugrad._arrays.arrays import (
     HALF_PRECISION,
     Array,
     device_of,
@@ -24,12 +24,12 @@ from gpugrad._arrays import (
     namespace_of,
     widest_float,
 )
+from gpugrad._arrays.out import deliver, stack_results
 from gpugrad._axes import plan_axes
 from gpugrad._backend import evaluate
 from gpugrad._boundaries import Sides
 from gpugrad._components import check_axes, check_count
 from gpugrad._options import Options, parse_boundaries
-from gpugrad._output import deliver, stack_results
 from gpugrad._plan import AxisPlan, Term, rows_of
 from gpugrad._spacing import parse_axes
 from gpugrad._warn import warn_caller

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from gpugrad._arrays import Array
+from gpugrad._arrays.arrays import Array
 from gpugrad._steps import Samples
 
 

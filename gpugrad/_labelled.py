@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from gpugrad._labels import library_of_labels
+from gpugrad._arrays.arrays import library_of_labels
 
 Call = Callable[..., Any]
 

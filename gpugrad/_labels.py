@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar
 
 import numpy as np
 
+from gpugrad._arrays.arrays import _PLAIN, library_of_labels
+
 P = ParamSpec("P")
 R = TypeVar("R")
-
-_PLAIN = frozenset({np.ndarray, float, int, np.float64, np.float32, str, bool, type(None)})
 
 
 def accepts_labels(operator: Callable[P, R]) -> Callable[P, R]:
@@ -33,13 +33,3 @@ def accepts_labels(operator: Callable[P, R]) -> Callable[P, R]:
         return operator(*arguments, **options)
 
     return call
-
-
-def library_of_labels(one: Any) -> str | None:
-    """Return "xarray" or "pint" for what is theirs, a sequence with such a first entry included."""
-    if isinstance(one, (tuple, list)) and one:
-        one = one[0]
-    if type(one) in _PLAIN:
-        return None
-    name = type(one).__module__.partition(".")[0]
-    return name if name in ("xarray", "pint") else None

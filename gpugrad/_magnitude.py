@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from gpugrad._arrays import Array, as_field, dtype_name
+from gpugrad._arrays.arrays import Array, as_field, dtype_name
 from gpugrad._axes import plan_axes
 from gpugrad._components import check_axes
 from gpugrad._labels import accepts_labels

@@ -8,7 +8,14 @@ from typing import Any
 import array_api_compat
 import numpy as np
 
-from gpugrad._arrays import Array, device_of, dtype_name, is_library_array, library_of, namespace_of
+from gpugrad._arrays.arrays import (
+    Array,
+    device_of,
+    dtype_name,
+    is_library_array,
+    library_of,
+    namespace_of,
+)
 from gpugrad._backend import evaluate
 from gpugrad._options import Options
 from gpugrad._plan import AxisPlan, Term

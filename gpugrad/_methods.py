@@ -9,12 +9,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gpugrad import _autodiff
-from gpugrad._arrays import Array, host_values, library_of, namespace_of
+from gpugrad._arrays.arrays import Array, host_values, library_of, namespace_of
+from gpugrad._arrays.memory import keep_freed_memory
 from gpugrad._complex_step import ComplexStep
 from gpugrad._ends import Along, Found, differentiate_along
 from gpugrad._extrapolation import extrapolated
 from gpugrad._function import Function
-from gpugrad._memory import keep_freed_memory
 from gpugrad._points import Blocks, Points
 from gpugrad._steps import Evaluate, Line, Samples, central, scales_of, step_for
 from gpugrad._tracked import NotAnalytic

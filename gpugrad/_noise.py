@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import array_api_compat
 import numpy as np
 
-from gpugrad._arrays import Array, as_field, asnumpy, from_host, namespace_of
+from gpugrad._arrays.arrays import Array, as_field, asnumpy, from_host, namespace_of
 from gpugrad._labels import accepts_labels
 from gpugrad._operators import derivative
 from gpugrad._options import ONE_SIDED, Options, parse_scheme

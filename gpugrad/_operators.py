@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from gpugrad._arrays import Array, as_field
+from gpugrad._arrays.arrays import Array, as_field
 from gpugrad._axes import (
     check_alone,
     parse_one_axis,

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gpugrad._arrays import Array
+from gpugrad._arrays.arrays import Array
 from gpugrad._weights import (
     BLOCK,
     first_of_three,

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from gpugrad._arrays import (
+from gpugrad._arrays.arrays import (
     Array,
     as_field,
     device_of,
@@ -17,11 +17,11 @@ from gpugrad._arrays import (
     namespace_of,
     result_dtype,
 )
+from gpugrad._arrays.out import stack_results
 from gpugrad._backend import evaluate, name_in_force
 from gpugrad._masks import choose_beside_holes, copy_mask
 from gpugrad._matrix import make_matrix, make_offset
 from gpugrad._options import ONE_SIDED, Options
-from gpugrad._output import stack_results
 from gpugrad._program import Program, bind, check_linear, transpose_program
 from gpugrad._recipes import make_recipe, make_template
 

@@ -17,7 +17,7 @@ from gpugrad._files.errors import FileError, need
 from gpugrad._units import per
 
 if TYPE_CHECKING:
-    from gpugrad._files.sources import Source, Values
+    from gpugrad._files.source import Source, Values
 
 MISSING = "0.75"
 """The grey of what is not there."""
@@ -85,7 +85,7 @@ def check_picture(output: str | Path) -> Path:
 
 
 def _plot(arguments: argparse.Namespace) -> str:
-    from gpugrad._files.sources import open_sources
+    from gpugrad._files.readers import open_sources
 
     figures = import_matplotlib("matplotlib.figure")
     output = check_picture(arguments.output)

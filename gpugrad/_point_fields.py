@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from gpugrad._labels import library_of_labels
+from gpugrad._arrays.arrays import library_of_labels
 from gpugrad._pint_fields import convert, difference, registry_of
 from gpugrad._units import per
 from gpugrad._xarray_fields import check_array, choose_by_dimension, find_dims

@@ -10,7 +10,7 @@ from typing import Any
 import array_api_compat
 import numpy as np
 
-from gpugrad._arrays import (
+from gpugrad._arrays.arrays import (
     HALF_PRECISION,
     Array,
     dtype_name,
@@ -21,7 +21,7 @@ from gpugrad._arrays import (
     refuse_labels,
     widest_float,
 )
-from gpugrad._memory import empty
+from gpugrad._arrays.memory import empty
 
 _BLOCK = {"NumPy": 1 << 17, "CuPy": 1 << 22}
 """Values of a coordinate that are at work at once: NumPy's temporaries, of 1 or 2 MB, stay cached.

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gpugrad._arrays import (
+from gpugrad._arrays.arrays import (
     Array,
     as_field,
     device_of,

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gpugrad._arrays import Array, host_values, namespace_of
+from gpugrad._arrays.arrays import Array, host_values, namespace_of
 from gpugrad._boundaries import MAX_ACCURACY, MAX_ORDER, TABLE, End, Row, Scheme, Side, Sides
 from gpugrad._plan import AxisPlan, Formula, Gaps, first_derivative, rows_of
 from gpugrad._weights import exact_weights, middle_of_many, move_origin

@@ -13,7 +13,7 @@ from typing import Any
 import array_api_compat
 import numpy as np
 
-from gpugrad._arrays import (
+from gpugrad._arrays.arrays import (
     Array,
     as_field,
     assign,
@@ -23,7 +23,7 @@ from gpugrad._arrays import (
     library_of,
     result_dtype,
 )
-from gpugrad._output import check_out
+from gpugrad._arrays.out import check_out
 from gpugrad._plan import Gaps
 from gpugrad._spacing import parse_axes, parse_spacings
 

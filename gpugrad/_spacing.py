@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
-from gpugrad._arrays import (
+from gpugrad._arrays.arrays import (
     HALF_PRECISION,
     Array,
     asnumpy,

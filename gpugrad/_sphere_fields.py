@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from gpugrad._arrays.arrays import library_of_labels
 from gpugrad._cf_axes import find_geographic
-from gpugrad._labels import library_of_labels
 from gpugrad._naming import Labels
 from gpugrad._xarray_fields import (
     align,

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gpugrad._arrays import Array, from_host, host_values, is_library_array, namespace_of
+from gpugrad._arrays.arrays import Array, from_host, host_values, is_library_array, namespace_of
 from gpugrad._curvilinear import differentiate_grid, into_library, invert
 from gpugrad._operators import derivative, gradient
 from gpugrad._options import Options

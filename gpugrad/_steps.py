@@ -10,8 +10,8 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from gpugrad import _memory
-from gpugrad._arrays import Array, device_of, namespace_of
+from gpugrad._arrays import memory as _memory
+from gpugrad._arrays.arrays import Array, device_of, namespace_of
 from gpugrad._weights import central_reach, exact_weights
 
 

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, TypeVar
 import array_api_compat
 import numpy as np
 
-from gpugrad._arrays import (
+from gpugrad._arrays.arrays import (
     Array,
     as_field,
     asnumpy,
@@ -25,10 +25,10 @@ from gpugrad._arrays import (
     from_host,
     is_library_array,
     library_of,
+    library_of_labels,
     namespace_of,
     working_dtype,
 )
-from gpugrad._labels import library_of_labels
 from gpugrad._spacing import parse_axes, parse_spacings
 
 NumpyArray = np.ndarray[Any, Any]

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gpugrad import _memory, _threads
+from gpugrad._arrays import memory, threads
 
 if TYPE_CHECKING:
     from fractions import Fraction
@@ -69,7 +69,7 @@ def _in_blocks(
     """Return the `count` weights that are made of as many gaps less one, in blocks of rows."""
     shape = [*gaps.shape]
     shape[axis] -= count - 2
-    weights = [_memory.empty(tuple(shape), gaps.dtype) for _ in range(count)]
+    weights = [memory.empty(tuple(shape), gaps.dtype) for _ in range(count)]
     across = next((i for i, n in enumerate(shape) if n > 1), axis)  # the slowest axis to cut
     more = count - 2 if across == axis else 0
     step = max(1, BLOCK * shape[across] // max(1, math.prod(shape)))
@@ -81,7 +81,7 @@ def _in_blocks(
             for target, w in zip(weights, block, strict=True):
                 _cut(target, across, start, stop)[...] = w
 
-    _threads.for_each_share(work, range(0, shape[across], step), _threads.count())
+    threads.for_each_share(work, range(0, shape[across], step), threads.count())
     return weights
 
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from gpugrad._arrays.arrays import library_of_labels
 from gpugrad._faces import SUMS, Faces
-from gpugrad._labels import library_of_labels
 from gpugrad._naming import Label, Labels, kept_attributes
 from gpugrad._xarray_spacings import Step, check_aligned, find_spacings, in_words
 

@@ -15,11 +15,11 @@ from typing import Any
 MODULES = {
     # The choice of an engine, and the pool of threads.
     "_backend": "gpugrad._backend",
-    "_threads": "gpugrad._threads",
+    "_threads": "gpugrad._arrays.threads",
     # Whether there is a GPU: a machine with one, or with a broken one, is played.
-    "_devices": "gpugrad._devices",
+    "_devices": "gpugrad._arrays.devices",
     # Checks of arrays that have no values to compute with: CuPy's, over memory of the host.
-    "_arrays": "gpugrad._arrays",
+    "_arrays": "gpugrad._arrays.arrays",
     # Engines, one by one, on what they are given; their programs, blocks and slabs.
     "slices": "gpugrad._engines.slices",
     "numpy_cpu": "gpugrad._engines.numpy_cpu",
@@ -54,7 +54,7 @@ MODULES = {
     "blocks": "gpugrad._files.blocks",
     "job": "gpugrad._files.job",
     "run": "gpugrad._files.run",
-    "sources": "gpugrad._files.sources",
+    "sources": "gpugrad._files.source",
     "targets": "gpugrad._files.targets",
 }
 
@@ -74,7 +74,7 @@ NAMES = {
     "gpugrad._holes": ("plan_around_holes",),
     # Weights in floating point and of many rows, which `stencil` has not.
     "gpugrad._weights": ("any_weights", "middle_of_many", "middle_of_three"),
-    "gpugrad._devices": ("Gpu", "find_gpu"),
+    "gpugrad._arrays.devices": ("Gpu", "find_gpu"),
     # What formulas as text may hold, all of it.
     "gpugrad._expressions": ("FUNCTIONS", "MAX_LENGTH", "parse"),
     # What a function sees that is differentiated by the complex step.
@@ -84,10 +84,10 @@ NAMES = {
     "gpugrad._files.errors": ("FileError",),
     "gpugrad._files.journal": ("Journal",),
     "gpugrad._files.layout": ("Layout",),
-    "gpugrad._files.operators": ("Request",),
+    "gpugrad._files.work": ("Request",),
     "gpugrad._files.raw": ("RawArray",),
     "gpugrad._files.run": ("LIBRARY_BYTES", "OWN_BYTES", "Summary"),
-    "gpugrad._files.sources": ("open_sources",),
+    "gpugrad._files.source": ("open_sources",),
     "gpugrad._files.wording": ("say",),
 }  # fmt: skip
 

@@ -266,9 +266,9 @@ def threads_that_cannot_start(backend, rounds):
 
 
 def forget_pool():
-    from gpugrad import _threads  # no call of the package ends its pool
+    from gpugrad._arrays import threads
 
-    _threads._forget_pool()
+    threads._forget_pool()
 
 
 def forks(rounds):

@@ -98,7 +98,7 @@ def test_full_cases_reach_from_one_to_four_axes_and_to_8_gigabytes(benchmark):
 
 
 def test_without_a_gpu_it_says_why():
-    from gpugrad._devices import find_gpu
+    from gpugrad._arrays.devices import find_gpu
 
     if find_gpu().usable:
         pytest.skip("there is a GPU")

@@ -18,7 +18,7 @@ import pytest
 
 import gpugrad
 import internals
-from gpugrad import _memory  # no public call keeps a lock
+from gpugrad._arrays import memory
 from internals import _cli, _threads
 
 pytestmark = pytest.mark.skipif(
@@ -85,7 +85,7 @@ def test_a_child_forked_while_a_thread_compiles_can_compile(times):
 def test_the_end_of_a_result_takes_no_lock():
     result = gpugrad.gradient(np.zeros(1 << 18), backend="numpy")
     there = result.__array_interface__["data"][0]
-    with _memory._lock:  # as an interrupted thread would leave it, or one that takes memory
+    with memory._lock:  # as an interrupted thread would leave it, or one that takes memory
         del result
     again = gpugrad.gradient(np.zeros(1 << 18), backend="numpy")
     assert again.__array_interface__["data"][0] == there

@@ -18,12 +18,12 @@ import pytest
 
 import gpugrad
 from conftest import assert_same_bits
-from gpugrad import _memory
+from gpugrad._arrays import memory
 
 pytestmark = pytest.mark.skipif(
-    not _memory._CAN_LIE_IDLE, reason="this system cannot take idle pages back"
+    not memory._CAN_LIE_IDLE, reason="this system cannot take idle pages back"
 )
-LARGE = (_memory.RECYCLED_BYTES // 8,)
+LARGE = (memory.RECYCLED_BYTES // 8,)
 F8 = np.dtype("f8")
 
 
@@ -49,10 +49,10 @@ def address_of(array):
 
 
 def test_memory_of_a_dead_result_is_used_again():
-    first = _memory.empty(LARGE, F8)
+    first = memory.empty(LARGE, F8)
     there = address_of(first)
     del first
-    second = _memory.empty(LARGE, F8)
+    second = memory.empty(LARGE, F8)
     assert address_of(second) == there
 
 
@@ -97,11 +97,11 @@ KEEPERS = {
 
 @pytest.mark.parametrize("name", KEEPERS)
 def test_memory_that_anybody_sees_is_not_used_again(name):
-    result = _memory.empty(LARGE, F8)
+    result = memory.empty(LARGE, F8)
     there, keeper = address_of(result), KEEPERS[name](result)
     del result
     gc.collect()
-    assert address_of(_memory.empty(LARGE, F8)) != there
+    assert address_of(memory.empty(LARGE, F8)) != there
     del keeper
     gc.collect()
     gpugrad.free_memory()
@@ -109,10 +109,10 @@ def test_memory_that_anybody_sees_is_not_used_again(name):
 
 def test_memory_that_torch_sees_is_not_used_again():
     torch = pytest.importorskip("torch")
-    result = _memory.empty(LARGE, F8)
+    result = memory.empty(LARGE, F8)
     there, tensor = address_of(result), torch.from_numpy(result)[5:]
     del result
-    assert address_of(_memory.empty(LARGE, F8)) != there
+    assert address_of(memory.empty(LARGE, F8)) != there
     assert tensor.data_ptr() == there + 40
 
 
@@ -123,7 +123,7 @@ def test_results_of_random_programs_never_share_memory(rng):
         if alive and rng.random() < 0.5:
             del alive[rng.choice([*alive])]
         else:
-            array = _memory.empty((LARGE[0] + int(rng.integers(0, 9)) * 1000,), F8)
+            array = memory.empty((LARGE[0] + int(rng.integers(0, 9)) * 1000,), F8)
             array[::4096] = i
             alive[i] = array[4096 * int(rng.integers(0, 9)) :] if rng.random() < 0.5 else array
         assert all((kept[::4096] == number).all() for number, kept in alive.items())
@@ -134,7 +134,7 @@ def test_results_of_random_programs_never_share_memory(rng):
 def test_many_threads_get_memory_of_their_own():
     def use(i):
         for k in range(30):
-            array = _memory.empty(LARGE, F8)
+            array = memory.empty(LARGE, F8)
             array[::512] = i * 1000 + k
             assert (array[::512] == i * 1000 + k).all()
         return True
@@ -144,25 +144,25 @@ def test_many_threads_get_memory_of_their_own():
 
 
 def test_a_result_may_die_on_another_thread():
-    result = [_memory.empty(LARGE, F8)]
+    result = [memory.empty(LARGE, F8)]
     there = address_of(result[0])
     thread = threading.Thread(target=result.clear)
     thread.start()
     thread.join()
-    assert address_of(_memory.empty(LARGE, F8)) == there
+    assert address_of(memory.empty(LARGE, F8)) == there
 
 
 def test_a_result_in_a_cycle_is_returned_by_the_garbage_collector():
-    box = [_memory.empty(LARGE, F8)]
+    box = [memory.empty(LARGE, F8)]
     there = address_of(box[0])
     box.append(box)
     del box
     gc.collect()
-    assert address_of(_memory.empty(LARGE, F8)) == there
+    assert address_of(memory.empty(LARGE, F8)) == there
 
 
 def test_results_can_be_watched_and_copied_like_any_array():
-    result = _memory.empty(LARGE, F8)
+    result = memory.empty(LARGE, F8)
     result[:] = 2.0
     watch = weakref.ref(result)
     copy = pickle.loads(pickle.dumps(result))
@@ -175,20 +175,20 @@ def test_results_can_be_watched_and_copied_like_any_array():
 
 
 def test_idle_memory_is_bounded(monkeypatch):
-    monkeypatch.setenv("GPUGRAD_RECYCLE_BYTES", str(3 * _memory.RECYCLED_BYTES))
-    arrays = [_memory.empty(LARGE, F8) for _ in range(8)]
+    monkeypatch.setenv("GPUGRAD_RECYCLE_BYTES", str(3 * memory.RECYCLED_BYTES))
+    arrays = [memory.empty(LARGE, F8) for _ in range(8)]
     del arrays
-    assert gpugrad.free_memory() == 3 * _memory.RECYCLED_BYTES
+    assert gpugrad.free_memory() == 3 * memory.RECYCLED_BYTES
     assert gpugrad.free_memory() == 0
 
 
 def test_the_longest_idle_goes_first(monkeypatch):
-    monkeypatch.setenv("GPUGRAD_RECYCLE_BYTES", str(2 * _memory.RECYCLED_BYTES))
-    arrays = [_memory.empty(LARGE, F8) for _ in range(3)]
+    monkeypatch.setenv("GPUGRAD_RECYCLE_BYTES", str(2 * memory.RECYCLED_BYTES))
+    arrays = [memory.empty(LARGE, F8) for _ in range(3)]
     addresses = [address_of(array) for array in arrays]
     while arrays:
         del arrays[0]
-    again = [_memory.empty(LARGE, F8) for _ in range(2)]
+    again = [memory.empty(LARGE, F8) for _ in range(2)]
     assert [address_of(array) for array in again] == addresses[:0:-1]
 
 
@@ -211,10 +211,10 @@ def test_small_results_are_numpys_own():
 
 
 def test_memory_that_is_much_too_large_is_left_alone():
-    large = _memory.empty((2 * LARGE[0],), F8)
+    large = memory.empty((2 * LARGE[0],), F8)
     there = address_of(large)
     del large
-    assert address_of(_memory.empty(LARGE, F8)) != there
+    assert address_of(memory.empty(LARGE, F8)) != there
 
 
 def test_no_memory_is_numpys_error(monkeypatch):
@@ -222,23 +222,23 @@ def test_no_memory_is_numpys_error(monkeypatch):
         def __init__(self, size):
             raise OSError(12, "Cannot allocate memory")
 
-    monkeypatch.setattr(_memory, "_Memory", NoMemory)
-    assert _memory.empty(LARGE, F8).base is None  # NumPy had some after all
+    monkeypatch.setattr(memory, "_Memory", NoMemory)
+    assert memory.empty(LARGE, F8).base is None  # NumPy had some after all
     with pytest.raises(MemoryError, match=r"Unable to allocate"):
-        _memory.empty((1 << 58,), F8)
+        memory.empty((1 << 58,), F8)
 
 
 @pytest.mark.parametrize("order", ["C", "F"])
 @pytest.mark.parametrize("axes", [(0, 1, 2), (2, 0, 1), (1, 2, 0)])
 def test_the_memory_order_is_that_of_numpy(order, axes):
     f = np.zeros((96, 90, 80), "f4", order=order).transpose(axes)[:, ::-1]
-    ours, numpys = _memory.empty_like(f, F8), np.empty_like(f, F8)
-    assert isinstance(ours.base, _memory._Lease)
+    ours, numpys = memory.empty_like(f, F8), np.empty_like(f, F8)
+    assert isinstance(ours.base, memory._Lease)
     assert ours.strides == numpys.strides
 
 
 def _use_in_child(queue):
-    array = _memory.empty(LARGE, F8)
+    array = memory.empty(LARGE, F8)
     array[:] = 7.0
     queue.put(float(array.sum()))
 
@@ -247,19 +247,19 @@ def _use_in_child(queue):
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 @pytest.mark.filterwarnings("ignore:os.fork.*:RuntimeWarning")
 def test_a_forked_child_cannot_write_to_its_parents_results():
-    kept, dropped = _memory.empty(LARGE, F8), _memory.empty(LARGE, F8)
+    kept, dropped = memory.empty(LARGE, F8), memory.empty(LARGE, F8)
     kept[:] = 3.0
     there = address_of(dropped)
     del dropped
     context = multiprocessing.get_context("fork")
     queue = context.Queue()
-    with _memory._lock:  # as a thread of the parent might hold it at that moment
+    with memory._lock:  # as a thread of the parent might hold it at that moment
         child = context.Process(target=_use_in_child, args=[queue])
         child.start()
     assert queue.get(timeout=60) == 7.0 * LARGE[0]
     child.join(60)
     assert child.exitcode == 0
-    again = _memory.empty(LARGE, F8)
+    again = memory.empty(LARGE, F8)
     assert address_of(again) == there
     assert not (again == 7.0).any()
     assert (kept == 3.0).all()

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import cupy
 import numpy as np
 
-from gpugrad._arrays import Array, library_of
+from gpugrad._arrays.arrays import Array, library_of
 from gpugrad._engines import gpu_program
 from gpugrad._engines.gpu_program import Outputs, make_program
 from gpugrad._engines.numpy_steps import NumpyArray, find_precision, find_result

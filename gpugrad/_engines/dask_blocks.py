@@ -13,7 +13,7 @@ from itertools import accumulate, pairwise, product
 from operator import getitem
 from typing import Any
 
-from gpugrad._arrays import Array, namespace_of, result_dtype
+from gpugrad._arrays.arrays import Array, namespace_of, result_dtype
 from gpugrad._engines import slices
 from gpugrad._engines.chunk_rows import ChunkPlan, cut_plan
 from gpugrad._engines.chunk_windows import ChunkWindow, cut_windows, take_lines

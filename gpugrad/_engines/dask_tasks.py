@@ -17,8 +17,8 @@ import array_api_compat
 import dask
 import numpy as np
 
-from gpugrad import _threads
-from gpugrad._arrays import Array, namespace_of, result_dtype, working_dtype
+from gpugrad._arrays import threads
+from gpugrad._arrays.arrays import Array, namespace_of, result_dtype, working_dtype
 from gpugrad._engines import slices
 from gpugrad._engines.chunk_rows import ChunkPlan
 from gpugrad._engines.chunk_windows import ChunkWindow
@@ -116,11 +116,11 @@ def cut_faces(faces: Faces, block: Array) -> dict[tuple[int, int, int], Array]:
 def compute_block(job: Job, blocks: list[Array], others: list[Any]) -> Any:
     """Return the outputs of a block as a tuple, or the array itself if there is a single one."""
     sources = dict(zip(job.sources, others, strict=True))
-    token = _threads.leave_cores()  # a scheduler runs as many tasks at once as there are cores
+    token = threads.leave_cores()  # a scheduler runs as many tasks at once as there are cores
     try:
         results = tuple(_add_up_terms(job, blocks, _differentiate(job, blocks, sources)))
     finally:
-        _threads.restore(token)
+        threads.restore(token)
     return results if len(results) > 1 else results[0]
 
 

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gpugrad._arrays import Array
+from gpugrad._arrays.arrays import Array
 from gpugrad._engines.numpy_steps import NumpyArray, Precision, exact_reciprocal, find_precision
 from gpugrad._plan import AxisPlan, Formula, Norm, Term, distinct_fields, distinct_masks
 

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gpugrad import _memory, _threads
+from gpugrad._arrays import memory
+from gpugrad._arrays import threads as _threads
 from gpugrad._engines import numpy_cpu
 from gpugrad._engines.numba_sums import evaluate_sums, is_sum_beside_holes
 from gpugrad._engines.numpy_steps import NumpyArray, find_result
@@ -94,7 +95,7 @@ def evaluate(outputs: Outputs, out: Sequence[NumpyArray] | None = None) -> tuple
     f = outputs[0][0].field
     dtypes = [find_result(terms) for terms in outputs]
     if out is None:
-        out = [_memory.empty_like(f, dtype) for dtype in dtypes]
+        out = [memory.empty_like(f, dtype) for dtype in dtypes]
     elif [target.dtype for target in out] != dtypes:
         for target, result in zip(out, evaluate(outputs), strict=True):
             np.copyto(target, result, casting="same_kind")
@@ -123,7 +124,7 @@ def evaluate_seams(outputs: Outputs) -> tuple[NumpyArray, ...] | None:
     f = outputs[0][0].field
     if any(type(a) is not np.ndarray or a.dtype != f.dtype for a in distinct_arrays(outputs)):
         return None
-    out = [_memory.empty_like(f, find_result(terms)) for terms in outputs]
+    out = [memory.empty_like(f, find_result(terms)) for terms in outputs]
     return None if _runs_into_trouble(outputs, out) else tuple(out)
 
 

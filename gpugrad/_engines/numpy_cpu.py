@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from gpugrad import _memory, _threads
+from gpugrad._arrays import memory, threads
 from gpugrad._engines.numpy_steps import (
     Index,
     NumpyArray,
@@ -72,7 +72,7 @@ def evaluate(
     f = outputs[0][0].field
     is_integer = f.dtype.kind in "iu"
     if out is None:
-        make = np.empty_like if f.size < SMALL_SIZE else _memory.empty_like
+        make = np.empty_like if f.size < SMALL_SIZE else memory.empty_like
         out = [make(terms[0].field, find_result(terms)) for terms in outputs]
     if is_integer and f.size <= CONVERTED_SIZE:
         outputs = _convert(outputs)
@@ -88,7 +88,7 @@ def evaluate(
             for terms, target in zip(outputs, out, strict=True):
                 _write(target[block], terms, block, scratch)
 
-    _threads.for_each_share(write_share, _split(f), _threads.count())
+    threads.for_each_share(write_share, _split(f), threads.count())
     return tuple(out)
 
 

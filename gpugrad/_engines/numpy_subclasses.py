@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from gpugrad._arrays import assign, result_dtype, working_dtype
+from gpugrad._arrays.arrays import assign, result_dtype, working_dtype
 from gpugrad._engines.slices import combine
 from gpugrad._plan import AxisPlan, Norm, Term, add_up, is_single
 

@@ -13,7 +13,7 @@ import cupy
 import numpy as np
 import torch
 
-from gpugrad._arrays import Array, dtype_name, result_dtype, working_dtype
+from gpugrad._arrays.arrays import Array, dtype_name, result_dtype, working_dtype
 from gpugrad._engines import cupy_gpu, slices
 from gpugrad._engines.gpu_program import Outputs
 from gpugrad._engines.transpose import transpose

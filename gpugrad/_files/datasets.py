@@ -14,7 +14,7 @@ import numpy as np
 
 from gpugrad._files.errors import EXTRA, FileError, need
 from gpugrad._files.raw import Window
-from gpugrad._files.sources import Coordinate, Source, Values, choose, in_one_line
+from gpugrad._files.source import Coordinate, Source, Values, choose, in_one_line
 
 GDAL_BYTES = 1 << 24
 """How much GDAL may keep of what it has read or is to write; by itself it takes what it likes."""

@@ -23,7 +23,7 @@ from gpugrad._files.layout import (
     written_dtype,
 )
 from gpugrad._files.raw import RawArray, Window
-from gpugrad._files.sources import Values
+from gpugrad._files.source import Values
 
 PIECE_BYTES = 1 << 23
 """How much is copied at a time from one file to another."""

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from gpugrad._files.errors import FileError
-from gpugrad._files.sources import Coordinate, Values
+from gpugrad._files.source import Coordinate, Values
 
 
 @dataclass(frozen=True)

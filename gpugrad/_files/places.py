@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from gpugrad._faces import Faces
-from gpugrad._files.sources import Coordinate, Source
+from gpugrad._files.source import Coordinate, Source
 
 _SIDES = ("left", "right")
 """What the names of axes between the samples end in, where others lie at the samples."""

@@ -19,7 +19,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gpugrad import __version__
 from gpugrad._engines.windows import find_reach
 from gpugrad._files.blocks import (
     BLOCK_BYTES,
@@ -32,10 +31,12 @@ from gpugrad._files.errors import FileError
 from gpugrad._files.job import Job, Progress
 from gpugrad._files.journal import Journal, check_free
 from gpugrad._files.layout import Layout, check_format
-from gpugrad._files.operators import Request, Work, as_components, plan_work
 from gpugrad._files.raw import Window, as_bytes
-from gpugrad._files.sources import Source, format_of, is_zarr, open_sources
+from gpugrad._files.readers import open_sources
+from gpugrad._files.source import Source, format_of, is_zarr
 from gpugrad._files.targets import Target, bytes_beside, move, open_target
+from gpugrad._files.work import Request, Work, as_components, plan_work
+from gpugrad._version import __version__
 
 OWN_BYTES = 180 << 20
 """What Python and the libraries take of memory, before any field."""

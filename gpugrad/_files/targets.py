@@ -28,7 +28,7 @@ from gpugrad._files.layout import (
     with_coordinates,
 )
 from gpugrad._files.raw import RawArray, Window, create_npy, open_npy
-from gpugrad._files.sources import Values
+from gpugrad._files.source import Values
 
 
 class Target(Protocol):

@@ -5,17 +5,12 @@ from __future__ import annotations
 import ctypes
 import importlib
 import os
-import platform
 import sys
-from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from importlib.util import find_spec
 from types import ModuleType
 from typing import Any
-
-from gpugrad import _backend, _threads
-from gpugrad._backend import BackendError
 
 _NAMESPACES = {
     "numpy": "array_api_compat.numpy",
@@ -23,7 +18,6 @@ _NAMESPACES = {
     "torch": "array_api_compat.torch",
     "jax": "jax.numpy",
 }
-_LIBRARIES = ("numpy", "array_api_compat", "cupy", "torch", "jax", "dask", "llvmlite")
 _PROBE = 'extern "C" __global__ void probe(int* x) { *x = 42; }'
 
 
@@ -145,79 +139,6 @@ def namespace(name: str = "auto") -> ModuleType:
     return importlib.import_module(_NAMESPACES[name])
 
 
-@dataclass(frozen=True)
-class Info:
-    """What `info` found; printed, it is a table."""
-
-    versions: dict[str, str | None]
-    gpu: Gpu
-    threads: int
-    backend: str
-    picks: dict[str, str] = field(default_factory=dict)
-
-    def __str__(self) -> str:
-        """Return the table."""
-        rows = [("gpugrad", self.versions["gpugrad"]), ("Python", platform.python_version())]
-        rows += [(name, self.versions[name] or "not installed") for name in _LIBRARIES]
-        rows += [("CPU threads", str(self.threads)), ("backend in force", self.backend)]
-        rows += [("GPU", ", ".join(self.gpu.devices) if self.gpu.usable else "not used")]
-        if not self.gpu.usable:
-            rows += [("  because", self.gpu.problem), ("  to mend it", self.gpu.cure)]
-        rows += [(f'"auto" for {kind}', engine) for kind, engine in self.picks.items()]
-        width = max(len(label) for label, _ in rows)
-        return "\n".join(f"{label:<{width}}  {value}" for label, value in rows)
-
-    __repr__ = __str__
-
-
-def info() -> Info:
-    """Say what is installed, which devices are usable, what "auto" picks, and why not the GPU.
-
-    Returns
-    -------
-    Info
-        Prints as a table; its attributes are ``versions`` (None where a library is not
-        installed), ``gpu`` (``usable``, ``devices``, ``problem``, ``cure``), ``threads``,
-        ``backend`` and ``picks``.
-
-    Notes
-    -----
-    The first call compiles and runs a trivial kernel if CuPy is there; other libraries are not
-    imported.
-    """
-    gpu = find_gpu()
-    picks = {
-        "namespace()": "cupy" if gpu.usable else "numpy",
-        "NumPy arrays": "numpy, in blocks on the CPU's cores",
-        "masked arrays, dates, objects": "slices, on NumPy",
-        "CuPy arrays": "cupy, in one kernel on the array's GPU; slices for what it cannot take",
-        "PyTorch arrays": "slices, on the tensor's device",
-        "JAX arrays": "slices, on the array's device",
-        "Dask arrays": "for each block what suits it, lazily",
-    }
-    if gpu.usable:
-        picks["PyTorch arrays"] += "; cupy for CUDA tensors"
-    if _is_installed("llvmlite"):  # it takes a while to start: small work goes elsewhere
-        compiled = "numba, compiled, for much work on large arrays"
-        picks["NumPy arrays"] += f"; {compiled}"
-        picks["PyTorch arrays"] += f"; {compiled} in host memory"
-    versions = {"gpugrad": importlib.import_module("gpugrad").__version__}
-    versions |= {name: _installed_version(name) for name in _LIBRARIES}
-    return Info(versions, gpu, _threads.count(), _backend.name_in_force(), picks)
-
-
-def _installed_version(name: str) -> str | None:
-    from importlib import metadata
-
-    if not _is_installed(name):
-        return None
-    with suppress(metadata.PackageNotFoundError):
-        return metadata.version(name)
-    # All that is installed is read to find who brings it: CuPy comes under several names.
-    owners = metadata.packages_distributions().get(name)
-    return metadata.version(owners[0]) if owners else "of unknown version"  # a source tree
-
-
 def _is_installed(name: str) -> bool:
     """Tell whether a library can be imported; a mere folder of its name is none."""
     spec = find_spec(name)
@@ -259,3 +180,9 @@ def _version(number: int) -> str:
 def _first_line(error: BaseException) -> str:
     lines = str(error).strip().splitlines()
     return f"{type(error).__name__}: {lines[0] if lines else 'no message'}"
+
+
+class BackendError(RuntimeError):
+    """A backend asked for by name cannot run: the reason, and the cure."""
+
+    __module__ = "gpugrad"

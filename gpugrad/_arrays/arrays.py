@@ -289,3 +289,16 @@ def asnumpy(x: Any) -> np.ndarray[Any, Any]:
         )
     values = np.asarray(x)
     return values.astype(np.float32) if dtype_name(values.dtype) == "bfloat16" else values
+
+
+_PLAIN = frozenset({np.ndarray, float, int, np.float64, np.float32, str, bool, type(None)})
+
+
+def library_of_labels(one: Any) -> str | None:
+    """Return "xarray" or "pint" for what is theirs, a sequence with such a first entry included."""
+    if isinstance(one, (tuple, list)) and one:
+        one = one[0]
+    if type(one) in _PLAIN:
+        return None
+    name = type(one).__module__.partition(".")[0]
+    return name if name in ("xarray", "pint") else None

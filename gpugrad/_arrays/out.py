@@ -8,7 +8,7 @@ from typing import Any
 import array_api_compat
 import numpy as np
 
-from gpugrad._arrays import (
+from gpugrad._arrays.arrays import (
     Array,
     assign,
     device_of,

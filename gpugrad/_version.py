@@ -1,0 +1,3 @@
+"""The version of the package, below all else: files and `info` tell it."""
+
+__version__ = "0.1.0"
