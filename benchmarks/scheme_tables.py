@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import gpugrad
-from gpugrad._boundaries import MAX_ACCURACY, MAX_ORDER, TABLE, Scheme, Side
-from gpugrad._schemes import plan_derivative
-from gpugrad._stencil import Stencil
+from gpugrad._stencils.boundaries import MAX_ACCURACY, MAX_ORDER, TABLE, Scheme, Side
+from gpugrad._stencils.schemes import plan_derivative
+from gpugrad._stencils.textbook import Stencil
 
 ORDERS = range(1, MAX_ORDER + 1)
 EVEN, ALL = range(2, MAX_ACCURACY + 1, 2), range(1, MAX_ACCURACY + 1)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from gpugrad._plans import Plan, plan
     from gpugrad._sample import sample
     from gpugrad._sphere import spherical_curl, spherical_divergence, spherical_gradient
-    from gpugrad._stencil import stencil
+    from gpugrad._stencils.textbook import stencil
     from gpugrad._symbolic import (
         symbolic_curl,
         symbolic_divergence,
@@ -103,7 +103,7 @@ _LATER = {
     "spherical_curl": "_sphere",
     "spherical_divergence": "_sphere",
     "spherical_gradient": "_sphere",
-    "stencil": "_stencil",
+    "stencil": "_stencils.textbook",
     "symbolic_curl": "_symbolic",
     "symbolic_divergence": "_symbolic",
     "symbolic_gradient": "_symbolic",

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from gpugrad._arrays.arrays import Array
-from gpugrad._holes import plan_around_holes
 from gpugrad._options import (
     ONE_SIDED,
     Options,
@@ -20,9 +19,11 @@ from gpugrad._options import (
     parse_scheme,
     parse_staggers,
 )
-from gpugrad._plan import AxisPlan, first_derivative
-from gpugrad._schemes import plan_derivative, repeats_its_first
 from gpugrad._spacing import check_lengths, parse_axes, parse_edge_order, parse_spacings
+from gpugrad._stencils.masked import plan_around_holes
+from gpugrad._stencils.numpy_scheme import first_derivative
+from gpugrad._stencils.plan import AxisPlan
+from gpugrad._stencils.schemes import plan_derivative, repeats_its_first
 from gpugrad._warn import warn_caller
 
 _PLAIN = {int, str, type(None)}

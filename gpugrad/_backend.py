@@ -19,7 +19,7 @@ from gpugrad._arrays.arrays import Array, assign, from_host, host_values, librar
 from gpugrad._arrays.devices import BackendError
 from gpugrad._arrays.out import check_out, overlap_any, stack_results, view_to_write
 from gpugrad._engines import numpy_cpu
-from gpugrad._plan import (
+from gpugrad._stencils.plan import (
     Norm,
     Term,
     distinct_arrays,

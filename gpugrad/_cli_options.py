@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from gpugrad._backend import BACKENDS
-from gpugrad._boundaries import MAX_ACCURACY, MAX_ORDER, TABLE
+from gpugrad._stencils.boundaries import MAX_ACCURACY, MAX_ORDER, TABLE
 
 OPERATORS = (
     "gradient", "gradient_norm", "derivative", "laplacian", "divergence", "curl", "jacobian",

@@ -13,7 +13,7 @@ from gpugrad._arrays.arrays import (
     is_library_array,
     library_of,
 )
-from gpugrad._plan import AxisPlan
+from gpugrad._stencils.plan import AxisPlan
 
 
 def as_components(v: Any) -> list[Array]:

@@ -10,7 +10,7 @@ from gpugrad._components import check_axes
 from gpugrad._labels import accepts_labels
 from gpugrad._masks import Samples
 from gpugrad._options import ONE_SIDED, Options
-from gpugrad._plan import Norm
+from gpugrad._stencils.plan import Norm
 
 
 @accepts_labels

@@ -18,7 +18,7 @@ from gpugrad._arrays.arrays import (
 )
 from gpugrad._backend import evaluate
 from gpugrad._options import Options
-from gpugrad._plan import AxisPlan, Term
+from gpugrad._stencils.plan import AxisPlan, Term
 
 _NO_NAN = ("int", "uint")
 

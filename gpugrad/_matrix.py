@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from gpugrad._arrays.arrays import asnumpy
-from gpugrad._choices import find_results
-from gpugrad._plan import AxisPlan, rows_of
 from gpugrad._program import Program, as_matrices, bring_home, bring_masks_home, is_selection
+from gpugrad._stencils.plan import AxisPlan, rows_of
+from gpugrad._stencils.validity import find_results
 
 NumpyArray = np.ndarray[Any, Any]
 

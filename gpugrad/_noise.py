@@ -13,7 +13,7 @@ from gpugrad._labels import accepts_labels
 from gpugrad._operators import derivative
 from gpugrad._options import ONE_SIDED, Options, parse_scheme
 from gpugrad._spacing import parse_axes
-from gpugrad._stencil import stencil
+from gpugrad._stencils.textbook import stencil
 
 NumpyArray = np.ndarray[Any, Any]
 

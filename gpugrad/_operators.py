@@ -17,8 +17,8 @@ from gpugrad._backend import evaluate
 from gpugrad._labels import accepts_labels
 from gpugrad._masks import Samples
 from gpugrad._options import ONE_SIDED, Options
-from gpugrad._plan import Term
-from gpugrad._terms import each_derivative
+from gpugrad._stencils.operators import each_derivative
+from gpugrad._stencils.plan import Term
 
 
 @accepts_labels

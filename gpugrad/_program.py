@@ -14,9 +14,9 @@ from typing import Any, NamedTuple, TypeGuard
 import numpy as np
 
 from gpugrad._arrays.arrays import Array, asnumpy, namespace_of
-from gpugrad._choices import choose_rows, find_results
-from gpugrad._engines.transpose import transpose
-from gpugrad._plan import IDENTITY, AxisPlan, Formula, Norm, Term
+from gpugrad._stencils.plan import IDENTITY, AxisPlan, Formula, Norm, Term
+from gpugrad._stencils.transpose import transpose
+from gpugrad._stencils.validity import choose_rows, find_results
 
 
 class Selection(NamedTuple):

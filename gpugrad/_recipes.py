@@ -19,12 +19,10 @@ from gpugrad._arrays.arrays import (
     namespace_of,
 )
 from gpugrad._axes import parse_one_axis, plan_axes, plan_gradient
-from gpugrad._choices import find_results
 from gpugrad._components import check_axes
 from gpugrad._options import Options
-from gpugrad._plan import AxisPlan, Norm, Term
 from gpugrad._program import Outputs, Program, number_term, single_stage
-from gpugrad._terms import (
+from gpugrad._stencils.operators import (
     MakeTerm,
     arrange_hessian,
     curl_terms,
@@ -33,6 +31,8 @@ from gpugrad._terms import (
     hessian_terms,
     laplacian_terms,
 )
+from gpugrad._stencils.plan import AxisPlan, Norm, Term
+from gpugrad._stencils.validity import find_results
 
 TAKES = {
     "gradient": {"edge_order", "stagger", "stack"},

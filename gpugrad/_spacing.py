@@ -23,7 +23,7 @@ from gpugrad._arrays.arrays import (
     widest_float,
 )
 from gpugrad._gaps import find_gaps, find_gaps_of_lines, lines_are_alike, rate
-from gpugrad._plan import Gaps, rows_of
+from gpugrad._stencils.plan import Gaps, rows_of
 from gpugrad._warn import warn_caller
 
 _REMEMBERED_BYTES = 1 << 14

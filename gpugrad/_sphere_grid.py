@@ -15,8 +15,8 @@ from gpugrad._arrays.arrays import Array, from_host, host_values, is_library_arr
 from gpugrad._curvilinear import differentiate_grid, into_library, invert
 from gpugrad._operators import derivative, gradient
 from gpugrad._options import Options
-from gpugrad._plan import rows_of
 from gpugrad._spacing import parse_axes
+from gpugrad._stencils.plan import rows_of
 
 NumpyArray = np.ndarray[Any, Any]
 

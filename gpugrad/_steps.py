@@ -12,7 +12,7 @@ import numpy as np
 
 from gpugrad._arrays import memory as _memory
 from gpugrad._arrays.arrays import Array, device_of, namespace_of
-from gpugrad._weights import central_reach, exact_weights
+from gpugrad._stencils.weights import central_reach, exact_weights
 
 
 class Evaluate(Protocol):

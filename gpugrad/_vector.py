@@ -16,8 +16,7 @@ from gpugrad._curvilinear import curl_on_grid, divergence_on_grid, jacobian_on_g
 from gpugrad._labels import accepts_labels
 from gpugrad._masks import Samples
 from gpugrad._options import ONE_SIDED, Options
-from gpugrad._plan import AxisPlan
-from gpugrad._terms import (
+from gpugrad._stencils.operators import (
     arrange_hessian,
     curl_terms,
     divergence_terms,
@@ -25,6 +24,7 @@ from gpugrad._terms import (
     hessian_terms,
     laplacian_terms,
 )
+from gpugrad._stencils.plan import AxisPlan
 
 
 @accepts_labels

@@ -32,15 +32,15 @@ MODULES = {
     "llvm_recipes": "gpugrad._engines.llvm_recipes",
     "dask_blocks": "gpugrad._engines.dask_blocks",
     "dask_tasks": "gpugrad._engines.dask_tasks",
-    "chunk_rows": "gpugrad._engines.chunk_rows",
+    "chunk_rows": "gpugrad._stencils.pieces",
     # The kernel for GPUs, which tests compile for the host and call by a stand-in of CUDA.
     "cupy_gpu": "gpugrad._engines.cupy_gpu",
     "gpu_program": "gpugrad._engines.gpu_program",
     "torch_gpu": "gpugrad._engines.torch_gpu",
     # Where plans and weights are made: what a call that comes again must not do a second time.
     "_axes": "gpugrad._axes",
-    "_boundaries": "gpugrad._boundaries",
-    "_schemes": "gpugrad._schemes",
+    "_boundaries": "gpugrad._stencils.boundaries",
+    "_schemes": "gpugrad._stencils.schemes",
     # How points, grids and formulas are cut into blocks, or become code.
     "_complex_step": "gpugrad._complex_step",
     "_sample": "gpugrad._sample",
@@ -60,20 +60,20 @@ MODULES = {
 
 NAMES = {
     # What engines are given: terms, formulas and plans that no operator makes, too.
-    "gpugrad._plan": (
+    "gpugrad._stencils.plan": (
         "AxisPlan", "Formula", "Gaps", "Norm", "Region", "Seam", "Term", "distinct_fields",
         "distinct_masks", "first_derivative", "replace_fields",
     ),
-    "gpugrad._engines.transpose": ("transpose",),
-    "gpugrad._engines.windows": ("find_row", "find_samples", "move_plan"),
+    "gpugrad._stencils.transpose": ("transpose",),
+    "gpugrad._stencils.pieces": ("find_row", "find_samples", "move_plan"),
     "gpugrad._axes": ("plan_axes",),
     "gpugrad._options": ("Options", "parse_boundaries", "parse_staggers"),
     # Every boundary that there is, and the formulas of schemes, to be compared with theory.
-    "gpugrad._boundaries": ("TABLE", "Scheme", "Side"),
-    "gpugrad._schemes": ("plan_derivative",),
-    "gpugrad._holes": ("plan_around_holes",),
+    "gpugrad._stencils.boundaries": ("TABLE", "Scheme", "Side"),
+    "gpugrad._stencils.schemes": ("plan_derivative",),
+    "gpugrad._stencils.masked": ("plan_around_holes",),
     # Weights in floating point and of many rows, which `stencil` has not.
-    "gpugrad._weights": ("any_weights", "middle_of_many", "middle_of_three"),
+    "gpugrad._stencils.weights": ("any_weights", "middle_of_many", "middle_of_three"),
     "gpugrad._arrays.devices": ("Gpu", "find_gpu"),
     # What formulas as text may hold, all of it.
     "gpugrad._expressions": ("FUNCTIONS", "MAX_LENGTH", "parse"),

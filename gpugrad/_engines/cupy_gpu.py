@@ -23,7 +23,7 @@ from gpugrad._arrays.arrays import Array, library_of
 from gpugrad._engines import gpu_program
 from gpugrad._engines.gpu_program import Outputs, make_program
 from gpugrad._engines.numpy_steps import NumpyArray, find_precision, find_result
-from gpugrad._plan import AxisPlan, Norm, distinct_fields, distinct_masks
+from gpugrad._stencils.plan import AxisPlan, Norm, distinct_fields, distinct_masks
 
 SAMPLES = ("f2", "f4", "f8", "c8", "c16", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8")
 """The dtypes that the kernel takes."""

@@ -15,8 +15,6 @@ from typing import Any
 
 from gpugrad._arrays.arrays import Array, namespace_of, result_dtype
 from gpugrad._engines import slices
-from gpugrad._engines.chunk_rows import ChunkPlan, cut_plan
-from gpugrad._engines.chunk_windows import ChunkWindow, cut_windows, take_lines
 from gpugrad._engines.dask_tasks import (
     Derivative,
     Evaluate,
@@ -29,8 +27,15 @@ from gpugrad._engines.dask_tasks import (
     cut_faces,
     make_task,
 )
-from gpugrad._engines.windows import ways_of
-from gpugrad._plan import AxisPlan, Norm, Term, distinct_fields, distinct_masks, is_single
+from gpugrad._stencils.pieces import (
+    ChunkPlan,
+    ChunkWindow,
+    cut_plan,
+    cut_windows,
+    take_lines,
+    ways_of,
+)
+from gpugrad._stencils.plan import AxisPlan, Norm, Term, distinct_fields, distinct_masks, is_single
 
 unsupported = slices.unsupported
 

@@ -20,7 +20,7 @@ from gpugrad._arrays import threads as _threads
 from gpugrad._engines import numpy_cpu
 from gpugrad._engines.numba_sums import evaluate_sums, is_sum_beside_holes
 from gpugrad._engines.numpy_steps import NumpyArray, find_result
-from gpugrad._plan import Norm, Term, distinct_arrays, distinct_masks
+from gpugrad._stencils.plan import Norm, Term, distinct_arrays, distinct_masks
 
 if TYPE_CHECKING:
     from gpugrad._engines.numba_program import Program

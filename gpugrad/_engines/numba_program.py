@@ -19,7 +19,15 @@ from gpugrad._engines.llvm_kernels import compile_kernel
 from gpugrad._engines.llvm_recipes import Choice, Part, Place, Recipe
 from gpugrad._engines.numba_boxes import Box, cut_field, cut_tile
 from gpugrad._engines.numpy_steps import NumpyArray, exact_reciprocal, find_precision
-from gpugrad._plan import AxisPlan, Norm, Region, Seam, Term, distinct_arrays, distinct_fields
+from gpugrad._stencils.plan import (
+    AxisPlan,
+    Norm,
+    Region,
+    Seam,
+    Term,
+    distinct_arrays,
+    distinct_fields,
+)
 
 Outputs = Sequence[Sequence[Term]]
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gpugrad._arrays.arrays import result_dtype, working_dtype
-from gpugrad._plan import AxisPlan, Norm, Region, Term
+from gpugrad._stencils.plan import AxisPlan, Norm, Region, Term
 
 NumpyArray = np.ndarray[Any, Any]
 Index = tuple[slice, ...]

@@ -13,7 +13,7 @@ import numpy as np
 
 from gpugrad._arrays.arrays import assign, result_dtype, working_dtype
 from gpugrad._engines.slices import combine
-from gpugrad._plan import AxisPlan, Norm, Term, add_up, is_single
+from gpugrad._stencils.plan import AxisPlan, Norm, Term, add_up, is_single
 
 NumpyArray = np.ndarray[Any, Any]
 

@@ -7,7 +7,7 @@ differentiation flows through it. Every other engine is tested against its bits.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
 from types import ModuleType
 from typing import Any
@@ -24,7 +24,8 @@ from gpugrad._arrays.arrays import (
     result_dtype,
     working_dtype,
 )
-from gpugrad._plan import AxisPlan, Formula, Norm, Region, Term, add_up, is_single, rows_of
+from gpugrad._stencils.plan import AxisPlan, Formula, Norm, Term, add_up, is_single, rows_of
+from gpugrad._stencils.validity import find_usable
 
 _REAL_PART = {"complex64": "float32", "complex128": "float64"}
 
@@ -101,17 +102,6 @@ def _differentiate_term(xp: ModuleType, term: Term, dtype: Any) -> Array:
             other = full_of_nan(xp, part) if total is None else total
             total = xp.where(find_usable(xp, where, one.regions(n), axis), part, other)
     return total
-
-
-def find_usable(xp: ModuleType, where: Array, regions: Iterable[Region], axis: int) -> Array:
-    """Return where all samples are valid that the formula of a row needs."""
-    pieces = []
-    for formula, start, stop in regions:
-        valid = where[rows_of(where.ndim, axis, start, stop)]
-        for k in formula.offsets:
-            valid = valid & where[rows_of(where.ndim, axis, start + k, stop + k)]
-        pieces.append(valid if formula.offsets else xp.zeros_like(valid))
-    return xp.concat(pieces, axis=axis)
 
 
 def full_of_nan(xp: ModuleType, like: Array) -> Array:

@@ -16,8 +16,8 @@ import torch
 from gpugrad._arrays.arrays import Array, dtype_name, result_dtype, working_dtype
 from gpugrad._engines import cupy_gpu, slices
 from gpugrad._engines.gpu_program import Outputs
-from gpugrad._engines.transpose import transpose
-from gpugrad._plan import AxisPlan, Norm, Term, distinct_fields, replace_fields
+from gpugrad._stencils.plan import AxisPlan, Norm, Term, distinct_fields, replace_fields
+from gpugrad._stencils.transpose import transpose
 
 _NAMES = {np.dtype(name).name for name in cupy_gpu.SAMPLES}
 

@@ -19,7 +19,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gpugrad._engines.windows import find_reach
 from gpugrad._files.blocks import (
     BLOCK_BYTES,
     Block,
@@ -36,6 +35,7 @@ from gpugrad._files.readers import open_sources
 from gpugrad._files.source import Source, format_of, is_zarr
 from gpugrad._files.targets import Target, bytes_beside, move, open_target
 from gpugrad._files.work import Request, Work, as_components, plan_work
+from gpugrad._stencils.pieces import find_reach
 from gpugrad._version import __version__
 
 OWN_BYTES = 180 << 20

@@ -20,8 +20,13 @@ from gpugrad._files.source import Source, Values
 from gpugrad._files.wording import in_words_of_command, say
 from gpugrad._naming import Labels, kept_attributes
 from gpugrad._options import Options
-from gpugrad._plan import AxisPlan, Norm, Term
-from gpugrad._terms import curl_terms, divergence_terms, each_derivative, laplacian_terms
+from gpugrad._stencils.operators import (
+    curl_terms,
+    divergence_terms,
+    each_derivative,
+    laplacian_terms,
+)
+from gpugrad._stencils.plan import AxisPlan, Norm, Term
 from gpugrad._units import unit_of_time
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from gpugrad._plan import AxisPlan, Formula, rows_of
+from gpugrad._stencils.plan import AxisPlan, Formula, rows_of
 
 
 def transpose(plan: AxisPlan, n: int) -> AxisPlan:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from types import ModuleType
 
 from gpugrad._arrays.arrays import Array, host_values, namespace_of
-from gpugrad._engines.slices import find_usable
-from gpugrad._plan import AxisPlan, Formula, Term
+from gpugrad._stencils.plan import AxisPlan, Formula, Region, Term, rows_of
 
 
 def choose_rows(plan: AxisPlan, where: Array | None) -> Iterator[tuple[AxisPlan, Array | None]]:
@@ -47,3 +47,14 @@ def _alone(plan: AxisPlan) -> AxisPlan:
         return tuple(formula if formula.offsets else nothing for formula in formulas)
 
     return plan._replace(lower=fill(plan.lower), upper=fill(plan.upper), memo={}, alternatives=())
+
+
+def find_usable(xp: ModuleType, where: Array, regions: Iterable[Region], axis: int) -> Array:
+    """Return where all samples are valid that the formula of a row needs."""
+    pieces = []
+    for formula, start, stop in regions:
+        valid = where[rows_of(where.ndim, axis, start, stop)]
+        for k in formula.offsets:
+            valid = valid & where[rows_of(where.ndim, axis, start + k, stop + k)]
+        pieces.append(valid if formula.offsets else xp.zeros_like(valid))
+    return xp.concat(pieces, axis=axis)

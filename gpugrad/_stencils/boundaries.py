@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gpugrad._weights import (
+from gpugrad._stencils.weights import (
     any_weights,
     central_reach,
     exact_weights,

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate, chain, pairwise
 from typing import Any, NamedTuple
 
-from gpugrad._plan import AxisPlan, Formula, Region, rows_of
+from gpugrad._stencils.plan import AxisPlan, Formula, Region, rows_of
 
 
 class Stretch(NamedTuple):
@@ -188,3 +188,174 @@ def _along(w: Any, axis: int) -> int:
 def shift(formula: Formula, rows: int) -> Formula:
     """Return a formula that reads the same samples from another row, `rows` before its own."""
     return formula._replace(offsets=tuple([k + rows for k in formula.offsets]))
+
+
+class Span(NamedTuple):
+    """Consecutive samples of an axis."""
+
+    start: int
+    stop: int
+
+
+def ways_of(plan: AxisPlan) -> tuple[AxisPlan, ...]:
+    """Return all plans among which a row chooses: the plan itself, and those beside holes."""
+    return plan, *plan.alternatives
+
+
+def count_ends(plan: AxisPlan) -> tuple[int, int]:
+    """Return how many rows at the lower and at the upper end have formulas of their own."""
+    ways = ways_of(plan)
+    return max(len(one.lower) for one in ways), max(len(one.upper) for one in ways)
+
+
+def find_reach(plans: Iterable[AxisPlan]) -> int:
+    """Return how far formulas between the ends read, those beside holes included."""
+    ways = [one for plan in plans for one in ways_of(plan)]
+    return max((abs(k) for one in ways for k in one.interior.offsets), default=0)
+
+
+def find_samples(plans: Iterable[AxisPlan], n: int, start: int, stop: int) -> list[Span]:
+    """Return the samples that rows `start` to `stop` need of an axis of `n`, in order.
+
+    The rows themselves are among them; `plans` are derivatives along this axis.
+    """
+    spans = [Span(start, stop)]
+    for plan in plans:
+        for one in ways_of(plan):
+            for formula, low, high in clip(one.regions(n), start, stop, plan.axis):
+                spans += [Span(low + k, high + k) for k in formula.offsets]
+    joined: list[Span] = []
+    for span in sorted(spans):
+        if joined and span.start <= joined[-1].stop:
+            joined[-1] = Span(joined[-1].start, max(joined[-1].stop, span.stop))
+        else:
+            joined.append(span)
+    return joined
+
+
+def find_row(spans: Sequence[Span], row: int) -> int:
+    """Return where a sample of the whole axis lies among those of a window."""
+    lengths = [0, *accumulate(span.stop - span.start for span in spans)]
+    i = bisect_right([span.start for span in spans], row) - 1
+    return lengths[i] + row - spans[i].start
+
+
+def move_plan(plan: AxisPlan, n: int, start: int, stop: int, spans: Sequence[Span]) -> AxisPlan:
+    """Return a plan for the samples of a window that gives rows `start` to `stop` their values.
+
+    The other rows repeat what the nearest of these does, so that nothing overflows there that
+    would not overflow anyway; their values have no meaning.
+    """
+    moved = [_move(one, n, start, stop, spans) for one in ways_of(plan)]
+    return moved[0]._replace(alternatives=tuple(moved[1:]))
+
+
+def _move(plan: AxisPlan, n: int, start: int, stop: int, spans: Sequence[Span]) -> AxisPlan:
+    axis = plan.axis
+
+    def move(formula: Formula, row: int) -> Formula:
+        here = find_row(spans, row)
+        return formula._replace(
+            offsets=tuple([find_row(spans, row + k) - here for k in formula.offsets])
+        )
+
+    first = find_row(spans, start)
+    moved = [
+        Region(move(formula, low), low - start + first, high - start + first)
+        for formula, low, high in clip(plan.regions(n), start, stop, axis)
+    ]
+    last = moved[-1].stop
+    (lower,), (upper,) = clip(moved, first, first + 1, axis), clip(moved, last - 1, last, axis)
+    length = sum(span.stop - span.start for span in spans)
+    rows = [
+        *(Region(shift(lower.formula, first - i), i, i + 1) for i in range(first)),
+        *moved,
+        *(Region(shift(upper.formula, last - 1 - i), i, i + 1) for i in range(last, length)),
+    ]
+    middle = max(range(len(rows)), key=lambda i: rows[i].stop - rows[i].start)
+    return plan._replace(
+        lower=tuple(each_row(rows[:middle], axis)),
+        interior=rows[middle].formula,
+        upper=tuple(each_row(rows[middle + 1 :], axis)),
+        memo={},
+    )
+
+
+def is_uniform(plan: AxisPlan) -> bool:
+    """Tell whether all rows inside have the same numbers, wherever they lie."""
+    weights = [w for one in ways_of(plan) for w in operands(one.interior)]
+    return not any(is_by_row(w, plan.axis) for w in weights)
+
+
+class ChunkWindow(NamedTuple):
+    """The derivative of one chunk: a plan for its rows and others, joined in order.
+
+    `start` and `stop` are where the chunk's own rows lie in what `samples` are joined to.
+    """
+
+    plan: AxisPlan
+    start: int
+    stop: int
+    samples: tuple[Stretch, ...]
+
+
+def cut_windows(plan: AxisPlan, chunks: Sequence[int]) -> list[ChunkWindow]:
+    """Return what there is to do for each chunk of an axis. Inner chunks that are alike share."""
+    bounds = [0, *accumulate(chunks)]
+    n = bounds[-1]
+    lower, upper = count_ends(plan)
+    known: dict[Any, AxisPlan] = {}  # engines remember by plan
+    windows = []
+    for start, stop in pairwise(bounds):
+        spans = find_samples([plan], n, start, stop)
+        first = find_row(spans, start)
+        samples = tuple(_find_stretches(spans, bounds))
+        moved = plan
+        if start < stop and spans != [(0, n)]:
+            key: Any = start, stop
+            if is_uniform(plan) and lower <= start and stop <= n - upper:
+                key = first, stop - start, spans[-1].stop - stop
+            moved = known.get(key) or move_plan(plan, n, start, stop, spans)
+            known[key] = moved
+        windows.append(ChunkWindow(moved, first, first + stop - start, samples))
+    return windows
+
+
+def _find_stretches(spans: Sequence[Span], bounds: Sequence[int]) -> Iterator[Stretch]:
+    """Yield where samples of an axis lie, chunk by chunk."""
+    for start, stop in spans:
+        low = start
+        while low < stop:
+            chunk = bisect_right(bounds, low) - 1
+            high = min(stop, bounds[chunk + 1])
+            yield Stretch(chunk, low - bounds[chunk], high - bounds[chunk])
+            low = high
+
+
+def take_lines(plan: AxisPlan, block: Sequence[slice]) -> AxisPlan:
+    """Return a plan for the lines of a block, of weights that differ from line to line."""
+
+    def take(w: Any) -> Any:
+        if getattr(w, "ndim", 0) < 2:
+            return w
+        across = [slice(None) if n == 1 else part for n, part in zip(w.shape, block, strict=True)]
+        across[plan.axis] = slice(None)
+        return w[tuple(across)]
+
+    def cut(formula: Formula) -> Formula:
+        return formula._replace(
+            weights=tuple(map(take, formula.weights)),
+            divisor=take(formula.divisor),
+            constant=take(formula.constant),
+        )
+
+    first, *others = [
+        one._replace(
+            lower=tuple(map(cut, one.lower)),
+            interior=cut(one.interior),
+            upper=tuple(map(cut, one.upper)),
+            memo={},
+        )
+        for one in ways_of(plan)
+    ]
+    return first._replace(alternatives=tuple(others))

@@ -10,9 +10,19 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gpugrad._arrays.arrays import Array, host_values, namespace_of
-from gpugrad._boundaries import MAX_ACCURACY, MAX_ORDER, TABLE, End, Row, Scheme, Side, Sides
-from gpugrad._plan import AxisPlan, Formula, Gaps, first_derivative, rows_of
-from gpugrad._weights import exact_weights, middle_of_many, move_origin
+from gpugrad._stencils.boundaries import (
+    MAX_ACCURACY,
+    MAX_ORDER,
+    TABLE,
+    End,
+    Row,
+    Scheme,
+    Side,
+    Sides,
+)
+from gpugrad._stencils.numpy_scheme import first_derivative
+from gpugrad._stencils.plan import AxisPlan, Formula, Gaps, rows_of
+from gpugrad._stencils.weights import exact_weights, middle_of_many, move_origin
 
 _NEAR = MAX_ORDER + MAX_ACCURACY
 """Gaps at an end that any formula reads at most."""

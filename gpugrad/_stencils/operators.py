@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from gpugrad._plan import AxisPlan
+from gpugrad._stencils.plan import AxisPlan
 
 MakeTerm = Callable[..., Any]
 """``term(plan, i=0, sign=1)``, the i-th component differentiated by a plan."""

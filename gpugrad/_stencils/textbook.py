@@ -9,7 +9,7 @@ from fractions import Fraction
 from numbers import Integral, Rational
 from typing import Any, NamedTuple
 
-from gpugrad._weights import central_reach, exact_weights
+from gpugrad._stencils.weights import central_reach, exact_weights
 
 _KINDS = ("central", "forward", "backward", "staggered")
 

@@ -13,10 +13,18 @@ from typing import Any
 
 import numpy as np
 
-from gpugrad._boundaries import TABLE, Scheme, Side, Sides, Window
-from gpugrad._plan import NO_FORMULA, AxisPlan, Formula, Gaps, first_derivative, rows_of
-from gpugrad._schemes import Ends, check_weights, find_ends, make_formula, plan_derivative, scale
-from gpugrad._weights import (
+from gpugrad._stencils.boundaries import TABLE, Scheme, Side, Sides, Window
+from gpugrad._stencils.numpy_scheme import first_derivative
+from gpugrad._stencils.plan import NO_FORMULA, AxisPlan, Formula, Gaps, rows_of
+from gpugrad._stencils.schemes import (
+    Ends,
+    check_weights,
+    find_ends,
+    make_formula,
+    plan_derivative,
+    scale,
+)
+from gpugrad._stencils.weights import (
     exact_weights,
     first_of_three,
     last_of_three,

@@ -6,20 +6,12 @@ distinguishes one derivative from another is decided here.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from gpugrad._arrays.arrays import Array
-from gpugrad._weights import (
-    BLOCK,
-    first_of_three,
-    last_of_three,
-    middle_in_blocks,
-    middle_of_three,
-)
 
 
 class Formula(NamedTuple):
@@ -214,79 +206,3 @@ def add_up(samples: Sequence[Array], weights: Sequence[Any]) -> Array:
         else:
             total = total - part if signed and weight == -1 else total + part
     return total
-
-
-def first_derivative(axis: int, spacing: Any, edge_order: int) -> AxisPlan:
-    """Plan the first derivative along `axis`, as `numpy.gradient` does it.
-
-    `spacing` is a number, the gaps between samples or, where values must not be read, a 0-d or
-    1-D array of either. The error is O(h^2) inside and, at the two ends, O(h) with `edge_order`
-    1, O(h^2) with 2.
-    """
-    if isinstance(spacing, (float, np.generic)):
-        return _even_plan(axis, spacing, edge_order)
-    if isinstance(spacing, Gaps):
-        plan = spacing.plans.get((axis, edge_order))
-        if plan is None:
-            plan = _uneven_plan(axis, spacing.values, edge_order)
-            spacing.plans[axis, edge_order] = plan
-        return plan
-    if spacing.ndim:
-        return _uneven_plan(axis, spacing, edge_order)
-    return _even_plan.__wrapped__(axis, spacing, edge_order)
-
-
-@lru_cache(maxsize=512, typed=True)
-def _even_plan(axis: int, h: Any, edge_order: int) -> AxisPlan:
-    # A NumPy scalar is promoted with the field, a Python number adapts to it; the weights are
-    # worked out in the scalar's own precision, then carried as numbers with that dtype beside.
-    if edge_order == 1:
-        divisor = _as_number(h)
-        lower = Formula((1, 0), (1, -1), divisor)
-        upper = Formula((0, -1), (1, -1), divisor)
-    else:
-        lower = _weighted((0, 1, 2), (-1.5 / h, 2.0 / h, -0.5 / h))
-        upper = _weighted((-2, -1, 0), (0.5 / h, -2.0 / h, 1.5 / h))
-    interior = Formula((1, -1), (1, -1), _as_number(2.0 * h))
-    dtype = h.dtype if isinstance(h, np.generic) else None
-    on_host = isinstance(h, (float, np.generic))
-    return AxisPlan(axis, (lower,), interior, (upper,), dtype, on_host, {})
-
-
-def _uneven_plan(axis: int, gaps: Array, edge_order: int) -> AxisPlan:
-    on_host = isinstance(gaps, np.ndarray)
-    along = axis if gaps.ndim > 1 else 0
-    size = gaps.shape[along]
-
-    def end(i: int) -> Any:
-        # A library may have no scalars, and a lazy array no values: keep arrays of one row.
-        if on_host and gaps.ndim == 1:
-            return gaps[i]
-        return gaps[rows_of(gaps.ndim, along, i % size, i % size + 1)]
-
-    if edge_order == 1:
-        lower = Formula((1, 0), (1, -1), _as_number(end(0)))
-        upper = Formula((0, -1), (1, -1), _as_number(end(-1)))
-    else:
-        lower = _weighted((0, 1, 2), first_of_three(end(0), end(1)))
-        upper = _weighted((-2, -1, 0), last_of_three(end(-2), end(-1)))
-    if on_host and gaps.size > 4 * BLOCK:
-        middle = middle_in_blocks(gaps, along)
-    else:
-        left, right = (gaps[rows_of(gaps.ndim, along, *s)] for s in ((0, -1), (1, None)))
-        middle = middle_of_three(left, right)
-    interior = Formula((-1, 0, 1), middle)
-    return AxisPlan(
-        axis, (lower,), interior, (upper,), gaps.dtype if on_host else None, on_host, {}
-    )
-
-
-def _weighted(offsets: tuple[int, ...], weights: Iterable[Any]) -> Formula:
-    return Formula(offsets, tuple(map(_as_number, weights)))
-
-
-def _as_number(w: Any) -> Any:
-    """Return a NumPy scalar as a Python number, unless that would lose digits."""
-    if isinstance(w, np.generic) and not isinstance(w, np.longdouble):
-        return float(w)
-    return w

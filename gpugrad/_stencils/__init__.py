@@ -1,0 +1,1 @@
+"""**The mathematics.** Weights, boundaries, schemes; a derivative as data."""
