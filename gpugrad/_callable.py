@@ -12,8 +12,8 @@ import numpy as np
 
 from gpugrad._arrays.arrays import Array
 from gpugrad._function import Function, check_callable
+from gpugrad._grids.options import Options, parse_scheme
 from gpugrad._methods import METHODS, Request, differentiate
-from gpugrad._options import Options, parse_scheme
 from gpugrad._points import Points, parse_points_axis
 
 _ACCURACY = 8

@@ -25,14 +25,13 @@ from gpugrad._arrays.arrays import (
     widest_float,
 )
 from gpugrad._arrays.out import deliver, stack_results
-from gpugrad._axes import plan_axes
 from gpugrad._backend import evaluate
 from gpugrad._components import check_axes, check_count
-from gpugrad._options import Options, parse_boundaries
-from gpugrad._spacing import parse_axes
+from gpugrad._grids.axes import plan_axes
+from gpugrad._grids.options import Options, parse_boundaries
+from gpugrad._grids.spacing import parse_axes, warn_caller
 from gpugrad._stencils.boundaries import Sides
 from gpugrad._stencils.plan import AxisPlan, Term, rows_of
-from gpugrad._warn import warn_caller
 
 Matrix = list[list[Array]]
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from gpugrad._arrays.arrays import Array, asnumpy, namespace_of, result_dtype
+from gpugrad._grids.spacing import parse_spacings
 from gpugrad._labels import accepts_labels
-from gpugrad._spacing import parse_spacings
 from gpugrad._turns import (
     NumpyArray,
     PointsOfCurves,

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from gpugrad._arrays.arrays import Array, as_field, dtype_name
-from gpugrad._axes import plan_axes
 from gpugrad._components import check_axes
+from gpugrad._grids.axes import plan_axes
+from gpugrad._grids.options import ONE_SIDED, Options
 from gpugrad._labels import accepts_labels
-from gpugrad._masks import Samples
-from gpugrad._options import ONE_SIDED, Options
+from gpugrad._samples import Samples
 from gpugrad._stencils.plan import Norm
 
 

@@ -9,10 +9,10 @@ import array_api_compat
 import numpy as np
 
 from gpugrad._arrays.arrays import Array, as_field, asnumpy, from_host, namespace_of
+from gpugrad._grids.options import ONE_SIDED, Options, parse_scheme
+from gpugrad._grids.spacing import parse_axes
 from gpugrad._labels import accepts_labels
 from gpugrad._operators import derivative
-from gpugrad._options import ONE_SIDED, Options, parse_scheme
-from gpugrad._spacing import parse_axes
 from gpugrad._stencils.textbook import stencil
 
 NumpyArray = np.ndarray[Any, Any]

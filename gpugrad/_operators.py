@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from gpugrad._arrays.arrays import Array, as_field
-from gpugrad._axes import (
+from gpugrad._backend import evaluate
+from gpugrad._grids.axes import (
     check_alone,
     parse_one_axis,
     plan_as_numpy,
@@ -13,10 +14,9 @@ from gpugrad._axes import (
     plan_gradient,
     refine_ends,
 )
-from gpugrad._backend import evaluate
+from gpugrad._grids.options import ONE_SIDED, Options
 from gpugrad._labels import accepts_labels
-from gpugrad._masks import Samples
-from gpugrad._options import ONE_SIDED, Options
+from gpugrad._samples import Samples
 from gpugrad._stencils.operators import each_derivative
 from gpugrad._stencils.plan import Term
 

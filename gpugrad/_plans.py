@@ -19,9 +19,9 @@ from gpugrad._arrays.arrays import (
 )
 from gpugrad._arrays.out import stack_results
 from gpugrad._backend import evaluate, name_in_force
-from gpugrad._masks import choose_beside_holes, copy_mask
+from gpugrad._grids.masks import choose_beside_holes, copy_mask
+from gpugrad._grids.options import ONE_SIDED, Options
 from gpugrad._matrix import make_matrix, make_offset
-from gpugrad._options import ONE_SIDED, Options
 from gpugrad._program import Program, bind, check_linear, transpose_program
 from gpugrad._recipes import make_recipe, make_template
 

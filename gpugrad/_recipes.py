@@ -18,9 +18,9 @@ from gpugrad._arrays.arrays import (
     library_of,
     namespace_of,
 )
-from gpugrad._axes import parse_one_axis, plan_axes, plan_gradient
 from gpugrad._components import check_axes
-from gpugrad._options import Options
+from gpugrad._grids.axes import parse_one_axis, plan_axes, plan_gradient
+from gpugrad._grids.options import Options
 from gpugrad._program import Outputs, Program, number_term, single_stage
 from gpugrad._stencils.operators import (
     MakeTerm,

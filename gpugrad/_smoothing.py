@@ -24,7 +24,7 @@ from gpugrad._arrays.arrays import (
     result_dtype,
 )
 from gpugrad._arrays.out import check_out
-from gpugrad._spacing import parse_axes, parse_spacings
+from gpugrad._grids.spacing import parse_axes, parse_spacings
 from gpugrad._stencils.plan import Gaps
 
 NumpyArray = np.ndarray[Any, Any]

@@ -29,7 +29,7 @@ from gpugrad._arrays.arrays import (
     namespace_of,
     working_dtype,
 )
-from gpugrad._spacing import parse_axes, parse_spacings
+from gpugrad._grids.spacing import parse_axes, parse_spacings
 
 NumpyArray = np.ndarray[Any, Any]
 _Points = TypeVar("_Points", bound="PointsOfCurves")

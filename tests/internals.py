@@ -38,7 +38,7 @@ MODULES = {
     "gpu_program": "gpugrad._engines.gpu_program",
     "torch_gpu": "gpugrad._engines.torch_gpu",
     # Where plans and weights are made: what a call that comes again must not do a second time.
-    "_axes": "gpugrad._axes",
+    "_axes": "gpugrad._grids.axes",
     "_boundaries": "gpugrad._stencils.boundaries",
     "_schemes": "gpugrad._stencils.schemes",
     # How points, grids and formulas are cut into blocks, or become code.
@@ -66,8 +66,8 @@ NAMES = {
     ),
     "gpugrad._stencils.transpose": ("transpose",),
     "gpugrad._stencils.pieces": ("find_row", "find_samples", "move_plan"),
-    "gpugrad._axes": ("plan_axes",),
-    "gpugrad._options": ("Options", "parse_boundaries", "parse_staggers"),
+    "gpugrad._grids.axes": ("plan_axes",),
+    "gpugrad._grids.options": ("Options", "parse_boundaries", "parse_staggers"),
     # Every boundary that there is, and the formulas of schemes, to be compared with theory.
     "gpugrad._stencils.boundaries": ("TABLE", "Scheme", "Side"),
     "gpugrad._stencils.schemes": ("plan_derivative",),

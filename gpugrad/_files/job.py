@@ -17,7 +17,7 @@ from gpugrad._files.raw import as_bytes
 from gpugrad._files.source import Source, Values
 from gpugrad._files.targets import Target
 from gpugrad._files.work import Work, as_terms
-from gpugrad._masks import find_valid
+from gpugrad._grids.masks import find_valid
 
 Progress = Callable[[int, int], None]
 """Told how many more bytes of results are done, of how many in all."""

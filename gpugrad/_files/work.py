@@ -11,15 +11,15 @@ from typing import Any
 import numpy as np
 
 from gpugrad._arrays.arrays import result_dtype
-from gpugrad._axes import plan_axes
 from gpugrad._faces import SUMS
 from gpugrad._files.errors import FileError
 from gpugrad._files.places import Places, at_samples, find_places
 from gpugrad._files.raw import open_npy
 from gpugrad._files.source import Source, Values
 from gpugrad._files.wording import in_words_of_command, say
+from gpugrad._grids.axes import plan_axes
+from gpugrad._grids.options import Options
 from gpugrad._naming import Labels, kept_attributes
-from gpugrad._options import Options
 from gpugrad._stencils.operators import (
     curl_terms,
     divergence_terms,

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from gpugrad._arrays.arrays import Array
-from gpugrad._options import (
+from gpugrad._grids.options import (
     ONE_SIDED,
     Options,
     check_length,
@@ -19,12 +19,17 @@ from gpugrad._options import (
     parse_scheme,
     parse_staggers,
 )
-from gpugrad._spacing import check_lengths, parse_axes, parse_edge_order, parse_spacings
+from gpugrad._grids.spacing import (
+    check_lengths,
+    parse_axes,
+    parse_edge_order,
+    parse_spacings,
+    warn_caller,
+)
 from gpugrad._stencils.masked import plan_around_holes
 from gpugrad._stencils.numpy_scheme import first_derivative
 from gpugrad._stencils.plan import AxisPlan
 from gpugrad._stencils.schemes import plan_derivative, repeats_its_first
-from gpugrad._warn import warn_caller
 
 _PLAIN = {int, str, type(None)}
 """The types of options that may be a key: others may have no hash, and True is found as 1."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import sys
+import warnings
 from functools import lru_cache
 from numbers import Real
 from typing import Any
@@ -22,9 +24,8 @@ from gpugrad._arrays.arrays import (
     namespace_of,
     widest_float,
 )
-from gpugrad._gaps import find_gaps, find_gaps_of_lines, lines_are_alike, rate
+from gpugrad._grids.steps import find_gaps, find_gaps_of_lines, lines_are_alike, rate
 from gpugrad._stencils.plan import Gaps, rows_of
-from gpugrad._warn import warn_caller
 
 _REMEMBERED_BYTES = 1 << 14
 
@@ -339,3 +340,11 @@ def _is_time(given: Any) -> bool:
     if is_library_array(given):
         return _is_lazy_time(given)
     return np.asarray(given).dtype.kind in "mM"
+
+
+def warn_caller(message: str) -> None:
+    """Warn the user, at the line of theirs that led here."""
+    frame, level = sys._getframe(1), 2
+    while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] == "gpugrad":
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, UserWarning, stacklevel=level)

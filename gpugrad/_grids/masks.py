@@ -1,0 +1,90 @@
+"""Fields with holes: which samples are valid, as users say it with `where` and `skipna`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import array_api_compat
+import numpy as np
+
+from gpugrad._arrays.arrays import (
+    Array,
+    device_of,
+    dtype_name,
+    is_library_array,
+    library_of,
+    namespace_of,
+)
+from gpugrad._grids.options import Options
+
+_NO_NAN = ("int", "uint")
+
+
+def choose_beside_holes(options: Options) -> Options:
+    """Return options with the best accuracy that formulas beside holes may have."""
+    given = options.edge_accuracy
+    return options._replace(beside_holes=options.accuracy if given is None else given)
+
+
+def copy_mask(where: Any, f: Array) -> Array | None:
+    """Return a mask for fields like `f` that nobody else can change, None where there is none."""
+    if where is None:
+        return None
+    if is_library_array(where):
+        where = namespace_of(where).asarray(where, copy=True)
+    else:
+        where = np.array(where)
+    return as_mask(where, f)
+
+
+def _is_masked(f: Array) -> bool:
+    return (
+        type(f) is not np.ndarray  # spares plain arrays the import of numpy.ma
+        and isinstance(f, np.ndarray)
+        and isinstance(f, np.ma.MaskedArray)
+    )
+
+
+def find_valid(f: Array) -> Array | None:
+    """Return where a field is not NaN, or None where it has no NaN to begin with."""
+    if dtype_name(f.dtype).startswith(_NO_NAN):
+        return None
+    if isinstance(f, np.ndarray) and f.dtype.kind == "O":
+        raise TypeError(
+            "`skipna` must go with numbers of which it is known what NaN is; got objects. Pass "
+            "`where`, or convert `f` to floats."
+        )
+    return ~namespace_of(f).isnan(f)
+
+
+def as_mask(where: Any, f: Array) -> Array:
+    """Return `where` as a boolean array of the shape, the library and the device of the field."""
+    shape = tuple(f.shape)
+    must = f"`where` must be a boolean array of the shape of `f`, {shape}, or one that broadcasts "
+    must += "to it, true where samples are valid"
+    is_dask = array_api_compat.is_dask_array(f)
+    if not is_library_array(where):
+        where = np.ma.filled(where, False) if _is_masked(where) else np.asarray(where)
+        if is_dask:
+            import dask.array as da
+
+            where = da.asarray(where)
+    if dtype_name(where.dtype) != "bool":
+        raise TypeError(f"{must}; got dtype {dtype_name(where.dtype)}. Compare with something.")
+    if library_of(where) != library_of(f):
+        raise TypeError(
+            f"{must}, of the same library; got {library_of(where)} for a field of "
+            f"{library_of(f)}. Convert one of them; nothing is moved between libraries silently."
+        )
+    if device_of(where) != device_of(f):
+        raise ValueError(f"{must}, on its device, {device_of(f)}; got {device_of(where)}.")
+    try:
+        fits = np.broadcast_shapes(tuple(where.shape), shape) == shape
+    except ValueError:
+        fits = False
+    if not fits:
+        raise ValueError(f"{must}; got shape {tuple(where.shape)}.")
+    if tuple(where.shape) == shape:
+        return where
+    xp = np if isinstance(f, np.ndarray) else namespace_of(f)
+    return xp.broadcast_to(where, shape)
