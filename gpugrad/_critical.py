@@ -12,7 +12,7 @@ import numpy as np
 from gpugrad._arrays.arrays import Array, asnumpy, is_library_array, namespace_of, result_dtype
 from gpugrad._grids.options import parse_boundaries, parse_periods
 from gpugrad._grids.spacing import parse_spacings
-from gpugrad._labels import accepts_labels
+from gpugrad._labels.dispatch import accepts_labels
 from gpugrad._newton import Surfaces, find_zeros
 from gpugrad._turns import (
     NumpyArray,

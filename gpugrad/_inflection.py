@@ -9,7 +9,7 @@ import numpy as np
 
 from gpugrad._arrays.arrays import Array, asnumpy, namespace_of, result_dtype
 from gpugrad._grids.spacing import parse_spacings
-from gpugrad._labels import accepts_labels
+from gpugrad._labels.dispatch import accepts_labels
 from gpugrad._turns import (
     NumpyArray,
     PointsOfCurves,

@@ -8,7 +8,7 @@ from gpugrad._arrays.arrays import Array, as_field, dtype_name
 from gpugrad._components import check_axes
 from gpugrad._grids.axes import plan_axes
 from gpugrad._grids.options import ONE_SIDED, Options
-from gpugrad._labels import accepts_labels
+from gpugrad._labels.dispatch import accepts_labels
 from gpugrad._samples import Samples
 from gpugrad._stencils.plan import Norm
 

@@ -11,7 +11,7 @@ import numpy as np
 from gpugrad._arrays.arrays import Array, as_field, asnumpy, from_host, namespace_of
 from gpugrad._grids.options import ONE_SIDED, Options, parse_scheme
 from gpugrad._grids.spacing import parse_axes
-from gpugrad._labels import accepts_labels
+from gpugrad._labels.dispatch import accepts_labels
 from gpugrad._operators import derivative
 from gpugrad._stencils.textbook import stencil
 

@@ -15,7 +15,7 @@ from gpugrad._grids.axes import (
     refine_ends,
 )
 from gpugrad._grids.options import ONE_SIDED, Options
-from gpugrad._labels import accepts_labels
+from gpugrad._labels.dispatch import accepts_labels
 from gpugrad._samples import Samples
 from gpugrad._stencils.operators import each_derivative
 from gpugrad._stencils.plan import Term

@@ -14,7 +14,7 @@ import numpy as np
 
 import gpugrad
 from gpugrad._files.errors import FileError, need
-from gpugrad._units import per
+from gpugrad._labels.units import per
 
 if TYPE_CHECKING:
     from gpugrad._files.source import Source, Values

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from gpugrad._arrays.arrays import Array, asnumpy, namespace_of, result_dtype
-from gpugrad._labels import accepts_labels
+from gpugrad._labels.dispatch import accepts_labels
 from gpugrad._turns import (
     NumpyArray,
     PointsOfCurves,

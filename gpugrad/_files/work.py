@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from gpugrad._arrays.arrays import result_dtype
-from gpugrad._faces import SUMS
 from gpugrad._files.errors import FileError
 from gpugrad._files.places import Places, at_samples, find_places
 from gpugrad._files.raw import open_npy
@@ -19,7 +18,9 @@ from gpugrad._files.source import Source, Values
 from gpugrad._files.wording import in_words_of_command, say
 from gpugrad._grids.axes import plan_axes
 from gpugrad._grids.options import Options
-from gpugrad._naming import Labels, kept_attributes
+from gpugrad._labels.names import Labels, kept_attributes
+from gpugrad._labels.staggered import SUMS
+from gpugrad._labels.units import unit_of_time
 from gpugrad._stencils.operators import (
     curl_terms,
     divergence_terms,
@@ -27,7 +28,6 @@ from gpugrad._stencils.operators import (
     laplacian_terms,
 )
 from gpugrad._stencils.plan import AxisPlan, Norm, Term
-from gpugrad._units import unit_of_time
 
 
 @dataclass(frozen=True)

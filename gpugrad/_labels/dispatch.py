@@ -1,11 +1,37 @@
-"""Calls on fields with labels or units: taken apart, computed, and put together again."""
+"""Fields with labels or units, of xarray and pint: seen at the door, and handed on from there."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
 
-from gpugrad._arrays.arrays import library_of_labels
+import numpy as np
+
+from gpugrad._arrays.arrays import _PLAIN, library_of_labels
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def accepts_labels(operator: Callable[P, R]) -> Callable[P, R]:
+    """Let an operator take the arrays of xarray and pint, for the field and for spacings.
+
+    What is differentiated in the end is what they hold, by a call of the operator itself.
+    """
+
+    @wraps(operator)
+    def call(*arguments: P.args, **options: P.kwargs) -> R:
+        if not options and len(arguments) == 1 and type(arguments[0]) is np.ndarray:
+            return operator(*arguments, **options)  # the call that feels a microsecond
+        for one in (*arguments, *options.values()) if options else arguments:
+            if type(one) not in _PLAIN and library_of_labels(one):
+                result: R = call_labelled(call, arguments, options)
+                return result
+        return operator(*arguments, **options)
+
+    return call
+
 
 Call = Callable[..., Any]
 
@@ -24,9 +50,9 @@ ON_POINTS = {
 def call_labelled(operator: Call, arguments: tuple[Any, ...], options: dict[str, Any]) -> Any:
     """Call an operator on fields of xarray or pint, or with spacings of theirs."""
     if operator.__name__ in ON_POINTS:
-        from gpugrad import _point_fields
+        from gpugrad._labels import point_results
 
-        call: Call = getattr(_point_fields, ON_POINTS[operator.__name__])
+        call: Call = getattr(point_results, ON_POINTS[operator.__name__])
         return call(operator, arguments, options)
     names = ("v", "f")
     if not arguments:
@@ -40,16 +66,16 @@ def call_labelled(operator: Call, arguments: tuple[Any, ...], options: dict[str,
             name: options.pop(name) for name in names if name in options
         }
         if library_of_labels(f) == "xarray":
-            from gpugrad import _sphere_fields
+            from gpugrad._labels import sphere_fields
 
-            return _sphere_fields.call(operator, f, places, options)
+            return sphere_fields.call(operator, f, places, options)
         return _beside_plain(operator, f, [], places | options, on_sphere=True)
     if "spacing" in options:
         others = [options.pop("spacing")]
     if library_of_labels(f) == "xarray":
-        from gpugrad import _xarray_fields
+        from gpugrad._labels import xarray_fields
 
-        return _xarray_fields.call(operator, f, others, options)
+        return xarray_fields.call(operator, f, others, options)
     return _beside_plain(operator, f, others, options, on_sphere=False)
 
 
@@ -61,11 +87,11 @@ def _beside_plain(
     options = {name: _values(one) for name, one in options.items()}
     if all(library_of_labels(one) != "pint" for one in (f, *spacing, *options.values())):
         return operator.__wrapped__(f, *spacing, **options)  # type: ignore[attr-defined]
-    from gpugrad import _pint_fields
+    from gpugrad._labels import pint_fields
 
     if on_sphere:
-        return _pint_fields.call_on_sphere(operator, f, options)
-    return _pint_fields.call(operator, f, spacing, options)
+        return pint_fields.call_on_sphere(operator, f, options)
+    return pint_fields.call(operator, f, spacing, options)
 
 
 def _values(one: Any) -> Any:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gpugrad._arrays.arrays import library_of_labels
-from gpugrad._units import read, unit_of_time
+from gpugrad._labels.units import read, unit_of_time
 
 
 class Step(NamedTuple):

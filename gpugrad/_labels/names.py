@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from gpugrad._units import per
+from gpugrad._labels.units import per
 
 _NOT_OF_DERIVATIVES = (
     "standard_name", "long_name", "units", "valid_min", "valid_max", "valid_range",

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from gpugrad._arrays.arrays import library_of_labels
-from gpugrad._units import unit_of_time
+from gpugrad._labels.units import unit_of_time
 
 _EACH_ITS_OWN = ("gradient", "derivative", "error_estimate", "jacobian", "hessian")
 """Operators that add nothing up along different axes."""

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from gpugrad._arrays.arrays import library_of_labels
-from gpugrad._pint_fields import convert, difference, registry_of
-from gpugrad._units import per
-from gpugrad._xarray_fields import check_array, choose_by_dimension, find_dims
-from gpugrad._xarray_spacings import find_spacings
+from gpugrad._labels.pint_fields import convert, difference, registry_of
+from gpugrad._labels.units import per
+from gpugrad._labels.xarray_coordinates import find_spacings
+from gpugrad._labels.xarray_fields import check_array, choose_by_dimension, find_dims
 
 Call = Callable[..., Any]
 

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from gpugrad._arrays.arrays import library_of_labels
-from gpugrad._cf_axes import find_geographic
-from gpugrad._naming import Labels
-from gpugrad._xarray_fields import (
+from gpugrad._labels.cf_axes import find_geographic
+from gpugrad._labels.names import Labels
+from gpugrad._labels.xarray_coordinates import check_aligned
+from gpugrad._labels.xarray_fields import (
     align,
     check_array,
     find_dims,
@@ -18,7 +19,6 @@ from gpugrad._xarray_fields import (
     refuse_out,
     split_components,
 )
-from gpugrad._xarray_spacings import check_aligned
 
 _DIRECTIONS = ["north", "east"]
 _RADIANS = ("rad", "radian", "radians")
