@@ -20,7 +20,7 @@ from gpugrad._arrays import threads as _threads
 try:
     from llvmlite import ir
 
-    from gpugrad._engines.llvm_functions import WORD, Function, compile_module
+    from gpugrad._engines.compiled.llvm import WORD, Function, compile_module
 except ImportError:  # an extra of the package: without it there is no floor, and we say so
     ir = None
 

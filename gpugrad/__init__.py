@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from gpugrad._arrays.arrays import asnumpy
 from gpugrad._arrays.devices import BackendError
 from gpugrad._arrays.memory import free_memory
-from gpugrad._backend import use_backend
+from gpugrad._engines.selection import use_backend
 from gpugrad._operators import derivative, gradient
 from gpugrad._version import __version__ as __version__
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from gpugrad._arrays.devices import namespace
     from gpugrad._callable import derivative_of, gradient_of, hessian_of, jacobian_of
     from gpugrad._critical import critical_points
+    from gpugrad._engines.info import info
     from gpugrad._inflection import inflection_points
-    from gpugrad._info import info
     from gpugrad._magnitude import gradient_norm
     from gpugrad._noise import error_estimate, noise_level, recommended_spacing
     from gpugrad._plans import Plan, plan
@@ -91,7 +91,7 @@ _LATER = {
     "hessian": "_vector",
     "hessian_of": "_callable",
     "inflection_points": "_inflection",
-    "info": "_info",
+    "info": "_engines.info",
     "jacobian": "_vector",
     "jacobian_of": "_callable",
     "laplacian": "_vector",

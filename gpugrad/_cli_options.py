@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from gpugrad._backend import BACKENDS
+from gpugrad._engines.selection import BACKENDS
 from gpugrad._stencils.boundaries import MAX_ACCURACY, MAX_ORDER, TABLE
 
 OPERATORS = (

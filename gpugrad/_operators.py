@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from gpugrad._arrays.arrays import Array, as_field
-from gpugrad._backend import evaluate
+from gpugrad._engines.dispatch import evaluate
 from gpugrad._grids.axes import (
     check_alone,
     parse_one_axis,

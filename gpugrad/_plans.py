@@ -18,7 +18,8 @@ from gpugrad._arrays.arrays import (
     result_dtype,
 )
 from gpugrad._arrays.out import stack_results
-from gpugrad._backend import evaluate, name_in_force
+from gpugrad._engines.dispatch import evaluate
+from gpugrad._engines.selection import name_in_force
 from gpugrad._grids.masks import choose_beside_holes, copy_mask
 from gpugrad._grids.options import ONE_SIDED, Options
 from gpugrad._matrix import make_matrix, make_offset

@@ -10,7 +10,7 @@ import numpy as np
 from gpugrad._arrays.arrays import (
     Array,
 )
-from gpugrad._backend import evaluate
+from gpugrad._engines.dispatch import evaluate
 from gpugrad._grids.masks import _is_masked, as_mask, choose_beside_holes, find_valid
 from gpugrad._grids.options import Options
 from gpugrad._stencils.plan import AxisPlan, Term

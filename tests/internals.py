@@ -14,29 +14,31 @@ from typing import Any
 # it puts a spy or a stand-in.
 MODULES = {
     # The choice of an engine, and the pool of threads.
-    "_backend": "gpugrad._backend",
+    "_backend": "gpugrad._engines.dispatch",
     "_threads": "gpugrad._arrays.threads",
     # Whether there is a GPU: a machine with one, or with a broken one, is played.
     "_devices": "gpugrad._arrays.devices",
+    "info": "gpugrad._engines.info",
+    "selection": "gpugrad._engines.selection",
     # Checks of arrays that have no values to compute with: CuPy's, over memory of the host.
     "_arrays": "gpugrad._arrays.arrays",
     # Engines, one by one, on what they are given; their programs, blocks and slabs.
     "slices": "gpugrad._engines.slices",
-    "numpy_cpu": "gpugrad._engines.numpy_cpu",
+    "numpy_cpu": "gpugrad._engines.numpy_blocks",
     "numpy_subclasses": "gpugrad._engines.numpy_subclasses",
-    "numba_cpu": "gpugrad._engines.numba_cpu",
-    "numba_program": "gpugrad._engines.numba_program",
-    "numba_boxes": "gpugrad._engines.numba_boxes",
-    "numba_sums": "gpugrad._engines.numba_sums",
-    "llvm_kernels": "gpugrad._engines.llvm_kernels",
-    "llvm_recipes": "gpugrad._engines.llvm_recipes",
-    "dask_blocks": "gpugrad._engines.dask_blocks",
-    "dask_tasks": "gpugrad._engines.dask_tasks",
+    "numba_cpu": "gpugrad._engines.compiled.engine",
+    "numba_program": "gpugrad._engines.compiled.program",
+    "numba_boxes": "gpugrad._engines.compiled.tiles",
+    "numba_sums": "gpugrad._engines.compiled.masked_sums",
+    "llvm_kernels": "gpugrad._engines.compiled.kernel",
+    "llvm_recipes": "gpugrad._engines.compiled.kernel_spec",
+    "dask_blocks": "gpugrad._engines.dask.graph",
+    "dask_tasks": "gpugrad._engines.dask.tasks",
     "chunk_rows": "gpugrad._stencils.pieces",
     # The kernel for GPUs, which tests compile for the host and call by a stand-in of CUDA.
-    "cupy_gpu": "gpugrad._engines.cupy_gpu",
-    "gpu_program": "gpugrad._engines.gpu_program",
-    "torch_gpu": "gpugrad._engines.torch_gpu",
+    "cupy_gpu": "gpugrad._engines.cuda.engine",
+    "gpu_program": "gpugrad._engines.cuda.program",
+    "torch_gpu": "gpugrad._engines.cuda.torch_tensors",
     # Where plans and weights are made: what a call that comes again must not do a second time.
     "_axes": "gpugrad._grids.axes",
     "_boundaries": "gpugrad._stencils.boundaries",
@@ -54,7 +56,7 @@ MODULES = {
     "blocks": "gpugrad._files.blocks",
     "job": "gpugrad._files.job",
     "run": "gpugrad._files.run",
-    "sources": "gpugrad._files.source",
+    "source": "gpugrad._files.source",
     "targets": "gpugrad._files.targets",
 }
 
@@ -62,8 +64,9 @@ NAMES = {
     # What engines are given: terms, formulas and plans that no operator makes, too.
     "gpugrad._stencils.plan": (
         "AxisPlan", "Formula", "Gaps", "Norm", "Region", "Seam", "Term", "distinct_fields",
-        "distinct_masks", "first_derivative", "replace_fields",
+        "distinct_masks", "replace_fields",
     ),
+    "gpugrad._stencils.numpy_scheme": ("first_derivative",),
     "gpugrad._stencils.transpose": ("transpose",),
     "gpugrad._stencils.pieces": ("find_row", "find_samples", "move_plan"),
     "gpugrad._grids.axes": ("plan_axes",),
@@ -87,7 +90,7 @@ NAMES = {
     "gpugrad._files.work": ("Request",),
     "gpugrad._files.raw": ("RawArray",),
     "gpugrad._files.run": ("LIBRARY_BYTES", "OWN_BYTES", "Summary"),
-    "gpugrad._files.source": ("open_sources",),
+    "gpugrad._files.readers": ("open_sources",),
     "gpugrad._files.wording": ("say",),
 }  # fmt: skip
 

@@ -19,7 +19,7 @@ import cupy
 import numpy as np
 
 HERE = Path(__file__).parent
-SOURCE = HERE.parent / "gpugrad" / "_engines" / "stencil.cu"
+SOURCE = HERE.parent / "gpugrad" / "_engines" / "cuda" / "stencil.cu"
 OPTIONS = ("-std=c++17", "-fPIC", "-shared", "-ffp-contract=off", "-fno-strict-aliasing")
 ADDRESSES = ("-fsanitize=address",)
 SANITIZE = ("-fsanitize=address,undefined", "-fno-sanitize-recover=undefined")

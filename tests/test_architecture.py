@@ -38,6 +38,7 @@ LAYERS = (
     "_functions", "_analysis", "_files", "_cli",
 )  # fmt: skip
 # What is below and yet not for them: engines know no user's argument, functions no engine.
+OWN_LIBRARIES = {"compiled": {"llvmlite"}, "cuda": {"cupy", "torch"}, "dask": {"dask"}}
 STRANGERS = {"_engines": {"_grids", "_labels"}, "_functions": {"_engines", "_operators"}}
 
 
@@ -115,12 +116,9 @@ def test_no_files_import_each_other_in_a_circle():
 @pytest.mark.parametrize("name", sorted(MODULES))
 def test_modules_load_nothing_heavy(name):
     loaded = {module.split(".")[0] for module, at_import in imports_of(MODULES[name]) if at_import}
-    if name.startswith("_engines.llvm_"):
-        loaded -= {"llvmlite"}  # an engine's own library; nothing loads these but the engine
-    if name.startswith("_engines.dask_"):
-        loaded -= {"dask"}
-    if name.startswith("_engines.") and ("gpu_" in name or name.endswith("_gpu")):
-        loaded -= {"cupy", "torch"}
+    for folder, libraries in OWN_LIBRARIES.items():  # nothing loads these but the engine
+        if name.startswith(f"_engines.{folder}."):
+            loaded -= libraries
     if name not in ("_bench", "_cli", "_cli_grad", "_cli_options", "_plotting", "__main__"):
         assert not loaded & set(HEAVY)
 

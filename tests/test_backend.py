@@ -21,8 +21,10 @@ from internals import (
     _devices,
     find_gpu,
     first_derivative,
+    info,
     numpy_cpu,
     numpy_subclasses,
+    selection,
     slices,
 )
 
@@ -55,7 +57,7 @@ def run_python(code, **environment):
 
 def test_auto_takes_the_numpy_engine_for_numpy_arrays(ran):
     gpugrad.gradient(F)
-    assert ran == ["numpy_cpu"]
+    assert ran == ["numpy_blocks"]
 
 
 def test_auto_takes_other_engines_for_what_numpys_cannot(ran):
@@ -73,14 +75,14 @@ def test_the_keyword_goes_before_the_context_which_goes_before_auto(ran):
             gpugrad.gradient(F)
         gpugrad.gradient(F)
     gpugrad.gradient(F)
-    assert ran == ["slices", "numpy_cpu", "numpy_cpu", "slices", "numpy_cpu"]
+    assert ran == ["slices", "numpy_blocks", "numpy_blocks", "slices", "numpy_blocks"]
 
 
 def test_the_context_ends_with_an_error_too(ran):
     with pytest.raises(ZeroDivisionError), gpugrad.use_backend("slices"):
         raise ZeroDivisionError
     gpugrad.gradient(F)
-    assert ran == ["numpy_cpu"]
+    assert ran == ["numpy_blocks"]
 
 
 def test_threads_alone_leave_the_backend_as_chosen(ran):
@@ -103,7 +105,7 @@ def test_a_choice_does_not_leak_into_other_threads_and_tasks():
     seen = {}
 
     def look(name):
-        seen[name] = _backend.name_in_force()
+        seen[name] = selection.name_in_force()
 
     async def task():
         with gpugrad.use_backend("numpy"):
@@ -124,10 +126,10 @@ def test_a_choice_does_not_leak_into_other_threads_and_tasks():
 def test_the_environment_chooses_where_nothing_else_does():
     code = """
 import gpugrad
-from gpugrad import _backend  # which backend is in force shows in no result
-print(_backend.name_in_force(), _backend.name_in_force("numpy"))
+from gpugrad._engines import selection  # which backend is in force shows in no result
+print(selection.name_in_force(), selection.name_in_force("numpy"))
 with gpugrad.use_backend("auto"):
-    print(_backend.name_in_force())
+    print(selection.name_in_force())
 """
     run = run_python(code, GPUGRAD_BACKEND="slices")
     assert run.stdout.split() == ["slices", "numpy", "auto"], run.stderr
@@ -245,8 +247,8 @@ def test_a_folder_with_the_name_of_a_library_is_no_library(tmp_path, monkeypatch
     (tmp_path / "nolibrary").mkdir()
     monkeypatch.syspath_prepend(tmp_path)
     assert _devices.find_spec("nolibrary") is not None
-    assert not _devices._is_installed("nolibrary")
-    assert _devices._installed_version("nolibrary") is None
+    assert not _devices.is_installed("nolibrary")
+    assert info._installed_version("nolibrary") is None
 
 
 def test_a_workflow_written_once_runs_on_the_automatic_namespace():
@@ -268,7 +270,7 @@ def machine(monkeypatch):
     find_gpu.cache_clear()
 
     def build(cupy=None, driver=None):
-        monkeypatch.setattr(_devices, "_is_installed", lambda name: cupy is not None)
+        monkeypatch.setattr(_devices, "is_installed", lambda name: cupy is not None)
         monkeypatch.setattr(_devices, "_driver_version", lambda: driver)
         monkeypatch.setattr(_devices.importlib, "import_module", lambda name: cupy)
         monkeypatch.setattr(_devices.sys, "platform", "linux")
@@ -361,7 +363,7 @@ def test_without_a_gpu_the_automatic_namespace_is_numpys(machine, monkeypatch):
     machine()
     asked = []
     monkeypatch.setattr(_devices.importlib, "import_module", asked.append)
-    monkeypatch.setattr(_devices, "_is_installed", lambda name: True)
+    monkeypatch.setattr(_devices, "is_installed", lambda name: True)
     _devices.namespace("auto")
     assert asked == ["array_api_compat.numpy"]
 
@@ -390,9 +392,9 @@ def test_info_names_versions_and_reasons():
 
 @pytest.mark.parametrize("has_compiler", [False, True])
 def test_info_names_the_compiled_engine_where_there_is_a_compiler(has_compiler, monkeypatch):
-    find = _devices._is_installed
+    find = info.is_installed
     monkeypatch.setattr(
-        _devices, "_is_installed", lambda name: has_compiler if name == "llvmlite" else find(name)
+        info, "is_installed", lambda name: has_compiler if name == "llvmlite" else find(name)
     )
     report = gpugrad.info()
     assert report.picks["NumPy arrays"].startswith("numpy, in blocks")

@@ -14,7 +14,19 @@ from sampling import random_cases
 
 import gpugrad
 from conftest import assert_same_bits
-from internals import FileError, Layout, RawArray, Request, _cli, blocks, job, run, sources, targets
+from internals import (
+    FileError,
+    Layout,
+    RawArray,
+    Request,
+    _cli,
+    blocks,
+    job,
+    open_sources,
+    run,
+    source,
+    targets,
+)
 
 SMALL = run.OWN_BYTES + 20_000
 """An allowance of memory that leaves little for a block."""
@@ -598,13 +610,13 @@ def test_members_are_found_behind_long_names(tmp_path, field):
         np.lib.format.write_array(member, field)
     into = np.empty((2, 3, 4))
     with ExitStack() as files:
-        (source,) = sources.open_sources(tmp_path / "f.npz", (), 1e9, files)
-        source.read((slice(5, 7), slice(2, 5), slice(0, 4)), into)
+        (member,) = open_sources(tmp_path / "f.npz", (), 1e9, files)
+        member.read((slice(5, 7), slice(2, 5), slice(0, 4)), into)
     np.testing.assert_array_equal(into, field[5:7, 2:5, :4])
 
 
 def test_the_formats_that_are_known_are_written(tmp_path):
-    assert set(sources.SUFFIXES.values()) == {"npy", "npz", "zarr", "netcdf", "geotiff"}
+    assert set(source.SUFFIXES.values()) == {"npy", "npz", "zarr", "netcdf", "geotiff"}
     layout = Layout(("a",), (2, 3), np.dtype("c16"), (("y", "x"),), (1, 3), {}, ({},))
     with pytest.raises(FileError, match="complex"):
         targets.open_target("netcdf", tmp_path, layout, False, ExitStack())

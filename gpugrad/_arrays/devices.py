@@ -42,7 +42,7 @@ def find_gpu() -> Gpu:
     Counting devices is none: a missing driver, an old one and a missing runtime compiler all
     show only when something runs.
     """
-    if not _is_installed("cupy"):
+    if not is_installed("cupy"):
         line = _install_line()
         if _driver_version() is None:
             line = (
@@ -134,12 +134,12 @@ def namespace(name: str = "auto") -> ModuleType:
     if name == "cupy" and not find_gpu().usable:
         gpu = find_gpu()
         raise BackendError(f"CuPy cannot be used: {gpu.problem}. To mend it: {gpu.cure}.")
-    if not _is_installed(name):
+    if not is_installed(name):
         raise BackendError(f"{name} is not installed. To mend it: pip install {name}.")
     return importlib.import_module(_NAMESPACES[name])
 
 
-def _is_installed(name: str) -> bool:
+def is_installed(name: str) -> bool:
     """Tell whether a library can be imported; a mere folder of its name is none."""
     spec = find_spec(name)
     return spec is not None and spec.origin is not None

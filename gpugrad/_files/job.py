@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from gpugrad._arrays.threads import Gate, Lane
-from gpugrad._backend import evaluate
+from gpugrad._engines.dispatch import evaluate
 from gpugrad._files.blocks import Block, Mover, place_spans
 from gpugrad._files.journal import Journal
 from gpugrad._files.layout import Layout

@@ -17,13 +17,13 @@ import numpy as np
 
 from gpugrad._arrays import memory
 from gpugrad._arrays import threads as _threads
-from gpugrad._engines import numpy_cpu
-from gpugrad._engines.numba_sums import evaluate_sums, is_sum_beside_holes
+from gpugrad._engines import numpy_blocks
+from gpugrad._engines.compiled.masked_sums import evaluate_sums, is_sum_beside_holes
 from gpugrad._engines.numpy_steps import NumpyArray, find_result
 from gpugrad._stencils.plan import Norm, Term, distinct_arrays, distinct_masks
 
 if TYPE_CHECKING:
-    from gpugrad._engines.numba_program import Program
+    from gpugrad._engines.compiled.program import Program
 
 Outputs = Sequence[Sequence[Term]]
 
@@ -46,7 +46,7 @@ _lock = threading.Lock()
 
 def unsupported(outputs: Outputs) -> str | None:
     """Say why these outputs need another engine, or return None."""
-    reason = numpy_cpu.unsupported(outputs)
+    reason = numpy_blocks.unsupported(outputs)
     if reason:
         return reason
     first = outputs[0][0].field
@@ -81,8 +81,8 @@ def start() -> str | None:
 
 def _load() -> str | None:
     try:
-        from gpugrad._engines import numba_program  # noqa: F401 - later imports find it there
-        from gpugrad._engines.llvm_functions import compile_runner
+        import gpugrad._engines.compiled.program  # noqa: F401 - calls find it loaded
+        from gpugrad._engines.compiled.llvm import compile_runner
 
         compile_runner()
     except (ImportError, OSError, RuntimeError) as error:  # not there, or broken
@@ -111,7 +111,7 @@ def evaluate(outputs: Outputs, out: Sequence[NumpyArray] | None = None) -> tuple
             evaluate([terms for terms, _ in rest], [target for _, target in rest])
         return tuple(out)
     if _runs_into_trouble(outputs, out) and not distinct_masks(outputs):
-        numpy_cpu.evaluate(outputs, out)  # the same results, and NumPy's own warnings
+        numpy_blocks.evaluate(outputs, out)  # the same results, and NumPy's own warnings
     return tuple(out)
 
 
@@ -136,7 +136,7 @@ def _runs_into_trouble(outputs: Outputs, out: Sequence[NumpyArray]) -> bool:
 
 def _run(program: Program, arrays: Sequence[NumpyArray]) -> int:
     """Run a program on arrays; return what went wrong in the arithmetic."""
-    from gpugrad._engines.llvm_functions import compile_runner
+    from gpugrad._engines.compiled.llvm import compile_runner
 
     addresses = np.array([array.__array_interface__["data"][0] for array in arrays])
     words, items = program.words.copy(), program.items.copy()
@@ -155,7 +155,7 @@ def _run(program: Program, arrays: Sequence[NumpyArray]) -> int:
 
 def _is_wanted(trouble: int) -> bool:
     """Tell whether the caller wants to hear of any of this, by NumPy's error state."""
-    from gpugrad._engines.llvm_functions import Trouble
+    from gpugrad._engines.compiled.llvm import Trouble
 
     wanted = dict(np.geterr())
     return any(
@@ -191,7 +191,7 @@ def _find_program(outputs: Outputs, targets: Sequence[NumpyArray]) -> Program:
         if known is not None:
             _programs.move_to_end(key)
             return known[0]
-    from gpugrad._engines.numba_program import make_program
+    from gpugrad._engines.compiled.program import make_program
 
     program = make_program(outputs, targets)
     if sum(factor.nbytes for factor in program.factors) + program.items.nbytes <= _REMEMBERED_BYTES:

@@ -15,7 +15,7 @@ from typing import Any
 
 from gpugrad._arrays.arrays import Array, namespace_of, result_dtype
 from gpugrad._engines import slices
-from gpugrad._engines.dask_tasks import (
+from gpugrad._engines.dask.tasks import (
     Derivative,
     Evaluate,
     EvaluateSeams,

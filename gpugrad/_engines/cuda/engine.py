@@ -20,8 +20,8 @@ import cupy
 import numpy as np
 
 from gpugrad._arrays.arrays import Array, library_of
-from gpugrad._engines import gpu_program
-from gpugrad._engines.gpu_program import Outputs, make_program
+from gpugrad._engines.cuda import program as gpu_program
+from gpugrad._engines.cuda.program import Outputs, make_program
 from gpugrad._engines.numpy_steps import NumpyArray, find_precision, find_result
 from gpugrad._stencils.plan import AxisPlan, Norm, distinct_fields, distinct_masks
 

@@ -16,10 +16,9 @@ from typing import NamedTuple
 
 from llvmlite import ir
 
-from gpugrad._engines.llvm_functions import INT, WORD, compile_module
-from gpugrad._engines.llvm_operands import Operand, Operands
-from gpugrad._engines.llvm_recipes import Choice, Part, Recipe, Sum
-from gpugrad._engines.llvm_vectors import REAL, REAL_PART
+from gpugrad._engines.compiled.arithmetic import REAL, REAL_PART, Operand, Operands
+from gpugrad._engines.compiled.kernel_spec import Choice, Part, Recipe, Sum
+from gpugrad._engines.compiled.llvm import INT, WORD, compile_module
 
 LINE = 64
 """Bytes of a cache line."""

@@ -14,12 +14,13 @@ import numpy as np
 import torch
 
 from gpugrad._arrays.arrays import Array, dtype_name, result_dtype, working_dtype
-from gpugrad._engines import cupy_gpu, slices
-from gpugrad._engines.gpu_program import Outputs
+from gpugrad._engines import slices
+from gpugrad._engines.cuda import engine
+from gpugrad._engines.cuda.program import Outputs
 from gpugrad._stencils.plan import AxisPlan, Norm, Term, distinct_fields, replace_fields
 from gpugrad._stencils.transpose import transpose
 
-_NAMES = {np.dtype(name).name for name in cupy_gpu.SAMPLES}
+_NAMES = {np.dtype(name).name for name in engine.SAMPLES}
 
 
 class _Part(NamedTuple):
@@ -48,7 +49,7 @@ def unsupported(outputs: Outputs) -> str | None:
         return "it takes fields without holes"
     if any(not term.plan.on_host for terms in outputs for term in terms):
         return "it takes spacings whose values are on the host"
-    return cupy_gpu.unsupported(_view_fields(outputs))
+    return engine.unsupported(_view_fields(outputs))
 
 
 def evaluate(outputs: Outputs, out: Sequence[Array] | None = None) -> tuple[Array, ...]:
@@ -112,8 +113,8 @@ def _compute(outputs: Outputs, out: Sequence[Array] | None = None) -> tuple[Arra
             for terms in outputs
         ]
     device, stream = f.device.index or 0, _stream_of(f)
-    with cupy_gpu.cuda.on(device), cupy_gpu.cuda.follow(stream):
-        cupy_gpu.evaluate(_view_fields(outputs), [_view(target) for target in out])
+    with engine.cuda.on(device), engine.cuda.follow(stream):
+        engine.evaluate(_view_fields(outputs), [_view(target) for target in out])
     return tuple(out)
 
 

@@ -15,9 +15,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gpugrad._engines.llvm_kernels import compile_kernel
-from gpugrad._engines.llvm_recipes import Choice, Part, Place, Recipe
-from gpugrad._engines.numba_boxes import Box, cut_field, cut_tile
+from gpugrad._engines.compiled.kernel import compile_kernel
+from gpugrad._engines.compiled.kernel_spec import Choice, Part, Place, Recipe
+from gpugrad._engines.compiled.tiles import Box, cut_field, cut_tile
 from gpugrad._engines.numpy_steps import NumpyArray, exact_reciprocal, find_precision
 from gpugrad._stencils.plan import (
     AxisPlan,

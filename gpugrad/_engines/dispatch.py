@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable, Sequence
 from functools import partial
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -18,7 +15,8 @@ from gpugrad._arrays import threads as _threads
 from gpugrad._arrays.arrays import Array, assign, from_host, host_values, library_of, result_dtype
 from gpugrad._arrays.devices import BackendError
 from gpugrad._arrays.out import check_out, overlap_any, stack_results, view_to_write
-from gpugrad._engines import numpy_cpu
+from gpugrad._engines import numpy_blocks
+from gpugrad._engines.selection import name_in_force
 from gpugrad._stencils.plan import (
     Norm,
     Term,
@@ -27,8 +25,6 @@ from gpugrad._stencils.plan import (
     distinct_masks,
     replace_fields,
 )
-
-BACKENDS = ("auto", "slices", "numpy", "numba", "cupy")
 
 COMPILED_SIZE = 1 << 16
 """Samples of a field from which on compiled code is faster, once it is there."""
@@ -39,55 +35,7 @@ COMPILING_SIZE = 1 << 25
 Outputs = Sequence[Sequence[Term]]
 Evaluate = Callable[..., tuple[Array, ...]]
 
-_chosen: ContextVar[str | None] = ContextVar("gpugrad_backend", default=None)
 _results_so_far = 0
-_from_environment = os.environ.get("GPUGRAD_BACKEND") or None
-
-
-@contextmanager
-def use_backend(backend: str | None = None, *, threads: int | None = None) -> Iterator[None]:
-    """Choose a backend, or a number of threads, for the calls inside a ``with`` block.
-
-    Parameters
-    ----------
-    backend : {"auto", "slices", "numpy", "numba", "cupy"}, optional
-        Where the arithmetic runs; results have the input's type all the same. "cupy" takes
-        CuPy arrays and PyTorch tensors that lie on a GPU: no backend moves an array there. None
-        leaves the choice as it is. A keyword ``backend=`` of a call goes before this, the
-        environment variable ``GPUGRAD_BACKEND`` (read at import) after it.
-    threads : int, optional
-        How many threads may work on one large field on the CPU, instead of
-        ``GPUGRAD_NUM_THREADS``, or of the number of cores this process may use.
-
-    Raises
-    ------
-    ValueError
-        If the backend has no such name, or the number of threads is less than one.
-
-    Notes
-    -----
-    The choice holds in the current thread and asynchronous task, not in others. A generator that
-    yields inside the block lends it to its caller in between, as with any context variable.
-
-    A Dask array keeps the choice that holds where it is built. Its tasks run side by side and
-    take one thread each, unless `threads` says otherwise.
-
-    Examples
-    --------
-    >>> import gpugrad
-    >>> with gpugrad.use_backend("slices"):
-    ...     gpugrad.gradient([1.0, 4.0, 9.0])
-    array([3., 4., 5.])
-    """
-    # None inherits what an enclosing block has chosen.
-    name = _chosen.get() if backend is None else _known(backend, "backend")
-    threads_token = _threads.choose(threads)
-    backend_token = _chosen.set(name)
-    try:
-        yield
-    finally:
-        _chosen.reset(backend_token)
-        _threads.restore(threads_token)
 
 
 def evaluate(
@@ -98,8 +46,8 @@ def evaluate(
     if out is None and not stack:
         # The way of most calls, and the one that feels a microsecond.
         is_small = type(f) is np.ndarray and f.size < COMPILED_SIZE
-        if is_small and name_in_force(backend) == "auto" and not numpy_cpu.unsupported(outputs):
-            return numpy_cpu.evaluate(outputs)
+        if is_small and name_in_force(backend) == "auto" and not numpy_blocks.unsupported(outputs):
+            return numpy_blocks.evaluate(outputs)
     return _run(_choose(outputs, backend), f, out, stack)
 
 
@@ -174,13 +122,13 @@ def _choose(outputs: Outputs, backend: str | None) -> Engine:
     """Return the engine for these outputs: as named, else the fastest that can."""
     f = outputs[0][0].field
     name = name_in_force(backend)
-    if name == "auto" and type(f) is np.ndarray and numpy_cpu.unsupported(outputs) is None:
+    if name == "auto" and type(f) is np.ndarray and numpy_blocks.unsupported(outputs) is None:
         compiled = f.size >= COMPILED_SIZE and _choose_compiled(outputs)
-        return compiled or Engine(numpy_cpu.evaluate, outputs, on_host=True)
+        return compiled or Engine(numpy_blocks.evaluate, outputs, on_host=True)
     if array_api_compat.is_dask_array(f):
         return _choose_in_tasks(outputs, name)
     if name == "numpy":
-        return _named(name, numpy_cpu, outputs)
+        return _named(name, numpy_blocks, outputs)
     if name == "numba":
         return _named(name, _started_numba(), outputs)
     if name == "cupy":
@@ -204,14 +152,14 @@ def _choose(outputs: Outputs, backend: str | None) -> Engine:
 
 def _choose_in_tasks(outputs: Outputs, name: str) -> Engine:
     """Return the engine for lazy arrays, whose blocks are evaluated by the one that is named."""
-    from gpugrad._engines import dask_blocks
+    from gpugrad._engines.dask import graph
 
     block = outputs[0][0].field._meta
     if name == "cupy" and isinstance(block, np.ndarray):
         way = _find_way_to_gpu(block) and "`f.map_blocks(cupy.asarray)`"
         raise _refuse_gpu("it takes arrays on a GPU, and the blocks of `f` are NumPy's", way)
     if name in ("numpy", "numba"):
-        module = numpy_cpu if name == "numpy" else _started_numba()
+        module = numpy_blocks if name == "numpy" else _started_numba()
         blocks = {
             id(x): np.broadcast_to(np.empty_like(x._meta, shape=()), x.shape, subok=True)
             for x in (*distinct_fields(outputs), *distinct_masks(outputs))
@@ -222,7 +170,7 @@ def _choose_in_tasks(outputs: Outputs, name: str) -> Engine:
     # What is in force here goes along: contexts don't reach the threads that tasks run on.
     in_task = partial(_evaluate_in_task, backend=name, threads=_threads.chosen() or 1)
     at_seams = partial(in_task, ask=Engine.results_at_seams)
-    evaluate = partial(dask_blocks.evaluate, evaluate_block=in_task, evaluate_seams=at_seams)
+    evaluate = partial(graph.evaluate, evaluate_block=in_task, evaluate_seams=at_seams)
     return Engine(evaluate, outputs)
 
 
@@ -240,17 +188,17 @@ def _evaluate_in_task(
 def _choose_compiled(outputs: Outputs) -> Engine | None:
     """Return the `numba` engine if it can evaluate these outputs, and will pay for its start."""
     global _results_so_far
-    from gpugrad._engines import numba_cpu
+    from gpugrad._engines.compiled import engine as compiled_engine
 
     on_host = _view_on_host(outputs)
-    if on_host is None or numba_cpu.unsupported(on_host) is not None:
+    if on_host is None or compiled_engine.unsupported(on_host) is not None:
         return None
     _results_so_far += on_host[0][0].field.size * len(outputs)
-    if _results_so_far < COMPILING_SIZE or numba_cpu.start() is not None:
+    if _results_so_far < COMPILING_SIZE or compiled_engine.start() is not None:
         return None
     like = None if on_host is outputs else outputs[0][0].field
-    seams = numba_cpu.evaluate_seams
-    return Engine(numba_cpu.evaluate, on_host, on_host=True, like=like, evaluate_seams=seams)
+    seams = compiled_engine.evaluate_seams
+    return Engine(compiled_engine.evaluate, on_host, on_host=True, like=like, evaluate_seams=seams)
 
 
 def _is_on_gpu(f: Array) -> bool:
@@ -268,9 +216,9 @@ def _choose_gpu(outputs: Outputs) -> Engine | str:
     """Return the `cupy` engine if it can evaluate these outputs, or say why it can't."""
     module: ModuleType
     if array_api_compat.is_torch_array(outputs[0][0].field):
-        from gpugrad._engines import torch_gpu as module
+        from gpugrad._engines.cuda import torch_tensors as module
     else:
-        from gpugrad._engines import cupy_gpu as module
+        from gpugrad._engines.cuda import engine as module
     reason: str | None = module.unsupported(outputs)
     if reason is not None:
         return reason
@@ -317,30 +265,14 @@ def _refuse_gpu(reason: str, way: str) -> BackendError:
 
 
 def _started_numba() -> ModuleType:
-    from gpugrad._engines import numba_cpu
+    from gpugrad._engines.compiled import engine as compiled_engine
 
-    problem = numba_cpu.start()
+    problem = compiled_engine.start()
     if problem:
         raise BackendError(
             f'backend "numba" cannot run: {problem}. Run `pip install "gpugrad[cpu]"`.'
         )
-    return numba_cpu
-
-
-def name_in_force(backend: str | None = None) -> str:
-    """Return the backend that applies: keyword, then context, then environment."""
-    if backend is not None:
-        return _known(backend, "backend")
-    chosen = _chosen.get()
-    if chosen is not None:
-        return chosen
-    return "auto" if _from_environment is None else _known(_from_environment, "GPUGRAD_BACKEND")
-
-
-def _known(name: str, where: str) -> str:
-    if name not in BACKENDS:
-        raise ValueError(f"`{where}` must be one of {', '.join(BACKENDS)}; got {name!r}.")
-    return name
+    return compiled_engine
 
 
 def _named(name: str, module: ModuleType, outputs: Outputs) -> Engine:

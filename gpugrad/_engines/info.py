@@ -6,9 +6,9 @@ import platform
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from gpugrad import _backend
 from gpugrad._arrays import threads as _threads
-from gpugrad._arrays.devices import Gpu, _is_installed, find_gpu
+from gpugrad._arrays.devices import Gpu, find_gpu, is_installed
+from gpugrad._engines.selection import name_in_force
 from gpugrad._version import __version__
 
 _LIBRARIES = ("numpy", "array_api_compat", "cupy", "torch", "jax", "dask", "llvmlite")
@@ -66,19 +66,19 @@ def info() -> Info:
     }
     if gpu.usable:
         picks["PyTorch arrays"] += "; cupy for CUDA tensors"
-    if _is_installed("llvmlite"):  # it takes a while to start: small work goes elsewhere
+    if is_installed("llvmlite"):  # it takes a while to start: small work goes elsewhere
         compiled = "numba, compiled, for much work on large arrays"
         picks["NumPy arrays"] += f"; {compiled}"
         picks["PyTorch arrays"] += f"; {compiled} in host memory"
     versions: dict[str, str | None] = {"gpugrad": __version__}
     versions |= {name: _installed_version(name) for name in _LIBRARIES}
-    return Info(versions, gpu, _threads.count(), _backend.name_in_force(), picks)
+    return Info(versions, gpu, _threads.count(), name_in_force(), picks)
 
 
 def _installed_version(name: str) -> str | None:
     from importlib import metadata
 
-    if not _is_installed(name):
+    if not is_installed(name):
         return None
     with suppress(metadata.PackageNotFoundError):
         return metadata.version(name)

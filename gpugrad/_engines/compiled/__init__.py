@@ -1,0 +1,1 @@
+"""Compiled code: a program for each kind of call, written in LLVM's language."""

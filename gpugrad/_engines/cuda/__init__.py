@@ -1,0 +1,1 @@
+"""One CUDA kernel for all outputs of a call."""

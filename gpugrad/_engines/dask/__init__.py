@@ -1,0 +1,1 @@
+"""Lazy arrays: a graph of tasks, each evaluated by another engine."""
