@@ -11,7 +11,7 @@ from gpugrad._arrays.arrays import asnumpy
 from gpugrad._arrays.devices import BackendError
 from gpugrad._arrays.memory import free_memory
 from gpugrad._engines.selection import use_backend
-from gpugrad._operators import derivative, gradient
+from gpugrad._operators.gradient import derivative, gradient
 from gpugrad._version import __version__ as __version__
 
 if TYPE_CHECKING:
@@ -20,11 +20,12 @@ if TYPE_CHECKING:
     from gpugrad._critical import critical_points
     from gpugrad._engines.info import info
     from gpugrad._inflection import inflection_points
-    from gpugrad._magnitude import gradient_norm
     from gpugrad._noise import error_estimate, noise_level, recommended_spacing
-    from gpugrad._plans import Plan, plan
+    from gpugrad._operators.gradient import gradient_norm
+    from gpugrad._operators.plan import Plan, plan
+    from gpugrad._operators.sphere import spherical_curl, spherical_divergence, spherical_gradient
+    from gpugrad._operators.vector_calculus import curl, divergence, hessian, jacobian, laplacian
     from gpugrad._sample import sample
-    from gpugrad._sphere import spherical_curl, spherical_divergence, spherical_gradient
     from gpugrad._stencils.textbook import stencil
     from gpugrad._symbolic import (
         symbolic_curl,
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
         symbolic_laplacian,
     )
     from gpugrad._turning import turning_points
-    from gpugrad._vector import curl, divergence, hessian, jacobian, laplacian
 
 __all__ = [
     "BackendError",
@@ -81,28 +81,28 @@ __all__ = [
 # What few scripts need is loaded when asked for: an import should cost next to nothing.
 _LATER = {
     "critical_points": "_critical",
-    "Plan": "_plans",
-    "curl": "_vector",
+    "Plan": "_operators.plan",
+    "curl": "_operators.vector_calculus",
     "derivative_of": "_callable",
-    "divergence": "_vector",
-    "gradient_norm": "_magnitude",
+    "divergence": "_operators.vector_calculus",
+    "gradient_norm": "_operators.gradient",
     "error_estimate": "_noise",
     "gradient_of": "_callable",
-    "hessian": "_vector",
+    "hessian": "_operators.vector_calculus",
     "hessian_of": "_callable",
     "inflection_points": "_inflection",
     "info": "_engines.info",
-    "jacobian": "_vector",
+    "jacobian": "_operators.vector_calculus",
     "jacobian_of": "_callable",
-    "laplacian": "_vector",
+    "laplacian": "_operators.vector_calculus",
     "namespace": "_arrays.devices",
     "noise_level": "_noise",
     "recommended_spacing": "_noise",
     "sample": "_sample",
-    "plan": "_plans",
-    "spherical_curl": "_sphere",
-    "spherical_divergence": "_sphere",
-    "spherical_gradient": "_sphere",
+    "plan": "_operators.plan",
+    "spherical_curl": "_operators.sphere",
+    "spherical_divergence": "_operators.sphere",
+    "spherical_gradient": "_operators.sphere",
     "stencil": "_stencils.textbook",
     "symbolic_curl": "_symbolic",
     "symbolic_divergence": "_symbolic",

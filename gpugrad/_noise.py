@@ -12,7 +12,7 @@ from gpugrad._arrays.arrays import Array, as_field, asnumpy, from_host, namespac
 from gpugrad._grids.options import ONE_SIDED, Options, parse_scheme
 from gpugrad._grids.spacing import parse_axes
 from gpugrad._labels.dispatch import accepts_labels
-from gpugrad._operators import derivative
+from gpugrad._operators.gradient import derivative
 from gpugrad._stencils.textbook import stencil
 
 NumpyArray = np.ndarray[Any, Any]

@@ -15,9 +15,9 @@ import numpy as np
 
 from gpugrad._arrays.arrays import Array, as_field, from_host, is_library_array
 from gpugrad._arrays.out import deliver
-from gpugrad._components import as_components
 from gpugrad._labels.dispatch import accepts_labels
-from gpugrad._sphere_grid import SphereGrid, make_sphere_grid, parse_radius
+from gpugrad._operators.components import as_components
+from gpugrad._operators.sphere_grid import SphereGrid, make_sphere_grid, parse_radius
 
 EARTH = 6_371_000.0
 """The mean radius of the Earth, in metres."""

@@ -25,11 +25,11 @@ from gpugrad._arrays.arrays import (
     widest_float,
 )
 from gpugrad._arrays.out import deliver, stack_results
-from gpugrad._components import check_axes, check_count
 from gpugrad._engines.dispatch import evaluate
 from gpugrad._grids.axes import plan_axes
 from gpugrad._grids.options import Options, parse_boundaries
 from gpugrad._grids.spacing import parse_axes, warn_caller
+from gpugrad._operators.components import check_axes, check_count
 from gpugrad._stencils.boundaries import Sides
 from gpugrad._stencils.plan import AxisPlan, Term, rows_of
 

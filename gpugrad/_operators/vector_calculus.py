@@ -10,12 +10,12 @@ from typing import Any
 
 from gpugrad._arrays.arrays import Array, as_field
 from gpugrad._arrays.out import stack_results
-from gpugrad._components import as_components, check_axes, check_count
-from gpugrad._curvilinear import curl_on_grid, divergence_on_grid, jacobian_on_grid
 from gpugrad._grids.axes import check_alone, plan_axes
 from gpugrad._grids.options import ONE_SIDED, Options
 from gpugrad._labels.dispatch import accepts_labels
-from gpugrad._samples import Samples
+from gpugrad._operators.components import as_components, check_axes, check_count
+from gpugrad._operators.curvilinear import curl_on_grid, divergence_on_grid, jacobian_on_grid
+from gpugrad._operators.samples import Samples
 from gpugrad._stencils.operators import (
     arrange_hessian,
     curl_terms,

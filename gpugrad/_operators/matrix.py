@@ -9,7 +9,13 @@ from typing import Any
 import numpy as np
 
 from gpugrad._arrays.arrays import asnumpy
-from gpugrad._program import Program, as_matrices, bring_home, bring_masks_home, is_selection
+from gpugrad._operators.stages import (
+    Program,
+    as_matrices,
+    bring_home,
+    bring_masks_home,
+    is_selection,
+)
 from gpugrad._stencils.plan import AxisPlan, rows_of
 from gpugrad._stencils.validity import find_results
 

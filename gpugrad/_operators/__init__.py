@@ -1,0 +1,1 @@
+"""**The public operators on arrays.** From grids and terms to results."""
