@@ -16,18 +16,10 @@ from gpugrad._version import __version__ as __version__
 
 if TYPE_CHECKING:
     from gpugrad._arrays.devices import namespace
-    from gpugrad._callable import derivative_of, gradient_of, hessian_of, jacobian_of
     from gpugrad._critical import critical_points
     from gpugrad._engines.info import info
-    from gpugrad._inflection import inflection_points
-    from gpugrad._noise import error_estimate, noise_level, recommended_spacing
-    from gpugrad._operators.gradient import gradient_norm
-    from gpugrad._operators.plan import Plan, plan
-    from gpugrad._operators.sphere import spherical_curl, spherical_divergence, spherical_gradient
-    from gpugrad._operators.vector_calculus import curl, divergence, hessian, jacobian, laplacian
-    from gpugrad._sample import sample
-    from gpugrad._stencils.textbook import stencil
-    from gpugrad._symbolic import (
+    from gpugrad._functions.derivative_of import derivative_of, gradient_of, hessian_of, jacobian_of
+    from gpugrad._functions.formulas.symbolic import (
         symbolic_curl,
         symbolic_divergence,
         symbolic_gradient,
@@ -35,6 +27,14 @@ if TYPE_CHECKING:
         symbolic_jacobian,
         symbolic_laplacian,
     )
+    from gpugrad._functions.sample import sample
+    from gpugrad._inflection import inflection_points
+    from gpugrad._noise import error_estimate, noise_level, recommended_spacing
+    from gpugrad._operators.gradient import gradient_norm
+    from gpugrad._operators.plan import Plan, plan
+    from gpugrad._operators.sphere import spherical_curl, spherical_divergence, spherical_gradient
+    from gpugrad._operators.vector_calculus import curl, divergence, hessian, jacobian, laplacian
+    from gpugrad._stencils.textbook import stencil
     from gpugrad._turning import turning_points
 
 __all__ = [
@@ -83,33 +83,33 @@ _LATER = {
     "critical_points": "_critical",
     "Plan": "_operators.plan",
     "curl": "_operators.vector_calculus",
-    "derivative_of": "_callable",
+    "derivative_of": "_functions.derivative_of",
     "divergence": "_operators.vector_calculus",
     "gradient_norm": "_operators.gradient",
     "error_estimate": "_noise",
-    "gradient_of": "_callable",
+    "gradient_of": "_functions.derivative_of",
     "hessian": "_operators.vector_calculus",
-    "hessian_of": "_callable",
+    "hessian_of": "_functions.derivative_of",
     "inflection_points": "_inflection",
     "info": "_engines.info",
     "jacobian": "_operators.vector_calculus",
-    "jacobian_of": "_callable",
+    "jacobian_of": "_functions.derivative_of",
     "laplacian": "_operators.vector_calculus",
     "namespace": "_arrays.devices",
     "noise_level": "_noise",
     "recommended_spacing": "_noise",
-    "sample": "_sample",
+    "sample": "_functions.sample",
     "plan": "_operators.plan",
     "spherical_curl": "_operators.sphere",
     "spherical_divergence": "_operators.sphere",
     "spherical_gradient": "_operators.sphere",
     "stencil": "_stencils.textbook",
-    "symbolic_curl": "_symbolic",
-    "symbolic_divergence": "_symbolic",
-    "symbolic_gradient": "_symbolic",
-    "symbolic_hessian": "_symbolic",
-    "symbolic_jacobian": "_symbolic",
-    "symbolic_laplacian": "_symbolic",
+    "symbolic_curl": "_functions.formulas.symbolic",
+    "symbolic_divergence": "_functions.formulas.symbolic",
+    "symbolic_gradient": "_functions.formulas.symbolic",
+    "symbolic_hessian": "_functions.formulas.symbolic",
+    "symbolic_jacobian": "_functions.formulas.symbolic",
+    "symbolic_laplacian": "_functions.formulas.symbolic",
     "turning_points": "_turning",
 }
 

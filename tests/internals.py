@@ -44,9 +44,9 @@ MODULES = {
     "_boundaries": "gpugrad._stencils.boundaries",
     "_schemes": "gpugrad._stencils.schemes",
     # How points, grids and formulas are cut into blocks, or become code.
-    "_complex_step": "gpugrad._complex_step",
-    "_sample": "gpugrad._sample",
-    "_symbolic_run": "gpugrad._symbolic_run",
+    "_complex_step": "gpugrad._functions.complex_step",
+    "_sample": "gpugrad._functions.sample",
+    "_symbolic_run": "gpugrad._functions.formulas.evaluate",
     # The command in this process, as starting one for each test takes long; and its parts.
     "_cli": "gpugrad._cli",
     "_cli_grad": "gpugrad._cli_grad",
@@ -79,9 +79,9 @@ NAMES = {
     "gpugrad._stencils.weights": ("any_weights", "middle_of_many", "middle_of_three"),
     "gpugrad._arrays.devices": ("Gpu", "find_gpu"),
     # What formulas as text may hold, all of it.
-    "gpugrad._expressions": ("FUNCTIONS", "MAX_LENGTH", "parse"),
+    "gpugrad._functions.formulas.parse": ("FUNCTIONS", "MAX_LENGTH", "parse"),
     # What a function sees that is differentiated by the complex step.
-    "gpugrad._tracked": ("Tracked",),
+    "gpugrad._functions.analytic_array": ("Tracked",),
     # The command's parts: words to options, errors in its words, runs without a process.
     "gpugrad._cli_options": ("parse_boundary",),
     "gpugrad._files.errors": ("FileError",),

@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gpugrad._arrays.arrays import Array
-from gpugrad._function import Function, check_callable
+from gpugrad._functions.methods import METHODS, Request, differentiate
+from gpugrad._functions.points import Points, parse_points_axis
+from gpugrad._functions.user_function import Function, check_callable
 from gpugrad._grids.options import Options, parse_scheme
-from gpugrad._methods import METHODS, Request, differentiate
-from gpugrad._points import Points, parse_points_axis
 
 _ACCURACY = 8
 

@@ -8,16 +8,25 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gpugrad import _autodiff
 from gpugrad._arrays.arrays import Array, host_values, library_of, namespace_of
 from gpugrad._arrays.memory import keep_freed_memory
-from gpugrad._complex_step import ComplexStep
-from gpugrad._ends import Along, Found, differentiate_along
-from gpugrad._extrapolation import extrapolated
-from gpugrad._function import Function
-from gpugrad._points import Blocks, Points
-from gpugrad._steps import Evaluate, Line, Samples, central, scales_of, step_for
-from gpugrad._tracked import NotAnalytic
+from gpugrad._functions import autodiff
+from gpugrad._functions.analytic_array import NotAnalytic
+from gpugrad._functions.complex_step import ComplexStep
+from gpugrad._functions.differences import (
+    Along,
+    Evaluate,
+    Found,
+    Line,
+    Samples,
+    central,
+    differentiate_along,
+    scales_of,
+    step_for,
+)
+from gpugrad._functions.extrapolation import extrapolated
+from gpugrad._functions.points import Blocks, Points
+from gpugrad._functions.user_function import Function
 
 _MANY = 1024
 _POOR = 1e-8
@@ -46,7 +55,7 @@ def differentiate(function: Function, points: Points, request: Request, method: 
     """Return derivatives, errors and the name of the method that was taken."""
     if method != "auto":
         return (*_in_blocks(function, points, request, method), method)
-    if _autodiff.why_not(points.flat[0]) is None:
+    if autodiff.why_not(points.flat[0]) is None:
         try:
             return (*_in_blocks(function, points, request, "autodiff"), "autodiff")
         except Exception:  # noqa: BLE001 - libraries raise errors of many kinds at foreign code
@@ -80,12 +89,12 @@ def _in_blocks(function: Function, points: Points, request: Request, method: str
 def _autodiff_block(
     function: Function, coords: list[Array], request: Request, eps: float
 ) -> Derivatives:
-    reason = _autodiff.why_not(coords[0])
+    reason = autodiff.why_not(coords[0])
     if reason is not None:
         raise TypeError(reason)
-    compute: _autodiff.Flat = function
+    compute: autodiff.Flat = function
     for _ in range(2 if request.kind == "hessian" else request.order):
-        compute = _autodiff.slopes(compute)
+        compute = autodiff.slopes(compute)
     return _with_rounding(compute, compute(coords), coords, request, eps)
 
 
@@ -236,7 +245,7 @@ def _hessian(
 
 
 def _with_rounding(
-    compute: _autodiff.Flat, values: list[Array], coords: list[Array], request: Request, eps: float
+    compute: autodiff.Flat, values: list[Array], coords: list[Array], request: Request, eps: float
 ) -> Derivatives:
     """Return exact derivatives and how far they are off by rounding.
 

@@ -21,7 +21,7 @@ from gpugrad._arrays.arrays import (
     refuse_labels,
     widest_float,
 )
-from gpugrad._symbolic_run import Tape, evaluate, make_kernel
+from gpugrad._functions.formulas.evaluate import Tape, evaluate, make_kernel
 
 BACKENDS = {"numpy": "NumPy", "cupy": "CuPy", "torch": "PyTorch", "jax": "JAX"}
 

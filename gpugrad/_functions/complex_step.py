@@ -10,8 +10,8 @@ import numpy as np
 
 from gpugrad._arrays.arrays import Array
 from gpugrad._arrays.memory import empty
-from gpugrad._steps import Samples, central, step_for
-from gpugrad._tracked import NotAnalytic, Tracked, refusal, unwrap
+from gpugrad._functions.analytic_array import NotAnalytic, Tracked, refusal, unwrap
+from gpugrad._functions.differences import Samples, central, step_for
 
 
 class _Precision(NamedTuple):

@@ -6,7 +6,7 @@ import math
 from typing import Any, NamedTuple
 
 from gpugrad._arrays.arrays import Array, asnumpy, namespace_of
-from gpugrad._steps import SAFETY, Samples, Sides, combine, weights_for, where_is
+from gpugrad._functions.differences import SAFETY, Samples, Sides, combine, weights_for, where_is
 
 _DEEPEST = 160
 _FURTHER = 6

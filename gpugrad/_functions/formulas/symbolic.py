@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from gpugrad import _expressions
-from gpugrad._symbolic_function import BACKENDS, SymbolicFunction, lay_out
-from gpugrad._symbolic_run import UnsupportedError, record
+from gpugrad._functions.formulas import parse
+from gpugrad._functions.formulas.evaluate import UnsupportedError, record
+from gpugrad._functions.formulas.symbolic_function import BACKENDS, SymbolicFunction, lay_out
 
 _MOST_OPERATIONS = 3000
 """What the first derivatives of a text may hold, to be differentiated again within seconds."""
@@ -299,7 +299,7 @@ def _read_symbols(sp: Any, symbols: Sequence[Any]) -> list[Any]:
 
 def _read(sp: Any, e: Any, symbols: Sequence[Any]) -> Any:
     if isinstance(e, str):
-        read = _expressions.parse(e, symbols)
+        read = parse.parse(e, symbols)
         if _count_nested(sp.Abs, read) > _MOST_NESTED:
             raise ValueError(
                 f"A text may hold absolute values in each other {_MOST_NESTED} deep, as SymPy "

@@ -22,7 +22,7 @@ from gpugrad._arrays.arrays import (
     refuse_labels,
     widest_float,
 )
-from gpugrad._function import Function, check_callable
+from gpugrad._functions.user_function import Function, check_callable
 
 _MEMORY = 1 << 28
 _CACHED = 1 << 22

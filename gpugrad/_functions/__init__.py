@@ -1,0 +1,1 @@
+"""**Derivatives of functions**: Python callables, and formulas."""

@@ -1,0 +1,1 @@
+"""**Formulas**: text or SymPy's expressions, differentiated exactly."""
