@@ -15,8 +15,11 @@ from gpugrad._operators.gradient import derivative, gradient
 from gpugrad._version import __version__ as __version__
 
 if TYPE_CHECKING:
+    from gpugrad._analysis.critical_points import critical_points
+    from gpugrad._analysis.inflection_points import inflection_points
+    from gpugrad._analysis.noise import error_estimate, noise_level, recommended_spacing
+    from gpugrad._analysis.turning_points import turning_points
     from gpugrad._arrays.devices import namespace
-    from gpugrad._critical import critical_points
     from gpugrad._engines.info import info
     from gpugrad._functions.derivative_of import derivative_of, gradient_of, hessian_of, jacobian_of
     from gpugrad._functions.formulas.symbolic import (
@@ -28,14 +31,11 @@ if TYPE_CHECKING:
         symbolic_laplacian,
     )
     from gpugrad._functions.sample import sample
-    from gpugrad._inflection import inflection_points
-    from gpugrad._noise import error_estimate, noise_level, recommended_spacing
     from gpugrad._operators.gradient import gradient_norm
     from gpugrad._operators.plan import Plan, plan
     from gpugrad._operators.sphere import spherical_curl, spherical_divergence, spherical_gradient
     from gpugrad._operators.vector_calculus import curl, divergence, hessian, jacobian, laplacian
     from gpugrad._stencils.textbook import stencil
-    from gpugrad._turning import turning_points
 
 __all__ = [
     "BackendError",
@@ -80,24 +80,24 @@ __all__ = [
 
 # What few scripts need is loaded when asked for: an import should cost next to nothing.
 _LATER = {
-    "critical_points": "_critical",
+    "critical_points": "_analysis.critical_points",
     "Plan": "_operators.plan",
     "curl": "_operators.vector_calculus",
     "derivative_of": "_functions.derivative_of",
     "divergence": "_operators.vector_calculus",
     "gradient_norm": "_operators.gradient",
-    "error_estimate": "_noise",
+    "error_estimate": "_analysis.noise",
     "gradient_of": "_functions.derivative_of",
     "hessian": "_operators.vector_calculus",
     "hessian_of": "_functions.derivative_of",
-    "inflection_points": "_inflection",
+    "inflection_points": "_analysis.inflection_points",
     "info": "_engines.info",
     "jacobian": "_operators.vector_calculus",
     "jacobian_of": "_functions.derivative_of",
     "laplacian": "_operators.vector_calculus",
     "namespace": "_arrays.devices",
-    "noise_level": "_noise",
-    "recommended_spacing": "_noise",
+    "noise_level": "_analysis.noise",
+    "recommended_spacing": "_analysis.noise",
     "sample": "_functions.sample",
     "plan": "_operators.plan",
     "spherical_curl": "_operators.sphere",
@@ -110,7 +110,7 @@ _LATER = {
     "symbolic_hessian": "_functions.formulas.symbolic",
     "symbolic_jacobian": "_functions.formulas.symbolic",
     "symbolic_laplacian": "_functions.formulas.symbolic",
-    "turning_points": "_turning",
+    "turning_points": "_analysis.turning_points",
 }
 
 

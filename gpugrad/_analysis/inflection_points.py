@@ -7,10 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from gpugrad._arrays.arrays import Array, asnumpy, namespace_of, result_dtype
-from gpugrad._grids.spacing import parse_spacings
-from gpugrad._labels.dispatch import accepts_labels
-from gpugrad._turns import (
+from gpugrad._analysis.extrema import (
     NumpyArray,
     PointsOfCurves,
     Turns,
@@ -25,6 +22,9 @@ from gpugrad._turns import (
     samples_around,
     to_library,
 )
+from gpugrad._arrays.arrays import Array, asnumpy, namespace_of, result_dtype
+from gpugrad._grids.spacing import parse_spacings
+from gpugrad._labels.dispatch import accepts_labels
 
 
 @dataclass(frozen=True, eq=False)

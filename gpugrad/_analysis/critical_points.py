@@ -9,12 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gpugrad._arrays.arrays import Array, asnumpy, is_library_array, namespace_of, result_dtype
-from gpugrad._grids.options import parse_boundaries, parse_periods
-from gpugrad._grids.spacing import parse_spacings
-from gpugrad._labels.dispatch import accepts_labels
-from gpugrad._newton import Surfaces, find_zeros
-from gpugrad._turns import (
+from gpugrad._analysis.extrema import (
     NumpyArray,
     as_numbers,
     as_wide,
@@ -23,6 +18,11 @@ from gpugrad._turns import (
     read_coordinates,
     to_library,
 )
+from gpugrad._analysis.newton import Surfaces, find_zeros
+from gpugrad._arrays.arrays import Array, asnumpy, is_library_array, namespace_of, result_dtype
+from gpugrad._grids.options import parse_boundaries, parse_periods
+from gpugrad._grids.spacing import parse_spacings
+from gpugrad._labels.dispatch import accepts_labels
 
 _TWINS = 1e-3
 """Points nearer than this, in gaps, are one that was found from several samples."""

@@ -1,0 +1,1 @@
+"""**What derivatives are for**: turning points, critical points, noise."""
