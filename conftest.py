@@ -53,7 +53,7 @@ if _installed("sybil"):
         )
         + Sybil(
             parsers=[DocTestParser(optionflags=FLAGS)],
-            patterns=["gpugrad/*.py", "gpugrad/_engines/*.py"],
+            patterns=["gpugrad/**/*.py"],
         )
     ).pytest()
 else:  # on a machine with a GPU, say, that has pytest and no network

@@ -81,7 +81,7 @@ def run_limited(source: Path, out: Path) -> tuple[float, int]:
     import resource  # which Windows has not
 
     code = (  # the peak that the system reports to a parent would be that of the parent's fork
-        "import sys; from gpugrad._cli import main; status = main(sys.argv[1:]);"
+        "import sys; from gpugrad._cli.main import main; status = main(sys.argv[1:]);"
         "print(*[s.split()[1] for s in open('/proc/self/status') if 'VmHWM' in s]);"
         "sys.exit(status)"
     )

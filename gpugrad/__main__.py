@@ -2,6 +2,6 @@
 
 import sys
 
-from gpugrad._cli import main
+from gpugrad._cli.main import main
 
 sys.exit(main())

@@ -48,10 +48,10 @@ MODULES = {
     "_sample": "gpugrad._functions.sample",
     "_symbolic_run": "gpugrad._functions.formulas.evaluate",
     # The command in this process, as starting one for each test takes long; and its parts.
-    "_cli": "gpugrad._cli",
-    "_cli_grad": "gpugrad._cli_grad",
-    "_demo": "gpugrad._demo",
-    "_plotting": "gpugrad._plotting",
+    "_cli": "gpugrad._cli.main",
+    "_cli_grad": "gpugrad._cli.grad",
+    "_demo": "gpugrad._cli.demo",
+    "_plotting": "gpugrad._cli.plot",
     # Fields in files: blocks that are small, disks that are full, runs that are cut short.
     "blocks": "gpugrad._files.blocks",
     "job": "gpugrad._files.job",
@@ -83,7 +83,7 @@ NAMES = {
     # What a function sees that is differentiated by the complex step.
     "gpugrad._functions.analytic_array": ("Tracked",),
     # The command's parts: words to options, errors in its words, runs without a process.
-    "gpugrad._cli_options": ("parse_boundary",),
+    "gpugrad._cli.grad_options": ("parse_boundary",),
     "gpugrad._files.errors": ("FileError",),
     "gpugrad._files.journal": ("Journal",),
     "gpugrad._files.layout": ("Layout",),

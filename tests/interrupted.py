@@ -216,7 +216,7 @@ def dask_arrays(backend, rounds):
 
 def files(rounds):
     """Interrupt a run from file to file, in a process that lives on, and let it go on."""
-    from gpugrad._cli import main
+    from gpugrad._cli.main import main
 
     interrupted, dice = 0, random.Random(4)
     f = np.random.default_rng(0).normal(size=(64, 64, 64))

@@ -92,7 +92,7 @@ def test_mistake_in_the_environment_variable_is_an_error_without_traceback(comma
 
 def test_import_loads_neither_the_command_nor_matplotlib():
     code = (
-        "import sys, gpugrad; modules = ('gpugrad._cli', 'gpugrad._demo', 'matplotlib');"
+        "import sys, gpugrad; modules = ('gpugrad._cli.main', 'gpugrad._cli.demo', 'matplotlib');"
         " print([m for m in modules if m in sys.modules])"
     )
     assert run_command(code=code).stdout == "[]\n"
@@ -100,7 +100,7 @@ def test_import_loads_neither_the_command_nor_matplotlib():
 
 def test_info_does_not_import_matplotlib():
     code = (
-        "import sys; from gpugrad._cli import main; main(['info']);"
+        "import sys; from gpugrad._cli.main import main; main(['info']);"
         "print('matplotlib' in sys.modules)"
     )
     assert run_command(code=code).stdout.splitlines()[-1] == "False"
@@ -109,7 +109,7 @@ def test_info_does_not_import_matplotlib():
 def test_demo_without_matplotlib_names_the_cure(tmp_path):
     code = (
         "import sys; sys.modules['matplotlib'] = None;"
-        "from gpugrad._cli import main; sys.exit(main(['demo']))"
+        "from gpugrad._cli.main import main; sys.exit(main(['demo']))"
     )
     done = run_command(code=code, cwd=tmp_path)
     assert (done.returncode, done.stdout) == (1, "")
@@ -396,7 +396,7 @@ def test_slope_that_faces_the_light_is_brightest():
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 def test_a_reader_that_has_had_enough_is_no_error_to_print(unbuffered):
-    code = "import sys; from gpugrad._cli import main; sys.exit(main(['info']))"
+    code = "import sys; from gpugrad._cli.main import main; sys.exit(main(['info']))"
     process = subprocess.Popen(
         [sys.executable, "-c", code],
         stdout=subprocess.PIPE,

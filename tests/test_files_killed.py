@@ -100,7 +100,7 @@ def test_memory_stays_within_what_is_given(tmp_path):
     f.flush()
     expected = gpugrad.gradient(f, axis=0)
     code = (
-        "import sys; from gpugrad._cli import main; status = main(sys.argv[1:]);"
+        "import sys; from gpugrad._cli.main import main; status = main(sys.argv[1:]);"
         "print(*[s for s in open('/proc/self/status') if 'VmHWM' in s]); sys.exit(status)"
     )
     arguments = ["grad", tmp_path / "f.npy", tmp_path / "g.npy", "--memory", "250MB", "--quiet"]

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
-from gpugrad._cli_options import add_field, add_run, add_scheme, parse_stagger
+from gpugrad._cli.grad_options import add_field, add_run, add_scheme, parse_stagger
 
 if TYPE_CHECKING:
     from gpugrad._files.job import Progress

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 import gpugrad
-from gpugrad import _bench, _cli_grad, _plotting
+from gpugrad._cli import bench, grad, plot
 from gpugrad._files.errors import FileError
 
-_COMMANDS = {"grad": _cli_grad, "plot": _plotting, "bench": _bench}
+_COMMANDS = {"grad": grad, "plot": plot, "bench": bench}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -56,10 +56,10 @@ def _run(parser: argparse.ArgumentParser, commands: Any, argv: Sequence[str] | N
     if arguments.command == "info":
         print(info)
         return 0
-    from gpugrad import _demo
+    from gpugrad._cli import demo
 
     try:
-        is_equal = _demo.run(arguments.output)
+        is_equal = demo.run(arguments.output)
     except (FileError, gpugrad.BackendError) as error:
         return _fail(error)
     return 0 if is_equal else _fail("a derivative differs from that of numpy.gradient")

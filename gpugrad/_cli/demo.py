@@ -15,8 +15,8 @@ import numpy as np
 from array_api_compat import array_namespace
 
 import gpugrad
+from gpugrad._cli.plot import check_picture, import_matplotlib
 from gpugrad._files.errors import FileError
-from gpugrad._plotting import check_picture, import_matplotlib
 
 Array = Any
 NumpyArray = np.ndarray[Any, Any]
@@ -130,7 +130,7 @@ def metres_per_degree(latitude: Any) -> tuple[Any, Any]:
 
     Examples
     --------
-    >>> from gpugrad._demo import metres_per_degree
+    >>> from gpugrad._cli.demo import metres_per_degree
     >>> [round(float(metres)) for metres in metres_per_degree(0.0)]
     [110574, 111319]
     """

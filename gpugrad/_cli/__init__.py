@@ -1,0 +1,1 @@
+"""**The command.** It parses, calls and prints."""
