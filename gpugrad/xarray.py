@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import gpugrad
-from gpugrad._labels.cf_axes import axis_of_component, order_components
+from gpugrad._labels import axis_of_component, order_components
 
 try:
     import xarray

@@ -67,7 +67,7 @@ NAMES = {
         "distinct_masks", "replace_fields",
     ),
     "gpugrad._stencils.numpy_scheme": ("first_derivative",),
-    "gpugrad._stencils.transpose": ("transpose",),
+    "gpugrad._stencils.transpose": ("transpose_plan",),
     "gpugrad._stencils.pieces": ("find_row", "find_samples", "move_plan"),
     "gpugrad._grids.axes": ("plan_axes",),
     "gpugrad._grids.options": ("Options", "parse_boundaries", "parse_staggers"),

@@ -7,7 +7,9 @@ import re
 import subprocess
 import sys
 from functools import cache
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -34,7 +36,7 @@ HEAVY = (
 
 # Folders, ground floor first. A file imports its own folder and those before it.
 LAYERS = (
-    "_version", "_arrays", "_stencils", "_grids", "_labels", "_engines", "_operators",
+    "_version", "_late", "_arrays", "_stencils", "_grids", "_labels", "_engines", "_operators",
     "_functions", "_analysis", "_files", "_cli",
 )  # fmt: skip
 # What is below and yet not for them: engines know no user's argument, functions no engine.
@@ -108,6 +110,46 @@ def test_no_files_import_each_other_in_a_circle():
             break
         later = {name: used for name, used in later.items() if name not in done}
     assert not later, f"one of these imports itself, by way of others: {sorted(later)}"
+
+
+def names_imported(tree):
+    """Yield (module, name) for each name that a tree imports from the package."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module.split(".")[0] == "gpugrad":
+            yield from ((node.module, alias.name) for alias in node.names)
+
+
+@pytest.mark.parametrize("name", sorted(MODULES))
+def test_what_a_folder_exports_is_taken_from_its_face(name):
+    own = f"gpugrad.{name.split('.')[0]}"
+    if name in ("__init__", "xarray") or name.endswith(".__init__"):
+        return
+    for module, imported in names_imported(parse(MODULES[name])):
+        folder = ".".join(module.split(".")[:2])
+        if folder == own:
+            assert module != own or f"{module}.{imported}"[8:] in MODULES, "its own face"
+        elif module != folder and f"{folder}.__init__"[8:] in MODULES:
+            assert imported not in getattr(import_module(folder), "__all__", ())
+
+
+@pytest.mark.parametrize("name", [name for name in sorted(MODULES) if name.endswith("__init__")])
+def test_faces_say_what_their_folder_is_for_and_load_what_they_promise(name):
+    face = import_module(f"gpugrad.{name}".removesuffix(".__init__"))
+    assert len(face.__doc__.splitlines()) >= 3
+    promised = {*getattr(face, "__all__", ())}
+    for exported in promised:  # those for type checkers alone are found late
+        assert not isinstance(getattr(face, exported), ModuleType)
+
+
+def test_no_file_hides_a_public_function():
+    others = {"__init__", "__main__", "cuda", "dask"}  # those need CuPy, or Dask
+    files = [name for name in sorted(MODULES) if others.isdisjoint(name.split("."))]
+    code = "".join(f"import gpugrad.{name}\n" for name in files)
+    code += "kinds = {name: type(getattr(gpugrad, name)).__name__ for name in gpugrad.__all__}\n"
+    code += "print(*[name for name, kind in kinds.items() if kind == 'module'])"
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout == "\n"
 
 
 @pytest.mark.parametrize("name", sorted(MODULES))

@@ -13,7 +13,7 @@ from kernel_cases import gaps, random_plan, wrap_around
 
 import gpugrad
 from conftest import assert_same_bits
-from internals import Gpu, Term, _backend, _devices, first_derivative, slices, transpose
+from internals import Gpu, Term, _backend, _devices, first_derivative, slices, transpose_plan
 
 
 def as_matrix(plan, n):
@@ -31,7 +31,7 @@ class TestTransposes:
         plans = [first_derivative(0, h, edge_order) for h in spacings]
         for plan in (*plans, wrap_around(0, n)):
             matrix = as_matrix(plan, n)
-            np.testing.assert_allclose(as_matrix(transpose(plan, n), n), matrix.T, rtol=1e-14)
+            np.testing.assert_allclose(as_matrix(transpose_plan(plan, n), n), matrix.T, rtol=1e-14)
 
     @pytest.mark.parametrize("seed", range(60))
     def test_random_plans_become_their_transpose(self, seed):
@@ -41,7 +41,7 @@ class TestTransposes:
         constant = [f._replace(constant=None) for f in (*plan.lower, *plan.upper)]
         first = len(plan.lower)
         linear = plan._replace(lower=tuple(constant[:first]), upper=tuple(constant[first:]))
-        matrix, back = as_matrix(linear, n), as_matrix(transpose(plan, n), n)
+        matrix, back = as_matrix(linear, n), as_matrix(transpose_plan(plan, n), n)
         np.testing.assert_allclose(back, matrix.T, rtol=1e-6, atol=1e-6 * np.abs(matrix).max())
 
     def test_the_scalar_product_moves_over(self, rng):
@@ -49,11 +49,11 @@ class TestTransposes:
         for plan in (first_derivative(0, gaps(rng, 40), 2), first_derivative(1, 0.3, 2)):
             n = f.shape[plan.axis]
             (there,) = slices.evaluate([[Term(1, f, plan)]])
-            (back,) = slices.evaluate([[Term(1, g, transpose(plan, n))]])
+            (back,) = slices.evaluate([[Term(1, g, transpose_plan(plan, n))]])
             assert np.vdot(there, g) == pytest.approx(np.vdot(f, back), rel=1e-12)
 
     def test_most_rows_share_a_formula(self):
-        plan = transpose(first_derivative(0, 0.3, 2), 10**9)
+        plan = transpose_plan(first_derivative(0, 0.3, 2), 10**9)
         assert len(plan.lower) + len(plan.upper) < 10
         assert plan.interior == ((-1, 1), (1, -1), 0.6, None)
 

@@ -19,10 +19,9 @@ from gpugrad._analysis.extrema import (
     to_library,
 )
 from gpugrad._analysis.newton import Surfaces, find_zeros
-from gpugrad._arrays.arrays import Array, asnumpy, is_library_array, namespace_of, result_dtype
-from gpugrad._grids.options import parse_boundaries, parse_periods
-from gpugrad._grids.spacing import parse_spacings
-from gpugrad._labels.dispatch import accepts_labels
+from gpugrad._arrays import Array, asnumpy, is_library_array, namespace_of, result_dtype
+from gpugrad._grids import parse_boundaries, parse_periods, parse_spacings
+from gpugrad._labels import accepts_labels
 
 _TWINS = 1e-3
 """Points nearer than this, in gaps, are one that was found from several samples."""

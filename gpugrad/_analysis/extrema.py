@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, TypeVar
 import array_api_compat
 import numpy as np
 
-from gpugrad._arrays.arrays import (
+from gpugrad._arrays import (
     Array,
     as_field,
     asnumpy,
@@ -29,7 +29,7 @@ from gpugrad._arrays.arrays import (
     namespace_of,
     working_dtype,
 )
-from gpugrad._grids.spacing import parse_axes, parse_spacings
+from gpugrad._grids import parse_axes, parse_spacings
 
 NumpyArray = np.ndarray[Any, Any]
 _Points = TypeVar("_Points", bound="PointsOfCurves")

@@ -22,9 +22,9 @@ from gpugrad._analysis.extrema import (
     samples_around,
     to_library,
 )
-from gpugrad._arrays.arrays import Array, asnumpy, namespace_of, result_dtype
-from gpugrad._grids.spacing import parse_spacings
-from gpugrad._labels.dispatch import accepts_labels
+from gpugrad._arrays import Array, asnumpy, namespace_of, result_dtype
+from gpugrad._grids import parse_spacings
+from gpugrad._labels import accepts_labels
 
 
 @dataclass(frozen=True, eq=False)

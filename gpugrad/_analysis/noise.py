@@ -8,11 +8,10 @@ from typing import Any, NamedTuple
 import array_api_compat
 import numpy as np
 
-from gpugrad._arrays.arrays import Array, as_field, asnumpy, from_host, namespace_of
-from gpugrad._grids.options import ONE_SIDED, Options, parse_scheme
-from gpugrad._grids.spacing import parse_axes
-from gpugrad._labels.dispatch import accepts_labels
-from gpugrad._operators.gradient import derivative
+from gpugrad._arrays import Array, as_field, asnumpy, from_host, namespace_of
+from gpugrad._grids import ONE_SIDED, Options, parse_axes, parse_scheme
+from gpugrad._labels import accepts_labels
+from gpugrad._operators import derivative
 from gpugrad._stencils.textbook import stencil
 
 NumpyArray = np.ndarray[Any, Any]

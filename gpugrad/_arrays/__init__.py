@@ -1,1 +1,80 @@
-"""**What an array is.** Its library, namespace, device and dtype; copies from and to the host."""
+"""What an array is.
+
+An array's library, namespace, device and dtype; copies from and to the host; where results may be
+written; memory that is used again; threads; and whether a GPU is usable. Nothing here knows what a
+derivative is.
+"""
+
+from typing import TYPE_CHECKING
+
+from gpugrad._arrays.arrays import (
+    HALF_PRECISION,
+    PLAIN,
+    Array,
+    BackendError,
+    as_field,
+    asnumpy,
+    assign,
+    device_of,
+    dtype_name,
+    from_host,
+    host_values,
+    is_library_array,
+    library_of,
+    library_of_labels,
+    namespace_of,
+    refuse_labels,
+    result_dtype,
+    widest_float,
+    working_dtype,
+)
+from gpugrad._arrays.memory import empty, keep_freed_memory
+from gpugrad._arrays.out import check_out, deliver, overlap_any, stack_results, view_to_write
+from gpugrad._arrays.threads import Gate, Lane, run_whole
+from gpugrad._late import load_late
+
+if TYPE_CHECKING:
+    from gpugrad._arrays.devices import Gpu, find_gpu, is_installed, namespace
+
+__all__ = [
+    "HALF_PRECISION",
+    "PLAIN",
+    "Array",
+    "BackendError",
+    "Gate",
+    "Gpu",
+    "Lane",
+    "as_field",
+    "asnumpy",
+    "assign",
+    "check_out",
+    "deliver",
+    "device_of",
+    "dtype_name",
+    "empty",
+    "find_gpu",
+    "from_host",
+    "host_values",
+    "is_installed",
+    "is_library_array",
+    "keep_freed_memory",
+    "library_of",
+    "library_of_labels",
+    "namespace",
+    "namespace_of",
+    "overlap_any",
+    "refuse_labels",
+    "result_dtype",
+    "run_whole",
+    "stack_results",
+    "view_to_write",
+    "widest_float",
+    "working_dtype",
+]
+
+__getattr__ = load_late(
+    __name__,
+    {
+        "devices": "Gpu find_gpu is_installed namespace",
+    },
+)

@@ -29,6 +29,12 @@ _REAL_PARTS = {"complex64": "float32", "complex128": "float64", "complex256": "l
 HALF_PRECISION = ("float16", "bfloat16")
 
 
+class BackendError(RuntimeError):
+    """A backend asked for by name cannot run: the reason, and the cure."""
+
+    __module__ = "gpugrad"
+
+
 def library_of(x: Array) -> str:
     """Name the library of an array as its users spell it."""
     if isinstance(x, np.ndarray):
@@ -291,14 +297,14 @@ def asnumpy(x: Any) -> np.ndarray[Any, Any]:
     return values.astype(np.float32) if dtype_name(values.dtype) == "bfloat16" else values
 
 
-_PLAIN = frozenset({np.ndarray, float, int, np.float64, np.float32, str, bool, type(None)})
+PLAIN = frozenset({np.ndarray, float, int, np.float64, np.float32, str, bool, type(None)})
 
 
 def library_of_labels(one: Any) -> str | None:
     """Return "xarray" or "pint" for what is theirs, a sequence with such a first entry included."""
     if isinstance(one, (tuple, list)) and one:
         one = one[0]
-    if type(one) in _PLAIN:
+    if type(one) in PLAIN:
         return None
     name = type(one).__module__.partition(".")[0]
     return name if name in ("xarray", "pint") else None

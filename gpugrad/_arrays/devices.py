@@ -12,6 +12,8 @@ from importlib.util import find_spec
 from types import ModuleType
 from typing import Any
 
+from gpugrad._arrays.arrays import BackendError
+
 _NAMESPACES = {
     "numpy": "array_api_compat.numpy",
     "cupy": "array_api_compat.cupy",
@@ -180,9 +182,3 @@ def _version(number: int) -> str:
 def _first_line(error: BaseException) -> str:
     lines = str(error).strip().splitlines()
     return f"{type(error).__name__}: {lines[0] if lines else 'no message'}"
-
-
-class BackendError(RuntimeError):
-    """A backend asked for by name cannot run: the reason, and the cure."""
-
-    __module__ = "gpugrad"

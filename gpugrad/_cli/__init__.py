@@ -1,1 +1,4 @@
-"""**The command.** It parses, calls and prints."""
+"""The command `gpugrad`.
+
+It parses words, calls the package, and prints.
+"""

@@ -15,7 +15,7 @@ import numpy as np
 
 import gpugrad
 from gpugrad._cli.plot import check_picture, import_matplotlib
-from gpugrad._files.errors import FileError
+from gpugrad._files import FileError
 
 SHAPES = ((64, 64, 64), (128, 128, 128), (256, 256, 256), (2048, 2048), (1 << 22,))
 ROUNDS = 5

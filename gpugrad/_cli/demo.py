@@ -16,7 +16,7 @@ from array_api_compat import array_namespace
 
 import gpugrad
 from gpugrad._cli.plot import check_picture, import_matplotlib
-from gpugrad._files.errors import FileError
+from gpugrad._files import FileError
 
 Array = Any
 NumpyArray = np.ndarray[Any, Any]

@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Any
 from gpugrad._cli.grad_options import add_field, add_run, add_scheme, parse_stagger
 
 if TYPE_CHECKING:
-    from gpugrad._files.job import Progress
-    from gpugrad._files.run import Summary
+    from gpugrad._files import Progress, Summary
 
 EXAMPLES = """examples:
   gpugrad grad ocean.nc slope.zarr --var temperature --memory 1GB
@@ -53,8 +52,7 @@ class _AsWritten(argparse.HelpFormatter):
 
 def run(arguments: argparse.Namespace) -> str | None:
     """Run `gpugrad grad`; return None, or what is wrong."""
-    from gpugrad._files.errors import FileError
-    from gpugrad._files.wording import say
+    from gpugrad._files import FileError, say
 
     try:
         with _interrupted_by(signal.SIGTERM):
@@ -92,8 +90,7 @@ def _interrupted_by(number: int) -> Iterator[None]:
 
 
 def _differentiate(arguments: argparse.Namespace) -> None:
-    from gpugrad._files.run import differentiate
-    from gpugrad._files.work import Request
+    from gpugrad._files import Request, differentiate
 
     boundary = arguments.boundary
     request = Request(

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from gpugrad._engines.selection import BACKENDS
-from gpugrad._stencils.boundaries import MAX_ACCURACY, MAX_ORDER, TABLE
+from gpugrad._engines import BACKENDS
+from gpugrad._stencils import MAX_ACCURACY, MAX_ORDER, TABLE
 
 OPERATORS = (
     "gradient", "gradient_norm", "derivative", "laplacian", "divergence", "curl", "jacobian",

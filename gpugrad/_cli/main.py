@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 import gpugrad
 from gpugrad._cli import bench, grad, plot
-from gpugrad._files.errors import FileError
+from gpugrad._files import FileError
 
 _COMMANDS = {"grad": grad, "plot": plot, "bench": bench}
 

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import gpugrad
-from gpugrad._files.errors import FileError, need
-from gpugrad._labels.units import per
+from gpugrad._files import FileError, need
+from gpugrad._labels import per
 
 if TYPE_CHECKING:
-    from gpugrad._files.source import Source, Values
+    from gpugrad._files import Source, Values
 
 MISSING = "0.75"
 """The grey of what is not there."""
@@ -85,7 +85,7 @@ def check_picture(output: str | Path) -> Path:
 
 
 def _plot(arguments: argparse.Namespace) -> str:
-    from gpugrad._files.readers import open_sources
+    from gpugrad._files import open_sources
 
     figures = import_matplotlib("matplotlib.figure")
     output = check_picture(arguments.output)

@@ -1,6 +1,15 @@
-"""Engines: each evaluates signed sums of differentiated fields, and trusts the plans it is given.
+"""The arithmetic.
 
-An engine is a module with two functions. ``evaluate(outputs, out=None)`` returns one array per
-output, where an output is a sequence of `Term`; ``unsupported(outputs)`` says in words why it
-can't, or returns None. Only an engine's own module imports its library.
+An engine evaluates outputs, sums of terms, and says why it cannot take some. `slices`
+is the reference: all others have its bits, faster. `dispatch` chooses one for each call;
+`selection` is the switch with which users choose.
 """
+
+from gpugrad._engines.dispatch import evaluate
+from gpugrad._engines.selection import BACKENDS, name_in_force
+
+__all__ = [
+    "BACKENDS",
+    "evaluate",
+    "name_in_force",
+]

@@ -10,14 +10,24 @@ from typing import Any, NamedTuple
 import array_api_compat
 import numpy as np
 
-from gpugrad._arrays import memory
+from gpugrad._arrays import (
+    Array,
+    BackendError,
+    assign,
+    check_out,
+    from_host,
+    host_values,
+    library_of,
+    memory,
+    overlap_any,
+    result_dtype,
+    stack_results,
+    view_to_write,
+)
 from gpugrad._arrays import threads as _threads
-from gpugrad._arrays.arrays import Array, assign, from_host, host_values, library_of, result_dtype
-from gpugrad._arrays.devices import BackendError
-from gpugrad._arrays.out import check_out, overlap_any, stack_results, view_to_write
 from gpugrad._engines import numpy_blocks
 from gpugrad._engines.selection import name_in_force
-from gpugrad._stencils.plan import (
+from gpugrad._stencils import (
     Norm,
     Term,
     distinct_arrays,

@@ -6,8 +6,8 @@ import platform
 from contextlib import suppress
 from dataclasses import dataclass, field
 
+from gpugrad._arrays import Gpu, find_gpu, is_installed
 from gpugrad._arrays import threads as _threads
-from gpugrad._arrays.devices import Gpu, find_gpu, is_installed
 from gpugrad._engines.selection import name_in_force
 from gpugrad._version import __version__
 

@@ -24,7 +24,7 @@ from gpugrad._engines.numpy_steps import (
     find_result,
     place_all,
 )
-from gpugrad._stencils.plan import (
+from gpugrad._stencils import (
     AxisPlan,
     Norm,
     Term,

@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gpugrad._arrays.arrays import result_dtype, working_dtype
-from gpugrad._stencils.plan import AxisPlan, Norm, Region, Term
+from gpugrad._arrays import result_dtype, working_dtype
+from gpugrad._stencils import AxisPlan, Norm, Region, Term
 
 NumpyArray = np.ndarray[Any, Any]
 Index = tuple[slice, ...]

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from gpugrad._arrays.arrays import assign, result_dtype, working_dtype
+from gpugrad._arrays import assign, result_dtype, working_dtype
 from gpugrad._engines.slices import combine
-from gpugrad._stencils.plan import AxisPlan, Norm, Term, add_up, is_single
+from gpugrad._stencils import AxisPlan, Norm, Term, add_up, is_single
 
 NumpyArray = np.ndarray[Any, Any]
 

@@ -15,7 +15,7 @@ from typing import Any
 import array_api_compat
 import numpy as np
 
-from gpugrad._arrays.arrays import (
+from gpugrad._arrays import (
     Array,
     assign,
     device_of,
@@ -24,8 +24,7 @@ from gpugrad._arrays.arrays import (
     result_dtype,
     working_dtype,
 )
-from gpugrad._stencils.plan import AxisPlan, Formula, Norm, Term, add_up, is_single, rows_of
-from gpugrad._stencils.validity import find_usable
+from gpugrad._stencils import AxisPlan, Formula, Norm, Term, add_up, find_usable, is_single, rows_of
 
 _REAL_PART = {"complex64": "float32", "complex128": "float64"}
 

@@ -1,4 +1,26 @@
-"""Fields in files: read piece by piece, differentiated in bounded memory, written safely.
+"""Fields larger than memory, in files.
 
-`run.differentiate` is the way in, for the command `gpugrad grad`.
+A job reads a block with the rows beside it, computes, and writes, within a limit of memory; a
+journal lets it go on where it was broken off.
 """
+
+from gpugrad._files.errors import FileError, need
+from gpugrad._files.job import Progress
+from gpugrad._files.readers import open_sources
+from gpugrad._files.run import Summary, differentiate
+from gpugrad._files.source import Source, Values
+from gpugrad._files.wording import say
+from gpugrad._files.work import Request
+
+__all__ = [
+    "FileError",
+    "Progress",
+    "Request",
+    "Source",
+    "Summary",
+    "Values",
+    "differentiate",
+    "need",
+    "open_sources",
+    "say",
+]

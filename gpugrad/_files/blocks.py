@@ -8,8 +8,15 @@ from itertools import product
 from typing import NamedTuple
 
 from gpugrad._files.raw import Window
-from gpugrad._stencils.pieces import Span, count_ends, find_row, find_samples, is_uniform, move_plan
-from gpugrad._stencils.plan import AxisPlan
+from gpugrad._stencils import (
+    AxisPlan,
+    Span,
+    count_ends,
+    find_row,
+    find_samples,
+    is_uniform,
+    move_plan,
+)
 
 BLOCK_BYTES = 1 << 28
 """What is read for a block at most, however much memory there is: more is not faster."""

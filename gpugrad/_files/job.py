@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from gpugrad._arrays.threads import Gate, Lane
-from gpugrad._engines.dispatch import evaluate
+from gpugrad._arrays import Gate, Lane
+from gpugrad._engines import evaluate
 from gpugrad._files.blocks import Block, Mover, place_spans
 from gpugrad._files.journal import Journal
 from gpugrad._files.layout import Layout
@@ -17,7 +17,7 @@ from gpugrad._files.raw import as_bytes
 from gpugrad._files.source import Source, Values
 from gpugrad._files.targets import Target
 from gpugrad._files.work import Work, as_terms
-from gpugrad._grids.masks import find_valid
+from gpugrad._grids import find_valid
 
 Progress = Callable[[int, int], None]
 """Told how many more bytes of results are done, of how many in all."""

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from gpugrad._files.source import Coordinate, Source
-from gpugrad._labels.staggered import Faces
+from gpugrad._labels import Faces
 
 _SIDES = ("left", "right")
 """What the names of axes between the samples end in, where others lie at the samples."""

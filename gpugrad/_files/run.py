@@ -35,7 +35,7 @@ from gpugrad._files.readers import open_sources
 from gpugrad._files.source import Source, format_of, is_zarr
 from gpugrad._files.targets import Target, bytes_beside, move, open_target
 from gpugrad._files.work import Request, Work, as_components, plan_work
-from gpugrad._stencils.pieces import find_reach
+from gpugrad._stencils import find_reach
 from gpugrad._version import __version__
 
 OWN_BYTES = 180 << 20

@@ -10,24 +10,23 @@ from typing import Any
 
 import numpy as np
 
-from gpugrad._arrays.arrays import result_dtype
+from gpugrad._arrays import result_dtype
 from gpugrad._files.errors import FileError
 from gpugrad._files.places import Places, at_samples, find_places
 from gpugrad._files.raw import open_npy
 from gpugrad._files.source import Source, Values
 from gpugrad._files.wording import in_words_of_command, say
-from gpugrad._grids.axes import plan_axes
-from gpugrad._grids.options import Options
-from gpugrad._labels.names import Labels, kept_attributes
-from gpugrad._labels.staggered import SUMS
-from gpugrad._labels.units import unit_of_time
-from gpugrad._stencils.operators import (
+from gpugrad._grids import Options, plan_axes
+from gpugrad._labels import SUMS, Labels, kept_attributes, unit_of_time
+from gpugrad._stencils import (
+    AxisPlan,
+    Norm,
+    Term,
     curl_terms,
     divergence_terms,
     each_derivative,
     laplacian_terms,
 )
-from gpugrad._stencils.plan import AxisPlan, Norm, Term
 
 
 @dataclass(frozen=True)

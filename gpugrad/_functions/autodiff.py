@@ -8,7 +8,7 @@ from typing import Any
 
 import array_api_compat
 
-from gpugrad._arrays.arrays import Array, library_of
+from gpugrad._arrays import Array, library_of
 
 Flat = Callable[[list[Array]], list[Array]]
 

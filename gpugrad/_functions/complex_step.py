@@ -8,8 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gpugrad._arrays.arrays import Array
-from gpugrad._arrays.memory import empty
+from gpugrad._arrays import Array, empty
 from gpugrad._functions.analytic_array import NotAnalytic, Tracked, refusal, unwrap
 from gpugrad._functions.differences import Samples, central, step_for
 

@@ -10,11 +10,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gpugrad._arrays.arrays import Array
+from gpugrad._arrays import Array
 from gpugrad._functions.methods import METHODS, Request, differentiate
 from gpugrad._functions.points import Points, parse_points_axis
 from gpugrad._functions.user_function import Function, check_callable
-from gpugrad._grids.options import Options, parse_scheme
+from gpugrad._grids import Options, parse_scheme
 
 _ACCURACY = 8
 

@@ -10,9 +10,9 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
+from gpugrad._arrays import Array, device_of, namespace_of
 from gpugrad._arrays import memory as _memory
-from gpugrad._arrays.arrays import Array, device_of, namespace_of
-from gpugrad._stencils.weights import central_reach, exact_weights
+from gpugrad._stencils import central_reach, exact_weights
 
 
 class Evaluate(Protocol):

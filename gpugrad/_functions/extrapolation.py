@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any, NamedTuple
 
-from gpugrad._arrays.arrays import Array, asnumpy, namespace_of
+from gpugrad._arrays import Array, asnumpy, namespace_of
 from gpugrad._functions.differences import SAFETY, Samples, Sides, combine, weights_for, where_is
 
 _DEEPEST = 160

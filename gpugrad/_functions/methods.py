@@ -8,8 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gpugrad._arrays.arrays import Array, host_values, library_of, namespace_of
-from gpugrad._arrays.memory import keep_freed_memory
+from gpugrad._arrays import Array, host_values, keep_freed_memory, library_of, namespace_of
 from gpugrad._functions import autodiff
 from gpugrad._functions.analytic_array import NotAnalytic
 from gpugrad._functions.complex_step import ComplexStep

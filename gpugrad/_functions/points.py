@@ -10,10 +10,11 @@ from typing import Any
 import array_api_compat
 import numpy as np
 
-from gpugrad._arrays.arrays import (
+from gpugrad._arrays import (
     HALF_PRECISION,
     Array,
     dtype_name,
+    empty,
     from_host,
     is_library_array,
     library_of,
@@ -21,7 +22,6 @@ from gpugrad._arrays.arrays import (
     refuse_labels,
     widest_float,
 )
-from gpugrad._arrays.memory import empty
 
 _BLOCK = {"NumPy": 1 << 17, "CuPy": 1 << 22}
 """Values of a coordinate that are at work at once: NumPy's temporaries, of 1 or 2 MB, stay cached.

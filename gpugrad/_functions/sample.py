@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import array_api_compat
 import numpy as np
 
-from gpugrad._arrays.arrays import (
+from gpugrad._arrays import (
     Array,
     asnumpy,
     device_of,
@@ -159,7 +159,7 @@ def _dtype_in(xp: ModuleType, dtype: Any) -> Any:
 def _place_of(like: Any, array: Any) -> tuple[ModuleType, Any, Any]:
     """Return namespace, device, and an array whose dtype counts."""
     if isinstance(like, str):
-        from gpugrad._arrays.devices import namespace
+        from gpugrad._arrays import namespace
 
         return namespace(like), None, None
     if isinstance(like, ModuleType):

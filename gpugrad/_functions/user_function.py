@@ -8,14 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from gpugrad._arrays.arrays import (
-    Array,
-    device_of,
-    dtype_name,
-    is_library_array,
-    library_of,
-    namespace_of,
-)
+from gpugrad._arrays import Array, device_of, dtype_name, is_library_array, library_of, namespace_of
 
 
 def check_callable(func: Any, name: str = "func") -> None:

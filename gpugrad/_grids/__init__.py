@@ -1,1 +1,47 @@
-"""**What the user says about the samples.** Axes, spacings, masks, options: checked once."""
+"""What users say about their samples.
+
+Axes, spacings, coordinates, masks and options: each is parsed and checked here, once, and becomes a
+plan or a record. An error about an argument is raised here.
+"""
+
+from gpugrad._grids.axes import (
+    check_alone,
+    parse_one_axis,
+    plan_as_numpy,
+    plan_axes,
+    plan_gradient,
+    refine_ends,
+)
+from gpugrad._grids.masks import as_mask, choose_beside_holes, copy_mask, find_valid, is_masked
+from gpugrad._grids.options import (
+    ONE_SIDED,
+    Options,
+    parse_boundaries,
+    parse_periods,
+    parse_scheme,
+    parse_staggers,
+)
+from gpugrad._grids.spacing import parse_axes, parse_spacings, warn_caller
+
+__all__ = [
+    "ONE_SIDED",
+    "Options",
+    "as_mask",
+    "check_alone",
+    "choose_beside_holes",
+    "copy_mask",
+    "find_valid",
+    "is_masked",
+    "parse_axes",
+    "parse_boundaries",
+    "parse_one_axis",
+    "parse_periods",
+    "parse_scheme",
+    "parse_spacings",
+    "parse_staggers",
+    "plan_as_numpy",
+    "plan_axes",
+    "plan_gradient",
+    "refine_ends",
+    "warn_caller",
+]

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from gpugrad._arrays.arrays import Array
+from gpugrad._arrays import Array
 from gpugrad._grids.options import (
     ONE_SIDED,
     Options,
@@ -26,10 +26,13 @@ from gpugrad._grids.spacing import (
     parse_spacings,
     warn_caller,
 )
-from gpugrad._stencils.masked import plan_around_holes
-from gpugrad._stencils.numpy_scheme import first_derivative
-from gpugrad._stencils.plan import AxisPlan
-from gpugrad._stencils.schemes import plan_derivative, repeats_its_first
+from gpugrad._stencils import (
+    AxisPlan,
+    first_derivative,
+    plan_around_holes,
+    plan_derivative,
+    repeats_its_first,
+)
 
 _PLAIN = {int, str, type(None)}
 """The types of options that may be a key: others may have no hash, and True is found as 1."""

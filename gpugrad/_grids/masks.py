@@ -7,14 +7,7 @@ from typing import Any
 import array_api_compat
 import numpy as np
 
-from gpugrad._arrays.arrays import (
-    Array,
-    device_of,
-    dtype_name,
-    is_library_array,
-    library_of,
-    namespace_of,
-)
+from gpugrad._arrays import Array, device_of, dtype_name, is_library_array, library_of, namespace_of
 from gpugrad._grids.options import Options
 
 _NO_NAN = ("int", "uint")
@@ -37,7 +30,7 @@ def copy_mask(where: Any, f: Array) -> Array | None:
     return as_mask(where, f)
 
 
-def _is_masked(f: Array) -> bool:
+def is_masked(f: Array) -> bool:
     return (
         type(f) is not np.ndarray  # spares plain arrays the import of numpy.ma
         and isinstance(f, np.ndarray)
@@ -64,7 +57,7 @@ def as_mask(where: Any, f: Array) -> Array:
     must += "to it, true where samples are valid"
     is_dask = array_api_compat.is_dask_array(f)
     if not is_library_array(where):
-        where = np.ma.filled(where, False) if _is_masked(where) else np.asarray(where)
+        where = np.ma.filled(where, False) if is_masked(where) else np.asarray(where)
         if is_dask:
             import dask.array as da
 

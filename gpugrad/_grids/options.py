@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gpugrad._arrays.arrays import Array, dtype_name
-from gpugrad._stencils.boundaries import MAX_ACCURACY, MAX_ORDER, TABLE, Scheme, Side, Sides
+from gpugrad._arrays import Array, dtype_name
+from gpugrad._stencils import MAX_ACCURACY, MAX_ORDER, TABLE, Scheme, Side, Sides
 
 ONE_SIDED = "one-sided"
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
-from gpugrad._arrays.arrays import (
+from gpugrad._arrays import (
     HALF_PRECISION,
     Array,
     asnumpy,
@@ -25,7 +25,7 @@ from gpugrad._arrays.arrays import (
     widest_float,
 )
 from gpugrad._grids.steps import find_gaps, find_gaps_of_lines, lines_are_alike, rate
-from gpugrad._stencils.plan import Gaps, rows_of
+from gpugrad._stencils import Gaps, rows_of
 
 _REMEMBERED_BYTES = 1 << 14
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from gpugrad._stencils.plan import Gaps, rows_of
+from gpugrad._stencils import Gaps, rows_of
 
 NumpyArray = np.ndarray[Any, Any]
 

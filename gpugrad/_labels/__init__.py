@@ -1,1 +1,38 @@
-"""**Names and units.** xarray, pint and CF conventions: taken off on the way in, put on again."""
+"""Names and units.
+
+What xarray, pint and the CF conventions say beside the numbers is taken off on the way in and put
+on again on the way out. Operators are handed in: this folder calls them and imports none.
+"""
+
+from typing import TYPE_CHECKING
+
+from gpugrad._labels.dispatch import accepts_labels
+from gpugrad._late import load_late
+
+if TYPE_CHECKING:
+    from gpugrad._labels.cf_axes import axis_of_component, order_components
+    from gpugrad._labels.names import Labels, kept_attributes
+    from gpugrad._labels.staggered import SUMS, Faces
+    from gpugrad._labels.units import per, unit_of_time
+
+__all__ = [
+    "SUMS",
+    "Faces",
+    "Labels",
+    "accepts_labels",
+    "axis_of_component",
+    "kept_attributes",
+    "order_components",
+    "per",
+    "unit_of_time",
+]
+
+__getattr__ = load_late(
+    __name__,
+    {
+        "cf_axes": "axis_of_component order_components",
+        "names": "Labels kept_attributes",
+        "staggered": "SUMS Faces",
+        "units": "per unit_of_time",
+    },
+)

@@ -8,7 +8,7 @@ from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 
-from gpugrad._arrays.arrays import _PLAIN, library_of_labels
+from gpugrad._arrays import PLAIN, library_of_labels
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -25,7 +25,7 @@ def accepts_labels(operator: Callable[P, R]) -> Callable[P, R]:
         if not options and len(arguments) == 1 and type(arguments[0]) is np.ndarray:
             return operator(*arguments, **options)  # the call that feels a microsecond
         for one in (*arguments, *options.values()) if options else arguments:
-            if type(one) not in _PLAIN and library_of_labels(one):
+            if type(one) not in PLAIN and library_of_labels(one):
                 result: R = call_labelled(call, arguments, options)
                 return result
         return operator(*arguments, **options)

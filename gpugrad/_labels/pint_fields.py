@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from gpugrad._arrays.arrays import library_of_labels
+from gpugrad._arrays import library_of_labels
 from gpugrad._labels.units import unit_of_time
 
 _EACH_ITS_OWN = ("gradient", "derivative", "error_estimate", "jacobian", "hessian")

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from gpugrad._arrays.arrays import library_of_labels
+from gpugrad._arrays import library_of_labels
 from gpugrad._labels.pint_fields import convert, difference, registry_of
 from gpugrad._labels.units import per
 from gpugrad._labels.xarray_coordinates import find_spacings

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from gpugrad._arrays.arrays import library_of_labels
+from gpugrad._arrays import library_of_labels
 from gpugrad._labels.cf_axes import find_geographic
 from gpugrad._labels.names import Labels
 from gpugrad._labels.xarray_coordinates import check_aligned

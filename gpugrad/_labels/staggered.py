@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from gpugrad._grids.options import parse_boundaries, parse_periods, parse_staggers
+from gpugrad._grids import parse_boundaries, parse_periods, parse_staggers
 
 SUMS = ("divergence", "curl")
 """Operators that add derivatives of several components."""

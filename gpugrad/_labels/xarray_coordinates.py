@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gpugrad._arrays.arrays import library_of_labels
+from gpugrad._arrays import library_of_labels
 from gpugrad._labels.units import read, unit_of_time
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from gpugrad._arrays.arrays import library_of_labels
+from gpugrad._arrays import library_of_labels
 from gpugrad._labels.names import Label, Labels, kept_attributes
 from gpugrad._labels.staggered import SUMS, Faces
 from gpugrad._labels.xarray_coordinates import Step, check_aligned, find_spacings, in_words

@@ -1,1 +1,11 @@
-"""**The public operators on arrays.** From grids and terms to results."""
+"""The public operators on arrays.
+
+Each parses its arguments with `_grids`, takes its terms from the table in `_stencils`, and has them
+evaluated by `_engines`. Curved grids, the sphere and reusable plans are here too.
+"""
+
+from gpugrad._operators.gradient import derivative
+
+__all__ = [
+    "derivative",
+]

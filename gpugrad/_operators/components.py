@@ -5,15 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from gpugrad._arrays.arrays import (
-    Array,
-    as_field,
-    device_of,
-    dtype_name,
-    is_library_array,
-    library_of,
-)
-from gpugrad._stencils.plan import AxisPlan
+from gpugrad._arrays import Array, as_field, device_of, dtype_name, is_library_array, library_of
+from gpugrad._stencils import AxisPlan
 
 
 def as_components(v: Any) -> list[Array]:

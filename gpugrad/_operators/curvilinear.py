@@ -12,9 +12,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gpugrad._arrays.arrays import (
+from gpugrad._arrays import (
     HALF_PRECISION,
     Array,
+    deliver,
     device_of,
     dtype_name,
     from_host,
@@ -22,16 +23,13 @@ from gpugrad._arrays.arrays import (
     is_library_array,
     library_of,
     namespace_of,
+    stack_results,
     widest_float,
 )
-from gpugrad._arrays.out import deliver, stack_results
-from gpugrad._engines.dispatch import evaluate
-from gpugrad._grids.axes import plan_axes
-from gpugrad._grids.options import Options, parse_boundaries
-from gpugrad._grids.spacing import parse_axes, warn_caller
+from gpugrad._engines import evaluate
+from gpugrad._grids import Options, parse_axes, parse_boundaries, plan_axes, warn_caller
 from gpugrad._operators.components import check_axes, check_count
-from gpugrad._stencils.boundaries import Sides
-from gpugrad._stencils.plan import AxisPlan, Term, rows_of
+from gpugrad._stencils import AxisPlan, Sides, Term, rows_of
 
 Matrix = list[list[Array]]
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from gpugrad._arrays.arrays import Array, as_field, dtype_name
-from gpugrad._engines.dispatch import evaluate
-from gpugrad._grids.axes import (
+from gpugrad._arrays import Array, as_field, dtype_name
+from gpugrad._engines import evaluate
+from gpugrad._grids import (
+    ONE_SIDED,
+    Options,
     check_alone,
     parse_one_axis,
     plan_as_numpy,
@@ -14,12 +16,10 @@ from gpugrad._grids.axes import (
     plan_gradient,
     refine_ends,
 )
-from gpugrad._grids.options import ONE_SIDED, Options
-from gpugrad._labels.dispatch import accepts_labels
+from gpugrad._labels import accepts_labels
 from gpugrad._operators.components import check_axes
 from gpugrad._operators.samples import Samples
-from gpugrad._stencils.operators import each_derivative
-from gpugrad._stencils.plan import Norm, Term
+from gpugrad._stencils import Norm, Term, each_derivative
 
 
 @accepts_labels

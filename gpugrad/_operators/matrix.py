@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from gpugrad._arrays.arrays import asnumpy
+from gpugrad._arrays import asnumpy
 from gpugrad._operators.stages import (
     Program,
     as_matrices,
@@ -16,8 +16,7 @@ from gpugrad._operators.stages import (
     bring_masks_home,
     is_selection,
 )
-from gpugrad._stencils.plan import AxisPlan, rows_of
-from gpugrad._stencils.validity import find_results
+from gpugrad._stencils import AxisPlan, find_results, rows_of
 
 NumpyArray = np.ndarray[Any, Any]
 

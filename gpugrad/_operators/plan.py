@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gpugrad._arrays.arrays import (
+from gpugrad._arrays import (
     Array,
     as_field,
     device_of,
@@ -18,13 +18,18 @@ from gpugrad._arrays.arrays import (
     library_of,
     namespace_of,
     result_dtype,
+    stack_results,
 )
-from gpugrad._arrays.out import stack_results
-from gpugrad._engines.dispatch import evaluate
-from gpugrad._engines.selection import name_in_force
-from gpugrad._grids.axes import parse_one_axis, plan_axes, plan_gradient
-from gpugrad._grids.masks import choose_beside_holes, copy_mask
-from gpugrad._grids.options import ONE_SIDED, Options
+from gpugrad._engines import evaluate, name_in_force
+from gpugrad._grids import (
+    ONE_SIDED,
+    Options,
+    choose_beside_holes,
+    copy_mask,
+    parse_one_axis,
+    plan_axes,
+    plan_gradient,
+)
 from gpugrad._operators.components import check_axes
 from gpugrad._operators.matrix import make_matrix, make_offset
 from gpugrad._operators.stages import (
@@ -36,17 +41,19 @@ from gpugrad._operators.stages import (
     single_stage,
     transpose_program,
 )
-from gpugrad._stencils.operators import (
+from gpugrad._stencils import (
+    AxisPlan,
     MakeTerm,
+    Norm,
+    Term,
     arrange_hessian,
     curl_terms,
     divergence_terms,
     each_derivative,
+    find_results,
     hessian_terms,
     laplacian_terms,
 )
-from gpugrad._stencils.plan import AxisPlan, Norm, Term
-from gpugrad._stencils.validity import find_results
 
 
 class Plan:

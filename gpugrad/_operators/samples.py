@@ -7,13 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from gpugrad._arrays.arrays import (
-    Array,
-)
-from gpugrad._engines.dispatch import evaluate
-from gpugrad._grids.masks import _is_masked, as_mask, choose_beside_holes, find_valid
-from gpugrad._grids.options import Options
-from gpugrad._stencils.plan import AxisPlan, Term
+from gpugrad._arrays import Array
+from gpugrad._engines import evaluate
+from gpugrad._grids import Options, as_mask, choose_beside_holes, find_valid, is_masked
+from gpugrad._stencils import AxisPlan, Term
 
 
 class Samples:
@@ -25,7 +22,7 @@ class Samples:
         self.fields = [*fields]
         self.masks: list[Array | None] = [None] * len(self.fields)
         self.have_holes = where is not None or bool(skipna)
-        self.are_masked = self.have_holes and _is_masked(fields[0])
+        self.are_masked = self.have_holes and is_masked(fields[0])
         if self.have_holes:
             given = None if where is None else as_mask(where, fields[0])
             found = [_find_holes(f, given, bool(skipna)) for f in fields]
@@ -50,7 +47,7 @@ class Samples:
         if not self.are_masked:
             return evaluate(outputs, out, stack, backend)
         targets = out if isinstance(out, (tuple, list)) else [] if out is None else [out]
-        if not all(map(_is_masked, targets)):
+        if not all(map(is_masked, targets)):
             raise TypeError(
                 "`out` must be a masked array to go with a masked `f`. Pass "
                 "`numpy.ma.empty(...)`, or fill `f` first."
@@ -61,7 +58,7 @@ class Samples:
 
 def _find_holes(f: Array, mask: Array | None, skipna: bool) -> tuple[Array, Array | None]:
     """Return a field without a mask of its own, and where it is valid."""
-    if _is_masked(f):
+    if is_masked(f):
         mask = _both(mask, ~np.ma.getmaskarray(f))
         f = np.asarray(f)
     elif isinstance(f, np.ndarray) and type(f) is not np.ndarray:
@@ -69,7 +66,7 @@ def _find_holes(f: Array, mask: Array | None, skipna: bool) -> tuple[Array, Arra
             "`where` and `skipna` take plain arrays and masked arrays; got a field of type "
             f"{type(f).__name__}. Pass `numpy.asarray(f)`."
         )
-    elif _is_masked(getattr(f, "_meta", None)):
+    elif is_masked(getattr(f, "_meta", None)):
         raise TypeError(
             "`where` and `skipna` take Dask arrays of plain blocks; got one of masked blocks. Pass "
             "`dask.array.ma.filled(f, numpy.nan)` and `skipna=True`."
@@ -79,7 +76,7 @@ def _find_holes(f: Array, mask: Array | None, skipna: bool) -> tuple[Array, Arra
 
 def _mask(result: Array) -> Array:
     """Return a result as a masked array; one that was written to is masked in place."""
-    if not _is_masked(result):
+    if not is_masked(result):
         return np.ma.array(result, mask=np.isnan(result), copy=False)
     result[np.isnan(np.asarray(result))] = np.ma.masked
     return result

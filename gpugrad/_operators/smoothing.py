@@ -13,19 +13,19 @@ from typing import Any
 import array_api_compat
 import numpy as np
 
-from gpugrad._arrays.arrays import (
+from gpugrad._arrays import (
     Array,
     as_field,
     assign,
+    check_out,
     dtype_name,
     from_host,
     host_values,
     library_of,
     result_dtype,
 )
-from gpugrad._arrays.out import check_out
-from gpugrad._grids.spacing import parse_axes, parse_spacings
-from gpugrad._stencils.plan import Gaps
+from gpugrad._grids import parse_axes, parse_spacings
+from gpugrad._stencils import Gaps
 
 NumpyArray = np.ndarray[Any, Any]
 

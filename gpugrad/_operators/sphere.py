@@ -13,9 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from gpugrad._arrays.arrays import Array, as_field, from_host, is_library_array
-from gpugrad._arrays.out import deliver
-from gpugrad._labels.dispatch import accepts_labels
+from gpugrad._arrays import Array, as_field, deliver, from_host, is_library_array
+from gpugrad._labels import accepts_labels
 from gpugrad._operators.components import as_components
 from gpugrad._operators.sphere_grid import SphereGrid, make_sphere_grid, parse_radius
 

@@ -11,12 +11,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gpugrad._arrays.arrays import Array, from_host, host_values, is_library_array, namespace_of
-from gpugrad._grids.options import Options
-from gpugrad._grids.spacing import parse_axes
+from gpugrad._arrays import Array, from_host, host_values, is_library_array, namespace_of
+from gpugrad._grids import Options, parse_axes
 from gpugrad._operators.curvilinear import differentiate_grid, into_library, invert
 from gpugrad._operators.gradient import derivative, gradient
-from gpugrad._stencils.plan import rows_of
+from gpugrad._stencils import rows_of
 
 NumpyArray = np.ndarray[Any, Any]
 

@@ -13,10 +13,17 @@ from typing import Any, NamedTuple, TypeGuard
 
 import numpy as np
 
-from gpugrad._arrays.arrays import Array, asnumpy, namespace_of
-from gpugrad._stencils.plan import IDENTITY, AxisPlan, Formula, Norm, Term
-from gpugrad._stencils.transpose import transpose
-from gpugrad._stencils.validity import choose_rows, find_results
+from gpugrad._arrays import Array, asnumpy, namespace_of
+from gpugrad._stencils import (
+    IDENTITY,
+    AxisPlan,
+    Formula,
+    Norm,
+    Term,
+    choose_rows,
+    find_results,
+    transpose_plan,
+)
 
 
 class Selection(NamedTuple):
@@ -110,7 +117,7 @@ def transpose_program(program: Program, shape: tuple[int, ...]) -> Program:
         parts: list[Selection] = []
         for number, terms in enumerate(stage, start=end):
             for sign, field, plan, rows, _ in as_matrices(terms):
-                turned = transpose(bring_home(plan), shape[plan.axis])
+                turned = transpose_plan(bring_home(plan), shape[plan.axis])
                 target = back if field < program.inputs else between
                 sources = given[number]
                 if rows is not None:

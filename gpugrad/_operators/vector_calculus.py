@@ -8,15 +8,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from gpugrad._arrays.arrays import Array, as_field
-from gpugrad._arrays.out import stack_results
-from gpugrad._grids.axes import check_alone, plan_axes
-from gpugrad._grids.options import ONE_SIDED, Options
-from gpugrad._labels.dispatch import accepts_labels
+from gpugrad._arrays import Array, as_field, stack_results
+from gpugrad._grids import ONE_SIDED, Options, check_alone, plan_axes
+from gpugrad._labels import accepts_labels
 from gpugrad._operators.components import as_components, check_axes, check_count
 from gpugrad._operators.curvilinear import curl_on_grid, divergence_on_grid, jacobian_on_grid
 from gpugrad._operators.samples import Samples
-from gpugrad._stencils.operators import (
+from gpugrad._stencils import (
+    AxisPlan,
     arrange_hessian,
     curl_terms,
     divergence_terms,
@@ -24,7 +23,6 @@ from gpugrad._stencils.operators import (
     hessian_terms,
     laplacian_terms,
 )
-from gpugrad._stencils.plan import AxisPlan
 
 
 @accepts_labels

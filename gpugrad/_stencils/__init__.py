@@ -1,1 +1,126 @@
-"""**The mathematics.** Weights, boundaries, schemes; a derivative as data."""
+"""The mathematics.
+
+Weights, boundaries and schemes; a derivative along an axis as data (`Formula`, `AxisPlan`, `Term`),
+its transpose, and its piece for some rows; the table of operators. All of it is pure: no engine
+and no user's argument is known here. Who can read Fornberg's paper can read this folder.
+"""
+
+from typing import TYPE_CHECKING
+
+from gpugrad._late import load_late
+from gpugrad._stencils.boundaries import MAX_ACCURACY, MAX_ORDER, TABLE, Scheme, Side, Sides
+from gpugrad._stencils.masked import plan_around_holes
+from gpugrad._stencils.numpy_scheme import first_derivative
+from gpugrad._stencils.operators import (
+    MakeTerm,
+    arrange_hessian,
+    curl_terms,
+    divergence_terms,
+    each_derivative,
+    hessian_terms,
+    laplacian_terms,
+)
+from gpugrad._stencils.plan import (
+    IDENTITY,
+    AxisPlan,
+    Formula,
+    Gaps,
+    Norm,
+    Region,
+    Seam,
+    Term,
+    add_up,
+    distinct_arrays,
+    distinct_fields,
+    distinct_masks,
+    is_single,
+    replace_fields,
+    rows_of,
+)
+from gpugrad._stencils.schemes import plan_derivative, repeats_its_first
+from gpugrad._stencils.weights import central_reach, exact_weights
+
+if TYPE_CHECKING:
+    from gpugrad._stencils.pieces import (
+        ChunkPlan,
+        ChunkWindow,
+        Span,
+        count_ends,
+        cut_plan,
+        cut_windows,
+        find_reach,
+        find_row,
+        find_samples,
+        is_uniform,
+        move_plan,
+        take_lines,
+        ways_of,
+    )
+    from gpugrad._stencils.transpose import transpose_plan
+    from gpugrad._stencils.validity import choose_rows, find_results, find_usable
+
+__all__ = [
+    "IDENTITY",
+    "MAX_ACCURACY",
+    "MAX_ORDER",
+    "TABLE",
+    "AxisPlan",
+    "ChunkPlan",
+    "ChunkWindow",
+    "Formula",
+    "Gaps",
+    "MakeTerm",
+    "Norm",
+    "Region",
+    "Scheme",
+    "Seam",
+    "Side",
+    "Sides",
+    "Span",
+    "Term",
+    "add_up",
+    "arrange_hessian",
+    "central_reach",
+    "choose_rows",
+    "count_ends",
+    "curl_terms",
+    "cut_plan",
+    "cut_windows",
+    "distinct_arrays",
+    "distinct_fields",
+    "distinct_masks",
+    "divergence_terms",
+    "each_derivative",
+    "exact_weights",
+    "find_reach",
+    "find_results",
+    "find_row",
+    "find_samples",
+    "find_usable",
+    "first_derivative",
+    "hessian_terms",
+    "is_single",
+    "is_uniform",
+    "laplacian_terms",
+    "move_plan",
+    "plan_around_holes",
+    "plan_derivative",
+    "repeats_its_first",
+    "replace_fields",
+    "rows_of",
+    "take_lines",
+    "transpose_plan",
+    "ways_of",
+]
+
+__getattr__ = load_late(
+    __name__,
+    {
+        "pieces": (
+            "ChunkPlan ChunkWindow Span count_ends cut_plan cut_windows find_reach find_row "
+            "find_samples is_uniform move_plan take_lines ways_of"
+        ),
+        "transpose": "transpose_plan",
+        "validity": "choose_rows find_results find_usable",
+    },
+)

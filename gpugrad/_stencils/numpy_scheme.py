@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from gpugrad._arrays.arrays import Array
+from gpugrad._arrays import Array
 from gpugrad._stencils.plan import AxisPlan, Formula, Gaps, rows_of
 from gpugrad._stencils.weights import (
     BLOCK,

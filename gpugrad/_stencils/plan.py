@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gpugrad._arrays.arrays import Array
+from gpugrad._arrays import Array
 
 
 class Formula(NamedTuple):

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gpugrad._arrays.arrays import Array, host_values, namespace_of
+from gpugrad._arrays import Array, host_values, namespace_of
 from gpugrad._stencils.boundaries import (
     MAX_ACCURACY,
     MAX_ORDER,

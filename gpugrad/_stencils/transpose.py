@@ -16,7 +16,7 @@ import numpy as np
 from gpugrad._stencils.plan import AxisPlan, Formula, rows_of
 
 
-def transpose(plan: AxisPlan, n: int) -> AxisPlan:
+def transpose_plan(plan: AxisPlan, n: int) -> AxisPlan:
     """Return the transpose of a plan for an axis of `n` samples."""
     key = ("transpose", n)
     if key not in plan.memo:

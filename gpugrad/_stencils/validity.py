@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from types import ModuleType
 
-from gpugrad._arrays.arrays import Array, host_values, namespace_of
+from gpugrad._arrays import Array, host_values, namespace_of
 from gpugrad._stencils.plan import AxisPlan, Formula, Region, Term, rows_of
 
 

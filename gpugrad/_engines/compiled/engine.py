@@ -1,6 +1,6 @@
 """One compiled pass over large fields: each sample is read once from memory, each result written.
 
-What is to be done becomes a program (`numba_program`), a table of kernels (`llvm_kernels`) and of
+What is to be done becomes a program (`program`), a table of kernels (`kernel`) and of
 places to run them, which each thread works through without touching Python.
 """
 
@@ -20,7 +20,7 @@ from gpugrad._arrays import threads as _threads
 from gpugrad._engines import numpy_blocks
 from gpugrad._engines.compiled.masked_sums import evaluate_sums, is_sum_beside_holes
 from gpugrad._engines.numpy_steps import NumpyArray, find_result
-from gpugrad._stencils.plan import Norm, Term, distinct_arrays, distinct_masks
+from gpugrad._stencils import Norm, Term, distinct_arrays, distinct_masks
 
 if TYPE_CHECKING:
     from gpugrad._engines.compiled.program import Program

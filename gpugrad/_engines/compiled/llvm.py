@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import llvmlite.binding as llvm
 from llvmlite import ir
 
-from gpugrad._arrays.threads import run_whole
+from gpugrad._arrays import run_whole
 
 WORD = ir.IntType(64)
 INT = ir.IntType(32)

@@ -15,8 +15,7 @@ from typing import Any
 import numpy as np
 
 from gpugrad._engines.numpy_steps import NumpyArray
-from gpugrad._stencils.pieces import ChunkWindow, cut_windows
-from gpugrad._stencils.plan import IDENTITY, AxisPlan, Norm, Term, rows_of
+from gpugrad._stencils import IDENTITY, AxisPlan, ChunkWindow, Norm, Term, cut_windows, rows_of
 
 SLAB_BYTES = 1 << 23
 """Bytes of a field in a slab: what is made of it is still in a cache when it is added up."""

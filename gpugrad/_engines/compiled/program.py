@@ -19,15 +19,7 @@ from gpugrad._engines.compiled.kernel import compile_kernel
 from gpugrad._engines.compiled.kernel_spec import Choice, Part, Place, Recipe
 from gpugrad._engines.compiled.tiles import Box, cut_field, cut_tile
 from gpugrad._engines.numpy_steps import NumpyArray, exact_reciprocal, find_precision
-from gpugrad._stencils.plan import (
-    AxisPlan,
-    Norm,
-    Region,
-    Seam,
-    Term,
-    distinct_arrays,
-    distinct_fields,
-)
+from gpugrad._stencils import AxisPlan, Norm, Region, Seam, Term, distinct_arrays, distinct_fields
 
 Outputs = Sequence[Sequence[Term]]
 
@@ -49,7 +41,7 @@ SHORT_LOOP = 64
 
 
 class Program(NamedTuple):
-    """What to run: items for `llvm_functions.compile_runner`, for arrays wherever they lie.
+    """What to run: items for `llvm.compile_runner`, for arrays wherever they lie.
 
     The layouts in `words` hold addresses relative to an array: the one with number `owners[i]`
     for the word with number `places[i]`, counting what is read, then outputs. The second word of

@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from gpugrad._stencils.plan import Term
+from gpugrad._stencils import Term
 
 Stretch = tuple[int, int]
 

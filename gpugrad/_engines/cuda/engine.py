@@ -1,6 +1,6 @@
 """Fields on a GPU: one launch of the kernel in `stencil.cu` for all outputs of a call.
 
-What is to be done becomes a program (`gpu_program`), an instantiation of the kernel and its
+What is to be done becomes a program (`program`), an instantiation of the kernel and its
 arguments. Programs are remembered: a call with other arrays of the kind only fills in addresses.
 Nothing here waits for the device, and nothing is copied but weights that differ from row to row,
 once.
@@ -19,11 +19,11 @@ from typing import Any, NamedTuple
 import cupy
 import numpy as np
 
-from gpugrad._arrays.arrays import Array, library_of
+from gpugrad._arrays import Array, library_of
 from gpugrad._engines.cuda import program as gpu_program
 from gpugrad._engines.cuda.program import Outputs, make_program
 from gpugrad._engines.numpy_steps import NumpyArray, find_precision, find_result
-from gpugrad._stencils.plan import AxisPlan, Norm, distinct_fields, distinct_masks
+from gpugrad._stencils import AxisPlan, Norm, distinct_fields, distinct_masks
 
 SAMPLES = ("f2", "f4", "f8", "c8", "c16", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8")
 """The dtypes that the kernel takes."""

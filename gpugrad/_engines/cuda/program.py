@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gpugrad._arrays.arrays import Array
+from gpugrad._arrays import Array
 from gpugrad._engines.numpy_steps import NumpyArray, Precision, exact_reciprocal, find_precision
-from gpugrad._stencils.plan import AxisPlan, Formula, Norm, Term, distinct_fields, distinct_masks
+from gpugrad._stencils import AxisPlan, Formula, Norm, Term, distinct_fields, distinct_masks
 
 Outputs = Sequence[Sequence[Term]]
 

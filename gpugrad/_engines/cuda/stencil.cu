@@ -9,7 +9,7 @@
 //
 // What the code depends on is in the types: dtypes, the number of axes, and for each term the
 // formula between the ends. Numbers are arguments: weights, lengths, strides, and all formulas at
-// the ends. So a new spacing, shape or boundary needs no new code. `_engines/gpu_program.py` writes
+// the ends. So a new spacing, shape or boundary needs no new code. `program.py` writes
 // both; the two must agree on `Call`.
 //
 // Compile with --fmad=false: a product that is fused into a sum has other bits than NumPy's. CuPy adds

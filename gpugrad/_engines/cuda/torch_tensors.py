@@ -13,12 +13,11 @@ import cupy
 import numpy as np
 import torch
 
-from gpugrad._arrays.arrays import Array, dtype_name, result_dtype, working_dtype
+from gpugrad._arrays import Array, dtype_name, result_dtype, working_dtype
 from gpugrad._engines import slices
 from gpugrad._engines.cuda import engine
 from gpugrad._engines.cuda.program import Outputs
-from gpugrad._stencils.plan import AxisPlan, Norm, Term, distinct_fields, replace_fields
-from gpugrad._stencils.transpose import transpose
+from gpugrad._stencils import AxisPlan, Norm, Term, distinct_fields, replace_fields, transpose_plan
 
 _NAMES = {np.dtype(name).name for name in engine.SAMPLES}
 
@@ -96,7 +95,7 @@ class _Differentiate(torch.autograd.Function):  # type: ignore[misc]
         for k, terms in enumerate(ctx.parts):
             for sign, i, plan in terms:
                 if i in back:
-                    transposed = transpose(plan, ctx.shape[plan.axis])
+                    transposed = transpose_plan(plan, ctx.shape[plan.axis])
                     back[i].append(_Part(sign, k, transposed))
         # Applied, not computed, so that gradients of gradients work too.
         results = _Differentiate.apply([back[i] for i in needed], *cotangents)

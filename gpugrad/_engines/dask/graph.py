@@ -1,6 +1,6 @@
 """Dask arrays: lazily, one task a block for all outputs, in the chunks of the field.
 
-The task (`dask_tasks`) hands its block to the engine that suits it. From a neighbour it takes thin
+The task (`tasks`) hands its block to the engine that suits it. From a neighbour it takes thin
 faces, which one task for each block cuts off, so that no block waits in memory for the last of its
 neighbours; or the block itself, where that is as short, or lies in memory anyway.
 """
@@ -13,7 +13,7 @@ from itertools import accumulate, pairwise, product
 from operator import getitem
 from typing import Any
 
-from gpugrad._arrays.arrays import Array, namespace_of, result_dtype
+from gpugrad._arrays import Array, namespace_of, result_dtype
 from gpugrad._engines import slices
 from gpugrad._engines.dask.tasks import (
     Derivative,
@@ -27,15 +27,20 @@ from gpugrad._engines.dask.tasks import (
     cut_faces,
     make_task,
 )
-from gpugrad._stencils.pieces import (
+from gpugrad._stencils import (
+    AxisPlan,
     ChunkPlan,
     ChunkWindow,
+    Norm,
+    Term,
     cut_plan,
     cut_windows,
+    distinct_fields,
+    distinct_masks,
+    is_single,
     take_lines,
     ways_of,
 )
-from gpugrad._stencils.plan import AxisPlan, Norm, Term, distinct_fields, distinct_masks, is_single
 
 unsupported = slices.unsupported
 

@@ -17,11 +17,9 @@ import array_api_compat
 import dask
 import numpy as np
 
-from gpugrad._arrays import threads
-from gpugrad._arrays.arrays import Array, namespace_of, result_dtype, working_dtype
+from gpugrad._arrays import Array, namespace_of, result_dtype, threads, working_dtype
 from gpugrad._engines import slices
-from gpugrad._stencils.pieces import ChunkPlan, ChunkWindow
-from gpugrad._stencils.plan import IDENTITY, Norm, Region, Seam, Term, rows_of
+from gpugrad._stencils import IDENTITY, ChunkPlan, ChunkWindow, Norm, Region, Seam, Term, rows_of
 
 try:
     from dask._task_spec import List, Task, TaskRef

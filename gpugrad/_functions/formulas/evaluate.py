@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gpugrad._arrays.arrays import Array, device_of, library_of, namespace_of
+from gpugrad._arrays import Array, device_of, library_of, namespace_of
 
 Operand = int | float
 """A slot of the tape, or a number: slots are of type int, numbers of type float."""

@@ -10,7 +10,7 @@ from typing import Any
 import array_api_compat
 import numpy as np
 
-from gpugrad._arrays.arrays import (
+from gpugrad._arrays import (
     HALF_PRECISION,
     Array,
     device_of,
@@ -179,7 +179,7 @@ def _as_points(points: Sequence[Any], backend: str | None) -> tuple[Any, str, li
     elif library == "NumPy":
         xp = array_api_compat.array_namespace(np.empty(0))
     else:
-        from gpugrad._arrays.devices import namespace
+        from gpugrad._arrays import namespace
 
         xp = namespace(str(backend))
     place = {} if not own or device_of(own[0]) is None else {"device": device_of(own[0])}

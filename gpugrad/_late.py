@@ -1,0 +1,30 @@
+"""Names of a package that are loaded when they are asked for: an import should cost little."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from sys import modules
+from typing import Any
+
+
+def load_late(package: str, files: Mapping[str, str]) -> Callable[[str], Any]:
+    """Return a ``__getattr__`` for a package.
+
+    Parameters
+    ----------
+    package : str
+        Its ``__name__``.
+    files : mapping of str to str
+        For each file, from the package on, the names that it has, with spaces between them.
+    """
+    places = {name: file for file, names in files.items() for name in names.split()}
+
+    def find(name: str) -> Any:
+        if name not in places:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        thing = getattr(import_module(f"{package}.{places[name]}"), name)
+        setattr(modules[package], name, thing)  # the next look finds it there
+        return thing
+
+    return find
