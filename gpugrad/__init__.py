@@ -33,7 +33,14 @@ if TYPE_CHECKING:
     from gpugrad._functions.sample import sample
     from gpugrad._operators.plan import Plan, plan
     from gpugrad._operators.sphere import spherical_curl, spherical_divergence, spherical_gradient
-    from gpugrad._operators.vector_calculus import curl, divergence, hessian, jacobian, laplacian
+    from gpugrad._operators.vector_calculus import (
+        curl,
+        divergence,
+        hessian,
+        jacobian,
+        laplacian,
+        vector_laplacian,
+    )
     from gpugrad._stencils.textbook import stencil
 
 __all__ = [
@@ -74,6 +81,7 @@ __all__ = [
     "symbolic_laplacian",
     "turning_points",
     "use_backend",
+    "vector_laplacian",
 ]
 
 
@@ -95,7 +103,7 @@ __getattr__ = load_late(
         "_functions.sample": "sample",
         "_operators.plan": "Plan plan",
         "_operators.sphere": "spherical_curl spherical_divergence spherical_gradient",
-        "_operators.vector_calculus": "curl divergence hessian jacobian laplacian",
+        "_operators.vector_calculus": "curl divergence hessian jacobian laplacian vector_laplacian",
         "_stencils.textbook": "stencil",
     },
 )

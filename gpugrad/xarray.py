@@ -18,6 +18,7 @@ from typing import Any
 
 import gpugrad
 from gpugrad._labels import axis_of_component, order_components
+from gpugrad._stencils import OPERATORS, Operator
 
 try:
     import xarray
@@ -42,6 +43,10 @@ def _unknown(accessor: Any, name: str, elsewhere: str) -> AttributeError:
     )
 
 
+*_OTHERS, _LAST = [name for name, row in OPERATORS.items() if row.takes != "field"]
+_OF_DATASETS = f"{', '.join(_OTHERS)} and {_LAST}"
+
+
 @xarray.register_dataarray_accessor("gpugrad")
 class DataArrayAccessor:
     """The operators on scalar fields, along dimensions that are given by name.
@@ -52,26 +57,6 @@ class DataArrayAccessor:
 
     def __init__(self, f: xarray.DataArray) -> None:
         self._f = f
-
-    def gradient(self, *dims: Any, **options: Any) -> Any:
-        """Return the derivatives along dimensions, by default all of them."""
-        return gpugrad.gradient(self._f, axis=_axis(dims), **options)
-
-    def derivative(self, dim: Any, **options: Any) -> Any:
-        """Return one derivative along a dimension."""
-        return gpugrad.derivative(self._f, axis=dim, **options)
-
-    def laplacian(self, *dims: Any, **options: Any) -> Any:
-        """Return the sum of the second derivatives along dimensions, by default all."""
-        return gpugrad.laplacian(self._f, axis=dims or None, **options)
-
-    def hessian(self, *dims: Any, **options: Any) -> Any:
-        """Return all second derivatives along dimensions, by default all."""
-        return gpugrad.hessian(self._f, axis=dims or None, **options)
-
-    def gradient_norm(self, *dims: Any, **options: Any) -> Any:
-        """Return the length of the gradient along dimensions, by default all."""
-        return gpugrad.gradient_norm(self._f, axis=dims or None, **options)
 
     def spherical_gradient(self, **options: Any) -> Any:
         """Return the gradient to the north and to the east, per metre, from the coordinates."""
@@ -98,7 +83,7 @@ class DataArrayAccessor:
         return gpugrad.error_estimate(self._f, axis=dim, **options)
 
     def __getattr__(self, name: str) -> Any:
-        raise _unknown(self, name, "divergence, curl and jacobian are those of a Dataset")
+        raise _unknown(self, name, f"{_OF_DATASETS} are those of a Dataset")
 
 
 @xarray.register_dataset_accessor("gpugrad")
@@ -114,18 +99,6 @@ class DatasetAccessor:
 
     def __init__(self, data: xarray.Dataset) -> None:
         self._data = data
-
-    def divergence(self, *names: Any, axis: Any = None, **options: Any) -> xarray.DataArray:
-        """Return the divergence of a vector field."""
-        return self._call(gpugrad.divergence, names, axis, options)
-
-    def curl(self, *names: Any, axis: Any = None, **options: Any) -> Any:
-        """Return the curl of a vector field: one component on two axes, three on three."""
-        return self._call(gpugrad.curl, names, axis, options)
-
-    def jacobian(self, *names: Any, axis: Any = None, **options: Any) -> Any:
-        """Return the derivatives of all components along all axes."""
-        return self._call(gpugrad.jacobian, names, axis, options)
 
     def spherical_divergence(self, *names: Any, **options: Any) -> xarray.DataArray:
         """Return the divergence on a sphere, of components named ``u`` (east) and ``v`` (north)."""
@@ -171,3 +144,35 @@ class DatasetAccessor:
             known = ", ".join(map(str, self._data.data_vars))
             raise KeyError(f"the dataset has no variable {name!r}; it has: {known}")
         return self._data[name]
+
+
+def _make_method(row: Operator) -> Any:
+    """Return the method of an operator: along dimensions of an array, or of named components."""
+    operator = getattr(gpugrad, row.name)
+
+    def of_one(self: Any, dim: Any, **options: Any) -> Any:
+        return operator(self._f, axis=dim, **options)
+
+    def of_array(self: Any, *dims: Any, **options: Any) -> Any:
+        # The gradient along one dimension alone is one array, and no tuple.
+        axis = _axis(dims) if row.gives == "each" else dims or None
+        return operator(self._f, axis=axis, **options)
+
+    def of_dataset(self: Any, *names: Any, axis: Any = None, **options: Any) -> Any:
+        return self._call(operator, names, axis, options)
+
+    if row.takes != "field":
+        method: Any = of_dataset
+        where = "of components that are named by axis, or in the order of `axis`"
+    elif row.axes == (1, 1):
+        method, where = of_one, "along a dimension"
+    else:
+        method, where = of_array, "along dimensions, by default all"
+    method.__name__ = row.name
+    method.__doc__ = f"Return {row.summary}, {where}.\n\nOptions are those of `gpugrad.{row.name}`."
+    return method
+
+
+for _row in OPERATORS.values():
+    _accessor = DataArrayAccessor if _row.takes == "field" else DatasetAccessor
+    setattr(_accessor, _row.name, _make_method(_row))

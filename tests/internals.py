@@ -74,6 +74,7 @@ NAMES = {
     # Every boundary that there is, and the formulas of schemes, to be compared with theory.
     "gpugrad._stencils.boundaries": ("TABLE", "Scheme", "Side"),
     "gpugrad._stencils.schemes": ("plan_derivative",),
+    "gpugrad._stencils.operators": ("OPERATORS",),
     "gpugrad._stencils.masked": ("plan_around_holes",),
     # Weights in floating point and of many rows, which `stencil` has not.
     "gpugrad._stencils.weights": ("any_weights", "middle_of_many", "middle_of_three"),

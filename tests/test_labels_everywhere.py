@@ -18,6 +18,7 @@ LABELLED = {
     "derivative": gpugrad.derivative,
     "gradient_norm": gpugrad.gradient_norm,
     "laplacian": gpugrad.laplacian,
+    "vector_laplacian": lambda f: gpugrad.vector_laplacian((f, f))[1],
     "hessian": lambda f: gpugrad.hessian(f)[0][1],
     "divergence": lambda f: gpugrad.divergence((f, f)),
     "curl": lambda f: gpugrad.curl((f, f)),

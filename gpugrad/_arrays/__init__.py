@@ -29,7 +29,14 @@ from gpugrad._arrays.arrays import (
     working_dtype,
 )
 from gpugrad._arrays.memory import empty, keep_freed_memory
-from gpugrad._arrays.out import check_out, deliver, overlap_any, stack_results, view_to_write
+from gpugrad._arrays.out import (
+    check_out,
+    deliver,
+    flatten_rows,
+    overlap_any,
+    stack_results,
+    view_to_write,
+)
 from gpugrad._arrays.threads import Gate, Lane, run_whole
 from gpugrad._late import load_late
 
@@ -53,6 +60,7 @@ __all__ = [
     "dtype_name",
     "empty",
     "find_gpu",
+    "flatten_rows",
     "from_host",
     "host_values",
     "is_installed",

@@ -181,6 +181,29 @@ def stack_results(results: Sequence[Array]) -> Array:
     return namespace_of(first).stack(list(results), axis=0)
 
 
+def flatten_rows(out: Any, shape: tuple[int, ...], stack: bool) -> tuple[Array, ...]:
+    """Return the arrays to write rows of results to, one after the other.
+
+    `shape` is that of all results in one array.
+    """
+    rows, columns = shape[:2]
+    if stack:
+        if getattr(out, "shape", None) is None or tuple(out.shape) != shape:
+            given = getattr(out, "shape", type(out).__name__)
+            raise ValueError(f"`out` must be an array of shape {shape} with `stack`; got {given}.")
+        return tuple(out[i, j, ...] for i in range(rows) for j in range(columns))
+    if (
+        not isinstance(out, (tuple, list))
+        or len(out) != rows
+        or any(not isinstance(one, (tuple, list)) or len(one) != columns for one in out)
+    ):
+        raise ValueError(
+            f"`out` must be a tuple of {rows} tuples of {columns} arrays, or one array with "
+            "`stack=True`."
+        )
+    return tuple(target for row in out for target in row)
+
+
 def deliver(results: Sequence[Array], f: Array, out: Any, stack: bool) -> tuple[Array, ...] | Array:
     """Return results of arithmetic as those of an engine: of the right dtype, in `out`, stacked."""
     xp = np if isinstance(f, np.ndarray) else namespace_of(f)

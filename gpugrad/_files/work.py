@@ -17,16 +17,8 @@ from gpugrad._files.raw import open_npy
 from gpugrad._files.source import Source, Values
 from gpugrad._files.wording import in_words_of_command, say
 from gpugrad._grids import Options, plan_axes
-from gpugrad._labels import SUMS, Labels, kept_attributes, unit_of_time
-from gpugrad._stencils import (
-    AxisPlan,
-    Norm,
-    Term,
-    curl_terms,
-    divergence_terms,
-    each_derivative,
-    laplacian_terms,
-)
+from gpugrad._labels import Labels, adds_components, kept_attributes, unit_of_time
+from gpugrad._stencils import OPERATORS, AxisPlan, Norm, Term
 
 
 @dataclass(frozen=True)
@@ -78,11 +70,11 @@ def as_components(sources: Sequence[Source], request: Request) -> list[Source]:
     FileError
         If they differ in shape or dtype.
     """
-    if request.operator not in ("divergence", "curl", "jacobian"):
+    if OPERATORS[request.operator].takes == "field":
         return [*sources]
     if len(sources) == 1 and len(sources[0].shape) > 1:
         return [sources[0].pick(i) for i in range(sources[0].shape[0])]
-    if request.stagger is not None and request.operator in SUMS:
+    if request.stagger is not None and adds_components(request.operator):
         sources = [at_samples(one) for one in sources]  # each on its own faces
     first = sources[0]
     for other in sources[1:]:
@@ -169,7 +161,7 @@ def _planner(
 def _kept(fields: Sequence[Source], operator: str, results: int) -> list[dict[str, Any]]:
     """Return for each result what it keeps of its field's attributes, or what several share."""
     own = [kept_attributes(f.attributes) for f in fields]
-    if operator in SUMS:
+    if adds_components(operator):
         shared = {k: v for k, v in own[0].items() if all(_same(v, one.get(k)) for one in own)}
         return [shared] * results
     return [one for one in own for _ in range(results // len(own))]
@@ -190,7 +182,7 @@ def _check_options(f: Source, axes: Sequence[int], request: Request) -> None:
                 f"--{name} must be one for all axes, or one for each of {len(axes)} axes "
                 f"({', '.join(f.dims[axis] for axis in axes)}); got {len(several)}."
             )
-    first = request.order == 1 and request.operator != "laplacian"
+    first = request.order == 1 and OPERATORS[request.operator].power == 1
     if request.edge_order is not None and (request.accuracy != 2 or not first):
         raise FileError(
             "--edge-order goes with first derivatives of --accuracy 2; got it with "
@@ -230,33 +222,30 @@ def may_have_holes(dtype: np.dtype[Any]) -> bool:
 def _outputs(
     request: Request, plan: Callable[[int], list[AxisPlan]], fields: Sequence[Source]
 ) -> Sequence[Sequence[Any]]:
-    operator = request.operator
-    if request.order != 1 and operator != "derivative":
+    operator, row = request.operator, OPERATORS[request.operator]
+    if request.order != 1 and row.orders:
         raise FileError(f"--order goes with --operator derivative; got it with {operator}.")
-    if operator in ("laplacian", "gradient_norm") and request.stagger is not None:
+    if request.stagger is not None and "stagger" not in row.options:
         raise FileError(f"--stagger does not go with --operator {operator}. Leave one out.")
     if operator == "gradient_norm" and fields[0].dtype.kind in "mM":
         raise FileError("gradients of dates have no length. Choose another --operator.")
-    if operator in ("laplacian", "gradient_norm") and len(fields) > 1:
+    if row.takes == "field" and row.adds_axes and len(fields) > 1:
         names = ", ".join(f.name for f in fields)
         raise FileError(f"a {operator} is that of one variable; got {names}. Name one: --var.")
-    if operator == "laplacian":
-        return laplacian_terms(plan(2), _term)
-    plans = plan(request.order if operator == "derivative" else 1)
-    if operator == "curl" and len(plans) not in (2, 3):
-        raise FileError(f"a curl needs two or three axes; got {len(plans)}. Name them: --axis.")
-    if operator in ("divergence", "curl"):
-        if len(fields) != len(plans):
-            names = ", ".join(f.name for f in fields)
-            raise FileError(
-                f"a {operator} needs one component for each axis; got {len(fields)} components "
-                f"({names}) for {len(plans)} axes. Name the axes along which they point, in their "
-                "order: --axis."
-            )
-        return (divergence_terms if operator == "divergence" else curl_terms)(plans, _term)
-    if operator == "gradient_norm":
-        return [Norm(map(_term, plans))]
-    return each_derivative(plans, _term, len(fields))
+    plans = plan(row.power if row.orders else request.order)
+    least, most = row.axes
+    if row.orders and most is not None and not least <= len(plans) <= most:
+        raise FileError(
+            f"a {operator} needs two or three axes; got {len(plans)}. Name them: --axis."
+        )
+    if row.takes == "vector" and len(fields) != len(plans):
+        names = ", ".join(f.name for f in fields)
+        raise FileError(
+            f"a {operator} needs one component for each axis; got {len(fields)} components "
+            f"({names}) for {len(plans)} axes. Name the axes along which they point, in their "
+            "order: --axis."
+        )
+    return row.make_outputs(lambda order: plans, _term, len(fields))
 
 
 def _term(plan: AxisPlan, i: int = 0, sign: int = 1) -> Any:

@@ -12,14 +12,14 @@ from gpugrad._late import load_late
 if TYPE_CHECKING:
     from gpugrad._labels.cf_axes import axis_of_component, order_components
     from gpugrad._labels.names import Labels, kept_attributes
-    from gpugrad._labels.staggered import SUMS, Faces
+    from gpugrad._labels.staggered import Faces, adds_components
     from gpugrad._labels.units import per, unit_of_time
 
 __all__ = [
-    "SUMS",
     "Faces",
     "Labels",
     "accepts_labels",
+    "adds_components",
     "axis_of_component",
     "kept_attributes",
     "order_components",
@@ -32,7 +32,7 @@ __getattr__ = load_late(
     {
         "cf_axes": "axis_of_component order_components",
         "names": "Labels kept_attributes",
-        "staggered": "SUMS Faces",
+        "staggered": "Faces adds_components",
         "units": "per unit_of_time",
     },
 )

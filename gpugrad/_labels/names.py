@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from gpugrad._labels.units import per
+from gpugrad._stencils import OPERATORS
 
 _NOT_OF_DERIVATIVES = (
     "standard_name", "long_name", "units", "valid_min", "valid_max", "valid_range",
@@ -58,21 +59,24 @@ class Labels:
 
     def of(self, operator: str) -> list[Label]:
         """Return a label for each result of an operator, in the order of its results."""
-        fields, axes = range(len(self.names)), range(len(self.dims))
-        if operator in ("gradient", "derivative", "jacobian"):
-            return [self._derivative(i, j) for i in fields for j in axes]
         if operator == "error_estimate":
             return [_of_error(self._derivative(0, 0))]
-        if operator == "hessian":
+        row = OPERATORS[operator]
+        fields, axes = range(len(self.names)), range(len(self.dims))
+        if row.gives == "each":
+            return [self._derivative(i, j) for i in fields for j in axes]
+        if row.gives == "pairs":
             return [self._second(i, j) for i in axes for j in axes]
-        if operator == "curl":
+        if row.gives == "curl":
             names = ["curl"] if len(self.dims) == 2 else [f"curl_{dim}" for dim in self.dims]
-            return [self._sum(name, "component of the curl", 1) for name in names]
-        if operator == "divergence":
-            return [self._sum("divergence", "divergence", 1)]
-        what = operator.replace("_", " ")
-        name = f"{operator}_{self.names[0]}"
-        return [self._sum(name, f"{what} of {self.names[0]}", 2 if operator == "laplacian" else 1)]
+            return [self._sum(name, "component of the curl", row.power) for name in names]
+        if row.takes == "vector":
+            return [self._sum(operator, operator, row.power)]
+        what = operator.removeprefix("vector_")
+        return [
+            self._sum(f"{what}_{name}", f"{what.replace('_', ' ')} of {name}", row.power, [units])
+            for name, units in zip(self.names, self.units, strict=True)
+        ]
 
     def _derivative(self, i: int, j: int) -> Label:
         power = str(self.order) if self.order > 1 else ""
@@ -90,9 +94,12 @@ class Labels:
         name = f"d2{self.names[0]}_d{self.dims[i]}_d{self.dims[j]}"
         return _label(name, f"derivative of {self.names[0]} along {along}", units)
 
-    def _sum(self, name: str, long_name: str, power: int) -> Label:
+    def _sum(
+        self, name: str, long_name: str, power: int, units_of_fields: Sequence[Any] | None = None
+    ) -> Label:
         """Return the label of a sum; it has units where all terms have the same."""
-        units = {per(one, by, power) for one in self.units for by in self.dim_units}
+        fields = self.units if units_of_fields is None else units_of_fields
+        units = {per(one, by, power) for one in fields for by in self.dim_units}
         return _label(name, long_name, units.pop() if len(units) == 1 else None)
 
 

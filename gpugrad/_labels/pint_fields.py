@@ -7,9 +7,7 @@ from typing import Any
 
 from gpugrad._arrays import library_of_labels
 from gpugrad._labels.units import unit_of_time
-
-_EACH_ITS_OWN = ("gradient", "derivative", "error_estimate", "jacobian", "hessian")
-"""Operators that add nothing up along different axes."""
+from gpugrad._stencils import OPERATORS, Operator
 
 
 def call(
@@ -22,13 +20,15 @@ def call(
     ValueError
         If units don't fit together: of components, or of spacings whose derivatives are added.
     """
-    name = operator.__name__
+    # The error of a derivative has the derivative's unit.
+    row = OPERATORS[operator.__name__.replace("error_estimate", "derivative")]
+    is_uniform = row.adds_axes or bool(options.get("stack"))
     several = isinstance(f, (tuple, list))
     parts = f if several else [f]
     registry = registry_of([*parts, *spacing, *options.values()])
     fields = _fields_of(parts, registry)
     steps = [_step(one, registry, options) for one in spacing]
-    if name not in _EACH_ITS_OWN or options.get("stack"):
+    if is_uniform:
         steps = [convert(step, steps[0].units, "spacings of all axes") for step in steps]
     if "period" in options:
         options["period"] = _period(options["period"], steps)
@@ -42,11 +42,11 @@ def call(
     ]
     results = operator(values if several else values[0], *spaces, **options)
     unit = difference(fields[0])
-    order = options.get("order", 2 if name in ("laplacian", "hessian") else 1)
+    order = options.get("order", row.power)
     by = [difference(step) for step in steps] or [registry.Unit("")]
-    if name not in _EACH_ITS_OWN or options.get("stack"):
+    if is_uniform:
         return _attach(results, registry, unit / by[0] ** order)
-    return _attach_each(name, results, registry, unit, by, order)
+    return _attach_each(row, results, registry, unit, by, order)
 
 
 def call_on_sphere(operator: Callable[..., Any], f: Any, options: dict[str, Any]) -> Any:
@@ -176,21 +176,21 @@ def _attach(results: Any, registry: Any, unit: Any) -> Any:
 
 
 def _attach_each(
-    name: str, results: Any, registry: Any, unit: Any, by: Sequence[Any], order: int
+    row: Operator, results: Any, registry: Any, unit: Any, by: Sequence[Any], order: int
 ) -> Any:
     def step(j: int) -> Any:
         return by[j] if len(by) > 1 else by[0]
 
     if not isinstance(results, tuple):
         return registry.Quantity(results, unit / by[0] ** order)
-    if name == "gradient":
+    if row.takes == "field" and row.gives == "each":
         return tuple(registry.Quantity(df, unit / step(j)) for j, df in enumerate(results))
-    if name == "jacobian":
+    if row.gives == "each":
         return tuple(
-            tuple(registry.Quantity(df, unit / step(j)) for j, df in enumerate(row))
-            for row in results
+            tuple(registry.Quantity(df, unit / step(j)) for j, df in enumerate(line))
+            for line in results
         )
     return tuple(
-        tuple(registry.Quantity(df, unit / step(i) / step(j)) for j, df in enumerate(row))
-        for i, row in enumerate(results)
+        tuple(registry.Quantity(df, unit / step(i) / step(j)) for j, df in enumerate(line))
+        for i, line in enumerate(results)
     )

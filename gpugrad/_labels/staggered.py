@@ -12,9 +12,7 @@ from typing import Any
 import numpy as np
 
 from gpugrad._grids import parse_boundaries, parse_periods, parse_staggers
-
-SUMS = ("divergence", "curl")
-"""Operators that add derivatives of several components."""
+from gpugrad._stencils import OPERATORS
 
 _NEAR = 0.3
 """The part of a gap by which the middle between two faces may miss the sample between them."""
@@ -151,15 +149,24 @@ _OF_SAMPLES = ("bounds", "actual_range", "valid_min", "valid_max", "valid_range"
 """Attributes of coordinates that are not true of those between them."""
 
 
+def adds_components(operator: str) -> bool:
+    """Tell whether an operator adds derivatives of several components, which must meet."""
+    row = OPERATORS.get(operator)
+    return row is not None and row.takes == "vector"
+
+
 def _terms(operator: str, fields: int, axes: int) -> list[list[tuple[int, int]]]:
     """Return for each result which components it is made of, and along which axis each is taken."""
-    if operator == "divergence":
-        return [[(i, i) for i in range(min(fields, axes))]]
-    if operator == "curl" and axes == 3:
-        return [[((k + 2) % 3, (k + 1) % 3), ((k + 1) % 3, (k + 2) % 3)] for k in range(3)]
-    if operator == "curl":
-        return [[(1, 0), (0, 1)]]
-    return [[(i, j)] for i in range(fields) for j in range(axes)]
+    row = OPERATORS[operator.replace("error_estimate", "derivative")]
+    least, most = row.axes
+    if most is not None and not least <= axes <= most:
+        return []  # which the operator refuses, in its words
+
+    def term(axis: int, i: int = 0, sign: int = 1) -> tuple[int, int]:
+        return i, axis
+
+    outputs = row.make_outputs(lambda order: range(axes), term, fields)
+    return [[(i, j) for i, j in terms if i < fields] for terms in outputs]
 
 
 def _of_other_dims(f: Any, dims: Any) -> dict[Any, Any]:

@@ -10,16 +10,15 @@ import numpy as np
 
 from gpugrad._arrays import library_of_labels
 from gpugrad._labels.names import Label, Labels, kept_attributes
-from gpugrad._labels.staggered import SUMS, Faces
+from gpugrad._labels.staggered import Faces, adds_components
 from gpugrad._labels.xarray_coordinates import Step, check_aligned, find_spacings, in_words
+from gpugrad._stencils import OPERATORS
 
 NEW_DIMS = ("component", "along")
 """What the axes are called that `stack` adds."""
 
 ALONG_ONE = ("derivative", "error_estimate")
 """Operators along one axis, by default the last."""
-
-_OF_VECTORS = ("divergence", "curl", "jacobian")
 
 _BY_DIMENSION: dict[str, Any] = {"boundary": "one-sided", "period": None, "stagger": None}
 """Options that may be given by dimension, and what the other dimensions have."""
@@ -40,7 +39,8 @@ def call(
     f = split_components(operator.__name__, f)
     several = isinstance(f, (tuple, list))
     on_faces = _is_staggered(options)
-    fields = align(f, on_faces and operator.__name__ in SUMS) if several else [check_array(f)]
+    apart = on_faces and adds_components(operator.__name__)
+    fields = align(f, apart) if several else [check_array(f)]
     first = fields[0]
     refuse_out(options)
     named = options.pop("axis", None)
@@ -102,7 +102,8 @@ def refuse_out(options: dict[str, Any]) -> None:
 
 def split_components(operator: str, f: Any) -> Any:
     """Return a vector field that is one array as a list of components, those of its first axis."""
-    if not operator.endswith(_OF_VECTORS) or not hasattr(f, "coords") or hasattr(f, "data_vars"):
+    row = OPERATORS.get(operator.removeprefix("spherical_"))
+    if row is None or row.takes == "field" or not hasattr(f, "coords") or hasattr(f, "data_vars"):
         return f
     if f.ndim < 2:
         raise ValueError(

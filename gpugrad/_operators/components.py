@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from gpugrad._arrays import Array, as_field, device_of, dtype_name, is_library_array, library_of
-from gpugrad._stencils import AxisPlan
+from gpugrad._stencils import AxisPlan, Operator
 
 
 def as_components(v: Any) -> list[Array]:
@@ -51,30 +51,29 @@ def _kind(f: Array) -> str:
     return f"{library_of(f)}'s {type(f).__name__}"
 
 
-def check_count(fields: Sequence[Array], plans: Sequence[AxisPlan], name: str) -> None:
-    """Raise ValueError unless there is one component for each axis."""
-    if len(fields) != len(plans) or not plans:
-        raise ValueError(
-            f"a {name} needs one component for each axis; got {len(fields)} components for "
-            f"{len(plans)} axes of samples of shape {tuple(fields[0].shape)}. Name the axes that "
-            "are space with `axis`."
-        )
-
-
-def check_axes(plans: Sequence[AxisPlan], name: str) -> None:
-    """Raise ValueError unless there are as many axes as an operator needs, with what it can use."""
-    if name == "curl" and len(plans) not in (2, 3):
-        raise ValueError(
-            f"a curl needs two or three axes; got {len(plans)}. Name them with `axis`."
-        )
-    if not plans:
-        raise ValueError(f"a {name} needs at least one axis; got none of them.")
-    if (
-        name == "Hessian"
-        and len(plans) > 1
-        and any(row.constant is not None for plan in plans for row in (*plan.lower, *plan.upper))
-    ):
+def check_plans(row: Operator, plans: Sequence[AxisPlan], fields: Sequence[Array]) -> None:
+    """Raise ValueError unless an operator can use these plans, and has the components it needs."""
+    check_count(row, fields, len(plans))
+    mixes = row.gives == "pairs" and len(plans) > 1
+    if mixes and any(end.constant is not None for p in plans for end in (*p.lower, *p.upper)):
         raise ValueError(
             "`boundary` must not be a given value or slope: it says nothing of mixed derivatives. "
             "Take `derivative(..., order=2)` along single axes."
         )
+
+
+def check_count(row: Operator, fields: Sequence[Array], axes: int) -> None:
+    """Raise ValueError unless there are as many axes, and components, as an operator needs."""
+    least, most = row.axes
+    if most is not None and not least <= axes <= most:
+        raise ValueError(
+            f"a {row.title} needs two or three axes; got {axes}. Name them with `axis`."
+        )
+    if row.takes == "vector" and len(fields) != axes:
+        raise ValueError(
+            f"a {row.title} needs one component for each axis; got {len(fields)} components for "
+            f"{axes} axes of samples of shape {tuple(fields[0].shape)}. Name the axes that "
+            "are space with `axis`."
+        )
+    if not axes:
+        raise ValueError(f"a {row.title} needs at least one axis; got none of them.")

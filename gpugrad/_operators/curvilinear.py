@@ -18,6 +18,7 @@ from gpugrad._arrays import (
     deliver,
     device_of,
     dtype_name,
+    flatten_rows,
     from_host,
     host_values,
     is_library_array,
@@ -28,8 +29,8 @@ from gpugrad._arrays import (
 )
 from gpugrad._engines import evaluate
 from gpugrad._grids import Options, parse_axes, parse_boundaries, plan_axes, warn_caller
-from gpugrad._operators.components import check_axes, check_count
-from gpugrad._stencils import AxisPlan, Sides, Term, rows_of
+from gpugrad._operators.components import check_count
+from gpugrad._stencils import OPERATORS, AxisPlan, Sides, Term, rows_of
 
 Matrix = list[list[Array]]
 
@@ -76,11 +77,17 @@ def jacobian_on_grid(
     coordinates: Any,
     axis: Any,
     options: Options,
+    out: Any,
     stack: bool,
     backend: str | None,
 ) -> tuple[tuple[Array, ...], ...] | Array:
     """Return the derivatives of all components with respect to all coordinates."""
     matrix = _differentiate_all(fields, coordinates, axis, options, backend)
+    if out is not None:
+        shape = (len(matrix), len(matrix[0]), *fields[0].shape)
+        targets = flatten_rows(out, shape, stack)
+        deliver([entry for row in matrix for entry in row], fields[0], targets, False)
+        return out
     rows: list[Any] = [deliver(row, fields[0], None, stack) for row in matrix]
     return stack_results(rows) if stack else tuple(rows)
 
@@ -317,7 +324,7 @@ def divergence_on_grid(
 ) -> Array:
     """Return the sum of the derivatives of components with respect to their coordinates."""
     grid = make_grid(fields[0], coordinates, axis, options, backend)
-    check_count(fields, grid.plans, "divergence")
+    check_count(OPERATORS["divergence"], fields, len(grid.plans))
     parts = [grid.component(grid.slopes(f), i) for i, f in enumerate(fields)]
     return deliver([sum(parts[1:], start=parts[0])], fields[0], out, False)[0]
 
@@ -332,9 +339,9 @@ def curl_on_grid(
     backend: str | None,
 ) -> tuple[Array, ...] | Array:
     """Return the one component of a curl on two axes, or the three of them on three."""
-    check_axes(fields, "curl")
+    check_count(OPERATORS["curl"], fields, len(fields))
     rows = _differentiate_all(fields, coordinates, axis, options, backend)
-    check_count(fields, rows[0], "curl")
+    check_count(OPERATORS["curl"], fields, len(rows[0]))
     if len(rows) == 2 and stack:
         raise ValueError("`stack` needs three axes: on two, the curl has one component.")
     pairs = [(0, 1)] if len(rows) == 2 else [(1, 2), (2, 0), (0, 1)]

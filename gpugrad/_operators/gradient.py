@@ -17,9 +17,9 @@ from gpugrad._grids import (
     refine_ends,
 )
 from gpugrad._labels import accepts_labels
-from gpugrad._operators.components import check_axes
+from gpugrad._operators.apply import apply_operator
 from gpugrad._operators.samples import Samples
-from gpugrad._stencils import Norm, Term, each_derivative
+from gpugrad._stencils import Term, each_derivative
 
 
 @accepts_labels
@@ -433,11 +433,8 @@ def gradient_norm(
             f"`f` must hold numbers to have a gradient with a length; got dtype {f.dtype}. Divide "
             "by a unit of time first, as in `f / numpy.timedelta64(1, 's')`."
         )
-    samples = Samples([f], where, skipna)
-    f = samples.fields[0]
-    options = samples.choose(Options(1, accuracy, edge_accuracy, boundary, period))
-    plans = plan_axes(f, spacing, axis, time_unit, options)
-    check_axes(plans, "gradient's length")
-    outputs = [Norm([samples.term(plan) for plan in plans])]
-    result: Array = samples.evaluate(outputs, out, False, backend)[0]
+    options = Options(1, accuracy, edge_accuracy, boundary, period)
+    result: Array = apply_operator(
+        "gradient_norm", f, spacing, axis, time_unit, options, where, skipna, out, False, backend
+    )
     return result

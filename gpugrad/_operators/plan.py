@@ -30,7 +30,7 @@ from gpugrad._grids import (
     plan_axes,
     plan_gradient,
 )
-from gpugrad._operators.components import check_axes
+from gpugrad._operators.components import check_plans
 from gpugrad._operators.matrix import make_matrix, make_offset
 from gpugrad._operators.stages import (
     Outputs,
@@ -42,17 +42,11 @@ from gpugrad._operators.stages import (
     transpose_program,
 )
 from gpugrad._stencils import (
+    OPERATORS,
     AxisPlan,
-    MakeTerm,
-    Norm,
     Term,
     arrange_hessian,
-    curl_terms,
-    divergence_terms,
-    each_derivative,
     find_results,
-    hessian_terms,
-    laplacian_terms,
 )
 
 
@@ -290,8 +284,8 @@ def plan(
     *spacing : number or array, optional
         As for the operator.
     operator : str, optional
-        One of "gradient", "derivative", "divergence", "curl", "laplacian", "jacobian", "hessian"
-        and "gradient_norm".
+        One of "gradient", "derivative", "divergence", "curl", "laplacian", "vector_laplacian",
+        "jacobian", "hessian" and "gradient_norm".
     axis, accuracy, boundary, edge_accuracy, period, time_unit
         As for the operator.
     order : int, optional
@@ -305,7 +299,8 @@ def plan(
         the shape of a field, or one that broadcasts to it, and of the library of `like`. It is
         copied.
     components : int, optional
-        How many a vector field has for a "jacobian", by default as many as there are axes.
+        How many a vector field has for a "jacobian" or a "vector_laplacian", by default as many as
+        there are axes.
     stack : bool, optional
         Return one array in place of a tuple, where the operator can.
     like : array or namespace, optional
@@ -375,19 +370,6 @@ def plan(
     return Plan(operator, program, template, takes, gives, bool(stack), backend)
 
 
-TAKES = {
-    "gradient": {"edge_order", "stagger", "stack"},
-    "derivative": {"order", "stagger"},
-    "divergence": {"stagger"},
-    "curl": {"stagger", "stack"},
-    "laplacian": set(),
-    "jacobian": {"stagger", "components", "stack"},
-    "hessian": {"stack"},
-    "gradient_norm": set(),
-}
-"""The operators, and which options each takes beside those that all take."""
-
-
 class Recipe(NamedTuple):
     """A program, and how its fields come and results go: (), (n,) or (m, n) arrays."""
 
@@ -434,57 +416,38 @@ def make_recipe(
 
     `where` is a mask of the shape of `f`, false in holes.
     """
-    term = partial(number_term, where=where)
-    if operator not in TAKES:
-        raise ValueError(f"`operator` must be one of {', '.join(TAKES)}; got {operator!r}.")
+    row = OPERATORS.get(operator)
+    if row is None:
+        raise ValueError(f"`operator` must be one of {', '.join(OPERATORS)}; got {operator!r}.")
     for name, value in given.items():
-        if value is not None and name not in TAKES[operator]:
+        if value is not None and name not in row.options:
             raise TypeError(f"`{name}` does not go with a plan of {operator}. Leave it out.")
     if operator == "gradient":
         edge_order = 1 if given["edge_order"] is None else given["edge_order"]
-        plans = plan_gradient(f, spacing, axis, edge_order, time_unit, options)
-        return _make_each(plans, operator, given, term)
-    if operator == "derivative":
-        if len(spacing) > 1:
-            raise TypeError(f"a derivative takes one spacing; got {len(spacing)}.")
-        axis = parse_one_axis(-1 if axis is None else axis)
-        plans = plan_axes(f, spacing or (1.0,), axis, time_unit, options)
-        return _make_each(plans, operator, given, term)
-    if operator in ("laplacian", "hessian"):
-        options = options._replace(order=2)
-    plans = plan_axes(f, spacing, axis, time_unit, options)
-    check_axes(plans, operator)
-    n = len(plans)
-    if operator == "laplacian":
-        return Recipe(single_stage(1, laplacian_terms(plans, term)), (), ())
-    if operator == "gradient_norm":
-        return Recipe(single_stage(1, [Norm(map(term, plans))]), (), ())
-    if operator == "divergence":
-        return Recipe(single_stage(n, divergence_terms(plans, term)), (n,), ())
-    if operator == "curl":
-        program = single_stage(n, curl_terms(plans, term))
-        if n == 2 and given["stack"]:
-            raise ValueError("`stack` needs three axes: on two, the curl has one component.")
-        return Recipe(program, (n,), () if n == 2 else (3,))
-    if operator == "jacobian":
-        m = n if given["components"] is None else given["components"]
-        return Recipe(single_stage(m, each_derivative(plans, term, m)), (m,), (m, n))
-    first = plan_axes(f, spacing, axis, time_unit, options._replace(order=1))
-    check_axes(first, "Hessian")
-    return Recipe(_make_hessian(first, plans, term), (), (n, n))
+        plans = [plan_gradient(f, spacing, axis, edge_order, time_unit, options)]
+    else:
+        if not row.orders:
+            if len(spacing) > 1:
+                raise TypeError(f"a {row.title} takes one spacing; got {len(spacing)}.")
+            axis, spacing = parse_one_axis(-1 if axis is None else axis), spacing or (1.0,)
+        plans = [
+            plan_axes(f, spacing, axis, time_unit, options._replace(order=order))
+            for order in row.orders or (options.order,)
+        ]
+    axes = len(plans[0])
+    components = {"field": 1, "vector": axes, "components": given["components"]}[row.takes] or axes
+    check_plans(row, plans[0], [f] * components)
+    shape = row.shape_of_results(components, axes, bool(given["stack"]))
+    if given["stack"] and not shape:
+        raise ValueError("`stack` needs three axes: on two, the curl has one component.")
+    outputs = row.terms(*plans, partial(number_term, where=where), components)
+    if row.gives == "pairs":
+        return Recipe(_make_hessian(outputs, plans[0]), (), shape)
+    takes = () if row.takes == "field" else (components,)
+    return Recipe(single_stage(components, outputs), takes, shape)
 
 
-def _make_each(
-    plans: list[AxisPlan], operator: str, given: Mapping[str, Any], term: MakeTerm
-) -> Recipe:
-    check_axes(plans, operator)
-    n = len(plans)
-    program = single_stage(1, each_derivative(plans, term))
-    return Recipe(program, (), (n,) if n > 1 or given["stack"] else ())
-
-
-def _make_hessian(first: list[AxisPlan], second: list[AxisPlan], term: MakeTerm) -> Program:
-    stage = hessian_terms(first, second, term)
+def _make_hessian(stage: Sequence[Sequence[Term]], first: Sequence[AxisPlan]) -> Program:
     valid = [find_results(terms) for terms in stage]  # a slope that is missing is a hole
     mixed: list[tuple[Term, ...]] = []
 

@@ -46,14 +46,17 @@ class Samples:
         """Evaluate outputs; of masked arrays, results are masked where there is no derivative."""
         if not self.are_masked:
             return evaluate(outputs, out, stack, backend)
-        targets = out if isinstance(out, (tuple, list)) else [] if out is None else [out]
-        if not all(map(is_masked, targets)):
+        self.check_masked(out if isinstance(out, (tuple, list)) else [] if out is None else [out])
+        results = evaluate(outputs, out, stack, backend)
+        return _mask(results) if stack else tuple([_mask(result) for result in results])
+
+    def check_masked(self, targets: Sequence[Array]) -> None:
+        """Raise TypeError where masked results would be written into arrays without masks."""
+        if self.are_masked and not all(map(is_masked, targets)):
             raise TypeError(
                 "`out` must be a masked array to go with a masked `f`. Pass "
                 "`numpy.ma.empty(...)`, or fill `f` first."
             )
-        results = evaluate(outputs, out, stack, backend)
-        return _mask(results) if stack else tuple([_mask(result) for result in results])
 
 
 def _find_holes(f: Array, mask: Array | None, skipna: bool) -> tuple[Array, Array | None]:

@@ -5,24 +5,14 @@ What the operators share, arguments and rules, is said once, in `divergence`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
-from gpugrad._arrays import Array, as_field, stack_results
-from gpugrad._grids import ONE_SIDED, Options, check_alone, plan_axes
+from gpugrad._arrays import Array
+from gpugrad._grids import ONE_SIDED, Options, check_alone
 from gpugrad._labels import accepts_labels
-from gpugrad._operators.components import as_components, check_axes, check_count
+from gpugrad._operators.apply import apply_operator
+from gpugrad._operators.components import as_components
 from gpugrad._operators.curvilinear import curl_on_grid, divergence_on_grid, jacobian_on_grid
-from gpugrad._operators.samples import Samples
-from gpugrad._stencils import (
-    AxisPlan,
-    arrange_hessian,
-    curl_terms,
-    divergence_terms,
-    each_derivative,
-    hessian_terms,
-    laplacian_terms,
-)
 
 
 @accepts_labels
@@ -106,11 +96,10 @@ def divergence(
     if curvilinear is not None:
         check_alone(options, spacing, time_unit, where, skipna)
         return divergence_on_grid(as_components(v), curvilinear, axis, options, out, backend)
-    samples = Samples(as_components(v), where, skipna)
-    plans = plan_axes(samples.fields[0], spacing, axis, time_unit, samples.choose(options))
-    check_count(samples.fields, plans, "divergence")
-    outputs = divergence_terms(plans, samples.term)
-    return samples.evaluate(outputs, out, False, backend)[0]
+    result: Array = apply_operator(
+        "divergence", v, spacing, axis, time_unit, options, where, skipna, out, False, backend
+    )
+    return result
 
 
 @accepts_labels
@@ -183,16 +172,10 @@ def curl(
     if curvilinear is not None:
         check_alone(options, spacing, time_unit, where, skipna)
         return curl_on_grid(as_components(v), curvilinear, axis, options, out, stack, backend)
-    samples = Samples(as_components(v), where, skipna)
-    plans = plan_axes(samples.fields[0], spacing, axis, time_unit, samples.choose(options))
-    check_axes(plans, "curl")
-    check_count(samples.fields, plans, "curl")
-    outputs = curl_terms(plans, samples.term)
-    if len(outputs) > 1:
-        return samples.evaluate(outputs, out, stack, backend)
-    if stack:
-        raise ValueError("`stack` needs three axes: on two, the curl has one component.")
-    return samples.evaluate(outputs, out, False, backend)[0]
+    result: Array = apply_operator(
+        "curl", v, spacing, axis, time_unit, options, where, skipna, out, stack, backend
+    )
+    return result
 
 
 @accepts_labels
@@ -252,12 +235,75 @@ def laplacian(
            [-4., -4., -4., -4.],
            [-4., -4., -4., -4.]])
     """
-    samples = Samples([as_field(f)], where, skipna)
-    f = samples.fields[0]
-    options = samples.choose(Options(2, accuracy, edge_accuracy, boundary, period))
-    plans = plan_axes(f, spacing, axis, time_unit, options)
-    check_axes(plans, "Laplacian")
-    return samples.evaluate(laplacian_terms(plans, samples.term), out, False, backend)[0]
+    options = Options(2, accuracy, edge_accuracy, boundary, period)
+    result: Array = apply_operator(
+        "laplacian", f, spacing, axis, time_unit, options, where, skipna, out, False, backend
+    )
+    return result
+
+
+@accepts_labels
+def vector_laplacian(
+    v: Any,
+    *spacing: Any,
+    axis: Any = None,
+    accuracy: int = 2,
+    boundary: Any = ONE_SIDED,
+    edge_accuracy: int | None = None,
+    period: Any = None,
+    time_unit: str | None = None,
+    where: Any = None,
+    skipna: bool = False,
+    out: Any = None,
+    stack: bool = False,
+    backend: str | None = None,
+) -> Array | tuple[Array, ...]:
+    r"""Return the Laplacian of each component of a sampled vector field, in one pass over them.
+
+    Parameters
+    ----------
+    v : sequence of arrays, or array of shape (m, n_0, ..., n_k)
+        The components along the axes of a Cartesian system, any number of them, otherwise as for
+        `divergence`.
+    *spacing, axis, accuracy, boundary, edge_accuracy, period, time_unit, where, skipna,
+    backend
+        As for `divergence`.
+    out : tuple of arrays, or array, optional
+        Where to write: one array for each component, or one of shape (m, n_0, ..., n_k) with
+        ``stack=True``. May overlap with the components.
+    stack : bool, optional
+        Whether to return one array, the components on a new leading axis.
+
+    Returns
+    -------
+    tuple of arrays, or array
+        One array for each component, in the unit of `v` per squared unit of the spacing.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As for `divergence`.
+
+    Notes
+    -----
+    .. math:: (\Delta v)_i = \sum_{j=1}^{n} \frac{\partial^2 v_i}{\partial x_j^2}
+
+    It is what diffuses a velocity, and what is left of the gradient of the divergence when the curl
+    of the curl is taken away. Each component has the bits of its `laplacian`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import gpugrad
+    >>> x, y = np.meshgrid(np.arange(3.0), np.arange(3.0), indexing="ij")
+    >>> gpugrad.vector_laplacian((x**2, x * y), stack=True)[:, 1, 1]
+    array([2., 0.])
+    """
+    options = Options(2, accuracy, edge_accuracy, boundary, period)
+    result: Array = apply_operator(
+        "vector_laplacian", v, spacing, axis, time_unit, options, where, skipna, out, stack, backend
+    )
+    return result
 
 
 @accepts_labels
@@ -274,6 +320,7 @@ def jacobian(
     where: Any = None,
     skipna: bool = False,
     curvilinear: Any = None,
+    out: Any = None,
     stack: bool = False,
     backend: str | None = None,
 ) -> Array | tuple[tuple[Array, ...], ...]:
@@ -286,6 +333,9 @@ def jacobian(
     *spacing, axis, accuracy, boundary, edge_accuracy, period, stagger, time_unit, where, skipna,
     curvilinear, backend
         As for `divergence`.
+    out : tuple of tuples of arrays, or array, optional
+        Where to write: arrays as they are returned, none of them twice; with ``stack=True`` one
+        array.
     stack : bool, optional
         Whether to return one array of shape (m, n, n_0, ..., n_k), for n axes.
 
@@ -316,14 +366,11 @@ def jacobian(
     options = Options(1, accuracy, edge_accuracy, boundary, period, stagger)
     if curvilinear is not None:
         check_alone(options, spacing, time_unit, where, skipna)
-        return jacobian_on_grid(as_components(v), curvilinear, axis, options, stack, backend)
-    samples = Samples(as_components(v), where, skipna)
-    plans = plan_axes(samples.fields[0], spacing, axis, time_unit, samples.choose(options))
-    check_axes(plans, "Jacobian")
-    outputs = each_derivative(plans, samples.term, len(samples.fields))
-    results = samples.evaluate(outputs, None, False, backend)
-    rows = [results[i : i + len(plans)] for i in range(0, len(results), len(plans))]
-    return stack_results([stack_results(row) for row in rows]) if stack else tuple(rows)
+        return jacobian_on_grid(as_components(v), curvilinear, axis, options, out, stack, backend)
+    result: Array = apply_operator(
+        "jacobian", v, spacing, axis, time_unit, options, where, skipna, out, stack, backend
+    )
+    return result
 
 
 @accepts_labels
@@ -338,6 +385,7 @@ def hessian(
     time_unit: str | None = None,
     where: Any = None,
     skipna: bool = False,
+    out: Any = None,
     stack: bool = False,
     backend: str | None = None,
 ) -> Array | tuple[tuple[Array, ...], ...]:
@@ -351,6 +399,9 @@ def hessian(
     backend
         As for `divergence`; a boundary with a value or slope other than zero says nothing of
         mixed derivatives, and is refused.
+    out : tuple of tuples of arrays, or array, optional
+        Where to write: arrays as they are returned, none of them twice; with ``stack=True`` one
+        array.
     stack : bool, optional
         Whether to return one array of shape (n, n, n_0, ..., n_k), for n axes.
 
@@ -382,17 +433,8 @@ def hessian(
     array([[2., 3.],
            [3., 0.]])
     """
-    samples = Samples([as_field(f)], where, skipna)
-    f = samples.fields[0]
-    options = samples.choose(Options(1, accuracy, edge_accuracy, boundary, period))
-    first = plan_axes(f, spacing, axis, time_unit, options)
-    second = plan_axes(f, spacing, axis, time_unit, options._replace(order=2))
-    check_axes(first, "Hessian")
-    results = samples.evaluate(hessian_terms(first, second, samples.term), None, False, backend)
-
-    def differentiate(slope: Array, plans: Sequence[AxisPlan]) -> Any:
-        slopes = Samples([slope], skipna=samples.have_holes)
-        return slopes.evaluate(each_derivative(plans, slopes.term), backend=backend)
-
-    rows = arrange_hessian(results, first, differentiate)
-    return stack_results([stack_results(row) for row in rows]) if stack else tuple(map(tuple, rows))
+    options = Options(1, accuracy, edge_accuracy, boundary, period)
+    result: Array = apply_operator(
+        "hessian", f, spacing, axis, time_unit, options, where, skipna, out, stack, backend
+    )
+    return result
