@@ -21,9 +21,18 @@ if TYPE_CHECKING:
     from gpugrad._analysis.turning_points import turning_points
     from gpugrad._arrays.devices import namespace
     from gpugrad._engines.info import info
-    from gpugrad._functions.derivative_of import derivative_of, gradient_of, hessian_of, jacobian_of
+    from gpugrad._functions.derivative_of import (
+        curl_of,
+        derivative_of,
+        divergence_of,
+        gradient_of,
+        hessian_of,
+        jacobian_of,
+        laplacian_of,
+    )
     from gpugrad._functions.formulas.symbolic import (
         symbolic_curl,
+        symbolic_derivative,
         symbolic_divergence,
         symbolic_gradient,
         symbolic_hessian,
@@ -49,9 +58,11 @@ __all__ = [
     "asnumpy",
     "critical_points",
     "curl",
+    "curl_of",
     "derivative",
     "derivative_of",
     "divergence",
+    "divergence_of",
     "error_estimate",
     "free_memory",
     "gradient",
@@ -64,6 +75,7 @@ __all__ = [
     "jacobian",
     "jacobian_of",
     "laplacian",
+    "laplacian_of",
     "namespace",
     "noise_level",
     "plan",
@@ -74,6 +86,7 @@ __all__ = [
     "spherical_gradient",
     "stencil",
     "symbolic_curl",
+    "symbolic_derivative",
     "symbolic_divergence",
     "symbolic_gradient",
     "symbolic_hessian",
@@ -95,10 +108,12 @@ __getattr__ = load_late(
         "_analysis.turning_points": "turning_points",
         "_arrays.devices": "namespace",
         "_engines.info": "info",
-        "_functions.derivative_of": "derivative_of gradient_of hessian_of jacobian_of",
+        "_functions.derivative_of": (
+            "curl_of derivative_of divergence_of gradient_of hessian_of jacobian_of laplacian_of"
+        ),
         "_functions.formulas.symbolic": (
-            "symbolic_curl symbolic_divergence symbolic_gradient symbolic_hessian "
-            "symbolic_jacobian symbolic_laplacian"
+            "symbolic_curl symbolic_derivative symbolic_divergence symbolic_gradient "
+            "symbolic_hessian symbolic_jacobian symbolic_laplacian"
         ),
         "_functions.sample": "sample",
         "_operators.plan": "Plan plan",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
 import pickle
 
@@ -64,6 +65,7 @@ class TestVectorLaplacian:
 
     def test_names_and_units(self, v, expected):
         xarray = pytest.importorskip("xarray", reason="xarray is not installed")
+        importlib.import_module("gpugrad.xarray")  # registers the accessor
 
         coordinates = {
             name: (name, np.arange(n) * h, {"units": "m"})

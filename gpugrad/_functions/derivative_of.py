@@ -15,6 +15,7 @@ from gpugrad._functions.methods import METHODS, Request, differentiate
 from gpugrad._functions.points import Points, parse_points_axis
 from gpugrad._functions.user_function import Function, check_callable
 from gpugrad._grids import Options, parse_scheme
+from gpugrad._stencils import OPERATORS, Operator
 
 _ACCURACY = 8
 
@@ -35,8 +36,11 @@ class FunctionDerivative:
         How derivatives are computed. With "auto", once it has been called, how the last call did.
     """
 
-    def __init__(self, func: Any, kind: str, order: int, options: dict[str, Any]) -> None:
+    def __init__(
+        self, func: Any, kind: str, order: int, options: dict[str, Any], row: Operator | None = None
+    ) -> None:
         check_callable(func)
+        self._row = row  # what adds the derivatives up, if anything does
         asked = options["method"]
         if asked not in METHODS:
             raise ValueError(f"`method` must be one of {', '.join(METHODS)}; got {asked!r}.")
@@ -48,7 +52,12 @@ class FunctionDerivative:
             )
         scheme = parse_scheme(Options(order, _ACCURACY if accuracy is None else accuracy))
         self._request = Request(
-            kind, scheme.order, scheme.accuracy, _parse_step(step), options["return_error"]
+            kind,
+            scheme.order,
+            scheme.accuracy,
+            _parse_step(step),
+            options["return_error"],
+            is_diagonal=kind == "hessian" and row is not None,
         )
         self._func, self._asked = func, asked
         self._is_analytic = False
@@ -59,7 +68,8 @@ class FunctionDerivative:
     def __repr__(self) -> str:
         """Say of what it is the derivative."""
         name = getattr(self._func, "__name__", type(self._func).__name__)
-        return f"<{self._request.kind} of {name}, method {self.method!r}>"
+        kind = self._request.kind if self._row is None else self._row.name
+        return f"<{kind} of {name}, method {self.method!r}>"
 
     def __call__(self, *coordinates: Any) -> Any:
         """Return the derivative at points: at numbers, at arrays, or at one array of vectors."""
@@ -70,6 +80,8 @@ class FunctionDerivative:
                 f"`derivative_of` needs one coordinate; got {len(points.flat)}. For functions of "
                 "several there are `gradient_of` and `hessian_of`."
             )
+        if self._row is not None:
+            _check_axes(self._row, len(points.flat))
         function = Function(self._func, self._vector, kind == "jacobian")
         function.is_analytic = self._is_analytic
         function.check_count(len(points.flat))
@@ -77,6 +89,9 @@ class FunctionDerivative:
             raise ValueError("points must be one at least; got none.")
         values, errors, self.method = differentiate(function, points, self._request, self._asked)
         self._is_analytic = function.is_analytic
+        if self._row is not None:
+            values = _add_up(self._row, values, len(points.flat))
+            errors = errors and _add_up(self._row, errors, len(points.flat), all_plus=True)
         if points.on_host and not function.has_slopes:
             _warn_of_nothing(values, points)
         packed = self._packed(values, points)
@@ -84,11 +99,40 @@ class FunctionDerivative:
 
     def _packed(self, parts: list[Array], points: Points) -> Any:
         kind, n = self._request.kind, len(points.flat)
+        if self._row is not None:
+            return parts[0] if len(parts) == 1 else points.packed(parts, self._stack)
         if kind == "derivative" or (kind == "gradient" and n == 1 and points.axis is None):
             return parts[0][None, ...] if self._stack and kind == "gradient" else parts[0]
         if kind == "gradient":
             return points.packed(parts, self._stack)
         return points.packed([parts[i : i + n] for i in range(0, len(parts), n)], self._stack)
+
+
+def _check_axes(row: Operator, axes: int) -> None:
+    least, most = row.axes
+    if most is not None and not least <= axes <= most:
+        raise ValueError(f"a {row.title} needs two or three coordinates; got {axes}.")
+
+
+def _add_up(row: Operator, parts: list[Array], n: int, all_plus: bool = False) -> list[Array]:
+    """Return the sums of an operator of the table, from all derivatives that it may add.
+
+    Of each component these are the derivatives by all coordinates. Bounds of errors add up,
+    whatever the signs.
+    """
+    components = len(parts) // n
+    if row.takes == "vector" and components != n:
+        raise ValueError(
+            f"a {row.title} needs one component for each coordinate; got {components} components "
+            f"for {n} coordinates."
+        )
+
+    def term(axis: int, i: int = 0, sign: int = 1) -> Array:
+        part = parts[i * n + axis]
+        return part if sign > 0 or all_plus else -part
+
+    outputs = row.make_outputs(lambda order: range(n), term, components)
+    return [sum(terms[1:], start=terms[0]) for terms in outputs]
 
 
 def _parse_step(step: Any) -> Any:
@@ -379,6 +423,148 @@ def hessian_of(
            [3., 0.]])
     """
     return FunctionDerivative(func, "hessian", 2, _options(locals()))
+
+
+def divergence_of(
+    func: Callable[..., Any],
+    *,
+    method: str = "auto",
+    accuracy: int | None = None,
+    step: Any = None,
+    vector: bool = False,
+    points_axis: int | None = None,
+    return_error: bool = False,
+) -> FunctionDerivative:
+    r"""Return the divergence of a vector-valued function, as a function of points.
+
+    Parameters
+    ----------
+    func : callable
+        As for `jacobian_of`, with one component for each coordinate.
+    method, accuracy, step, vector, points_axis, return_error : optional
+        As for `gradient_of`.
+
+    Returns
+    -------
+    FunctionDerivative
+        A function of points that returns one number for each.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `gradient_of`; if there are not as many components as coordinates.
+
+    Notes
+    -----
+    .. math:: \operatorname{div} f = \sum_{i=1}^{n} \frac{\partial f_i}{\partial x_i}
+
+    A bound of the error is the sum of the bounds of what is added.
+
+    Examples
+    --------
+    >>> import gpugrad
+    >>> spread = gpugrad.divergence_of(lambda x, y: (x**2, 3 * y))
+    >>> float(spread(1.0, 5.0))
+    5.0
+    """
+    given = {**locals(), "stack": False}
+    return FunctionDerivative(func, "jacobian", 1, _options(given), OPERATORS["divergence"])
+
+
+def curl_of(
+    func: Callable[..., Any],
+    *,
+    method: str = "auto",
+    accuracy: int | None = None,
+    step: Any = None,
+    vector: bool = False,
+    points_axis: int | None = None,
+    stack: bool = False,
+    return_error: bool = False,
+) -> FunctionDerivative:
+    r"""Return the curl of a vector-valued function of two or three variables.
+
+    Parameters
+    ----------
+    func : callable
+        As for `jacobian_of`, with one component for each coordinate, two or three of them.
+    method, accuracy, step, vector, points_axis, return_error : optional
+        As for `gradient_of`.
+    stack : bool, optional
+        Return one array of shape (3, ...), for three coordinates.
+
+    Returns
+    -------
+    FunctionDerivative
+        A function of points. With two coordinates it returns the one component across the plane,
+        with three a tuple of three; or, where it is called with one array of points, an array with
+        the components where those of the points are.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `gradient_of`; if there are not two or three coordinates, and as many components.
+
+    Notes
+    -----
+    The components are those of `curl`. A bound of the error is the sum of the bounds of what is
+    added.
+
+    Examples
+    --------
+    >>> import gpugrad
+    >>> turn = gpugrad.curl_of(lambda x, y: (-y, x))  # a solid body turning once in 2 pi
+    >>> float(turn(1.0, 5.0))
+    2.0
+    """
+    return FunctionDerivative(func, "jacobian", 1, _options(locals()), OPERATORS["curl"])
+
+
+def laplacian_of(
+    func: Callable[..., Any],
+    *,
+    method: str = "auto",
+    accuracy: int | None = None,
+    step: Any = None,
+    vector: bool = False,
+    points_axis: int | None = None,
+    return_error: bool = False,
+) -> FunctionDerivative:
+    r"""Return the Laplacian of a function, as a function of points.
+
+    Parameters
+    ----------
+    func : callable
+        As for `gradient_of`.
+    method, accuracy, step, vector, points_axis, return_error : optional
+        As for `gradient_of`.
+
+    Returns
+    -------
+    FunctionDerivative
+        A function of points that returns one number for each.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `gradient_of`.
+
+    Notes
+    -----
+    .. math:: \Delta f = \sum_{i=1}^{n} \frac{\partial^2 f}{\partial x_i^2}
+
+    Second derivatives along the axes alone are computed, as `hessian_of` has them on its diagonal.
+    A bound of the error is the sum of the bounds of what is added.
+
+    Examples
+    --------
+    >>> import gpugrad
+    >>> bump = gpugrad.laplacian_of(lambda x, y: x**2 * y)
+    >>> float(bump(1.0, 5.0).round(9))
+    10.0
+    """
+    given = {**locals(), "stack": False}
+    return FunctionDerivative(func, "hessian", 2, _options(given), OPERATORS["laplacian"])
 
 
 def _options(given: dict[str, Any]) -> dict[str, Any]:

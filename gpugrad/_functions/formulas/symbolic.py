@@ -8,6 +8,7 @@ from typing import Any
 from gpugrad._functions.formulas import parse
 from gpugrad._functions.formulas.evaluate import UnsupportedError, record
 from gpugrad._functions.formulas.symbolic_function import BACKENDS, SymbolicFunction, lay_out
+from gpugrad._stencils import MAX_ORDER
 
 _MOST_OPERATIONS = 3000
 """What the first derivatives of a text may hold, to be differentiated again within seconds."""
@@ -67,6 +68,55 @@ def symbolic_gradient(expr: Any, *symbols: Any, backend: str | None = None) -> S
     (f,), names, back = _prepare(expr, symbols, vector=False)
     rows = tuple(f.diff(s) for s in names)
     return _make("gradient", rows if len(rows) > 1 else rows[0], names, back, backend)
+
+
+def symbolic_derivative(
+    expr: Any, *symbols: Any, by: Any = None, order: int = 1, backend: str | None = None
+) -> SymbolicFunction:
+    r"""Differentiate a formula exactly by one of its variables, as often as is asked for.
+
+    Parameters
+    ----------
+    expr : str or SymPy expression
+        As for `symbolic_gradient`.
+    *symbols, backend
+        As for `symbolic_gradient`.
+    by : str or SymPy symbol, optional
+        The variable to differentiate by; by default the only one.
+    order : int, optional
+        How often, from 1 to 8.
+
+    Returns
+    -------
+    SymbolicFunction
+        A call, with a value for each symbol, gives one array.
+
+    Raises
+    ------
+    TypeError, ValueError, ImportError
+        As for `symbolic_gradient`; if `by` is none of the symbols, or is missing where there are
+        several; if `order` is no integer from 1 to 8.
+
+    Examples
+    --------
+    >>> import gpugrad
+    >>> gpugrad.symbolic_derivative("x**3 * y", by="x", order=2).expressions
+    6*x*y
+    """
+    if isinstance(order, bool) or not isinstance(order, int) or not 1 <= order <= MAX_ORDER:
+        raise ValueError(f"`order` must be an integer from 1 to {MAX_ORDER}; got {order!r}.")
+    (f,), names, back = _prepare(expr, symbols, vector=False)
+    known = {s.name: s for s in names}
+    if by is None and len(names) > 1:
+        raise ValueError(f"`by` must name one of the symbols {', '.join(known)}; got none.")
+    name = next(iter(known)) if by is None else getattr(by, "name", by)
+    if name not in known:
+        raise ValueError(f"`by` must be one of the symbols {', '.join(known)}; got {by!r}.")
+    for k in range(order):
+        if k:
+            _check_size(expr, [f])
+        f = f.diff(known[name])
+    return _make("derivative", f, names, back, backend)
 
 
 def symbolic_jacobian(exprs: Any, *symbols: Any, backend: str | None = None) -> SymbolicFunction:
@@ -225,6 +275,12 @@ def _differentiate_once(expr: Any, f: Any, names: Sequence[Any]) -> list[Any]:
     take minutes, and nobody wants to wait for a text that somebody else may have written.
     """
     slopes = [f.diff(s) for s in names]
+    _check_size(expr, slopes)
+    return slopes
+
+
+def _check_size(expr: Any, slopes: Sequence[Any]) -> None:
+    """Raise ValueError where derivatives of a text are too long to be differentiated again."""
     size = sum(int(slope.count_ops()) for slope in slopes)
     if isinstance(expr, str) and size > _MOST_OPERATIONS:
         raise ValueError(
@@ -232,7 +288,6 @@ def _differentiate_once(expr: Any, f: Any, names: Sequence[Any]) -> list[Any]:
             f"{_MOST_OPERATIONS} operations; got {size}. Build such formulas with SymPy and pass "
             "the SymPy expression, or differentiate a function by `hessian_of`."
         )
-    return slopes
 
 
 def _one_for_each(operator: str, fs: Sequence[Any], names: Sequence[Any]) -> str:
