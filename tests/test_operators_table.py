@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import pickle
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -170,3 +171,30 @@ class TestRowsOfResults:
         out = np.empty((2, 2, 9, 10))
         assert gpugrad.jacobian(v, **grid, out=out, stack=True) is out
         assert_same_bits(out, gpugrad.jacobian(v, **grid, stack=True))
+
+
+def test_the_page_of_operators_is_what_is_written_today(monkeypatch):
+    root = Path(__file__).parents[1]
+    page = root / "docs" / "operators.md"
+    if not page.is_file() or not (root / "tools").is_dir():
+        pytest.skip("the documentation or its tools are not here")
+    pytest.importorskip("xarray", reason="xarray is not installed")
+    monkeypatch.syspath_prepend(root / "tools")
+    written = importlib.import_module("operator_coverage").page()
+    cure = "python tools/operator_coverage.py docs/operators.md"
+    assert written == page.read_text(encoding="utf-8"), f"run `{cure}`"
+
+
+def test_a_hole_without_a_reason_is_found(monkeypatch):
+    root = Path(__file__).parents[1]
+    if not (root / "tools").is_dir():
+        pytest.skip("the tools are not here")
+    pytest.importorskip("xarray", reason="xarray is not installed")
+    monkeypatch.syspath_prepend(root / "tools")
+    tool = importlib.import_module("operator_coverage")
+    right = tool.REASONS
+    for wrong in ({("file", "hessian"): None}, {("file", "curl"): "none"}):
+        reasons = {k: v for k, v in (right | wrong).items() if v}
+        monkeypatch.setattr(tool, "REASONS", reasons)
+        with pytest.raises(SystemExit, match="Mend REASONS"):
+            tool.page()

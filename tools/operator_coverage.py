@@ -1,0 +1,148 @@
+"""Write the page of operators: which works where, and why not elsewhere.
+
+python tools/operator_coverage.py docs/operators.md
+
+All cells are read from the code: from the table of operators, and from the signatures of public
+functions. A hole must have its reason below, or this program stops.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import gpugrad
+from gpugrad._cli.grad_options import _OPERATORS as IN_FILES
+from gpugrad._stencils import OPERATORS, Operator
+
+INTRODUCTION = """# Which operator works where?
+
+Every operator on a grid is a row of one table in the code (`gpugrad/_stencils/operators.py`).
+Whatever reads that table has all operators: arrays of every library, lazy ones too, reusable plans,
+the accessor of xarray, pint's units, and files. `python tools/operator_coverage.py` writes this
+page from the code.
+
+Holes have numbers, with the reason below the table.
+"""
+
+PLACES = {
+    "array": "`gpugrad.NAME`, on NumPy, CuPy, PyTorch, JAX, Dask, xarray and pint",
+    "plan": '`gpugrad.plan(..., operator="NAME")`',
+    "accessor": "`.gpugrad.NAME` of a DataArray, or of a Dataset where there are components",
+    "file": "`gpugrad grad --operator NAME`",
+    "sphere": "`gpugrad.spherical_NAME`, on latitudes and longitudes",
+    "curvilinear": "`curvilinear=`, on curved grids",
+    "function": "`gpugrad.NAME_of`, of a Python function",
+    "formula": "`gpugrad.symbolic_NAME`, of a formula",
+}
+
+OPTIONS = ("out", "where", "stagger", "stack", "edge_order")
+
+COMMON = (
+    "All take `axis`, `accuracy`, `boundary`, `edge_accuracy`, `period`, `time_unit`, `skipna` "
+    "and `backend`."
+)
+
+PARTIAL = "A partial derivative with respect to a coordinate of space is an entry of `gradient`."
+SECOND = "Second derivatives in space need the derivatives of the grid's own shape, too."
+FACES = "Its terms would lie on different faces between the samples, and could not be added."
+NORM = "Take the norm of the results of `gradient`."
+
+REASONS = {
+    ("file", "hessian"): "Derivatives of derivatives need a second pass over the blocks.",
+    ("sphere", "derivative"): PARTIAL,
+    ("sphere", "laplacian"): "Take `spherical_divergence` of `spherical_gradient`.",
+    ("sphere", "vector_laplacian"): "Unit vectors turn from place to place: it is not that of each "
+    "component.",
+    ("sphere", "jacobian"): "Unit vectors turn from place to place: it would be another tensor.",
+    ("sphere", "hessian"): "Unit vectors turn from place to place: it would be another tensor.",
+    ("sphere", "gradient_norm"): NORM,
+    ("curvilinear", "derivative"): PARTIAL,
+    ("curvilinear", "laplacian"): SECOND,
+    ("curvilinear", "vector_laplacian"): SECOND,
+    ("curvilinear", "hessian"): SECOND,
+    ("curvilinear", "gradient_norm"): NORM,
+    ("function", "vector_laplacian"): "Take `laplacian_of` of each component.",
+    ("function", "gradient_norm"): NORM,
+    ("formula", "vector_laplacian"): "`symbolic_laplacian` takes a list of components.",
+    ("formula", "gradient_norm"): NORM,
+    ("stagger", "laplacian"): FACES,
+    ("stagger", "vector_laplacian"): FACES,
+    ("stagger", "hessian"): "Its entries would lie on faces, on edges and at samples.",
+    ("stagger", "gradient_norm"): FACES,
+    ("stack", "derivative"): "It has one result.",
+    ("stack", "divergence"): "It has one result.",
+    ("stack", "laplacian"): "It has one result.",
+    ("stack", "gradient_norm"): "It has one result.",
+}
+EDGE = "`edge_order` is the word of `numpy.gradient`; `edge_accuracy` says the same."
+REASONS |= {("edge_order", name): EDGE for name in OPERATORS if name != "gradient"}
+
+
+def is_covered(row: Operator, place: str) -> bool:
+    """Tell whether an operator works in a place, or takes an option."""
+    name = row.name
+    parameters = inspect.signature(getattr(gpugrad, name)).parameters
+    if place in OPTIONS or place == "curvilinear":
+        return place in parameters
+    if place == "array":
+        return name in gpugrad.__all__
+    if place == "plan":
+        return name in OPERATORS
+    if place == "accessor":
+        return _has_method(row)
+    if place == "file":
+        return name in IN_FILES
+    names = {"sphere": f"spherical_{name}", "function": f"{name}_of", "formula": f"symbolic_{name}"}
+    return names[place] in gpugrad.__all__
+
+
+def _has_method(row: Operator) -> bool:
+    import gpugrad.xarray as accessors
+
+    of_array = row.takes == "field"
+    return hasattr(accessors.DataArrayAccessor if of_array else accessors.DatasetAccessor, row.name)
+
+
+def write_table(places: tuple[str, ...], numbers: dict[str, int]) -> Iterator[str]:
+    """Yield the lines of a table, a row for each operator."""
+    yield f"| operator | {' | '.join(places)} |"
+    yield f"|---|{'---|' * len(places)}"
+    for name, row in OPERATORS.items():
+        cells = []
+        for place in places:
+            is_there = is_covered(row, place)
+            if is_there == ((place, name) in REASONS):
+                what = "a reason, and is there" if is_there else "neither a reason nor the operator"
+                raise SystemExit(
+                    f"{place} of {name}: {what}. Mend REASONS in {Path(__file__).name}."
+                )
+            reason = REASONS.get((place, name), "")
+            cells.append("yes" if is_there else str(numbers.setdefault(reason, len(numbers) + 1)))
+        yield f"| `{name}` | {' | '.join(cells)} |"
+
+
+def page() -> str:
+    """Return the page."""
+    numbers: dict[str, int] = {}
+    where, options = [*write_table((*PLACES,), numbers)], [*write_table(OPTIONS, numbers)]
+    rows = [f"| `{name}` | {row.summary} |" for name, row in OPERATORS.items()]
+    return "\n".join([
+        INTRODUCTION,
+        "| operator | what it gives |", "|---|---|", *rows, "",
+        "## Where", "", *where, "",
+        *(f"- **{place}**: {words}." for place, words in PLACES.items()), "",
+        "## Options", "",
+        COMMON, "",
+        *options, "",
+        "## Why not", "",
+        *(f"{number}. {reason}" for reason, number in numbers.items()), "",
+    ])  # fmt: skip
+
+
+if __name__ == "__main__":
+    Path(sys.argv[1]).write_text(page(), encoding="utf-8")
