@@ -46,7 +46,7 @@ if _installed("sybil"):
     pytest_collect_file = (
         Sybil(
             parsers=[PythonCodeBlockParser(doctest_optionflags=FLAGS), SkipParser()],
-            patterns=["docs/*.md"],
+            patterns=["docs/*.md", "docs/design/*.md"],
             filenames=["README.md"],
             setup=_start_afresh,
             teardown=_restore,
