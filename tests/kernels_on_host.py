@@ -1,8 +1,8 @@
 """The CUDA kernel on the host: compiled by g++, run on CuPy arrays that lie in host memory.
 
-A `HostCuda` stands in for `cupy_gpu.Cuda`. First it only records which instantiations are asked
-for, then `compile` makes a library of them, then it runs them, thread after thread. An `eager`
-one compiles each as it is asked for.
+A `HostCuda` stands in for `Cuda` of the engine for GPUs. First it only records which
+instantiations are asked for, then `compile` makes a library of them, then it runs them, thread
+after thread. An `eager` one compiles each as it is asked for.
 """
 
 from __future__ import annotations

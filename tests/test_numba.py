@@ -512,7 +512,7 @@ def test_auto_takes_it_for_large_fields_alone(chosen):
     gpugrad.gradient(np.zeros(_backend.COMPILED_SIZE))
     gpugrad.gradient(np.zeros(_backend.COMPILED_SIZE - 1))
     gpugrad.gradient(np.zeros(_backend.COMPILED_SIZE, "f2"))
-    assert chosen == ["numba_cpu", "numba_cpu", "numpy_cpu", "numpy_cpu"]
+    assert chosen == ["engine", "engine", "numpy_blocks", "numpy_blocks"]
 
 
 def test_auto_waits_until_a_compiler_pays(chosen, monkeypatch):
@@ -521,7 +521,7 @@ def test_auto_waits_until_a_compiler_pays(chosen, monkeypatch):
     f = np.zeros((2, _backend.COMPILED_SIZE // 2))
     for _ in range(4):
         gpugrad.gradient(f)
-    assert chosen == ["numpy_cpu", "numpy_cpu", "numba_cpu", "numba_cpu"]
+    assert chosen == ["numpy_blocks", "numpy_blocks", "engine", "engine"]
 
 
 def run_python(code, **environment):
@@ -627,7 +627,7 @@ class TestTorch:
         out = (torch.zeros(40, 50), torch.zeros(50, 40).T)
         pointers = [target.data_ptr() for target in out]
         returned = gpugrad.gradient(f, out=out)
-        assert chosen == ["numba_cpu"]
+        assert chosen == ["engine"]
         assert [target.data_ptr() for target in returned] == pointers
         for got, wanted in zip(out, np.gradient(f.numpy()), strict=True):
             assert_same_bits(got.numpy(), wanted)

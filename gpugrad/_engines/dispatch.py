@@ -1,4 +1,4 @@
-"""The one place that chooses an engine, and the switch with which users choose."""
+"""The one place that chooses an engine for a call, and has it write where results belong."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """What users say about their samples.
 
 Axes, spacings, coordinates, masks and options: each is parsed and checked here, once, and becomes a
-plan or a record. An error about an argument is raised here.
+plan or a record. Most errors about arguments are raised here.
 """
 
 from gpugrad._grids.axes import (

@@ -1,4 +1,4 @@
-"""The operators: what each derivative means, as terms of a plan."""
+"""The gradient, its length, and a derivative along one axis: what most users call."""
 
 from __future__ import annotations
 

@@ -295,7 +295,7 @@ def vector_laplacian(
     --------
     >>> import numpy as np
     >>> import gpugrad
-    >>> x, y = np.meshgrid(np.arange(3.0), np.arange(3.0), indexing="ij")
+    >>> x, y = np.meshgrid(np.arange(4.0), np.arange(4.0), indexing="ij")
     >>> gpugrad.vector_laplacian((x**2, x * y), stack=True)[:, 1, 1]
     array([2., 0.])
     """
