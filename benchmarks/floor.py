@@ -20,7 +20,7 @@ from gpugrad._arrays import threads as _threads
 try:
     from llvmlite import ir
 
-    from gpugrad._engines.compiled.llvm import WORD, Function, compile_module
+    from gpugrad._engines.compiled.llvm import WORD, LlvmFunction, compile_module
 except ImportError:  # an extra of the package: without it there is no floor, and we say so
     ir = None
 
@@ -110,7 +110,7 @@ def compile_floor(
     words = 2 + number * (added + 1)
 
     def write(module: Any) -> None:
-        function = Function(module, ir.VoidType(), words)
+        function = LlvmFunction(module, ir.VoidType(), words)
         _write_floor(function, sample, result, added, run, streams)
 
     kind = ctypes.CFUNCTYPE(None, *[ctypes.c_size_t] * words)

@@ -88,7 +88,7 @@ NAMES = {
     "gpugrad._files.errors": ("FileError",),
     "gpugrad._files.journal": ("Journal",),
     "gpugrad._files.layout": ("Layout",),
-    "gpugrad._files.work": ("Request",),
+    "gpugrad._files.work": ("FileRequest",),
     "gpugrad._files.raw": ("RawArray",),
     "gpugrad._files.run": ("LIBRARY_BYTES", "OWN_BYTES", "Summary"),
     "gpugrad._files.readers": ("open_sources",),

@@ -16,9 +16,9 @@ import gpugrad
 from conftest import assert_same_bits
 from internals import (
     FileError,
+    FileRequest,
     Layout,
     RawArray,
-    Request,
     _cli,
     blocks,
     job,
@@ -51,7 +51,7 @@ def grad(path, out, *options):
 
 
 def differentiate(path, out, memory=SMALL, names=(), overwrite=False, resume=False, **request):
-    return run.differentiate(path, out, names, Request(**request), memory, overwrite, resume)
+    return run.differentiate(path, out, names, FileRequest(**request), memory, overwrite, resume)
 
 
 def open_dataset(path):

@@ -12,7 +12,7 @@ import pytest
 
 import gpugrad
 from conftest import assert_same_bits
-from internals import OPERATORS, Request, run
+from internals import OPERATORS, FileRequest, run
 
 STEPS = (0.5, 0.25)
 WHERE = np.ones((9, 10), bool)
@@ -92,7 +92,7 @@ class TestVectorLaplacian:
 
     def test_files(self, v, expected, tmp_path):
         np.save(tmp_path / "v.npy", np.stack(v))
-        request = Request(operator="vector_laplacian", spacing=STEPS, accuracy=4)
+        request = FileRequest(operator="vector_laplacian", spacing=STEPS, accuracy=4)
         run.differentiate(tmp_path / "v.npy", tmp_path / "out.npy", request=request)
         assert_same_bits(np.load(tmp_path / "out.npy"), np.stack(expected))
 

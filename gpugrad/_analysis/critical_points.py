@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gpugrad._analysis.extrema import (
-    NumpyArray,
     as_numbers,
     as_wide,
     gather,
@@ -19,7 +18,7 @@ from gpugrad._analysis.extrema import (
     to_library,
 )
 from gpugrad._analysis.newton import Surfaces, find_zeros
-from gpugrad._arrays import Array, asnumpy, is_library_array, namespace_of, result_dtype
+from gpugrad._arrays import Array, NumpyArray, asnumpy, is_library_array, namespace_of, result_dtype
 from gpugrad._grids import parse_boundaries, parse_periods, parse_spacings
 from gpugrad._labels import accepts_labels
 

@@ -18,6 +18,7 @@ import numpy as np
 
 from gpugrad._arrays import (
     Array,
+    NumpyArray,
     as_field,
     asnumpy,
     device_of,
@@ -31,7 +32,6 @@ from gpugrad._arrays import (
 )
 from gpugrad._grids import parse_axes, parse_spacings
 
-NumpyArray = np.ndarray[Any, Any]
 _Points = TypeVar("_Points", bound="PointsOfCurves")
 
 _BREAK = 2

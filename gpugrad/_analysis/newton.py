@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gpugrad._analysis.extrema import NumpyArray
+from gpugrad._arrays import NumpyArray
 
 _STEPS = 15
 """Newton steps at most; near a zero, six are the rule."""

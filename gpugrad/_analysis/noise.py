@@ -8,13 +8,11 @@ from typing import Any, NamedTuple
 import array_api_compat
 import numpy as np
 
-from gpugrad._arrays import Array, as_field, asnumpy, from_host, namespace_of
+from gpugrad._arrays import Array, NumpyArray, as_field, asnumpy, from_host, namespace_of
 from gpugrad._grids import ONE_SIDED, Options, parse_axes, parse_scheme
 from gpugrad._labels import accepts_labels
 from gpugrad._operators import derivative
 from gpugrad._stencils.textbook import stencil
-
-NumpyArray = np.ndarray[Any, Any]
 
 _ORDERS = 12
 """Differences taken at most."""

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from gpugrad._analysis.extrema import (
-    NumpyArray,
     PointsOfCurves,
     Turns,
     as_curves,
@@ -22,7 +21,7 @@ from gpugrad._analysis.extrema import (
     samples_around,
     to_library,
 )
-from gpugrad._arrays import Array, asnumpy, namespace_of, result_dtype
+from gpugrad._arrays import Array, NumpyArray, asnumpy, namespace_of, result_dtype
 from gpugrad._labels import accepts_labels
 
 

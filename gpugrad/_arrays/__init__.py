@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from gpugrad._arrays.arrays import (
     HALF_PRECISION,
     PLAIN,
-    Array,
     BackendError,
     as_field,
     asnumpy,
@@ -38,6 +37,7 @@ from gpugrad._arrays.out import (
     view_to_write,
 )
 from gpugrad._arrays.threads import Gate, Lane, run_whole
+from gpugrad._arrays.typing import Array, NumpyArray
 from gpugrad._late import load_late
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ __all__ = [
     "Gate",
     "Gpu",
     "Lane",
+    "NumpyArray",
     "as_field",
     "asnumpy",
     "assign",

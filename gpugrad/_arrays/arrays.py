@@ -10,8 +10,7 @@ from typing import Any
 import array_api_compat
 import numpy as np
 
-Array = Any
-"""An array of any library that speaks the array API; there is no common type for them yet."""
+from gpugrad._arrays.typing import Array
 
 _LIBRARIES = {
     "numpy": "NumPy",

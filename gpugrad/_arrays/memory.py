@@ -20,7 +20,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-NumpyArray = np.ndarray[Any, Any]
+from gpugrad._arrays.typing import NumpyArray
 
 RECYCLED_BYTES = 1 << 20
 """Bytes of an array from which on its memory is worth keeping."""

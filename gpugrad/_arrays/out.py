@@ -9,7 +9,6 @@ import array_api_compat
 import numpy as np
 
 from gpugrad._arrays.arrays import (
-    Array,
     assign,
     device_of,
     dtype_name,
@@ -19,6 +18,7 @@ from gpugrad._arrays.arrays import (
     namespace_of,
     result_dtype,
 )
+from gpugrad._arrays.typing import Array
 
 _OVERLAP_EFFORT = 10_000
 
@@ -146,7 +146,7 @@ def _overlap(a: Array, b: Array) -> bool:
         return True
 
 
-class _Memory:
+class _Extent:
     """Where an array lies, told to NumPy in its own terms; nobody reads it there."""
 
     def __init__(self, pointer: int, shape: Any, strides: Any, itemsize: int) -> None:
@@ -163,9 +163,9 @@ def _memory_of(x: Array) -> np.ndarray[Any, Any] | None:
     """Return an array that shares memory with others if `x` does; its values mean nothing."""
     if array_api_compat.is_torch_array(x) and x.device.type != "meta":
         size = x.element_size()
-        return np.asarray(_Memory(x.data_ptr(), x.shape, [n * size for n in x.stride()], size))
+        return np.asarray(_Extent(x.data_ptr(), x.shape, [n * size for n in x.stride()], size))
     if array_api_compat.is_cupy_array(x):
-        return np.asarray(_Memory(x.data.ptr, x.shape, x.strides, x.itemsize))
+        return np.asarray(_Extent(x.data.ptr, x.shape, x.strides, x.itemsize))
     return host_values(x)
 
 

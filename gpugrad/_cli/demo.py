@@ -15,11 +15,11 @@ import numpy as np
 from array_api_compat import array_namespace
 
 import gpugrad
+from gpugrad._arrays import NumpyArray
 from gpugrad._cli.plot import check_picture, import_matplotlib
 from gpugrad._files import FileError
 
 Array = Any
-NumpyArray = np.ndarray[Any, Any]
 
 ELEVATION_FILE = "jacksboro_fault_dem.npz"
 

@@ -90,10 +90,10 @@ def _interrupted_by(number: int) -> Iterator[None]:
 
 
 def _differentiate(arguments: argparse.Namespace) -> None:
-    from gpugrad._files import Request, differentiate
+    from gpugrad._files import FileRequest, differentiate
 
     boundary = arguments.boundary
-    request = Request(
+    request = FileRequest(
         operator=arguments.operator,
         axes=tuple(arguments.axis),
         spacing=tuple(arguments.spacing),

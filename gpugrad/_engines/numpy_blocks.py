@@ -14,10 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from gpugrad._arrays import memory, threads
+from gpugrad._arrays import NumpyArray, memory, threads
 from gpugrad._engines.numpy_steps import (
     Index,
-    NumpyArray,
     Precision,
     Step,
     find_precision,

@@ -12,10 +12,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gpugrad._arrays import result_dtype, working_dtype
+from gpugrad._arrays import NumpyArray, result_dtype, working_dtype
 from gpugrad._stencils import AxisPlan, Norm, Region, Term
 
-NumpyArray = np.ndarray[Any, Any]
 Index = tuple[slice, ...]
 _WHOLE = slice(None)
 

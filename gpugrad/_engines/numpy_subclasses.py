@@ -11,11 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from gpugrad._arrays import assign, result_dtype, working_dtype
+from gpugrad._arrays import NumpyArray, assign, result_dtype, working_dtype
 from gpugrad._engines.slices import combine
 from gpugrad._stencils import AxisPlan, Norm, Term, add_up, is_single
-
-NumpyArray = np.ndarray[Any, Any]
 
 
 def unsupported(outputs: Sequence[Sequence[Term]]) -> str | None:

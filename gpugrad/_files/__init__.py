@@ -10,12 +10,12 @@ from gpugrad._files.readers import open_sources
 from gpugrad._files.run import Summary, differentiate
 from gpugrad._files.source import Source, Values
 from gpugrad._files.wording import say
-from gpugrad._files.work import Request
+from gpugrad._files.work import FileRequest
 
 __all__ = [
     "FileError",
+    "FileRequest",
     "Progress",
-    "Request",
     "Source",
     "Summary",
     "Values",

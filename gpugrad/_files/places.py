@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from gpugrad._files.source import Coordinate, Source
-from gpugrad._labels import Faces
+from gpugrad._labels import StaggeredResults
 
 _SIDES = ("left", "right")
 """What the names of axes between the samples end in, where others lie at the samples."""
@@ -46,7 +46,7 @@ class Places:
 
 @dataclass(frozen=True)
 class _Field:
-    """As much of a DataArray as `Faces` looks at."""
+    """As much of a DataArray as `StaggeredResults` looks at."""
 
     source: Source
     name: str
@@ -73,7 +73,7 @@ def find_places(
         still = (0.0,) * len(first.dims)
         known = _described(_coordinates(first))
         return Places((first,) * len(axes), (first.dims,), known, (still,))
-    faces = Faces(operator, [_as_labelled(one) for one in fields], dims, options)
+    faces = StaggeredResults(operator, [_as_labelled(one) for one in fields], dims, options)
     owners = tuple(one.source for one in faces.owners)
     names, shifts, found = [], [], {}
     by_dim = dict(zip(dims, sides, strict=True))
@@ -92,7 +92,7 @@ def find_places(
     return Places(owners, tuple(names), _described(found), tuple(shifts))
 
 
-def _is_shared(faces: Faces, dim: str) -> bool:
+def _is_shared(faces: StaggeredResults, dim: str) -> bool:
     """Tell whether some results lie at the samples along an axis, and some between them."""
     moved = [dim in faces.moved(number) for number in range(faces.count)]
     return any(moved) and not all(moved)

@@ -34,7 +34,7 @@ from gpugrad._files.raw import Window, as_bytes
 from gpugrad._files.readers import open_sources
 from gpugrad._files.source import Source, format_of, is_zarr
 from gpugrad._files.targets import Target, bytes_beside, move, open_target
-from gpugrad._files.work import Request, Work, as_components, plan_work
+from gpugrad._files.work import FileRequest, Work, as_components, plan_work
 from gpugrad._stencils import find_reach
 from gpugrad._version import __version__
 
@@ -71,7 +71,7 @@ def differentiate(
     path: Path,
     out: Path,
     names: tuple[str, ...] = (),
-    request: Request = Request(),  # noqa: B008 - immutable
+    request: FileRequest = FileRequest(),  # noqa: B008 - immutable
     memory: float = 2e9,
     overwrite: bool = False,
     resume: bool = False,
@@ -151,7 +151,7 @@ class Run(NamedTuple):
     identity: dict[str, Any]
 
 
-def _prepare(fields: list[Source], request: Request, out: Path, memory: float) -> Run:
+def _prepare(fields: list[Source], request: FileRequest, out: Path, memory: float) -> Run:
     kind = format_of(out, written=True)
     work = plan_work(fields, request)
     check_format(kind, _lay_out(fields[0], work, fields[0].chunks, request))
@@ -217,7 +217,7 @@ def _cut(
     return shape, [*cut_blocks(f.shape, shape, f.slowest_first, work.plans)], units
 
 
-def _lay_out(f: Source, work: Work, units: tuple[int, ...], request: Request) -> Layout:
+def _lay_out(f: Source, work: Work, units: tuple[int, ...], request: FileRequest) -> Layout:
     places = work.places
     results = len(work.names)
     each = len(places.dims) == results
@@ -228,12 +228,12 @@ def _lay_out(f: Source, work: Work, units: tuple[int, ...], request: Request) ->
     )  # fmt: skip
 
 
-def _tell(f: Source, request: Request) -> str:
+def _tell(f: Source, request: FileRequest) -> str:
     """Return what was done, in words for those who find the file."""
     chosen = [
         f"{name}={value!r}"
         for name, value in asdict(request).items()
-        if value != getattr(Request(), name) and name not in ("operator", "backend")
+        if value != getattr(FileRequest(), name) and name not in ("operator", "backend")
     ]
     return f"gpugrad {__version__}: {request.operator} of {f.label}" + "".join(
         f", {one}" for one in chosen
@@ -252,7 +252,7 @@ def _state(path: Path) -> str:
 
 
 def _identify(
-    fields: Sequence[Source], request: Request, block: tuple[int, ...], layout: Layout
+    fields: Sequence[Source], request: FileRequest, block: tuple[int, ...], layout: Layout
 ) -> dict[str, Any]:
     """Return what must be the same for a run to go on with what another has begun."""
     path = fields[0].path

@@ -22,7 +22,7 @@ from gpugrad._stencils import OPERATORS, AxisPlan, Norm, Term
 
 
 @dataclass(frozen=True)
-class Request:
+class FileRequest:
     """What to compute, in the words of the package's functions."""
 
     operator: str = "gradient"
@@ -62,7 +62,7 @@ class Work:
         return [plan for terms in self.outputs for _, _, plan in terms]
 
 
-def as_components(sources: Sequence[Source], request: Request) -> list[Source]:
+def as_components(sources: Sequence[Source], request: FileRequest) -> list[Source]:
     """Return the fields an operator takes: for vector fields one nameless array is cut in pieces.
 
     Raises
@@ -87,7 +87,7 @@ def as_components(sources: Sequence[Source], request: Request) -> list[Source]:
     return [*sources]
 
 
-def plan_work(fields: Sequence[Source], request: Request) -> Work:
+def plan_work(fields: Sequence[Source], request: FileRequest) -> Work:
     """Plan what is asked for.
 
     Raises
@@ -138,7 +138,7 @@ def _tell_of_samples(f: Source, axes: Sequence[int]) -> list[str]:
 
 
 def _planner(
-    f: Source, axes: Sequence[int], spacing: Any, time_unit: str | None, request: Request
+    f: Source, axes: Sequence[int], spacing: Any, time_unit: str | None, request: FileRequest
 ) -> Callable[[int], list[AxisPlan]]:
     """Return what plans the derivatives of an order along the axes."""
     stand_in = np.broadcast_to(np.zeros((), f.dtype), f.shape)
@@ -171,7 +171,7 @@ def _same(a: Any, b: Any) -> bool:
     return type(a) is type(b) and bool(np.array_equal(a, b))
 
 
-def _check_options(f: Source, axes: Sequence[int], request: Request) -> None:
+def _check_options(f: Source, axes: Sequence[int], request: FileRequest) -> None:
     """Raise FileError where options do not go together, or not with the axes."""
     if len({*axes}) < len(axes):
         raise FileError(f"--axis must name each axis once; got {' '.join(request.axes)}.")
@@ -194,7 +194,7 @@ def _check_options(f: Source, axes: Sequence[int], request: Request) -> None:
 
 
 def _labels(
-    fields: Sequence[Source], axes: Sequence[int], time_unit: str | None, request: Request
+    fields: Sequence[Source], axes: Sequence[int], time_unit: str | None, request: FileRequest
 ) -> Labels:
     f = fields[0]
     dims = [f.dims[axis] for axis in axes]
@@ -220,7 +220,7 @@ def may_have_holes(dtype: np.dtype[Any]) -> bool:
 
 
 def _outputs(
-    request: Request, plan: Callable[[int], list[AxisPlan]], fields: Sequence[Source]
+    request: FileRequest, plan: Callable[[int], list[AxisPlan]], fields: Sequence[Source]
 ) -> Sequence[Sequence[Any]]:
     operator, row = request.operator, OPERATORS[request.operator]
     if request.order != 1 and row.orders:
@@ -286,7 +286,7 @@ def _find_axis(f: Source, name: str) -> int:
 
 
 def _find_spacings(
-    owners: Sequence[Source], axes: Sequence[int], request: Request
+    owners: Sequence[Source], axes: Sequence[int], request: FileRequest
 ) -> tuple[Any, ...]:
     """Return spacings for the axes: as given, else the coordinates in the file, else 1.
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from gpugrad._arrays import Array, empty
 from gpugrad._functions.analytic_array import NotAnalytic, Tracked, refusal, unwrap
-from gpugrad._functions.differences import Samples, central, step_for
+from gpugrad._functions.differences import LineSamples, central, step_for
 
 
 class _Precision(NamedTuple):
@@ -157,7 +157,7 @@ class ComplexStep:
         picked = sorted({0, size // 2, size - 1})
         there = [x[picked] for x in coords]
         steps = step_for(there, 1, 8, float(np.finfo(there[0].dtype).eps))
-        samples = Samples(self.function, there, [{i: 1} for i in range(n)])
+        samples = LineSamples(self.function, there, [{i: 1} for i in range(n)])
         values, errors = central(samples, 1, 8, steps, True)
         for m, (value, error) in enumerate(zip(values, errors or [], strict=True)):
             slope = np.stack([part[picked] for part in slopes[m * n : m * n + n]])

@@ -13,7 +13,7 @@ import numpy as np
 from gpugrad._arrays import Array
 from gpugrad._functions.methods import METHODS, Request, differentiate
 from gpugrad._functions.points import Points, parse_points_axis
-from gpugrad._functions.user_function import Function, check_callable
+from gpugrad._functions.user_function import UserFunction, check_callable
 from gpugrad._grids import Options, parse_scheme
 from gpugrad._stencils import OPERATORS, Operator
 
@@ -82,7 +82,7 @@ class FunctionDerivative:
             )
         if self._row is not None:
             _check_axes(self._row, len(points.flat))
-        function = Function(self._func, self._vector, kind == "jacobian")
+        function = UserFunction(self._func, self._vector, kind == "jacobian")
         function.is_analytic = self._is_analytic
         function.check_count(len(points.flat))
         if not points.size:

@@ -24,7 +24,7 @@ class Evaluate(Protocol):
 Line = dict[int, int]
 """Which variables change along a line, and with which sign."""
 
-Sides = tuple[Array, ...]
+SidesOfStep = tuple[Array, ...]
 """Values beyond and before points, or on one side of them, which is the only one."""
 
 _BOTH = (1, -1)
@@ -101,7 +101,7 @@ def step_for(coords: Sequence[Array], order: int, accuracy: int, eps: float) -> 
     return [s * relative for s in scales_of(coords)]
 
 
-class Samples:
+class LineSamples:
     """The values of a function at points beside others, on both sides or one, for several lines.
 
     One call of the function covers all lines, distances and directions. Arrays have the axes
@@ -122,7 +122,7 @@ class Samples:
         self.xp: ModuleType = namespace_of(coords[0])
         self.eps = float(self.xp.finfo(coords[0].dtype).eps)
 
-    def at(self, distances: Sequence[float], steps: list[Array]) -> list[Sides]:
+    def at(self, distances: Sequence[float], steps: list[Array]) -> list[SidesOfStep]:
         """Return the values at the distances, in steps, to each side, for each component."""
         shifted = [self._moved(i, distances, h) for i, h in enumerate(steps)]
         sides = len(self.sides)
@@ -171,7 +171,7 @@ class Samples:
 
 
 def central(
-    samples: Samples, order: int, accuracy: int, steps: list[Array], with_error: bool
+    samples: LineSamples, order: int, accuracy: int, steps: list[Array], with_error: bool
 ) -> tuple[list[Array], list[Array] | None]:
     """Return differences of one step, for each component: axes (line, point).
 
@@ -222,8 +222,8 @@ def _truncation(parts: Array, order: int, sides: int, value: Array) -> Array:
 
 
 def _bound_of(
-    samples: Samples,
-    part: Sides,
+    samples: LineSamples,
+    part: SidesOfStep,
     f0: Array,
     order: int,
     distances: tuple[Any, ...],
@@ -254,7 +254,7 @@ def _bound_of(
     return xp.where(seen, error, math.inf)
 
 
-def combine(part: Sides, f0: Array | None, order: int) -> Array:
+def combine(part: SidesOfStep, f0: Array | None, order: int) -> Array:
     """Return what the weights of an order are for: differences from side to side, or the middle."""
     if len(part) == 1:
         return part[0] - f0
@@ -300,13 +300,13 @@ class Found(NamedTuple):
     poor: list[Array] | None
 
 
-Along = Callable[[Samples, list[Array], bool], Found]
+Along = Callable[[LineSamples, list[Array], bool], Found]
 """Samples, steps and whether errors are wanted to derivatives along the lines."""
 
 
 def differentiate_along(
     along: Along,
-    samples: Samples,
+    samples: LineSamples,
     steps: list[Array],
     with_error: bool,
 ) -> tuple[list[Array], list[Array] | None]:
@@ -321,7 +321,7 @@ def differentiate_along(
     coords = [x[poor] for x in samples.coords]
     near = [h if h.shape[0] == 1 else h[poor] for h in steps]
     one_sided = [
-        along(Samples(samples.evaluate, coords, samples.lines, (side,)), near, True)
+        along(LineSamples(samples.evaluate, coords, samples.lines, (side,)), near, True)
         for side in (1, -1)
     ]
     xp = samples.xp
@@ -339,7 +339,7 @@ def differentiate_along(
     return values, None if both.errors is None else errors
 
 
-def _find_poor(found: Found, samples: Samples) -> Array | None:
+def _find_poor(found: Found, samples: LineSamples) -> Array | None:
     """Return at which points, with a value of the function, a derivative is poor; None if nowhere.
 
     A function that is defined nowhere near is not called again.

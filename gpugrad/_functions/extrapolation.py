@@ -6,7 +6,14 @@ import math
 from typing import Any, NamedTuple
 
 from gpugrad._arrays import Array, asnumpy, namespace_of
-from gpugrad._functions.differences import SAFETY, Samples, Sides, combine, weights_for, where_is
+from gpugrad._functions.differences import (
+    SAFETY,
+    LineSamples,
+    SidesOfStep,
+    combine,
+    weights_for,
+    where_is,
+)
 
 _DEEPEST = 160
 _FURTHER = 6
@@ -16,7 +23,7 @@ _UNSETTLED = 0.01
 
 
 def extrapolated(
-    samples: Samples, order: int, steps: list[Array]
+    samples: LineSamples, order: int, steps: list[Array]
 ) -> tuple[list[Array], list[Array], list[Array]]:
     r"""Return derivatives by the best of many steps, bounds of their errors, and what was cut off.
 
@@ -70,7 +77,7 @@ class _Level(NamedTuple):
 class _Search:
     """The best derivative of one component so far, for each line and point; axes (line, point)."""
 
-    def __init__(self, samples: Samples, order: int, f0: Array) -> None:
+    def __init__(self, samples: LineSamples, order: int, f0: Array) -> None:
         self.samples, self.order, self.f0 = samples, order, f0
         sides = len(samples.sides)
         # Of one side it takes twice as many samples for the same accuracy.
@@ -104,7 +111,7 @@ class _Search:
         """Return bounds of the errors of the best values."""
         return SAFETY * self.samples.xp.maximum(self.error, self.scatter / self.unit)
 
-    def add(self, part: Sides) -> None:
+    def add(self, part: SidesOfStep) -> None:
         """Take in the samples of the next step."""
         xp = self.samples.xp
         middle = combine(part, self.f0, 0)

@@ -17,7 +17,7 @@ from gpugrad._functions.differences import (
     Evaluate,
     Found,
     Line,
-    Samples,
+    LineSamples,
     central,
     differentiate_along,
     scales_of,
@@ -25,7 +25,7 @@ from gpugrad._functions.differences import (
 )
 from gpugrad._functions.extrapolation import extrapolated
 from gpugrad._functions.points import Blocks, Points
-from gpugrad._functions.user_function import Function
+from gpugrad._functions.user_function import UserFunction
 
 _MANY = 1024
 _POOR = 1e-8
@@ -54,7 +54,7 @@ Derivatives = tuple[list[Array], list[Array] | None]
 
 
 @np.errstate(all="ignore")  # values that are not finite make NaNs, of which callers tell
-def differentiate(function: Function, points: Points, request: Request, method: str) -> Any:
+def differentiate(function: UserFunction, points: Points, request: Request, method: str) -> Any:
     """Return derivatives, errors and the name of the method that was taken."""
     if method != "auto":
         return (*_in_blocks(function, points, request, method), method)
@@ -71,7 +71,9 @@ def differentiate(function: Function, points: Points, request: Request, method: 
     return (*_in_blocks(function, points, request, "extrapolation"), "extrapolation")
 
 
-def _in_blocks(function: Function, points: Points, request: Request, method: str) -> Derivatives:
+def _in_blocks(
+    function: UserFunction, points: Points, request: Request, method: str
+) -> Derivatives:
     compute = _COMPUTE[method]
     n = len(points.flat)
     rows = _ROWS.get(method, 1)
@@ -92,7 +94,7 @@ def _in_blocks(function: Function, points: Points, request: Request, method: str
 
 
 def _autodiff_block(
-    function: Function, coords: list[Array], request: Request, eps: float
+    function: UserFunction, coords: list[Array], request: Request, eps: float
 ) -> Derivatives:
     reason = autodiff.why_not(coords[0])
     if reason is not None:
@@ -104,7 +106,7 @@ def _autodiff_block(
 
 
 def _complex_block(
-    function: Function, coords: list[Array], request: Request, eps: float
+    function: UserFunction, coords: list[Array], request: Request, eps: float
 ) -> Derivatives:
     if library_of(coords[0]) != "NumPy":
         raise TypeError(
@@ -119,13 +121,13 @@ def _complex_block(
     lines: list[Line] = [{i: 1} for i in range(len(coords))]
     steps = [s / 2 for s in scales_of(coords)]
     values, errors = differentiate_along(
-        _by_extrapolation(request.order - 1), Samples(slopes, coords, lines), steps, True
+        _by_extrapolation(request.order - 1), LineSamples(slopes, coords, lines), steps, True
     )
     return _symmetric(values, errors or [], len(coords), request)
 
 
 def _extrapolated_block(
-    function: Function, coords: list[Array], request: Request, eps: float
+    function: UserFunction, coords: list[Array], request: Request, eps: float
 ) -> Derivatives:
     steps = [s / 2 for s in scales_of(coords)]
     order = 2 if request.kind == "hessian" else request.order
@@ -133,7 +135,7 @@ def _extrapolated_block(
 
 
 def _by_extrapolation(order: int) -> Along:
-    def along(samples: Samples, steps: list[Array], with_error: bool) -> Found:
+    def along(samples: LineSamples, steps: list[Array], with_error: bool) -> Found:
         values, errors, cut_off = extrapolated(samples, order, steps)
         poor = [
             cut & ~(off <= _POOR * abs(value))
@@ -145,7 +147,7 @@ def _by_extrapolation(order: int) -> Along:
 
 
 def _central_block(
-    function: Function, coords: list[Array], request: Request, eps: float
+    function: UserFunction, coords: list[Array], request: Request, eps: float
 ) -> Derivatives:
     order, accuracy = request.order, request.accuracy
     steps = step_for(coords, order, accuracy, eps)
@@ -158,7 +160,7 @@ def _central_block(
             )
         steps = [h * 0 + float(s) for h, s in zip(steps, given, strict=True)]
 
-    def along(samples: Samples, steps: list[Array], with_error: bool) -> Found:
+    def along(samples: LineSamples, steps: list[Array], with_error: bool) -> Found:
         values, errors = central(samples, order, accuracy, steps, with_error)
         readable = all(host_values(value) is not None for value in values)
         poor = [~samples.xp.isfinite(value) for value in values] if readable else None
@@ -167,7 +169,7 @@ def _central_block(
     return _by_differences(function, coords, steps, along, request)
 
 
-_COMPUTE: dict[str, Callable[[Function, list[Array], Request, float], Derivatives]] = {
+_COMPUTE: dict[str, Callable[[UserFunction, list[Array], Request, float], Derivatives]] = {
     "autodiff": _autodiff_block,
     "complex": _complex_block,
     "extrapolation": _extrapolated_block,
@@ -176,7 +178,7 @@ _COMPUTE: dict[str, Callable[[Function, list[Array], Request, float], Derivative
 
 
 def _by_differences(
-    function: Function,
+    function: UserFunction,
     coords: list[Array],
     steps: list[Array],
     along: Along,
@@ -191,7 +193,7 @@ def _by_differences(
     lines: list[Line] = [{i: 1} for i in range(len(coords))]
     groups = [[line] for line in lines] if coords[0].shape[0] > _MANY else [lines]
     found = [
-        differentiate_along(along, Samples(function, coords, group), steps, request.with_error)
+        differentiate_along(along, LineSamples(function, coords, group), steps, request.with_error)
         for group in groups
     ]
     by_component = [_rows([*parts]) for parts in zip(*(values for values, _ in found), strict=True)]
@@ -221,7 +223,11 @@ def _symmetric(found: list[Array], errors: list[Array], n: int, request: Request
 
 
 def _hessian(
-    evaluate: Evaluate, coords: list[Array], steps: list[Array], along: Along, request: Request
+    evaluate: Evaluate,
+    coords: list[Array],
+    steps: list[Array],
+    along: Along,
+    request: Request,
 ) -> Derivatives:
     r"""Return second derivatives along the axes and the diagonals between them.
 
@@ -230,7 +236,9 @@ def _hessian(
     """
     n, with_error = len(coords), request.with_error
     axes: list[Line] = [{i: 1} for i in range(n)]
-    values, errors = differentiate_along(along, Samples(evaluate, coords, axes), steps, with_error)
+    values, errors = differentiate_along(
+        along, LineSamples(evaluate, coords, axes), steps, with_error
+    )
     straight = _rows(values)
     off = None if errors is None else _rows(errors)
     if request.is_diagonal:
@@ -239,7 +247,7 @@ def _hessian(
     between = [(i, j) for i in range(n) for j in range(i)]
     if between:
         lines: list[Line] = [{i: 1, j: sign} for i, j in between for sign in (1, -1)]
-        diagonal = Samples(evaluate, coords, lines)
+        diagonal = LineSamples(evaluate, coords, lines)
         values, errors = differentiate_along(along, diagonal, steps, with_error)
         across, wrong = _rows(values), None if errors is None else _rows(errors)
         for k, (i, j) in enumerate(between):
@@ -252,7 +260,11 @@ def _hessian(
 
 
 def _with_rounding(
-    compute: autodiff.Flat, values: list[Array], coords: list[Array], request: Request, eps: float
+    compute: autodiff.Flat,
+    values: list[Array],
+    coords: list[Array],
+    request: Request,
+    eps: float,
 ) -> Derivatives:
     """Return exact derivatives and how far they are off by rounding.
 

@@ -22,7 +22,7 @@ from gpugrad._arrays import (
     refuse_labels,
     widest_float,
 )
-from gpugrad._functions.user_function import Function, check_callable
+from gpugrad._functions.user_function import UserFunction, check_callable
 
 _MEMORY = 1 << 28
 _CACHED = 1 << 22
@@ -116,7 +116,7 @@ def sample(
     if isinstance(memory, bool) or not isinstance(memory, int) or memory < 1:
         raise ValueError(f"`memory` must be a positive number of bytes; got {memory!r}.")
     axes = _make_axes(coordinates, like, dtype)
-    function = Function(func, vector, False)
+    function = UserFunction(func, vector, False)
     function.check_count(len(axes))
     if array_api_compat.is_dask_array(axes[0]):
         return Sampled(_evaluate_lazily(function, axes), tuple(axes))
@@ -228,7 +228,7 @@ def _cut(shape: tuple[int, ...], limit: int) -> Iterator[tuple[slice, ...]]:
 
 
 def _fill(
-    function: Function,
+    function: UserFunction,
     axes: list[Array],
     shape: tuple[int, ...],
     boxes: Iterator[tuple[slice, ...]],
@@ -250,7 +250,7 @@ def _fill(
     return xp.empty(shape, dtype=axes[0].dtype) if field is None else field
 
 
-def _values(function: Function, parts: list[Array]) -> Array:
+def _values(function: UserFunction, parts: list[Array]) -> Array:
     xp, shape = namespace_of(parts[0]), tuple(part.shape[0] for part in parts)
     n = len(parts)
     open_parts = [
@@ -266,7 +266,7 @@ def _values(function: Function, parts: list[Array]) -> Array:
     except (TypeError, ValueError):
         spread = False
     if not spread or getattr(result, "ndim", 0) < n or not _same_library(result, parts[0]):
-        # Constants, sums over the grid by mistake, single numbers: `Function` tells them apart.
+        # Constants, sums over the grid by mistake, single numbers: `UserFunction` tells them apart.
         whole = xp.broadcast_arrays(*open_parts)
         return xp.reshape(function([xp.reshape(x, (-1,)) for x in whole])[0], shape)
     if not dtype_name(result.dtype).startswith(("float", "complex")):
@@ -278,7 +278,7 @@ def _same_library(a: Any, b: Any) -> bool:
     return hasattr(a, "dtype") and library_of(a) == library_of(b)
 
 
-def _evaluate_lazily(function: Function, axes: list[Array]) -> Array:
+def _evaluate_lazily(function: UserFunction, axes: list[Array]) -> Array:
     xp, n = namespace_of(axes[0]), len(axes)
     shape = tuple(x.shape[0] for x in axes)
     parts = [

@@ -20,7 +20,7 @@ def check_callable(func: Any, name: str = "func") -> None:
         )
 
 
-class Function:
+class UserFunction:
     """Calls `func` with arrays of points; with single points if it takes nothing else.
 
     `many` says that it has several components, as those of a vector field. `is_looped` tells

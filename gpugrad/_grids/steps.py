@@ -11,9 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from gpugrad._arrays import NumpyArray
 from gpugrad._stencils import Gaps, rows_of
-
-NumpyArray = np.ndarray[Any, Any]
 
 
 def find_gaps(x: NumpyArray, where: str, time_unit: str | None) -> Any:

@@ -12,12 +12,12 @@ from gpugrad._late import load_late
 if TYPE_CHECKING:
     from gpugrad._labels.cf_axes import axis_of_component, order_components
     from gpugrad._labels.names import Labels, kept_attributes
-    from gpugrad._labels.staggered import Faces, adds_components
+    from gpugrad._labels.staggered import StaggeredResults, adds_components
     from gpugrad._labels.units import per, unit_of_time
 
 __all__ = [
-    "Faces",
     "Labels",
+    "StaggeredResults",
     "accepts_labels",
     "adds_components",
     "axis_of_component",
@@ -32,7 +32,7 @@ __getattr__ = load_late(
     {
         "cf_axes": "axis_of_component order_components",
         "names": "Labels kept_attributes",
-        "staggered": "Faces adds_components",
+        "staggered": "StaggeredResults adds_components",
         "units": "per unit_of_time",
     },
 )

@@ -18,7 +18,7 @@ _NEAR = 0.3
 """The part of a gap by which the middle between two faces may miss the sample between them."""
 
 
-class Faces:
+class StaggeredResults:
     """The coordinates of the results of an operator with ``stagger=``.
 
     Attributes

@@ -11,7 +11,7 @@ from gpugrad._arrays import library_of_labels
 from gpugrad._labels.units import read, unit_of_time
 
 
-class Step(NamedTuple):
+class Spacing(NamedTuple):
     """A spacing, and the text of its units where it is known."""
 
     value: Any
@@ -65,7 +65,9 @@ def check_aligned(f: Any, one: Any, what: str) -> None:
         )
 
 
-def find_spacings(fields: Sequence[Any], dims: Sequence[Any], spacing: Sequence[Any]) -> list[Step]:
+def find_spacings(
+    fields: Sequence[Any], dims: Sequence[Any], spacing: Sequence[Any]
+) -> list[Spacing]:
     """Return spacings as given, names replaced by coordinates; by default those of the axes.
 
     `fields` are those whose coordinates count, one for each axis.
@@ -76,19 +78,19 @@ def find_spacings(fields: Sequence[Any], dims: Sequence[Any], spacing: Sequence[
             return [_given(f, dim, one) for (f, dim), one in zip(owners, spacing, strict=True)]
         return [_given(fields[0], None, one) for one in spacing]
     return [
-        _step_of(f, f.coords[dim]) if dim in f.coords else Step(1.0)
+        _step_of(f, f.coords[dim]) if dim in f.coords else Spacing(1.0)
         for f, dim in zip(fields, dims, strict=True)
     ]
 
 
-def _given(f: Any, dim: Any, one: Any) -> Step:
+def _given(f: Any, dim: Any, one: Any) -> Spacing:
     if isinstance(one, str):
         if one not in f.coords:
             known = ", ".join(map(str, f.coords)) or "none"
             raise ValueError(f"`spacing` must name coordinates of `f`: {known}; got {one!r}.")
         one = f.coords[one]
     elif not hasattr(one, "dims"):
-        return Step(one)
+        return Spacing(one)
     else:
         check_aligned(f, one, "`spacing`")
     if one.ndim == 1 and dim is not None and one.dims != (dim,):
@@ -99,22 +101,22 @@ def _given(f: Any, dim: Any, one: Any) -> Step:
     return _step_of(f, one)
 
 
-def _step_of(f: Any, coordinate: Any) -> Step:
+def _step_of(f: Any, coordinate: Any) -> Spacing:
     """Return a coordinate as spacing: along its own axis, or as an array with the axes of `f`."""
     units = coordinate.attrs.get("units")
     if coordinate.ndim > 1:
         missing = [dim for dim in f.dims if dim not in coordinate.dims]
-        return Step(coordinate.expand_dims(missing).transpose(*f.dims).data, units)
+        return Spacing(coordinate.expand_dims(missing).transpose(*f.dims).data, units)
     if coordinate.dtype == object and hasattr(coordinate.values.flat[0], "calendar"):
         start = coordinate.values[0]  # dates of another calendar than NumPy's
         past = [date - start for date in coordinate.values]
-        return Step(np.array(past, "timedelta64[us]"))  # nanoseconds end after 292 years
+        return Spacing(np.array(past, "timedelta64[us]"))  # nanoseconds end after 292 years
     if coordinate.dtype.kind not in "iufmM":
         raise TypeError(
             f"coordinate {coordinate.name!r} must hold numbers or dates to be a spacing; got "
             f"{coordinate.dtype}. Pass a spacing, such as 1.0."
         )
-    return Step(coordinate.data if coordinate.ndim == 1 else coordinate.values, units)
+    return Spacing(coordinate.data if coordinate.ndim == 1 else coordinate.values, units)
 
 
 def in_words(names: Sequence[Any]) -> str:

@@ -10,8 +10,13 @@ import numpy as np
 
 from gpugrad._arrays import library_of_labels
 from gpugrad._labels.names import Label, Labels, kept_attributes
-from gpugrad._labels.staggered import Faces, adds_components
-from gpugrad._labels.xarray_coordinates import Step, check_aligned, find_spacings, in_words
+from gpugrad._labels.staggered import StaggeredResults, adds_components
+from gpugrad._labels.xarray_coordinates import (
+    Spacing,
+    check_aligned,
+    find_spacings,
+    in_words,
+)
 from gpugrad._stencils import OPERATORS
 
 NEW_DIMS = ("component", "along")
@@ -53,12 +58,12 @@ def call(
     dims = find_dims(first, named)
     is_one = isinstance(named, (str, int)) or operator.__name__ in ALONG_ONE
     choose_by_dimension(first, dims, is_one, options)
-    faces = Faces(operator.__name__, fields, dims, options) if on_faces else None
+    faces = StaggeredResults(operator.__name__, fields, dims, options) if on_faces else None
     if grid is None:
         steps = find_spacings(faces.owners if faces else [first] * len(dims), dims, spacing)
         below = [str(dim) for dim in dims]
     else:
-        steps = [Step(one) for one in spacing]  # which the operator refuses, beside a grid
+        steps = [Spacing(one) for one in spacing]  # which the operator refuses, beside a grid
         options["curvilinear"] = tuple(_along_axes(one, dims) for one in grid)
         below = [str(one.name or f"x{i}") for i, one in enumerate(grid)]
     if options.get("time_unit") is None and any(step.are_dates for step in steps):
@@ -231,7 +236,11 @@ def _place_mask(f: Any, options: dict[str, Any]) -> None:
 
 
 def label_results(
-    f: Any, results: Any, labels: list[Label], dims: list[str], faces: Faces | None = None
+    f: Any,
+    results: Any,
+    labels: list[Label],
+    dims: list[str],
+    faces: StaggeredResults | None = None,
 ) -> Any:
     """Return the results as DataArrays, in tuples as they came."""
     import xarray
@@ -260,7 +269,7 @@ def _stacked(
     labels: list[Label],
     new: tuple[str, ...],
     dims: list[str],
-    faces: Faces | None,
+    faces: StaggeredResults | None,
 ) -> Any:
     import xarray
 

@@ -8,7 +8,7 @@ from typing import Any
 from gpugrad._arrays import Array, as_field, assign, check_out, flatten_rows, stack_results
 from gpugrad._grids import Options, plan_axes
 from gpugrad._operators.components import as_components, check_plans
-from gpugrad._operators.samples import Samples
+from gpugrad._operators.samples import MaskedFields
 from gpugrad._stencils import OPERATORS, AxisPlan, Operator, arrange_hessian, each_derivative
 
 
@@ -27,7 +27,9 @@ def apply_operator(
 ) -> Any:
     """Return the results of an operator of the table, in tuples or in one array."""
     row = OPERATORS[name]
-    samples = Samples([as_field(f)] if row.takes == "field" else as_components(f), where, skipna)
+    samples = MaskedFields(
+        [as_field(f)] if row.takes == "field" else as_components(f), where, skipna
+    )
     chosen = samples.choose(options)
     plans = [
         plan_axes(samples.fields[0], spacing, axis, time_unit, chosen._replace(order=order))
@@ -47,7 +49,7 @@ def apply_operator(
 
 def _evaluate_rows(
     row: Operator,
-    samples: Samples,
+    samples: MaskedFields,
     outputs: Sequence[Any],
     first: Sequence[AxisPlan],
     shape: tuple[int, int],
@@ -65,7 +67,7 @@ def _evaluate_rows(
         results = samples.evaluate(outputs, None, False, backend)
 
         def differentiate(slope: Array, plans: Sequence[AxisPlan]) -> Any:
-            slopes = Samples([slope], skipna=samples.have_holes)
+            slopes = MaskedFields([slope], skipna=samples.have_holes)
             return slopes.evaluate(each_derivative(plans, slopes.term), backend=backend)
 
         rows = arrange_hessian(results, first, differentiate)

@@ -18,7 +18,7 @@ from gpugrad._grids import (
 )
 from gpugrad._labels import accepts_labels
 from gpugrad._operators.apply import apply_operator
-from gpugrad._operators.samples import Samples
+from gpugrad._operators.samples import MaskedFields
 from gpugrad._stencils import Term, each_derivative
 
 
@@ -182,7 +182,7 @@ def gradient(
         check_alone(options, varargs, time_unit, where, skipna)
         options = refine_ends(options, edge_order)
         return gradient_on_grid(as_field(f), curvilinear, axis, options, out, stack, backend)
-    samples = Samples([as_field(f)], where, skipna)
+    samples = MaskedFields([as_field(f)], where, skipna)
     options = samples.choose(options)
     plans = plan_gradient(samples.fields[0], varargs, axis, edge_order, time_unit, options)
     if not plans:
@@ -348,7 +348,7 @@ def derivative(
             "backend": (backend, None),
         }
         return smooth_derivative(f, spacing, axis, order, smooth, boundary, time_unit, out, others)
-    samples = Samples([as_field(f)], where, skipna)
+    samples = MaskedFields([as_field(f)], where, skipna)
     options = samples.choose(Options(order, accuracy, edge_accuracy, boundary, period, stagger))
     plans = plan_axes(samples.fields[0], (spacing,), parse_one_axis(axis), time_unit, options)
     results = samples.evaluate(each_derivative(plans, samples.term), out, False, backend)

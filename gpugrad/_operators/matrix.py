@@ -8,17 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from gpugrad._arrays import asnumpy
+from gpugrad._arrays import NumpyArray, asnumpy
 from gpugrad._operators.stages import (
-    Program,
+    Stages,
     as_matrices,
     bring_home,
     bring_masks_home,
     is_selection,
 )
 from gpugrad._stencils import AxisPlan, find_results, rows_of
-
-NumpyArray = np.ndarray[Any, Any]
 
 
 def load_scipy() -> Any:
@@ -30,7 +28,7 @@ def load_scipy() -> Any:
     return scipy.sparse
 
 
-def make_matrix(program: Program, shape: tuple[int, ...], format: str) -> Any:
+def make_matrix(program: Stages, shape: tuple[int, ...], format: str) -> Any:
     """Return the matrix of a program: fields, and results, below each other, raveled."""
     sparse = load_scipy()
     size, program = math.prod(shape), bring_masks_home(program)
@@ -55,7 +53,7 @@ def make_matrix(program: Program, shape: tuple[int, ...], format: str) -> Any:
     return matrix.asformat(format)
 
 
-def make_offset(program: Program, shape: tuple[int, ...]) -> NumpyArray:
+def make_offset(program: Stages, shape: tuple[int, ...]) -> NumpyArray:
     """Return what a program adds that does not depend on its fields, raveled as its results."""
     known, program = [np.zeros(shape)] * program.inputs, bring_masks_home(program)
     for stage in program.stages:  # no later stage reads an output with constants

@@ -34,7 +34,7 @@ from gpugrad._operators.components import check_plans
 from gpugrad._operators.matrix import make_matrix, make_offset
 from gpugrad._operators.stages import (
     Outputs,
-    Program,
+    Stages,
     bind,
     check_linear,
     number_term,
@@ -76,7 +76,7 @@ class Plan:
     def __init__(
         self,
         operator: str,
-        program: Program,
+        program: Stages,
         like: Array,
         takes: tuple[int, ...],
         gives: tuple[int, ...],
@@ -370,10 +370,10 @@ def plan(
     return Plan(operator, program, template, takes, gives, bool(stack), backend)
 
 
-class Recipe(NamedTuple):
+class PlannedOperator(NamedTuple):
     """A program, and how its fields come and results go: (), (n,) or (m, n) arrays."""
 
-    program: Program
+    program: Stages
     takes: tuple[int, ...]
     gives: tuple[int, ...]
 
@@ -411,7 +411,7 @@ def make_recipe(
     options: Options,
     given: Mapping[str, Any],
     where: Array | None = None,
-) -> Recipe:
+) -> PlannedOperator:
     """Return the recipe of an operator for fields like `f`; `given` are options not all take.
 
     `where` is a mask of the shape of `f`, false in holes.
@@ -435,19 +435,21 @@ def make_recipe(
             for order in row.orders or (options.order,)
         ]
     axes = len(plans[0])
-    components = {"field": 1, "vector": axes, "components": given["components"]}[row.takes] or axes
+    components = 1 if row.takes == "field" else axes
+    if given["components"] is not None:
+        components = given["components"]
     check_plans(row, plans[0], [f] * components)
     shape = row.shape_of_results(components, axes, bool(given["stack"]))
     if given["stack"] and not shape:
         raise ValueError("`stack` needs three axes: on two, the curl has one component.")
     outputs = row.terms(*plans, partial(number_term, where=where), components)
     if row.gives == "pairs":
-        return Recipe(_make_hessian(outputs, plans[0]), (), shape)
+        return PlannedOperator(_make_hessian(outputs, plans[0]), (), shape)
     takes = () if row.takes == "field" else (components,)
-    return Recipe(single_stage(components, outputs), takes, shape)
+    return PlannedOperator(single_stage(components, outputs), takes, shape)
 
 
-def _make_hessian(stage: Sequence[Sequence[Term]], first: Sequence[AxisPlan]) -> Program:
+def _make_hessian(stage: Sequence[Sequence[Term]], first: Sequence[AxisPlan]) -> Stages:
     valid = [find_results(terms) for terms in stage]  # a slope that is missing is a hole
     mixed: list[tuple[Term, ...]] = []
 
@@ -460,4 +462,4 @@ def _make_hessian(stage: Sequence[Sequence[Term]], first: Sequence[AxisPlan]) ->
     stages: list[Outputs] = [tuple(map(tuple, stage))]
     if mixed:
         stages.append(tuple(mixed))
-    return Program(1, tuple(stages), tuple(number for row in rows for number in row))
+    return Stages(1, tuple(stages), tuple(number for row in rows for number in row))

@@ -13,7 +13,7 @@ from gpugrad._grids import Options, as_mask, choose_beside_holes, find_valid, is
 from gpugrad._stencils import AxisPlan, Term
 
 
-class Samples:
+class MaskedFields:
     """The fields of a call, without masks of their own, and which samples of each are valid."""
 
     def __init__(self, fields: Sequence[Array], where: Any = None, skipna: Any = False) -> None:

@@ -15,6 +15,7 @@ import numpy as np
 
 from gpugrad._arrays import (
     Array,
+    NumpyArray,
     as_field,
     assign,
     check_out,
@@ -26,8 +27,6 @@ from gpugrad._arrays import (
 )
 from gpugrad._grids import parse_axes, parse_spacings
 from gpugrad._stencils import Gaps
-
-NumpyArray = np.ndarray[Any, Any]
 
 _MODES = {
     "one-sided": "interp",

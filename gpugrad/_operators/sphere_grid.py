@@ -11,13 +11,18 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gpugrad._arrays import Array, from_host, host_values, is_library_array, namespace_of
+from gpugrad._arrays import (
+    Array,
+    NumpyArray,
+    from_host,
+    host_values,
+    is_library_array,
+    namespace_of,
+)
 from gpugrad._grids import Options, parse_axes
 from gpugrad._operators.curvilinear import differentiate_grid, into_library, invert
 from gpugrad._operators.gradient import derivative, gradient
 from gpugrad._stencils import rows_of
-
-NumpyArray = np.ndarray[Any, Any]
 
 _NEAR = 1e-6
 """The part of a gap, or of a radian, that rounding to float32 may make."""

@@ -44,7 +44,7 @@ Stage = Outputs | tuple[Selection, ...]
 Evaluate = Callable[[Sequence[Sequence[Term]]], Sequence[Array]]
 
 
-class Program(NamedTuple):
+class Stages(NamedTuple):
     """Stages of outputs, the fields of whose terms are numbers; `results` are numbers, too."""
 
     inputs: int
@@ -83,13 +83,13 @@ def number_term(plan: AxisPlan, i: int = 0, sign: int = 1, where: Any = None) ->
     return Term(sign, i, plan, where)
 
 
-def single_stage(inputs: int, outputs: Sequence[Sequence[Term]]) -> Program:
+def single_stage(inputs: int, outputs: Sequence[Sequence[Term]]) -> Stages:
     """Return the program of an operator whose results are all its outputs."""
     stage = tuple(_kind(terms)(terms) for terms in outputs)
-    return Program(inputs, (stage,), tuple(range(inputs, inputs + len(stage))))
+    return Stages(inputs, (stage,), tuple(range(inputs, inputs + len(stage))))
 
 
-def check_linear(program: Program, what: str) -> None:
+def check_linear(program: Stages, what: str) -> None:
     """Raise TypeError where an operator is no matrix."""
     if any(isinstance(terms, Norm) for stage in program.stages for terms in stage):
         raise TypeError(
@@ -97,7 +97,7 @@ def check_linear(program: Program, what: str) -> None:
         )
 
 
-def transpose_program(program: Program, shape: tuple[int, ...]) -> Program:
+def transpose_program(program: Stages, shape: tuple[int, ...]) -> Stages:
     """Return the program whose matrix is the transpose, for fields of a shape.
 
     Backwards through the stages, each output hands on what it is given to the fields it was made
@@ -133,7 +133,7 @@ def transpose_program(program: Program, shape: tuple[int, ...]) -> Program:
                 given[field].append(count)
                 count += 1
     stages.append(tuple(map(_added_first, back.values())))
-    return Program(len(program.results), tuple(stages), tuple(range(count, count + len(back))))
+    return Stages(len(program.results), tuple(stages), tuple(range(count, count + len(back))))
 
 
 def as_matrices(terms: Any) -> Iterator[Term]:
@@ -151,7 +151,7 @@ def _added_first(terms: list[Term]) -> tuple[Term, ...]:
     return tuple(sorted(terms, key=lambda term: -term.sign))
 
 
-def bring_masks_home(program: Program) -> Program:
+def bring_masks_home(program: Stages) -> Stages:
     """Return a program with all its masks in host memory, each computed and copied once."""
     home: dict[int, Any] = {}
 

@@ -110,7 +110,7 @@ class End(NamedTuple):
     around: Sequence[Any]
 
 
-class Row(NamedTuple):
+class RowFormula(NamedTuple):
     """The formula of a row: weights by the number of the sample, and that of the given number."""
 
     weights: dict[int, Any]
@@ -124,7 +124,7 @@ class Boundary(NamedTuple):
     given; one `per_length` is a rate, in the unit of the field per unit of the coordinates.
     """
 
-    weigh: Callable[[End, int, Scheme], Row]
+    weigh: Callable[[End, int, Scheme], RowFormula]
     needs: Callable[[Scheme], int]
     value: str | None = None
     per_length: bool = False
@@ -134,21 +134,21 @@ class Boundary(NamedTuple):
         """Whether there are stand-ins for samples beyond the end, for any formula."""
         return isinstance(self.weigh, partial)
 
-    def weigh_window(self, end: End, row: int, scheme: Scheme, window: Window) -> Row:
+    def weigh_window(self, end: End, row: int, scheme: Scheme, window: Window) -> RowFormula:
         """Make the formula of a row on other samples than the scheme's, some beyond the end."""
         assert isinstance(self.weigh, partial)
         sample, gaps, factor = self.weigh.args
         return _read_window(sample, gaps, factor, end, row, scheme, window)
 
 
-def _read_one_side(end: End, row: int, scheme: Scheme) -> Row:
+def _read_one_side(end: End, row: int, scheme: Scheme) -> RowFormula:
     """Read samples next to the end only; further in, as many as are symmetric about the row."""
     count = max(scheme.order + scheme.edge, scheme.enough(row))
     weights = _weigh(end.gaps[: count - 1], row, scheme)
-    return Row(dict(enumerate(weights)))
+    return RowFormula(dict(enumerate(weights)))
 
 
-def _know_the_slope(end: End, row: int, scheme: Scheme) -> Row:
+def _know_the_slope(end: End, row: int, scheme: Scheme) -> RowFormula:
     """Read samples next to the end, one less than without the outward slope at sample 0."""
     count = scheme.order + scheme.edge - 1
     if scheme.enough(row) > count + 1:
@@ -160,7 +160,7 @@ def _know_the_slope(end: End, row: int, scheme: Scheme) -> Row:
     weights, of_slope = weigh(tuple(make_exact(nearest[:count])), scheme.order)
     # Outwards is against the direction of counting, whatever that of the coordinates.
     inwards = gap if type(gap) is int else gap / abs(gap)
-    return Row(dict(enumerate(weights)), -of_slope * inwards)
+    return RowFormula(dict(enumerate(weights)), -of_slope * inwards)
 
 
 def _read_beyond(
@@ -170,7 +170,7 @@ def _read_beyond(
     end: End,
     row: int,
     scheme: Scheme,
-) -> Row:
+) -> RowFormula:
     """Use the formula of the inside; samples beyond the end are stand-ins for others."""
     return _read_window(sample, gaps, factor, end, row, scheme, scheme.window)
 
@@ -183,7 +183,7 @@ def _read_window(
     row: int,
     scheme: Scheme,
     window: Window,
-) -> Row:
+) -> RowFormula:
     """Use a formula that reads beyond the end, with stand-ins for the samples there.
 
     The j-th one beyond the end of an axis of n samples is ``factor`` times number ``sample(j, n)``,
@@ -203,7 +203,7 @@ def _read_window(
         else:
             source = sample(-number, end.length)
             weights[source] = weights.get(source, 0) + factor * w
-    return Row(weights, of_value)
+    return RowFormula(weights, of_value)
 
 
 def _weigh(gaps: Sequence[Any], row: int, scheme: Scheme) -> Sequence[Any]:

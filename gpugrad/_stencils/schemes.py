@@ -15,7 +15,7 @@ from gpugrad._stencils.boundaries import (
     MAX_ORDER,
     TABLE,
     End,
-    Row,
+    RowFormula,
     Scheme,
     Side,
     Sides,
@@ -145,7 +145,7 @@ def _rows(end: End, scheme: Scheme, side: Side, sign: int, h: Any) -> tuple[Form
     return tuple(formulas[::sign])
 
 
-def make_formula(row: Row, i: int, scheme: Scheme, side: Side, sign: int, h: Any) -> Formula:
+def make_formula(row: RowFormula, i: int, scheme: Scheme, side: Side, sign: int, h: Any) -> Formula:
     """Return the formula of the row with number `i` from an end; the rest is as for `_rows`."""
     weights = {sign * (number - i): w for number, w in row.weights.items()}
     value = side.value or 0.0

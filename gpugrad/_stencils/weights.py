@@ -24,12 +24,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gpugrad._arrays import memory, threads
+from gpugrad._arrays import NumpyArray, memory, threads
 
 if TYPE_CHECKING:
     from fractions import Fraction
 
-NumpyArray = np.ndarray[Any, Any]
 Weights = tuple[Any, Any, Any]
 
 BLOCK = 1 << 14

@@ -7,14 +7,14 @@ from typing import NamedTuple
 
 from llvmlite import ir
 
-from gpugrad._engines.compiled.kernel_spec import Part, Recipe, Sum
-from gpugrad._engines.compiled.llvm import INT, WORD, Function
+from gpugrad._engines.compiled.kernel_spec import KernelSpec, Part, Sum
+from gpugrad._engines.compiled.llvm import INT, WORD, LlvmFunction
 
 REAL = {"f4": ir.FloatType(), "f8": ir.DoubleType()}
 REAL_PART = {"c8": "f4", "c16": "f8"}
 
 
-class Vectors(Function):
+class Vectors(LlvmFunction):
     """A function that computes with numbers of a dtype: one at a time, or in vectors.
 
     Complex numbers lie in two lanes each, the real part first. `real` is the dtype of a part.
@@ -128,7 +128,7 @@ class Operand(NamedTuple):
 class Operands(Vectors):
     """A function that reads the operands of a recipe."""
 
-    recipe: Recipe
+    recipe: KernelSpec
 
     def locate(self, operand: Operand) -> ir.Value:
         """Return the address of an operand, worked out where it is needed and not before."""

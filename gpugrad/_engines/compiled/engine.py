@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gpugrad._arrays import memory
+from gpugrad._arrays import NumpyArray, memory
 from gpugrad._arrays import threads as _threads
 from gpugrad._engines import numpy_blocks
 from gpugrad._engines.compiled.masked_sums import evaluate_sums, is_sum_beside_holes
-from gpugrad._engines.numpy_steps import NumpyArray, find_result
+from gpugrad._engines.numpy_steps import find_result
 from gpugrad._stencils import Norm, Term, distinct_arrays, distinct_masks
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from typing import NamedTuple
 from llvmlite import ir
 
 from gpugrad._engines.compiled.arithmetic import REAL, REAL_PART, Operand, Operands
-from gpugrad._engines.compiled.kernel_spec import Choice, Part, Recipe, Sum
+from gpugrad._engines.compiled.kernel_spec import Choice, KernelSpec, Part, Sum
 from gpugrad._engines.compiled.llvm import INT, WORD, compile_module
 
 LINE = 64
@@ -39,7 +39,7 @@ VOID = ir.VoidType()
 
 
 @cache
-def compile_kernel(recipe: Recipe) -> int:
+def compile_kernel(recipe: KernelSpec) -> int:
     """Return the address of ``kernel(layout, start, stop)``, which runs part of its outer loop."""
     return compile_module(lambda module: _Kernel(module, recipe).write())
 
@@ -54,7 +54,7 @@ class _Base(NamedTuple):
 class _Kernel(Operands):
     """A nest of loops around rows, and the formula for any number of results at once."""
 
-    def __init__(self, module: ir.Module, recipe: Recipe) -> None:
+    def __init__(self, module: ir.Module, recipe: KernelSpec) -> None:
         super().__init__(module, VOID, 3)
         self.recipe = recipe
         self.real = REAL_PART.get(recipe.result, recipe.result)

@@ -92,7 +92,7 @@ class Place(NamedTuple):
     from_end: bool = False
 
 
-class Recipe(NamedTuple):
+class KernelSpec(NamedTuple):
     """What a kernel computes, in a nest of `levels` loops: rows, each written from left to right.
 
     A row is one result for each sum in `lower`, then as many as there is room for by `interior`,

@@ -19,7 +19,7 @@ WORD = ir.IntType(64)
 INT = ir.IntType(32)
 
 
-class Function:
+class LlvmFunction:
     """A function of a module, ``entry``, under construction: words, loads and loops."""
 
     def __init__(self, module: ir.Module, result: ir.Type, arguments: int) -> None:
@@ -54,7 +54,7 @@ class Function:
         build.position_at_end(after)
 
 
-class _Runner(Function):
+class _Runner(LlvmFunction):
     """The loop over items, between forgetting and asking what went wrong."""
 
     def __init__(self, module: ir.Module) -> None:

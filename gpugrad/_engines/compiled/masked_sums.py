@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from gpugrad._engines.numpy_steps import NumpyArray
+from gpugrad._arrays import NumpyArray
 from gpugrad._stencils import IDENTITY, AxisPlan, ChunkWindow, Norm, Term, cut_windows, rows_of
 
 SLAB_BYTES = 1 << 23

@@ -15,10 +15,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from gpugrad._arrays import NumpyArray
 from gpugrad._engines.compiled.kernel import compile_kernel
-from gpugrad._engines.compiled.kernel_spec import Choice, Part, Place, Recipe
+from gpugrad._engines.compiled.kernel_spec import Choice, KernelSpec, Part, Place
 from gpugrad._engines.compiled.tiles import Box, cut_field, cut_tile
-from gpugrad._engines.numpy_steps import NumpyArray, exact_reciprocal, find_precision
+from gpugrad._engines.numpy_steps import exact_reciprocal, find_precision
 from gpugrad._stencils import AxisPlan, Norm, Region, Seam, Term, distinct_arrays, distinct_fields
 
 Outputs = Sequence[Sequence[Term]]
@@ -177,7 +178,7 @@ class _Maker:
         )
         result = target.dtype
         parts = [placed.parts for placed in sums]
-        recipe = Recipe(
+        recipe = KernelSpec(
             self.sample.str[1:],
             result.str[1:],
             len(levels),

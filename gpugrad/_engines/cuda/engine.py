@@ -19,10 +19,10 @@ from typing import Any, NamedTuple
 import cupy
 import numpy as np
 
-from gpugrad._arrays import Array, library_of
+from gpugrad._arrays import Array, NumpyArray, library_of
 from gpugrad._engines.cuda import program as gpu_program
 from gpugrad._engines.cuda.program import Outputs, make_program
-from gpugrad._engines.numpy_steps import NumpyArray, find_precision, find_result
+from gpugrad._engines.numpy_steps import find_precision, find_result
 from gpugrad._stencils import AxisPlan, Norm, distinct_fields, distinct_masks
 
 SAMPLES = ("f2", "f4", "f8", "c8", "c16", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8")

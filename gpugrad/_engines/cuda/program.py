@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gpugrad._arrays import Array
-from gpugrad._engines.numpy_steps import NumpyArray, Precision, exact_reciprocal, find_precision
+from gpugrad._arrays import Array, NumpyArray
+from gpugrad._engines.numpy_steps import Precision, exact_reciprocal, find_precision
 from gpugrad._stencils import AxisPlan, Formula, Norm, Term, distinct_fields, distinct_masks
 
 Outputs = Sequence[Sequence[Term]]

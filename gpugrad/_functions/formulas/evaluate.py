@@ -21,7 +21,7 @@ Operand = int | float
 """A slot of the tape, or a number: slots are of type int, numbers of type float."""
 
 
-class Step(NamedTuple):
+class Operation(NamedTuple):
     """One operation: its name, its operands, and where the result goes is the step's own slot."""
 
     name: str
@@ -33,7 +33,7 @@ class Tape:
     """Slots 0 to inputs - 1 are the points; slot inputs + k is the result of step k."""
 
     inputs: int
-    steps: list[Step] = field(default_factory=list)
+    steps: list[Operation] = field(default_factory=list)
     outputs: list[Operand] = field(default_factory=list)
 
     @property
@@ -192,7 +192,7 @@ class _Recorder:
         key = (name, *((type(o), o) for o in operands))
         if key not in self.made:
             self.made[key] = self.tape.inputs + len(self.tape.steps)
-            self.tape.steps.append(Step(name, operands))
+            self.tape.steps.append(Operation(name, operands))
         return self.made[key]
 
     def chain(self, name: str, parts: Sequence[Any]) -> Operand:
