@@ -34,7 +34,7 @@ MODULES = {
     "llvm_recipes": "gpugrad._engines.compiled.kernel_spec",
     "dask_blocks": "gpugrad._engines.dask.graph",
     "dask_tasks": "gpugrad._engines.dask.tasks",
-    "chunk_rows": "gpugrad._stencils.pieces",
+    "pieces": "gpugrad._stencils.pieces",
     # The kernel for GPUs, which tests compile for the host and call by a stand-in of CUDA.
     "cupy_gpu": "gpugrad._engines.cuda.engine",
     "gpu_program": "gpugrad._engines.cuda.program",
@@ -68,7 +68,7 @@ NAMES = {
     ),
     "gpugrad._stencils.numpy_scheme": ("first_derivative",),
     "gpugrad._stencils.transpose": ("transpose_plan",),
-    "gpugrad._stencils.pieces": ("find_row", "find_samples", "move_plan"),
+    "gpugrad._stencils.pieces": ("cut_plan", "find_samples"),
     "gpugrad._grids.axes": ("plan_axes",),
     "gpugrad._grids.options": ("Options", "parse_boundaries", "parse_staggers"),
     # Every boundary that there is, and the formulas of schemes, to be compared with theory.

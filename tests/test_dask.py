@@ -24,12 +24,12 @@ from internals import (
     Term,
     _backend,
     _threads,
-    chunk_rows,
     dask_blocks,
     dask_tasks,
     distinct_fields,
     first_derivative,
     numpy_cpu,
+    pieces,
     replace_fields,
     slices,
 )
@@ -470,7 +470,8 @@ class TestTasks:
         assert max(sizes) < 3 * 64 * 8 + 4000
 
     def test_inner_blocks_share_a_plan(self):
-        chunks = chunk_rows.cut_plan(first_derivative(0, 0.5, 2), [9, 9, 9, 9, 4, 4, 4])
+        plan = first_derivative(0, 0.5, 2)
+        chunks = pieces.cut_at_seams(plan, [0, 9, 18, 27, 36, 40, 44, 48])
         assert len({id(chunk.core) for chunk in chunks}) == 4
 
     def test_what_an_engine_remembers_does_not_travel(self):
@@ -507,7 +508,7 @@ class TestEngines:
         plan = first_derivative(0, 1.0, 1)
 
         def cut(chunks):
-            return [part.core for part in dask_blocks._cut(derivative, plan, (chunks,))]
+            return [part.core for part in dask_blocks._cut_chunks(derivative, plan, (chunks,))]
 
         first, again, others = cut((5, 5, 5, 5)), cut((5, 5, 5, 5)), cut((9, 11))
         assert all(a is b for a, b in zip(first, again, strict=True))

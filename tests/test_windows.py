@@ -1,14 +1,12 @@
 """A plan moved to a window of its axis gives the rows of that window the bits of the whole."""
 
-from itertools import pairwise
-
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sampling import random_cases
 
-from internals import Options, Term, find_row, find_samples, move_plan, plan_axes, slices
+from internals import Options, Term, cut_plan, find_samples, plan_axes, slices
 
 BOUNDARIES = [
     "one-sided",
@@ -21,17 +19,13 @@ BOUNDARIES = [
 
 def evaluate_in_windows(f, plan, bounds, where=None):
     """Evaluate rows between consecutive bounds from their samples alone; join them."""
-    n = f.shape[plan.axis]
     parts = []
-    for start, stop in pairwise(bounds):
-        spans = find_samples([plan], n, start, stop)
+    for (moved,), spans, start, stop in cut_plan(plan, bounds):
         rows = np.concatenate([np.arange(*span) for span in spans])
         window = np.take(f, rows, axis=plan.axis)
         valid = None if where is None else np.take(where, rows, axis=plan.axis)
-        moved = move_plan(plan, n, start, stop, spans)
         (part,) = slices.evaluate([(Term(1, window, moved, valid),)])
-        first = find_row(spans, start)
-        parts.append(np.take(part, range(first, first + stop - start), axis=plan.axis))
+        parts.append(np.take(part, range(start, stop), axis=plan.axis))
     return np.concatenate(parts, axis=plan.axis)
 
 
@@ -77,6 +71,6 @@ def test_windows_of_fields_with_holes_and_of_unlike_lines(spacing, boundary, is_
 def test_a_window_reads_no_more_than_it_needs():
     f = np.zeros(100)
     (plan,) = plan_axes(f, (), 0, None, Options(1, 4, None, "periodic", None))
-    assert find_samples([plan], 100, 40, 50) == [(38, 52)]
-    assert find_samples([plan], 100, 0, 10) == [(0, 12), (98, 100)]
-    assert find_samples([plan], 100, 95, 100) == [(0, 2), (93, 100)]
+    assert find_samples([plan], 100, 40, 50) == ((38, 52),)
+    assert find_samples([plan], 100, 0, 10) == ((0, 12), (98, 100))
+    assert find_samples([plan], 100, 95, 100) == ((0, 2), (93, 100))

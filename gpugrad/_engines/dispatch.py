@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from types import ModuleType
 from typing import Any, NamedTuple
 
 import array_api_compat
@@ -26,10 +25,10 @@ from gpugrad._arrays import (
 )
 from gpugrad._arrays import threads as _threads
 from gpugrad._engines import numpy_blocks
+from gpugrad._engines.protocol import Engine, Outputs, SeamsEngine, StackingEngine
 from gpugrad._engines.selection import name_in_force
 from gpugrad._stencils import (
     Norm,
-    Term,
     distinct_arrays,
     distinct_fields,
     distinct_masks,
@@ -41,9 +40,6 @@ COMPILED_SIZE = 1 << 16
 
 COMPILING_SIZE = 1 << 25
 """Results in fields of that size, over all calls, from which on it pays to have a compiler."""
-
-Outputs = Sequence[Sequence[Term]]
-Evaluate = Callable[..., tuple[Array, ...]]
 
 _results_so_far = 0
 
@@ -61,25 +57,25 @@ def evaluate(
     return _run(_choose(outputs, backend), f, out, stack)
 
 
-def _run(engine: Engine, f: Array, out: Any, stack: bool) -> tuple[Array, ...] | Array:
-    """Evaluate the outputs of an engine; arguments as for `evaluate`."""
-    outputs = engine.outputs
+def _run(evaluation: Evaluation, f: Array, out: Any, stack: bool) -> tuple[Array, ...] | Array:
+    """Evaluate outputs with the engine that was chosen; arguments as for `evaluate`."""
+    outputs = evaluation.outputs
     if out is None and not stack:
-        return engine.results()
+        return evaluation.results()
     is_norm = isinstance(outputs[0], Norm)
     targets = None if out is None else check_out(out, f, len(outputs), stack, is_norm)
-    if engine.on_host:
+    if evaluation.on_host:
         if targets is not None:
-            _write_on_host(engine, targets)
+            _write_on_host(evaluation, targets)
             return out if stack else tuple(targets)
         stacked = memory.empty(
-            (len(outputs), *f.shape), result_dtype(np, engine.outputs[0][0].field)
+            (len(outputs), *f.shape), result_dtype(np, evaluation.outputs[0][0].field)
         )
-        _write_on_host(engine, [stacked[i, ...] for i in range(len(outputs))])
+        _write_on_host(evaluation, [stacked[i, ...] for i in range(len(outputs))])
         return stacked if type(f) is np.ndarray else from_host(stacked, like=f)
-    if engine.stack:
-        return _write_beside(engine, targets, out, stack)
-    results = engine.results()
+    if evaluation.stack:
+        return _write_beside(evaluation, targets, out, stack)
+    results = evaluation.results()
     if targets is None:
         return stack_results(results)
     if any(getattr(result, "requires_grad", False) for result in results):
@@ -94,17 +90,14 @@ def _run(engine: Engine, f: Array, out: Any, stack: bool) -> tuple[Array, ...] |
     return out if stack else tuple(targets)
 
 
-class Engine(NamedTuple):
-    """An engine, and what it is to evaluate.
+class Evaluation(NamedTuple):
+    """What an engine is to evaluate, and by which of its functions (see `protocol`).
 
     One that works `on_host` takes arrays of NumPy, also to write to. Where the field is of
-    another library, `like`, its outputs are NumPy's views of memory that both can see. One that
-    writes to arrays of the field's library makes one for all outputs by `stack(f, count)`. One
-    that takes terms with seams does so by `evaluate_seams`, which returns None where that goes
-    wrong.
+    another library, `like`, its outputs are NumPy's views of memory that both can see.
     """
 
-    evaluate: Evaluate
+    evaluate: Callable[..., tuple[Array, ...]]
     outputs: Outputs
     on_host: bool = False
     like: Array = None
@@ -128,40 +121,30 @@ class Engine(NamedTuple):
         return self.evaluate_seams(self.outputs)
 
 
-def _choose(outputs: Outputs, backend: str | None) -> Engine:
-    """Return the engine for these outputs: as named, else the fastest that can."""
-    f = outputs[0][0].field
-    name = name_in_force(backend)
-    if name == "auto" and type(f) is np.ndarray and numpy_blocks.unsupported(outputs) is None:
-        compiled = f.size >= COMPILED_SIZE and _choose_compiled(outputs)
-        return compiled or Engine(numpy_blocks.evaluate, outputs, on_host=True)
-    if array_api_compat.is_dask_array(f):
-        return _choose_in_tasks(outputs, name)
-    if name == "numpy":
-        return _named(name, numpy_blocks, outputs)
-    if name == "numba":
-        return _named(name, _started_numba(), outputs)
-    if name == "cupy":
-        return _named_gpu(outputs)
-    if isinstance(f, np.ndarray) and type(f) is not np.ndarray:
-        from gpugrad._engines import numpy_subclasses
+class Row(NamedTuple):
+    """An engine in the table: for which fields, and names of backends, it is asked.
 
-        return Engine(numpy_subclasses.evaluate, outputs)
-    if name == "auto" and _is_on_gpu(f):
-        on_gpu = _choose_gpu(outputs)
-        if isinstance(on_gpu, Engine):
-            return on_gpu
-    if name == "auto" and array_api_compat.is_torch_array(f):
-        compiled = f.numel() >= COMPILED_SIZE and _choose_compiled(outputs)
-        if compiled:
-            return compiled
-    from gpugrad._engines import slices
+    `find` loads it and returns what it is to evaluate. None sends the outputs on to the next row;
+    an engine that was named raises BackendError instead, and says why.
+    """
 
-    return Engine(slices.evaluate, outputs)
+    engine: str
+    applies: Callable[[Array, str], bool]
+    find: Callable[[Outputs, str], Evaluation | None]
 
 
-def _choose_in_tasks(outputs: Outputs, name: str) -> Engine:
-    """Return the engine for lazy arrays, whose blocks are evaluated by the one that is named."""
+def _choose(outputs: Outputs, backend: str | None) -> Evaluation:
+    """Return the evaluation by the first engine of the table that takes these outputs."""
+    f, name = outputs[0][0].field, name_in_force(backend)
+    for row in _TABLE:
+        found = row.find(outputs, name) if row.applies(f, name) else None
+        if found is not None:
+            return found
+    raise AssertionError("the last row takes everything")
+
+
+def _find_in_tasks(outputs: Outputs, name: str) -> Evaluation:
+    """Find the engine for lazy arrays, whose blocks are evaluated by the one that is named."""
     from gpugrad._engines.dask import graph
 
     block = outputs[0][0].field._meta
@@ -169,23 +152,26 @@ def _choose_in_tasks(outputs: Outputs, name: str) -> Engine:
         way = _find_way_to_gpu(block) and "`f.map_blocks(cupy.asarray)`"
         raise _refuse_gpu("it takes arrays on a GPU, and the blocks of `f` are NumPy's", way)
     if name in ("numpy", "numba"):
-        module = numpy_blocks if name == "numpy" else _started_numba()
+        _load_named(name)
         blocks = {
             id(x): np.broadcast_to(np.empty_like(x._meta, shape=()), x.shape, subok=True)
             for x in (*distinct_fields(outputs), *distinct_masks(outputs))
             if isinstance(x._meta, np.ndarray)
         }  # stand-ins without memory; blocks of other libraries say in their tasks what they are
         if all(id(f) in blocks for f in distinct_fields(outputs)):
-            _named(name, module, replace_fields(outputs, blocks))
+            _find_named(replace_fields(outputs, blocks), name)
     # What is in force here goes along: contexts don't reach the threads that tasks run on.
     in_task = partial(_evaluate_in_task, backend=name, threads=_threads.chosen() or 1)
-    at_seams = partial(in_task, ask=Engine.results_at_seams)
+    at_seams = partial(in_task, ask=Evaluation.results_at_seams)
     evaluate = partial(graph.evaluate, evaluate_block=in_task, evaluate_seams=at_seams)
-    return Engine(evaluate, outputs)
+    return Evaluation(evaluate, outputs)
 
 
 def _evaluate_in_task(
-    outputs: Outputs, backend: str, threads: int, ask: Callable[[Engine], Any] = Engine.results
+    outputs: Outputs,
+    backend: str,
+    threads: int,
+    ask: Callable[[Evaluation], Any] = Evaluation.results,
 ) -> Any:
     """Evaluate a block of a lazy array, beside which others are evaluated at the same time."""
     token = _threads.choose(threads)
@@ -195,20 +181,44 @@ def _evaluate_in_task(
         _threads.restore(token)
 
 
-def _choose_compiled(outputs: Outputs) -> Engine | None:
-    """Return the `numba` engine if it can evaluate these outputs, and will pay for its start."""
+def _find_blocks(outputs: Outputs, _: str) -> Evaluation | None:
+    if numpy_blocks.unsupported(outputs) is not None:
+        return None
+    return Evaluation(numpy_blocks.evaluate, outputs, on_host=True)
+
+
+def _find_compiled(outputs: Outputs, _: str) -> Evaluation | None:
+    """Find the `numba` engine if it can evaluate these outputs, and will pay for its start."""
     global _results_so_far
     from gpugrad._engines.compiled import engine as compiled_engine
 
-    on_host = _view_on_host(outputs)
-    if on_host is None or compiled_engine.unsupported(on_host) is not None:
+    engine: SeamsEngine = compiled_engine
+    found = _find_on_host(engine, outputs)
+    if isinstance(found, str):
         return None
-    _results_so_far += on_host[0][0].field.size * len(outputs)
+    _results_so_far += found.outputs[0][0].field.size * len(outputs)
     if _results_so_far < COMPILING_SIZE or compiled_engine.start() is not None:
         return None
-    like = None if on_host is outputs else outputs[0][0].field
-    seams = compiled_engine.evaluate_seams
-    return Engine(compiled_engine.evaluate, on_host, on_host=True, like=like, evaluate_seams=seams)
+    return found
+
+
+def _find_subclasses(outputs: Outputs, _: str) -> Evaluation:
+    from gpugrad._engines import numpy_subclasses
+
+    engine: Engine = numpy_subclasses
+    return Evaluation(engine.evaluate, outputs)
+
+
+def _find_slices(outputs: Outputs, _: str) -> Evaluation:
+    from gpugrad._engines import slices
+
+    engine: Engine = slices
+    return Evaluation(engine.evaluate, outputs)
+
+
+def _find_on_gpu(outputs: Outputs, _: str) -> Evaluation | None:
+    found = _find_gpu_engine(outputs)
+    return None if isinstance(found, str) else found
 
 
 def _is_on_gpu(f: Array) -> bool:
@@ -222,23 +232,23 @@ def _is_on_gpu(f: Array) -> bool:
     return devices.find_gpu().usable
 
 
-def _choose_gpu(outputs: Outputs) -> Engine | str:
-    """Return the `cupy` engine if it can evaluate these outputs, or say why it can't."""
-    module: ModuleType
+def _find_gpu_engine(outputs: Outputs) -> Evaluation | str:
+    """Return what the `cupy` engine is to evaluate, or say why it can't."""
+    engine: StackingEngine
     if array_api_compat.is_torch_array(outputs[0][0].field):
-        from gpugrad._engines.cuda import torch_tensors as module
+        from gpugrad._engines.cuda import torch_tensors as engine
     else:
-        from gpugrad._engines.cuda import engine as module
-    reason: str | None = module.unsupported(outputs)
+        from gpugrad._engines.cuda import engine
+    reason = engine.unsupported(outputs)
     if reason is not None:
         return reason
     # What takes part in automatic differentiation is not written to, but stacked afterwards.
     is_free = not any(getattr(f, "requires_grad", False) for f in distinct_fields(outputs))
-    return Engine(module.evaluate, outputs, stack=module.allocate_stack if is_free else None)
+    return Evaluation(engine.evaluate, outputs, stack=engine.allocate_stack if is_free else None)
 
 
-def _named_gpu(outputs: Outputs) -> Engine:
-    """Return the `cupy` engine, which was asked for by name, or say why it can't run."""
+def _find_named_gpu(outputs: Outputs, _: str) -> Evaluation:
+    """Find the `cupy` engine, which was asked for by name, or say why it can't run."""
     from gpugrad._arrays import devices
 
     f = outputs[0][0].field
@@ -254,10 +264,10 @@ def _named_gpu(outputs: Outputs) -> Engine:
         raise BackendError(
             f'backend "cupy" cannot run: {gpu.problem}. To mend it: {gpu.cure}.{then}'
         )
-    engine = _choose_gpu(outputs)
-    if isinstance(engine, Engine):
-        return engine
-    raise _refuse_gpu(engine, way)
+    found = _find_gpu_engine(outputs)
+    if isinstance(found, str):
+        raise _refuse_gpu(found, way)
+    return found
 
 
 def _find_way_to_gpu(f: Array) -> str:
@@ -274,7 +284,10 @@ def _refuse_gpu(reason: str, way: str) -> BackendError:
     return BackendError(f'backend "cupy" cannot run this: {reason}. {use} backend="auto".')
 
 
-def _started_numba() -> ModuleType:
+def _load_named(name: str) -> Engine:
+    """Return an engine that works on the host, or raise BackendError if it cannot run here."""
+    if name == "numpy":
+        return numpy_blocks
     from gpugrad._engines.compiled import engine as compiled_engine
 
     problem = compiled_engine.start()
@@ -285,25 +298,29 @@ def _started_numba() -> ModuleType:
     return compiled_engine
 
 
-def _named(name: str, module: ModuleType, outputs: Outputs) -> Engine:
-    """Return an engine that works on the host and was asked for by name, or say why it can't."""
-    f = outputs[0][0].field
-    on_host = _view_on_host(outputs)
+def _find_named(outputs: Outputs, name: str) -> Evaluation:
+    """Find an engine that works on the host and was asked for by name, or say why it can't."""
+    found = _find_on_host(_load_named(name), outputs)
+    if not isinstance(found, str):
+        return found
+    is_home = isinstance(outputs[0][0].field, np.ndarray)
+    cure = "" if is_home else ", or bring the field home with `gpugrad.asnumpy(f)`"
+    raise BackendError(f'backend "{name}" cannot run this: {found}. Use backend="auto"{cure}.')
+
+
+def _find_on_host(engine: Engine, outputs: Outputs) -> Evaluation | str:
+    """Return what an engine that works on the host is to evaluate, or say why it can't."""
+    f, on_host = outputs[0][0].field, _view_on_host(outputs)
     if on_host is None:
-        reason = (
+        return (
             f"it takes values in host memory, and this {library_of(f)} array is on a device, "
             "lazy, traced or in automatic differentiation; nothing is moved silently"
         )
-    else:
-        reason = module.unsupported(on_host)
-        if reason is None:
-            like = None if on_host is outputs else f
-            seams = getattr(module, "evaluate_seams", None)
-            return Engine(module.evaluate, on_host, on_host=True, like=like, evaluate_seams=seams)
-    cure = (
-        "" if isinstance(f, np.ndarray) else ", or bring the field home with `gpugrad.asnumpy(f)`"
-    )
-    raise BackendError(f'backend "{name}" cannot run this: {reason}. Use backend="auto"{cure}.')
+    reason = engine.unsupported(on_host)
+    if reason is not None:
+        return reason
+    like, seams = None if on_host is outputs else f, getattr(engine, "evaluate_seams", None)
+    return Evaluation(engine.evaluate, on_host, on_host=True, like=like, evaluate_seams=seams)
 
 
 def _view_on_host(outputs: Outputs) -> Outputs | None:
@@ -317,25 +334,60 @@ def _view_on_host(outputs: Outputs) -> Outputs | None:
     return replace_fields(outputs, views)
 
 
-def _write_on_host(engine: Engine, targets: Sequence[Array]) -> None:
+def _write_on_host(evaluation: Evaluation, targets: Sequence[Array]) -> None:
     """Evaluate straight into `targets`, or beside them where that is unsafe."""
     views = [view_to_write(target) for target in targets]
-    if any(view is None for view in views) or overlap_any(views, distinct_arrays(engine.outputs)):
-        assign(targets, engine.results())
+    read = distinct_arrays(evaluation.outputs)
+    if any(view is None for view in views) or overlap_any(views, read):
+        assign(targets, evaluation.results())
     else:
-        engine.results(views)
+        evaluation.results(views)
 
 
 def _write_beside(
-    engine: Engine, targets: Sequence[Array] | None, out: Any, stack: bool
+    evaluation: Evaluation, targets: Sequence[Array] | None, out: Any, stack: bool
 ) -> tuple[Array, ...] | Array:
     """Evaluate into `out`, or into a new array for all outputs, of the field's library."""
     if targets is None:
-        assert engine.stack is not None
-        out = engine.stack(engine.outputs[0][0].field, len(engine.outputs))
-        targets = [out[i, ...] for i in range(len(engine.outputs))]
-    if overlap_any(targets, distinct_arrays(engine.outputs)):
-        assign(targets, engine.results())
+        assert evaluation.stack is not None
+        out = evaluation.stack(evaluation.outputs[0][0].field, len(evaluation.outputs))
+        targets = [out[i, ...] for i in range(len(evaluation.outputs))]
+    if overlap_any(targets, distinct_arrays(evaluation.outputs)):
+        assign(targets, evaluation.results())
     else:
-        engine.evaluate(engine.outputs, targets)
+        evaluation.evaluate(evaluation.outputs, targets)
     return out if stack else tuple(targets)
+
+
+def _is_plain(f: Array, name: str) -> bool:
+    return name == "auto" and type(f) is np.ndarray
+
+
+_TABLE = (
+    # Plain arrays come first: their calls are the ones that feel a microsecond. Before a compiler
+    # is there, small work goes elsewhere (`_find_compiled`).
+    Row("numba", lambda f, name: _is_plain(f, name) and f.size >= COMPILED_SIZE, _find_compiled),
+    Row("numpy", _is_plain, _find_blocks),
+    # Lazy arrays take any name along, for their blocks.
+    Row("dask", lambda f, _: array_api_compat.is_dask_array(f), _find_in_tasks),
+    # What was named is used, or says why it cannot be.
+    Row("numpy", lambda _, name: name == "numpy", _find_named),
+    Row("numba", lambda _, name: name == "numba", _find_named),
+    Row("cupy", lambda _, name: name == "cupy", _find_named_gpu),
+    # From here on the name is "auto" or "slices".
+    Row(
+        "numpy_subclasses",
+        lambda f, _: isinstance(f, np.ndarray) and type(f) is not np.ndarray,
+        _find_subclasses,
+    ),
+    Row("cupy", lambda f, name: name == "auto" and _is_on_gpu(f), _find_on_gpu),
+    Row(
+        "numba",
+        lambda f, name: (
+            name == "auto" and array_api_compat.is_torch_array(f) and f.numel() >= COMPILED_SIZE
+        ),
+        _find_compiled,
+    ),
+    Row("slices", lambda *_: True, _find_slices),
+)
+"""The engines, in the order in which they are tried."""

@@ -161,7 +161,7 @@ def _differentiate_term(
     piece[...] = complex(np.nan, np.nan) if piece.dtype.kind == "c" else np.nan
     derivative = _buffer(scratch, "around holes", piece, piece.dtype)
     with np.errstate(all="ignore"):  # of what is in holes, and of formulas that aren't used
-        for one in (plan, *plan.alternatives):
+        for one in plan.ranked:
             usable = np.zeros_like(left)
             for index, samples, _, _ in place_all(f, one, precision, block):
                 if samples:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gpugrad._arrays import NumpyArray, result_dtype, working_dtype
-from gpugrad._stencils import AxisPlan, Norm, Region, Term
+from gpugrad._stencils import AxisPlan, Norm, Region, Term, cut_weight
 
 Index = tuple[slice, ...]
 _WHOLE = slice(None)
@@ -120,43 +120,24 @@ def _place(step: Step, axis: int, block: Index) -> Placed:
     start, stop, offsets = step.start, step.stop, step.offsets
     all_before, all_after = (_WHOLE,) * axis, (_WHOLE,) * (len(block) - axis - 1)
     before, after = block[:axis], block[axis + 1 :]
-    if len(block) > 1 and any(getattr(w, "ndim", 0) for w in (*step.weights, step.divisor)):
-        step = _cut_across(step, axis, block)
     if stop - start == 1:
         target = (*all_before, start - rows.start, *all_after)
         read = tuple([(*before, start + offset, *after) for offset in offsets])
-        return Placed(target, read, step, True)
+        return Placed(target, read, _cut_step(step, (*before, *after)), True)
     low, high = max(start, rows.start), min(stop, rows.stop)
-    if high - low < stop - start:
-        step = _cut(step, axis, low - start, high - start)
+    step = _cut_step(step, (*before, slice(low - start, high - start), *after))
     target = (*all_before, slice(low - rows.start, high - rows.start), *all_after)
     read = tuple([(*before, slice(low + offset, high + offset), *after) for offset in offsets])
     return Placed(target, read, step, False)
 
 
-def _cut_across(step: Step, axis: int, block: Index) -> Step:
-    """Return the step with those lines of its weights alone that pass through a block."""
-    lines = block[:axis] + block[axis + 1 :]
-
-    def cut(w: Any) -> Any:
-        ndim = getattr(w, "ndim", 0)
-        if ndim == 0:
-            return w
-        index = [*lines] if ndim == len(lines) else [*block[:axis], _WHOLE, *block[axis + 1 :]]
-        return w[tuple(i if n > 1 else _WHOLE for i, n in zip(index, w.shape, strict=True))]
-
-    *weights, divisor, constant = [cut(w) for w in (*step.weights, step.divisor, step.constant)]
+def _cut_step(step: Step, box: Index) -> Step:
+    """Return the step with the weights of a box alone, which have as many axes as the box."""
+    operands = (*step.weights, step.divisor, step.constant)
+    if not any(getattr(w, "ndim", 0) for w in operands):
+        return step
+    *weights, divisor, constant = [cut_weight(w, box, 0) for w in operands]
     return step._replace(weights=tuple(weights), divisor=divisor, constant=constant)
-
-
-def _cut(step: Step, axis: int, start: int, stop: int) -> Step:
-    """Return the step with those rows of its weights alone."""
-    rows = (_WHOLE,) * axis + (slice(start, stop),)
-
-    def cut(w: Any) -> Any:
-        return w[rows] if getattr(w, "ndim", 0) else w
-
-    return step._replace(weights=tuple(map(cut, step.weights)), divisor=cut(step.divisor))
 
 
 @lru_cache(maxsize=256)

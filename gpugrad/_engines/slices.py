@@ -96,7 +96,7 @@ def _differentiate_term(xp: ModuleType, term: Term, dtype: Any) -> Array:
     quietly = np.errstate(all="ignore") if isinstance(f, np.ndarray) else nullcontext()
     with quietly:  # formulas that are not used in the end must not warn
         total = None
-        for one in reversed((plan, *plan.alternatives)):
+        for one in reversed(plan.ranked):
             part = _differentiate(xp, f, one, dtype)
             other = full_of_nan(xp, part) if total is None else total
             total = xp.where(find_usable(xp, where, one.regions(n), axis), part, other)

@@ -3,20 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from itertools import product
+from collections import ChainMap
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise, product
 from typing import NamedTuple
 
 from gpugrad._files.raw import Window
-from gpugrad._stencils import (
-    AxisPlan,
-    Span,
-    count_ends,
-    find_row,
-    find_samples,
-    is_uniform,
-    move_plan,
-)
+from gpugrad._stencils import AxisPlan, Piece, cut_plans, find_row
 
 BLOCK_BYTES = 1 << 28
 """What is read for a block at most, however much memory there is: more is not faster."""
@@ -31,19 +24,25 @@ ROW_BYTES = 1 << 14
 class Block(NamedTuple):
     """One block of all results, and the samples it takes.
 
-    `window` is the block's place in the whole; `spans` are the samples along each axis; `inner`
-    is the block's place among these.
+    `window` is the block's place in the whole, and `pieces` are its pieces of each axis. `moved`
+    has the plans for what is read, by the `id` of the plan of the whole that each is a piece of;
+    blocks that are alike share them, as engines remember by plan.
     """
 
     number: int
     window: Window
-    spans: tuple[tuple[Span, ...], ...]
-    inner: Window
+    pieces: tuple[Piece, ...]
+    moved: Mapping[int, AxisPlan]
 
     @property
     def shape(self) -> tuple[int, ...]:
         """The shape of what is read."""
-        return tuple(sum(b - a for a, b in axis) for axis in self.spans)
+        return tuple(sum(b - a for a, b in piece.spans) for piece in self.pieces)
+
+    @property
+    def inner(self) -> Window:
+        """The block's place in what is read."""
+        return tuple(slice(piece.start, piece.stop) for piece in self.pieces)
 
 
 def choose_units(
@@ -119,49 +118,26 @@ def cut_blocks(
     plans: Sequence[AxisPlan],
 ) -> Iterator[Block]:
     """Yield the blocks, in the order in which they lie in the file."""
-    along = [[plan for plan in plans if plan.axis == axis] for axis in range(len(shape))]
-    cuts: list[list[tuple[slice, tuple[Span, ...], slice]]] = []
-    for n, b, own in zip(shape, block, along, strict=True):
-        cuts.append([])
-        for start in range(0, n, b):
-            stop = min(start + b, n)
-            spans = (Span(0, n),) if b >= n else tuple(find_samples(own, n, start, stop))
-            first = find_row(spans, start)
-            cuts[-1].append((slice(start, stop), spans, slice(first, first + stop - start)))
-    ordered = product(*(cuts[axis] for axis in slowest_first))
-    for number, parts in enumerate(ordered):
+    cuts: list[list[tuple[slice, Piece, dict[int, AxisPlan]]]] = []
+    for axis, (n, b) in enumerate(zip(shape, block, strict=True)):
+        own = {id(plan): plan for plan in plans if plan.axis == axis}
+        bounds = [*range(0, n, b), n]
+        pieces = cut_plans([*own.values()], bounds)
+        cuts.append([
+            (slice(*rows), piece, dict(zip(own, piece.plans, strict=True)))
+            for rows, piece in zip(pairwise(bounds), pieces, strict=True)
+        ])  # fmt: skip
+    for number, parts in enumerate(product(*(cuts[axis] for axis in slowest_first))):
         by_axis = [parts[slowest_first.index(axis)] for axis in range(len(shape))]
-        yield Block(number, *map(tuple, zip(*by_axis, strict=True)))
-
-
-class Mover:
-    """Moves plans to blocks; blocks that are alike share a plan, which engines remember."""
-
-    def __init__(self, shape: Sequence[int]) -> None:
-        self._shape = shape
-        self._known: dict[tuple[int, Span, int], AxisPlan] = {}
-
-    def move(self, plan: AxisPlan, block: Block) -> AxisPlan:
-        """Return the plan for what is read for a block."""
-        axis, n = plan.axis, self._shape[plan.axis]
-        part, spans = block.window[axis], block.spans[axis]
-        if spans == ((0, n),):
-            return plan
-        lower, upper = count_ends(plan)
-        at_end = part.start < lower or part.stop > n - upper
-        if at_end or not is_uniform(plan):
-            return move_plan(plan, n, part.start, part.stop, spans)
-        span = Span(spans[0].start - part.start, spans[0].stop - part.start)
-        key = id(plan), span, part.stop - part.start
-        if key not in self._known:
-            self._known[key] = move_plan(plan, n, part.start, part.stop, spans)
-        return self._known[key]
+        window, pieces, moved = zip(*by_axis, strict=True)
+        yield Block(number, window, pieces, ChainMap(*moved))
 
 
 def place_spans(block: Block) -> Iterator[tuple[Window, Window]]:
     """Yield what to read for a block: windows of the whole field, and their places in the block."""
-    for parts in product(*block.spans):
+    spans = [piece.spans for piece in block.pieces]
+    for parts in product(*spans):
         whole = tuple(slice(a, b) for a, b in parts)
-        firsts = [find_row(spans, a) for spans, (a, _) in zip(block.spans, parts, strict=True)]
+        firsts = [find_row(own, a) for own, (a, _) in zip(spans, parts, strict=True)]
         here = tuple(slice(i, i + b - a) for i, (a, b) in zip(firsts, parts, strict=True))
         yield whole, here

@@ -10,7 +10,7 @@ import numpy as np
 
 from gpugrad._arrays import Gate, Lane
 from gpugrad._engines import evaluate
-from gpugrad._files.blocks import Block, Mover, place_spans
+from gpugrad._files.blocks import Block, place_spans
 from gpugrad._files.journal import Journal
 from gpugrad._files.layout import Layout
 from gpugrad._files.raw import as_bytes
@@ -43,7 +43,6 @@ class Job:
         self._backend = backend
         self._target, self._journal, self._layout = target, journal, layout
         self._skipna = any(plan.alternatives for plan in work.plans)
-        self._mover = Mover(layout.shape)
         self._missing: dict[int, int] = {}
 
     def run(self, blocks: Sequence[Block], progress: Progress | None) -> None:
@@ -91,7 +90,7 @@ class Job:
         source = self._fields[0]
         out = tuple(_laid_out(source, buffer[:size], block.shape) for buffer in buffers)
         valid = [_find_holes(f) if self._skipna else None for f in fields]
-        outputs = as_terms(self._work, fields, valid, lambda plan: self._mover.move(plan, block))
+        outputs = as_terms(self._work, fields, valid, lambda plan: block.moved[id(plan)])
         with np.errstate(all="ignore"):  # of all samples, or of none
             evaluate(outputs, out if len(out) > 1 else out[0], False, self._backend)
         return [result[block.inner] for result in out]

@@ -155,7 +155,7 @@ def _prepare(fields: list[Source], request: FileRequest, out: Path, memory: floa
     kind = format_of(out, written=True)
     work = plan_work(fields, request)
     check_format(kind, _lay_out(fields[0], work, fields[0].chunks, request))
-    shape, blocks, units = _cut(fields, work, kind, memory)
+    shape, blocks, units = _cut_fields(fields, work, kind, memory)
     layout = _lay_out(fields[0], work, units, request)
     identity = _identify(fields, request, shape, layout)
     return Run(fields, work, request.backend, kind, blocks, layout, identity)
@@ -183,7 +183,7 @@ def _finish(
     return found
 
 
-def _cut(
+def _cut_fields(
     fields: Sequence[Source], work: Work, kind: str, memory: float
 ) -> tuple[tuple[int, ...], list[Block], tuple[int, ...]]:
     """Return the shape of the blocks, the blocks, and the chunks in which to write them."""

@@ -188,10 +188,4 @@ def bring_home(plan: AxisPlan) -> AxisPlan:
         offsets, weights, divisor, constant = formula
         return Formula(offsets, tuple(map(home, weights)), home(divisor), home(constant))
 
-    return plan._replace(
-        lower=tuple(map(move, plan.lower)),
-        interior=move(plan.interior),
-        upper=tuple(map(move, plan.upper)),
-        on_host=True,
-        memo={},
-    )
+    return plan.change_formulas(move)._replace(on_host=True)

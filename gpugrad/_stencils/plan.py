@@ -6,7 +6,7 @@ distinguishes one derivative from another is decided here.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -38,6 +38,18 @@ class Formula(NamedTuple):
     def needs(self) -> tuple[int, ...]:
         """Where samples must be valid for the formula to be used: where it reads, and the row."""
         return tuple(dict.fromkeys((*self.offsets, 0)))
+
+    @property
+    def operands(self) -> tuple[Any, ...]:
+        """The weights, the divisor and the constant: whatever may differ from row to row."""
+        return (*self.weights, self.divisor, self.constant)
+
+    def cut(self, box: Sequence[slice], axis: int) -> Formula:
+        """Return the formula with the weights of a box alone; `box` is as in `cut_weight`."""
+        if not any(getattr(w, "ndim", 0) for w in self.operands):
+            return self
+        *weights, divisor, constant = [cut_weight(w, box, axis) for w in self.operands]
+        return Formula(self.offsets, tuple(weights), divisor, constant)
 
 
 NO_FORMULA = Formula((), ())
@@ -78,10 +90,25 @@ class AxisPlan(NamedTuple):
         return AxisPlan, (*self._replace(memo={}),)
 
     @property
+    def ranked(self) -> tuple[AxisPlan, ...]:
+        """All plans among which a row chooses, in order of preference: this one, alternatives."""
+        return self, *self.alternatives
+
+    @property
     def varies_across(self) -> bool:
         """Whether weights differ from line to line: some engines take none that do."""
         weight, divisor = self.interior.weights[0], self.interior.divisor
         return getattr(weight, "ndim", 0) > 1 or getattr(divisor, "ndim", 0) > 1
+
+    def change_formulas(self, change: Callable[[Formula], Formula]) -> AxisPlan:
+        """Return the plan with each of its formulas changed, and likewise its alternatives."""
+        return self._replace(
+            lower=tuple(map(change, self.lower)),
+            interior=change(self.interior),
+            upper=tuple(map(change, self.upper)),
+            memo={},
+            alternatives=tuple([plan.change_formulas(change) for plan in self.alternatives]),
+        )
 
     def regions(self, n: int) -> Iterator[Region]:
         """Cut an axis of `n` samples into regions, in order; none is empty."""
@@ -141,6 +168,20 @@ def rows_of(ndim: int, axis: int, start: int | None, stop: int | None) -> tuple[
     """Return the index of some rows along one axis."""
     whole = slice(None)
     return (whole,) * axis + (slice(start, stop),) + (whole,) * (ndim - axis - 1)
+
+
+def cut_weight(w: Any, box: Sequence[slice], axis: int) -> Any:
+    """Return what a weight (or a divisor, or a constant) has for a box of a field, as a view.
+
+    `box` has a slice for each axis of the field, or for the first of them up to `axis`. A weight
+    with one axis has a number for each row along `axis`. Where weights do not vary, they have a
+    length of 1, and keep it.
+    """
+    ndim = getattr(w, "ndim", 0)
+    if ndim == 0:
+        return w
+    own = zip(w.shape, box[axis : axis + 1] if ndim == 1 else box, strict=False)
+    return w[tuple([slice(None) if n == 1 else rows for n, rows in own])]
 
 
 class Norm(tuple[Term, ...]):

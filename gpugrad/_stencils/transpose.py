@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from gpugrad._stencils.plan import AxisPlan, Formula, rows_of
+from gpugrad._stencils.plan import AxisPlan, Formula, cut_weight, rows_of
 
 
 def transpose_plan(plan: AxisPlan, n: int) -> AxisPlan:
@@ -70,12 +70,9 @@ def _entries(plan: AxisPlan, n: int, start: int, stop: int) -> Iterator[tuple[in
 
 def _at(w: Any, row: int, axis: int) -> Any:
     """Return a weight or divisor for one row: a number, or an array where lines differ."""
+    w = cut_weight(w, rows_of(axis + 1, axis, row, row + 1), axis)
     ndim = getattr(w, "ndim", 0)
-    if ndim == 0:
-        return float(w)
-    if ndim > 1:
-        return w[rows_of(ndim, axis, row, row + 1)] if w.shape[axis] > 1 else w
-    return float(w[row] if w.size > 1 else w[0])
+    return w if ndim > 1 else float(w[0] if ndim else w)
 
 
 def _mirror(formula: Formula, first: int, last: int, start: int, stop: int, axis: int) -> Formula:
@@ -83,10 +80,8 @@ def _mirror(formula: Formula, first: int, last: int, start: int, stop: int, axis
 
     def move(w: Any, offset: int) -> Any:
         """Return the entries that belong to the rows which have a sample at these columns."""
-        along = axis if getattr(w, "ndim", 0) > 1 else 0
-        if getattr(w, "ndim", 0) == 0 or w.shape[along] == 1:
-            return w
-        return w[rows_of(w.ndim, along, start - offset - first, stop - offset - first)]
+        rows = rows_of(axis + 1, axis, start - offset - first, stop - offset - first)
+        return cut_weight(w, rows, axis)
 
     offsets, weights, divisor, _ = formula
     back = tuple(-offset for offset in offsets)

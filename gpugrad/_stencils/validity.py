@@ -18,7 +18,7 @@ def choose_rows(plan: AxisPlan, where: Array | None) -> Iterator[tuple[AxisPlan,
         yield plan, None
         return
     xp, n, left = namespace_of(where), where.shape[plan.axis], where
-    for number, one in enumerate((plan, *plan.alternatives)):
+    for number, one in enumerate(plan.ranked):
         taken = left & find_usable(xp, where, one.regions(n), plan.axis)
         left = left & ~taken
         values = host_values(taken)
@@ -43,10 +43,8 @@ def _alone(plan: AxisPlan) -> AxisPlan:
     """Return a plan without alternatives, in which rows without a formula are rows of zeros."""
     nothing = Formula((0,), (0.0,))
 
-    def fill(formulas: tuple[Formula, ...]) -> tuple[Formula, ...]:
-        return tuple(formula if formula.offsets else nothing for formula in formulas)
-
-    return plan._replace(lower=fill(plan.lower), upper=fill(plan.upper), memo={}, alternatives=())
+    alone = plan._replace(alternatives=())
+    return alone.change_formulas(lambda formula: formula if formula.offsets else nothing)
 
 
 def find_usable(xp: ModuleType, where: Array, regions: Iterable[Region], axis: int) -> Array:

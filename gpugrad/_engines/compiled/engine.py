@@ -61,8 +61,8 @@ def unsupported(outputs: Outputs) -> str | None:
                 return "it takes fields of one dtype and shape"
             if plan.varies_across:
                 return "it takes spacings that are the same on all lines along an axis"
-            formulas = [plan.interior, *(one.interior for one in plan.alternatives)]
-            taps = 0 if where is None else sum(len(formula.offsets) for formula in formulas)
+            formulas = () if where is None else [ranked.interior for ranked in plan.ranked]
+            taps = sum(len(formula.offsets) for formula in formulas)
             if taps > QUICK_SAMPLES and f.size < MANY_SAMPLES:
                 return (
                     "formulas beside holes are many at this accuracy, and take longer to compile "

@@ -8,14 +8,14 @@ make: slab by slab, so that no more than a slab lies in memory twice.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from itertools import accumulate, pairwise
+from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from gpugrad._arrays import NumpyArray
-from gpugrad._stencils import IDENTITY, AxisPlan, ChunkWindow, Norm, Term, cut_windows, rows_of
+from gpugrad._stencils import IDENTITY, Norm, Piece, Term, cut_plan, rows_of
 
 SLAB_BYTES = 1 << 23
 """Bytes of a field in a slab: what is made of it is still in a cache when it is added up."""
@@ -38,19 +38,19 @@ def evaluate_sums(
     slowest = max(range(f.ndim), key=lambda axis: abs(f.strides[axis]))
     n = f.shape[slowest]
     rows = max(1, SLAB_BYTES * n // f.nbytes)
-    slabs = tuple([min(rows, n - start) for start in range(0, n, rows)])
-    bounds = [0, *accumulate(slabs)]
+    bounds = (*range(0, n, rows), n)
     terms = {_name(term): term._replace(sign=1) for one in outputs for term in one}
+    along = {name: term for name, term in terms.items() if term.plan.axis == slowest}
+    pieces = {name: cut_plan(term.plan, bounds) for name, term in along.items()}
     for slab, (start, stop) in enumerate(pairwise(bounds)):
         here = rows_of(f.ndim, slowest, start, stop)
-        along = {name: term for name, term in terms.items() if term.plan.axis == slowest}
         across = {name: _take(term, here) for name, term in terms.items() if name not in along}
         slopes = evaluate([[term] for term in across.values()], None) if across else ()
         made = dict(zip(across, slopes, strict=True))
         for name, term in along.items():
-            window = _cut(term.plan, slabs)[slab]
-            (rows_made,) = evaluate([[_join(term, window, bounds)]], None)
-            made[name] = rows_made[rows_of(f.ndim, slowest, window.start, window.stop)]
+            piece = pieces[name][slab]
+            (rows_made,) = evaluate([[_join(term, piece)]], None)
+            made[name] = rows_made[rows_of(f.ndim, slowest, piece.start, piece.stop)]
         sums = [
             (Norm if isinstance(one, Norm) else tuple)(
                 [Term(term.sign, made[_name(term)], IDENTITY) for term in one]
@@ -70,35 +70,13 @@ def _take(term: Term, here: tuple[slice, ...]) -> Term:
     return term._replace(field=term.field[here], where=where)
 
 
-def _cut(plan: AxisPlan, slabs: tuple[int, ...]) -> Sequence[ChunkWindow]:
-    """Return the plan of each slab. Engines remember by plan, so these are kept."""
-    known = plan.memo.get("slabs")
-    if known is None or known[0] != slabs:
-        known = plan.memo["slabs"] = slabs, cut_windows(plan, slabs)
-    windows: Sequence[ChunkWindow] = known[1]
-    return windows
-
-
-def _join(term: Term, window: ChunkWindow, bounds: Sequence[int]) -> Term:
-    """Return a term for the rows that a window needs, as a view wherever they lie together."""
+def _join(term: Term, piece: Piece) -> Term:
+    """Return a term for the rows that a piece needs, as a view wherever they lie together."""
     axis = term.plan.axis
-    stretches = [[bounds[k] + start, bounds[k] + stop] for k, start, stop in window.samples]
-    spans = [*_merge(stretches)]
 
     def join(array: Any) -> Any:
-        parts = [array[rows_of(array.ndim, axis, *span)] for span in spans]
+        parts = [array[rows_of(array.ndim, axis, *span)] for span in piece.spans]
         return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=axis)
 
     where = None if term.where is None else join(term.where)
-    return term._replace(field=join(term.field), plan=window.plan, where=where)
-
-
-def _merge(stretches: Sequence[list[int]]) -> Iterator[list[int]]:
-    """Yield stretches, those that follow on each other as one."""
-    start, stop = stretches[0]
-    for first, last in stretches[1:]:
-        if first != stop:
-            yield [start, stop]
-            start = first
-        stop = last
-    yield [start, stop]
+    return term._replace(field=join(term.field), plan=piece.plans[0], where=where)

@@ -276,7 +276,7 @@ class _Maker:
     ) -> tuple[Choice, list[_Operand]]:
         """Return a term with holes that starts at some sample, and its operands."""
         _, f, plan, where, _ = term
-        placed = [self.place_formula(term, one, at, row) for one in (plan, *plan.alternatives)]
+        placed = [self.place_formula(term, one, at, row) for one in plan.ranked]
         placed = [one for one in placed if one[2]]
         reached = dict.fromkeys([0, *(k for _, _, offsets in placed for k in offsets)])
         places = {k: i for i, k in enumerate(reached)}

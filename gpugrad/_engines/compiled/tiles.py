@@ -63,7 +63,7 @@ def cut_tile(
     terms: Sequence[Term], tile: tuple[Stretch, ...], shape: Sequence[int], fastest: int
 ) -> Iterator[Box]:
     """Yield the boxes of a tile that have the same formulas all over, but for ends of rows."""
-    choices = [_cut_axis(terms, i, stretch, shape[i]) for i, stretch in enumerate(tile)]
+    choices = [_cut_stretch(terms, i, stretch, shape[i]) for i, stretch in enumerate(tile)]
     start, stop = tile[fastest]
     rows: list[tuple[Stretch, range, range]]
     long = [(a, b) for a, b in choices[fastest] if b - a >= SHORT_ROW]
@@ -80,14 +80,13 @@ def cut_tile(
             yield Box(bounds, lower, upper)
 
 
-def _cut_axis(terms: Sequence[Term], axis: int, stretch: Stretch, n: int) -> list[Stretch]:
+def _cut_stretch(terms: Sequence[Term], axis: int, stretch: Stretch, n: int) -> list[Stretch]:
     """Cut a stretch of an axis wherever the formula of a term changes."""
     start, stop = stretch
     cuts = {start, stop}
     for term in terms:
         if term.plan.axis == axis:
-            plans = (term.plan, *term.plan.alternatives)
-            regions = [r for plan in plans for r in plan.regions(n)]
+            regions = [r for plan in term.plan.ranked for r in plan.regions(n)]
             for _, first, last in (*regions, *(seam.region for seam in term.seams)):
                 cuts |= {min(max(row, start), stop) for row in (first, last)}
     return [*itertools.pairwise(sorted(cuts))]

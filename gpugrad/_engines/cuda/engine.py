@@ -136,8 +136,7 @@ def _find_problem(outputs: Outputs) -> str | None:
     """Say what the kernel cannot take of the plans of these outputs, or return None."""
     for terms in outputs:
         for term in terms:
-            plans = (term.plan,) if term.where is None else (term.plan, *term.plan.alternatives)
-            for plan in plans:
+            for plan in gpu_program.plans_of(term):
                 problem = plan.memo.get("gpu")
                 if problem is None:
                     problem = plan.memo["gpu"] = _find_problem_of(plan)

@@ -123,7 +123,7 @@ def count_words(terms: Sequence[Term]) -> int:
     """Return the words that an output adds to the arguments of the kernel, or a few more."""
     words = 0
     for term in terms:
-        for plan in _plans_of(term):
+        for plan in plans_of(term):
             known = plan.memo.get("words")
             if known is None:
                 known = plan.memo["words"] = _count_words(plan, plan is not term.plan)
@@ -137,9 +137,9 @@ def _count_words(plan: AxisPlan, is_alternative: bool) -> int:
     return 8 + len(ends) * size + 2 * (1 + len(plan.interior.offsets))
 
 
-def _plans_of(term: Term) -> tuple[AxisPlan, ...]:
+def plans_of(term: Term) -> tuple[AxisPlan, ...]:
     """Return the plans that the kernel is told of: alternatives serve beside holes only."""
-    return (term.plan,) if term.where is None else (term.plan, *term.plan.alternatives)
+    return (term.plan,) if term.where is None else term.plan.ranked
 
 
 class _Maker:
@@ -212,7 +212,7 @@ class _Maker:
         number, factor = len(self.terms) // 2, len(self.numbers) // 2
         precision = _precision_of(term)
         weights = precision.weights
-        for one in _plans_of(term):
+        for one in plans_of(term):
             self.add_ends(one, precision, one is not plan)
         kinds = [self.add(_make_factor(w, weights), self.numbers) for w in plan.interior.weights]
         taps = [

@@ -24,22 +24,21 @@ from gpugrad._engines.dask.tasks import (
     Outputs,
     Source,
     Sums,
+    Window,
     cut_faces,
     make_task,
 )
 from gpugrad._stencils import (
     AxisPlan,
     ChunkPlan,
-    ChunkWindow,
     Norm,
     Term,
+    cut_at_seams,
     cut_plan,
-    cut_windows,
     distinct_fields,
     distinct_masks,
+    find_stretches,
     is_single,
-    take_lines,
-    ways_of,
 )
 
 unsupported = slices.unsupported
@@ -87,7 +86,7 @@ def _evaluate_in_blocks(
     number = {key: i for i, key in enumerate(given)}
     fields = _unify([*given.values()])
     derivatives, plans, sums = _list_derivatives(outputs, number)
-    weights = [(p.lower, p.interior, p.upper) for plan in plans for p in ways_of(plan)]
+    weights = [(p.lower, p.interior, p.upper) for plan in plans for p in plan.ranked]
     token = tokenize([f.name for f in fields], derivatives, weights, sums, engine)
     name = f"gpugrad-{token}"
     layer = _make_layer(name, fields, derivatives, plans, sums, engine)
@@ -159,11 +158,11 @@ def _make_layer(
     """Return the tasks: for each block one that computes it and, if need be, one for its faces."""
     chunks = fields[0].chunks
     places = [[slice(*pair) for pair in pairwise((0, *accumulate(own)))] for own in chunks]
-    cut = [_cut(*pair, chunks) for pair in zip(derivatives, plans, strict=True)]
+    cut = [_cut_chunks(*pair, chunks) for pair in zip(derivatives, plans, strict=True)]
     wanted: defaultdict[Source, set[tuple[int, int]]] = defaultdict(set)
     for derivative, parts in zip(derivatives, cut, strict=True):
         for i, part in enumerate(parts):
-            for source, start, stop in _find_samples(derivative, part, i):
+            for source, start, stop in _list_sources(derivative, part, i):
                 wanted[source].add((start, stop))
     in_memory = [_is_in_memory(f) for f in fields]
     faces = {
@@ -184,12 +183,12 @@ def _make_layer(
                 layer[f"{name}-faces-{i}", *index] = cut_faces, Faces(stretches), (f.name, *index)
         place = [own[i] for own, i in zip(places, index, strict=True)]
         here = tuple([
-            _take_lines(parts[index[d.axis]], place)
+            _cut_lines(parts[index[d.axis]], place)
             for d, parts in zip(derivatives, cut, strict=True)
         ])  # fmt: skip
         sources: dict[Source, Any] = {}
         for derivative, part in zip(derivatives, here, strict=True):
-            for source, _, _ in _find_samples(derivative, part, index[derivative.axis]):
+            for source, _, _ in _list_sources(derivative, part, index[derivative.axis]):
                 i, axis, chunk = source
                 key = f"{name}-faces-{i}" if source in faces else fields[i].name
                 sources[source] = (key, *index[:axis], chunk, *index[axis + 1 :])
@@ -213,31 +212,35 @@ def _is_in_memory(f: Array) -> bool:
     return all(hasattr(getattr(block, "value", block), "shape") for block in layer.values())
 
 
-def _cut(
+def _cut_chunks(
     derivative: Derivative, plan: AxisPlan, chunks: Sequence[Sequence[int]]
-) -> Sequence[ChunkPlan | ChunkWindow]:
-    cut = cut_plan if derivative.mask is None and not plan.varies_across else cut_windows
-    # Engines remember by plan, so plans that come again should be cut into the same parts.
-    known = plan.memo.get("chunks")
-    if known is None or known[:2] != (cut, chunks[plan.axis]):
-        known = plan.memo["chunks"] = cut, chunks[plan.axis], cut(plan, chunks[plan.axis])
-    parts: Sequence[ChunkPlan | ChunkWindow] = known[2]
-    return parts
+) -> Sequence[ChunkPlan | Window]:
+    """Return what there is to do for each chunk of an axis."""
+    bounds = (0, *accumulate(chunks[plan.axis]))
+    if derivative.mask is None and not plan.varies_across:
+        return cut_at_seams(plan, bounds)
+    return [
+        Window(piece.plans[0], piece.start, piece.stop, tuple(find_stretches(piece.spans, bounds)))
+        for piece in cut_plan(plan, bounds)
+    ]
 
 
-def _take_lines(part: ChunkPlan | ChunkWindow, place: Sequence[slice]) -> ChunkPlan | ChunkWindow:
+def _cut_lines(part: ChunkPlan | Window, place: Sequence[slice]) -> ChunkPlan | Window:
+    """Return the same for the lines of a block, where weights differ from line to line."""
     if isinstance(part, ChunkPlan) or not part.plan.varies_across:
         return part
-    return part._replace(plan=take_lines(part.plan, place))
+    axis, box = part.plan.axis, [*place]
+    box[axis] = slice(None)  # there the plan is cut already
+    return part._replace(plan=part.plan.change_formulas(lambda formula: formula.cut(box, axis)))
 
 
-def _find_samples(
-    derivative: Derivative, plan: ChunkPlan | ChunkWindow, chunk: int
+def _list_sources(
+    derivative: Derivative, part: ChunkPlan | Window, chunk: int
 ) -> Iterator[tuple[Source, int, int]]:
     """Yield what a chunk needs of others."""
     fields = [i for i in (derivative.field, derivative.mask) if i is not None]
-    for one in [plan] if isinstance(plan, ChunkWindow) else plan.patches:
-        for other, start, stop in one.samples:
+    for reader in [part] if isinstance(part, Window) else part.patches:
+        for other, start, stop in reader.samples:
             if other != chunk:
                 for field in fields:
                     yield Source(field, derivative.axis, other), start, stop

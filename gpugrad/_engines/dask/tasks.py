@@ -19,7 +19,17 @@ import numpy as np
 
 from gpugrad._arrays import Array, namespace_of, result_dtype, threads, working_dtype
 from gpugrad._engines import slices
-from gpugrad._stencils import IDENTITY, ChunkPlan, ChunkWindow, Norm, Region, Seam, Term, rows_of
+from gpugrad._stencils import (
+    IDENTITY,
+    AxisPlan,
+    ChunkPlan,
+    Norm,
+    Region,
+    Seam,
+    Stretch,
+    Term,
+    rows_of,
+)
 
 try:
     from dask._task_spec import List, Task, TaskRef
@@ -57,6 +67,18 @@ class Derivative(NamedTuple):
     mask: int | None = None
 
 
+class Window(NamedTuple):
+    """The derivative of one chunk, made of its rows and others, which are joined in order.
+
+    `start` and `stop` are where the chunk's own rows lie in what `samples` are joined to.
+    """
+
+    plan: AxisPlan
+    start: int
+    stop: int
+    samples: tuple[Stretch, ...]
+
+
 Sums = tuple[tuple[tuple[int, ...], tuple[int, ...] | None], ...]
 """For each output the numbers of its derivatives, and their signs: None stands for a norm."""
 
@@ -76,7 +98,7 @@ class Job:
     evaluate: Evaluate
     evaluate_seams: EvaluateSeams | None
     derivatives: tuple[Derivative, ...]
-    plans: tuple[ChunkPlan | ChunkWindow, ...]
+    plans: tuple[ChunkPlan | Window, ...]
     sums: Sums
     sources: tuple[Source, ...]
 
@@ -134,7 +156,7 @@ def _differentiate(job: Job, blocks: list[Array], sources: dict[Source, Any]) ->
     made = iter(_evaluate_at_seams(job, alone, sources) or _patch_all(job, alone, sources))
     return [
         _evaluate_window(job, blocks, derivative, plan, sources)
-        if isinstance(plan, ChunkWindow)
+        if isinstance(plan, Window)
         else next(made)
         for derivative, plan, _ in parts
     ]
@@ -183,7 +205,7 @@ def _evaluate_window(
     job: Job,
     blocks: list[Array],
     derivative: Derivative,
-    window: ChunkWindow,
+    window: Window,
     sources: dict[Source, Any],
 ) -> Array:
     """Return a derivative of a block: evaluated with the rows of others, which are cut off."""
