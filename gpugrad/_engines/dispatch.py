@@ -136,10 +136,11 @@ class Row(NamedTuple):
 def _choose(outputs: Outputs, backend: str | None) -> Evaluation:
     """Return the evaluation by the first engine of the table that takes these outputs."""
     f, name = outputs[0][0].field, name_in_force(backend)
-    for row in _TABLE:
-        found = row.find(outputs, name) if row.applies(f, name) else None
-        if found is not None:
-            return found
+    for _, applies, find in _TABLE:
+        if applies(f, name):
+            evaluation = find(outputs, name)
+            if evaluation is not None:
+                return evaluation
     raise AssertionError("the last row takes everything")
 
 
@@ -359,15 +360,15 @@ def _write_beside(
     return out if stack else tuple(targets)
 
 
-def _is_plain(f: Array, name: str) -> bool:
-    return name == "auto" and type(f) is np.ndarray
-
-
 _TABLE = (
     # Plain arrays come first: their calls are the ones that feel a microsecond. Before a compiler
     # is there, small work goes elsewhere (`_find_compiled`).
-    Row("numba", lambda f, name: _is_plain(f, name) and f.size >= COMPILED_SIZE, _find_compiled),
-    Row("numpy", _is_plain, _find_blocks),
+    Row(
+        "numba",
+        lambda f, name: type(f) is np.ndarray and f.size >= COMPILED_SIZE and name == "auto",
+        _find_compiled,
+    ),
+    Row("numpy", lambda f, name: type(f) is np.ndarray and name == "auto", _find_blocks),
     # Lazy arrays take any name along, for their blocks.
     Row("dask", lambda f, _: array_api_compat.is_dask_array(f), _find_in_tasks),
     # What was named is used, or says why it cannot be.

@@ -116,7 +116,11 @@ def _plan_anew(
 
 @lru_cache(maxsize=512, typed=True)
 def _plan_evenly(shape: tuple[int, ...], axis: Any, edge_order: Any, *h: float) -> list[AxisPlan]:
-    """Plan once what comes again and again: a shape, with numbers for spacings or none."""
+    """Plan once what comes again and again: a shape, with numbers for spacings or none.
+
+    No double of what `plan_once` remembers for each axis: that spares making plans, this parsing
+    arguments, which takes longer than the arithmetic on ten numbers.
+    """
     return _plan_anew(np.broadcast_to(0.0, shape), h, axis, edge_order, None)
 
 
@@ -168,5 +172,9 @@ def _plan_axes(
 def _plan_axes_evenly(
     shape: tuple[int, ...], dtype: np.dtype[Any], axis: Any, options: Options, *h: float
 ) -> list[AxisPlan]:
-    """Plan once what comes again and again, as `_plan_evenly`, for any scheme."""
+    """Plan once what comes again and again, as `_plan_evenly`, for any scheme.
+
+    Apart from that one, as boundary values must fit a field's dtype: to hash that, and options,
+    would cost NumPy's calls a few percent.
+    """
     return _plan_axes(np.broadcast_to(np.zeros((), dtype), shape), h, axis, None, options)

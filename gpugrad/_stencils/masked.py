@@ -8,14 +8,13 @@ the field without holes.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from gpugrad._stencils.boundaries import TABLE, Scheme, Side, Sides, Window
 from gpugrad._stencils.numpy_scheme import first_derivative
-from gpugrad._stencils.plan import NO_FORMULA, AxisPlan, Formula, Gaps, rows_of
+from gpugrad._stencils.plan import NO_FORMULA, AxisPlan, Formula, Gaps, plan_once, rows_of
 from gpugrad._stencils.schemes import (
     Ends,
     check_weights,
@@ -46,15 +45,7 @@ def plan_around_holes(
     best: int,
 ) -> AxisPlan:
     """Plan a derivative as `plan_derivative` does, with alternatives of accuracy `best` or less."""
-    key = axis, length, scheme, sides, period, best
-    if isinstance(spacing, (float, np.generic)):
-        return _plan_evenly(spacing, *key)
-    if not isinstance(spacing, Gaps):
-        return _plan(spacing, *key)
-    plan = spacing.plans.get(key)
-    if plan is None:
-        plan = spacing.plans[key] = _plan(spacing, *key)
-    return plan
+    return plan_once(_plan, spacing, (axis, length, scheme, sides, period, best))
 
 
 def _plan(
@@ -84,9 +75,6 @@ def _plan(
         rows = [f for p in alternatives for f in (p.interior, *p.lower, *p.upper)]
         check_weights(axis, rows)
     return plan._replace(alternatives=alternatives, memo={})
-
-
-_plan_evenly = lru_cache(maxsize=512, typed=True)(_plan)
 
 
 def rank_windows(scheme: Scheme, best: int, is_even: bool) -> Iterator[Reach]:

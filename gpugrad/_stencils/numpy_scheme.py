@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from gpugrad._arrays import Array
-from gpugrad._stencils.plan import AxisPlan, Formula, Gaps, rows_of
+from gpugrad._stencils.plan import AxisPlan, Formula, Gaps, plan_once, rows_of
 from gpugrad._stencils.weights import (
     BLOCK,
     first_of_three,
@@ -26,21 +25,15 @@ def first_derivative(axis: int, spacing: Any, edge_order: int) -> AxisPlan:
     1-D array of either. The error is O(h^2) inside and, at the two ends, O(h) with `edge_order`
     1, O(h^2) with 2.
     """
-    if isinstance(spacing, (float, np.generic)):
-        return _even_plan(axis, spacing, edge_order)
-    if isinstance(spacing, Gaps):
-        plan = spacing.plans.get((axis, edge_order))
-        if plan is None:
-            plan = _uneven_plan(axis, spacing.values, edge_order)
-            spacing.plans[axis, edge_order] = plan
-        return plan
-    if spacing.ndim:
-        return _uneven_plan(axis, spacing, edge_order)
-    return _even_plan.__wrapped__(axis, spacing, edge_order)
+    return plan_once(_plan, spacing, (axis, edge_order))
 
 
-@lru_cache(maxsize=512, typed=True)
-def _even_plan(axis: int, h: Any, edge_order: int) -> AxisPlan:
+def _plan(spacing: Any, axis: int, edge_order: int) -> AxisPlan:
+    gaps = spacing.values if isinstance(spacing, Gaps) else spacing
+    return (_plan_unevenly if getattr(gaps, "ndim", 0) else _plan_evenly)(gaps, axis, edge_order)
+
+
+def _plan_evenly(h: Any, axis: int, edge_order: int) -> AxisPlan:
     # A NumPy scalar is promoted with the field, a Python number adapts to it; the weights are
     # worked out in the scalar's own precision, then carried as numbers with that dtype beside.
     if edge_order == 1:
@@ -56,7 +49,7 @@ def _even_plan(axis: int, h: Any, edge_order: int) -> AxisPlan:
     return AxisPlan(axis, (lower,), interior, (upper,), dtype, on_host, {})
 
 
-def _uneven_plan(axis: int, gaps: Array, edge_order: int) -> AxisPlan:
+def _plan_unevenly(gaps: Array, axis: int, edge_order: int) -> AxisPlan:
     on_host = isinstance(gaps, np.ndarray)
     along = axis if gaps.ndim > 1 else 0
     size = gaps.shape[along]

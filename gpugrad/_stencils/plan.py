@@ -7,6 +7,7 @@ distinguishes one derivative from another is decided here.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -137,6 +138,28 @@ class Gaps:
         self.values = values
         self.turns_back = turns_back
         self.plans: dict[Any, AxisPlan] = {}
+
+
+def plan_once(make: Callable[..., AxisPlan], spacing: Any, key: tuple[Any, ...]) -> AxisPlan:
+    """Return ``make(spacing, *key)``, a plan that is made once for a spacing and a key.
+
+    The one memory of plans, for all schemes. Engines keep with a plan what they derive from it, so
+    it spares their work too. Plans for gaps live as long as these: their weights may be many.
+    Spacings whose values are not read (on a device, lazy, traced) are not remembered.
+    """
+    if type(spacing) is Gaps:
+        plan = spacing.plans.get((make, key))
+        if plan is None:
+            plan = spacing.plans[make, key] = make(spacing, *key)
+        return plan
+    if isinstance(spacing, (float, np.generic)):
+        return _plan_for_number(make, spacing, key)
+    return make(spacing, *key)
+
+
+@lru_cache(maxsize=1024, typed=True)
+def _plan_for_number(make: Callable[..., AxisPlan], spacing: Any, key: tuple[Any, ...]) -> AxisPlan:
+    return make(spacing, *key)
 
 
 class Seam(NamedTuple):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,7 +20,7 @@ from gpugrad._stencils.boundaries import (
     Sides,
 )
 from gpugrad._stencils.numpy_scheme import first_derivative
-from gpugrad._stencils.plan import AxisPlan, Formula, Gaps, rows_of
+from gpugrad._stencils.plan import AxisPlan, Formula, Gaps, plan_once, rows_of
 from gpugrad._stencils.weights import exact_weights, middle_of_many, move_origin
 
 _NEAR = MAX_ORDER + MAX_ACCURACY
@@ -36,18 +35,14 @@ def plan_derivative(
     `spacing` is what `first_derivative` takes. What that can do, it does: so NumPy's scheme has
     NumPy's bits, inside also beside other boundaries.
     """
-    key = axis, length, scheme, sides, period
-    if isinstance(spacing, (float, np.generic)):
-        return _plan_evenly(spacing, *key)
-    if isinstance(spacing, Gaps):
-        plan = spacing.plans.get(key)
-        if plan is None:
-            plan = spacing.plans[key] = _plan_unevenly(spacing, *key)
-        return plan
-    return (_plan_unevenly if spacing.ndim else _plan_evenly.__wrapped__)(spacing, *key)
+    return plan_once(_plan, spacing, (axis, length, scheme, sides, period))
 
 
-@lru_cache(maxsize=512, typed=True)
+def _plan(spacing: Any, *key: Any) -> AxisPlan:
+    is_uneven = isinstance(spacing, Gaps) or getattr(spacing, "ndim", 0) > 0
+    return (_plan_unevenly if is_uneven else _plan_evenly)(spacing, *key)
+
+
 def _plan_evenly(
     h: Any, axis: int, length: int, scheme: Scheme, sides: Sides, period: float | None
 ) -> AxisPlan:

@@ -40,6 +40,8 @@ _SAMPLES = ("f4", "f8", "c8", "c16", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "
 _PROGRAMS = 128
 _REMEMBERED_BYTES = 1 << 18
 
+# By the `id` of plans, which it keeps: a program holds their weights, so a key without ids would
+# have to hold all of these. Not in `AxisPlan.memo`, as a program is made of several plans.
 _programs: OrderedDict[Hashable, tuple[Program, Any]] = OrderedDict()
 _lock = threading.Lock()
 

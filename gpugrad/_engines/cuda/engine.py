@@ -104,6 +104,8 @@ class _Launch(NamedTuple):
         self.kernel((self.blocks,), (gpu_program.THREADS,), (words.view(self.argument),))
 
 
+# By the `id` of plans, which it keeps: a launch holds their weights, or addresses of these on the
+# device. `_uploaded` is no double: launches of other shapes share what it has, by value.
 _launches: OrderedDict[Hashable, _Launch] = OrderedDict()
 _uploaded: OrderedDict[Hashable, Array] = OrderedDict()
 _kernels: dict[tuple[str, int], Kernel] = {}
