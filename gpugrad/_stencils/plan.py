@@ -6,7 +6,7 @@ distinguishes one derivative from another is decided here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -257,6 +257,34 @@ def distinct_arrays(outputs: Sequence[Sequence[Term]]) -> list[Array]:
     seams = (seam for terms in outputs for term in terms for seam in term.seams)
     beyond = {id(array): array for seam in seams for array in seam.samples if array is not None}
     return [*distinct_fields(outputs), *distinct_masks(outputs), *beyond.values()]
+
+
+def describe_outputs(outputs: Sequence[Sequence[Term]], arrays: Sequence[Array]) -> Hashable:
+    """Return what a program for outputs depends on, but for the addresses of arrays.
+
+    `arrays` are all that it reads and writes. Plans, and formulas at seams, go by their `id`:
+    whoever remembers by this key keeps them, so that no other has their id.
+    """
+    number = {id(array): i for i, array in enumerate(arrays)}
+    return (
+        tuple([(a.shape, a.strides, a.dtype.num) for a in arrays]),
+        tuple([
+            (isinstance(terms, Norm), *[
+                (
+                    sign,
+                    number[id(f)],
+                    id(plan),
+                    number.get(id(where)),
+                    *[
+                        (id(formula), start, *[number.get(id(array)) for array in samples])
+                        for (formula, start, _), samples in seams
+                    ],
+                )
+                for sign, f, plan, where, seams in terms
+            ])
+            for terms in outputs
+        ]),
+    )  # fmt: skip
 
 
 def add_up(samples: Sequence[Array], weights: Sequence[Any]) -> Array:

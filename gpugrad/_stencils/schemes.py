@@ -61,8 +61,8 @@ def _plan_unevenly(
 ) -> AxisPlan:
     on_host = isinstance(spacing, Gaps)
     gaps = spacing.values if on_host else spacing
-    numpys = first_derivative(axis, spacing, 1)
-    interior = numpys.interior
+    if scheme.is_numpys:
+        interior = first_derivative(axis, spacing, 1).interior
     with np.errstate(all="ignore"):  # what it hides is refused just below
         if not scheme.is_numpys:
             before, after = scheme.window
@@ -77,7 +77,8 @@ def _plan_unevenly(
         ]
     if on_host and spacing.turns_back:
         check_weights(axis, [interior, *ends[0], *ends[1]])
-    return numpys._replace(lower=ends[0], interior=interior, upper=ends[1], memo={})
+    dtype = gaps.dtype if on_host else None
+    return AxisPlan(axis, ends[0], interior, ends[1], dtype, on_host, {})
 
 
 class Ends(NamedTuple):

@@ -20,7 +20,7 @@ from gpugrad._arrays import threads as _threads
 from gpugrad._engines import numpy_blocks
 from gpugrad._engines.compiled.masked_sums import evaluate_sums, is_sum_beside_holes
 from gpugrad._engines.numpy_steps import find_result
-from gpugrad._stencils import Norm, Term, distinct_arrays, distinct_masks
+from gpugrad._stencils import Term, describe_outputs, distinct_arrays, distinct_masks
 
 if TYPE_CHECKING:
     from gpugrad._engines.compiled.program import Program
@@ -167,27 +167,7 @@ def _is_wanted(trouble: int) -> bool:
 
 def _find_program(outputs: Outputs, targets: Sequence[NumpyArray]) -> Program:
     """Return the program for outputs, from memory where their like has been seen before."""
-    arrays = [*distinct_arrays(outputs), *targets]
-    number = {id(array): i for i, array in enumerate(arrays)}
-    key = (
-        tuple([(a.shape, a.strides, a.dtype.num) for a in arrays]),
-        tuple([
-            (isinstance(terms, Norm), *[
-                (
-                    sign,
-                    number[id(f)],
-                    id(plan),
-                    None if where is None else number[id(where)],
-                    *[
-                        (id(formula), start, *[number.get(id(array)) for array in samples])
-                        for (formula, start, _), samples in seams
-                    ],
-                )
-                for sign, f, plan, where, seams in terms
-            ])
-            for terms in outputs
-        ]),
-    )  # fmt: skip
+    key = describe_outputs(outputs, [*distinct_arrays(outputs), *targets])
     with _lock:
         known = _programs.get(key)
         if known is not None:
@@ -197,7 +177,6 @@ def _find_program(outputs: Outputs, targets: Sequence[NumpyArray]) -> Program:
 
     program = make_program(outputs, targets)
     if sum(factor.nbytes for factor in program.factors) + program.items.nbytes <= _REMEMBERED_BYTES:
-        # The plans are kept as well, and formulas: while they live, no other has their id.
         terms = [term for terms in outputs for term in terms]
         kept = [(term.plan, [seam.region for seam in term.seams]) for term in terms]
         with _lock:

@@ -23,7 +23,7 @@ from gpugrad._arrays import Array, NumpyArray, library_of
 from gpugrad._engines.cuda import program as gpu_program
 from gpugrad._engines.cuda.program import Outputs, make_program
 from gpugrad._engines.numpy_steps import find_precision, find_result
-from gpugrad._stencils import AxisPlan, Norm, distinct_fields, distinct_masks
+from gpugrad._stencils import AxisPlan, describe_outputs, distinct_fields, distinct_masks
 
 SAMPLES = ("f2", "f4", "f8", "c8", "c16", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8")
 """The dtypes that the kernel takes."""
@@ -185,42 +185,22 @@ def evaluate(outputs: Outputs, out: Sequence[Array] | None = None) -> tuple[Arra
 
 def _launch(outputs: Outputs, targets: Sequence[Array], device: int) -> None:
     """Run the program for outputs, from memory where their like has been seen before."""
-    key, addresses = _describe(outputs, targets, device)
+    aligned = [*distinct_fields(outputs), *targets]
+    arrays = [*aligned, *distinct_masks(outputs)]
+    addresses = [array.data.ptr for array in arrays]
+    residues = tuple([a % gpu_program.VECTOR_BYTES for a in addresses[: len(aligned)]])
+    key = device, residues, describe_outputs(outputs, arrays)
     with _lock:
         launch = _launches.get(key)
         if launch is not None:
             _launches.move_to_end(key)
     if launch is None:
-        launch = _prepare(outputs, targets, key[2], device)
+        launch = _prepare(outputs, targets, residues, device)
         with _lock:
             _launches[key] = launch
             if len(_launches) > _PROGRAMS:
                 _launches.popitem(last=False)
     launch.run(addresses)
-
-
-def _describe(
-    outputs: Outputs, targets: Sequence[Array], device: int
-) -> tuple[tuple[Any, ...], list[int]]:
-    """Return what a program depends on, the third of it being alignments; and all addresses."""
-    fields = distinct_fields(outputs)
-    masks = distinct_masks(outputs)
-    arrays = [*fields, *targets, *masks]
-    addresses = [array.data.ptr for array in arrays]
-    aligned = addresses[: len(arrays) - len(masks)]
-    number = {id(array): i for i, array in enumerate(arrays)}
-    key = (
-        device,
-        tuple([(a.shape, a.strides, a.dtype.num) for a in arrays]),
-        tuple([address % gpu_program.VECTOR_BYTES for address in aligned]),
-        tuple([
-            (isinstance(terms, Norm),
-             *[(term.sign, number[id(term.field)], id(term.plan), number.get(id(term.where)))
-               for term in terms])
-            for terms in outputs
-        ]),
-    )  # fmt: skip
-    return key, addresses
 
 
 def _prepare(
@@ -236,7 +216,6 @@ def _prepare(
         factor = _upload(values, device) if isinstance(values, np.ndarray) else values
         program.words[place] = factor.data.ptr
         factors.append(factor)
-    # The plans are kept as well: while they live, no other has their id.
     plans = [term.plan for terms in outputs for term in terms]
     argument = np.dtype(f"V{program.words.nbytes}")  # how CuPy takes a structure
     return _Launch(
