@@ -94,10 +94,10 @@ class FunctionDerivative:
             errors = errors and _add_up(self._row, errors, len(points.flat), all_plus=True)
         if points.on_host and not function.has_slopes:
             _warn_of_nothing(values, points)
-        packed = self._packed(values, points)
-        return packed if errors is None else Estimate(packed, self._packed(errors, points))
+        packed = self._pack_results(values, points)
+        return packed if errors is None else Estimate(packed, self._pack_results(errors, points))
 
-    def _packed(self, parts: list[Array], points: Points) -> Any:
+    def _pack_results(self, parts: list[Array], points: Points) -> Any:
         kind, n = self._request.kind, len(points.flat)
         if self._row is not None:
             return parts[0] if len(parts) == 1 else points.packed(parts, self._stack)
@@ -271,7 +271,7 @@ def gradient_of(
     >>> slope.method
     'extrapolation'
     """
-    return FunctionDerivative(func, "gradient", 1, _options(locals()))
+    return FunctionDerivative(func, "gradient", 1, _pick_options(locals()))
 
 
 def derivative_of(
@@ -319,7 +319,7 @@ def derivative_of(
     True
     """
     given = {**locals(), "vector": False, "points_axis": None, "stack": False}
-    return FunctionDerivative(func, "derivative", order, _options(given))
+    return FunctionDerivative(func, "derivative", order, _pick_options(given))
 
 
 def jacobian_of(
@@ -369,7 +369,7 @@ def jacobian_of(
     array([[1., 2.],
            [3., 1.]])
     """
-    return FunctionDerivative(func, "jacobian", 1, _options(locals()))
+    return FunctionDerivative(func, "jacobian", 1, _pick_options(locals()))
 
 
 def hessian_of(
@@ -422,7 +422,7 @@ def hessian_of(
     array([[2., 3.],
            [3., 0.]])
     """
-    return FunctionDerivative(func, "hessian", 2, _options(locals()))
+    return FunctionDerivative(func, "hessian", 2, _pick_options(locals()))
 
 
 def divergence_of(
@@ -468,7 +468,7 @@ def divergence_of(
     5.0
     """
     given = {**locals(), "stack": False}
-    return FunctionDerivative(func, "jacobian", 1, _options(given), OPERATORS["divergence"])
+    return FunctionDerivative(func, "jacobian", 1, _pick_options(given), OPERATORS["divergence"])
 
 
 def curl_of(
@@ -517,7 +517,7 @@ def curl_of(
     >>> float(turn(1.0, 5.0))
     2.0
     """
-    return FunctionDerivative(func, "jacobian", 1, _options(locals()), OPERATORS["curl"])
+    return FunctionDerivative(func, "jacobian", 1, _pick_options(locals()), OPERATORS["curl"])
 
 
 def laplacian_of(
@@ -564,9 +564,9 @@ def laplacian_of(
     10.0
     """
     given = {**locals(), "stack": False}
-    return FunctionDerivative(func, "hessian", 2, _options(given), OPERATORS["laplacian"])
+    return FunctionDerivative(func, "hessian", 2, _pick_options(given), OPERATORS["laplacian"])
 
 
-def _options(given: dict[str, Any]) -> dict[str, Any]:
+def _pick_options(arguments: dict[str, Any]) -> dict[str, Any]:
     names = ("method", "accuracy", "step", "vector", "points_axis", "stack", "return_error")
-    return {name: given[name] for name in names}
+    return {name: arguments[name] for name in names}

@@ -53,7 +53,7 @@ class Points:
             whole = _as_arrays(given)[0]
             if whole.ndim == 0:
                 raise ValueError("points must be an array with a component axis; got one number.")
-            given = tuple(_split(whole, axis))
+            given = tuple(_split_components(whole, axis))
         if not given:
             raise TypeError("points must be given: one number or array for each coordinate.")
         arrays = _as_arrays(given)
@@ -65,9 +65,13 @@ class Points:
             dtype = self.xp.float32
         self.dtype = dtype
         self.eps = float(self.xp.finfo(dtype).eps)
-        same = self.xp.broadcast_arrays(*(self.xp.astype(x, dtype, copy=False) for x in arrays))
-        self.shape: tuple[int, ...] = tuple(same[0].shape)
-        self.flat: list[Array] = [_shielded(self.xp.reshape(x, (-1,))) for x in same]
+        broadcast = self.xp.broadcast_arrays(
+            *(self.xp.astype(x, dtype, copy=False) for x in arrays)
+        )
+        self.shape: tuple[int, ...] = tuple(broadcast[0].shape)
+        self.flat: list[Array] = [
+            _protect_from_writing(self.xp.reshape(x, (-1,))) for x in broadcast
+        ]
         self.size = int(np.prod(self.shape, dtype=int))
 
     def _common_dtype(self, arrays: Sequence[Array]) -> Any:
@@ -119,7 +123,7 @@ class Points:
         """Return nested lists of components in the form in which the points were given."""
         if self.axis is None and not stack:
             return tuple(self.packed(p, stack) if isinstance(p, list) else p for p in parts)
-        whole, depth = self._stacked(parts), _depth(parts)
+        whole, depth = self._stacked(parts), _nesting_depth(parts)
         if self.axis is None:
             return whole
         axis = self.axis if self.axis >= 0 else self.axis + len(self.shape) + 1
@@ -158,7 +162,7 @@ class Blocks:
         return [self.points.shaped(flat) for flat in whole]
 
 
-def _shielded(flat: Array) -> Array:
+def _protect_from_writing(flat: Array) -> Array:
     """Return an array that a function cannot write to: it may be the user's own."""
     if isinstance(flat, np.ndarray):
         flat = flat.view()
@@ -166,8 +170,8 @@ def _shielded(flat: Array) -> Array:
     return flat
 
 
-def _depth(parts: Any) -> int:
-    return 1 + _depth(parts[0]) if isinstance(parts, list) else 0
+def _nesting_depth(parts: Any) -> int:
+    return 1 + _nesting_depth(parts[0]) if isinstance(parts, list) else 0
 
 
 def parse_points_axis(axis: Any, vector: bool) -> int | None:
@@ -183,7 +187,7 @@ def parse_points_axis(axis: Any, vector: bool) -> int | None:
     return number
 
 
-def _split(whole: Array, axis: int) -> list[Array]:
+def _split_components(whole: Array, axis: int) -> list[Array]:
     moved = namespace_of(whole).moveaxis(whole, axis, 0)
     return [moved[i, ...] for i in range(moved.shape[0])]
 
