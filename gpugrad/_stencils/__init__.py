@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from gpugrad._late import load_late
 from gpugrad._stencils.boundaries import MAX_ACCURACY, MAX_ORDER, TABLE, Scheme, Side, Sides
-from gpugrad._stencils.masked import plan_around_holes
+from gpugrad._stencils.masked import plan_beside_masked
 from gpugrad._stencils.numpy_scheme import first_derivative
 from gpugrad._stencils.operators import (
     OPERATORS,
@@ -21,10 +21,10 @@ from gpugrad._stencils.plan import (
     IDENTITY,
     AxisPlan,
     Formula,
-    Gaps,
     Norm,
     Region,
     Seam,
+    Steps,
     Term,
     add_up,
     distinct_arrays,
@@ -66,7 +66,6 @@ __all__ = [
     "ChunkPlan",
     "ChunkWindow",
     "Formula",
-    "Gaps",
     "Norm",
     "Operator",
     "Region",
@@ -75,6 +74,7 @@ __all__ = [
     "Side",
     "Sides",
     "Span",
+    "Steps",
     "Term",
     "add_up",
     "arrange_hessian",
@@ -97,7 +97,7 @@ __all__ = [
     "is_single",
     "is_uniform",
     "move_plan",
-    "plan_around_holes",
+    "plan_beside_masked",
     "plan_derivative",
     "repeats_its_first",
     "replace_fields",

@@ -15,7 +15,7 @@ import numpy as np
 
 from gpugrad._stencils.boundaries import TABLE, Scheme, Side, Sides, Window
 from gpugrad._stencils.numpy_scheme import first_derivative
-from gpugrad._stencils.plan import NO_FORMULA, AxisPlan, Formula, Gaps, rows_of
+from gpugrad._stencils.plan import NO_FORMULA, AxisPlan, Formula, Steps, rows_of
 from gpugrad._stencils.schemes import (
     Ends,
     check_weights,
@@ -36,7 +36,7 @@ Reach = tuple[int, int]
 """The first and the last offset of a window: from -2 to 1, say."""
 
 
-def plan_around_holes(
+def plan_beside_masked(
     axis: int,
     spacing: Any,
     length: int,
@@ -49,7 +49,7 @@ def plan_around_holes(
     key = axis, length, scheme, sides, period, best
     if isinstance(spacing, (float, np.generic)):
         return _plan_evenly(spacing, *key)
-    if not isinstance(spacing, Gaps):
+    if not isinstance(spacing, Steps):
         return _plan(spacing, *key)
     plan = spacing.plans.get(key)
     if plan is None:
@@ -67,7 +67,7 @@ def _plan(
     best: int,
 ) -> AxisPlan:
     plan = plan_derivative(axis, spacing, length, scheme, sides, period)
-    is_even = not isinstance(spacing, Gaps) and not getattr(spacing, "ndim", 0)
+    is_even = not isinstance(spacing, Steps) and not getattr(spacing, "ndim", 0)
     with np.errstate(all="ignore"):  # what it hides is refused below
         ends = find_ends(axis, spacing, length, period)
         alternatives = tuple([
@@ -80,7 +80,7 @@ def _plan(
             for window in rank_windows(scheme, best, is_even)
             if window[1] - window[0] < length
         ])  # fmt: skip
-    if isinstance(spacing, Gaps) and spacing.turns_back:
+    if isinstance(spacing, Steps) and spacing.is_not_monotonic:
         rows = [f for p in alternatives for f in (p.interior, *p.lower, *p.upper)]
         check_weights(axis, rows)
     return plan._replace(alternatives=alternatives, memo={})
@@ -121,7 +121,7 @@ def _inside(axis: int, spacing: Any, scheme: Scheme, window: Reach) -> Formula:
     """Return the formula of a window where it does not reach beyond an end."""
     first, last = window
     offsets = tuple(range(first, last + 1))
-    is_even = not isinstance(spacing, Gaps) and not getattr(spacing, "ndim", 0)
+    is_even = not isinstance(spacing, Steps) and not getattr(spacing, "ndim", 0)
     if scheme.is_numpys and is_even:
         # The bits are those of `numpy.gradient` on the samples between two holes.
         plan = first_derivative(axis, spacing, last - first)
@@ -129,7 +129,7 @@ def _inside(axis: int, spacing: Any, scheme: Scheme, window: Reach) -> Formula:
     if is_even:
         exact = exact_weights(_positions(first, last, scheme.shift), scheme.order)
         return scale(dict(zip(offsets, exact, strict=True)), scheme.order, spacing)
-    gaps = spacing.values if isinstance(spacing, Gaps) else spacing
+    gaps = spacing.values if isinstance(spacing, Steps) else spacing
     if scheme.is_numpys and len(offsets) == 2:
         return Formula((last, first), (1, -1), gaps)
     along = axis if gaps.ndim > 1 else 0

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from gpugrad._arrays import Array
-from gpugrad._stencils.plan import AxisPlan, Formula, Gaps, rows_of
+from gpugrad._stencils.plan import AxisPlan, Formula, Steps, rows_of
 from gpugrad._stencils.weights import (
     BLOCK,
     first_of_three,
@@ -28,7 +28,7 @@ def first_derivative(axis: int, spacing: Any, edge_order: int) -> AxisPlan:
     """
     if isinstance(spacing, (float, np.generic)):
         return _even_plan(axis, spacing, edge_order)
-    if isinstance(spacing, Gaps):
+    if isinstance(spacing, Steps):
         plan = spacing.plans.get((axis, edge_order))
         if plan is None:
             plan = _uneven_plan(axis, spacing.values, edge_order)

@@ -21,11 +21,11 @@ from gpugrad._stencils.boundaries import (
     Sides,
 )
 from gpugrad._stencils.numpy_scheme import first_derivative
-from gpugrad._stencils.plan import AxisPlan, Formula, Gaps, rows_of
+from gpugrad._stencils.plan import AxisPlan, Formula, Steps, rows_of
 from gpugrad._stencils.weights import exact_weights, middle_of_many, move_origin
 
 _NEAR = MAX_ORDER + MAX_ACCURACY
-"""Gaps at an end that any formula reads at most."""
+"""Steps at an end that any formula reads at most."""
 
 
 def plan_derivative(
@@ -39,7 +39,7 @@ def plan_derivative(
     key = axis, length, scheme, sides, period
     if isinstance(spacing, (float, np.generic)):
         return _plan_evenly(spacing, *key)
-    if isinstance(spacing, Gaps):
+    if isinstance(spacing, Steps):
         plan = spacing.plans.get(key)
         if plan is None:
             plan = spacing.plans[key] = _plan_unevenly(spacing, *key)
@@ -64,7 +64,7 @@ def _plan_evenly(
 def _plan_unevenly(
     spacing: Any, axis: int, length: int, scheme: Scheme, sides: Sides, period: float | None
 ) -> AxisPlan:
-    on_host = isinstance(spacing, Gaps)
+    on_host = isinstance(spacing, Steps)
     gaps = spacing.values if on_host else spacing
     numpys = first_derivative(axis, spacing, 1)
     interior = numpys.interior
@@ -80,7 +80,7 @@ def _plan_unevenly(
             or _rows(end, scheme, side, sign, None)
             for end, side, sign in zip(at[:2], sides, (1, -1), strict=True)
         ]
-    if on_host and spacing.turns_back:
+    if on_host and spacing.is_not_monotonic:
         check_weights(axis, [interior, *ends[0], *ends[1]])
     return numpys._replace(lower=ends[0], interior=interior, upper=ends[1], memo={})
 
@@ -95,7 +95,7 @@ class Ends(NamedTuple):
 
 def find_ends(axis: int, spacing: Any, length: int, period: float | None) -> Ends:
     """Return the ends of an axis, from where formulas there see the samples."""
-    on_host = isinstance(spacing, Gaps)
+    on_host = isinstance(spacing, Steps)
     if not on_host and not getattr(spacing, "ndim", 0):
         return _find_even_ends(axis, spacing, length, period)
     gaps, near = spacing.values if on_host else spacing, min(length - 1, _NEAR)

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 Weights = tuple[Any, Any, Any]
 
 BLOCK = 1 << 14
-"""Gaps that are worked on at once where there are many: with all temporaries they stay cached."""
+"""Steps that are worked on at once where there are many: with all temporaries they stay cached."""
 
 
 def middle_of_three(left: Any, right: Any) -> Weights:
