@@ -77,7 +77,7 @@ class ComplexStep:
 
     def __call__(self, coords: list[Array]) -> list[Array]:
         """Return the derivatives; NaN where values of the function are none or no real ones."""
-        return self._differentiate(coords).arrays()
+        return self._differentiate_blocks(coords).arrays()
 
     def first(self, coords: list[Array]) -> list[Array]:
         """Return the derivatives, having seen that complex values continue the real ones.
@@ -88,7 +88,7 @@ class ComplexStep:
             If the function uses what is not analytic, or has other values or slopes at complex
             numbers than at real ones.
         """
-        derivatives = self._differentiate(coords)
+        derivatives = self._differentiate_blocks(coords)
         if derivatives.differ:
             raise refusal("complex values that are others than its real ones")
         slopes = derivatives.arrays()
@@ -99,7 +99,7 @@ class ComplexStep:
         self.are_complete = derivatives.are_complete
         return slopes
 
-    def _differentiate(self, coords: Sequence[Array]) -> _Slopes:
+    def _differentiate_blocks(self, coords: Sequence[Array]) -> _Slopes:
         """Return the derivatives: blocks of points stay in the cache from arguments to results."""
         derivatives = _Slopes(self, np.broadcast_arrays(*coords))
         size = derivatives.coords[0].size

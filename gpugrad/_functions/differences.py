@@ -44,7 +44,7 @@ _EXPONENT = {
 class Weights(NamedTuple):
     """What samples are multiplied with, rounded from exact weights; and the sum of their sizes."""
 
-    each: tuple[float, ...]
+    factors: tuple[float, ...]
     total: float
 
 
@@ -68,7 +68,7 @@ def scales_of(coords: Sequence[Array]) -> list[Array]:
     Points and steps that are powers of two add up without rounding. NumPy's points that have the
     same share one, in an array of length 1.
     """
-    return [_host_scale(x) if _is_host_float(x) else _scale(namespace_of(x), x) for x in coords]
+    return [_host_scale(x) if _is_host_float(x) else _scale_of(namespace_of(x), x) for x in coords]
 
 
 def _is_host_float(x: Array) -> bool:
@@ -91,7 +91,7 @@ def _powers_above(x: Array) -> Array:
     return np.clip(power, 2, most, out=power)
 
 
-def _scale(xp: ModuleType, x: Array) -> Array:
+def _scale_of(xp: ModuleType, x: Array) -> Array:
     size = xp.clip(xp.where(xp.isfinite(x), xp.abs(x), 1.0), 1.0, None)
     return xp.asarray(2.0, dtype=x.dtype, **where_is(x)) ** (xp.floor(xp.log2(size)) + 1.0)
 
@@ -190,7 +190,7 @@ def central(
     middle = samples.evaluate(samples.coords) if needed else [None] * len(samples_of_components)
     values, errors = [], []
     for sides_of_step, f0 in zip(samples_of_components, middle, strict=True):
-        formula = weights_for(distances[:reach], order, sides).each
+        formula = weights_for(distances[:reach], order, sides).factors
         combined = combine(sides_of_step, f0, order)
         weighed = _add_weighed(combined, formula)
         values.append(weighed / units)
@@ -216,7 +216,7 @@ def _find_truncation(differences: Array, order: int, sides: int, value: Array) -
 
     def formula(count: int) -> Array:
         weights = weights_for(tuple(range(1, count + 1)), order, sides)
-        return _add_weighed(differences[:, :count, :], weights.each)
+        return _add_weighed(differences[:, :count, :], weights.factors)
 
     change = abs(formula(most) - value)
     if most - 2 < (order + 1) // 2 * (3 - sides):
@@ -254,7 +254,7 @@ def _bound_of(
     rounding = rounding * weights_for(distances, order, sides).total
     missed = 0.0
     if sides == 2:
-        missed = abs(_add_weighed(away[0] + away[1], weights_for(distances, 0, 2).each))
+        missed = abs(_add_weighed(away[0] + away[1], weights_for(distances, 0, 2).factors))
     tolerated = tolerance * variation + rounding
     error = (truncation + SAFETY * (rounding + missed)) / units
     seen = (truncation / 2 + missed <= tolerated) & xp.isfinite(error)
@@ -346,15 +346,15 @@ def differentiate_along(
     return values, None if both.errors is None else errors
 
 
-def _find_poor(found: Found, samples: LineSamples) -> Array | None:
+def _find_poor(both_sided: Found, samples: LineSamples) -> Array | None:
     """Return at which points, with a value of the function, a derivative is poor; None if nowhere.
 
     A function that is defined nowhere near is not called again.
     """
-    if found.poor is None:
+    if both_sided.poor is None:
         return None
     xp = samples.xp
-    poor = xp.any(xp.stack(found.poor, axis=0), axis=(0, 1))
+    poor = xp.any(xp.stack(both_sided.poor, axis=0), axis=(0, 1))
     if not bool(xp.any(poor)):
         return None
     has_value = xp.zeros_like(poor)

@@ -129,7 +129,9 @@ class _Search:
     def judge(self, steps: list[Array], units: Array, level: int) -> None:
         """Take the value of the last steps where it is better; units are to the order's power."""
         xp = self.samples.xp
-        value = _add_weighed(self.weights.each, [nearer.apart for nearer in self.recent]) / units
+        value = (
+            _add_weighed(self.weights.factors, [at_step.apart for at_step in self.recent]) / units
+        )
         before, self.before = self.before, value
         if before is None:
             return
@@ -137,14 +139,14 @@ class _Search:
         last_change, self.change = self.change, abs(value - before)
         error = xp.maximum(self.change, last_change / 16)
         height, slope, varies = self.recent[-1][2:]
-        for nearer in self.recent[-2::-1]:  # a step farther away, a rise counts half as much
-            height, slope = xp.maximum(height, nearer.height), xp.maximum(nearer.rise, slope / 2)
-            varies = varies | nearer.varies
+        for at_step in self.recent[-2::-1]:  # a step farther away, a rise counts half as much
+            height, slope = xp.maximum(height, at_step.height), xp.maximum(at_step.rise, slope / 2)
+            varies = varies | at_step.varies
         noise = self.samples.noise(steps, height, slope) * self.weights.total
         if self.order % 2 and len(self.samples.sides) == 2:
             # Odd formulas never see the middle: a peak there must not be overlooked.
-            middles = [nearer.middle for nearer in self.recent]
-            noise = noise + abs(_add_weighed(self.weights_of_middle.each, middles))
+            middles = [at_step.middle for at_step in self.recent]
+            noise = noise + abs(_add_weighed(self.weights_of_middle.factors, middles))
         error = error + noise / abs(units)
         # A function computed in lower precision has steps of its own: at last, samples lie on one
         # of them and look flat. Where it has varied before, such a derivative of 0 is no result.

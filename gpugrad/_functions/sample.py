@@ -122,7 +122,7 @@ def sample(
         return Sampled(_evaluate_lazily(function, axes), tuple(axes))
     shape = tuple(x.shape[0] for x in axes)
     limit = min(memory, _CACHED) if isinstance(axes[0], np.ndarray) else memory
-    boxes = [*_cut(shape, max(1, limit // 8))]
+    boxes = [*_cut_boxes(shape, max(1, limit // 8))]
     field = _fill_field(function, axes, shape, _show_progress(boxes, progress))
     return Sampled(field, tuple(axes))
 
@@ -216,7 +216,7 @@ def _parse_slice(i: int, bounds: slice) -> tuple[float, float, int | float]:
     return float(start), float(stop), float(step)
 
 
-def _cut(shape: tuple[int, ...], limit: int) -> Iterator[tuple[slice, ...]]:
+def _cut_boxes(shape: tuple[int, ...], limit: int) -> Iterator[tuple[slice, ...]]:
     """Cut a grid into boxes of at most `limit` points, whole in the last axes as far as it goes."""
     lengths = list(shape)
     for axis, n in enumerate(shape):

@@ -222,10 +222,10 @@ class UserFunction:
             except TypeError as error:
                 raise (cause or error) from (error if cause else None)
             else:
-                rows.append(self._numbers(result))
+                rows.append(self._read_numbers(result))
         return rows
 
-    def _numbers(self, result: Any) -> list[Any]:
+    def _read_numbers(self, result: Any) -> list[Any]:
         host = np.asarray(result)
         if host.dtype.kind not in "biufc":
             raise TypeError(f"`func` must return numbers; got {type(result).__name__}.")

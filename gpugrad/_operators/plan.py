@@ -417,9 +417,9 @@ def make_recipe(
     keywords: Mapping[str, Any],
     where: Array | None = None,
 ) -> PlannedOperator:
-    """Return the recipe of an operator for fields like `f`; `given` are options not all take.
+    """Return the recipe of an operator for fields like `f`; `keywords` are options not all take.
 
-    `where` is a mask of the shape of `f`, false in holes.
+    `where` is a mask of the shape of `f`, false where samples are masked.
     """
     row = OPERATORS.get(operator)
     if row is None:
@@ -455,7 +455,7 @@ def make_recipe(
 
 
 def _make_hessian(stage: Sequence[Sequence[Term]], first: Sequence[AxisPlan]) -> Stages:
-    valid = [find_results(terms) for terms in stage]  # a slope that is missing is a hole
+    valid = [find_results(terms) for terms in stage]  # a slope that is missing is masked
     mixed: list[tuple[Term, ...]] = []
 
     def differentiate(slope: int, plans: Sequence[AxisPlan]) -> Sequence[int]:

@@ -205,10 +205,10 @@ class _Recorder:
 
     def operand(self, e: Any) -> Operand:
         if e not in self.slots:
-            self.slots[e] = self._record(e)
+            self.slots[e] = self._record_expression(e)
         return self.slots[e]
 
-    def _record(self, e: Any) -> Operand:
+    def _record_expression(self, e: Any) -> Operand:
         sp, name = self.sp, type(e).__name__
         if isinstance(e, sp.Expr) and not e.free_symbols:
             return self.number(e)

@@ -156,9 +156,9 @@ class _Parser:
 
     def expect(self, text: str) -> None:
         if not self.accept(text):
-            self.refuse_what_follows(f"{text!r} is missing before {self._shown()}")
+            self.refuse_what_follows(f"{text!r} is missing before {self._show_next()}")
 
-    def _shown(self) -> str:
+    def _show_next(self) -> str:
         return "the end" if self.next.kind == "end" else repr(self.next.text[:30])
 
     def refuse(self, token: Token, why: str, allowed: str = _ALLOWED) -> NoReturn:
@@ -170,9 +170,9 @@ class _Parser:
         starts = token.kind in ("number", "name") or token.text == "("
         if ends and starts and token.text not in _WORDS:
             self.refuse(
-                token, f"an operator is missing before {self._shown()}; write * to multiply"
+                token, f"an operator is missing before {self._show_next()}; write * to multiply"
             )
-        self.refuse(token, otherwise or f"{self._shown()} is not expected here")
+        self.refuse(token, otherwise or f"{self._show_next()} is not expected here")
 
     def nested(self, read: Callable[[], Any]) -> Any:
         """Read something one level deeper; Python's stack is not for strangers to fill."""
@@ -265,7 +265,7 @@ class _Parser:
             self.expect(")")
             return value
         return self.refuse_what_follows(
-            f"{self._shown()} stands where a number, a name or ( belongs"
+            f"{self._show_next()} stands where a number, a name or ( belongs"
         )
 
     def number(self, token: Token) -> Any:

@@ -99,7 +99,7 @@ class SymbolicFunction:
         arrays = xp.broadcast_arrays(*[xp.astype(array, inner, copy=False) for array in arrays])
         used_ids = {id(array) for array in arrays}
         results = []
-        for result in self._run(library, arrays):
+        for result in self._run_in_library(library, arrays):
             result = xp.asarray(result, copy=True) if id(result) in used_ids else result
             used_ids.add(id(result))
             result = xp.astype(result, dtype) if half else result
@@ -107,7 +107,7 @@ class SymbolicFunction:
             results.append(result[()] if is_number else result)
         return lay_out(self.expressions, iter(results))
 
-    def _run(self, library: str, arrays: Sequence[Array]) -> list[Array]:
+    def _run_in_library(self, library: str, arrays: Sequence[Array]) -> list[Array]:
         if library == "CuPy":
             if "CuPy" not in self._compiled:
                 self._compiled["CuPy"] = make_kernel(self._tape)
