@@ -63,7 +63,7 @@ MODULES = {
 NAMES = {
     # What engines are given: terms, formulas and plans that no operator makes, too.
     "gpugrad._stencils.plan": (
-        "AxisPlan", "Formula", "Gaps", "Norm", "Region", "Seam", "Term", "distinct_fields",
+        "AxisPlan", "Formula", "Steps", "Norm", "Region", "Seam", "Term", "distinct_fields",
         "distinct_masks", "replace_fields",
     ),
     "gpugrad._stencils.numpy_scheme": ("first_derivative",),
@@ -75,7 +75,7 @@ NAMES = {
     "gpugrad._stencils.boundaries": ("TABLE", "Scheme", "Side"),
     "gpugrad._stencils.schemes": ("plan_derivative",),
     "gpugrad._stencils.operators": ("OPERATORS",),
-    "gpugrad._stencils.masked": ("plan_around_holes",),
+    "gpugrad._stencils.masked": ("plan_beside_masked",),
     # Weights in floating point and of many rows, which `stencil` has not.
     "gpugrad._stencils.weights": ("any_weights", "middle_of_many", "middle_of_three"),
     "gpugrad._arrays.devices": ("Gpu", "find_gpu"),

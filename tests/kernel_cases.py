@@ -21,15 +21,15 @@ import numpy as np
 from internals import (
     AxisPlan,
     Formula,
-    Gaps,
     Norm,
     Scheme,
     Side,
+    Steps,
     Term,
     distinct_fields,
     distinct_masks,
     first_derivative,
-    plan_around_holes,
+    plan_beside_masked,
     replace_fields,
 )
 
@@ -66,7 +66,7 @@ def gradient(f, spacing, edge_order=1):
 
 
 def gaps(rng, n, dtype="f8"):
-    return Gaps(rng.uniform(0.1, 1, n - 1).astype(dtype), False)
+    return Steps(rng.uniform(0.1, 1, n - 1).astype(dtype), False)
 
 
 def layouts(rng, shape, dtype):
@@ -235,7 +235,7 @@ def _holes(rng):
             boundary = Side(names[0]), Side(names[1])
             for accuracy in (2, 4):
                 plans = [
-                    plan_around_holes(
+                    plan_beside_masked(
                         axis, spacing, n, Scheme(1, accuracy, accuracy), boundary,
                         0.3 * n if i == 1 else None, accuracy,
                     )

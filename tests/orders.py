@@ -17,8 +17,8 @@ import pytest
 
 import gpugrad
 from internals import (
-    Gaps,
     Scheme,
+    Steps,
     _boundaries,
     _schemes,
     parse_boundaries,
@@ -36,7 +36,7 @@ def make_plan(n, spacing, period=None, **keywords):
     (shift,) = parse_staggers(keywords.get("stagger"), 1)
     scheme = Scheme(keywords["order"], keywords["accuracy"], keywords.get("edge_accuracy"), shift)
     sides = keywords.get("sides") or parse_boundaries(keywords.get("boundary", "one-sided"), 1)[0]
-    h = Gaps(np.diff(spacing), turns_back=False) if np.ndim(spacing) else spacing
+    h = Steps(np.diff(spacing), is_not_monotonic=False) if np.ndim(spacing) else spacing
     return plan_derivative(0, h, n, scheme, sides, period)
 
 

@@ -30,7 +30,7 @@ from internals import (
     _backend,
     _devices,
     first_derivative,
-    plan_around_holes,
+    plan_beside_masked,
 )
 
 pytest.importorskip("cupy", reason="CuPy is not installed")
@@ -141,7 +141,7 @@ def usual_kernels():
             named[f"{dtype} uneven {weights}"] = kernel_cases.Case("", outputs, {})
         divergence = [[terms[0] for terms in kernel_cases.gradient(f, [0.3] * 3)]]
         named[f"{dtype} sum"] = kernel_cases.Case("", divergence, {})
-        plans = [plan_around_holes(
+        plans = [plan_beside_masked(
             axis, 0.3, n, Scheme(1, 2, 2), (Side("one-sided"),) * 2, None, 2
         ) for axis, n in enumerate(f.shape)]  # fmt: skip
         holes = [[Term(1, f, plan, f == 0)] for plan in plans[:1]]

@@ -12,7 +12,7 @@ from orders import needs_long_double, observe_unevenly, rounding
 
 import gpugrad
 from conftest import assert_like_numpy, assert_same_bits
-from internals import Gaps, Scheme, Side, plan_derivative
+from internals import Scheme, Side, Steps, plan_derivative
 
 ONE_SIDED = (Side("one-sided"), Side("one-sided"))
 ORDERS, ACCURACIES = range(1, 9), range(2, 13, 2)
@@ -285,8 +285,8 @@ def test_the_shortest_axes(rng, order, accuracy):
     n = order + accuracy
     x = np.cumsum(rng.uniform(0.5, 1.5, n))
     f = x**order
-    for h in (x, Gaps):
-        if h is Gaps:
+    for h in (x, Steps):
+        if h is Steps:
             h, f = 0.5, (0.5 * np.arange(n)) ** order
         got = gpugrad.derivative(f, h, order=order, accuracy=accuracy, edge_accuracy=accuracy)
         np.testing.assert_allclose(got, math.factorial(order), rtol=1e-6)

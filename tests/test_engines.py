@@ -17,7 +17,7 @@ from conftest import assert_same_bits
 from internals import (
     AxisPlan,
     Formula,
-    Gaps,
+    Steps,
     Term,
     _threads,
     first_derivative,
@@ -134,7 +134,7 @@ def test_plans_cut_every_axis_into_regions_without_gaps():
 def test_plans_are_made_once_for_numbers_and_for_gaps():
     assert first_derivative(0, 0.5, 1) is first_derivative(0, 0.5, 1)
     assert first_derivative(0, 1.0, 1) is not first_derivative(0, np.float64(1), 1)
-    gaps = Gaps(np.array([1.0, 2.0]), turns_back=False)
+    gaps = Steps(np.array([1.0, 2.0]), is_not_monotonic=False)
     assert first_derivative(0, gaps, 1) is first_derivative(0, gaps, 1)
     assert first_derivative(0, gaps, 1) is not first_derivative(0, gaps, 2)
 

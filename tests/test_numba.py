@@ -21,7 +21,7 @@ from test_property import calls
 
 import gpugrad
 from conftest import as_tuple, assert_same_bits
-from internals import AxisPlan, Formula, Gaps, Norm, Term, _backend, first_derivative
+from internals import AxisPlan, Formula, Norm, Steps, Term, _backend, first_derivative
 
 pytest.importorskip("llvmlite", reason="llvmlite is not installed")
 from internals import (
@@ -271,7 +271,7 @@ def test_sums_over_several_fields_take_one_pass(
 ):
     v = make_field(rng, (3, *(12, 20, 40)[-len({*axes}) :]), dtype)
     x = np.cumsum(rng.uniform(0.1, 1, 40))
-    spacings = (0.3, np.float64(0.7), Gaps(np.diff(x), turns_back=False))
+    spacings = (0.3, np.float64(0.7), Steps(np.diff(x), is_not_monotonic=False))
     terms = [
         Term(sign, f, first_derivative(axis, h, edge_order))
         for sign, f, axis, h in zip(signs, v, axes, spacings, strict=True)

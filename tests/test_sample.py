@@ -115,7 +115,7 @@ def test_boxes_cover_the_grid_once():
     count = np.zeros((5, 7, 3), int)
     for limit in (1, 4, 20, 1000):
         count[...] = 0
-        for box in _sample._cut(count.shape, limit):
+        for box in _sample._cut_boxes(count.shape, limit):
             count[box] += 1
             assert count[box].size <= limit
         assert (count == 1).all()

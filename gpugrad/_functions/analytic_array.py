@@ -59,27 +59,27 @@ _Operators = np.lib.mixins.NDArrayOperatorsMixin
 _Binary = Callable[[Any, Any], Any]
 
 
-def _operators(name: str) -> tuple[_Binary, _Binary]:
+def _make_operators(name: str) -> tuple[_Binary, _Binary]:
     """Return the methods of an operator with the array on its left and on its right.
 
-    With numbers and arrays those of arrays: faster than ufuncs, and squares and roots are known
-    to them among the powers. What else there is may have operators of its own.
+    With numbers and arrays the array's own operators apply: they are faster than ufuncs, and they
+    know squares and roots among the powers. Any other operand may have operators of its own.
     """
     apply = getattr(operator, name)
     left_of_others = getattr(_Operators, f"__{name}__")
     right_of_others = getattr(_Operators, f"__r{name}__")
 
-    def left(self: Tracked, other: Any) -> Any:
-        if type(other) is Tracked:
-            return _wrap(apply(self._values, other._values))
-        if _is_plain(other):
-            return _wrap(apply(self._values, other))
-        return left_of_others(self, other)
+    def left(self: Tracked, operand: Any) -> Any:
+        if type(operand) is Tracked:
+            return _wrap_result(apply(self._values, operand._values))
+        if _is_plain(operand):
+            return _wrap_result(apply(self._values, operand))
+        return left_of_others(self, operand)
 
-    def right(self: Tracked, other: Any) -> Any:
-        if _is_plain(other):
-            return _wrap(apply(other, self._values))
-        return right_of_others(self, other)
+    def right(self: Tracked, operand: Any) -> Any:
+        if _is_plain(operand):
+            return _wrap_result(apply(operand, self._values))
+        return right_of_others(self, operand)
 
     return left, right
 
@@ -99,30 +99,31 @@ class Tracked(_Operators):
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
         """Apply a ufunc if it is analytic."""
+        # A method such as `at` writes to its argument: only some that return a new array pass.
         if ufunc.__name__ not in _UFUNCS or method not in ("__call__", "reduce", "accumulate"):
             raise refusal(ufunc.__name__)
         if "out" in options or options.get("where", True) is not True:
             raise refusal(f"{ufunc.__name__} with out= or where=")
-        return _wrap(getattr(ufunc, method)(*unwrap(inputs), **options))
+        return _wrap_result(getattr(ufunc, method)(*unwrap(inputs), **options))
 
     def __array_function__(self, func: Any, types: Any, args: Any, options: Any) -> Any:
         """Apply a function of NumPy if it is linear or a product of elements."""
         if func.__name__ not in _FUNCTIONS:
             raise refusal(func.__name__)
-        return _wrap(func(*unwrap(args), **unwrap(options)))
+        return _wrap_result(func(*unwrap(args), **unwrap(options)))
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
         """Refuse: what follows would go unseen."""
         raise refusal("a conversion to an array")
 
-    __add__, __radd__ = _operators("add")
-    __sub__, __rsub__ = _operators("sub")
-    __mul__, __rmul__ = _operators("mul")
-    __truediv__, __rtruediv__ = _operators("truediv")
-    __pow__, __rpow__ = _operators("pow")
+    __add__, __radd__ = _make_operators("add")
+    __sub__, __rsub__ = _make_operators("sub")
+    __mul__, __rmul__ = _make_operators("mul")
+    __truediv__, __rtruediv__ = _make_operators("truediv")
+    __pow__, __rpow__ = _make_operators("pow")
 
     def __getitem__(self, key: Any) -> Tracked:
-        """Return a part."""
+        """Return a part of the points."""
         return Tracked(self._values[key])
 
     def __len__(self) -> int:
@@ -157,7 +158,8 @@ class Tracked(_Operators):
             "copy",
         ):
             method = getattr(self._values, name)
-            return lambda *args, **options: _wrap(method(*unwrap(args), **unwrap(options)))
+            return lambda *args, **options: _wrap_result(method(*unwrap(args), **unwrap(options)))
+        # NumPy and others look for protocols by name: to lack one is an answer, not a refusal.
         if name.startswith("__"):
             raise AttributeError(name)
         raise refusal(f".{name}")
@@ -174,7 +176,8 @@ def unwrap(thing: Any) -> Any:
     return thing
 
 
-def _wrap(result: Any) -> Any:
+def _wrap_result(result: Any) -> Any:
+    # Only complex results carry derivatives; others, such as shapes, need no watch.
     return Tracked(result) if getattr(result, "dtype", np.dtype(bool)).kind == "c" else result
 
 

@@ -30,17 +30,19 @@ def slopes(evaluate: Flat) -> Flat:
     """
 
     def differentiated(coords: list[Array]) -> list[Array]:
-        vjp: Any = _vjp(coords[0])
-        values, pull = vjp(lambda *c: tuple(_tied(v, c) for v in evaluate(list(c))), *coords)
+        vjp: Any = _find_vjp(coords[0])
+        values, pull = vjp(
+            lambda *c: tuple(_tie_to_coordinates(v, c) for v in evaluate(list(c))), *coords
+        )
         results: list[Array] = []
         for i in range(len(values)):
-            results += pull(tuple(_seed(v, i == j) for j, v in enumerate(values)))
+            results += pull(tuple(_make_seed(v, i == j) for j, v in enumerate(values)))
         return results
 
     return differentiated
 
 
-def _vjp(x: Array) -> Any:
+def _find_vjp(x: Array) -> Any:
     if array_api_compat.is_torch_array(x):
         return sys.modules["torch"].func.vjp
     import jax
@@ -48,11 +50,11 @@ def _vjp(x: Array) -> Any:
     return jax.vjp
 
 
-def _tied(value: Array, coords: Any) -> Array:
+def _tie_to_coordinates(value: Array, coords: Any) -> Array:
     """Make a constant a function of the coordinates, which libraries insist on."""
     return value + 0 * coords[0]
 
 
-def _seed(value: Array, chosen: bool) -> Array:
+def _make_seed(value: Array, chosen: bool) -> Array:
     xp = array_api_compat.array_namespace(value)
     return xp.ones_like(value) if chosen else xp.zeros_like(value)

@@ -30,7 +30,7 @@ class _Precision(NamedTuple):
 _BLOCK = 1 << 16
 """Points at work at a time: complex values of 1 MB."""
 _STEEP = 512.0
-"""Slopes times scales beyond this multiple of the value may be those of poles."""
+"""Slopes times scales beyond this multiple of the value may belong to poles."""
 
 
 @lru_cache(maxsize=8)
@@ -40,7 +40,7 @@ def _precision_of(dtype: np.dtype[Any]) -> _Precision:
     return _Precision(*steps, tolerance, np.result_type(dtype, np.complex64))
 
 
-def _complex(x: Array, step: Any) -> Tracked:
+def _move_along_imaginary(x: Array, step: Any) -> Tracked:
     """Return points, moved along the imaginary axis."""
     moved = np.empty(x.shape, _precision_of(x.dtype).complex)
     moved.real, moved.imag = x, step
@@ -77,7 +77,7 @@ class ComplexStep:
 
     def __call__(self, coords: list[Array]) -> list[Array]:
         """Return the derivatives; NaN where values of the function are none or no real ones."""
-        return self._differentiate(coords).arrays()
+        return self._differentiate_blocks(coords).arrays()
 
     def first(self, coords: list[Array]) -> list[Array]:
         """Return the derivatives, having seen that complex values continue the real ones.
@@ -88,30 +88,31 @@ class ComplexStep:
             If the function uses what is not analytic, or has other values or slopes at complex
             numbers than at real ones.
         """
-        found = self._differentiate(coords)
-        if found.differ:
+        derivatives = self._differentiate_blocks(coords)
+        if derivatives.differ:
             raise refusal("complex values that are others than its real ones")
-        slopes = found.arrays()
+        slopes = derivatives.arrays()
+        # The comparison takes further calls, so that a function is put to it only once.
         if not self.function.is_analytic:
             self._compare_with_differences(coords, slopes)
             self.function.is_analytic = True
-        self.are_complete = found.are_complete
+        self.are_complete = derivatives.are_complete
         return slopes
 
-    def _differentiate(self, coords: Sequence[Array]) -> _Slopes:
+    def _differentiate_blocks(self, coords: Sequence[Array]) -> _Slopes:
         """Return the derivatives: blocks of points stay in the cache from arguments to results."""
-        found = _Slopes(self, np.broadcast_arrays(*coords))
-        size = found.coords[0].size
+        derivatives = _Slopes(self, np.broadcast_arrays(*coords))
+        size = derivatives.coords[0].size
         for start in range(0, size, _BLOCK):
-            self._add(found, slice(start, min(start + _BLOCK, size)))
-            found.remove_poles(_BLOCK)
-        found.remove_poles(1)
-        return found
+            self._add_block(derivatives, slice(start, min(start + _BLOCK, size)))
+            derivatives.remove_poles(_BLOCK)
+        derivatives.remove_poles(1)
+        return derivatives
 
-    def _add(self, found: _Slopes, block: slice) -> None:
+    def _add_block(self, derivatives: _Slopes, block: slice) -> None:
         """Differentiate at a block of points."""
-        coords = [x[block] for x in found.coords]
-        real = self._values(coords)
+        coords = [x[block] for x in derivatives.coords]
+        real = self._evaluate_real(coords)
         precision = _precision_of(coords[0].dtype)
         tolerance = precision.tolerance
         steepest = [_STEEP * np.abs(f0) for f0 in real]
@@ -119,26 +120,29 @@ class ComplexStep:
         scratch = np.empty(coords[0].shape, np.result_type(*real))
         for i, x in enumerate(coords):
             step = _step_at(x, precision.tiny)
-            there = [*coords[:i], _complex(x, step), *coords[i + 1 :]]
-            results = self.components(there, len(real))
+            moved = [*coords[:i], _move_along_imaginary(x, step), *coords[i + 1 :]]
+            results = self.components(moved, len(real))
             for m, (result, f0) in enumerate(zip(results, real, strict=True)):
-                off = np.subtract(result.real, f0, out=scratch)
-                if not max(off.max(), -off.min()) <= tolerance:  # bounds for all cost more
-                    fit = np.isfinite(f0) & (np.abs(off) <= tolerance * (1 + np.abs(f0)))
+                errors = np.subtract(result.real, f0, out=scratch)
+                if not max(errors.max(), -errors.min()) <= tolerance:  # bounds for all cost more
+                    fit = np.isfinite(f0) & (np.abs(errors) <= tolerance * (1 + np.abs(f0)))
                     fits[m] = fit if fits[m] is None else fit & fits[m]
-                slope = np.multiply(result.imag, 1 / step, out=found.part(m, i, block, f0.dtype))
+                # The step is a power of two, so that its inverse is exact and multiplying is safe.
+                slope = np.multiply(
+                    result.imag, 1 / step, out=derivatives.place_of(m, i, block, f0.dtype)
+                )
                 size = np.abs(slope, out=scratch)
                 if step.ndim:
                     size *= step / precision.tiny
                 steep = ~(size <= steepest[m])  # so are those that are NaN
                 if fits[m] is not None:
                     steep &= fits[m]
-                found.suspect(m, i, block.start + np.flatnonzero(steep))
+                derivatives.suspect(m, i, block.start + np.flatnonzero(steep))
         for m, (f0, fit) in enumerate(zip(real, fits, strict=True)):
             if fit is not None:
-                found.reject(m, block, ~fit, np.isfinite(f0))
+                derivatives.reject(m, block, ~fit, np.isfinite(f0))
 
-    def _values(self, coords: list[Array]) -> list[Array]:
+    def _evaluate_real(self, coords: list[Array]) -> list[Array]:
         """Return the components at real points."""
         values: list[Array] = self.function(coords)
         if self.function.is_looped:
@@ -148,23 +152,23 @@ class ComplexStep:
         return values
 
     def _compare_with_differences(self, coords: list[Array], slopes: list[Array]) -> None:
-        """Raise NotAnalytic where the slopes are not those of the function of real numbers.
+        """Raise NotAnalytic where the slopes differ from the slopes of the real function.
 
-        As the equations of Cauchy and Riemann demand; at three points, to catch functions that
-        take another way with complex numbers, unseen.
+        The equations of Cauchy and Riemann demand that they agree. Three points are enough to
+        catch a function that does something else with complex numbers, unseen.
         """
         size, n = coords[0].size, len(coords)
         picked = sorted({0, size // 2, size - 1})
-        there = [x[picked] for x in coords]
-        steps = step_for(there, 1, 8, float(np.finfo(there[0].dtype).eps))
-        samples = LineSamples(self.function, there, [{i: 1} for i in range(n)])
+        points = [x[picked] for x in coords]
+        steps = step_for(points, 1, 8, float(np.finfo(points[0].dtype).eps))
+        samples = LineSamples(self.function, points, [{i: 1} for i in range(n)])
         values, errors = central(samples, 1, 8, steps, True)
         for m, (value, error) in enumerate(zip(values, errors or [], strict=True)):
-            slope = np.stack([part[picked] for part in slopes[m * n : m * n + n]])
+            slope = np.stack([derivatives[picked] for derivatives in slopes[m * n : m * n + n]])
             differs = np.abs(value - slope) > 8 * error + 1e-6 * np.abs(slope)
             if differs.any():
                 i, k = np.argwhere(differs)[0]
-                place = ", ".join(f"{float(x[k]):g}" for x in there)
+                place = ", ".join(f"{float(x[k]):g}" for x in points)
                 raise NotAnalytic(
                     'the method "complex" needs a function that does the same with complex '
                     f"numbers as with real ones; at ({place}) the slope of `func` along coordinate "
@@ -179,11 +183,11 @@ class ComplexStep:
         try:
             result = function.func(np.stack(moved)) if function.vector else function.func(*moved)
             if not function.many:
-                parts = [result]
+                components = [result]
             elif isinstance(result, (tuple, list)):
-                parts = list(result)
+                components = list(result)
             else:
-                parts = [result[i] for i in range(count)]
+                components = [result[i] for i in range(count)]
         except NotAnalytic:
             raise
         except (TypeError, ValueError) as error:
@@ -191,7 +195,7 @@ class ComplexStep:
                 f'the method "complex" must be able to call `func` with complex arrays; got '
                 f'{type(error).__name__}: {error}. Use the method "extrapolation", or "auto".'
             ) from error
-        return [np.asarray(unwrap(part)) for part in parts[:count]]
+        return [np.asarray(unwrap(component)) for component in components[:count]]
 
 
 class _Slopes:
@@ -219,7 +223,7 @@ class _Slopes:
         """Return the derivatives of each component by each variable, in the shape of the points."""
         return [self._arrays[key].reshape(self.shape) for key in sorted(self._arrays)]
 
-    def part(self, component: int, variable: int, block: slice, dtype: np.dtype[Any]) -> Array:
+    def place_of(self, component: int, variable: int, block: slice, dtype: np.dtype[Any]) -> Array:
         """Return where the derivatives at a block of points belong."""
         key = (component, variable)
         if key not in self._arrays:
@@ -242,25 +246,26 @@ class _Slopes:
     def remove_poles(self, least: int) -> None:
         """Have no derivatives at poles, if there are that many suspects at least.
 
-        As that of a root at 0, where there is but a quotient for each step. One call looks at all
-        of them: of each, only its variable has an imaginary part.
+        A root at 0 is one: there the slope is a quotient that depends on the step. One call looks
+        at all suspects: at each point, only the variable in question has an imaginary part.
         """
         if self._count < least:
             return
         chosen = np.concatenate([points for _, _, points in self._suspects])
-        there = [x[chosen] for x in self.coords]
-        steps = [np.zeros_like(x) for x in there]
-        farther = _precision_of(there[0].dtype).farther
+        coords = [x[chosen] for x in self.coords]
+        steps = [np.zeros_like(x) for x in coords]
+        farther = _precision_of(coords[0].dtype).farther
         segments: list[slice] = []
         for _, i, points in self._suspects:
             start = segments[-1].stop if segments else 0
             segments.append(slice(start, start + points.size))
-            steps[i][segments[-1]] = _step_at(there[i][segments[-1]], farther)
+            steps[i][segments[-1]] = _step_at(coords[i][segments[-1]], farther)
         count = 1 + max(m for m, _, _ in self._suspects)
-        results = self._step.components(list(map(_complex, there, steps)), count)
+        results = self._step.components(list(map(_move_along_imaginary, coords, steps)), count)
         for (m, i, points), segment in zip(self._suspects, segments, strict=True):
             slope = self._arrays[m, i]
             rise = np.broadcast_to(results[m].imag, chosen.shape)[segment]
+            # At a pole the quotient falls as the step grows; where there is a slope, it stays.
             calm = np.abs(slope[points]) <= 1.001 * np.abs(rise / steps[i][segment])
             if not calm.all():
                 self.are_complete = False

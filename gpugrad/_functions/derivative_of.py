@@ -94,18 +94,24 @@ class FunctionDerivative:
             errors = errors and _add_up(self._row, errors, len(points.flat), all_plus=True)
         if points.on_host and not function.has_slopes:
             _warn_of_nothing(values, points)
-        packed = self._packed(values, points)
-        return packed if errors is None else Estimate(packed, self._packed(errors, points))
+        packed = self._pack_results(values, points)
+        return packed if errors is None else Estimate(packed, self._pack_results(errors, points))
 
-    def _packed(self, parts: list[Array], points: Points) -> Any:
+    def _pack_results(self, derivatives: list[Array], points: Points) -> Any:
         kind, n = self._request.kind, len(points.flat)
         if self._row is not None:
-            return parts[0] if len(parts) == 1 else points.packed(parts, self._stack)
+            return (
+                derivatives[0] if len(derivatives) == 1 else points.packed(derivatives, self._stack)
+            )
         if kind == "derivative" or (kind == "gradient" and n == 1 and points.axis is None):
-            return parts[0][None, ...] if self._stack and kind == "gradient" else parts[0]
+            return (
+                derivatives[0][None, ...] if self._stack and kind == "gradient" else derivatives[0]
+            )
         if kind == "gradient":
-            return points.packed(parts, self._stack)
-        return points.packed([parts[i : i + n] for i in range(0, len(parts), n)], self._stack)
+            return points.packed(derivatives, self._stack)
+        return points.packed(
+            [derivatives[i : i + n] for i in range(0, len(derivatives), n)], self._stack
+        )
 
 
 def _check_axes(row: Operator, axes: int) -> None:
@@ -114,13 +120,13 @@ def _check_axes(row: Operator, axes: int) -> None:
         raise ValueError(f"a {row.title} needs two or three coordinates; got {axes}.")
 
 
-def _add_up(row: Operator, parts: list[Array], n: int, all_plus: bool = False) -> list[Array]:
+def _add_up(row: Operator, derivatives: list[Array], n: int, all_plus: bool = False) -> list[Array]:
     """Return the sums of an operator of the table, from all derivatives that it may add.
 
     Of each component these are the derivatives by all coordinates. Bounds of errors add up,
     whatever the signs.
     """
-    components = len(parts) // n
+    components = len(derivatives) // n
     if row.takes == "vector" and components != n:
         raise ValueError(
             f"a {row.title} needs one component for each coordinate; got {components} components "
@@ -128,8 +134,8 @@ def _add_up(row: Operator, parts: list[Array], n: int, all_plus: bool = False) -
         )
 
     def term(axis: int, i: int = 0, sign: int = 1) -> Array:
-        part = parts[i * n + axis]
-        return part if sign > 0 or all_plus else -part
+        derivative = derivatives[i * n + axis]
+        return derivative if sign > 0 or all_plus else -derivative
 
     outputs = row.make_outputs(lambda order: range(n), term, components)
     return [sum(terms[1:], start=terms[0]) for terms in outputs]
@@ -271,7 +277,7 @@ def gradient_of(
     >>> slope.method
     'extrapolation'
     """
-    return FunctionDerivative(func, "gradient", 1, _options(locals()))
+    return FunctionDerivative(func, "gradient", 1, _pick_options(locals()))
 
 
 def derivative_of(
@@ -318,8 +324,8 @@ def derivative_of(
     >>> bool(abs(curvature(1.0) - np.e) < 1e-11)
     True
     """
-    given = {**locals(), "vector": False, "points_axis": None, "stack": False}
-    return FunctionDerivative(func, "derivative", order, _options(given))
+    arguments = {**locals(), "vector": False, "points_axis": None, "stack": False}
+    return FunctionDerivative(func, "derivative", order, _pick_options(arguments))
 
 
 def jacobian_of(
@@ -369,7 +375,7 @@ def jacobian_of(
     array([[1., 2.],
            [3., 1.]])
     """
-    return FunctionDerivative(func, "jacobian", 1, _options(locals()))
+    return FunctionDerivative(func, "jacobian", 1, _pick_options(locals()))
 
 
 def hessian_of(
@@ -422,7 +428,7 @@ def hessian_of(
     array([[2., 3.],
            [3., 0.]])
     """
-    return FunctionDerivative(func, "hessian", 2, _options(locals()))
+    return FunctionDerivative(func, "hessian", 2, _pick_options(locals()))
 
 
 def divergence_of(
@@ -467,8 +473,10 @@ def divergence_of(
     >>> float(spread(1.0, 5.0))
     5.0
     """
-    given = {**locals(), "stack": False}
-    return FunctionDerivative(func, "jacobian", 1, _options(given), OPERATORS["divergence"])
+    arguments = {**locals(), "stack": False}
+    return FunctionDerivative(
+        func, "jacobian", 1, _pick_options(arguments), OPERATORS["divergence"]
+    )
 
 
 def curl_of(
@@ -517,7 +525,7 @@ def curl_of(
     >>> float(turn(1.0, 5.0))
     2.0
     """
-    return FunctionDerivative(func, "jacobian", 1, _options(locals()), OPERATORS["curl"])
+    return FunctionDerivative(func, "jacobian", 1, _pick_options(locals()), OPERATORS["curl"])
 
 
 def laplacian_of(
@@ -563,10 +571,10 @@ def laplacian_of(
     >>> float(bump(1.0, 5.0).round(9))
     10.0
     """
-    given = {**locals(), "stack": False}
-    return FunctionDerivative(func, "hessian", 2, _options(given), OPERATORS["laplacian"])
+    arguments = {**locals(), "stack": False}
+    return FunctionDerivative(func, "hessian", 2, _pick_options(arguments), OPERATORS["laplacian"])
 
 
-def _options(given: dict[str, Any]) -> dict[str, Any]:
+def _pick_options(arguments: dict[str, Any]) -> dict[str, Any]:
     names = ("method", "accuracy", "step", "vector", "points_axis", "stack", "return_error")
-    return {name: given[name] for name in names}
+    return {name: arguments[name] for name in names}

@@ -44,7 +44,7 @@ _EXPONENT = {
 class Weights(NamedTuple):
     """What samples are multiplied with, rounded from exact weights; and the sum of their sizes."""
 
-    each: tuple[float, ...]
+    factors: tuple[float, ...]
     total: float
 
 
@@ -52,8 +52,9 @@ class Weights(NamedTuple):
 def weights_for(distances: tuple[Any, ...], order: int, sides: int) -> Weights:
     """Return the weights of samples at distances on one or two sides for a derivative, or value.
 
-    Two sides share theirs but for the sign, which is that of the order. Those of derivatives are
-    for values less that in the middle; of order 0, for what the others say of the middle.
+    Two sides share their weights but for the sign: even orders have the same sign on both sides,
+    odd orders the opposite one. Weights of derivatives multiply values less the value in the
+    middle; weights of order 0 tell what the other samples say of the middle.
     """
     before = tuple(-d for d in reversed(distances)) if sides == 2 else ()
     positions = (*before, *((0,) if order else ()), *distances)
@@ -67,7 +68,7 @@ def scales_of(coords: Sequence[Array]) -> list[Array]:
     Points and steps that are powers of two add up without rounding. NumPy's points that have the
     same share one, in an array of length 1.
     """
-    return [_host_scale(x) if _is_host_float(x) else _scale(namespace_of(x), x) for x in coords]
+    return [_host_scale(x) if _is_host_float(x) else _scale_of(namespace_of(x), x) for x in coords]
 
 
 def _is_host_float(x: Array) -> bool:
@@ -78,19 +79,19 @@ def _host_scale(x: Array) -> Array:
     size = np.abs(x)
     least, most = extremes = np.array([size.min(), size.max()], x.dtype)
     if not most - least < math.inf:  # there is a NaN or an infinity
-        return _powers(x)
-    first, last = _powers(extremes)
-    return np.full(1, first) if first == last else _powers(x)
+        return _powers_above(x)
+    first, last = _powers_above(extremes)
+    return np.full(1, first) if first == last else _powers_above(x)
 
 
-def _powers(x: Array) -> Array:
+def _powers_above(x: Array) -> Array:
     integers, exponent, most = _EXPONENT[x.dtype.itemsize]
     power = (x.view(integers) & exponent).view(x.dtype)
     power *= 2
     return np.clip(power, 2, most, out=power)
 
 
-def _scale(xp: ModuleType, x: Array) -> Array:
+def _scale_of(xp: ModuleType, x: Array) -> Array:
     size = xp.clip(xp.where(xp.isfinite(x), xp.abs(x), 1.0), 1.0, None)
     return xp.asarray(2.0, dtype=x.dtype, **where_is(x)) ** (xp.floor(xp.log2(size)) + 1.0)
 
@@ -124,13 +125,13 @@ class LineSamples:
 
     def at(self, distances: Sequence[float], steps: list[Array]) -> list[SidesOfStep]:
         """Return the values at the distances, in steps, to each side, for each component."""
-        shifted = [self._moved(i, distances, h) for i, h in enumerate(steps)]
+        shifted = [self._move_points(i, distances, h) for i, h in enumerate(steps)]
         sides = len(self.sides)
         shape = (sides, len(self.lines), len(distances), self.coords[0].shape[0])
         results = [self.xp.reshape(v, shape) for v in self.evaluate(shifted)]
         return [tuple(v[k, ...] for k in range(sides)) for v in results]
 
-    def _moved(self, i: int, distances: Sequence[float], h: Array) -> Array:
+    def _move_points(self, i: int, distances: Sequence[float], h: Array) -> Array:
         xp, x = self.xp, self.coords[i]
         if not any(i in line for line in self.lines):
             return x[None, :]
@@ -162,11 +163,13 @@ class LineSamples:
         return units if order == 1 else units**order
 
     def noise(self, steps: list[Array], height: Array, slope: Array) -> Array:
-        """Return how far off values are by rounding: that of the result, and that of the point.
+        """Return how wrong values are by rounding, of the result and of the point.
 
         From the size of values, and by how much they change over a step.
         """
-        ratio = self.xp.stack([_reached(line, self.coords, steps) for line in self.lines], axis=0)
+        ratio = self.xp.stack(
+            [_steps_from_zero(line, self.coords, steps) for line in self.lines], axis=0
+        )
         return self.eps * (height + ratio * slope)
 
 
@@ -181,49 +184,53 @@ def central(
     sides = len(samples.sides)
     reach = central_reach(order, accuracy) if sides == 2 else order + accuracy - 1
     distances = tuple(range(1, reach + 1 + with_error))
-    found = samples.at(distances, steps)
+    samples_of_components = samples.at(distances, steps)
     units = samples.units(steps, order)
     needed = with_error or order % 2 == 0 or sides == 1
-    middle = samples.evaluate(samples.coords) if needed else [None] * len(found)
+    middle = samples.evaluate(samples.coords) if needed else [None] * len(samples_of_components)
     values, errors = [], []
-    for part, f0 in zip(found, middle, strict=True):
-        formula = weights_for(distances[:reach], order, sides).each
-        combined = combine(part, f0, order)
-        weighed = _sum(combined, formula)
+    for sides_of_step, f0 in zip(samples_of_components, middle, strict=True):
+        formula = weights_for(distances[:reach], order, sides).factors
+        combined = combine(sides_of_step, f0, order)
+        weighed = _add_weighed(combined, formula)
         values.append(weighed / units)
         if f0 is not None and with_error:
-            off = _truncation(combined, order, sides, weighed)
+            truncation = _find_truncation(combined, order, sides, weighed)
             half = reach if sides == 2 else reach // 2
             tolerance = 0.4 / 4**half
-            errors.append(_bound_of(samples, part, f0, order, distances, steps, off, tolerance))
+            errors.append(
+                _bound_of(
+                    samples, sides_of_step, f0, order, distances, steps, truncation, tolerance
+                )
+            )
     return values, errors if with_error else None
 
 
-def _truncation(parts: Array, order: int, sides: int, value: Array) -> Array:
-    """Return how far a formula is off, in units, from those of the accuracies around it.
+def _find_truncation(differences: Array, order: int, sides: int, value: Array) -> Array:
+    """Return the truncation error of a formula, in units, from formulas of nearby accuracies.
 
     What is missing is the sum of all differences to come. If they shrink by the same factor each
     time, they are a geometric series.
     """
-    xp, most = namespace_of(parts), parts.shape[1]
+    xp, most = namespace_of(differences), differences.shape[1]
 
     def formula(count: int) -> Array:
         weights = weights_for(tuple(range(1, count + 1)), order, sides)
-        return _sum(parts[:, :count, :], weights.each)
+        return _add_weighed(differences[:, :count, :], weights.factors)
 
     change = abs(formula(most) - value)
     if most - 2 < (order + 1) // 2 * (3 - sides):
         return change / (1 - _SLOWEST)
     before = abs(formula(most - 2) - value)
     slowness = xp.where(before > 0, change / xp.where(before > 0, before, 1.0), 0.0)
-    off = 2 * change / (1 - xp.clip(slowness, 0.0, _SLOWEST))
+    series = 2 * change / (1 - xp.clip(slowness, 0.0, _SLOWEST))
     # At a root's end the differences shrink as logarithms do: no few of them say what is to come.
-    return off if sides == 2 else xp.where(slowness > 0.5, _ENDLESS * change, off)
+    return series if sides == 2 else xp.where(slowness > 0.5, _ENDLESS * change, series)
 
 
 def _bound_of(
     samples: LineSamples,
-    part: SidesOfStep,
+    sides_of_step: SidesOfStep,
     f0: Array,
     order: int,
     distances: tuple[Any, ...],
@@ -233,54 +240,54 @@ def _bound_of(
 ) -> Array:
     """Bound the error of a difference; infinite where the samples do not see the function.
 
-    They do not where formulas of two accuracies (`truncation`, in units), or the value in the
-    middle and that of the polynomial through the others, differ by as much as the function does
-    between samples. What rounding makes of them is always tolerated.
+    They do not see it where two results differ by as much as the function does between samples:
+    formulas of two accuracies (`truncation`, in units), or the value in the middle and the
+    polynomial through the other samples. What rounding makes of them is always tolerated.
     """
-    xp, x, sides = samples.xp, samples.coords[0], len(part)
+    xp, x, sides = samples.xp, samples.coords[0], len(sides_of_step)
     units = abs(samples.units(steps, order))
-    away = [values - f0[None, None, :] for values in part]
-    variation = xp.max(_largest([abs(change) for change in away]), axis=1)
+    away = [values - f0[None, None, :] for values in sides_of_step]
+    variation = xp.max(_largest_of([abs(change) for change in away]), axis=1)
     reach = xp.asarray([float(d) for d in distances], dtype=x.dtype, **where_is(x))
-    rise = abs(combine(part, f0, 1)) / (sides * reach)[None, :, None]
+    rise = abs(combine(sides_of_step, f0, 1)) / (sides * reach)[None, :, None]
     rounding = samples.noise(steps, abs(f0)[None, :] + variation, xp.max(rise, axis=1))
     rounding = rounding * weights_for(distances, order, sides).total
     missed = 0.0
     if sides == 2:
-        missed = abs(_sum(away[0] + away[1], weights_for(distances, 0, 2).each))
+        missed = abs(_add_weighed(away[0] + away[1], weights_for(distances, 0, 2).factors))
     tolerated = tolerance * variation + rounding
     error = (truncation + SAFETY * (rounding + missed)) / units
     seen = (truncation / 2 + missed <= tolerated) & xp.isfinite(error)
     return xp.where(seen, error, math.inf)
 
 
-def combine(part: SidesOfStep, f0: Array | None, order: int) -> Array:
+def combine(sides_of_step: SidesOfStep, f0: Array | None, order: int) -> Array:
     """Return what the weights of an order are for: differences from side to side, or the middle."""
-    if len(part) == 1:
-        return part[0] - f0
-    plus, minus = part
+    if len(sides_of_step) == 1:
+        return sides_of_step[0] - f0
+    plus, minus = sides_of_step
     if order % 2:
         return plus - minus  # first of all: nearly equal numbers are subtracted without error
     return (plus - f0) + (minus - f0)
 
 
-def _sum(parts: Array, weights: Sequence[float]) -> Array:
-    total = weights[0] * parts[:, 0, :]
-    for k, w in enumerate(weights[1:], start=1):
-        total += w * parts[:, k, :]
+def _add_weighed(differences: Array, weights: Sequence[float]) -> Array:
+    total = weights[0] * differences[:, 0, :]
+    for k, weight in enumerate(weights[1:], start=1):
+        total += weight * differences[:, k, :]
     return total
 
 
-def _largest(arrays: Sequence[Array]) -> Array:
+def _largest_of(arrays: Sequence[Array]) -> Array:
     worst = arrays[0]
-    for other in arrays[1:]:
-        worst = namespace_of(worst).maximum(worst, other)
+    for array in arrays[1:]:
+        worst = namespace_of(worst).maximum(worst, array)
     return worst
 
 
-def _reached(line: Line, coords: list[Array], steps: list[Array]) -> Array:
+def _steps_from_zero(line: Line, coords: list[Array], steps: list[Array]) -> Array:
     """Return how many steps the point is away from zero, at most over the line's variables."""
-    return _largest([abs(coords[i]) / abs(steps[i]) for i in line])
+    return _largest_of([abs(coords[i]) / abs(steps[i]) for i in line])
 
 
 def where_is(x: Array) -> dict[str, Any]:
@@ -329,35 +336,35 @@ def differentiate_along(
     for i, value in enumerate(both.values):
         error = None if both.errors is None else both.errors[i]
         best = xp.where(xp.isfinite(value), 0.0, math.inf) if error is None else error
-        for found in one_sided:
-            off = _spread(xp, (found.errors or [])[i], poor)
-            better = poor & (off < best)
-            value = xp.where(better, _spread(xp, found.values[i], poor), value)
-            best = xp.where(better, off, best)
+        for from_side in one_sided:
+            errors_there = _spread_chosen(xp, (from_side.errors or [])[i], poor)
+            better = poor & (errors_there < best)
+            value = xp.where(better, _spread_chosen(xp, from_side.values[i], poor), value)
+            best = xp.where(better, errors_there, best)
         values.append(value)
         errors.append(best)
     return values, None if both.errors is None else errors
 
 
-def _find_poor(found: Found, samples: LineSamples) -> Array | None:
+def _find_poor(both_sided: Found, samples: LineSamples) -> Array | None:
     """Return at which points, with a value of the function, a derivative is poor; None if nowhere.
 
     A function that is defined nowhere near is not called again.
     """
-    if found.poor is None:
+    if both_sided.poor is None:
         return None
     xp = samples.xp
-    poor = xp.any(xp.stack(found.poor, axis=0), axis=(0, 1))
+    poor = xp.any(xp.stack(both_sided.poor, axis=0), axis=(0, 1))
     if not bool(xp.any(poor)):
         return None
     has_value = xp.zeros_like(poor)
     for f0 in samples.evaluate([x[poor] for x in samples.coords]):
-        has_value = has_value | _spread(xp, xp.isfinite(f0), poor)
+        has_value = has_value | _spread_chosen(xp, xp.isfinite(f0), poor)
     poor = poor & has_value
     return poor if bool(xp.any(poor)) else None
 
 
-def _spread(xp: Any, part: Array, chosen: Array) -> Array:
-    """Return an array for all points with that of the chosen ones in their places."""
+def _spread_chosen(xp: Any, values: Array, chosen: Array) -> Array:
+    """Return an array for all points, with the values of the chosen points in their places."""
     place = xp.cumulative_sum(xp.astype(chosen, xp.int64), axis=0) - 1
-    return xp.take(part, xp.clip(place, 0, None), axis=-1)
+    return xp.take(values, xp.clip(place, 0, None), axis=-1)

@@ -27,23 +27,25 @@ def extrapolated(
 ) -> tuple[list[Array], list[Array], list[Array]]:
     r"""Return derivatives by the best of many steps, bounds of their errors, and what was cut off.
 
-    Steps are halved from the given ones on. At each, the formula on the last steps
-    (distances 1, 2, 4, 8, ...) is compared with that of the step before, and with how well the
-    same polynomial gives the value in the middle; where sum of that and of the rounding is
-    smallest, the value is taken, point by point. The last list tells where values were none.
+    Steps are halved from the given ones on. At each step, the formula on the last steps
+    (distances 1, 2, 4, 8, ...) is compared with the formula at the step before, and with how well
+    the same polynomial gives the value in the middle. Where the sum of these differences and of
+    the rounding is smallest, the value is taken, point by point. The last list tells where the
+    function had no values.
     """
     xp, coords = samples.xp, samples.coords
     searches = [_Search(samples, order, f0) for f0 in samples.evaluate(coords)]
-    usual = _depth(coords, steps)
+    usual = _count_halvings(coords, steps)
     for level in range(usual + _FURTHER):
         enough = level >= searches[0].count + 2
         if enough and all(bool(xp.all(s.is_settled())) for s in searches):
             break
+        # Past the usual depth only points beside an end of the domain are worth further calls.
         if level >= usual and not any(bool(xp.any(s.is_waiting())) for s in searches):
             break
         units = samples.units(steps, order, 2.0**-level)
-        for search, part in zip(searches, samples.at((1.0,), steps), strict=True):
-            search.add(tuple(values[:, 0, :] for values in part))
+        for search, sides in zip(searches, samples.at((1.0,), steps), strict=True):
+            search.add(tuple(values[:, 0, :] for values in sides))
             if len(search.recent) == search.count:
                 search.judge(steps, units, level)
         steps = [h / 2 for h in steps]
@@ -54,7 +56,7 @@ def extrapolated(
     )
 
 
-def _depth(coords: list[Array], steps: list[Array]) -> int:
+def _count_halvings(coords: list[Array], steps: list[Array]) -> int:
     """Return how many halvings lead to steps that are nothing to the smallest coordinate."""
     xp = namespace_of(coords[0])
     most = 0.0
@@ -68,7 +70,7 @@ class _Level(NamedTuple):
     """What samples at one distance say; axes (line, point)."""
 
     apart: Array
-    middle: Array  # what they say of the value in the middle, less that
+    middle: Array  # what they say of the value in the middle, less the value itself
     height: Array
     rise: Array
     varies: Array
@@ -80,7 +82,7 @@ class _Search:
     def __init__(self, samples: LineSamples, order: int, f0: Array) -> None:
         self.samples, self.order, self.f0 = samples, order, f0
         sides = len(samples.sides)
-        # Of one side it takes twice as many samples for the same accuracy.
+        # From one side, the same accuracy takes twice as many samples: nothing cancels by symmetry.
         self.count = 3 + (order + 1) // 2 if sides == 2 else 6 + order
         distances = tuple(2**k for k in range(self.count))
         self.weights = weights_for(distances, order, sides)
@@ -111,14 +113,14 @@ class _Search:
         """Return bounds of the errors of the best values."""
         return SAFETY * self.samples.xp.maximum(self.error, self.scatter / self.unit)
 
-    def add(self, part: SidesOfStep) -> None:
+    def add(self, sides: SidesOfStep) -> None:
         """Take in the samples of the next step."""
         xp = self.samples.xp
-        middle = combine(part, self.f0, 0)
-        difference = combine(part, self.f0, 1)
-        height, rise = abs(part[0]), abs(difference)
-        if len(part) == 2:
-            height, rise = xp.maximum(height, abs(part[1])), rise / 2
+        middle = combine(sides, self.f0, 0)
+        difference = combine(sides, self.f0, 1)
+        height, rise = abs(sides[0]), abs(difference)
+        if len(sides) == 2:
+            height, rise = xp.maximum(height, abs(sides[1])), rise / 2
         varies = (rise > 0) | (abs(middle) > 0)
         apart = difference if self.order % 2 else middle
         self.is_cut_off = self.is_cut_off | ~xp.isfinite(middle)
@@ -127,53 +129,56 @@ class _Search:
     def judge(self, steps: list[Array], units: Array, level: int) -> None:
         """Take the value of the last steps where it is better; units are to the order's power."""
         xp = self.samples.xp
-        value = _weigh(self.weights.each, [one.apart for one in self.recent]) / units
+        value = (
+            _add_weighed(self.weights.factors, [at_step.apart for at_step in self.recent]) / units
+        )
         before, self.before = self.before, value
         if before is None:
             return
         # Two values may agree by chance, three will not.
-        lately, self.change = self.change, abs(value - before)
-        error = xp.maximum(self.change, lately / 16)
+        last_change, self.change = self.change, abs(value - before)
+        error = xp.maximum(self.change, last_change / 16)
         height, slope, varies = self.recent[-1][2:]
-        for one in self.recent[-2::-1]:  # a step farther away, a rise counts half as much
-            height, slope = xp.maximum(height, one.height), xp.maximum(one.rise, slope / 2)
-            varies = varies | one.varies
-        off = self.samples.noise(steps, height, slope) * self.weights.total
+        for at_step in self.recent[-2::-1]:  # a step farther away, a rise counts half as much
+            height, slope = xp.maximum(height, at_step.height), xp.maximum(at_step.rise, slope / 2)
+            varies = varies | at_step.varies
+        noise = self.samples.noise(steps, height, slope) * self.weights.total
         if self.order % 2 and len(self.samples.sides) == 2:
             # Odd formulas never see the middle: a peak there must not be overlooked.
-            middles = [one.middle for one in self.recent]
-            off = off + abs(_weigh(self.weights_of_middle.each, middles))
-        error = error + off / abs(units)
-        # A function in steps of its own, as those computed in lower precision, is flat at last.
+            middles = [at_step.middle for at_step in self.recent]
+            noise = noise + abs(_add_weighed(self.weights_of_middle.factors, middles))
+        error = error + noise / abs(units)
+        # A function computed in lower precision has steps of its own: at last, samples lie on one
+        # of them and look flat. Where it has varied before, such a derivative of 0 is no result.
         self.varies = self.varies | varies
         good = xp.isfinite(error)
         if len(self.samples.sides) == 1:
-            # Of a root at 0 it has none, whatever the first steps say.
+            # A root at 0 has no slope, whatever the first steps say: theirs grows without bound.
             slope = abs(self.recent[-1].apart / units) / 2.0 ** (self.order * (self.count - 1))
             first = self.first_slope = xp.where(
                 xp.isfinite(self.first_slope), self.first_slope, slope
             )
             size = xp.maximum(abs(value), xp.where(xp.isfinite(first), first, 0.0))
-            good = good & (xp.maximum(self.change, lately / 16) <= _UNSETTLED * size)
+            good = good & (xp.maximum(self.change, last_change / 16) <= _UNSETTLED * size)
         if 2.0**-level < self.samples.eps ** (1 / 3):
             good = good & (varies | ~self.varies)
-        self._take(value, xp.where(good, error, math.inf), abs(units))
+        self._keep_better(value, xp.where(good, error, math.inf), abs(units))
 
-    def _take(self, value: Array, error: Array, units: Array) -> None:
+    def _keep_better(self, value: Array, error: Array, units: Array) -> None:
         xp = self.samples.xp
         better = error < self.error
         self.best = xp.where(better, value, self.best)
         self.error = xp.where(better, error, self.error)
         self.unit = xp.where(better, units, self.unit)
         self.since = xp.where(better, 0.0, self.since + 1)
-        # By what values of smaller steps scatter, this one may be off too, in proportion.
+        # The best value may be wrong by as much as values of smaller steps scatter, in proportion.
         scatter = xp.where(xp.isfinite(self.change), self.change * units, 0.0)
         scatter = xp.where(self.since < 5, xp.maximum(self.scatter, scatter), self.scatter)
         self.scatter = xp.where(better, 0.0, scatter)
 
 
-def _weigh(weights: tuple[float, ...], parts: list[Array]) -> Array:
-    total = weights[0] * parts[0]
-    for w, part in zip(weights[1:], parts[1:], strict=True):
-        total += w * part
+def _add_weighed(weights: tuple[float, ...], arrays: list[Array]) -> Array:
+    total = weights[0] * arrays[0]
+    for weight, values in zip(weights[1:], arrays[1:], strict=True):
+        total += weight * values
     return total

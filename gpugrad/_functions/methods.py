@@ -1,4 +1,4 @@
-"""The ways to differentiate a function, each for the four kinds of derivatives."""
+"""The methods to differentiate a function, each for the four kinds of derivatives."""
 
 from __future__ import annotations
 
@@ -85,11 +85,13 @@ def _in_blocks(
         keep_freed_memory()
     values, errors = Blocks(points), Blocks(points)
     for block in points.blocks(rows):
-        found, off = compute(function, [c[block] for c in points.flat], request, points.eps)
-        if request.is_diagonal and len(found) == n * n:  # by methods that have no other way
-            found, off = found[:: n + 1], off and off[:: n + 1]
-        values.add(block, found)
-        errors.add(block, off or [])
+        derivatives, bounds = compute(
+            function, [c[block] for c in points.flat], request, points.eps
+        )
+        if request.is_diagonal and len(derivatives) == n * n:  # by methods that compute them all
+            derivatives, bounds = derivatives[:: n + 1], bounds and bounds[:: n + 1]
+        values.add(block, derivatives)
+        errors.add(block, bounds or [])
     return values.arrays(), errors.arrays() if request.with_error else None
 
 
@@ -114,16 +116,16 @@ def _complex_block(
             'method "autodiff" with PyTorch and JAX, or "extrapolation".'
         )
     slopes = ComplexStep(function)
-    found = slopes.first(coords)
+    derivatives = slopes.first(coords)
     if request.order == 1:
         function.has_slopes = slopes.are_complete and not request.with_error
-        return _with_rounding(slopes, found, coords, request, eps)
+        return _with_rounding(slopes, derivatives, coords, request, eps)
     lines: list[Line] = [{i: 1} for i in range(len(coords))]
     steps = [s / 2 for s in scales_of(coords)]
     values, errors = differentiate_along(
         _by_extrapolation(request.order - 1), LineSamples(slopes, coords, lines), steps, True
     )
-    return _symmetric(values, errors or [], len(coords), request)
+    return _make_symmetric(values, errors or [], len(coords), request)
 
 
 def _extrapolated_block(
@@ -138,8 +140,8 @@ def _by_extrapolation(order: int) -> Along:
     def along(samples: LineSamples, steps: list[Array], with_error: bool) -> Found:
         values, errors, cut_off = extrapolated(samples, order, steps)
         poor = [
-            cut & ~(off <= _POOR * abs(value))
-            for value, off, cut in zip(values, errors, cut_off, strict=True)
+            cut & ~(error <= _POOR * abs(value))
+            for value, error, cut in zip(values, errors, cut_off, strict=True)
         ]
         return Found(values, errors, poor)
 
@@ -152,13 +154,15 @@ def _central_block(
     order, accuracy = request.order, request.accuracy
     steps = step_for(coords, order, accuracy, eps)
     if request.step is not None:
-        given = request.step if isinstance(request.step, Sequence) else [request.step] * len(coords)
-        if len(given) != len(coords):
+        numbers = (
+            request.step if isinstance(request.step, Sequence) else [request.step] * len(coords)
+        )
+        if len(numbers) != len(coords):
             raise ValueError(
                 f"`step` must be a number or one for each of the {len(coords)} coordinates; "
-                f"got {len(given)}."
+                f"got {len(numbers)}."
             )
-        steps = [h * 0 + float(s) for h, s in zip(steps, given, strict=True)]
+        steps = [h * 0 + float(s) for h, s in zip(steps, numbers, strict=True)]
 
     def along(samples: LineSamples, steps: list[Array], with_error: bool) -> Found:
         values, errors = central(samples, order, accuracy, steps, with_error)
@@ -189,29 +193,33 @@ def _by_differences(
     What calls cost is shared in the one case; in the other, coordinates that stay are no copies.
     """
     if request.kind == "hessian":
-        return _hessian(function, coords, steps, along, request)
+        return _differentiate_twice(function, coords, steps, along, request)
     lines: list[Line] = [{i: 1} for i in range(len(coords))]
     groups = [[line] for line in lines] if coords[0].shape[0] > _MANY else [lines]
-    found = [
+    results = [
         differentiate_along(along, LineSamples(function, coords, group), steps, request.with_error)
         for group in groups
     ]
-    by_component = [_rows([*parts]) for parts in zip(*(values for values, _ in found), strict=True)]
-    errors = [off for _, off in found if off is not None]
-    bounds = [_rows([*parts]) for parts in zip(*errors, strict=True)]
+    by_component = [
+        _split_rows([*arrays]) for arrays in zip(*(values for values, _ in results), strict=True)
+    ]
+    errors = [bound for _, bound in results if bound is not None]
+    bounds = [_split_rows([*arrays]) for arrays in zip(*errors, strict=True)]
     return (
         [row for rows in by_component for row in rows],
         [row for rows in bounds for row in rows] if errors else None,
     )
 
 
-def _rows(found: list[Array]) -> list[Array]:
-    return [part[i, ...] for part in found for i in range(part.shape[0])]
+def _split_rows(arrays: list[Array]) -> list[Array]:
+    return [array[i, ...] for array in arrays for i in range(array.shape[0])]
 
 
-def _symmetric(found: list[Array], errors: list[Array], n: int, request: Request) -> Derivatives:
+def _make_symmetric(
+    arrays: list[Array], errors: list[Array], n: int, request: Request
+) -> Derivatives:
     """Return derivatives of derivatives; of a Hessian, means of what must be equal."""
-    values, bounds = _rows(found), _rows(errors)
+    values, bounds = _split_rows(arrays), _split_rows(errors)
     if request.kind != "hessian":
         return values, bounds
     xp = namespace_of(values[0])
@@ -222,7 +230,7 @@ def _symmetric(found: list[Array], errors: list[Array], n: int, request: Request
     )
 
 
-def _hessian(
+def _differentiate_twice(
     evaluate: Evaluate,
     coords: list[Array],
     steps: list[Array],
@@ -239,24 +247,31 @@ def _hessian(
     values, errors = differentiate_along(
         along, LineSamples(evaluate, coords, axes), steps, with_error
     )
-    straight = _rows(values)
-    off = None if errors is None else _rows(errors)
+    straight = _split_rows(values)
+    straight_errors = None if errors is None else _split_rows(errors)
     if request.is_diagonal:
-        return straight, off
-    table = {(i, i): (straight[i], None if off is None else off[i]) for i in range(n)}
+        return straight, straight_errors
+    table = {
+        (i, i): (straight[i], None if straight_errors is None else straight_errors[i])
+        for i in range(n)
+    }
     between = [(i, j) for i in range(n) for j in range(i)]
     if between:
         lines: list[Line] = [{i: 1, j: sign} for i, j in between for sign in (1, -1)]
         diagonal = LineSamples(evaluate, coords, lines)
         values, errors = differentiate_along(along, diagonal, steps, with_error)
-        across, wrong = _rows(values), None if errors is None else _rows(errors)
+        across, across_errors = _split_rows(values), None if errors is None else _split_rows(errors)
         for k, (i, j) in enumerate(between):
             area = 4 * steps[i] * steps[j]
             value = (across[2 * k] - across[2 * k + 1]) / area
-            error = None if wrong is None else (wrong[2 * k] + wrong[2 * k + 1]) / area
+            error = (
+                None
+                if across_errors is None
+                else (across_errors[2 * k] + across_errors[2 * k + 1]) / area
+            )
             table[i, j] = table[j, i] = value, error
     ordered = [table[i, j] for i in range(n) for j in range(n)]
-    return [v for v, _ in ordered], None if off is None else [e for _, e in ordered]
+    return [v for v, _ in ordered], None if straight_errors is None else [e for _, e in ordered]
 
 
 def _with_rounding(
@@ -268,9 +283,9 @@ def _with_rounding(
 ) -> Derivatives:
     """Return exact derivatives and how far they are off by rounding.
 
-    Points are moved by a few units in their last place, in three ways: as much as the results
-    change, rounding within the function may have changed them. At the end of a domain only those
-    ways count that lead inside.
+    Points are moved by a few units in their last place, in three directions: as much as the
+    results change, rounding within the function may have changed them. At the end of a domain only
+    the directions that lead inside count.
     """
     if not request.with_error:
         return values, None
@@ -282,8 +297,8 @@ def _with_rounding(
             x + sign * 4 * eps * xp.where(x == 0, xp.ones_like(x), abs(x))
             for x, sign in zip(coords, signs, strict=True)
         ]
-        for k, (there, v) in enumerate(zip(compute(moved), values, strict=True)):
-            change = abs(there - v)
+        for k, (moved_value, v) in enumerate(zip(compute(moved), values, strict=True)):
+            change = abs(moved_value - v)
             changes[k] = xp.where(change > changes[k], change, changes[k])
     smallest = float(xp.finfo(coords[0].dtype).smallest_normal)
     errors = [

@@ -42,21 +42,21 @@ class Points:
         for each coordinate.
     """
 
-    def __init__(self, given: tuple[Any, ...], axis: int | None) -> None:
+    def __init__(self, coords: tuple[Any, ...], axis: int | None) -> None:
         if axis is not None:
-            if len(given) != 1:
+            if len(coords) != 1:
                 raise TypeError(
                     f"points must be one array with the components on axis {axis}; got "
-                    f"{len(given)} arguments. Leave out `points_axis` to pass one array for each "
+                    f"{len(coords)} arguments. Leave out `points_axis` to pass one array for each "
                     "coordinate."
                 )
-            whole = _as_arrays(given)[0]
+            whole = _as_arrays(coords)[0]
             if whole.ndim == 0:
                 raise ValueError("points must be an array with a component axis; got one number.")
-            given = tuple(_split(whole, axis))
-        if not given:
+            coords = tuple(_split_components(whole, axis))
+        if not coords:
             raise TypeError("points must be given: one number or array for each coordinate.")
-        arrays = _as_arrays(given)
+        arrays = _as_arrays(coords)
         self.axis = axis
         self.xp: ModuleType = namespace_of(arrays[0])
         dtype = self._common_dtype(arrays)
@@ -65,9 +65,13 @@ class Points:
             dtype = self.xp.float32
         self.dtype = dtype
         self.eps = float(self.xp.finfo(dtype).eps)
-        same = self.xp.broadcast_arrays(*(self.xp.astype(x, dtype, copy=False) for x in arrays))
-        self.shape: tuple[int, ...] = tuple(same[0].shape)
-        self.flat: list[Array] = [_shielded(self.xp.reshape(x, (-1,))) for x in same]
+        broadcast = self.xp.broadcast_arrays(
+            *(self.xp.astype(x, dtype, copy=False) for x in arrays)
+        )
+        self.shape: tuple[int, ...] = tuple(broadcast[0].shape)
+        self.flat: list[Array] = [
+            _protect_from_writing(self.xp.reshape(x, (-1,))) for x in broadcast
+        ]
         self.size = int(np.prod(self.shape, dtype=int))
 
     def _common_dtype(self, arrays: Sequence[Array]) -> Any:
@@ -115,20 +119,28 @@ class Points:
         result = xp.reshape(flat, self.shape)
         return result[()] if self.on_host else result
 
-    def packed(self, parts: Any, stack: bool) -> Any:
+    def packed(self, components: Any, stack: bool) -> Any:
         """Return nested lists of components in the form in which the points were given."""
         if self.axis is None and not stack:
-            return tuple(self.packed(p, stack) if isinstance(p, list) else p for p in parts)
-        whole, depth = self._stacked(parts), _depth(parts)
+            return tuple(
+                self.packed(component, stack) if isinstance(component, list) else component
+                for component in components
+            )
+        whole, depth = self._stack_components(components), _nesting_depth(components)
         if self.axis is None:
             return whole
         axis = self.axis if self.axis >= 0 else self.axis + len(self.shape) + 1
         return self.xp.moveaxis(whole, tuple(range(depth)), tuple(range(axis, axis + depth)))
 
-    def _stacked(self, parts: Any) -> Array:
+    def _stack_components(self, components: Any) -> Array:
         xp = self.xp
-        parts = [self._stacked(p) if isinstance(p, list) else xp.asarray(p) for p in parts]
-        return xp.stack(xp.broadcast_arrays(*parts), axis=0)
+        components = [
+            self._stack_components(component)
+            if isinstance(component, list)
+            else xp.asarray(component)
+            for component in components
+        ]
+        return xp.stack(xp.broadcast_arrays(*components), axis=0)
 
 
 class Blocks:
@@ -139,15 +151,15 @@ class Blocks:
         self._parts: list[list[Array]] = []
         self._whole: list[Array] = []
 
-    def add(self, block: slice, parts: list[Array]) -> None:
+    def add(self, block: slice, results: list[Array]) -> None:
         """Take in the flat results of a block of points."""
         points = self.points
         if not points.on_host or block.stop - block.start == points.size:
-            self._parts.append(parts)
+            self._parts.append(results)
             return
-        self._whole = self._whole or [empty((points.size,), part.dtype) for part in parts]
-        for whole, part in zip(self._whole, parts, strict=True):
-            whole[block] = part
+        self._whole = self._whole or [empty((points.size,), result.dtype) for result in results]
+        for whole, result in zip(self._whole, results, strict=True):
+            whole[block] = result
 
     def arrays(self) -> list[Array]:
         """Return whole results, in the shape of the points."""
@@ -158,7 +170,7 @@ class Blocks:
         return [self.points.shaped(flat) for flat in whole]
 
 
-def _shielded(flat: Array) -> Array:
+def _protect_from_writing(flat: Array) -> Array:
     """Return an array that a function cannot write to: it may be the user's own."""
     if isinstance(flat, np.ndarray):
         flat = flat.view()
@@ -166,8 +178,8 @@ def _shielded(flat: Array) -> Array:
     return flat
 
 
-def _depth(parts: Any) -> int:
-    return 1 + _depth(parts[0]) if isinstance(parts, list) else 0
+def _nesting_depth(components: Any) -> int:
+    return 1 + _nesting_depth(components[0]) if isinstance(components, list) else 0
 
 
 def parse_points_axis(axis: Any, vector: bool) -> int | None:
@@ -183,18 +195,18 @@ def parse_points_axis(axis: Any, vector: bool) -> int | None:
     return number
 
 
-def _split(whole: Array, axis: int) -> list[Array]:
+def _split_components(whole: Array, axis: int) -> list[Array]:
     moved = namespace_of(whole).moveaxis(whole, axis, 0)
     return [moved[i, ...] for i in range(moved.shape[0])]
 
 
-def _as_arrays(given: Sequence[Any]) -> list[Array]:
+def _as_arrays(arguments: Sequence[Any]) -> list[Array]:
     """Return arrays of one library; what has none yet goes where the others are."""
-    for x in given:
+    for x in arguments:
         refuse_labels(x, "points")
-    owners = [x for x in given if is_library_array(x)]
+    owners = [x for x in arguments if is_library_array(x)]
     libraries = {library_of(x) for x in owners} | {
-        "NumPy" for x in given if isinstance(x, np.ndarray) and x.ndim
+        "NumPy" for x in arguments if isinstance(x, np.ndarray) and x.ndim
     }
     if len(libraries) > 1:
         raise TypeError(
@@ -207,7 +219,7 @@ def _as_arrays(given: Sequence[Any]) -> list[Array]:
             "derivative, or compute the points first."
         )
     arrays = []
-    for x in given:
+    for x in arguments:
         if is_library_array(x):
             arrays.append(x)
             continue

@@ -122,8 +122,8 @@ def sample(
         return Sampled(_evaluate_lazily(function, axes), tuple(axes))
     shape = tuple(x.shape[0] for x in axes)
     limit = min(memory, _CACHED) if isinstance(axes[0], np.ndarray) else memory
-    boxes = [*_cut(shape, max(1, limit // 8))]
-    field = _fill(function, axes, shape, _watched(boxes, progress))
+    boxes = [*_cut_boxes(shape, max(1, limit // 8))]
+    field = _fill_field(function, axes, shape, _show_progress(boxes, progress))
     return Sampled(field, tuple(axes))
 
 
@@ -135,18 +135,18 @@ def _make_axes(coordinates: Sequence[Any], like: Any, dtype: Any) -> list[Array]
         raise TypeError(
             f"coordinates must be arrays of one library; got {' and '.join(sorted(libraries))}."
         )
-    given = [x for x in coordinates if hasattr(x, "dtype")]
+    with_dtype = [x for x in coordinates if hasattr(x, "dtype")]
     xp, device, model = _place_of(like, arrays[0] if arrays else None)
     if dtype is None:
-        floats = [x.dtype for x in (*given, *([] if model is None else [model]))]
+        floats = [x.dtype for x in (*with_dtype, *([] if model is None else [model]))]
         floats = [d for d in floats if dtype_name(d).startswith(("float", "bfloat"))]
-        dtype = floats[0] if floats else widest_float(xp, _empty(xp, device))
+        dtype = floats[0] if floats else widest_float(xp, _empty_array(xp, device))
     dtype = _dtype_in(xp, dtype)
     return [_make_axis(i, x, xp, device, dtype) for i, x in enumerate(coordinates)]
 
 
 def _dtype_in(xp: ModuleType, dtype: Any) -> Any:
-    """Return a floating dtype, of any library or by name, as that of a namespace."""
+    """Return a floating dtype, of any library or by name, as a dtype of a namespace."""
     try:
         name = np.dtype(dtype).name
     except TypeError:
@@ -172,62 +172,62 @@ def _place_of(like: Any, array: Any) -> tuple[ModuleType, Any, Any]:
     return namespace_of(model), device_of(model), model
 
 
-def _empty(xp: ModuleType, device: Any) -> Array:
+def _empty_array(xp: ModuleType, device: Any) -> Array:
     return xp.empty(0, **({} if device is None else {"device": device}))
 
 
-def _make_axis(i: int, given: Any, xp: ModuleType, device: Any, dtype: Any) -> Array:
+def _make_axis(i: int, points: Any, xp: ModuleType, device: Any, dtype: Any) -> Array:
     place = {} if device is None else {"device": device}
-    if isinstance(given, slice):
-        start, stop, count = _parse_slice(i, given)
+    if isinstance(points, slice):
+        start, stop, count = _parse_slice(i, points)
         if isinstance(count, int):
             return xp.linspace(start, stop, count, dtype=dtype, **place)
         return xp.asarray(np.arange(start, stop, count), dtype=dtype, **place)
-    refuse_labels(given, f"coordinates of axis {i}")
-    if not is_library_array(given):
-        given = np.asarray(given)
-        if given.dtype.kind not in "iuf":
-            raise TypeError(f"coordinates of axis {i} must be real numbers; got {given.dtype}.")
-    if given.ndim != 1:
+    refuse_labels(points, f"coordinates of axis {i}")
+    if not is_library_array(points):
+        points = np.asarray(points)
+        if points.dtype.kind not in "iuf":
+            raise TypeError(f"coordinates of axis {i} must be real numbers; got {points.dtype}.")
+    if points.ndim != 1:
         raise ValueError(
-            f"coordinates of axis {i} must be a slice or 1-D; got shape {tuple(given.shape)}. "
+            f"coordinates of axis {i} must be a slice or 1-D; got shape {tuple(points.shape)}. "
             "Pass those along the axis alone, not those of `meshgrid`."
         )
-    if dtype_name(given.dtype).startswith(("complex", "bool")):
-        raise TypeError(f"coordinates of axis {i} must be real numbers; got {given.dtype}.")
-    if is_library_array(given) and namespace_of(given) is xp:
-        return xp.astype(given, dtype)
-    return xp.asarray(asnumpy(given), dtype=dtype, **place)
+    if dtype_name(points.dtype).startswith(("complex", "bool")):
+        raise TypeError(f"coordinates of axis {i} must be real numbers; got {points.dtype}.")
+    if is_library_array(points) and namespace_of(points) is xp:
+        return xp.astype(points, dtype)
+    return xp.asarray(asnumpy(points), dtype=dtype, **place)
 
 
-def _parse_slice(i: int, given: slice) -> tuple[float, float, int | float]:
-    start, stop, step = given.start, given.stop, given.step
+def _parse_slice(i: int, bounds: slice) -> tuple[float, float, int | float]:
+    start, stop, step = bounds.start, bounds.stop, bounds.step
     if start is None or stop is None or step is None:
         raise ValueError(
             f"a slice for axis {i} must be slice(start, stop, 101j), for 101 points with both "
-            f"ends, or slice(start, stop, step); got {given}."
+            f"ends, or slice(start, stop, step); got {bounds}."
         )
     if isinstance(step, complex):
         if step.real or step.imag != int(step.imag) or step.imag < 1:
             raise ValueError(f"a slice for axis {i} must have 1j or more points; got {step}.")
         return float(start), float(stop), int(step.imag)
     if not step or not math.isfinite(step) or (stop - start) / step <= 0:
-        raise ValueError(f"a slice for axis {i} must lead from start to stop; got {given}.")
+        raise ValueError(f"a slice for axis {i} must lead from start to stop; got {bounds}.")
     return float(start), float(stop), float(step)
 
 
-def _cut(shape: tuple[int, ...], limit: int) -> Iterator[tuple[slice, ...]]:
+def _cut_boxes(shape: tuple[int, ...], limit: int) -> Iterator[tuple[slice, ...]]:
     """Cut a grid into boxes of at most `limit` points, whole in the last axes as far as it goes."""
     lengths = list(shape)
     for axis, n in enumerate(shape):
-        rest = math.prod(shape[axis + 1 :])
-        lengths[axis] = min(n, max(1, limit // max(1, rest)))
+        inner_size = math.prod(shape[axis + 1 :])
+        lengths[axis] = min(n, max(1, limit // max(1, inner_size)))
     ranges = [range(0, n, max(1, step)) for n, step in zip(shape, lengths, strict=True)]
     for starts in itertools.product(*ranges):
         yield tuple(slice(a, min(a + k, n)) for a, k, n in zip(starts, lengths, shape, strict=True))
 
 
-def _fill(
+def _fill_field(
     function: UserFunction,
     axes: list[Array],
     shape: tuple[int, ...],
@@ -237,7 +237,7 @@ def _fill(
     xp = namespace_of(axes[0])
     field = None
     for box in boxes:
-        values = _values(function, [x[part] for x, part in zip(axes, box, strict=True)])
+        values = _evaluate_box(function, [x[section] for x, section in zip(axes, box, strict=True)])
         if field is None:
             place = {} if device_of(values) is None else {"device": device_of(values)}
             field = xp.empty(shape, dtype=values.dtype, **place)
@@ -250,27 +250,27 @@ def _fill(
     return xp.empty(shape, dtype=axes[0].dtype) if field is None else field
 
 
-def _values(function: UserFunction, parts: list[Array]) -> Array:
-    xp, shape = namespace_of(parts[0]), tuple(part.shape[0] for part in parts)
-    n = len(parts)
-    open_parts = [
-        xp.reshape(part, tuple(-1 if i == k else 1 for k in range(n)))
-        for i, part in enumerate(parts)
+def _evaluate_box(function: UserFunction, sections: list[Array]) -> Array:
+    xp, shape = namespace_of(sections[0]), tuple(section.shape[0] for section in sections)
+    n = len(sections)
+    open_sections = [
+        xp.reshape(section, tuple(-1 if i == k else 1 for k in range(n)))
+        for i, section in enumerate(sections)
     ]
     if function.vector or function.is_looped or n == 1:
-        whole = xp.broadcast_arrays(*open_parts)
+        whole = xp.broadcast_arrays(*open_sections)
         return xp.reshape(function([xp.reshape(x, (-1,)) for x in whole])[0], shape)
     try:
-        result = function.raw(open_parts)
+        result = function.raw(open_sections)
         spread = tuple(np.broadcast_shapes(getattr(result, "shape", ()), shape)) == shape
     except (TypeError, ValueError):
         spread = False
-    if not spread or getattr(result, "ndim", 0) < n or not _same_library(result, parts[0]):
+    if not spread or getattr(result, "ndim", 0) < n or not _same_library(result, sections[0]):
         # Constants, sums over the grid by mistake, single numbers: `UserFunction` tells them apart.
-        whole = xp.broadcast_arrays(*open_parts)
+        whole = xp.broadcast_arrays(*open_sections)
         return xp.reshape(function([xp.reshape(x, (-1,)) for x in whole])[0], shape)
     if not dtype_name(result.dtype).startswith(("float", "complex")):
-        result = xp.astype(result, parts[0].dtype)
+        result = xp.astype(result, sections[0].dtype)
     return xp.broadcast_to(result, shape)
 
 
@@ -281,15 +281,15 @@ def _same_library(a: Any, b: Any) -> bool:
 def _evaluate_lazily(function: UserFunction, axes: list[Array]) -> Array:
     xp, n = namespace_of(axes[0]), len(axes)
     shape = tuple(x.shape[0] for x in axes)
-    parts = [
+    open_axes = [
         xp.reshape(x, tuple(-1 if i == k else 1 for k in range(n))) for i, x in enumerate(axes)
     ]
     if function.vector:
-        parts = list(xp.broadcast_arrays(*parts))
-    return xp.broadcast_to(xp.asarray(function.raw(parts)), shape)
+        open_axes = list(xp.broadcast_arrays(*open_axes))
+    return xp.broadcast_to(xp.asarray(function.raw(open_axes)), shape)
 
 
-def _watched(boxes: list[Any], progress: bool | None) -> Iterator[Any]:
+def _show_progress(boxes: list[Any], progress: bool | None) -> Iterator[Any]:
     """Yield the boxes; show how far they are if that takes long."""
     if progress is False or (progress is None and len(boxes) < 2):
         return iter(boxes)

@@ -23,10 +23,9 @@ def check_callable(func: Any, name: str = "func") -> None:
 class UserFunction:
     """Calls `func` with arrays of points; with single points if it takes nothing else.
 
-    `many` says that it has several components, as those of a vector field. `is_looped` tells
-    afterwards whether it had to be called point by point, `is_analytic`, whether its derivatives by
-    complex steps have been found to be those of real differences, `has_slopes`, whether all of
-    them are numbers.
+    `many` says that it has several components, as a vector field has. `is_looped` tells afterwards
+    whether it had to be called point by point, `is_analytic`, whether its derivatives by complex
+    steps agree with real differences, `has_slopes`, whether all of them are numbers.
     """
 
     def __init__(self, func: Callable[..., Any], vector: bool, many: bool) -> None:
@@ -63,7 +62,7 @@ class UserFunction:
     def raw(self, coords: list[Any]) -> Any:
         """Call the function with coordinates as they are.
 
-        Outside of its domain it is nobody's fault but ours, of which NumPy need not warn.
+        Points outside of its domain may be ours, not the user's, so that NumPy need not warn.
         """
         if not self.vector:
             return self.func(*coords)
@@ -83,22 +82,22 @@ class UserFunction:
                 self._takes_open = self._does_the_same_open(coords)
             if self._takes_open:
                 try:
-                    return self._split(self.raw(coords), coords, shape)
+                    return self._split_components(self.raw(coords), coords, shape)
                 except Exception:  # noqa: BLE001 - whatever it is, with full shapes it may not be
                     self._takes_open = False
             coords = [namespace_of(c).broadcast_to(c, shape) for c in coords]
         if self.is_looped:
-            return self._loop(coords)
+            return self._loop_over_points(coords)
         try:
             result = self.raw(coords)
         except (TypeError, ValueError) as error:
-            return self._loop(coords, error)
+            return self._loop_over_points(coords, error)
         try:
-            return self._split(result, coords, shape)
+            return self._split_components(result, coords, shape)
         except ValueError as error:
             if not self.vector:
                 raise
-            return self._loop(coords, error)
+            return self._loop_over_points(coords, error)
 
     def _does_the_same_open(self, coords: list[Array]) -> bool:
         """Tell whether the function makes of coordinates that broadcast what it makes of full ones.
@@ -116,30 +115,37 @@ class UserFunction:
         full = [xp.broadcast_to(c, shape) for c in few]
         tolerance = 16 * float(xp.finfo(coords[0].dtype).eps)
         try:
-            found = self._split(self.raw(few), few, shape)
-            wanted = self._split(self.raw(full), full, shape)
+            from_open = self._split_components(self.raw(few), few, shape)
+            from_full = self._split_components(self.raw(full), full, shape)
             return all(
                 bool(xp.all((abs(a - b) <= tolerance * abs(b)) | (a == b) | xp.isnan(a + b)))
-                for a, b in zip(found, wanted, strict=True)
+                for a, b in zip(from_open, from_full, strict=True)
             )
         except Exception:  # noqa: BLE001 - errors of many kinds, which the full shapes may not raise
             return False
 
-    def _split(self, result: Any, coords: list[Array], shape: tuple[int, ...]) -> list[Array]:
+    def _split_components(
+        self, result: Any, coords: list[Array], shape: tuple[int, ...]
+    ) -> list[Array]:
         """Return a result's components as arrays of the points' library, shape and kind."""
         if not self.many:
-            return [self._fitted(result, coords, shape)]
+            return [self._fit_component(result, coords, shape)]
         if isinstance(result, (tuple, list)):
-            return [self._fitted(part, coords, shape, i) for i, part in enumerate(result)]
-        given: tuple[Any, ...] = tuple(getattr(result, "shape", ()))
-        if len(given) == 0 or given[1:] != shape:
+            return [
+                self._fit_component(component, coords, shape, i)
+                for i, component in enumerate(result)
+            ]
+        result_shape: tuple[Any, ...] = tuple(getattr(result, "shape", ()))
+        if len(result_shape) == 0 or result_shape[1:] != shape:
             raise ValueError(
                 "`func` must return its components as a tuple, or in one array with the "
-                f"components first, here (m, {_in_words(shape)}); got shape {given}."
+                f"components first, here (m, {_in_words(shape)}); got shape {result_shape}."
             )
-        return [self._fitted(result[i, ...], coords, shape, i) for i in range(given[0])]
+        return [
+            self._fit_component(result[i, ...], coords, shape, i) for i in range(result_shape[0])
+        ]
 
-    def _fitted(
+    def _fit_component(
         self, value: Any, coords: list[Array], shape: tuple[int, ...], component: int | None = None
     ) -> Array:
         like = coords[0]
@@ -159,16 +165,16 @@ class UserFunction:
             value = xp.asarray(host[()].item(), **({} if device is None else {"device": device}))
         if not dtype_name(value.dtype).startswith(("float", "complex")):
             value = xp.astype(value, like.dtype)
-        given = tuple(value.shape)
-        if given == shape:
+        value_shape = tuple(value.shape)
+        if value_shape == shape:
             return value
-        if given in {tuple(c.shape) for c in coords}:  # it depends on some of them alone
+        if value_shape in {tuple(c.shape) for c in coords}:  # it depends on some of them alone
             return xp.broadcast_to(value, shape)
         if value.ndim == 0 and self._is_constant(value, coords, component):
             return xp.broadcast_to(value, shape)
         raise ValueError(
             f"`func` must return one value for each point, here shape {shape}; got "
-            f"shape {given}. Sum over components only, which are on axis 0 with "
+            f"shape {value_shape}. Sum over components only, which are on axis 0 with "
             "`vector=True`; components of a vector field are for `jacobian_of`."
         )
 
@@ -177,13 +183,13 @@ class UserFunction:
         xp = namespace_of(coords[0])
         flat = [xp.reshape(c, (-1,)) for c in xp.broadcast_arrays(*coords)]
         for picked in (slice(0, 1), slice(-1, None), slice(None, None, 2)):
-            other = self.raw([c[picked] for c in flat])
-            other = other if component is None else other[component]
-            if getattr(other, "shape", ()) != () or not bool(other == value):
+            again = self.raw([c[picked] for c in flat])
+            again = again if component is None else again[component]
+            if getattr(again, "shape", ()) != () or not bool(again == value):
                 return False
         return True
 
-    def _loop(self, coords: list[Array], cause: Exception | None = None) -> list[Array]:
+    def _loop_over_points(self, coords: list[Array], cause: Exception | None = None) -> list[Array]:
         """Call the function point by point: for functions of single numbers, as `math.sin`."""
         like = coords[0]
         if not isinstance(like, np.ndarray):
@@ -195,15 +201,15 @@ class UserFunction:
                 "operators, or pass NumPy points, for which it may take single numbers."
             ) from cause
         rows = self._call_each(coords, cause)
-        found = [len(row) for row in rows if row is not None]
-        if not found and cause is not None:
+        widths = [len(row) for row in rows if row is not None]
+        if not widths and cause is not None:
             raise cause
         self.is_looped = True
-        self._width = self._width or max(found, default=1)
+        self._width = self._width or max(widths, default=1)
         nothing = [np.nan] * self._width
         table = np.array([nothing if row is None else row for row in rows])
         table = table.astype(np.result_type(table, like) if table.dtype.kind == "c" else like.dtype)
-        return [np.ascontiguousarray(part).reshape(like.shape) for part in table.T]
+        return [np.ascontiguousarray(column).reshape(like.shape) for column in table.T]
 
     def _call_each(self, coords: list[Array], cause: Exception | None) -> list[Any]:
         """Return the components at each point, None where the function raises an error."""
@@ -216,10 +222,10 @@ class UserFunction:
             except TypeError as error:
                 raise (cause or error) from (error if cause else None)
             else:
-                rows.append(self._numbers(result))
+                rows.append(self._read_numbers(result))
         return rows
 
-    def _numbers(self, result: Any) -> list[Any]:
+    def _read_numbers(self, result: Any) -> list[Any]:
         host = np.asarray(result)
         if host.dtype.kind not in "biufc":
             raise TypeError(f"`func` must return numbers; got {type(result).__name__}.")

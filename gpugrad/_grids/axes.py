@@ -29,7 +29,7 @@ from gpugrad._grids.spacing import (
 from gpugrad._stencils import (
     AxisPlan,
     first_derivative,
-    plan_around_holes,
+    plan_beside_masked,
     plan_derivative,
     repeats_its_first,
 )
@@ -128,6 +128,7 @@ def plan_axes(
     f: Array, varargs: tuple[Any, ...], axis: Any, time_unit: str | None, options: Options
 ) -> list[AxisPlan]:
     """Plan the derivative along each axis that is asked for, as `options` say."""
+    # An option of another type, such as an array, has no hash, and True would be found as 1.
     is_plain = time_unit is None and _is_plain(f, varargs, axis, 1)
     if is_plain and _PLAIN.issuperset(map(type, options)):
         plans = _plan_axes_evenly(f.shape, f.dtype, axis, options, *varargs)
@@ -159,10 +160,10 @@ def _plan_axes(
         check_length(i, f.shape[i], scheme, pair)
         check_value(f, pair)
     best = options.beside_holes
-    make_plan = plan_derivative if best is None else partial(plan_around_holes, best=best)
+    make_plan = plan_derivative if best is None else partial(plan_beside_masked, best=best)
     return [
-        make_plan(i, h, f.shape[i], scheme, pair, one)
-        for i, h, scheme, pair, one in zip(
+        make_plan(i, h, f.shape[i], scheme, pair, period)
+        for i, h, scheme, pair, period in zip(
             axes, parse_spacings(varargs, axes, f, time_unit), schemes, sides, periods, strict=True
         )
     ]

@@ -1,4 +1,4 @@
-"""Fields with holes: which samples are valid, as users say it with `where` and `skipna`."""
+"""Masked fields: which samples are valid, as users say it with `where` and `skipna`."""
 
 from __future__ import annotations
 
@@ -14,9 +14,11 @@ _NO_NAN = ("int", "uint")
 
 
 def choose_beside_holes(options: Options) -> Options:
-    """Return options with the best accuracy that formulas beside holes may have."""
-    given = options.edge_accuracy
-    return options._replace(beside_holes=options.accuracy if given is None else given)
+    """Return options with the best accuracy that formulas beside masked samples may have."""
+    edge_accuracy = options.edge_accuracy
+    return options._replace(
+        beside_holes=options.accuracy if edge_accuracy is None else edge_accuracy
+    )
 
 
 def copy_mask(where: Any, f: Array) -> Array | None:

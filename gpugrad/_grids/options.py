@@ -24,7 +24,7 @@ class Options(NamedTuple):
     period: Any = None
     stagger: Any = None
     beside_holes: Any = None
-    """The best accuracy that formulas beside holes may have, None where there are no holes."""
+    """The best accuracy of formulas beside masked samples, None where nothing is masked."""
 
     @property
     def are_numpys(self) -> bool:
@@ -67,27 +67,27 @@ _SHIFTS = {None: 0, "left": -1, "right": 1}
 
 def parse_staggers(stagger: Any, count: int) -> list[int]:
     """Return for each of `count` axes how many half cells from its sample a result is."""
-    several = stagger if isinstance(stagger, list) else [stagger] * count
-    if len(several) != count:
+    staggers = stagger if isinstance(stagger, list) else [stagger] * count
+    if len(staggers) != count:
         raise ValueError(
             f"`stagger` must be one for all axes, or a list with one entry for each of the {count} "
-            f"axes to differentiate along; got {len(several)}."
+            f"axes to differentiate along; got {len(staggers)}."
         )
-    for one in several:
-        if not (one is None or isinstance(one, str)):
-            raise TypeError(f'`stagger` must be "left", "right" or None; got {one!r}.')
-        if one not in _SHIFTS:
+    for side in staggers:
+        if not (side is None or isinstance(side, str)):
+            raise TypeError(f'`stagger` must be "left", "right" or None; got {side!r}.')
+        if side not in _SHIFTS:
             raise ValueError(
                 f'`stagger` must be "left" (results half a cell before the samples), "right" '
-                f"(half a cell behind them) or None; got {one!r}."
+                f"(half a cell behind them) or None; got {side!r}."
             )
-    return [_SHIFTS[one] for one in several]
+    return [_SHIFTS[side] for side in staggers]
 
 
-def _parse_integer(given: Any, name: str) -> int:
-    if isinstance(given, (bool, np.bool_)) or not isinstance(given, Integral):
-        raise TypeError(f"`{name}` must be an integer; got {given!r}, a {type(given).__name__}.")
-    return int(given)
+def _parse_integer(number: Any, name: str) -> int:
+    if isinstance(number, (bool, np.bool_)) or not isinstance(number, Integral):
+        raise TypeError(f"`{name}` must be an integer; got {number!r}, a {type(number).__name__}.")
+    return int(number)
 
 
 def parse_periods(period: Any, sides: list[Sides]) -> list[float | None]:
@@ -99,14 +99,14 @@ def parse_periods(period: Any, sides: list[Sides]) -> list[float | None]:
             f"`period` must be a number, or a list with one entry for each of the {len(sides)} "
             f"axes to differentiate along; got {len(periods)}."
         )
-    given = [one is not None for one in periods]
+    have_period = [entry is not None for entry in periods]
     if (period is not None and not any(periodic)) or any(
-        known and not wraps for known, wraps in zip(given, periodic, strict=True)
+        has_period and not wraps for has_period, wraps in zip(have_period, periodic, strict=True)
     ):
         raise ValueError(
             f'`period` must go with periodic axes; got {period!r}. Add `boundary="periodic"`.'
         )
-    return [None if one is None else _parse_period(one) for one in periods]
+    return [None if entry is None else _parse_period(entry) for entry in periods]
 
 
 def _parse_period(period: Any) -> float:
@@ -136,7 +136,7 @@ def parse_boundaries(boundary: Any, count: int) -> list[Sides]:
             f"`boundary` must be a list with one entry for each of the {count} axes to "
             f"differentiate along; got {len(boundary)}. A pair (lower, upper) is a tuple."
         )
-    return [_parse_pair(one) for one in boundary]
+    return [_parse_pair(entry) for entry in boundary]
 
 
 def _parse_pair(boundary: Any) -> Sides:
@@ -154,21 +154,21 @@ def _parse_pair(boundary: Any) -> Sides:
     return lower, upper
 
 
-def _parse_side(given: Any) -> Side:
-    if isinstance(given, str):
-        if given in TABLE and TABLE[given].value is None:
-            return Side(given)
+def _parse_side(boundary: Any) -> Side:
+    if isinstance(boundary, str):
+        if boundary in TABLE and TABLE[boundary].value is None:
+            return Side(boundary)
         names = ", ".join(f'"{name}"' for name, row in TABLE.items() if row.value is None)
         numbered = ", ".join(
             f'{{"{name}": {row.value}}}' for name, row in TABLE.items() if row.value
         )
-        raise ValueError(f"`boundary` must be one of {names}, or {numbered}; got {given!r}.")
-    if isinstance(given, dict) and len(given) == 1:
-        ((name, value),) = given.items()
+        raise ValueError(f"`boundary` must be one of {names}, or {numbered}; got {boundary!r}.")
+    if isinstance(boundary, dict) and len(boundary) == 1:
+        ((name, value),) = boundary.items()
         if name in TABLE and TABLE[name].value is not None:
             return Side(name, _parse_value(value))
         return _parse_side(str(name))
-    return Side("constant", _parse_value(given))
+    return Side("constant", _parse_value(boundary))
 
 
 def _parse_value(value: Any) -> float:

@@ -24,8 +24,8 @@ from gpugrad._arrays import (
     namespace_of,
     widest_float,
 )
-from gpugrad._grids.steps import find_gaps, find_gaps_of_lines, lines_are_alike, rate
-from gpugrad._stencils import Gaps, rows_of
+from gpugrad._grids.steps import find_steps, find_steps_of_lines, lines_are_alike, rate
+from gpugrad._stencils import Steps, rows_of
 
 _REMEMBERED_BYTES = 1 << 14
 
@@ -76,7 +76,7 @@ def check_lengths(shape: tuple[Any, ...], axes: tuple[int, ...], edge_order: int
 def parse_spacings(
     varargs: tuple[Any, ...], axes: tuple[int, ...], f: Array, time_unit: str | None = None
 ) -> list[Any]:
-    """Return one spacing per axis: a number, or a 1-D array of the gaps between samples.
+    """Return one spacing per axis: a number, or a 1-D array of the steps between samples.
 
     Parameters
     ----------
@@ -94,7 +94,7 @@ def parse_spacings(
     -------
     list
         A Python float where the caller gave a Python number, a NumPy scalar where NumPy has one,
-        `Gaps` for uneven coordinates on the host; an array of the field's library, unread,
+        `Steps` for uneven coordinates on the host; an array of the field's library, unread,
         where values must not be read.
     """
     if time_unit is not None and not isinstance(time_unit, str):
@@ -103,20 +103,20 @@ def parse_spacings(
         spacings: list[Any] = [1.0] * len(axes)
     elif len(varargs) == len(axes):
         spacings = []
-        for given, axis in zip(varargs, axes, strict=True):
-            if not isinstance(given, (float, int, np.ndarray)) and _is_lazy_time(given):
-                given = asnumpy(given)  # dates become numbers on the host
-            spacings.append(_parse_spacing(given, f, axis, time_unit))
+        for spacing, axis in zip(varargs, axes, strict=True):
+            if not isinstance(spacing, (float, int, np.ndarray)) and _is_lazy_time(spacing):
+                spacing = asnumpy(spacing)  # dates become numbers on the host
+            spacings.append(_parse_spacing(spacing, f, axis, time_unit))
     else:
-        given = _read(varargs[0], "all axes", f) if len(varargs) == 1 else None
-        if len(varargs) != 1 or getattr(given, "ndim", 0) != 0:
+        spacing = _read_spacing(varargs[0], "all axes", f) if len(varargs) == 1 else None
+        if len(varargs) != 1 or getattr(spacing, "ndim", 0) != 0:
             raise TypeError(
                 f"spacings must be none, one number for all axes, or one for each of the "
                 f"{len(axes)} axes to differentiate along; got {len(varargs)}"
-                f"{'' if given is None else ' array of coordinates'}. "
+                f"{'' if spacing is None else ' array of coordinates'}. "
                 "Give each axis its spacing, or choose axes with `axis=`."
             )
-        spacings = [_parse_number(given, "all axes", time_unit)] * len(axes)
+        spacings = [_parse_number(spacing, "all axes", time_unit)] * len(axes)
     if time_unit is not None and not any(map(_is_time, varargs)):
         raise ValueError(
             f"`time_unit` must go with dates; got {time_unit!r}, but no spacing is of dtype "
@@ -125,41 +125,41 @@ def parse_spacings(
     return spacings
 
 
-def _parse_spacing(given: Any, f: Array, axis: int, time_unit: str | None) -> Any:
-    if type(given) is float and 0.0 < abs(given) < math.inf:
-        return given
+def _parse_spacing(spacing: Any, f: Array, axis: int, time_unit: str | None) -> Any:
+    if type(spacing) is float and 0.0 < abs(spacing) < math.inf:
+        return spacing
     where, length = f"axis {axis}", f.shape[axis]
-    given = _read(given, where, f)
-    ndim = getattr(given, "ndim", 0)
+    spacing = _read_spacing(spacing, where, f)
+    ndim = getattr(spacing, "ndim", 0)
     if ndim == 0:
-        return _parse_number(given, where, time_unit)
+        return _parse_number(spacing, where, time_unit)
     if ndim != 1:
-        return _parse_lines(given, where, f, axis, time_unit)
-    if given.shape[0] != length:
+        return _parse_lines(spacing, where, f, axis, time_unit)
+    if spacing.shape[0] != length:
         cure = (
             "Pass the coordinates of the samples, not the gaps between them."
-            if given.shape[0] == length - 1
+            if spacing.shape[0] == length - 1
             else "Pass one coordinate for each sample along this axis."
         )
         raise ValueError(
             f"`spacing` for {where} must have length {length} to match the length of that axis "
-            f"of `f`; got {given.shape[0]}. {cure}"
+            f"of `f`; got {spacing.shape[0]}. {cure}"
         )
-    if not isinstance(given, np.ndarray):
-        unread = _unread(given, where)
+    if not isinstance(spacing, np.ndarray):
+        unread = _prepare_unread(spacing, where)
         return unread[1:] - unread[:-1]
-    x = _as_differentiable(given, where, time_unit)
+    x = _as_differentiable(spacing, where, time_unit)
     if x.nbytes <= _REMEMBERED_BYTES:
-        spacing = _remember_gaps(x.tobytes(), x.dtype, where, time_unit)
+        steps = _remember_steps(x.tobytes(), x.dtype, where, time_unit)
     else:
-        spacing = find_gaps(x, where, time_unit)
-    _warn_if_it_turns_back(spacing, where)
-    return spacing
+        steps = find_steps(x, where, time_unit)
+    _warn_if_not_monotonic(steps, where)
+    return steps
 
 
-def _parse_lines(given: Any, where: str, f: Array, axis: int, time_unit: str | None) -> Any:
-    """Return the gaps between coordinates that have the field's axes, or some of the last ones."""
-    shape, wanted = tuple(given.shape), tuple(f.shape)
+def _parse_lines(coordinates: Any, where: str, f: Array, axis: int, time_unit: str | None) -> Any:
+    """Return the steps between coordinates that have the field's axes, or some of the last ones."""
+    shape, wanted = tuple(coordinates.shape), tuple(f.shape)
     padded = (1,) * (len(wanted) - len(shape)) + shape
     if (
         len(shape) > len(wanted)
@@ -172,21 +172,21 @@ def _parse_lines(given: Any, where: str, f: Array, axis: int, time_unit: str | N
             f"shape {shape}. Its axes are matched with the last ones of `f`: insert axes of "
             "length 1 where others are meant, as `x[:, None]` does."
         )
-    if not isinstance(given, np.ndarray):
-        unread = namespace_of(given).reshape(_unread(given, where), padded)
+    if not isinstance(coordinates, np.ndarray):
+        unread = namespace_of(coordinates).reshape(_prepare_unread(coordinates, where), padded)
         after, before = (unread[rows_of(len(padded), axis, *s)] for s in ((1, None), (0, -1)))
         return after - before
-    x = _as_differentiable(given, where, time_unit).reshape(padded)
+    x = _as_differentiable(coordinates, where, time_unit).reshape(padded)
     if lines_are_alike(x, axis):
         line = x[tuple(slice(None) if i == axis else 0 for i in range(x.ndim))]
         return _parse_spacing(line, f, axis, time_unit)
-    spacing = find_gaps_of_lines(x, axis, where, time_unit)
-    _warn_if_it_turns_back(spacing, where)
-    return spacing
+    steps = find_steps_of_lines(x, axis, where, time_unit)
+    _warn_if_not_monotonic(steps, where)
+    return steps
 
 
-def _warn_if_it_turns_back(spacing: Any, where: str) -> None:
-    if type(spacing) is Gaps and spacing.turns_back:
+def _warn_if_not_monotonic(spacing: Any, where: str) -> None:
+    if type(spacing) is Steps and spacing.is_not_monotonic:
         warn_caller(
             f"`spacing` for {where} is not monotonic: it goes both up and down. The samples are "
             "differentiated in the order given; sort them by coordinate if that is not meant."
@@ -194,85 +194,85 @@ def _warn_if_it_turns_back(spacing: Any, where: str) -> None:
 
 
 @lru_cache(maxsize=64)
-def _remember_gaps(data: bytes, dtype: np.dtype[Any], where: str, time_unit: str | None) -> Any:
-    """Find gaps once for coordinates that come again with every time step of a simulation."""
-    return find_gaps(np.frombuffer(data, dtype), where, time_unit)
+def _remember_steps(data: bytes, dtype: np.dtype[Any], where: str, time_unit: str | None) -> Any:
+    """Find steps once for coordinates that come again with every time step of a simulation."""
+    return find_steps(np.frombuffer(data, dtype), where, time_unit)
 
 
-def _read(given: Any, where: str, f: Array) -> Any:
+def _read_spacing(spacing: Any, where: str, f: Array) -> Any:
     """Return a spacing as a NumPy array where its values are at hand, else as it is."""
-    if type(given) is np.ndarray:
-        return given
-    if isinstance(given, (float, int)) and not isinstance(given, (np.generic, bool)):
-        return given
-    if is_library_array(given):
-        return _read_library_array(given, where, f)
-    if hasattr(type(given), "units") or (
-        isinstance(given, np.ndarray) and hasattr(type(given), "unit")
+    if type(spacing) is np.ndarray:
+        return spacing
+    if isinstance(spacing, (float, int)) and not isinstance(spacing, (np.generic, bool)):
+        return spacing
+    if is_library_array(spacing):
+        return _read_library_array(spacing, where, f)
+    if hasattr(type(spacing), "units") or (
+        isinstance(spacing, np.ndarray) and hasattr(type(spacing), "unit")
     ):
         raise TypeError(
-            f"`spacing` for {where} must be plain numbers; got {type(given).__name__}, which "
+            f"`spacing` for {where} must be plain numbers; got {type(spacing).__name__}, which "
             "carries a unit. Pass its magnitude, and attach the unit to the result."
         )
-    if isinstance(given, np.ndarray) and np.ma.is_masked(given):
+    if isinstance(spacing, np.ndarray) and np.ma.is_masked(spacing):
         raise ValueError(
             f"`spacing` for {where} must have no masked values; got "
-            f"{np.ma.getmaskarray(given).sum()} of them. Fill them, or drop these samples."
+            f"{np.ma.getmaskarray(spacing).sum()} of them. Fill them, or drop these samples."
         )
     try:
-        values = np.asarray(given)
+        values = np.asarray(spacing)
     except ValueError as error:
         raise ValueError(
             f"`spacing` for {where} must be a number or a flat sequence of coordinates; got {error}"
         ) from error
-    return given if values.dtype.kind == "O" and values.ndim == 0 else values
+    return spacing if values.dtype.kind == "O" and values.ndim == 0 else values
 
 
-def _read_library_array(given: Array, where: str, f: Array) -> Array:
-    if library_of(given) != library_of(f):
+def _read_library_array(spacing: Array, where: str, f: Array) -> Array:
+    if library_of(spacing) != library_of(f):
         raise TypeError(
             f"`spacing` for {where} must be numbers, a sequence, a NumPy array or an array of the "
-            f"field's library; got {library_of(given)} for a field of {library_of(f)}. "
+            f"field's library; got {library_of(spacing)} for a field of {library_of(f)}. "
             "Convert it, for example with `gpugrad.asnumpy`."
         )
-    values = host_values(given)
+    values = host_values(spacing)
     if values is not None:
         return values
-    if device_of(given) != device_of(f):
+    if device_of(spacing) != device_of(f):
         raise ValueError(
             f"`spacing` for {where} must be on the field's device, {device_of(f)}, or on the host; "
-            f"got {device_of(given)}. Move it there first."
+            f"got {device_of(spacing)}. Move it there first."
         )
-    return given
+    return spacing
 
 
-def _parse_number(given: Any, where: str, time_unit: str | None) -> Any:
+def _parse_number(distance: Any, where: str, time_unit: str | None) -> Any:
     """Return a distance between samples as a float, a NumPy scalar or an unread 0-d array."""
-    if isinstance(given, np.ndarray):
-        given = _as_differentiable(given, where, time_unit)
-        if given.dtype.kind == "m" and time_unit is not None:
-            given = rate(given, time_unit)
-        given = given[()]
-    elif type(given) is not bool and isinstance(given, (int, float, Real)):
-        given = _as_float(given)
-    elif is_library_array(given):
-        return _unread(given, where)
+    if isinstance(distance, np.ndarray):
+        distance = _as_differentiable(distance, where, time_unit)
+        if distance.dtype.kind == "m" and time_unit is not None:
+            distance = rate(distance, time_unit)
+        distance = distance[()]
+    elif type(distance) is not bool and isinstance(distance, (int, float, Real)):
+        distance = _as_float(distance)
+    elif is_library_array(distance):
+        return _prepare_unread(distance, where)
     else:
         raise TypeError(
-            f"`spacing` for {where} must be a real number or 1-D coordinates; got {given!r}, "
-            f"a {type(given).__name__}."
+            f"`spacing` for {where} must be a real number or 1-D coordinates; got {distance!r}, "
+            f"a {type(distance).__name__}."
         )
-    if not isinstance(given, (float, np.floating)):
+    if not isinstance(distance, (float, np.floating)):
         raise TypeError(
-            f"`spacing` for {where} must be a length, not a date; got {given}. "
+            f"`spacing` for {where} must be a length, not a date; got {distance}. "
             "Pass a timedelta64, or the dates of all samples."
         )
-    if given == 0 or not np.isfinite(given):
+    if distance == 0 or not np.isfinite(distance):
         raise ValueError(
-            f"`spacing` for {where} must be finite and not zero; got {given}. "
+            f"`spacing` for {where} must be finite and not zero; got {distance}. "
             "It is the distance between neighbouring samples."
         )
-    return given
+    return distance
 
 
 def _as_float(number: Any) -> float:
@@ -319,7 +319,7 @@ def _as_differentiable(
     )
 
 
-def _unread(x: Array, where: str) -> Array:
+def _prepare_unread(x: Array, where: str) -> Array:
     """Return a spacing whose values must not be read, in the dtype to calculate with."""
     xp = namespace_of(x)
     name = dtype_name(x.dtype)
@@ -332,14 +332,14 @@ def _unread(x: Array, where: str) -> Array:
     return x
 
 
-def _is_lazy_time(given: Any) -> bool:
-    return library_of(given) == "Dask" and given.dtype.kind in "mM"
+def _is_lazy_time(spacing: Any) -> bool:
+    return library_of(spacing) == "Dask" and spacing.dtype.kind in "mM"
 
 
-def _is_time(given: Any) -> bool:
-    if is_library_array(given):
-        return _is_lazy_time(given)
-    return np.asarray(given).dtype.kind in "mM"
+def _is_time(spacing: Any) -> bool:
+    if is_library_array(spacing):
+        return _is_lazy_time(spacing)
+    return np.asarray(spacing).dtype.kind in "mM"
 
 
 def warn_caller(message: str) -> None:

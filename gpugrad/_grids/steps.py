@@ -12,69 +12,69 @@ from typing import Any
 import numpy as np
 
 from gpugrad._arrays import NumpyArray
-from gpugrad._stencils import Gaps, rows_of
+from gpugrad._stencils import Steps, rows_of
 
 
-def find_gaps(x: NumpyArray, where: str, time_unit: str | None) -> Any:
-    """Return the gaps between coordinates; equal gaps become one number, as in NumPy."""
-    gaps = _subtract(x, 0, where, time_unit)
-    if gaps.size == 0:
+def find_steps(x: NumpyArray, where: str, time_unit: str | None) -> Any:
+    """Return the steps between coordinates; equal steps become one number, as in NumPy."""
+    steps = _subtract_neighbours(x, 0, where, time_unit)
+    if steps.size == 0:
         return 1.0  # a single sample: too short an axis, which is for the caller to say
-    even = gaps[0] == gaps[-1] and (gaps == gaps[0]).all()
-    turns_back = _check_gaps(gaps[:1] if even else gaps, x, where)
-    return gaps[0] if even else Gaps(gaps, turns_back)
+    even = steps[0] == steps[-1] and (steps == steps[0]).all()
+    is_not_monotonic = _check_steps(steps[:1] if even else steps, x, where)
+    return steps[0] if even else Steps(steps, is_not_monotonic)
 
 
-def find_gaps_of_lines(x: NumpyArray, axis: int, where: str, time_unit: str | None) -> Gaps:
-    """Return the gaps along an axis of coordinates that differ from line to line.
+def find_steps_of_lines(x: NumpyArray, axis: int, where: str, time_unit: str | None) -> Steps:
+    """Return the steps along an axis of coordinates that differ from line to line.
 
-    Lines are not told apart: one whose gaps are equal has the formulas for uneven samples too.
+    Lines are not told apart: one whose steps are equal has the formulas for uneven samples too.
     """
-    gaps = _subtract(x, axis, where, time_unit)
-    turns_back = False
-    if gaps.size:
-        low, high = gaps.min(axis=axis), gaps.max(axis=axis)
+    steps = _subtract_neighbours(x, axis, where, time_unit)
+    is_not_monotonic = False
+    if steps.size:
+        low, high = steps.min(axis=axis), steps.max(axis=axis)
         suspect = ~((low > 0) | (high < 0)) | ~np.isfinite(low) | ~np.isfinite(high)
         if suspect.any():
-            turns_back = _check_lines(gaps, x, axis, suspect, where)
-    return Gaps(gaps, turns_back)
+            is_not_monotonic = _check_lines(steps, x, axis, suspect, where)
+    return Steps(steps, is_not_monotonic)
 
 
 def _check_lines(
-    gaps: NumpyArray, x: NumpyArray, axis: int, suspect: NumpyArray, where: str
+    steps: NumpyArray, x: NumpyArray, axis: int, suspect: NumpyArray, where: str
 ) -> bool:
     """Raise for the first line without a derivative; tell whether one goes both up and down."""
-    inner, outer = (gaps[rows_of(gaps.ndim, axis, *s)] for s in ((1, None), (0, -1)))
-    wrong = (~np.isfinite(gaps) | (gaps == 0)).any(axis=axis) | (inner == -outer).any(axis=axis)
+    inner, outer = (steps[rows_of(steps.ndim, axis, *s)] for s in ((1, None), (0, -1)))
+    wrong = (~np.isfinite(steps) | (steps == 0)).any(axis=axis) | (inner == -outer).any(axis=axis)
     if wrong.any():
         line = tuple(int(i) for i in np.argwhere(wrong)[0])
         at: tuple[Any, ...] = (*line[:axis], slice(None), *line[axis:])
         place = ", ".join(":" if isinstance(i, slice) else str(i) for i in at)
-        _check_gaps(gaps[at], x[at], f"{where}, on the line [{place}],")
+        _check_steps(steps[at], x[at], f"{where}, on the line [{place}],")
     return bool(suspect.any())
 
 
 def lines_are_alike(x: NumpyArray, axis: int) -> bool:
-    """Tell whether coordinates are the same on all lines, as those of `numpy.meshgrid` are."""
+    """Tell whether coordinates are the same on all lines, as `numpy.meshgrid` makes them."""
     first = x[tuple(slice(None) if i == axis else slice(0, 1) for i in range(x.ndim))]
     last = x[tuple(slice(None) if i == axis else slice(-1, None) for i in range(x.ndim))]
     return bool(x.size and (first == last).all() and (x == first).all())
 
 
-def _subtract(x: NumpyArray, axis: int, where: str, time_unit: str | None) -> NumpyArray:
-    """Return the gaps along an axis, of dates in multiples of the unit."""
+def _subtract_neighbours(x: NumpyArray, axis: int, where: str, time_unit: str | None) -> NumpyArray:
+    """Return the steps along an axis, of dates in multiples of the unit."""
     after, before = (x[rows_of(x.ndim, axis, *s)] for s in ((1, None), (0, -1)))
     try:
         with np.errstate(invalid="ignore", over="ignore"):  # what they hide is refused just below
-            gaps: NumpyArray = after - before
+            steps: NumpyArray = after - before
     except OverflowError as error:  # of dates, from NumPy 2.5 on
         raise _too_long(x, where) from error
-    if gaps.dtype.kind == "m":
-        forward = gaps.view(np.int64) > 0
+    if steps.dtype.kind == "m":
+        forward = steps.view(np.int64) > 0
         if ((after > before) & ~forward | (after < before) & forward).any():
             raise _too_long(x, where)  # NumPy before 2.5 wraps around
-        gaps = rate(gaps, str(time_unit))
-    return gaps
+        steps = rate(steps, str(time_unit))
+    return steps
 
 
 def _too_long(x: NumpyArray, where: str) -> ValueError:
@@ -84,34 +84,34 @@ def _too_long(x: NumpyArray, where: str) -> ValueError:
     )
 
 
-def rate(gaps: NumpyArray, time_unit: str) -> NumpyArray:
-    """Return gaps between dates as float64 multiples of the unit; NaT becomes NaN."""
+def rate(steps: NumpyArray, time_unit: str) -> NumpyArray:
+    """Return steps between dates as float64 multiples of the unit; NaT becomes NaN."""
     try:
         unit: Any = np.array(1).view(f"m8[{time_unit}]")
         if np.datetime_data(unit.dtype)[0] == "generic":
             raise TypeError("no unit of time")
-        return np.asarray(gaps / unit)
+        return np.asarray(steps / unit)
     except (TypeError, ValueError, OverflowError) as error:
         raise ValueError(
-            f"`time_unit` must be NumPy's code of a unit that {gaps.dtype} converts to (of years "
+            f"`time_unit` must be NumPy's code of a unit that {steps.dtype} converts to (of years "
             f'and months only "Y" and "M"; of others "W", "D", "h", "m", "s", "ms", "us", "ns"); '
             f"got {time_unit!r} ({error})."
         ) from error
 
 
-def _check_gaps(gaps: NumpyArray, x: NumpyArray, where: str) -> bool:
-    """Raise for gaps that have no derivative; tell whether they go both up and down."""
-    low, high = gaps.min(), gaps.max()
+def _check_steps(steps: NumpyArray, x: NumpyArray, where: str) -> bool:
+    """Raise for steps that have no derivative; tell whether they go both up and down."""
+    low, high = steps.min(), steps.max()
     if not (math.isfinite(low) and math.isfinite(high)):
-        i = int(np.flatnonzero(~np.isfinite(gaps))[0])
+        i = int(np.flatnonzero(~np.isfinite(steps))[0])
         raise ValueError(
             f"`spacing` for {where} must be finite; got {x[i]} and {x[i + 1]} at positions {i} "
             f"and {i + 1}. Drop these samples, or fill their coordinates in."
         )
     if low > 0 or high < 0:
         return False
-    if (gaps == 0).any():
-        i = int(np.flatnonzero(gaps == 0)[0])
+    if (steps == 0).any():
+        i = int(np.flatnonzero(steps == 0)[0])
         neither_up_nor_down = low == high or low < 0 < high
         if x.dtype.kind == "f" and abs(x[i]) >= 2.0**53:
             cure = "So large, neighbouring integers are one float64: subtract an offset first."
@@ -123,8 +123,8 @@ def _check_gaps(gaps: NumpyArray, x: NumpyArray, where: str) -> bool:
             f"`spacing` for {where} must have no duplicate coordinates; got {x[i]} at positions "
             f"{i} and {i + 1}. {cure}"
         )
-    if (gaps[1:] == -gaps[:-1]).any():
-        i = int(np.flatnonzero(gaps[1:] == -gaps[:-1])[0])
+    if (steps[1:] == -steps[:-1]).any():
+        i = int(np.flatnonzero(steps[1:] == -steps[:-1])[0])
         raise ValueError(
             f"`spacing` for {where} must not come back to the same place at once; got {x[i]}, "
             f"{x[i + 1]} and {x[i + 2]} from position {i} on. Sort the samples by coordinate."

@@ -67,7 +67,7 @@ def _evaluate_rows(
         results = samples.evaluate(outputs, None, False, backend)
 
         def differentiate(slope: Array, plans: Sequence[AxisPlan]) -> Any:
-            slopes = MaskedFields([slope], skipna=samples.have_holes)
+            slopes = MaskedFields([slope], skipna=samples.are_masked_anywhere)
             return slopes.evaluate(each_derivative(plans, slopes.term), backend=backend)
 
         rows = arrange_hessian(results, first, differentiate)

@@ -27,7 +27,8 @@ def as_components(v: Any) -> list[Array]:
     for i, f in enumerate(fields[1:], start=1):
         if library_of(f) != library_of(first) or type(f) is not type(first):
             raise TypeError(
-                f"components of `v` must be of one library; got {_kind(first)} and {_kind(f)}."
+                f"components of `v` must be of one library; got {_kind_of(first)} and "
+                f"{_kind_of(f)}."
             )
         if f.dtype != first.dtype:
             raise TypeError(
@@ -47,7 +48,7 @@ def as_components(v: Any) -> list[Array]:
     return fields
 
 
-def _kind(f: Array) -> str:
+def _kind_of(f: Array) -> str:
     return f"{library_of(f)}'s {type(f).__name__}"
 
 

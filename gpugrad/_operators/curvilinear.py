@@ -144,13 +144,13 @@ def differentiate_grid(
         row = []
         for x, step in zip(xs, jump, strict=True):
             if not step:
-                _warn_of_a_seam(x, axis, pair)
-            row.append(_differentiate(x, axis, plan, step))
+                _warn_of_jump(x, axis, pair)
+            row.append(_differentiate_coordinate(x, axis, plan, step))
         tangents.append(row)
     return tangents
 
 
-def _differentiate(x: Array, axis: int, plan: AxisPlan, jump: float) -> Array:
+def _differentiate_coordinate(x: Array, axis: int, plan: AxisPlan, jump: float) -> Array:
     """Return the derivative of a coordinate that grows by `jump` once round the axis."""
     step = jump / x.shape[axis]
     if step:  # without the part that grows by the same step each time, it is periodic
@@ -160,7 +160,7 @@ def _differentiate(x: Array, axis: int, plan: AxisPlan, jump: float) -> Array:
     return slope + step if step else slope
 
 
-def _warn_of_a_seam(x: Array, axis: int, pair: Sides) -> None:
+def _warn_of_jump(x: Array, axis: int, pair: Sides) -> None:
     """Warn of a coordinate of a periodic axis that does not come back to where it started."""
     values = host_values(x)
     if pair[0].name != "periodic" or values is None or not values.size:
@@ -183,6 +183,7 @@ def invert(tangents: Matrix, xs: Sequence[Array], names: Sequence[str]) -> Matri
     ValueError
         If tangents are parallel, or vanish, at some sample whose coordinates may be read.
     """
+    # Cofactors take nothing but arithmetic: any library inverts all samples' matrices at once.
     n = len(tangents)
     t = tangents
     if n == 1:
@@ -190,6 +191,7 @@ def invert(tangents: Matrix, xs: Sequence[Array], names: Sequence[str]) -> Matri
     elif n == 2:
         cofactors = [[t[1][1], -t[1][0]], [-t[0][1], t[0][0]]]
     else:
+        # Cyclic indices bring the sign of each cofactor along.
         cofactors = [
             [
                 t[(j + 1) % 3][(i + 1) % 3] * t[(j + 2) % 3][(i + 2) % 3]
@@ -214,11 +216,12 @@ def _check_determinant(
     for row in tangents:
         squares = sum(np.square(np.asarray(host_values(t))) for t in row)
         lengths = lengths * np.sqrt(squares)
+    # Relative to the lengths of the tangents: the test must not depend on units, nor miss NaN.
     vanishes = ~(np.abs(values) > 16 * np.finfo(values.dtype).eps * lengths)
     if vanishes.any():
         at = tuple(int(i) for i in np.argwhere(vanishes)[0])
-        known = [np.broadcast_to(np.asarray(host_values(x)), values.shape)[at] for x in xs]
-        where = ", ".join(f"{name} = {x:.6g}" for name, x in zip(names, known, strict=True))
+        place = [np.broadcast_to(np.asarray(host_values(x)), values.shape)[at] for x in xs]
+        where = ", ".join(f"{name} = {x:.6g}" for name, x in zip(names, place, strict=True))
         raise ValueError(
             f"`curvilinear` must be a grid whose cells have a size; got none at index {at} ({where}"
             f"), and at {vanishes.sum()} samples in all: there samples coincide, or neighbours "
@@ -232,17 +235,21 @@ def _check_determinant(
         )
 
 
-def _parse_coordinates(given: Any, f: Array, axes: Sequence[int]) -> list[Array]:
+def _parse_coordinates(coordinates: Any, f: Array, axes: Sequence[int]) -> list[Array]:
     """Return coordinates as float arrays with the axes of `f`, on the host where they are known."""
-    if not isinstance(given, (tuple, list)) or len(given) != len(axes):
-        count = len(given) if isinstance(given, (tuple, list)) else type(given).__name__
+    if not isinstance(coordinates, (tuple, list)) or len(coordinates) != len(axes):
+        count = (
+            len(coordinates)
+            if isinstance(coordinates, (tuple, list))
+            else type(coordinates).__name__
+        )
         raise TypeError(
             f"`curvilinear` must be a tuple of {len(axes)} arrays, the coordinates of the samples, "
             f"as many as axes to differentiate along; got {count}. Name the axes with `axis`."
         )
     if not 1 <= len(axes) <= 3:
         raise ValueError(f"`curvilinear` must have 1, 2 or 3 coordinates; got {len(axes)}.")
-    xs = [_parse_coordinate(x, i, f, axes) for i, x in enumerate(given)]
+    xs = [_parse_coordinate(x, i, f, axes) for i, x in enumerate(coordinates)]
     if any(is_library_array(x) for x in xs):
         xs = [x if is_library_array(x) else from_host(x, like=f) for x in xs]
     return xs
@@ -293,17 +300,17 @@ def _parse_jumps(period: Any, sides: Sequence[Sides], count: int) -> list[tuple[
             f"grid; got {len(periods)}."
         )
     jumps = []
-    for one, (side, _) in zip(periods, sides, strict=True):
-        if one is None or (side.name != "periodic" and not isinstance(period, list)):
+    for entry, (side, _) in zip(periods, sides, strict=True):
+        if entry is None or (side.name != "periodic" and not isinstance(period, list)):
             jumps.append(nothing)
             continue
-        if not isinstance(one, tuple) or len(one) != count or side.name != "periodic":
+        if not isinstance(entry, tuple) or len(entry) != count or side.name != "periodic":
             raise ValueError(
                 "`period` must be, on a curved grid, a tuple that says for a periodic axis by how "
                 f"much each of the {count} coordinates grows once round it, or None where they "
-                f"come back; got {one!r}."
+                f"come back; got {entry!r}."
             )
-        jumps.append(tuple(float(step) for step in one))
+        jumps.append(tuple(float(step) for step in entry))
     return jumps
 
 
@@ -325,8 +332,8 @@ def divergence_on_grid(
     """Return the sum of the derivatives of components with respect to their coordinates."""
     grid = make_grid(fields[0], coordinates, axis, options, backend)
     check_count(OPERATORS["divergence"], fields, len(grid.plans))
-    parts = [grid.component(grid.slopes(f), i) for i, f in enumerate(fields)]
-    return deliver([sum(parts[1:], start=parts[0])], fields[0], out, False)[0]
+    terms = [grid.component(grid.slopes(f), i) for i, f in enumerate(fields)]
+    return deliver([sum(terms[1:], start=terms[0])], fields[0], out, False)[0]
 
 
 def curl_on_grid(

@@ -172,7 +172,7 @@ def gradient(
         f = as_field(f)
         plans = plan_as_numpy(f, varargs, axis, edge_order, time_unit)
         if not plans:
-            return _nothing(out, stack)
+            return _return_nothing(out, stack)
         results = evaluate([(Term(1, f, plan),) for plan in plans], out, stack, backend)
         return results if stack or len(plans) > 1 else results[0]
     options = Options(1, accuracy, edge_accuracy, boundary, period, stagger)
@@ -186,7 +186,7 @@ def gradient(
     options = samples.choose(options)
     plans = plan_gradient(samples.fields[0], varargs, axis, edge_order, time_unit, options)
     if not plans:
-        return _nothing(out, stack)
+        return _return_nothing(out, stack)
     results = samples.evaluate(each_derivative(plans, samples.term), out, stack, backend)
     return results if stack or len(plans) > 1 else results[0]
 
@@ -338,7 +338,7 @@ def derivative(
     if smooth is not None:
         from gpugrad._operators.smoothing import smooth_derivative
 
-        others = {
+        unfit_options = {
             "accuracy": (accuracy, 2),
             "edge_accuracy": (edge_accuracy, None),
             "period": (period, None),
@@ -347,7 +347,9 @@ def derivative(
             "skipna": (skipna, False),
             "backend": (backend, None),
         }
-        return smooth_derivative(f, spacing, axis, order, smooth, boundary, time_unit, out, others)
+        return smooth_derivative(
+            f, spacing, axis, order, smooth, boundary, time_unit, out, unfit_options
+        )
     samples = MaskedFields([as_field(f)], where, skipna)
     options = samples.choose(Options(order, accuracy, edge_accuracy, boundary, period, stagger))
     plans = plan_axes(samples.fields[0], (spacing,), parse_one_axis(axis), time_unit, options)
@@ -355,7 +357,7 @@ def derivative(
     return results[0]
 
 
-def _nothing(out: Any, stack: bool) -> tuple[Array, ...]:
+def _return_nothing(out: Any, stack: bool) -> tuple[Array, ...]:
     """Return what there is for no axes: an empty tuple, as NumPy does."""
     if stack or out is not None:
         raise ValueError(

@@ -32,21 +32,24 @@ def make_matrix(program: Stages, shape: tuple[int, ...], format: str) -> Any:
     """Return the matrix of a program: fields, and results, below each other, raveled."""
     sparse = load_scipy()
     size, program = math.prod(shape), bring_masks_home(program)
-    known: list[dict[int, Any]] = [{i: None} for i in range(program.inputs)]  # None: the identity
+    matrices: list[dict[int, Any]] = [
+        {i: None} for i in range(program.inputs)
+    ]  # None: the identity
     for stage in program.stages:
-        made = []
+        new_matrices = []
         for terms in stage:
             row: dict[int, Any] = {}
             for sign, field, plan, rows, _ in as_matrices(terms):
-                factor = sign * _differences(plan, shape, rows)
-                for i, block in known[field].items():
+                factor = sign * _make_differences(plan, shape, rows)
+                for i, block in matrices[field].items():
                     product = factor if block is None else factor @ block
                     row[i] = row[i] + product if i in row else product
-            made.append(row)
-        known += made
+            new_matrices.append(row)
+        matrices += new_matrices
     nothing = sparse.csr_array((size, size))
     blocks = [
-        [known[number].get(i, nothing) for i in range(program.inputs)] for number in program.results
+        [matrices[number].get(i, nothing) for i in range(program.inputs)]
+        for number in program.results
     ]
     matrix = sparse.block_array(blocks, format="csr")
     matrix.eliminate_zeros()
@@ -55,47 +58,49 @@ def make_matrix(program: Stages, shape: tuple[int, ...], format: str) -> Any:
 
 def make_offset(program: Stages, shape: tuple[int, ...]) -> NumpyArray:
     """Return what a program adds that does not depend on its fields, raveled as its results."""
-    known, program = [np.zeros(shape)] * program.inputs, bring_masks_home(program)
+    offsets, program = [np.zeros(shape)] * program.inputs, bring_masks_home(program)
     for stage in program.stages:  # no later stage reads an output with constants
         for terms in stage:
             total = np.zeros(shape)
             for sign, _, plan, rows, _ in as_matrices(terms):
-                some = _constants(plan, shape)
-                total += sign * (some if rows is None else np.where(asnumpy(rows), some, 0.0))
+                constants = _make_constants(plan, shape)
+                total += sign * (
+                    constants if rows is None else np.where(asnumpy(rows), constants, 0.0)
+                )
             results = None if is_selection(stage) else find_results(terms)
-            known.append(total if results is None else np.where(asnumpy(results), total, np.nan))
-    return np.concatenate([known[number].ravel() for number in program.results])
+            offsets.append(total if results is None else np.where(asnumpy(results), total, np.nan))
+    return np.concatenate([offsets[number].ravel() for number in program.results])
 
 
-def _differences(plan: AxisPlan, shape: tuple[int, ...], kept: Any) -> Any:
-    """Return the matrix of one plan, or of the rows of it that are kept."""
+def _make_differences(plan: AxisPlan, shape: tuple[int, ...], mask: Any) -> Any:
+    """Return the matrix of one plan, or of its rows where the mask is true."""
     sparse = load_scipy()
     size = math.prod(shape)
     numbers = np.arange(size).reshape(shape)
     rows, columns, values = [], [], []
-    kept = None if kept is None else asnumpy(kept).ravel()
-    for row, column, value in _entries(plan, numbers):
-        some = slice(None) if kept is None else kept[row.ravel()]
-        rows.append(row.ravel()[some])
-        columns.append(column.ravel()[some])
-        values.append(np.broadcast_to(value, row.shape).ravel()[some])
+    mask = None if mask is None else asnumpy(mask).ravel()
+    for row, column, value in _list_entries(plan, numbers):
+        picked = slice(None) if mask is None else mask[row.ravel()]
+        rows.append(row.ravel()[picked])
+        columns.append(column.ravel()[picked])
+        values.append(np.broadcast_to(value, row.shape).ravel()[picked])
     where = (np.concatenate(rows), np.concatenate(columns))
     return sparse.coo_array((np.concatenate(values), where), shape=(size, size)).tocsr()
 
 
-def _entries(plan: AxisPlan, numbers: NumpyArray) -> Iterator[tuple[NumpyArray, ...]]:
-    """Yield rows, columns and values of entries, in arrays that broadcast to that of the rows."""
+def _list_entries(plan: AxisPlan, numbers: NumpyArray) -> Iterator[tuple[NumpyArray, ...]]:
+    """Yield rows, columns and values of entries, in arrays that broadcast together."""
     plan, axis = bring_home(plan), plan.axis
     for formula, start, stop in plan.regions(numbers.shape[axis]):
         rows = np.arange(start, stop)
         for offset, weight in zip(formula.offsets, formula.weights, strict=True):
-            value = _along(weight, axis, numbers.ndim)
+            value = _align_weight(weight, axis, numbers.ndim)
             if formula.divisor is not None:
-                value = value / _along(formula.divisor, axis, numbers.ndim)
+                value = value / _align_weight(formula.divisor, axis, numbers.ndim)
             yield numbers.take(rows, axis), numbers.take(rows + offset, axis), value
 
 
-def _constants(plan: AxisPlan, shape: tuple[int, ...]) -> NumpyArray:
+def _make_constants(plan: AxisPlan, shape: tuple[int, ...]) -> NumpyArray:
     plan, total = bring_home(plan), np.zeros(shape)
     for formula, start, stop in plan.regions(shape[plan.axis]):
         if formula.constant is not None:
@@ -104,7 +109,7 @@ def _constants(plan: AxisPlan, shape: tuple[int, ...]) -> NumpyArray:
     return total
 
 
-def _along(w: Any, axis: int, ndim: int) -> NumpyArray:
+def _align_weight(w: Any, axis: int, ndim: int) -> NumpyArray:
     """Return a weight as float64, with as many axes as the field if it has any."""
     values: NumpyArray = np.asarray(w, dtype=np.float64)
     return values.reshape((-1,) + (1,) * (ndim - axis - 1)) if values.ndim == 1 else values

@@ -83,7 +83,7 @@ class Plan:
         stack: bool,
         backend: str | None,
     ) -> None:
-        self._has_holes = any(
+        self._has_mask = any(
             term.where is not None for terms in program.stages[0] for term in terms
         )
         # How fields come and results go: () one array, (n,) a tuple, (m, n) a tuple of tuples.
@@ -128,7 +128,7 @@ class Plan:
         ):
             fields = [f]
         else:
-            fields = self._parse(f, self._takes)
+            fields = self._parse_fields(f, self._takes)
         stages, gives = self._program.stages, self._gives
         if len(stages) > 1 or len(gives) > 1:
             return self._apply_stages(fields, out)
@@ -149,10 +149,10 @@ class Plan:
             results = [join(results[i : i + n]) for i in range(0, len(results), n)]
         return join(results) if self._gives else results[0]
 
-    def _parse(self, f: Any, takes: tuple[int, ...]) -> list[Array]:
+    def _parse_fields(self, f: Any, takes: tuple[int, ...]) -> list[Array]:
         """Return the fields that are given, checked."""
         if not takes:
-            return [self._check(f)]
+            return [self._check_field(f)]
         if not isinstance(f, (list, tuple)):
             f = as_field(f)
             f = [f[i, ...] for i in range(f.shape[0])] if f.ndim > 1 else [f]
@@ -161,25 +161,25 @@ class Plan:
                 f"`f` must have {' x '.join(map(str, self._takes))} components of shape "
                 f"{self.shape}, as planned; got {len(f)}."
             )
-        return [field for one in f for field in self._parse(one, takes[1:])]
+        return [field for entry in f for field in self._parse_fields(entry, takes[1:])]
 
-    def _check(self, f: Any) -> Array:
+    def _check_field(self, f: Any) -> Array:
         f = as_field(f)
-        if self._has_holes and isinstance(f, np.ndarray) and type(f) is not np.ndarray:
+        if self._has_mask and isinstance(f, np.ndarray) and type(f) is not np.ndarray:
             raise TypeError(
                 "`f` must be a plain array for a plan with `where`, which knows the holes; got a "
                 f"{type(f).__name__}. Pass `numpy.asarray(f)`."
             )
         device = None if self._device is None else device_of(f)
-        for what, wanted, given, error in (
+        for what, wanted, actual, error in (
             ("be of library", self.library, library_of(f), TypeError),
             ("have dtype", self.dtype, f.dtype, TypeError),
             ("have shape", self.shape, tuple(f.shape), ValueError),
             ("be on device", self._device, device, ValueError),
         ):
-            if given != wanted:
+            if actual != wanted:
                 raise error(
-                    f"`f` must {what} {wanted}, as planned; got {given}. Convert it, or make "
+                    f"`f` must {what} {wanted}, as planned; got {actual}. Convert it, or make "
                     "another plan."
                 )
         return f
@@ -241,7 +241,7 @@ class Plan:
         turned._program = transpose_program(self._program, self.shape)
         turned._takes, turned._gives = self._gives, self._takes
         turned._stack = self._stack and bool(self._takes)
-        turned._has_holes = False
+        turned._has_mask = False
         return turned
 
     def __repr__(self) -> str:
@@ -356,8 +356,13 @@ def plan(
     template = make_template(shape, dtype, like)
     if backend is not None:
         name_in_force(backend)
-    given = {"order": order, "edge_order": edge_order, "stagger": stagger, "components": components}
-    given["stack"] = stack or None
+    keywords = {
+        "order": order,
+        "edge_order": edge_order,
+        "stagger": stagger,
+        "components": components,
+    }
+    keywords["stack"] = stack or None
     options = Options(
         1 if order is None else order, accuracy, edge_accuracy, boundary, period, stagger
     )
@@ -365,7 +370,7 @@ def plan(
     if mask is not None:
         options = choose_beside_holes(options)
     program, takes, gives = make_recipe(
-        operator, template, spacing, axis, time_unit, options, given, mask
+        operator, template, spacing, axis, time_unit, options, keywords, mask
     )
     return Plan(operator, program, template, takes, gives, bool(stack), backend)
 
@@ -398,8 +403,8 @@ def make_template(shape: Any, dtype: Any, like: Any) -> Array:
     except TypeError:
         name = dtype if isinstance(dtype, str) else dtype_name(dtype)
     placed = {} if device is None else {"device": device}
-    one = xp.zeros((1,) * len(shape), dtype=getattr(xp, name), **placed)
-    return as_field(xp.broadcast_to(one, shape))
+    single = xp.zeros((1,) * len(shape), dtype=getattr(xp, name), **placed)
+    return as_field(xp.broadcast_to(single, shape))
 
 
 def make_recipe(
@@ -409,21 +414,21 @@ def make_recipe(
     axis: Any,
     time_unit: str | None,
     options: Options,
-    given: Mapping[str, Any],
+    keywords: Mapping[str, Any],
     where: Array | None = None,
 ) -> PlannedOperator:
-    """Return the recipe of an operator for fields like `f`; `given` are options not all take.
+    """Return the recipe of an operator for fields like `f`; `keywords` are options not all take.
 
-    `where` is a mask of the shape of `f`, false in holes.
+    `where` is a mask of the shape of `f`, false where samples are masked.
     """
     row = OPERATORS.get(operator)
     if row is None:
         raise ValueError(f"`operator` must be one of {', '.join(OPERATORS)}; got {operator!r}.")
-    for name, value in given.items():
+    for name, value in keywords.items():
         if value is not None and name not in row.options:
             raise TypeError(f"`{name}` does not go with a plan of {operator}. Leave it out.")
     if operator == "gradient":
-        edge_order = 1 if given["edge_order"] is None else given["edge_order"]
+        edge_order = 1 if keywords["edge_order"] is None else keywords["edge_order"]
         plans = [plan_gradient(f, spacing, axis, edge_order, time_unit, options)]
     else:
         if not row.orders:
@@ -436,11 +441,11 @@ def make_recipe(
         ]
     axes = len(plans[0])
     components = 1 if row.takes == "field" else axes
-    if given["components"] is not None:
-        components = given["components"]
+    if keywords["components"] is not None:
+        components = keywords["components"]
     check_plans(row, plans[0], [f] * components)
-    shape = row.shape_of_results(components, axes, bool(given["stack"]))
-    if given["stack"] and not shape:
+    shape = row.shape_of_results(components, axes, bool(keywords["stack"]))
+    if keywords["stack"] and not shape:
         raise ValueError("`stack` needs three axes: on two, the curl has one component.")
     outputs = row.terms(*plans, partial(number_term, where=where), components)
     if row.gives == "pairs":
@@ -450,7 +455,7 @@ def make_recipe(
 
 
 def _make_hessian(stage: Sequence[Sequence[Term]], first: Sequence[AxisPlan]) -> Stages:
-    valid = [find_results(terms) for terms in stage]  # a slope that is missing is a hole
+    valid = [find_results(terms) for terms in stage]  # a slope that is missing is masked
     mixed: list[tuple[Term, ...]] = []
 
     def differentiate(slope: int, plans: Sequence[AxisPlan]) -> Sequence[int]:

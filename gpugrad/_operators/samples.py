@@ -1,4 +1,4 @@
-"""The fields of a call with holes: evaluated, and masked again where they were."""
+"""The fields of a call with masks: evaluated, and masked again where they were."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ class MaskedFields:
             raise TypeError(f"`skipna` must be True or False; got {skipna!r}.")
         self.fields = [*fields]
         self.masks: list[Array | None] = [None] * len(self.fields)
-        self.have_holes = where is not None or bool(skipna)
-        self.are_masked = self.have_holes and is_masked(fields[0])
-        if self.have_holes:
-            given = None if where is None else as_mask(where, fields[0])
-            found = [_find_holes(f, given, bool(skipna)) for f in fields]
-            self.fields, self.masks = [f for f, _ in found], [mask for _, mask in found]
+        self.are_masked_anywhere = where is not None or bool(skipna)
+        self.are_masked_arrays = self.are_masked_anywhere and is_masked(fields[0])
+        if self.are_masked_anywhere:
+            shared = None if where is None else as_mask(where, fields[0])
+            pairs = [_find_masked(f, shared, bool(skipna)) for f in fields]
+            self.fields, self.masks = [f for f, _ in pairs], [mask for _, mask in pairs]
 
     def choose(self, options: Options) -> Options:
-        """Return options with the best accuracy that formulas beside holes may have."""
-        return choose_beside_holes(options) if self.have_holes else options
+        """Return options with the best accuracy that formulas beside masked samples may have."""
+        return choose_beside_holes(options) if self.are_masked_anywhere else options
 
     def term(self, plan: AxisPlan, i: int = 0, sign: int = 1) -> Term:
         """Return the term of the field with number `i`."""
@@ -44,25 +44,27 @@ class MaskedFields:
         backend: str | None = None,
     ) -> Any:
         """Evaluate outputs; of masked arrays, results are masked where there is no derivative."""
-        if not self.are_masked:
+        if not self.are_masked_arrays:
             return evaluate(outputs, out, stack, backend)
         self.check_masked(out if isinstance(out, (tuple, list)) else [] if out is None else [out])
         results = evaluate(outputs, out, stack, backend)
-        return _mask(results) if stack else tuple([_mask(result) for result in results])
+        return (
+            _mask_result(results) if stack else tuple([_mask_result(result) for result in results])
+        )
 
     def check_masked(self, targets: Sequence[Array]) -> None:
         """Raise TypeError where masked results would be written into arrays without masks."""
-        if self.are_masked and not all(map(is_masked, targets)):
+        if self.are_masked_arrays and not all(map(is_masked, targets)):
             raise TypeError(
                 "`out` must be a masked array to go with a masked `f`. Pass "
                 "`numpy.ma.empty(...)`, or fill `f` first."
             )
 
 
-def _find_holes(f: Array, mask: Array | None, skipna: bool) -> tuple[Array, Array | None]:
+def _find_masked(f: Array, mask: Array | None, skipna: bool) -> tuple[Array, Array | None]:
     """Return a field without a mask of its own, and where it is valid."""
     if is_masked(f):
-        mask = _both(mask, ~np.ma.getmaskarray(f))
+        mask = _combine_masks(mask, ~np.ma.getmaskarray(f))
         f = np.asarray(f)
     elif isinstance(f, np.ndarray) and type(f) is not np.ndarray:
         raise TypeError(
@@ -74,10 +76,10 @@ def _find_holes(f: Array, mask: Array | None, skipna: bool) -> tuple[Array, Arra
             "`where` and `skipna` take Dask arrays of plain blocks; got one of masked blocks. Pass "
             "`dask.array.ma.filled(f, numpy.nan)` and `skipna=True`."
         )
-    return f, _both(mask, find_valid(f)) if skipna else mask
+    return f, _combine_masks(mask, find_valid(f)) if skipna else mask
 
 
-def _mask(result: Array) -> Array:
+def _mask_result(result: Array) -> Array:
     """Return a result as a masked array; one that was written to is masked in place."""
     if not is_masked(result):
         return np.ma.array(result, mask=np.isnan(result), copy=False)
@@ -85,7 +87,7 @@ def _mask(result: Array) -> Array:
     return result
 
 
-def _both(a: Array | None, b: Array | None) -> Array | None:
+def _combine_masks(a: Array | None, b: Array | None) -> Array | None:
     if a is None or b is None:
         return b if a is None else a
     return a & b

@@ -26,7 +26,7 @@ from gpugrad._arrays import (
     result_dtype,
 )
 from gpugrad._grids import parse_axes, parse_spacings
-from gpugrad._stencils import Gaps
+from gpugrad._stencils import Steps
 
 _MODES = {
     "one-sided": "interp",
@@ -46,18 +46,18 @@ def smooth_derivative(
     boundary: Any,
     time_unit: str | None,
     out: Any,
-    others: dict[str, Any],
+    unfit_options: dict[str, Any],
 ) -> Array:
     """Differentiate noisy samples along an axis, as `derivative` with ``smooth=``.
 
-    `others` are the options that do not go with it, by name, each with what is given and what is
-    the default.
+    `unfit_options` are the options that do not go with it, by name, each with what is given and
+    what is the default.
     """
-    for name, (given, default) in others.items():
-        if given is not default and (hasattr(given, "shape") or given != default):
+    for name, (value, default) in unfit_options.items():
+        if value is not default and (hasattr(value, "shape") or value != default):
             raise ValueError(
                 f"`{name}` must be left out with `smooth`, which has a scheme of its own; got "
-                f"{given!r}."
+                f"{value!r}."
             )
     f = as_field(f)
     if isinstance(f, np.ma.MaskedArray) or dtype_name(f.dtype).startswith(("date", "time", "obj")):
@@ -67,7 +67,7 @@ def smooth_derivative(
             "Fill or drop the samples that are missing."
         )
     (axis,) = parse_axes(axis, f.ndim)
-    (gap,) = parse_spacings((spacing,), (axis,), f, time_unit)
+    (step,) = parse_spacings((spacing,), (axis,), f, time_unit)
     if smooth == "spline" or (isinstance(smooth, dict) and smooth.keys() == {"spline"}):
         if boundary != "one-sided":
             raise ValueError(
@@ -75,22 +75,22 @@ def smooth_derivative(
                 '`smooth={"window": ..., "polynomial": ...}`, has others.'
             )
         penalty = None if smooth == "spline" else smooth["spline"]
-        work = _make_spline(f, axis, gap, order, penalty)
+        work = _make_spline(f, axis, step, order, penalty)
     elif isinstance(smooth, dict) and smooth.keys() == {"window", "polynomial"}:
-        work = _make_filter(f, axis, gap, order, smooth["window"], smooth["polynomial"], boundary)
+        work = _make_filter(f, axis, step, order, smooth["window"], smooth["polynomial"], boundary)
     else:
         raise ValueError(
             '`smooth` must be "spline", {"spline": penalty} or {"window": samples, "polynomial": '
             f"degree}}; got {smooth!r}."
         )
-    result = _run(f, axis, work)
+    result = _run_work(f, axis, work)
     if out is None:
         return result
     assign(check_out(out, f, 1, False), [result])
     return out
 
 
-def _run(f: Array, axis: int, work: Callable[[Array], Array]) -> Array:
+def _run_work(f: Array, axis: int, work: Callable[[Array], Array]) -> Array:
     """Apply host code, or CuPy's to CuPy's arrays; on Dask's to blocks that have whole lines."""
     if array_api_compat.is_cupy_array(f):
         return work(f).astype(result_dtype(array_api_compat.array_namespace(f), f))
@@ -113,10 +113,10 @@ def _run(f: Array, axis: int, work: Callable[[Array], Array]) -> Array:
 
 
 def _make_filter(
-    f: Array, axis: int, gap: Any, order: int, window: Any, degree: Any, boundary: Any
+    f: Array, axis: int, step: Any, order: int, window: Any, degree: Any, boundary: Any
 ) -> Callable[[Array], Array]:
     """Return Savitzky's and Golay's filter: the derivative of a polynomial fitted to a window."""
-    delta = _as_even(gap, axis)
+    delta = _as_even(step, axis)
     length = f.shape[axis]
     if not isinstance(window, int) or not isinstance(degree, int) or isinstance(window, bool):
         raise TypeError(
@@ -132,7 +132,7 @@ def _make_filter(
         raise ValueError(
             f"`boundary` must be one of {', '.join(_MODES)} with `smooth`; got {boundary!r}."
         )
-    signal = _load("signal", f)
+    signal = _load_scipy("signal", f)
 
     def work(values: Array) -> Array:
         if values.dtype.kind == "c":  # SciPy's takes real numbers
@@ -146,13 +146,13 @@ def _make_filter(
     return work
 
 
-def _as_even(gap: Any, axis: int) -> float:
+def _as_even(step: Any, axis: int) -> float:
     """Return the distance between samples, which must be the same for all but rounding."""
-    if isinstance(gap, (float, np.generic)):
-        return float(gap)
-    if isinstance(gap, Gaps) and gap.values.ndim == 1:
-        mean = float(gap.values.mean())
-        if np.abs(gap.values - mean).max() <= 1e-6 * abs(mean):
+    if isinstance(step, (float, np.generic)):
+        return float(step)
+    if isinstance(step, Steps) and step.values.ndim == 1:
+        mean = float(step.values.mean())
+        if np.abs(step.values - mean).max() <= 1e-6 * abs(mean):
             return mean
     raise ValueError(
         f"`spacing` of axis {axis} must be even for a filter; got uneven coordinates, or some "
@@ -161,7 +161,7 @@ def _as_even(gap: Any, axis: int) -> float:
 
 
 def _make_spline(
-    f: Array, axis: int, gap: Any, order: int, penalty: Any
+    f: Array, axis: int, step: Any, order: int, penalty: Any
 ) -> Callable[[NumpyArray], NumpyArray]:
     """Return the cubic smoothing spline, each curve with its own penalty if none is given."""
     if not 1 <= order <= 3:
@@ -176,15 +176,15 @@ def _make_spline(
         raise ValueError(f"axis {axis} of `f` must have 5 samples for a spline; got {length}.")
     if penalty is not None and not (float(penalty) >= 0 and math.isfinite(float(penalty))):
         raise ValueError(f'"spline" must be a penalty, 0 or more and finite; got {penalty!r}.')
-    if isinstance(gap, Gaps):
-        if gap.values.ndim > 1 or gap.turns_back:
+    if isinstance(step, Steps):
+        if step.values.ndim > 1 or step.is_not_monotonic:
             raise ValueError(
                 f"`spacing` of axis {axis} must go up throughout, or down, the same on all lines."
             )
-        x = np.append(0.0, np.cumsum(gap.values, dtype=np.float64))
+        x = np.append(0.0, np.cumsum(step.values, dtype=np.float64))
     else:
-        x = np.arange(length) * float(gap)
-    interpolate = _load("interpolate", f)
+        x = np.arange(length) * float(step)
+    interpolate = _load_scipy("interpolate", f)
     forward = slice(None) if x[-1] > 0 else slice(None, None, -1)
 
     def differentiate(curve: NumpyArray) -> NumpyArray:
@@ -210,12 +210,12 @@ def _make_spline(
     return work
 
 
-def _load(part: str, f: Array) -> ModuleType:
+def _load_scipy(module: str, f: Array) -> ModuleType:
     from importlib import import_module
 
     package = "cupyx.scipy" if array_api_compat.is_cupy_array(f) else "scipy"
     try:
-        return import_module(f"{package}.{part}")
+        return import_module(f"{package}.{module}")
     except ImportError as error:
         raise ImportError(
             f'`smooth` needs SciPy ({error}). To mend it: pip install "gpugrad[science]"'

@@ -175,9 +175,9 @@ def spherical_divergence(
     True
     """
     options = (radius, degrees, axis, periodic, (accuracy, edge_accuracy), backend)
-    (f, *_), rows = _differentiate(v, latitude, longitude, *options)
-    parts = [n * d_n + e * d_e for n, e, d_n, d_e in rows]
-    result: Array = deliver([parts[0] + parts[1] + parts[2]], f, out, False)[0]
+    (f, *_), rows = _differentiate_vector(v, latitude, longitude, *options)
+    terms = [n * d_n + e * d_e for n, e, d_n, d_e in rows]
+    result: Array = deliver([terms[0] + terms[1] + terms[2]], f, out, False)[0]
     return result
 
 
@@ -240,13 +240,13 @@ def spherical_curl(
     array([-2.,  2.])
     """
     options = (radius, degrees, axis, periodic, (accuracy, edge_accuracy), backend)
-    (f, *_), rows = _differentiate(v, latitude, longitude, *options)
-    parts = [n * d_e - e * d_n for n, e, d_n, d_e in rows]
-    result: Array = deliver([parts[0] + parts[1] + parts[2]], f, out, False)[0]
+    (f, *_), rows = _differentiate_vector(v, latitude, longitude, *options)
+    terms = [n * d_e - e * d_n for n, e, d_n, d_e in rows]
+    result: Array = deliver([terms[0] + terms[1] + terms[2]], f, out, False)[0]
     return result
 
 
-def _differentiate(
+def _differentiate_vector(
     v: Any,
     latitude: Any,
     longitude: Any,

@@ -25,7 +25,7 @@ from gpugrad._operators.gradient import derivative, gradient
 from gpugrad._stencils import rows_of
 
 _NEAR = 1e-6
-"""The part of a gap, or of a radian, that rounding to float32 may make."""
+"""The part of a step, or of a radian, that rounding to float32 may make."""
 
 
 class SphereGrid(NamedTuple):
@@ -85,10 +85,14 @@ class SphereGrid(NamedTuple):
         concat = np.ma.concatenate if isinstance(f, np.ma.MaskedArray) else xp.concat
 
         def beyond(rows: Sequence[int]) -> list[Array]:
-            parts = [f[rows_of(f.ndim, axis, i, i + 1)] for i in rows]
-            return [xp.roll(part, f.shape[across] // 2, axis=across) for part in parts]
+            field_rows = [f[rows_of(f.ndim, axis, i, i + 1)] for i in rows]
+            # Over a pole a meridian goes on as the opposite one, half the longitudes away.
+            return [
+                xp.roll(field_row, f.shape[across] // 2, axis=across) for field_row in field_rows
+            ]
 
         whole = concat([*beyond(before), f, *beyond(after)], axis=axis)
+        # There the latitude counts on past the pole, so that it rises or falls throughout.
         over = [math.copysign(math.pi, phi[i]) - phi[i] for i in (*before, *after)]
         extended = np.concatenate([over[: len(before)], phi, over[len(before) :]])
         slope = derivative(whole, extended, axis=axis, **keywords)
@@ -119,17 +123,19 @@ class SphereGrid(NamedTuple):
         poles = [int(i) for i in np.flatnonzero(at_pole)]
         n = north.shape[axis]
         rows: list[list[Array]] = [[], []]
-        for start, stop in _cut(n, poles):
-            parts = [x[rows_of(x.ndim, axis, start, stop)] for x in (north, east)]
+        for start, stop in _cut_range(n, poles):
+            sections = [x[rows_of(x.ndim, axis, start, stop)] for x in (north, east)]
             if start in poles:
                 # Northwards is inwards at one pole and outwards at the other.
                 sign = -math.copysign(1.0, self.latitude.reshape(-1)[start])
-                g_n = parts[0] * (2 * sign / self.longitude.size)
+                # Each meridian tells one component of the same vector. The mean of the squared
+                # cosine over all directions is 1/2, hence the factor 2.
+                g_n = sections[0] * (2 * sign / self.longitude.size)
                 g_x = xp.sum(g_n * cos, axis=across, keepdims=True)
                 g_y = xp.sum(g_n * sin, axis=across, keepdims=True)
-                parts = [(g_x * cos + g_y * sin) * sign, g_y * cos - g_x * sin]
-            for row, part in zip(rows, parts, strict=True):
-                row.append(part)
+                sections = [(g_x * cos + g_y * sin) * sign, g_y * cos - g_x * sin]
+            for row, section in zip(rows, sections, strict=True):
+                row.append(section)
         return concat(rows[0], axis=axis), concat(rows[1], axis=axis)
 
     def _gradient_on_curved(
@@ -138,6 +144,7 @@ class SphereGrid(NamedTuple):
         """Return the gradient on latitudes and longitudes that are fields themselves."""
         phi, lam = self.latitude, self.longitude
         cos, sin = np.cos(phi), np.sin(phi)
+        # Latitude and longitude are singular at poles, Cartesian positions are not.
         position = [cos * np.cos(lam), cos * np.sin(lam), sin]
         to_north = [-sin * np.cos(lam), -sin * np.sin(lam), cos]
         to_east = [-np.sin(lam), np.cos(lam), np.zeros_like(lam)]
@@ -158,7 +165,7 @@ class SphereGrid(NamedTuple):
         return [row[0] * slopes[0] + row[1] * slopes[1] for row in inverse]
 
 
-def _cut(n: int, rows: Sequence[int]) -> list[tuple[int, int]]:
+def _cut_range(n: int, rows: Sequence[int]) -> list[tuple[int, int]]:
     """Cut a range into those rows alone and the stretches between."""
     bounds = sorted({0, n, *rows, *(i + 1 for i in rows)})
     return [*pairwise(bounds)]
@@ -172,7 +179,8 @@ def make_sphere_grid(
     if len(axes) != 2:
         raise ValueError(f"`axis` must name two axes, of latitude and longitude; got {axis!r}.")
     phi, lam = (
-        _parse(x, name, degrees) for x, name in ((latitude, "latitude"), (longitude, "longitude"))
+        _parse_coordinate(x, name, degrees)
+        for x, name in ((latitude, "latitude"), (longitude, "longitude"))
     )
     if (abs(phi) > math.pi / 2 + _NEAR).any():
         limit = "90 degrees" if degrees else "pi / 2"
@@ -206,11 +214,11 @@ def make_sphere_grid(
 
 def _find_closing(lam: NumpyArray, periodic: bool | None) -> tuple[bool, bool]:
     """Return whether longitudes go round, and whether evenly."""
-    gaps = np.abs(np.diff(lam))
+    steps = np.abs(np.diff(lam))
     if lam.size < 3:
         return False, False
     closing = 2 * math.pi - abs(lam[-1] - lam[0])
-    repeats = abs(closing) < _NEAR * gaps.max()
+    repeats = abs(closing) < _NEAR * steps.max()
     if periodic is not False and (repeats or closing < 0):
         raise ValueError(
             "`longitude` must go round once; got "
@@ -219,13 +227,13 @@ def _find_closing(lam: NumpyArray, periodic: bool | None) -> tuple[bool, bool]:
             + ", or say `periodic=False`."
         )  # fmt: skip
     if periodic is None:
-        periodic = bool(0.5 * gaps.min() < closing < 1.5 * gaps.max())
+        periodic = bool(0.5 * steps.min() < closing < 1.5 * steps.max())
     mean = 2 * math.pi / lam.size
-    is_even = periodic and bool((abs(np.append(gaps, closing) - mean) < 1e-4 * mean).all())
+    is_even = periodic and bool((abs(np.append(steps, closing) - mean) < 1e-4 * mean).all())
     return bool(periodic), is_even
 
 
-def _parse(x: Any, name: str, degrees: bool) -> NumpyArray:
+def _parse_coordinate(x: Any, name: str, degrees: bool) -> NumpyArray:
     if x is None:
         raise TypeError(
             f"`{name}` must be given: where the samples lie. Only a DataArray of xarray brings it "

@@ -1,8 +1,8 @@
 """An operator without its fields: what it reads is numbered, and bound to arrays when called.
 
-Numbers 0, 1, ... are the fields of a call. The outputs of the first stage come next, then those of
-the second, which may read what the first has made. Most operators have one stage; the mixed
-derivatives of a Hessian, derivatives of derivatives, take two.
+Numbers 0, 1, ... are the fields of a call. The outputs of the first stage come next, then the
+outputs of the second stage, which may read what the first has made. Most operators have one stage;
+the mixed derivatives of a Hessian, derivatives of derivatives, take two.
 """
 
 from __future__ import annotations
@@ -53,13 +53,13 @@ class Stages(NamedTuple):
 
     def run(self, fields: Sequence[Array], evaluate: Evaluate) -> list[Array]:
         """Evaluate stage by stage, and return the results."""
-        known = [*fields]
+        arrays = [*fields]
         for stage in self.stages:
             if is_selection(stage):
-                known += [one.apply(known) for one in stage]
+                arrays += [selection.apply(arrays) for selection in stage]
             else:
-                known += evaluate(bind(stage, known))
-        return [known[number] for number in self.results]
+                arrays += evaluate(bind(stage, arrays))
+        return [arrays[number] for number in self.results]
 
 
 def is_selection(stage: Stage) -> TypeGuard[tuple[Selection, ...]]:
@@ -70,11 +70,12 @@ def is_selection(stage: Stage) -> TypeGuard[tuple[Selection, ...]]:
 def bind(stage: Any, fields: Sequence[Any]) -> list[tuple[Term, ...]]:
     """Return the outputs of a stage with fields in place of their numbers."""
     return [
-        _kind(terms)([term._replace(field=fields[term.field]) for term in terms]) for terms in stage
+        _kind_of(terms)([term._replace(field=fields[term.field]) for term in terms])
+        for terms in stage
     ]
 
 
-def _kind(terms: Sequence[Term]) -> type[tuple[Term, ...]]:
+def _kind_of(terms: Sequence[Term]) -> type[tuple[Term, ...]]:
     return Norm if type(terms) is Norm else tuple
 
 
@@ -85,7 +86,7 @@ def number_term(plan: AxisPlan, i: int = 0, sign: int = 1, where: Any = None) ->
 
 def single_stage(inputs: int, outputs: Sequence[Sequence[Term]]) -> Stages:
     """Return the program of an operator whose results are all its outputs."""
-    stage = tuple(_kind(terms)(terms) for terms in outputs)
+    stage = tuple(_kind_of(terms)(terms) for terms in outputs)
     return Stages(inputs, (stage,), tuple(range(inputs, inputs + len(stage))))
 
 
@@ -102,11 +103,11 @@ def transpose_program(program: Stages, shape: tuple[int, ...]) -> Stages:
 
     Backwards through the stages, each output hands on what it is given to the fields it was made
     of, by its transposed plans. What later stages read of an earlier one is summed up first. With
-    holes, each plan is given only the rows that take it.
+    masks, each plan is given only the rows that take it.
     """
-    given = defaultdict(list)  # by number: what the transposed program knows of it
+    sources_of = defaultdict(list)  # by number: what the transposed program knows of it
     for k, number in enumerate(program.results):
-        given[number].append(k)
+        sources_of[number].append(k)
     stages: list[Any] = []
     back: dict[int, list[Term]] = {i: [] for i in range(program.inputs)}
     count = len(program.results)
@@ -114,25 +115,27 @@ def transpose_program(program: Stages, shape: tuple[int, ...]) -> Stages:
     for stage in reversed(program.stages):
         end -= len(stage)
         between: dict[int, list[Term]] = defaultdict(list)
-        parts: list[Selection] = []
+        selections: list[Selection] = []
         for number, terms in enumerate(stage, start=end):
             for sign, field, plan, rows, _ in as_matrices(terms):
-                turned = transpose_plan(bring_home(plan), shape[plan.axis])
+                transposed = transpose_plan(bring_home(plan), shape[plan.axis])
                 target = back if field < program.inputs else between
-                sources = given[number]
+                sources = sources_of[number]
                 if rows is not None:
-                    parts += [Selection(k, rows) for k in sources]
-                    sources = [*range(count + len(parts) - len(sources), count + len(parts))]
-                target[field] += [Term(sign, k, turned) for k in sources]
-        if parts:
-            stages.append(tuple(parts))
-            count += len(parts)
+                    selections += [Selection(k, rows) for k in sources]
+                    sources = [
+                        *range(count + len(selections) - len(sources), count + len(selections))
+                    ]
+                target[field] += [Term(sign, k, transposed) for k in sources]
+        if selections:
+            stages.append(tuple(selections))
+            count += len(selections)
         if between:
-            stages.append(tuple(map(_added_first, between.values())))
+            stages.append(tuple(map(_put_added_first, between.values())))
             for field in between:
-                given[field].append(count)
+                sources_of[field].append(count)
                 count += 1
-    stages.append(tuple(map(_added_first, back.values())))
+    stages.append(tuple(map(_put_added_first, back.values())))
     return Stages(len(program.results), tuple(stages), tuple(range(count, count + len(back))))
 
 
@@ -143,11 +146,11 @@ def as_matrices(terms: Any) -> Iterator[Term]:
         return
     results = find_results(terms)
     for sign, field, plan, where, _ in terms:
-        for one, taken in choose_rows(plan, where):
-            yield Term(sign, field, one, results if taken is None else taken & results)
+        for alternative, rows in choose_rows(plan, where):
+            yield Term(sign, field, alternative, results if rows is None else rows & results)
 
 
-def _added_first(terms: list[Term]) -> tuple[Term, ...]:
+def _put_added_first(terms: list[Term]) -> tuple[Term, ...]:
     return tuple(sorted(terms, key=lambda term: -term.sign))
 
 
@@ -155,17 +158,17 @@ def bring_masks_home(program: Stages) -> Stages:
     """Return a program with all its masks in host memory, each computed and copied once."""
     home: dict[int, Any] = {}
 
-    def move(one: Any) -> Any:
-        where = one.where
+    def move(entry: Any) -> Any:
+        where = entry.where
         if where is None:
-            return one
+            return entry
         if id(where) not in home:
             home[id(where)] = asnumpy(where)
-        return one._replace(where=home[id(where)])
+        return entry._replace(where=home[id(where)])
 
     stages = [
         tuple([
-            move(output) if isinstance(output, Selection) else _kind(output)(map(move, output))
+            move(output) if isinstance(output, Selection) else _kind_of(output)(map(move, output))
             for output in stage
         ])
         for stage in program.stages

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from gpugrad._late import load_late
 from gpugrad._stencils.boundaries import MAX_ACCURACY, MAX_ORDER, TABLE, Scheme, Side, Sides
-from gpugrad._stencils.masked import plan_around_holes
+from gpugrad._stencils.masked import plan_beside_masked
 from gpugrad._stencils.numpy_scheme import first_derivative
 from gpugrad._stencils.operators import (
     OPERATORS,
@@ -21,10 +21,10 @@ from gpugrad._stencils.plan import (
     IDENTITY,
     AxisPlan,
     Formula,
-    Gaps,
     Norm,
     Region,
     Seam,
+    Steps,
     Term,
     add_up,
     cut_weight,
@@ -63,7 +63,6 @@ __all__ = [
     "AxisPlan",
     "ChunkPlan",
     "Formula",
-    "Gaps",
     "Norm",
     "Operator",
     "Piece",
@@ -72,6 +71,7 @@ __all__ = [
     "Seam",
     "Side",
     "Sides",
+    "Steps",
     "Stretch",
     "Term",
     "add_up",
@@ -95,7 +95,7 @@ __all__ = [
     "find_usable",
     "first_derivative",
     "is_single",
-    "plan_around_holes",
+    "plan_beside_masked",
     "plan_derivative",
     "repeats_its_first",
     "replace_fields",

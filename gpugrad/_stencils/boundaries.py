@@ -36,7 +36,7 @@ class Window(NamedTuple):
 class Scheme(NamedTuple):
     """Which derivative, and how accurate: the power of the spacing with which the error vanishes.
 
-    `edge_accuracy` is that of formulas which read on one side of an end only; None is the same
+    `edge_accuracy` is for formulas which read on one side of an end only; None is the same
     as inside, but 1 for the one-sided ends of the first derivative of accuracy 2, as in NumPy.
     Results are at the samples, or half a cell before (`shift` -1) or behind them (1).
     """
@@ -99,19 +99,19 @@ Sides = tuple[Side, Side]
 class End(NamedTuple):
     """An end of an axis. Samples are counted inwards from it: the outermost is number 0.
 
-    `gaps` are the distances from sample to sample, inwards, with the sign of the coordinates;
+    `steps` are the distances from sample to sample, inwards, with the sign of the coordinates;
     `around` those outwards, from the outermost sample to the first one at the other end of a
     periodic axis, and so on. On an even axis they are the integers 1 or -1: the unit of
     positions is the spacing, and weights are exact.
     """
 
     length: int
-    gaps: Sequence[Any]
+    steps: Sequence[Any]
     around: Sequence[Any]
 
 
 class RowFormula(NamedTuple):
-    """The formula of a row: weights by the number of the sample, and that of the given number."""
+    """The formula of a row: weights by number of the sample, and the weight of the given number."""
 
     weights: dict[int, Any]
     of_value: Any = 0
@@ -137,14 +137,15 @@ class Boundary(NamedTuple):
     def weigh_window(self, end: End, row: int, scheme: Scheme, window: Window) -> RowFormula:
         """Make the formula of a row on other samples than the scheme's, some beyond the end."""
         assert isinstance(self.weigh, partial)
-        sample, gaps, factor = self.weigh.args
-        return _read_window(sample, gaps, factor, end, row, scheme, window)
+        sample, find_steps, factor = self.weigh.args
+        return _read_window(sample, find_steps, factor, end, row, scheme, window)
 
 
 def _read_one_side(end: End, row: int, scheme: Scheme) -> RowFormula:
     """Read samples next to the end only; further in, as many as are symmetric about the row."""
+    # Where more samples lie symmetrically about the row, the formula is a central one.
     count = max(scheme.order + scheme.edge, scheme.enough(row))
-    weights = _weigh(end.gaps[: count - 1], row, scheme)
+    weights = _weigh_samples(end.steps[: count - 1], row, scheme)
     return RowFormula(dict(enumerate(weights)))
 
 
@@ -153,31 +154,32 @@ def _know_the_slope(end: End, row: int, scheme: Scheme) -> RowFormula:
     count = scheme.order + scheme.edge - 1
     if scheme.enough(row) > count + 1:
         return _read_one_side(end, row, scheme)
-    nearest = positions_around(end.gaps[: max(count - 1, row + 1)], row)
+    nearest = positions_around(end.steps[: max(count - 1, row + 1)], row)
     nearest = move_origin(nearest, row, scheme.shift)
-    gap = end.gaps[0]
-    weigh = exact_weights_with_slope if type(gap) is int else weights_with_slope
+    step = end.steps[0]
+    weigh = exact_weights_with_slope if type(step) is int else weights_with_slope
     weights, of_slope = weigh(tuple(make_exact(nearest[:count])), scheme.order)
-    # Outwards is against the direction of counting, whatever that of the coordinates.
-    inwards = gap if type(gap) is int else gap / abs(gap)
+    # Samples are counted inwards, so the outward slope has the opposite sign of the direction of
+    # counting, whether coordinates rise or fall.
+    inwards = step if type(step) is int else step / abs(step)
     return RowFormula(dict(enumerate(weights)), -of_slope * inwards)
 
 
 def _read_beyond(
     sample: Callable[[int, int], int] | None,
-    gaps: Callable[[End, int], Sequence[Any]],
+    find_steps: Callable[[End, int], Sequence[Any]],
     factor: int,
     end: End,
     row: int,
     scheme: Scheme,
 ) -> RowFormula:
     """Use the formula of the inside; samples beyond the end are stand-ins for others."""
-    return _read_window(sample, gaps, factor, end, row, scheme, scheme.window)
+    return _read_window(sample, find_steps, factor, end, row, scheme, scheme.window)
 
 
 def _read_window(
     sample: Callable[[int, int], int] | None,
-    gaps: Callable[[End, int], Sequence[Any]],
+    find_steps: Callable[[End, int], Sequence[Any]],
     factor: int,
     end: End,
     row: int,
@@ -187,15 +189,15 @@ def _read_window(
     """Use a formula that reads beyond the end, with stand-ins for the samples there.
 
     The j-th one beyond the end of an axis of n samples is ``factor`` times number ``sample(j, n)``,
-    or the given number; `gaps` are the distances outwards.
+    or the given number; `find_steps` returns the distances outwards.
     """
     outwards, inwards = window
-    beyond = [*gaps(end, outwards)][: outwards - row]
-    steps = [*reversed(beyond), *end.gaps[: row + inwards]]
+    beyond = [*find_steps(end, outwards)][: outwards - row]
+    steps = [*reversed(beyond), *end.steps[: row + inwards]]
     weights: dict[int, Any] = {}
     of_value: Any = 0
     numbers = range(row - outwards, row + inwards + 1)
-    for number, w in zip(numbers, _weigh(steps, outwards, scheme), strict=True):
+    for number, w in zip(numbers, _weigh_samples(steps, outwards, scheme), strict=True):
         if number >= 0:
             weights[number] = weights.get(number, 0) + w
         elif sample is None:
@@ -206,13 +208,13 @@ def _read_window(
     return RowFormula(weights, of_value)
 
 
-def _weigh(gaps: Sequence[Any], row: int, scheme: Scheme) -> Sequence[Any]:
+def _weigh_samples(steps: Sequence[Any], row: int, scheme: Scheme) -> Sequence[Any]:
     order = scheme.order
-    positions = move_origin(positions_around(gaps, row), row, scheme.shift)
-    if type(gaps[0]) is int:
+    positions = move_origin(positions_around(steps, row), row, scheme.shift)
+    if type(steps[0]) is int:
         return exact_weights(tuple(positions), order)
     weights = any_weights(positions, order)
-    if isinstance(gaps[0], np.generic) and all(
+    if isinstance(steps[0], np.generic) and all(
         a == -b for a, b in zip(positions, reversed(positions), strict=True)
     ):
         # Rounding must not spoil what cancels at a mirror.
@@ -222,42 +224,42 @@ def _weigh(gaps: Sequence[Any], row: int, scheme: Scheme) -> Sequence[Any]:
     return weights
 
 
-def _mirrored(end: End, reach: int) -> Sequence[Any]:
-    return end.gaps[:reach]
+def _mirror_steps(end: End, reach: int) -> Sequence[Any]:
+    return end.steps[:reach]
 
 
-def _mirrored_half(end: End, reach: int) -> Sequence[Any]:
-    return [end.gaps[0], *end.gaps[: reach - 1]]
+def _mirror_steps_from_half(end: End, reach: int) -> Sequence[Any]:
+    return [end.steps[0], *end.steps[: reach - 1]]
 
 
-def _repeated(end: End, reach: int) -> Sequence[Any]:
-    return [end.gaps[0]] * reach
+def _repeat_step(end: End, reach: int) -> Sequence[Any]:
+    return [end.steps[0]] * reach
 
 
-def _around(end: End, reach: int) -> Sequence[Any]:
+def _steps_around(end: End, reach: int) -> Sequence[Any]:
     return end.around[:reach]
 
 
 TABLE: dict[str, Boundary] = {
     "one-sided": Boundary(_read_one_side, lambda s: s.order + s.edge),
     "periodic": Boundary(
-        partial(_read_beyond, lambda j, n: n - j, _around, 1), lambda s: 2 * s.reach + 1
+        partial(_read_beyond, lambda j, n: n - j, _steps_around, 1), lambda s: 2 * s.reach + 1
     ),
     "symmetric": Boundary(
-        partial(_read_beyond, lambda j, n: j, _mirrored, 1), lambda s: s.reach + 1
+        partial(_read_beyond, lambda j, n: j, _mirror_steps, 1), lambda s: s.reach + 1
     ),
     "antisymmetric": Boundary(
-        partial(_read_beyond, lambda j, n: j, _mirrored, -1), lambda s: s.reach + 1
+        partial(_read_beyond, lambda j, n: j, _mirror_steps, -1), lambda s: s.reach + 1
     ),
     "half-symmetric": Boundary(
-        partial(_read_beyond, lambda j, n: j - 1, _mirrored_half, 1), lambda s: s.reach
+        partial(_read_beyond, lambda j, n: j - 1, _mirror_steps_from_half, 1), lambda s: s.reach
     ),
     "half-antisymmetric": Boundary(
-        partial(_read_beyond, lambda j, n: j - 1, _mirrored_half, -1), lambda s: s.reach
+        partial(_read_beyond, lambda j, n: j - 1, _mirror_steps_from_half, -1), lambda s: s.reach
     ),
-    "nearest": Boundary(partial(_read_beyond, lambda j, n: 0, _repeated, 1), lambda s: 1),
+    "nearest": Boundary(partial(_read_beyond, lambda j, n: 0, _repeat_step, 1), lambda s: 1),
     "constant": Boundary(
-        partial(_read_beyond, None, _repeated, 1), lambda s: 1, "the field beyond the end"
+        partial(_read_beyond, None, _repeat_step, 1), lambda s: 1, "the field beyond the end"
     ),
     "normal": Boundary(
         _know_the_slope,

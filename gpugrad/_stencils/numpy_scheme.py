@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from gpugrad._arrays import Array
-from gpugrad._stencils.plan import AxisPlan, Formula, Gaps, plan_once, rows_of
+from gpugrad._stencils.plan import AxisPlan, Formula, Steps, plan_once, rows_of
 from gpugrad._stencils.weights import (
     BLOCK,
     first_of_three,
@@ -21,7 +21,7 @@ from gpugrad._stencils.weights import (
 def first_derivative(axis: int, spacing: Any, edge_order: int) -> AxisPlan:
     """Plan the first derivative along `axis`, as `numpy.gradient` does it.
 
-    `spacing` is a number, the gaps between samples or, where values must not be read, a 0-d or
+    `spacing` is a number, the steps between samples or, where values must not be read, a 0-d or
     1-D array of either. The error is O(h^2) inside and, at the two ends, O(h) with `edge_order`
     1, O(h^2) with 2.
     """
@@ -29,8 +29,8 @@ def first_derivative(axis: int, spacing: Any, edge_order: int) -> AxisPlan:
 
 
 def _plan(spacing: Any, axis: int, edge_order: int) -> AxisPlan:
-    gaps = spacing.values if isinstance(spacing, Gaps) else spacing
-    return (_plan_unevenly if getattr(gaps, "ndim", 0) else _plan_evenly)(gaps, axis, edge_order)
+    steps = spacing.values if isinstance(spacing, Steps) else spacing
+    return (_plan_unevenly if getattr(steps, "ndim", 0) else _plan_evenly)(steps, axis, edge_order)
 
 
 def _plan_evenly(h: Any, axis: int, edge_order: int) -> AxisPlan:
@@ -49,16 +49,16 @@ def _plan_evenly(h: Any, axis: int, edge_order: int) -> AxisPlan:
     return AxisPlan(axis, (lower,), interior, (upper,), dtype, on_host, {})
 
 
-def _plan_unevenly(gaps: Array, axis: int, edge_order: int) -> AxisPlan:
-    on_host = isinstance(gaps, np.ndarray)
-    along = axis if gaps.ndim > 1 else 0
-    size = gaps.shape[along]
+def _plan_unevenly(steps: Array, axis: int, edge_order: int) -> AxisPlan:
+    on_host = isinstance(steps, np.ndarray)
+    along = axis if steps.ndim > 1 else 0
+    size = steps.shape[along]
 
     def end(i: int) -> Any:
         # A library may have no scalars, and a lazy array no values: keep arrays of one row.
-        if on_host and gaps.ndim == 1:
-            return gaps[i]
-        return gaps[rows_of(gaps.ndim, along, i % size, i % size + 1)]
+        if on_host and steps.ndim == 1:
+            return steps[i]
+        return steps[rows_of(steps.ndim, along, i % size, i % size + 1)]
 
     if edge_order == 1:
         lower = Formula((1, 0), (1, -1), _as_number(end(0)))
@@ -66,14 +66,14 @@ def _plan_unevenly(gaps: Array, axis: int, edge_order: int) -> AxisPlan:
     else:
         lower = _weighted((0, 1, 2), first_of_three(end(0), end(1)))
         upper = _weighted((-2, -1, 0), last_of_three(end(-2), end(-1)))
-    if on_host and gaps.size > 4 * BLOCK:
-        middle = middle_in_blocks(gaps, along)
+    if on_host and steps.size > 4 * BLOCK:
+        middle = middle_in_blocks(steps, along)
     else:
-        left, right = (gaps[rows_of(gaps.ndim, along, *s)] for s in ((0, -1), (1, None)))
+        left, right = (steps[rows_of(steps.ndim, along, *s)] for s in ((0, -1), (1, None)))
         middle = middle_of_three(left, right)
     interior = Formula((-1, 0, 1), middle)
     return AxisPlan(
-        axis, (lower,), interior, (upper,), gaps.dtype if on_host else None, on_host, {}
+        axis, (lower,), interior, (upper,), steps.dtype if on_host else None, on_host, {}
     )
 
 

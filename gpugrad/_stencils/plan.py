@@ -126,17 +126,17 @@ IDENTITY = AxisPlan(0, (), Formula((0,), (1,)), (), None, True, {})
 """The field as it is, for sums of what has been differentiated."""
 
 
-class Gaps:
+class Steps:
     """The distances between uneven samples on the host, and the plans made of them.
 
     A 1-D array, or one with the field's axes where lines differ.
     """
 
-    __slots__ = ("plans", "turns_back", "values")
+    __slots__ = ("is_not_monotonic", "plans", "values")
 
-    def __init__(self, values: np.ndarray[Any, Any], turns_back: bool) -> None:
+    def __init__(self, values: np.ndarray[Any, Any], is_not_monotonic: bool) -> None:
         self.values = values
-        self.turns_back = turns_back
+        self.is_not_monotonic = is_not_monotonic
         self.plans: dict[Any, AxisPlan] = {}
 
 
@@ -147,7 +147,7 @@ def plan_once(make: Callable[..., AxisPlan], spacing: Any, key: tuple[Any, ...])
     it spares their work too. Plans for gaps live as long as these: their weights may be many.
     Spacings whose values are not read (on a device, lazy, traced) are not remembered.
     """
-    if type(spacing) is Gaps:
+    if type(spacing) is Steps:
         plan = spacing.plans.get((make, key))
         if plan is None:
             plan = spacing.plans[make, key] = make(spacing, *key)

@@ -20,11 +20,11 @@ from gpugrad._stencils.boundaries import (
     Sides,
 )
 from gpugrad._stencils.numpy_scheme import first_derivative
-from gpugrad._stencils.plan import AxisPlan, Formula, Gaps, plan_once, rows_of
+from gpugrad._stencils.plan import AxisPlan, Formula, Steps, plan_once, rows_of
 from gpugrad._stencils.weights import exact_weights, middle_of_many, move_origin
 
 _NEAR = MAX_ORDER + MAX_ACCURACY
-"""Gaps at an end that any formula reads at most."""
+"""Steps at an end that any formula reads at most."""
 
 
 def plan_derivative(
@@ -39,7 +39,7 @@ def plan_derivative(
 
 
 def _plan(spacing: Any, *key: Any) -> AxisPlan:
-    is_uneven = isinstance(spacing, Gaps) or getattr(spacing, "ndim", 0) > 0
+    is_uneven = isinstance(spacing, Steps) or getattr(spacing, "ndim", 0) > 0
     return (_plan_unevenly if is_uneven else _plan_evenly)(spacing, *key)
 
 
@@ -47,10 +47,11 @@ def _plan_evenly(
     h: Any, axis: int, length: int, scheme: Scheme, sides: Sides, period: float | None
 ) -> AxisPlan:
     numpys = first_derivative(axis, h, 1)
-    interior = numpys.interior if scheme.is_numpys else _inside(scheme, h)
+    interior = numpys.interior if scheme.is_numpys else _make_interior(scheme, h)
     at = find_ends(axis, h, length, period)
     ends = [
-        _ends_of_numpy(axis, h, scheme, side, sign) or _rows(end, scheme, side, sign, at.unit)
+        _ends_of_numpy(axis, h, scheme, side, sign)
+        or _make_end_rows(end, scheme, side, sign, at.unit)
         for end, side, sign in zip(at[:2], sides, (1, -1), strict=True)
     ]
     return numpys._replace(lower=ends[0], interior=interior, upper=ends[1], memo={})
@@ -59,25 +60,25 @@ def _plan_evenly(
 def _plan_unevenly(
     spacing: Any, axis: int, length: int, scheme: Scheme, sides: Sides, period: float | None
 ) -> AxisPlan:
-    on_host = isinstance(spacing, Gaps)
-    gaps = spacing.values if on_host else spacing
+    on_host = isinstance(spacing, Steps)
+    steps = spacing.values if on_host else spacing
     if scheme.is_numpys:
         interior = first_derivative(axis, spacing, 1).interior
     with np.errstate(all="ignore"):  # what it hides is refused just below
         if not scheme.is_numpys:
             before, after = scheme.window
-            along = axis if gaps.ndim > 1 else 0
-            weights = middle_of_many(gaps, before, after, scheme.order, along, scheme.shift)
+            along = axis if steps.ndim > 1 else 0
+            weights = middle_of_many(steps, before, after, scheme.order, along, scheme.shift)
             interior = Formula(tuple(range(-before, after + 1)), tuple(weights))
         at = find_ends(axis, spacing, length, period)
         ends = [
             _ends_of_numpy(axis, spacing, scheme, side, sign)
-            or _rows(end, scheme, side, sign, None)
+            or _make_end_rows(end, scheme, side, sign, None)
             for end, side, sign in zip(at[:2], sides, (1, -1), strict=True)
         ]
-    if on_host and spacing.turns_back:
+    if on_host and spacing.is_not_monotonic:
         check_weights(axis, [interior, *ends[0], *ends[1]])
-    dtype = gaps.dtype if on_host else None
+    dtype = steps.dtype if on_host else None
     return AxisPlan(axis, ends[0], interior, ends[1], dtype, on_host, {})
 
 
@@ -91,28 +92,31 @@ class Ends(NamedTuple):
 
 def find_ends(axis: int, spacing: Any, length: int, period: float | None) -> Ends:
     """Return the ends of an axis, from where formulas there see the samples."""
-    on_host = isinstance(spacing, Gaps)
+    on_host = isinstance(spacing, Steps)
     if not on_host and not getattr(spacing, "ndim", 0):
         return _find_even_ends(axis, spacing, length, period)
-    gaps, near = spacing.values if on_host else spacing, min(length - 1, _NEAR)
-    first = [_gap(gaps, axis, k, on_host) for k in range(near)]
-    last = [-_gap(gaps, axis, length - 2 - k, on_host) for k in range(near)]
-    closing = (first[0] - last[0]) / 2 if period is None else _close(axis, gaps, period)
+    steps, near = spacing.values if on_host else spacing, min(length - 1, _NEAR)
+    # Only few steps are read: on a device each is an array of one row, and none is copied home.
+    first = [_step_at(steps, axis, k, on_host) for k in range(near)]
+    last = [-_step_at(steps, axis, length - 2 - k, on_host) for k in range(near)]
+    closing = (
+        (first[0] - last[0]) / 2 if period is None else _find_closing_step(axis, steps, period)
+    )
     return Ends(
-        End(length, first, [closing, *(-gap for gap in last)]),
-        End(length, last, [-closing, *(-gap for gap in first)]),
+        End(length, first, [closing, *(-step for step in last)]),
+        End(length, last, [-closing, *(-step for step in first)]),
         None,
     )
 
 
 def _find_even_ends(axis: int, h: Any, length: int, period: float | None) -> Ends:
-    closing = None if period is None else _close_evenly(axis, h, length, period)
+    closing = None if period is None else _find_even_closing_step(axis, h, length, period)
     if closing is None:
         lower, upper = (End(length, [sign] * _NEAR, [sign] * _NEAR) for sign in (1, -1))
         return Ends(lower, upper, h)
-    # Another gap than the others: weights are numbers like any.
-    gaps = {sign: [sign * _as_number(h)] * _NEAR for sign in (1, -1)}
-    lower, upper = (End(length, gaps[sign], [sign * closing, *gaps[sign]]) for sign in (1, -1))
+    # The step that closes the circle differs from the others: weights are no longer exact.
+    steps = {sign: [sign * _as_number(h)] * _NEAR for sign in (1, -1)}
+    lower, upper = (End(length, steps[sign], [sign * closing, *steps[sign]]) for sign in (1, -1))
     return Ends(lower, upper, None)
 
 
@@ -127,7 +131,7 @@ def _ends_of_numpy(
     return plan.lower if sign == 1 else plan.upper
 
 
-def _rows(end: End, scheme: Scheme, side: Side, sign: int, h: Any) -> tuple[Formula, ...]:
+def _make_end_rows(end: End, scheme: Scheme, side: Side, sign: int, h: Any) -> tuple[Formula, ...]:
     """Return the formulas of the rows at an end, in the order of the axis.
 
     `sign` is 1 at the lower end, where samples are counted upwards, and -1 at the upper one; `h`
@@ -142,16 +146,16 @@ def _rows(end: End, scheme: Scheme, side: Side, sign: int, h: Any) -> tuple[Form
 
 
 def make_formula(row: RowFormula, i: int, scheme: Scheme, side: Side, sign: int, h: Any) -> Formula:
-    """Return the formula of the row with number `i` from an end; the rest is as for `_rows`."""
+    """Return the formula of row `i` from an end; other arguments are as for `_make_end_rows`."""
     weights = {sign * (number - i): w for number, w in row.weights.items()}
     value = side.value or 0.0
     if h is None:
-        return _join(weights, row.of_value * value)
+        return _join_weights(weights, row.of_value * value)
     unit = abs(_as_number(h)) if TABLE[side.name].per_length else 1.0
     return scale(weights, scheme.order, h, row.of_value, value * unit)
 
 
-def _inside(scheme: Scheme, h: Any) -> Formula:
+def _make_interior(scheme: Scheme, h: Any) -> Formula:
     before, after = scheme.window
     offsets = range(-before, after + 1)
     weights = exact_weights(tuple(move_origin(offsets, before, scheme.shift)), scheme.order)
@@ -169,7 +173,7 @@ def scale(
     used = {k: w for k, w in weights.items() if w}
     power = _as_number(h) ** order
     if not used:
-        return _nothing(float(of_value) * value / power)
+        return _make_empty(float(of_value) * value / power)
     below = math.lcm(of_value.denominator, *(w.denominator for w in used.values()))
     common = math.gcd(*(int(w * below) for w in used.values()))
     offsets = sorted(used, key=lambda k: (abs(used[k]), used[k] < 0, k))
@@ -184,25 +188,25 @@ def scale(
         tuple(offsets),
         tuple([k if abs(k) == 1 else float(k) for k in numerators]),
         divisor,
-        _constant(float(of_value * below / common) * value),
+        _drop_zero(float(of_value * below / common) * value),
     )
 
 
-def _join(weights: dict[int, Any], constant: Any) -> Formula:
+def _join_weights(weights: dict[int, Any], constant: Any) -> Formula:
     """Return a formula with weights as they are, but without those that are known to be zero."""
     offsets = [k for k in sorted(weights) if not (_is_known(weights[k]) and weights[k] == 0)]
     if not offsets:
-        return _nothing(constant)
+        return _make_empty(constant)
     numbers = tuple([_as_number(weights[k]) for k in offsets])
-    return Formula(tuple(offsets), numbers, None, _constant(constant))
+    return Formula(tuple(offsets), numbers, None, _drop_zero(constant))
 
 
-def _nothing(constant: Any) -> Formula:
+def _make_empty(constant: Any) -> Formula:
     """Return a formula for what depends on no sample; of its own it takes the NaN, and the mask."""
-    return Formula((0, 0), (1, -1), None, _constant(constant))
+    return Formula((0, 0), (1, -1), None, _drop_zero(constant))
 
 
-def _constant(constant: Any) -> Any:
+def _drop_zero(constant: Any) -> Any:
     return None if _is_known(constant) and constant == 0 else _as_number(constant)
 
 
@@ -214,45 +218,45 @@ def _as_number(w: Any) -> Any:
     return float(w) if _is_known(w) and not isinstance(w, np.longdouble) else w
 
 
-def _gap(gaps: Array, axis: int, k: int, on_host: bool) -> Any:
-    """Return a gap as a scalar of NumPy, double or longer, or else as an array of one row."""
-    gap = gaps[rows_of(gaps.ndim, axis if gaps.ndim > 1 else 0, k, k + 1)]
+def _step_at(steps: Array, axis: int, k: int, on_host: bool) -> Any:
+    """Return a step as a scalar of NumPy, double or longer, or else as an array of one row."""
+    step = steps[rows_of(steps.ndim, axis if steps.ndim > 1 else 0, k, k + 1)]
     if not on_host:
-        return gap
-    gap = gap.astype(np.result_type(gaps, np.float64))
-    return gap[0] if gaps.ndim == 1 else gap
+        return step
+    step = step.astype(np.result_type(steps, np.float64))
+    return step[0] if steps.ndim == 1 else step
 
 
-def _close_evenly(axis: int, h: Any, length: int, period: float) -> Any:
-    """Return the gap between the last sample and the first, None if it is like all others."""
+def _find_even_closing_step(axis: int, h: Any, length: int, period: float) -> Any:
+    """Return the step between the last sample and the first, None if it is like all others."""
     h = _as_number(h)
     if not _is_known(h):
         return h / abs(h) * period - (length - 1) * h
     if abs(period - length * abs(h)) <= 1e-6 * abs(h):  # the rounding of a float32, say
         return None
-    return _check_closing(axis, h * (length - 1), h, period)
+    return _check_closing_step(axis, h * (length - 1), h, period)
 
 
-def _close(axis: int, gaps: Array, period: float) -> Any:
-    if isinstance(gaps, np.ndarray):
-        several = gaps.ndim > 1
-        along = axis if several else None
-        extent = gaps.sum(along, dtype=np.result_type(gaps, np.float64), keepdims=several)
-        if not several:
-            return _check_closing(axis, extent, extent / gaps.size, period)
+def _find_closing_step(axis: int, steps: Array, period: float) -> Any:
+    if isinstance(steps, np.ndarray):
+        lines_differ = steps.ndim > 1
+        along = axis if lines_differ else None
+        extent = steps.sum(along, dtype=np.result_type(steps, np.float64), keepdims=lines_differ)
+        if not lines_differ:
+            return _check_closing_step(axis, extent, extent / steps.size, period)
         if extent.size:
             longest = extent.flat[abs(extent).argmax()]
-            _check_closing(axis, longest, longest / gaps.shape[axis], period)
+            _check_closing_step(axis, longest, longest / steps.shape[axis], period)
     else:
-        xp = namespace_of(gaps)
-        extent = xp.sum(gaps, axis=axis if gaps.ndim > 1 else 0, keepdims=True)
+        xp = namespace_of(steps)
+        extent = xp.sum(steps, axis=axis if steps.ndim > 1 else 0, keepdims=True)
     return extent / abs(extent) * period - extent
 
 
-def _check_closing(axis: int, extent: Any, gap: Any, period: float) -> Any:
+def _check_closing_step(axis: int, extent: Any, step: Any, period: float) -> Any:
     closing = period - abs(extent)
-    if closing < 1e-6 * abs(gap):
-        repeats = closing > -1e-6 * abs(gap)
+    if closing < 1e-6 * abs(step):
+        repeats = closing > -1e-6 * abs(step)
         raise ValueError(
             f"`period` of axis {axis} must be greater than the distance from the first sample to "
             f"the last, {abs(extent)}; got {period}"

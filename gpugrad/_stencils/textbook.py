@@ -61,7 +61,7 @@ class Stencil:
         """Write the formula as a textbook does, with its leading error on the right."""
         scale = math.lcm(*(w.denominator for w in self.weights))
         terms = [
-            _signed(w * scale, f"f({_point(offset)})")
+            _write_signed(w * scale, f"f({_write_point(offset)})")
             for offset, w in zip(self.offsets, self.weights, strict=True)
             if w
         ]
@@ -70,8 +70,9 @@ class Stencil:
         c, power, derivative = self.error
         step = "h" if power == 1 else f"h^{power}"
         step = step if c.denominator == 1 else f"{step}/{c.denominator}"
-        error = _signed(Fraction(c.numerator), f"{step} {_name(derivative)}(x)")
-        return f"({_join(terms)}) / {below} = {_join([f'+{_name(self.order)}(x)', error])} + ..."
+        error = _write_signed(Fraction(c.numerator), f"{step} {_write_prime(derivative)}(x)")
+        value = _join_terms([f"+{_write_prime(self.order)}(x)", error])
+        return f"({_join_terms(terms)}) / {below} = {value} + ..."
 
 
 def stencil(
@@ -146,15 +147,15 @@ def stencil(
     >>> print(gpugrad.stencil(offsets=[-1, 0, 2]))
     (-4 f(x - h) + 3 f(x) + f(x + 2h)) / (6 h) = f'(x) + h^2/3 f'''(x) + ...
     """
-    order = _positive(order, "order")
+    order = _parse_positive(order, "order")
     if offsets is not None:
         if (accuracy, kind) != (2, "central"):
             raise TypeError(
                 "`offsets` must come without `accuracy` and `kind`, which they decide; got "
                 f"accuracy={accuracy!r}, kind={kind!r}. Leave one or the other out."
             )
-        return _weigh(_parse_offsets(offsets, order), order)
-    accuracy = _positive(accuracy, "accuracy")
+        return _weigh_offsets(_parse_offsets(offsets, order), order)
+    accuracy = _parse_positive(accuracy, "accuracy")
     if kind not in _KINDS:
         raise ValueError(f"`kind` must be one of {', '.join(_KINDS)}; got {kind!r}.")
     if kind in ("central", "staggered"):
@@ -166,9 +167,9 @@ def stencil(
         if kind == "staggered":
             reach = central_reach(order, accuracy, shift=1)
             half = Fraction(1, 2)
-            return _weigh(tuple([k - half for k in range(1 - reach, reach + 1)]), order)
+            return _weigh_offsets(tuple([k - half for k in range(1 - reach, reach + 1)]), order)
         reach = central_reach(order, accuracy)
-        whole = _weigh(tuple(range(-reach, reach + 1)), order)
+        whole = _weigh_offsets(tuple(range(-reach, reach + 1)), order)
         if order % 2 == 0:
             return whole
         return Stencil(
@@ -178,26 +179,28 @@ def stencil(
             whole.error,
         )
     one_sided = range(order + accuracy)
-    return _weigh(tuple(one_sided if kind == "forward" else (-k for k in one_sided[::-1])), order)
+    return _weigh_offsets(
+        tuple(one_sided if kind == "forward" else (-k for k in one_sided[::-1])), order
+    )
 
 
-def _weigh(offsets: tuple[int | Fraction, ...], order: int) -> Stencil:
+def _weigh_offsets(offsets: tuple[int | Fraction, ...], order: int) -> Stencil:
     weights = exact_weights(offsets, order)
     derivative = order + 1
-    while not (moment := _moment(offsets, weights, derivative)):
+    while not (moment := _find_moment(offsets, weights, derivative)):
         derivative += 1
     coefficient = moment / math.factorial(derivative)
     error = TruncationError(coefficient, derivative - order, derivative)
     return Stencil(offsets, weights, order, error)
 
 
-def _moment(
+def _find_moment(
     offsets: tuple[int | Fraction, ...], weights: tuple[Fraction, ...], power: int
 ) -> Fraction:
     return sum((w * k**power for k, w in zip(offsets, weights, strict=True)), Fraction(0))
 
 
-def _positive(number: Any, name: str) -> int:
+def _parse_positive(number: Any, name: str) -> int:
     if isinstance(number, bool) or not isinstance(number, Integral):
         raise TypeError(f"`{name}` must be an integer; got {number!r}, a {type(number).__name__}.")
     if number < 1:
@@ -229,7 +232,7 @@ def _parse_offset(offset: Any) -> int | Fraction:
     return int(exact) if exact.denominator == 1 else exact
 
 
-def _point(offset: int | Fraction) -> str:
+def _write_point(offset: int | Fraction) -> str:
     if not offset:
         return "x"
     top, bottom = abs(offset.numerator), offset.denominator
@@ -237,15 +240,15 @@ def _point(offset: int | Fraction) -> str:
     return f"x {'-' if offset < 0 else '+'} {steps}"
 
 
-def _signed(factor: Fraction, what: str) -> str:
+def _write_signed(factor: Fraction, what: str) -> str:
     size = abs(factor)
     return ("-" if factor < 0 else "+") + (what if size == 1 else f"{size} {what}")
 
 
-def _join(terms: list[str]) -> str:
-    first, *others = terms
-    return first.removeprefix("+") + "".join(f" {term[0]} {term[1:]}" for term in others)
+def _join_terms(terms: list[str]) -> str:
+    first, *further_terms = terms
+    return first.removeprefix("+") + "".join(f" {term[0]} {term[1:]}" for term in further_terms)
 
 
-def _name(derivative: int) -> str:
+def _write_prime(derivative: int) -> str:
     return "f" + "'" * derivative if derivative < 4 else f"f^({derivative})"

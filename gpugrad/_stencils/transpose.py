@@ -20,12 +20,12 @@ def transpose_plan(plan: AxisPlan, n: int) -> AxisPlan:
     """Return the transpose of a plan for an axis of `n` samples."""
     key = ("transpose", n)
     if key not in plan.memo:
-        plan.memo[key] = _transpose(plan, n)
+        plan.memo[key] = _transpose_formulas(plan, n)
     transposed: AxisPlan = plan.memo[key]
     return transposed
 
 
-def _transpose(plan: AxisPlan, n: int) -> AxisPlan:
+def _transpose_formulas(plan: AxisPlan, n: int) -> AxisPlan:
     first, last = len(plan.lower), n - len(plan.upper)
     ends = [*enumerate(plan.lower), *enumerate(plan.upper, start=last)]
     touched = [i + offset for i, formula in ends for offset in formula.offsets]
@@ -35,25 +35,29 @@ def _transpose(plan: AxisPlan, n: int) -> AxisPlan:
     if lower + upper >= n or first >= last:
         lower, upper = n, 0
     gathered: dict[int, list[tuple[int, Any]]] = {}
-    for i, j, w in _entries(plan, n, lower, n - upper):
+    for i, j, w in _list_outer_entries(plan, n, lower, n - upper):
         gathered.setdefault(j, []).append((i, w))
 
-    def end(j: int) -> Formula:
+    def make_column(j: int) -> Formula:
         column = gathered.get(j, [(j, 0.0)])
         return Formula(tuple(i - j for i, _ in column), tuple(w for _, w in column))
 
-    inside = (
-        end(0) if lower == n else _mirror(plan.interior, first, last, lower, n - upper, plan.axis)
+    interior = (
+        make_column(0)
+        if lower == n
+        else _mirror_formula(plan.interior, first, last, lower, n - upper, plan.axis)
     )
     return plan._replace(
-        lower=tuple(map(end, range(lower))),
-        interior=inside,
-        upper=tuple(map(end, range(n - upper, n))),
+        lower=tuple(map(make_column, range(lower))),
+        interior=interior,
+        upper=tuple(map(make_column, range(n - upper, n))),
         memo={},
     )
 
 
-def _entries(plan: AxisPlan, n: int, start: int, stop: int) -> Iterator[tuple[int, int, Any]]:
+def _list_outer_entries(
+    plan: AxisPlan, n: int, start: int, stop: int
+) -> Iterator[tuple[int, int, Any]]:
     """Yield row, column and value of the entries in columns outside of `start` to `stop`."""
     for formula, first, last in plan.regions(n):
         reach = max(map(abs, formula.offsets))
@@ -62,35 +66,38 @@ def _entries(plan: AxisPlan, n: int, start: int, stop: int) -> Iterator[tuple[in
         for i in (*near, *far):
             for offset, w in zip(formula.offsets, formula.weights, strict=True):
                 if not start <= i + offset < stop:
-                    value = _at(w, i - first, plan.axis)
+                    value = _pick_row(w, i - first, plan.axis)
                     if formula.divisor is not None:
-                        value = value / _at(formula.divisor, i - first, plan.axis)
+                        value = value / _pick_row(formula.divisor, i - first, plan.axis)
                     yield i, i + offset, value
 
 
-def _at(w: Any, row: int, axis: int) -> Any:
+def _pick_row(w: Any, row: int, axis: int) -> Any:
     """Return a weight or divisor for one row: a number, or an array where lines differ."""
     w = cut_weight(w, rows_of(axis + 1, axis, row, row + 1), axis)
     ndim = getattr(w, "ndim", 0)
     return w if ndim > 1 else float(w[0] if ndim else w)
 
 
-def _mirror(formula: Formula, first: int, last: int, start: int, stop: int, axis: int) -> Formula:
-    """Return the formula of columns `start` to `stop`, given that of rows `first` to `last`."""
+def _mirror_formula(
+    formula: Formula, first: int, last: int, start: int, stop: int, axis: int
+) -> Formula:
+    """Return the formula of columns `start` to `stop`, from the one of rows `first` to `last`."""
 
-    def move(w: Any, offset: int) -> Any:
+    def move_entries(w: Any, offset: int) -> Any:
         """Return the entries that belong to the rows which have a sample at these columns."""
         rows = rows_of(axis + 1, axis, start - offset - first, stop - offset - first)
         return cut_weight(w, rows, axis)
 
     offsets, weights, divisor, _ = formula
-    back = tuple(-offset for offset in offsets)
+    mirrored = tuple(-offset for offset in offsets)
     if getattr(divisor, "ndim", 0) == 0:
-        moved = tuple(move(w, k) for w, k in zip(weights, offsets, strict=True))
-        return Formula(back, moved, divisor)
+        moved = tuple(move_entries(w, k) for w, k in zip(weights, offsets, strict=True))
+        return Formula(mirrored, moved, divisor)
     return Formula(
-        back,
+        mirrored,
         tuple(
-            np.asarray(move(w, k) / move(divisor, k)) for w, k in zip(weights, offsets, strict=True)
+            np.asarray(move_entries(w, k) / move_entries(divisor, k))
+            for w, k in zip(weights, offsets, strict=True)
         ),
     )

@@ -32,13 +32,13 @@ if TYPE_CHECKING:
 Weights = tuple[Any, Any, Any]
 
 BLOCK = 1 << 14
-"""Gaps that are worked on at once where there are many: with all temporaries they stay cached."""
+"""Steps that are worked on at once where there are many: with all temporaries they stay cached."""
 
 
 def middle_of_three(left: Any, right: Any) -> Weights:
     """Return the weights of f[i-1], f[i], f[i+1] for the derivative at sample i.
 
-    `left` and `right` are the gaps ``x[i] - x[i-1]`` and ``x[i+1] - x[i]``; the error is
+    `left` and `right` are the steps ``x[i] - x[i-1]`` and ``x[i+1] - x[i]``; the error is
     O(left * right).
     """
     return (
@@ -48,39 +48,40 @@ def middle_of_three(left: Any, right: Any) -> Weights:
     )
 
 
-def middle_in_blocks(gaps: NumpyArray, axis: int = 0) -> Weights:
-    """Return what `middle_of_three` does for many gaps, several times as fast, on threads."""
+def middle_in_blocks(steps: NumpyArray, axis: int = 0) -> Weights:
+    """Return what `middle_of_three` does for many steps, several times as fast, on threads."""
 
-    def weigh(gaps: NumpyArray) -> Weights:
+    def weigh(steps: NumpyArray) -> Weights:
         return middle_of_three(
-            *(_take_rows(gaps, axis, k, gaps.shape[axis] - 1 + k) for k in (0, 1))
+            *(_cut_rows(steps, axis, k, steps.shape[axis] - 1 + k) for k in (0, 1))
         )
 
-    first, second, third = _in_blocks(weigh, gaps, 3, axis)
+    first, second, third = _weigh_in_blocks(weigh, steps, 3, axis)
     return first, second, third
 
 
-def _take_rows(x: Any, axis: int, start: int, stop: int) -> Any:
+def _cut_rows(x: Any, axis: int, start: int, stop: int) -> Any:
     return x[(slice(None),) * axis + (slice(start, stop),)]
 
 
-def _in_blocks(
-    weigh: Callable[[NumpyArray], Sequence[Any]], gaps: NumpyArray, count: int, axis: int
+def _weigh_in_blocks(
+    weigh: Callable[[NumpyArray], Sequence[Any]], steps: NumpyArray, count: int, axis: int
 ) -> list[NumpyArray]:
-    """Return the `count` weights that are made of as many gaps less one, in blocks of rows."""
-    shape = [*gaps.shape]
+    """Return the `count` weights that are made of as many steps less one, in blocks of rows."""
+    shape = [*steps.shape]
     shape[axis] -= count - 2
-    weights = [memory.empty(tuple(shape), gaps.dtype) for _ in range(count)]
+    weights = [memory.empty(tuple(shape), steps.dtype) for _ in range(count)]
     across = next((i for i, n in enumerate(shape) if n > 1), axis)  # the slowest axis to cut
-    more = count - 2 if across == axis else 0
+    overlap = count - 2 if across == axis else 0
+    # Cut along the axis itself, a block reads steps that the next block reads again.
     step = max(1, BLOCK * shape[across] // max(1, math.prod(shape)))
 
     def work(starts: Sequence[int]) -> None:
         for start in starts:
             stop = min(start + step, shape[across])
-            block = weigh(_take_rows(gaps, across, start, stop + more))
+            block = weigh(_cut_rows(steps, across, start, stop + overlap))
             for target, w in zip(weights, block, strict=True):
-                _take_rows(target, across, start, stop)[...] = w
+                _cut_rows(target, across, start, stop)[...] = w
 
     threads.for_each_share(work, range(0, shape[across], step), threads.count())
     return weights
@@ -105,30 +106,32 @@ def last_of_three(far: Any, near: Any) -> Weights:
 
 
 def middle_of_many(
-    gaps: Any, before: int, after: int, order: int, axis: int = 0, shift: int = 0
+    steps: Any, before: int, after: int, order: int, axis: int = 0, shift: int = 0
 ) -> list[Any]:
     """Return the weights of some samples before and after a row, for each row that has them.
 
-    `gaps` is an array with at least ``before + after`` gaps along `axis`; each weight has one
-    entry for each row of each line, in the dtype of the gaps. `shift` is as in `move_origin`.
+    `steps` is an array with at least ``before + after`` steps along `axis`; each weight has one
+    entry for each row of each line, in the dtype of the steps. `shift` is as in `move_origin`.
     """
     count = before + after + 1
 
-    def weigh(gaps: Any) -> list[Any]:
-        rows = gaps.shape[axis] - count + 2
-        steps = [_take_rows(gaps, axis, k, k + rows) for k in range(count - 1)]
-        return any_weights(move_origin(positions_around(steps, before), before, shift), order)
+    def weigh(steps: Any) -> list[Any]:
+        rows = steps.shape[axis] - count + 2
+        columns = [_cut_rows(steps, axis, k, k + rows) for k in range(count - 1)]
+        return any_weights(move_origin(positions_around(columns, before), before, shift), order)
 
-    if isinstance(gaps, np.ndarray):
-        return _in_blocks(lambda g: weigh(g.astype(np.result_type(g, "f8"))), gaps, count, axis)
-    return weigh(gaps)
+    if isinstance(steps, np.ndarray):
+        return _weigh_in_blocks(
+            lambda g: weigh(g.astype(np.result_type(g, "f8"))), steps, count, axis
+        )
+    return weigh(steps)
 
 
-def positions_around(gaps: Sequence[Any], row: int) -> list[Any]:
-    """Return where samples lie as seen from one of them, given the gaps between neighbours."""
-    after = [*accumulate(gaps[row:])]
-    before = [*accumulate(-gap for gap in reversed(gaps[:row]))]
-    return [*reversed(before), 0 * gaps[0], *after]
+def positions_around(steps: Sequence[Any], row: int) -> list[Any]:
+    """Return where samples lie as seen from one of them, given the steps between neighbours."""
+    after = [*accumulate(steps[row:])]
+    before = [*accumulate(-step for step in reversed(steps[:row]))]
+    return [*reversed(before), 0 * steps[0], *after]
 
 
 def move_origin(positions: Sequence[Any], row: int, shift: int) -> list[Any]:
@@ -172,7 +175,7 @@ def any_weights(positions: Sequence[Any], order: int) -> list[Any]:
     ----------
     B. Fornberg, *Mathematics of Computation* 51 (1988), 699-706.
     """
-    x, scale = _scale(positions)
+    x, scale = _scale_positions(positions)
     if type(x[0]) is int:
         return _weigh_integers(x, scale, order)
     # weights[k][j] belongs to the k-th derivative and to sample j, for the samples so far.
@@ -194,7 +197,7 @@ def any_weights(positions: Sequence[Any], order: int) -> list[Any]:
     return [w / scale**order for w in weights[order]]
 
 
-def _scale(positions: Sequence[Any]) -> tuple[list[Any], Any]:
+def _scale_positions(positions: Sequence[Any]) -> tuple[list[Any], Any]:
     """Return positions in another unit, and the unit: fractions become integers."""
     if len(positions) == 1:
         return [*positions], 1
@@ -221,8 +224,8 @@ def _weigh_integers(x: Sequence[int], scale: Fraction, order: int) -> list[Fract
         coefficient = 0
         for a in product[: len(x) - order]:  # divided by the difference from this position
             coefficient = a + position * coefficient
-        others = math.prod(position - other for j, other in enumerate(x) if j != i)
-        weights.append(math.factorial(order) * coefficient / (scale**order * others))
+        differences = math.prod(position - place for j, place in enumerate(x) if j != i)
+        weights.append(math.factorial(order) * coefficient / (scale**order * differences))
     return weights
 
 
@@ -276,22 +279,22 @@ def weights_with_slope(positions: Sequence[Any], order: int) -> tuple[list[Any],
 
         p(x) + (g - p'(x_0)) \frac{\omega(x)}{\omega'(x_0)}
     """
-    (first, *others), scale = _scale(positions)
+    (first, *later), scale = _scale_positions(positions)
     omega = [1 + 0 * first]  # the coefficients of omega, from the constant on
     slope = 1 + 0 * positions[0]  # of omega at the first sample
-    for position in (first, *others):
+    for position in (first, *later):
         shifted = [0 * first, *omega]
         omega = [a - position * b for a, b in zip(shifted, [*omega, 0 * first], strict=True)]
-    for position in others:
+    for position in later:
         slope = slope * (first - position)
     factor = math.factorial(order) * omega[order] / slope
     weights = [0 * first for _ in positions]
     if len(positions) > order:
         weights = any_weights(positions, order)
-    if others:
-        there = any_weights([position - positions[0] for position in positions], 1)
+    if later:
+        slope_weights = any_weights([position - positions[0] for position in positions], 1)
         factor = factor / scale ** (order - 1)
-        weights = [w - factor * v for w, v in zip(weights, there, strict=True)]
+        weights = [w - factor * v for w, v in zip(weights, slope_weights, strict=True)]
     return weights, factor
 
 

@@ -170,11 +170,13 @@ def record(expressions: Sequence[Any], symbols: Sequence[Any]) -> Tape:
     """
     import sympy
 
-    shared, rest = sympy.cse(list(expressions))
+    # Common subexpressions are found once, before anything is recorded: SymPy sees more of them
+    # than equal nodes alone, such as products with the same factors.
+    shared, remaining = sympy.cse(list(expressions))
     recorder = _Recorder(sympy, symbols)
     for name, expression in shared:
-        recorder.known[name] = recorder.operand(expression)
-    recorder.tape.outputs = [recorder.operand(expression) for expression in rest]
+        recorder.slots[name] = recorder.operand(expression)
+    recorder.tape.outputs = [recorder.operand(expression) for expression in remaining]
     return recorder.tape
 
 
@@ -183,7 +185,7 @@ class _Recorder:
 
     def __init__(self, sympy: Any, symbols: Sequence[Any]) -> None:
         self.sp = sympy
-        self.known: dict[Any, Operand] = {symbol: k for k, symbol in enumerate(symbols)}
+        self.slots: dict[Any, Operand] = {symbol: k for k, symbol in enumerate(symbols)}
         self.made: dict[tuple[Any, ...], int] = {}
         self.tape = Tape(len(symbols))
 
@@ -195,18 +197,18 @@ class _Recorder:
             self.tape.steps.append(Operation(name, operands))
         return self.made[key]
 
-    def chain(self, name: str, parts: Sequence[Any]) -> Operand:
-        result = self.operand(parts[0])
-        for other in parts[1:]:
-            result = self.step(name, result, self.operand(other))
+    def chain(self, name: str, arguments: Sequence[Any]) -> Operand:
+        result = self.operand(arguments[0])
+        for argument in arguments[1:]:
+            result = self.step(name, result, self.operand(argument))
         return result
 
     def operand(self, e: Any) -> Operand:
-        if e not in self.known:
-            self.known[e] = self._record(e)
-        return self.known[e]
+        if e not in self.slots:
+            self.slots[e] = self._record_expression(e)
+        return self.slots[e]
 
-    def _record(self, e: Any) -> Operand:
+    def _record_expression(self, e: Any) -> Operand:
         sp, name = self.sp, type(e).__name__
         if isinstance(e, sp.Expr) and not e.free_symbols:
             return self.number(e)
@@ -263,9 +265,11 @@ class _Recorder:
 
     def sum(self, e: Any) -> Operand:
         # Terms with a plus first: no step only to change a sign.
-        first, *rest = sorted(e.as_ordered_terms(), key=lambda t: t.could_extract_minus_sign())
+        first, *further_terms = sorted(
+            e.as_ordered_terms(), key=lambda t: t.could_extract_minus_sign()
+        )
         result = self.operand(first)
-        for term in rest:
+        for term in further_terms:
             negative = term.could_extract_minus_sign()
             value = self.operand(-term if negative else term)
             result = self.step("subtract" if negative else "add", result, value)
@@ -289,6 +293,7 @@ class _Recorder:
         if isinstance(e, sp.exp) or e.base == sp.E:
             return self.step("exp", self.operand(e.exp))
         base, exponent = e.base, e.exp
+        # The power below the line is then one of the next cases, made of multiplications.
         if exponent.is_Rational and exponent < 0:
             return self.step("divide", 1.0, self.operand(base**-exponent))
         if exponent == sp.Rational(1, 2):
@@ -310,6 +315,7 @@ class _Recorder:
 
     def pieces(self, e: Any) -> Operand:
         result: Operand = float("nan")
+        # From the last piece to the first: the first condition that holds must win.
         for value, condition in reversed(e.args):
             if condition == self.sp.true:
                 result = self.operand(value)
@@ -353,6 +359,7 @@ def evaluate(tape: Tape, points: Sequence[Array]) -> list[Array]:
         if name == "heaviside":
             x, middle = arrays
             step = xp.where(x > 0, number(1.0), xp.where(x < 0, number(0.0), middle))
+            # NaN is neither above nor below 0, and must stay NaN.
             return xp.where(x == x, step, x)
         return _find_special(name, values[0], library)(*arrays)
 
@@ -392,7 +399,7 @@ def _find_special(name: str, order: Any, library: str) -> Callable[..., Any]:
         return _torch_gamma
     if name == "erfi" and library != "NumPy":
         raise missing
-    if name.startswith("bessel") and order in (0.0, 1.0):  # some lack those of any order
+    if name.startswith("bessel") and order in (0.0, 1.0):  # some lack any other order
         kind, modified = name[-1], "modified_" if name[-1] in "ik" else ""
         for spelling in (f"{kind}{order:.0f}", f"{modified}bessel_{kind}{order:.0f}"):
             if hasattr(special, spelling):
@@ -401,8 +408,8 @@ def _find_special(name: str, order: Any, library: str) -> Callable[..., Any]:
     if name == "LambertW" and library == "NumPy":
         return lambda x: special.lambertw(x).real
     if name in _PARTS and library == "NumPy":
-        scipy_name, part = _PARTS[name]
-        return lambda x: getattr(special, scipy_name)(x)[part]
+        scipy_name, position = _PARTS[name]
+        return lambda x: getattr(special, scipy_name)(x)[position]
     function = getattr(special, _SPECIAL.get(name, ""), None)
     if function is None:
         raise missing
@@ -428,7 +435,7 @@ def cuda_body(tape: Tape) -> str | None:
     """
     lines = []
     for slot, step in enumerate(tape.steps, tape.inputs):
-        operands = [_spell(o, tape.inputs) for o in step.operands]
+        operands = [_spell_operand(o, tape.inputs) for o in step.operands]
         if step.name in ("besselj", "bessely"):
             order = step.operands[0]
             text = f"T({step.name[-1]}n({int(order)}, double({operands[1]})))"
@@ -437,11 +444,11 @@ def cuda_body(tape: Tape) -> str | None:
         else:
             return None
         lines.append(f"const {'bool' if step.name in _TRUTHS else 'T'} t{slot} = {text};")
-    lines += [f"g{k} = {_spell(o, tape.inputs)};" for k, o in enumerate(tape.outputs)]
+    lines += [f"g{k} = {_spell_operand(o, tape.inputs)};" for k, o in enumerate(tape.outputs)]
     return "\n".join(lines)
 
 
-def _spell(operand: Operand, inputs: int) -> str:
+def _spell_operand(operand: Operand, inputs: int) -> str:
     if type(operand) is int:
         return f"x{operand}" if operand < inputs else f"t{operand}"
     if operand != operand:

@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple, NoReturn
 
+# Texts may come from strangers: each limit stops something that would take minutes or all memory.
 MAX_LENGTH = 2000
 MAX_DEPTH = 40
 MAX_EXPONENT = 1000
@@ -107,7 +108,7 @@ def parse(text: str, symbols: Iterable[Any] = ()) -> Any:
     return expression
 
 
-def _tokenize(text: str) -> list[Token]:
+def _split_into_tokens(text: str) -> list[Token]:
     tokens: list[Token] = []
     position = 0
     while True:
@@ -117,12 +118,12 @@ def _tokenize(text: str) -> list[Token]:
             return [*tokens, Token("end", "the end", position)]
         match = _TOKEN.match(text, position)
         if match is None:
-            _refuse(text, position, f"{text[position]!r} is not part of a formula")
+            _refuse_text(text, position, f"{text[position]!r} is not part of a formula")
         tokens.append(Token(str(match.lastgroup), match.group(), position))
         position = match.end()
 
 
-def _refuse(text: str, position: int, why: str, allowed: str = _ALLOWED) -> NoReturn:
+def _refuse_text(text: str, position: int, why: str, allowed: str = _ALLOWED) -> NoReturn:
     start = max(0, position - 30)
     shown = text[start : position + 30].replace("\n", " ")
     raise ValueError(
@@ -139,7 +140,7 @@ class _Parser:
 
         self.sympy = sympy
         self.text, self.symbols = text, symbols
-        self.tokens = _tokenize(text)
+        self.tokens = _split_into_tokens(text)
         self.index = self.depth = 0
 
     @property
@@ -155,13 +156,13 @@ class _Parser:
 
     def expect(self, text: str) -> None:
         if not self.accept(text):
-            self.refuse_what_follows(f"{text!r} is missing before {self._shown()}")
+            self.refuse_what_follows(f"{text!r} is missing before {self._show_next()}")
 
-    def _shown(self) -> str:
+    def _show_next(self) -> str:
         return "the end" if self.next.kind == "end" else repr(self.next.text[:30])
 
     def refuse(self, token: Token, why: str, allowed: str = _ALLOWED) -> NoReturn:
-        _refuse(self.text, token.start, why, allowed)
+        _refuse_text(self.text, token.start, why, allowed)
 
     def refuse_what_follows(self, otherwise: str = "") -> NoReturn:
         before, token = self.tokens[self.index - 1] if self.index else None, self.next
@@ -169,9 +170,9 @@ class _Parser:
         starts = token.kind in ("number", "name") or token.text == "("
         if ends and starts and token.text not in _WORDS:
             self.refuse(
-                token, f"an operator is missing before {self._shown()}; write * to multiply"
+                token, f"an operator is missing before {self._show_next()}; write * to multiply"
             )
-        self.refuse(token, otherwise or f"{self._shown()} is not expected here")
+        self.refuse(token, otherwise or f"{self._show_next()} is not expected here")
 
     def nested(self, read: Callable[[], Any]) -> Any:
         """Read something one level deeper; Python's stack is not for strangers to fill."""
@@ -195,27 +196,29 @@ class _Parser:
             if result.has(sp.I):
                 self.refuse(token, f"{token.text!r} gives a complex number", "real numbers")
             numbers = result.atoms(sp.Number)
-            if any(_bits(n) > MAX_BITS or (n.is_Float and _size(n) > 1e300) for n in numbers):
+            if any(
+                _count_bits(n) > MAX_BITS or (n.is_Float and _size_of(n) > 1e300) for n in numbers
+            ):
                 self.refuse(token, f"{token.text!r} gives a number that is too large")
         return result
 
     def sum(self) -> Any:
         result = self.product()
         while token := self.accept("+", "-"):
-            other = self.product()
+            term = self.product()
             sign = 1 if token.text == "+" else -1
-            result = self.build(token, lambda a, b, s=sign: a + s * b, result, other)
+            result = self.build(token, lambda a, b, s=sign: a + s * b, result, term)
         return result
 
     def product(self) -> Any:
         result = self.signed()
         while token := self.accept("*", "/"):
-            other = self.signed()
-            if token.text == "/" and other.is_zero:
+            factor = self.signed()
+            if token.text == "/" and factor.is_zero:
                 self.refuse(token, "division by zero")
             result = self.build(
                 token, (lambda a, b: a * b) if token.text == "*" else (lambda a, b: a / b),
-                result, other,
+                result, factor,
             )  # fmt: skip
         return result
 
@@ -238,12 +241,14 @@ class _Parser:
     def check_power(self, token: Token, base: Any, exponent: Any) -> None:
         """Refuse what would become an enormous number, before SymPy computes it."""
         sp = self.sympy
+        # SymPy works out powers of whole numbers at once: the limit must hold before the call.
         numbers = [exponent] if exponent.is_number else list(exponent.atoms(sp.Number))
-        largest = max(map(_size, numbers), default=0.0)
+        largest = max(map(_size_of, numbers), default=0.0)
         if largest > MAX_EXPONENT:
             self.refuse(token, f"the power is too large (at most {MAX_EXPONENT})")
-        inner = [_size(power.exp) for power in base.atoms(sp.Pow) if power.exp.is_number]
-        bits = sum(_bits(number) for number in base.atoms(sp.Number))
+        # Powers of powers multiply their exponents: each may be small, and the whole is not.
+        inner = [_size_of(power.exp) for power in base.atoms(sp.Pow) if power.exp.is_number]
+        bits = sum(_count_bits(number) for number in base.atoms(sp.Number))
         if max([1.0, *inner]) * largest > MAX_EXPONENT or bits * largest > MAX_BITS:
             self.refuse(token, f"powers of powers or of numbers grow too large: {MAX_EXPONENT}")
 
@@ -260,7 +265,7 @@ class _Parser:
             self.expect(")")
             return value
         return self.refuse_what_follows(
-            f"{self._shown()} stands where a number, a name or ( belongs"
+            f"{self._show_next()} stands where a number, a name or ( belongs"
         )
 
     def number(self, token: Token) -> Any:
@@ -293,8 +298,8 @@ class _Parser:
         if name in self.symbols or name not in (*FUNCTIONS, "Piecewise", "where"):
             if name in self.symbols or len(name) == 1:
                 self.refuse(token, f"{name!r} is no function; write {name}*(...) to multiply")
-            known = ", ".join(sorted({*FUNCTIONS, "Piecewise", "where"}, key=str.lower))
-            self.refuse(token, f"unknown function {name[:30]!r}", f"the functions {known}")
+            names = ", ".join(sorted({*FUNCTIONS, "Piecewise", "where"}, key=str.lower))
+            self.refuse(token, f"unknown function {name[:30]!r}", f"the functions {names}")
         self.expect("(")
         if name == "where":
             return self.nested(lambda: self.where(token))
@@ -319,9 +324,9 @@ class _Parser:
             # Where a symbol-free number goes, and also n in gamma(x + n).
             numbers = [argument] if argument.is_number else argument.atoms(sp.Number)
             most = MAX_ORDER if target in _EXPLOSIVE else 1e300
-            if any(_size(number) > most for number in numbers):
+            if any(_size_of(number) > most for number in numbers):
                 self.refuse(token, f"an argument of {token.text} is too large (at most {most:g})")
-            if target in _GROWING and argument.is_number and _size(argument) > 700:
+            if target in _GROWING and argument.is_number and _size_of(argument) > 700:
                 self.refuse(token, f"{token.text} of a number above 700 overflows")
 
     def where(self, token: Token) -> Any:
@@ -374,12 +379,12 @@ class _Parser:
         return sp.And(*parts)
 
 
-def _bits(number: Any) -> int:
+def _count_bits(number: Any) -> int:
     """Count the bits of a rational number; a float has few."""
     return int(number.p).bit_length() + int(number.q).bit_length() - 1 if number.is_Rational else 1
 
 
-def _size(number: Any) -> float:
+def _size_of(number: Any) -> float:
     """Return how large a symbol-free expression is; infinite where it is beyond float64."""
     try:
         size = abs(complex(number.evalf(15)))

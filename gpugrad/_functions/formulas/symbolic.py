@@ -65,9 +65,9 @@ def symbolic_gradient(expr: Any, *symbols: Any, backend: str | None = None) -> S
     >>> g([1.0, 2.0], 10.0, 0.0)
     (array([4., 8.]), array([60., 60.]), array([-4., -4.]))
     """
-    (f,), names, back = _prepare(expr, symbols, vector=False)
+    (f,), names, back = _prepare_formulas(expr, symbols, vector=False)
     rows = tuple(f.diff(s) for s in names)
-    return _make("gradient", rows if len(rows) > 1 else rows[0], names, back, backend)
+    return _make_function("gradient", rows if len(rows) > 1 else rows[0], names, back, backend)
 
 
 def symbolic_derivative(
@@ -105,18 +105,18 @@ def symbolic_derivative(
     """
     if isinstance(order, bool) or not isinstance(order, int) or not 1 <= order <= MAX_ORDER:
         raise ValueError(f"`order` must be an integer from 1 to {MAX_ORDER}; got {order!r}.")
-    (f,), names, back = _prepare(expr, symbols, vector=False)
-    known = {s.name: s for s in names}
+    (f,), names, back = _prepare_formulas(expr, symbols, vector=False)
+    by_name = {s.name: s for s in names}
     if by is None and len(names) > 1:
-        raise ValueError(f"`by` must name one of the symbols {', '.join(known)}; got none.")
-    name = next(iter(known)) if by is None else getattr(by, "name", by)
-    if name not in known:
-        raise ValueError(f"`by` must be one of the symbols {', '.join(known)}; got {by!r}.")
+        raise ValueError(f"`by` must name one of the symbols {', '.join(by_name)}; got none.")
+    name = next(iter(by_name)) if by is None else getattr(by, "name", by)
+    if name not in by_name:
+        raise ValueError(f"`by` must be one of the symbols {', '.join(by_name)}; got {by!r}.")
     for k in range(order):
         if k:
             _check_size(expr, [f])
-        f = f.diff(known[name])
-    return _make("derivative", f, names, back, backend)
+        f = f.diff(by_name[name])
+    return _make_function("derivative", f, names, back, backend)
 
 
 def symbolic_jacobian(exprs: Any, *symbols: Any, backend: str | None = None) -> SymbolicFunction:
@@ -141,9 +141,9 @@ def symbolic_jacobian(exprs: Any, *symbols: Any, backend: str | None = None) -> 
     >>> gpugrad.symbolic_jacobian(["x*y", "x + y"], "x", "y").expressions
     ((y, x), (1, 1))
     """
-    fs, names, back = _prepare(exprs, symbols, vector=True)
+    fs, names, back = _prepare_formulas(exprs, symbols, vector=True)
     rows = tuple(tuple(f.diff(s) for s in names) for f in fs)
-    return _make("jacobian", rows, names, back, backend)
+    return _make_function("jacobian", rows, names, back, backend)
 
 
 def symbolic_hessian(expr: Any, *symbols: Any, backend: str | None = None) -> SymbolicFunction:
@@ -165,14 +165,14 @@ def symbolic_hessian(expr: Any, *symbols: Any, backend: str | None = None) -> Sy
     >>> gpugrad.symbolic_hessian("x**2 * y", "x", "y").expressions
     ((2*y, 2*x), (2*x, 0))
     """
-    (f,), names, back = _prepare(expr, symbols, vector=False)
+    (f,), names, back = _prepare_formulas(expr, symbols, vector=False)
     slopes = _differentiate_once(expr, f, names)
     upper = {
         (i, j): slopes[i].diff(names[j]) for i in range(len(names)) for j in range(i, len(names))
     }
     numbers = range(len(names))
     rows = tuple(tuple(upper[min(i, j), max(i, j)] for j in numbers) for i in numbers)
-    return _make("hessian", rows, names, back, backend)
+    return _make_function("hessian", rows, names, back, backend)
 
 
 def symbolic_divergence(exprs: Any, *symbols: Any, backend: str | None = None) -> SymbolicFunction:
@@ -196,11 +196,11 @@ def symbolic_divergence(exprs: Any, *symbols: Any, backend: str | None = None) -
     >>> gpugrad.symbolic_divergence(["x**2", "x*y"], "x", "y").expressions
     3*x
     """
-    fs, names, back = _prepare(exprs, symbols, vector=True)
+    fs, names, back = _prepare_formulas(exprs, symbols, vector=True)
     if len(fs) != len(names):
         raise ValueError(_one_for_each("divergence", fs, names))
     total = sum(f.diff(s) for f, s in zip(fs, names, strict=True))
-    return _make("divergence", total, names, back, backend)
+    return _make_function("divergence", total, names, back, backend)
 
 
 def symbolic_curl(exprs: Any, *symbols: Any, backend: str | None = None) -> SymbolicFunction:
@@ -224,7 +224,7 @@ def symbolic_curl(exprs: Any, *symbols: Any, backend: str | None = None) -> Symb
     >>> gpugrad.symbolic_curl(["-y", "x"], "x", "y").expressions
     2
     """
-    fs, names, back = _prepare(exprs, symbols, vector=True)
+    fs, names, back = _prepare_formulas(exprs, symbols, vector=True)
     if len(fs) != len(names) or len(fs) not in (2, 3):
         raise ValueError(_one_for_each("curl, in two or three dimensions,", fs, names))
 
@@ -232,7 +232,7 @@ def symbolic_curl(exprs: Any, *symbols: Any, backend: str | None = None) -> Symb
         return fs[k].diff(names[i]) - fs[i].diff(names[k])
 
     result = turn(0, 1) if len(fs) == 2 else (turn(1, 2), turn(2, 0), turn(0, 1))
-    return _make("curl", result, names, back, backend)
+    return _make_function("curl", result, names, back, backend)
 
 
 def symbolic_laplacian(expr: Any, *symbols: Any, backend: str | None = None) -> SymbolicFunction:
@@ -257,15 +257,15 @@ def symbolic_laplacian(expr: Any, *symbols: Any, backend: str | None = None) -> 
     6*y + 2
     """
     vector = isinstance(expr, (list, tuple))
-    fs, names, back = _prepare(expr, symbols, vector=vector)
+    fs, names, back = _prepare_formulas(expr, symbols, vector=vector)
     slopes = [
         _differentiate_once(e, f, names)
         for e, f in zip(expr if vector else [expr], fs, strict=True)
     ]
     results = tuple(
-        sum(slope.diff(s) for slope, s in zip(each, names, strict=True)) for each in slopes
+        sum(slope.diff(s) for slope, s in zip(gradient, names, strict=True)) for gradient in slopes
     )
-    return _make("laplacian", results if vector else results[0], names, back, backend)
+    return _make_function("laplacian", results if vector else results[0], names, back, backend)
 
 
 def _differentiate_once(expr: Any, f: Any, names: Sequence[Any]) -> list[Any]:
@@ -297,7 +297,7 @@ def _one_for_each(operator: str, fs: Sequence[Any], names: Sequence[Any]) -> str
     )
 
 
-def _sympy() -> Any:
+def _import_sympy() -> Any:
     try:
         import sympy
     except ImportError:
@@ -307,15 +307,17 @@ def _sympy() -> Any:
     return sympy
 
 
-def _prepare(expr: Any, symbols: Sequence[Any], vector: bool) -> tuple[list[Any], list[Any], Any]:
+def _prepare_formulas(
+    expr: Any, symbols: Sequence[Any], vector: bool
+) -> tuple[list[Any], list[Any], Any]:
     """Return formulas of real variables, these variables, and the way back to the user's."""
-    sp = _sympy()
+    sp = _import_sympy()
     is_sequence = isinstance(expr, (list, tuple, sp.MatrixBase))
     if vector != is_sequence or (vector and not len(expr)):
         wanted = "a sequence of expressions" if vector else "one expression"
         raise TypeError(f"`expr` must be {wanted}; got {type(expr).__name__}.")
     listed = _read_symbols(sp, symbols)
-    fs = [_read(sp, e, listed) for e in (expr if vector else [expr])]
+    fs = [_read_expression(sp, e, listed) for e in (expr if vector else [expr])]
     free = {s for f in fs for s in f.free_symbols}
     missing = sorted(s.name for s in free - set(listed)) if listed else []
     if missing:
@@ -336,23 +338,23 @@ def _prepare(expr: Any, symbols: Sequence[Any], vector: bool) -> tuple[list[Any]
 
 
 def _read_symbols(sp: Any, symbols: Sequence[Any]) -> list[Any]:
-    found: list[Any] = []
+    listed: list[Any] = []
     for symbol in symbols:
         if isinstance(symbol, (list, tuple)):
-            found += _read_symbols(sp, symbol)
+            listed += _read_symbols(sp, symbol)
         elif isinstance(symbol, sp.Symbol):
-            found.append(symbol)
+            listed.append(symbol)
         elif isinstance(symbol, str) and symbol.replace(",", " ").split():
             for name in symbol.replace(",", " ").split():
                 if not name.isidentifier() or name.startswith("_"):
                     raise ValueError(f"A symbol's name must be a word, as t0; got {name!r}.")
-                found.append(sp.Symbol(name))
+                listed.append(sp.Symbol(name))
         else:
             raise TypeError(f"Symbols must be names or SymPy symbols; got {symbol!r}.")
-    return found
+    return listed
 
 
-def _read(sp: Any, e: Any, symbols: Sequence[Any]) -> Any:
+def _read_expression(sp: Any, e: Any, symbols: Sequence[Any]) -> Any:
     if isinstance(e, str):
         read = parse.parse(e, symbols)
         if _count_nested(sp.Abs, read) > _MOST_NESTED:
@@ -376,16 +378,18 @@ def _read(sp: Any, e: Any, symbols: Sequence[Any]) -> Any:
 
 def _count_nested(kind: Any, e: Any) -> int:
     """Return how many of a kind lie in each other, at most."""
-    return isinstance(e, kind) + max((_count_nested(kind, part) for part in e.args), default=0)
+    return isinstance(e, kind) + max(
+        (_count_nested(kind, argument) for argument in e.args), default=0
+    )
 
 
-def _make(
+def _make_function(
     operator: str, derived: Any, names: Any, back: Any, backend: str | None
 ) -> SymbolicFunction:
-    sp = _sympy()
+    sp = _import_sympy()
     if backend is not None and backend not in BACKENDS:
         raise ValueError(f"`backend` must be one of {', '.join(BACKENDS)}; got {backend!r}.")
-    flat = _flatten(derived)
+    flat = _flatten_tuples(derived)
     for e in flat:
         e = sp.sympify(e)
         if e.has(sp.DiracDelta, sp.Derivative, sp.Subs, sp.Integral):
@@ -403,5 +407,9 @@ def _make(
     return SymbolicFunction(shown, tuple(back[s] for s in names), operator, backend, tape)
 
 
-def _flatten(nested: Any) -> list[Any]:
-    return [e for part in nested for e in _flatten(part)] if isinstance(nested, tuple) else [nested]
+def _flatten_tuples(nested: Any) -> list[Any]:
+    return (
+        [e for inner in nested for e in _flatten_tuples(inner)]
+        if isinstance(nested, tuple)
+        else [nested]
+    )

@@ -67,7 +67,7 @@ class SymbolicFunction:
 
     def __str__(self) -> str:
         names = ", ".join(symbol.name for symbol in self.symbols)
-        return f"{self.operator}({names}) = {_written(self.expressions)}"
+        return f"{self.operator}({names}) = {_write_tuples(self.expressions)}"
 
     __repr__ = __str__
 
@@ -97,17 +97,17 @@ class SymbolicFunction:
         half = dtype_name(dtype) in HALF_PRECISION
         inner = xp.float32 if half else dtype
         arrays = xp.broadcast_arrays(*[xp.astype(array, inner, copy=False) for array in arrays])
-        taken = {id(array) for array in arrays}
+        used_ids = {id(array) for array in arrays}
         results = []
-        for result in self._run(library, arrays):
-            result = xp.asarray(result, copy=True) if id(result) in taken else result
-            taken.add(id(result))
+        for result in self._run_in_library(library, arrays):
+            result = xp.asarray(result, copy=True) if id(result) in used_ids else result
+            used_ids.add(id(result))
             result = xp.astype(result, dtype) if half else result
             is_number = library == "NumPy" and result.ndim == 0
             results.append(result[()] if is_number else result)
         return lay_out(self.expressions, iter(results))
 
-    def _run(self, library: str, arrays: Sequence[Array]) -> list[Array]:
+    def _run_in_library(self, library: str, arrays: Sequence[Array]) -> list[Array]:
         if library == "CuPy":
             if "CuPy" not in self._compiled:
                 self._compiled["CuPy"] = make_kernel(self._tape)
@@ -149,13 +149,13 @@ def _run_blocks(tape: Tape, arrays: Sequence[Array]) -> list[Array]:
 def lay_out(pattern: Any, values: Any) -> Any:
     """Return values, taken one by one, in the nested tuples of a pattern."""
     if isinstance(pattern, tuple):
-        return tuple(lay_out(part, values) for part in pattern)
+        return tuple(lay_out(inner, values) for inner in pattern)
     return next(values)
 
 
-def _written(nested: Any) -> str:
+def _write_tuples(nested: Any) -> str:
     if isinstance(nested, tuple):
-        return f"({', '.join(map(_written, nested))})"
+        return f"({', '.join(map(_write_tuples, nested))})"
     return str(nested)
 
 
@@ -173,26 +173,30 @@ def _as_points(points: Sequence[Any], backend: str | None) -> tuple[Any, str, li
             f"All points must be of one library; got {' and '.join(libraries)}. Convert some."
         )
     library = libraries[0] if libraries else "NumPy"
-    own = [a for a in arrays if library_of(a) == library]
-    if own:
-        xp = namespace_of(own[0])
+    of_library = [a for a in arrays if library_of(a) == library]
+    if of_library:
+        xp = namespace_of(of_library[0])
     elif library == "NumPy":
         xp = array_api_compat.array_namespace(np.empty(0))
     else:
         from gpugrad._arrays import namespace
 
         xp = namespace(str(backend))
-    place = {} if not own or device_of(own[0]) is None else {"device": device_of(own[0])}
+    place = (
+        {}
+        if not of_library or device_of(of_library[0]) is None
+        else {"device": device_of(of_library[0])}
+    )
     host = [p if is_library_array(p) else np.asarray(p) for p in points]
     for p in host:
         name = dtype_name(p.dtype)
         if not name.startswith(("int", "uint", "float", "bfloat")):
             raise TypeError(f"Points must be real numbers; got dtype {name}.")
     dtype = _find_dtype(xp, points, host)
-    return xp, library, [_move(xp, p, dtype, place) for p in host], dtype
+    return xp, library, [_move_point(xp, p, dtype, place) for p in host], dtype
 
 
-def _move(xp: Any, p: Array, dtype: Any, place: dict[str, Any]) -> Array:
+def _move_point(xp: Any, p: Array, dtype: Any, place: dict[str, Any]) -> Array:
     if is_library_array(p):
         return xp.astype(p, dtype, copy=False)
     if xp.__name__.endswith("numpy") and "jax" not in xp.__name__:
