@@ -102,6 +102,8 @@ def choose_shape(
 
     if cost() > budget:
         raise MemoryError(math.ceil(cost()))
+    # What is whole along the fastest axes is read in long runs, so these grow first. The cost
+    # rises with a block, its halo included, so halving the range finds the most that fits.
     for axis in reversed(slowest_first):
         low, high = 1, -(-shape[axis] // units[axis])  # in units: the most that fits
         while low < high:
@@ -121,11 +123,11 @@ def cut_blocks(
     """Yield the blocks, in the order in which they lie in the file."""
     along = [[plan for plan in plans if plan.axis == axis] for axis in range(len(shape))]
     cuts: list[list[tuple[slice, tuple[Span, ...], slice]]] = []
-    for n, b, own in zip(shape, block, along, strict=True):
+    for n, b, axis_plans in zip(shape, block, along, strict=True):
         cuts.append([])
         for start in range(0, n, b):
             stop = min(start + b, n)
-            spans = (Span(0, n),) if b >= n else tuple(find_samples(own, n, start, stop))
+            spans = (Span(0, n),) if b >= n else tuple(find_samples(axis_plans, n, start, stop))
             first = find_row(spans, start)
             cuts[-1].append((slice(start, stop), spans, slice(first, first + stop - start)))
     ordered = product(*(cuts[axis] for axis in slowest_first))
@@ -144,17 +146,18 @@ class Mover:
     def move(self, plan: AxisPlan, block: Block) -> AxisPlan:
         """Return the plan for what is read for a block."""
         axis, n = plan.axis, self._shape[plan.axis]
-        part, spans = block.window[axis], block.spans[axis]
+        stretch, spans = block.window[axis], block.spans[axis]
         if spans == ((0, n),):
             return plan
         lower, upper = count_ends(plan)
-        at_end = part.start < lower or part.stop > n - upper
+        at_end = stretch.start < lower or stretch.stop > n - upper
         if at_end or not is_uniform(plan):
-            return move_plan(plan, n, part.start, part.stop, spans)
-        span = Span(spans[0].start - part.start, spans[0].stop - part.start)
-        key = id(plan), span, part.stop - part.start
+            return move_plan(plan, n, stretch.start, stretch.stop, spans)
+        span = Span(spans[0].start - stretch.start, spans[0].stop - stretch.start)
+        # Blocks far from the ends read alike: one plan serves them all, as engines remember it.
+        key = id(plan), span, stretch.stop - stretch.start
         if key not in self._known:
-            self._known[key] = move_plan(plan, n, part.start, part.stop, spans)
+            self._known[key] = move_plan(plan, n, stretch.start, stretch.stop, spans)
         return self._known[key]
 
 
@@ -163,5 +166,5 @@ def place_spans(block: Block) -> Iterator[tuple[Window, Window]]:
     for parts in product(*block.spans):
         whole = tuple(slice(a, b) for a, b in parts)
         firsts = [find_row(spans, a) for spans, (a, _) in zip(block.spans, parts, strict=True)]
-        here = tuple(slice(i, i + b - a) for i, (a, b) in zip(firsts, parts, strict=True))
-        yield whole, here
+        place = tuple(slice(i, i + b - a) for i, (a, b) in zip(firsts, parts, strict=True))
+        yield whole, place
