@@ -23,7 +23,7 @@ from gpugrad._grids import parse_boundaries, parse_periods, parse_spacings
 from gpugrad._labels import accepts_labels
 
 _TWINS = 1e-3
-"""Points nearer than this, in gaps, are one that was found from several samples."""
+"""Points nearer than this, in steps of the grid, are one that was found from several samples."""
 
 _DOUBT = 0.1
 """Bends that are this small beside what they leave out do not tell a kind."""
@@ -144,7 +144,9 @@ def critical_points(
     wide = make_comparable(f)
     for k, axis in enumerate(axes):
         if axis.period is not None:
-            first, last = (_cut(wide, k, part) for part in (slice(0, 2), slice(-2, None)))
+            first, last = (
+                _cut_along(wide, k, stretch) for stretch in (slice(0, 2), slice(-2, None))
+            )
             wide = xp.concat([last, wide, first], axis=k)
     rows = _find_candidates(xp, wide)
     for k, axis in enumerate(axes):
@@ -154,11 +156,13 @@ def critical_points(
         _gather_windows(wide, rows),
         np.stack([axis.around(r) for axis, r in zip(axes, rows.T, strict=True)], axis=1),
     )
+    # Several samples may lead to one zero, and Newton's steps may end beside the sample they began
+    # at: what counts is where they ended, in steps of the grid, so that all axes compare alike.
     which, step = find_zeros(pieces)
     rows, pieces = rows[which], pieces.select(which)
-    apart = rows + pieces.count_gaps(step)
-    chosen = _drop_twins(apart, [a.wraps(n) for a, n in zip(axes, shape, strict=True)])
-    index = np.rint(apart[chosen]).astype(int) - [axis.shift for axis in axes]
+    places_in_steps = rows + pieces.count_steps(step)
+    chosen = _drop_twins(places_in_steps, [a.wraps(n) for a, n in zip(axes, shape, strict=True)])
+    index = np.rint(places_in_steps[chosen]).astype(int) - [axis.shift for axis in axes]
     index %= np.array(shape)
     order = np.lexsort(index.T[::-1])
     chosen, index = chosen[order], index[order]
@@ -188,13 +192,13 @@ class _Axis(NamedTuple):
         return np.inf if self.period is None else length
 
     def around(self, row: NumpyArray) -> NumpyArray:
-        """Return where five samples lie as seen from that in the middle, NaN beyond an edge."""
+        """Return where five samples lie as seen from their middle, NaN beyond an edge."""
         x = np.pad(self.x, 2, constant_values=np.nan)
         nodes: NumpyArray = x[row[:, None] + np.arange(5)] - self.x[row][:, None]
         return nodes
 
     def place(self, row: NumpyArray, step: NumpyArray) -> NumpyArray:
-        """Return coordinates; round an axis, those within a period of the first sample."""
+        """Return coordinates; on a periodic axis within one period of the first sample."""
         place: NumpyArray = self.x[row] + step
         if self.period is None:
             return place
@@ -209,10 +213,10 @@ def _read_axes(f: Array, coords: tuple[Any, ...], boundary: Any, period: Any) ->
         raise ValueError(f'`boundary` must be "one-sided" or "periodic"; got {boundary!r}.')
     if len(coords) not in (0, n):
         parse_spacings(coords, tuple(range(n)), f)  # raises, unless it is one number for all
-    given = coords * n if len(coords) == 1 else coords or (None,) * n
+    coordinates = coords * n if len(coords) == 1 else coords or (None,) * n
     axes = []
     for k, (x, (lower, _), span) in enumerate(
-        zip(given, sides, parse_periods(period, sides), strict=True)
+        zip(coordinates, sides, parse_periods(period, sides), strict=True)
     ):
         if not is_library_array(x) and np.asarray(x).dtype.kind in "mM":
             raise TypeError(
@@ -238,31 +242,31 @@ def _read_axes(f: Array, coords: tuple[Any, ...], boundary: Any, period: Any) ->
     return axes
 
 
-def _cut(a: Array, axis: int, part: slice) -> Array:
-    return a[tuple(part if k == axis else slice(None) for k in range(a.ndim))]
+def _cut_along(a: Array, axis: int, stretch: slice) -> Array:
+    return a[tuple(stretch if k == axis else slice(None) for k in range(a.ndim))]
 
 
 def _find_candidates(xp: ModuleType, f: Array) -> NumpyArray:
     """Return the samples around which differences along each axis have both signs.
 
-    Of a quadratic with a critical point nearer than a gap these are all that matter: the middles
-    of the gaps between the 3^n samples surround it, and the differences vanish on a plane between.
+    Only these samples matter for a quadratic whose critical point is nearer than one step: the
+    middles between the 3^n samples surround it, and the differences vanish on a plane between.
     """
-    found = None
+    mask = None
     for axis in range(f.ndim):
-        a, b = _cut(f, axis, slice(None, -1)), _cut(f, axis, slice(1, None))
-        both = [_spread(step, axis) for step in (b >= a, b <= a, b != a)]
-        mask = both[0] & both[1] & both[2]
-        found = mask if found is None else found & mask
-    return np.stack([asnumpy(i) for i in xp.nonzero(found)], axis=-1) + 1
+        a, b = _cut_along(f, axis, slice(None, -1)), _cut_along(f, axis, slice(1, None))
+        signs = [_spread_steps(step, axis) for step in (b >= a, b <= a, b != a)]
+        both_signs = signs[0] & signs[1] & signs[2]
+        mask = both_signs if mask is None else mask & both_signs
+    return np.stack([asnumpy(i) for i in xp.nonzero(mask)], axis=-1) + 1
 
 
-def _spread(step: Array, axis: int) -> Array:
+def _spread_steps(step: Array, axis: int) -> Array:
     """Tell for each sample but the outermost whether a step of its 3^n samples is of the kind."""
     for k in range(step.ndim):
         width = step.shape[k] - (1 if k == axis else 2)
-        parts = [_cut(step, k, slice(i, i + width)) for i in range(2 if k == axis else 3)]
-        step = parts[0] | parts[1] if k == axis else parts[0] | parts[1] | parts[2]
+        shifted = [_cut_along(step, k, slice(i, i + width)) for i in range(2 if k == axis else 3)]
+        step = shifted[0] | shifted[1] if k == axis else shifted[0] | shifted[1] | shifted[2]
     return step
 
 
@@ -280,16 +284,16 @@ def _gather_windows(f: Array, rows: NumpyArray) -> NumpyArray:
 
 
 def _name_kinds(hessian: NumpyArray, pieces: Surfaces) -> NumpyArray:
-    size = pieces.gaps
-    bend = np.linalg.eigvalsh(hessian * size[:, :, None] * size[:, None, :])
+    spacing = pieces.spacing
+    bend = np.linalg.eigvalsh(hessian * spacing[:, :, None] * spacing[:, None, :])
     kind = np.full(len(bend), "saddle", "<U10")
     kind[(bend > 0).all(axis=-1)], kind[(bend < 0).all(axis=-1)] = "minimum", "maximum"
-    unsure = np.abs(bend).min(axis=-1, initial=np.inf) / 2 <= _DOUBT * _misfit(pieces)
+    unsure = np.abs(bend).min(axis=-1, initial=np.inf) / 2 <= _DOUBT * _measure_misfit(pieces)
     kind[unsure] = "degenerate"
     return kind
 
 
-def _misfit(pieces: Surfaces) -> NumpyArray:
+def _measure_misfit(pieces: Surfaces) -> NumpyArray:
     """Return by how much the quadratic around a sample misses its neighbours, or rounding."""
     n = pieces.nodes.shape[1]
     middle, slope, bend = pieces.expand(np.zeros(pieces.nodes.shape[:2]))
@@ -299,8 +303,8 @@ def _misfit(pieces: Surfaces) -> NumpyArray:
     for corner in product((1, 2, 3), repeat=n):
         at = np.stack([pieces.nodes[:, k, side] for k, side in enumerate(corner)], axis=-1)
         fit = middle + (slope * at).sum(axis=-1) + np.einsum("mij,mi,mj->m", bend, at, at) / 2
-        there: Any = (slice(None), *corner)
-        worst = np.maximum(worst, np.abs(fit - pieces.values[there]))
+        index: Any = (slice(None), *corner)
+        worst = np.maximum(worst, np.abs(fit - pieces.values[index]))
     return worst
 
 
@@ -312,7 +316,9 @@ def _drop_twins(points: NumpyArray, periods: list[float]) -> NumpyArray:
     first = points[:, 0] % spans[0] if goes_round[0] else points[:, 0]
     order = np.argsort(first, kind="stable")
     along = first[order]
-    if goes_round[0]:  # once more those behind the seam
+    # The sorted axis has two ends, but a periodic one goes on there: its first points come once
+    # more, a period later, so that twins across the ends are neighbours too.
+    if goes_round[0]:
         behind = np.flatnonzero(along < _TWINS)
         order = np.concatenate([order, order[behind]])
         along = np.concatenate([along, along[behind] + spans[0]])
@@ -321,9 +327,9 @@ def _drop_twins(points: NumpyArray, periods: list[float]) -> NumpyArray:
         close = np.flatnonzero(along[k:] - along[:-k] < _TWINS)
         if not len(close):
             break
-        one, other = order[close], order[close + k]
-        apart = points[one] - points[other]
+        first_of_pair, second_of_pair = order[close], order[close + k]
+        apart = points[first_of_pair] - points[second_of_pair]
         apart -= around * np.rint(apart / spans)
-        same = (np.abs(apart) < _TWINS).all(axis=-1) & (one != other)
-        is_twin[np.maximum(one, other)[same]] = True
+        same = (np.abs(apart) < _TWINS).all(axis=-1) & (first_of_pair != second_of_pair)
+        is_twin[np.maximum(first_of_pair, second_of_pair)[same]] = True
     return np.flatnonzero(~is_twin)

@@ -40,7 +40,7 @@ _BREAK = 2
 _FINER = {"s": "ms", "ms": "us", "us": "us", "ns": "ns", "ps": "ps", "fs": "fs", "as": "as"}
 
 
-class Turns(NamedTuple):
+class Extrema(NamedTuple):
     """Runs of level samples (mostly of one sample) with other steps before than after.
 
     All on the host, one entry for each: the number of the curve; the first and the last sample of
@@ -53,23 +53,23 @@ class Turns(NamedTuple):
     before: NumpyArray
     after: NumpyArray
 
-    def select(self, chosen: NumpyArray) -> Turns:
-        """Return those that are chosen."""
-        return Turns(*(entries[chosen] for entries in self))
+    def select(self, chosen: NumpyArray) -> Extrema:
+        """Return the chosen entries."""
+        return Extrema(*(entries[chosen] for entries in self))
 
     @property
     def is_maximum(self) -> NumpyArray:
         """Whether it goes up before or down after, and not the contrary."""
         up, down = self.before == 1, self.after == -1
-        found = (up | (self.before == _BREAK)) & (down | (self.after == _BREAK)) & (up | down)
-        return np.asarray(found)
+        is_maximum = (up | (self.before == _BREAK)) & (down | (self.after == _BREAK)) & (up | down)
+        return np.asarray(is_maximum)
 
     @property
     def is_minimum(self) -> NumpyArray:
         """Whether it goes down before or up after, and not the contrary."""
         down, up = self.before == -1, self.after == 1
-        found = (down | (self.before == _BREAK)) & (up | (self.after == _BREAK)) & (up | down)
-        return np.asarray(found)
+        is_minimum = (down | (self.before == _BREAK)) & (up | (self.after == _BREAK)) & (up | down)
+        return np.asarray(is_minimum)
 
     @property
     def at_end(self) -> NumpyArray:
@@ -145,7 +145,7 @@ def encode_steps(xp: ModuleType, up: Array, down: Array, level: Array) -> Array:
     return 2 - 2 * level - up - 3 * down
 
 
-def find_turns(xp: ModuleType, steps: Array) -> Turns:
+def find_extrema(xp: ModuleType, steps: Array) -> Extrema:
     """Return the runs where steps change, in the order of curves and samples."""
     outside = xp.full_like(steps[:, :1], _BREAK)
     padded = xp.concat([outside, steps, outside], axis=1)
@@ -156,7 +156,7 @@ def find_turns(xp: ModuleType, steps: Array) -> Turns:
     # Where it becomes level a run begins, and the next change ends it.
     begins, goes_on = after == 0, before != 0
     ends = np.where(begins, np.roll(np.arange(curve.size), -1), np.arange(curve.size))
-    return Turns(curve, sample, sample[ends], before, after[ends]).select(goes_on)
+    return Extrema(curve, sample, sample[ends], before, after[ends]).select(goes_on)
 
 
 def gather(rows: Array, places: NumpyArray) -> NumpyArray:
@@ -168,9 +168,9 @@ def gather(rows: Array, places: NumpyArray) -> NumpyArray:
     return asnumpy(xp.take(flat, from_host(places.astype(np.int64), rows), axis=0))
 
 
-def samples_around(rows: Array, turns: Turns, reach: range) -> list[NumpyArray]:
-    """Return, for each turn, the samples at these distances from the first of its run."""
-    start = turns.curve * rows.shape[1] + turns.first
+def samples_around(rows: Array, extrema: Extrema, reach: range) -> list[NumpyArray]:
+    """Return, for each extremum, the samples at these distances from the first of its run."""
+    start = extrema.curve * rows.shape[1] + extrema.first
     return [as_wide(gather(rows, start + k)) for k in reach]
 
 
@@ -206,32 +206,39 @@ def read_coordinates(x: Any, y: Array, axis: int) -> Coordinates:
         if library_of(x) != library_of(y):
             parse_spacings((x,), (axis,), y)
         x = asnumpy(x)
-    given = np.asarray(x)
-    unit = _fine_unit(given.dtype) if given.ndim == 1 and given.dtype.kind in "mM" else None
-    if given.ndim == 1 and given.dtype.kind in "iufmM":
-        up, down = given[1:] > given[:-1], given[1:] < given[:-1]
+    coordinates = np.asarray(x)
+    unit = (
+        _fine_unit(coordinates.dtype)
+        if coordinates.ndim == 1 and coordinates.dtype.kind in "mM"
+        else None
+    )
+    if coordinates.ndim == 1 and coordinates.dtype.kind in "iufmM":
+        up, down = coordinates[1:] > coordinates[:-1], coordinates[1:] < coordinates[:-1]
         if up.any() and down.any():
             i = int(np.flatnonzero(up != up[0])[0])
             raise ValueError(
-                f"`x` must go up throughout, or down; got {given[i]} and {given[i + 1]} at "
-                f"positions {i} and {i + 1}, and the contrary before. Sort the samples by `x`."
+                f"`x` must go up throughout, or down; got {coordinates[i]} and "
+                f"{coordinates[i + 1]} at positions {i} and {i + 1}, and the contrary before. "
+                "Sort the samples by `x`."
             )
-    if given.ndim > 1:
+    if coordinates.ndim > 1:
         raise ValueError(
-            f"`x` must be a number or 1-D, the same for all curves; got shape {given.shape}. "
+            f"`x` must be a number or 1-D, the same for all curves; got shape {coordinates.shape}. "
             "Look at curves with coordinates of their own one by one."
         )
     spacing = parse_spacings((x,), (axis,), y, unit)[0]
-    if given.ndim == 0:
+    if coordinates.ndim == 0:
         return Coordinates(count * spacing, give_back, give_back)
     if unit is None:
-        return Coordinates(as_wide(given.astype(np.result_type(given, "f4"))), give_back, give_back)
-    origin = given[0].astype(f"{given.dtype.kind}8[{unit}]")
+        return Coordinates(
+            as_wide(coordinates.astype(np.result_type(coordinates, "f4"))), give_back, give_back
+        )
+    origin = coordinates[0].astype(f"{coordinates.dtype.kind}8[{unit}]")
 
     def as_span(values: NumpyArray) -> NumpyArray:
         return np.rint(values).astype(f"m8[{unit}]")
 
-    relative = (given - given[0]) / np.ones((), f"m8[{unit}]")
+    relative = (coordinates - coordinates[0]) / np.ones((), f"m8[{unit}]")
     return Coordinates(relative, lambda values: origin + as_span(values), as_span)
 
 
@@ -271,15 +278,15 @@ class PointsOfCurves:
     def select(self: _Points, chosen: NumpyArray) -> _Points:
         """Return the points where `chosen`, a NumPy array of booleans or of indices, says so."""
         places = np.arange(len(self))[np.asarray(chosen)]
-        taken = {}
+        arrays = {}
         for field in fields(self):
             entries = getattr(self, field.name)
             if isinstance(entries, np.ndarray) or library_of_labels(entries):
                 entries = entries[places]
             elif entries is not None:
                 entries = namespace_of(entries).take(entries, from_host(places, entries), axis=0)
-            taken[field.name] = entries
-        return type(self)(**taken)
+            arrays[field.name] = entries
+        return type(self)(**arrays)
 
 
 def check_prominence(prominence: Any) -> float | None:
@@ -294,20 +301,20 @@ def check_prominence(prominence: Any) -> float | None:
     return least
 
 
-def find_prominences(rows: NumpyArray, turns: Turns) -> NumpyArray:
-    """Return how far each turn stands out, NaN where a side is unknown or nothing turns."""
+def find_prominences(rows: NumpyArray, extrema: Extrema) -> NumpyArray:
+    """Return how far each extremum stands out, NaN where a side is unknown or nothing turns."""
     try:
         from scipy.signal import peak_prominences
     except ImportError as error:
         raise ImportError(
             f'`prominence` needs SciPy ({error}). To mend it: pip install "gpugrad[science]"'
         ) from error
-    found = np.full(turns.curve.size, np.nan)
-    for sign, kind in ((1, turns.is_maximum), (-1, turns.is_minimum)):
-        those = np.flatnonzero(kind & ~turns.at_end)
-        curves, starts = np.unique(turns.curve[those], return_index=True)
+    prominences = np.full(extrema.curve.size, np.nan)
+    for sign, kind in ((1, extrema.is_maximum), (-1, extrema.is_minimum)):
+        peaks = np.flatnonzero(kind & ~extrema.at_end)
+        curves, starts = np.unique(extrema.curve[peaks], return_index=True)
         for curve, start, stop in zip(curves, starts, [*starts[1:], None], strict=False):
-            mine = those[start:stop]
+            peaks_of_curve = peaks[start:stop]
             row = sign * rows[curve].astype(np.float64)
-            found[mine] = peak_prominences(row, turns.middle[mine])[0]
-    return found
+            prominences[peaks_of_curve] = peak_prominences(row, extrema.middle[peaks_of_curve])[0]
+    return prominences

@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 
 from gpugrad._analysis.extrema import (
+    Extrema,
     PointsOfCurves,
-    Turns,
     as_curves,
     as_wide,
     check_prominence,
     encode_steps,
+    find_extrema,
     find_prominences,
-    find_turns,
     gather,
     read_coordinates,
     samples_around,
@@ -112,22 +112,25 @@ def inflection_points(
     per = _units_per(x, y, axis, time_unit)
     xp = namespace_of(rows)
     slopes, steps = _compare_slopes(rows, places.x)
-    turns = find_turns(xp, steps)
-    turns = turns.select((turns.is_maximum | turns.is_minimum) & ~turns.at_end)
-    found = None
+    extrema = find_extrema(xp, steps)
+    extrema = extrema.select((extrema.is_maximum | extrema.is_minimum) & ~extrema.at_end)
+    prominences = None
     if least is not None:
-        found = find_prominences(asnumpy(slopes), turns) * per
-        turns, found = turns.select(found >= least), found[found >= least]
-    position, value, slope, extent = _locate_inflections(rows, places.x, turns)
+        prominences = find_prominences(asnumpy(slopes), extrema) * per
+        extrema, prominences = (
+            extrema.select(prominences >= least),
+            prominences[prominences >= least],
+        )
+    position, value, slope, extent = _locate_inflections(rows, places.x, extrema)
     dtype = result_dtype(namespace_of(y), y)
     return InflectionPoints(
         position=places.restore(position),
         value=to_library(value, y, dtype),
-        kind=np.where(turns.is_maximum, "concave", "convex"),
-        index=to_library(turns.middle, y),
+        kind=np.where(extrema.is_maximum, "concave", "convex"),
+        index=to_library(extrema.middle, y),
         extent=places.restore_span(extent),
-        curve=to_library(turns.curve, y),
-        prominence=None if found is None else to_library(found, y, dtype),
+        curve=to_library(extrema.curve, y),
+        prominence=None if prominences is None else to_library(prominences, y, dtype),
         slope=to_library(slope * per, y, dtype),
     )
 
@@ -138,9 +141,9 @@ def _compare_slopes(rows: Array, x: NumpyArray) -> tuple[Array, Array]:
     if not xp.isdtype(rows.dtype, "real floating"):
         rows = xp.astype(rows, result_dtype(xp, rows))
     eps = float(xp.finfo(rows.dtype).eps)
-    gaps = np.diff(x)[None, :]
-    blur = np.abs(x[1:] / gaps) * float(np.finfo(x.dtype).eps)
-    h, shift = (xp.astype(to_library(part, rows), rows.dtype) for part in (gaps, blur))
+    spacing = np.diff(x)[None, :]
+    blur = np.abs(x[1:] / spacing) * float(np.finfo(x.dtype).eps)
+    h, shift = (xp.astype(to_library(values, rows), rows.dtype) for values in (spacing, blur))
     slopes = (rows[:, 1:] - rows[:, :-1]) / h
     size = xp.abs(rows)
     doubt = 2 * eps * (size[:, 1:] + size[:, :-1]) / xp.abs(h) + 2 * shift * xp.abs(slopes)
@@ -149,20 +152,20 @@ def _compare_slopes(rows: Array, x: NumpyArray) -> tuple[Array, Array]:
 
 
 def _locate_inflections(
-    rows: Array, x: NumpyArray, turns: Turns
+    rows: Array, x: NumpyArray, extrema: Extrema
 ) -> tuple[NumpyArray, NumpyArray, NumpyArray, NumpyArray]:
-    """Return position, value, slope and extent; a turn is one of the slopes between samples."""
-    first, last = turns.first, turns.last + 1  # the samples of a straight piece, or of a gap
-    start = turns.curve * rows.shape[1]
+    """Return position, value, slope and extent; extrema are extrema of the slopes."""
+    first, last = extrema.first, extrema.last + 1  # samples of a straight piece or a step
+    start = extrema.curve * rows.shape[1]
     a, b = as_wide(gather(rows, start + first)), as_wide(gather(rows, start + last))
     lower = (x[first] + x[first + 1] + x[np.minimum(first + 2, last)]) / 3
     upper = (x[last] + x[last - 1] + x[np.maximum(last - 2, first)]) / 3
     position, extent = (lower + upper) / 2, np.abs(upper - lower)
     slope = (b - a) / (x[last] - x[first])
     value = a + slope * (position - x[first])
-    bends = turns.first == turns.last
+    bends = extrema.first == extrema.last
     i = first[bends]
-    y = samples_around(rows, turns.select(bends), range(-1, 3))
+    y = samples_around(rows, extrema.select(bends), range(-1, 3))
     at = [x[i + k] for k in range(-1, 3)]
     s = [(y[k + 1] - y[k]) / (at[k + 1] - at[k]) for k in range(3)]
     c = [(s[k + 1] - s[k]) / (at[k + 2] - at[k]) for k in range(2)]

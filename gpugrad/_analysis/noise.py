@@ -98,8 +98,8 @@ def _find_levels(rows: Array) -> NumpyArray:
     sigma = np.sqrt(np.array(estimates, np.float64))
     level = np.full(sigma.shape[1:], np.nan)
     for k in range(len(sigma) - 3, -1, -1):
-        three = sigma[k : k + 3]
-        alike = (three.max(axis=0) <= _ALIKE * three.min(axis=0)) & mixed[k]
+        in_a_row = sigma[k : k + 3]
+        alike = (in_a_row.max(axis=0) <= _ALIKE * in_a_row.min(axis=0)) & mixed[k]
         level = np.where(alike, sigma[k + 2], level)
     return level
 
@@ -175,14 +175,14 @@ def recommended_spacing(
     """
     scheme = parse_scheme(Options(order, accuracy))
     order, accuracy = scheme.order, scheme.accuracy
-    spacing = _positive(spacing, "spacing")
+    spacing = _parse_positive(spacing, "spacing")
     if f is None and (noise is None or magnitude is None):
         raise TypeError("`noise` and `magnitude` must be given where there are no samples `f`.")
     if f is not None:
         f, _ = _as_real(f, 0)
         if f.ndim != 1:
             raise ValueError(f"`f` must be one curve, 1-D; got shape {tuple(f.shape)}.")
-    level = noise_level(f) if noise is None else _positive(noise, "noise")
+    level = noise_level(f) if noise is None else _parse_positive(noise, "noise")
     if not level > 0:
         raise ValueError(
             f"`noise` must be given: estimated from `f` it is {level}. The samples have none, or "
@@ -192,7 +192,7 @@ def recommended_spacing(
         magnitude = _estimate_magnitude(
             asnumpy(f).astype(np.float64), spacing, level, order + accuracy
         )
-    size = _positive(magnitude, "magnitude")
+    size = _parse_positive(magnitude, "magnitude")
     formula = stencil(order, accuracy)
     spread = math.sqrt(sum(float(w) ** 2 for w in formula.weights)) * level
     c = abs(float(formula.error.coefficient)) * size
@@ -273,15 +273,15 @@ def error_estimate(
     """
     f = as_field(f)
     (at,) = parse_axes(axis, f.ndim)
-    rest: dict[str, Any] = {"order": order, "boundary": boundary, "period": period}
-    rest |= {"axis": at, "time_unit": time_unit, "backend": backend}
-    low = derivative(f, spacing, accuracy=accuracy, edge_accuracy=edge_accuracy, **rest)
-    high = derivative(f, spacing, accuracy=accuracy + 2, **rest)
+    options: dict[str, Any] = {"order": order, "boundary": boundary, "period": period}
+    options |= {"axis": at, "time_unit": time_unit, "backend": backend}
+    low = derivative(f, spacing, accuracy=accuracy, edge_accuracy=edge_accuracy, **options)
+    high = derivative(f, spacing, accuracy=accuracy + 2, **options)
     xp = namespace_of(low)
     size = xp.abs(low - high)
 
-    def rows(part: slice) -> Array:
-        return size[tuple(part if k == at else slice(None) for k in range(size.ndim))]
+    def rows(stretch: slice) -> Array:
+        return size[tuple(stretch if k == at else slice(None) for k in range(size.ndim))]
 
     after = xp.concat([rows(slice(1, None)), rows(slice(-1, None))], axis=at)
     before = xp.concat([rows(slice(0, 1)), rows(slice(None, -1))], axis=at)
@@ -298,7 +298,7 @@ def _as_real(f: Any, axis: int) -> tuple[Array, int]:
     return f, parse_axes(axis, f.ndim)[0]
 
 
-def _positive(number: Any, name: str) -> float:
+def _parse_positive(number: Any, name: str) -> float:
     value = float(number)
     if not (math.isfinite(value) and value > 0):
         raise ValueError(f"`{name}` must be positive and finite; got {number}.")

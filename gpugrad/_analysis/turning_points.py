@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 
 from gpugrad._analysis.extrema import (
+    Extrema,
     PointsOfCurves,
-    Turns,
     as_curves,
     as_wide,
     check_prominence,
     compare_samples,
+    find_extrema,
     find_prominences,
-    find_turns,
     gather,
     read_coordinates,
     samples_around,
@@ -154,45 +154,45 @@ def turning_points(
     y, axis, rows = as_curves(y, axis)
     places = read_coordinates(x, y, axis)
     xp = namespace_of(rows)
-    turns = find_turns(xp, compare_samples(xp, rows))
+    extrema = find_extrema(xp, compare_samples(xp, rows))
     if not plateaus:
-        turns = turns.select(turns.is_maximum | turns.is_minimum)
+        extrema = extrema.select(extrema.is_maximum | extrema.is_minimum)
     if not ends:
-        turns = turns.select(~turns.at_end)
-    found = None
+        extrema = extrema.select(~extrema.at_end)
+    prominences = None
     if least is not None:
-        found = find_prominences(asnumpy(rows), turns)
-        chosen = ~(found < least)
-        turns, found = turns.select(chosen), found[chosen]
-    position, value = _locate_turns(rows, places.x, turns)
-    kind = np.full(turns.curve.size, "plateau")
-    kind[turns.is_maximum], kind[turns.is_minimum] = "maximum", "minimum"
+        prominences = find_prominences(asnumpy(rows), extrema)
+        chosen = ~(prominences < least)
+        extrema, prominences = extrema.select(chosen), prominences[chosen]
+    position, value = _locate_extrema(rows, places.x, extrema)
+    kind = np.full(extrema.curve.size, "plateau")
+    kind[extrema.is_maximum], kind[extrema.is_minimum] = "maximum", "minimum"
     dtype = result_dtype(namespace_of(y), y)
     return TurningPoints(
         position=places.restore(position),
         value=to_library(value, y, dtype),
         kind=kind,
-        index=to_library(turns.middle, y),
-        extent=places.restore_span(np.abs(places.x[turns.last] - places.x[turns.first])),
-        curve=to_library(turns.curve, y),
-        prominence=None if found is None else to_library(found, y, dtype),
+        index=to_library(extrema.middle, y),
+        extent=places.restore_span(np.abs(places.x[extrema.last] - places.x[extrema.first])),
+        curve=to_library(extrema.curve, y),
+        prominence=None if prominences is None else to_library(prominences, y, dtype),
     )
 
 
-def _locate_turns(rows: Array, x: NumpyArray, turns: Turns) -> tuple[NumpyArray, NumpyArray]:
+def _locate_extrema(rows: Array, x: NumpyArray, extrema: Extrema) -> tuple[NumpyArray, NumpyArray]:
     """Return position and value: a vertex, the middle of a level run, or an end."""
-    position = (x[turns.first] + x[turns.last]) / 2
-    value = as_wide(gather(rows, turns.curve * rows.shape[1] + turns.first))
-    sharp = (turns.first == turns.last) & ~turns.at_end
-    i = turns.first[sharp]
-    left, here, right = samples_around(rows, turns.select(sharp), range(-1, 2))
+    position = (x[extrema.first] + x[extrema.last]) / 2
+    value = as_wide(gather(rows, extrema.curve * rows.shape[1] + extrema.first))
+    sharp = (extrema.first == extrema.last) & ~extrema.at_end
+    i = extrema.first[sharp]
+    left, middle, right = samples_around(rows, extrema.select(sharp), range(-1, 2))
     with np.errstate(all="ignore"):  # samples may be infinite, or their differences
-        before, after = (here - left) / (x[i] - x[i - 1]), (right - here) / (x[i + 1] - x[i])
+        before, after = (middle - left) / (x[i] - x[i - 1]), (right - middle) / (x[i + 1] - x[i])
         width = (x[i + 1] - x[i - 1]) / 2
         step = (x[i - 1] - x[i]) / 2 + width * (before / (before - after))
         slope = before + (after - before) / width * (x[i] - x[i - 1]) / 2
-        top = here + step * slope / 2
-    known = np.isfinite(step) & np.isfinite(top)
-    position[sharp] += np.where(known, step, 0)
-    value[sharp] = np.where(known, top, here)
+        top = middle + step * slope / 2
+    is_finite = np.isfinite(step) & np.isfinite(top)
+    position[sharp] += np.where(is_finite, step, 0)
+    value[sharp] = np.where(is_finite, top, middle)
     return position, value

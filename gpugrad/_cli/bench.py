@@ -57,17 +57,17 @@ def run(arguments: argparse.Namespace) -> str | None:
     rows = []
     for shape in SHAPES[:1] if arguments.quick else SHAPES:
         for dtype in (np.float32, np.float64):
-            rows.append(_measure(shape, np.dtype(dtype)))
-            print(_describe(rows[-1]), flush=True)
+            rows.append(_measure_shape(shape, np.dtype(dtype)))
+            print(_describe_row(rows[-1]), flush=True)
     try:
-        _draw(figures, rows).savefig(output, dpi=150)
+        _draw_rows(figures, rows).savefig(output, dpi=150)
     except (OSError, ValueError) as error:
         return f"the picture can't be written to {output}: {error}"
     print(output)
     return None
 
 
-def _measure(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Row:
+def _measure_shape(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Row:
     f = np.random.default_rng(0).random(shape).astype(dtype)
     contenders = _contenders(f)
     times: dict[str, list[float]] = {name: [] for name in contenders}
@@ -87,8 +87,8 @@ def _contenders(f: np.ndarray[Any, Any]) -> dict[str, Callable[[], Any]]:
     target = out if f.ndim > 1 else out[0]
 
     def copy() -> None:  # as many bytes as a gradient must move: the field once, each result once
-        for one in out:
-            np.copyto(one, f)
+        for result in out:
+            np.copyto(result, f)
 
     contenders: dict[str, Callable[[], Any]] = {"numpy.gradient": lambda: np.gradient(f)}
     for backend in ("slices", "numpy", "numba"):
@@ -112,7 +112,7 @@ def _contenders(f: np.ndarray[Any, Any]) -> dict[str, Callable[[], Any]]:
     return contenders
 
 
-def _describe(row: Row) -> str:
+def _describe_row(row: Row) -> str:
     numpys = row.seconds["numpy.gradient"]
     times = ", ".join(
         f"{name} {seconds * 1e3:.2f} ms ({numpys / seconds:.1f}x)"
@@ -121,7 +121,7 @@ def _describe(row: Row) -> str:
     return f"{row.label}: {times}"
 
 
-def _draw(figures: Any, rows: list[Row]) -> Any:
+def _draw_rows(figures: Any, rows: list[Row]) -> Any:
     names = [*dict.fromkeys(name for row in rows for name in row.seconds)]
     figure = figures.Figure((9, 1.2 + 0.5 * len(rows) + 0.1 * len(names)), layout="constrained")
     axes = figure.subplots()

@@ -30,7 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         0 where all went well, 1 after an error, which is printed to the standard error stream.
     """
     try:
-        status = _run(*_build_parser(), argv)
+        status = _run_command(*_build_parser(), argv)
         sys.stdout.flush()  # here, where a closed pipe can be answered
         return status
     except BrokenPipeError:  # whoever reads our output has had enough, as `head` does
@@ -38,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
 
 
-def _run(parser: argparse.ArgumentParser, commands: Any, argv: Sequence[str] | None) -> int:
+def _run_command(parser: argparse.ArgumentParser, commands: Any, argv: Sequence[str] | None) -> int:
     arguments, unknown = parser.parse_known_args(argv)
     if unknown:
         named = commands.choices.get(arguments.command, parser)
@@ -48,11 +48,11 @@ def _run(parser: argparse.ArgumentParser, commands: Any, argv: Sequence[str] | N
         return 0
     if arguments.command in _COMMANDS:
         reason = _COMMANDS[arguments.command].run(arguments)
-        return 0 if reason is None else _fail(reason)
+        return 0 if reason is None else _report_failure(reason)
     try:
         info = gpugrad.info()  # a mistake in GPUGRAD_BACKEND shows here
     except ValueError as error:
-        return _fail(error)
+        return _report_failure(error)
     if arguments.command == "info":
         print(info)
         return 0
@@ -61,11 +61,11 @@ def _run(parser: argparse.ArgumentParser, commands: Any, argv: Sequence[str] | N
     try:
         is_equal = demo.run(arguments.output)
     except (FileError, gpugrad.BackendError) as error:
-        return _fail(error)
-    return 0 if is_equal else _fail("a derivative differs from that of numpy.gradient")
+        return _report_failure(error)
+    return 0 if is_equal else _report_failure("a derivative differs from that of numpy.gradient")
 
 
-def _fail(reason: object) -> int:
+def _report_failure(reason: object) -> int:
     print(f"gpugrad: error: {reason}", file=sys.stderr)
     return 1
 

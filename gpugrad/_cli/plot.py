@@ -53,7 +53,7 @@ def add_parser(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> str | None:
     """Run `gpugrad plot`; return None, or what is wrong."""
     try:
-        print(_plot(arguments))
+        print(_plot_file(arguments))
     except (FileError, ValueError, TypeError, OSError) as error:
         if arguments.debug:
             raise
@@ -84,7 +84,7 @@ def check_picture(output: str | Path) -> Path:
     return path
 
 
-def _plot(arguments: argparse.Namespace) -> str:
+def _plot_file(arguments: argparse.Namespace) -> str:
     from gpugrad._files import open_sources
 
     figures = import_matplotlib("matplotlib.figure")
@@ -115,15 +115,15 @@ def _plot(arguments: argparse.Namespace) -> str:
 def _find_cut(source: Source, at: list[str]) -> dict[int, int]:
     """Return the index at which each axis but the last two is cut."""
     cut = {axis: n // 2 for axis, n in enumerate(source.shape[:-2])}
-    for one in at:
-        name, _, number = one.partition("=")
+    for choice in at:
+        name, _, number = choice.partition("=")
         axes = [i for i in cut if name in (source.dims[i], str(i))]
         if not axes or not number.lstrip("-").isdigit():
-            known = ", ".join(source.dims[i] for i in cut) or "none to cut"
-            raise FileError(f"--at must be AXIS=INDEX, with an axis of: {known}; got {one}.")
+            listed = ", ".join(source.dims[i] for i in cut) or "none to cut"
+            raise FileError(f"--at must be AXIS=INDEX, with an axis of: {listed}; got {choice}.")
         n = source.shape[axes[0]]
         if not -n <= int(number) < n:
-            raise FileError(f"--at {one} must lie within the {n} samples of {name}.")
+            raise FileError(f"--at {choice} must lie within the {n} samples of {name}.")
         cut[axes[0]] = int(number) % n
     return cut
 
@@ -133,7 +133,7 @@ def _read_slice(source: Source, cut: dict[int, int]) -> Values:
         slice(cut[axis], cut[axis] + 1) if axis in cut else slice(0, n)
         for axis, n in enumerate(source.shape)
     )
-    shape = [part.stop - part.start for part in window]
+    shape = [stretch.stop - stretch.start for stretch in window]
     if math.prod(shape) * source.dtype.itemsize > 2e9:
         raise FileError(f"a slice of {source.label} has {math.prod(shape)} samples: too many.")
     values = np.empty(shape, source.dtype)
@@ -141,22 +141,22 @@ def _read_slice(source: Source, cut: dict[int, int]) -> Values:
     return values.reshape(shape[len(cut) :]).astype(np.float64)
 
 
-def _coordinates(source: Source, axis: int) -> Values:
+def _coordinates_of(source: Source, axis: int) -> Values:
     """Return where samples are drawn: dates as matplotlib counts them, in days."""
     n = source.shape[axis]
-    given = source.coordinates.get(source.dims[axis])
-    if given is None:
+    coordinates = source.coordinates.get(source.dims[axis])
+    if coordinates is None:
         return np.arange(float(n))
-    if given.dtype.kind == "M":
+    if coordinates.dtype.kind == "M":
         from matplotlib.dates import date2num
 
-        return np.asarray(date2num(given), np.float64)
-    if given.dtype.kind == "m":
-        return given / np.timedelta64(1, "D")
-    return given.astype(np.float64)
+        return np.asarray(date2num(coordinates), np.float64)
+    if coordinates.dtype.kind == "m":
+        return coordinates / np.timedelta64(1, "D")
+    return coordinates.astype(np.float64)
 
 
-def _units(source: Source, axis: int) -> str | None:
+def _units_of(source: Source, axis: int) -> str | None:
     """Return the units of an axis as it is drawn, None where they are unknown."""
     dim = source.dims[axis]
     if dim not in source.coordinates:
@@ -166,11 +166,11 @@ def _units(source: Source, axis: int) -> str | None:
     return source.coordinate_attributes.get(dim, {}).get("units")
 
 
-def _label(source: Source, axis: int) -> str:
+def _label_axis(source: Source, axis: int) -> str:
     dim = source.dims[axis]
     if dim not in source.coordinates:
         return f"{dim} (samples)"
-    units, kind = _units(source, axis), source.coordinates[dim].dtype.kind
+    units, kind = _units_of(source, axis), source.coordinates[dim].dtype.kind
     if kind == "M":
         return dim
     if kind == "m":  # the time since a date, in another calendar than NumPy's
@@ -191,10 +191,10 @@ def _line_break(name: str) -> str:
 
 def _label_slope(source: Source, what: str, axes: Sequence[int]) -> str:
     """Return what a derivative is called, with units if they are the same along all axes."""
-    below = {_one_degree(_units(source, axis)) for axis in axes}
+    below = {_one_degree(_units_of(source, axis)) for axis in axes}
     units = {per(source.attributes.get("units"), by) for by in below}
-    known = units.pop() if len(units) == 1 else None
-    return f"{what}{_line_break(what)}({known})" if known else what
+    common = units.pop() if len(units) == 1 else None
+    return f"{what}{_line_break(what)}({common})" if common else what
 
 
 def _one_degree(units: str | None) -> str | None:
@@ -204,8 +204,8 @@ def _one_degree(units: str | None) -> str | None:
 
 def _show_dates(source: Source, axis: int, drawn: Any) -> None:
     """Label an axis of a picture with dates, where it has some."""
-    given = source.coordinates.get(source.dims[axis])
-    if given is not None and given.dtype.kind == "M":
+    coordinates = source.coordinates.get(source.dims[axis])
+    if coordinates is not None and coordinates.dtype.kind == "M":
         from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 
         locator = AutoDateLocator()
@@ -213,9 +213,9 @@ def _show_dates(source: Source, axis: int, drawn: Any) -> None:
         drawn.set_major_formatter(ConciseDateFormatter(locator))
 
 
-def _aspect(source: Source, x: Values, y: Values) -> float | str:
+def _find_aspect(source: Source, x: Values, y: Values) -> float | str:
     """Return the ratio of lengths on the axes: true where both have one unit, or are degrees."""
-    units = [str(_units(source, axis) or "") for axis in (-2, -1)]
+    units = [str(_units_of(source, axis) or "") for axis in (-2, -1)]
     wide, high = np.ptp(x), np.ptp(y)
     if not (wide and high) or not 0.2 < wide / high < 5:
         return "auto"  # a true picture would be a thin stripe
@@ -225,7 +225,7 @@ def _aspect(source: Source, x: Values, y: Values) -> float | str:
 
 
 def _draw_curve(figures: Any, source: Source, values: Values) -> Any:
-    x = _coordinates(source, -1)
+    x = _coordinates_of(source, -1)
     figure = figures.Figure((9, 6), layout="constrained")
     curve, slope = figure.subplots(2, 1, sharex=True)
     curve.plot(x, values, color="#2f5d8a")
@@ -234,17 +234,17 @@ def _draw_curve(figures: Any, source: Source, values: Values) -> Any:
     slope.axhline(0, color="0.7", linewidth=0.8, zorder=0)
     name = f"d{source.name or 'f'}/d{source.dims[-1]}"
     slope.set_ylabel(_label_slope(source, name, (-1,)))
-    slope.set_xlabel(_label(source, -1))
+    slope.set_xlabel(_label_axis(source, -1))
     _show_dates(source, -1, slope.xaxis)
     return figure
 
 
 def _draw_plane(figures: Any, source: Source, values: Values) -> Any:
-    y, x = _coordinates(source, -2), _coordinates(source, -1)
+    y, x = _coordinates_of(source, -2), _coordinates_of(source, -1)
     dy, dx = gpugrad.gradient(values, y, x)
     magnitude = np.hypot(dx, dy)
     shape = values.shape
-    aspect = _aspect(source, x, y)
+    aspect = _find_aspect(source, x, y)
     height = 5.6
     if aspect != "auto":  # as high as a true picture is
         ratio = float(np.ptp(y) / np.ptp(x)) * (1.0 if aspect == "equal" else float(aspect))
@@ -259,11 +259,11 @@ def _draw_plane(figures: Any, source: Source, values: Values) -> Any:
     ):
         mesh = axes.pcolormesh(x[thin[1]], y[thin[0]], shown[thin], cmap=colors, shading="nearest")
         figure.colorbar(mesh, ax=axes, label=label, shrink=0.9)
-        axes.set_xlabel(_label(source, -1))
+        axes.set_xlabel(_label_axis(source, -1))
         axes.set_facecolor(MISSING)
         axes.set_aspect(aspect)
         _show_dates(source, -1, axes.xaxis)
-    field.set_ylabel(_label(source, -2))
+    field.set_ylabel(_label_axis(source, -2))
     _show_dates(source, -2, field.yaxis)
     extent = field.get_xlim(), field.get_ylim()
     every = tuple(slice(n // ARROWS // 2, None, max(1, max(shape) // ARROWS)) for n in shape)

@@ -101,6 +101,8 @@ def choose_shape(
 
     if cost() > budget:
         raise MemoryError(math.ceil(cost()))
+    # What is whole along the fastest axes is read in long runs, so these grow first. The cost
+    # rises with a block, its halo included, so halving the range finds the most that fits.
     for axis in reversed(slowest_first):
         low, high = 1, -(-shape[axis] // units[axis])  # in units: the most that fits
         while low < high:
@@ -120,11 +122,11 @@ def cut_blocks(
     """Yield the blocks, in the order in which they lie in the file."""
     cuts: list[list[tuple[slice, Piece, dict[int, AxisPlan]]]] = []
     for axis, (n, b) in enumerate(zip(shape, block, strict=True)):
-        own = {id(plan): plan for plan in plans if plan.axis == axis}
+        axis_plans = {id(plan): plan for plan in plans if plan.axis == axis}
         bounds = [*range(0, n, b), n]
-        pieces = cut_plans([*own.values()], bounds)
+        pieces = cut_plans([*axis_plans.values()], bounds)
         cuts.append([
-            (slice(*rows), piece, dict(zip(own, piece.plans, strict=True)))
+            (slice(*rows), piece, dict(zip(axis_plans, piece.plans, strict=True)))
             for rows, piece in zip(pairwise(bounds), pieces, strict=True)
         ])  # fmt: skip
     for number, parts in enumerate(product(*(cuts[axis] for axis in slowest_first))):
@@ -138,6 +140,6 @@ def place_spans(block: Block) -> Iterator[tuple[Window, Window]]:
     spans = [piece.spans for piece in block.pieces]
     for parts in product(*spans):
         whole = tuple(slice(a, b) for a, b in parts)
-        firsts = [find_row(own, a) for own, (a, _) in zip(spans, parts, strict=True)]
-        here = tuple(slice(i, i + b - a) for i, (a, b) in zip(firsts, parts, strict=True))
-        yield whole, here
+        firsts = [find_row(stretch, a) for stretch, (a, _) in zip(spans, parts, strict=True)]
+        place = tuple(slice(i, i + b - a) for i, (a, b) in zip(firsts, parts, strict=True))
+        yield whole, place

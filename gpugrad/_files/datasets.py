@@ -71,11 +71,11 @@ def _list_groups(path: Path, options: dict[str, Any]) -> list[str]:
     """Return the variables in the groups of a file, with the names of the groups."""
     import xarray
 
-    found = []
+    names = []
     for group, data in xarray.open_groups(path, **options).items():
-        found += [f"{group.strip('/')}/{name}" for name in data.data_vars if data[name].ndim]
+        names += [f"{group.strip('/')}/{name}" for name in data.data_vars if data[name].ndim]
         data.close()
-    return found
+    return names
 
 
 def _from_xarray(path: Path, variable: Any) -> Source:
@@ -84,47 +84,51 @@ def _from_xarray(path: Path, variable: Any) -> Source:
     if dtype.kind not in "biufcmM":
         raise FileError(f"{name} in {path} must hold numbers; it holds {dtype}.")
     chunks = variable.encoding.get("preferred_chunks") or {}
-    given = variable.encoding.get("chunksizes") or [chunks.get(dim, 1) for dim in variable.dims]
+    chunk_shape = variable.encoding.get("chunksizes") or [
+        chunks.get(dim, 1) for dim in variable.dims
+    ]
 
     def fetch(window: Window) -> Values:
         return np.asarray(variable.variable[window].values)
 
-    coordinates, own = {}, {}
+    coordinates, attributes_of = {}, {}
     unknown, beside = {}, {}
-    for key, one in variable.coords.items():
-        if one.dims != (key,):
+    for key, coordinate in variable.coords.items():
+        if coordinate.dims != (key,):
             if key != name:
-                beside[str(key)] = _beside(one)
+                beside[str(key)] = _as_late_coordinate(coordinate)
             continue
-        values, own[str(key)] = _as_numbers(one)
+        values, attributes_of[str(key)] = _as_numbers(coordinate)
         if values.dtype.kind in "iufmM":
             coordinates[str(key)] = values
         else:
             unknown[str(key)] = "its coordinates are no numbers"
-            beside[str(key)] = _beside(one)
+            beside[str(key)] = _as_late_coordinate(coordinate)
     return Source(
         path,
         name,
         tuple(variable.shape),
         dtype.newbyteorder("="),
-        _careful(path, name, fetch, tuple(given), tuple(variable.shape)),
+        _name_damaged_chunks(path, name, fetch, tuple(chunk_shape), tuple(variable.shape)),
         tuple(map(str, variable.dims)),
         coordinates,
         beside,
         dict(variable.attrs) | _grid_mapping(variable),
-        {dim: own[dim] for dim in coordinates},
-        tuple(given),
+        {dim: attributes_of[dim] for dim in coordinates},
+        tuple(chunk_shape),
         unknown_spacing=unknown,
     )
 
 
-def _beside(one: Any) -> Coordinate:
+def _as_late_coordinate(coordinate: Any) -> Coordinate:
     """Return a coordinate that is read when it is written; dates of other calendars at once."""
-    dims = tuple(map(str, one.dims))
-    if one.dtype == object:
-        values, attributes = _as_numbers(one)
+    dims = tuple(map(str, coordinate.dims))
+    if coordinate.dtype == object:
+        values, attributes = _as_numbers(coordinate)
         return Coordinate(dims, lambda: values, attributes, values.nbytes)
-    return Coordinate(dims, lambda: np.asarray(one.values), dict(one.attrs), one.nbytes)
+    return Coordinate(
+        dims, lambda: np.asarray(coordinate.values), dict(coordinate.attrs), coordinate.nbytes
+    )
 
 
 def _grid_mapping(variable: Any) -> dict[str, Any]:
@@ -133,12 +137,12 @@ def _grid_mapping(variable: Any) -> dict[str, Any]:
     return {"grid_mapping": named} if named in variable.coords else {}
 
 
-def _as_numbers(one: Any) -> tuple[Values, dict[str, Any]]:
+def _as_numbers(coordinate: Any) -> tuple[Values, dict[str, Any]]:
     """Return a coordinate's values and attributes.
 
     Dates of another calendar than NumPy's become the time since the first, in words too.
     """
-    values, attributes = np.asarray(one.values), dict(one.attrs)
+    values, attributes = np.asarray(coordinate.values), dict(coordinate.attrs)
     if values.dtype != object or not values.size:
         return values, attributes
     start = values.flat[0]
@@ -161,12 +165,14 @@ def _open_bare_zarr(path: Path, names: tuple[str, ...]) -> Source | None:
         raise FileError(f"{path} is no Zarr store, or is damaged: {in_one_line(error)}.") from error
     name = ""
     if isinstance(node, zarr.Group):
-        node, names = _descend(node, names)
+        node, names = _enter_group(node, names)
         try:
             arrays = dict(node.arrays())
         except Exception as error:
             raise FileError(f"{path} is damaged: {in_one_line(error)}.") from error
-        bare = {key for key, one in arrays.items() if one.ndim and not _has_dims(one)}
+        bare = {
+            key for key, candidate in arrays.items() if candidate.ndim and not _has_dims(candidate)
+        }
         if not bare or (names and not bare & set(names) and bare != {*arrays}):
             return None
         (name, *_) = choose(path, names, [*arrays])
@@ -181,12 +187,12 @@ def _open_bare_zarr(path: Path, names: tuple[str, ...]) -> Source | None:
 
     return Source(
         path, name, shape, np.dtype(array.dtype).newbyteorder("="),
-        _careful(path, name, fetch, chunks, shape),
+        _name_damaged_chunks(path, name, fetch, chunks, shape),
         tuple(f"axis{i}" for i in range(len(shape))), attributes=dict(array.attrs), chunks=chunks,
     )  # fmt: skip
 
 
-def _descend(group: Any, names: tuple[str, ...]) -> tuple[Any, tuple[str, ...]]:
+def _enter_group(group: Any, names: tuple[str, ...]) -> tuple[Any, tuple[str, ...]]:
     """Return the group in which variables lie that are named with a path, and their own names."""
     folders = {name.rpartition("/")[0] for name in names}
     if len(folders) != 1 or not (folder := folders.pop()).strip("/"):
@@ -234,10 +240,10 @@ def open_geotiff(path: Path, names: tuple[str, ...], files: ExitStack) -> list[S
     def open_band(band: str) -> Source:
         i = int(band) - 1
         dtype = np.dtype(image.dtypes[i])
-        holes = rasterio.enums.MaskFlags.all_valid not in image.mask_flag_enums[i]
+        is_masked = rasterio.enums.MaskFlags.all_valid not in image.mask_flag_enums[i]
         scale, offset = image.scales[i], image.offsets[i]
         is_packed = (scale, offset) != (1.0, 0.0)
-        if holes or is_packed:  # what is not there is not a number
+        if is_masked or is_packed:  # what is not there is not a number
             dtype = np.result_type(dtype, np.float32)
 
         def fetch(window: Window) -> Values:
@@ -245,14 +251,15 @@ def open_geotiff(path: Path, names: tuple[str, ...], files: ExitStack) -> list[S
             rectangle = Rectangle.from_slices(
                 (rows.start, rows.stop), (columns.start, columns.stop)
             )
-            values = image.read(int(band), window=rectangle, masked=holes)
-            if holes:
+            values = image.read(int(band), window=rectangle, masked=is_masked)
+            if is_masked:
                 values = values.astype(dtype).filled(np.nan)
             return values.astype(dtype) * scale + offset if is_packed else np.asarray(values)
 
         chunks = tuple(map(int, image.block_shapes[i]))
         return Source(
-            path, f"band{band}", shape, dtype, _careful(path, f"band {band}", fetch, chunks, shape),
+            path, f"band{band}", shape, dtype,
+            _name_damaged_chunks(path, f"band {band}", fetch, chunks, shape),
             ("y", "x"), coordinates, {}, {"units": image.units[i]} if image.units[i] else {},
             _units_of(image.crs) if coordinates else {}, chunks, unknown_spacing=unknown,
             place=place,
@@ -272,7 +279,7 @@ def _units_of(crs: Any) -> dict[str, dict[str, str]]:
     return {} if units == "unknown" else {name: {"units": units} for name in ("y", "x")}
 
 
-def _careful(
+def _name_damaged_chunks(
     path: Path,
     name: str,
     fetch: Callable[[Window], Values],
@@ -285,9 +292,9 @@ def _careful(
         try:
             into[...] = fetch(window)
         except Exception as error:
-            for chunk, part in _chunks_of(window, chunks, shape):
+            for chunk, chunk_window in _chunks_of(window, chunks, shape):
                 try:
-                    fetch(part)
+                    fetch(chunk_window)
                 except Exception as reason:
                     where = ", ".join(map(str, chunk))
                     raise FileError(

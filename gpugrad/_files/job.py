@@ -53,19 +53,23 @@ class Job:
         if not blocks:
             return
         size = max(math.prod(block.shape) for block in blocks)
-        taken = [np.empty((len(self._fields), size), self._fields[0].dtype) for _ in range(2)]
-        given = [np.empty((len(self._layout.names), size), self._layout.dtype) for _ in range(2)]
+        sample_buffers = [
+            np.empty((len(self._fields), size), self._fields[0].dtype) for _ in range(2)
+        ]
+        result_buffers = [
+            np.empty((len(self._layout.names), size), self._layout.dtype) for _ in range(2)
+        ]
         gate = Gate()
         reader: Lane[list[Values]] = Lane(gate)
         writer: Lane[None] = Lane(gate)
         lock, close = gate.lock, gate.open()
         try:
-            reader.ask(self._read, blocks[0], taken[0])
+            reader.ask(self._read, blocks[0], sample_buffers[0])
             for i, block in enumerate(blocks):
                 fields = reader.result()
                 if i + 1 < len(blocks):
-                    reader.ask(self._read, blocks[i + 1], taken[(i + 1) % 2])
-                results = self._compute(block, fields, given[i % 2])
+                    reader.ask(self._read, blocks[i + 1], sample_buffers[(i + 1) % 2])
+                results = self._compute(block, fields, result_buffers[i % 2])
                 if i > 0:
                     writer.result()
                 writer.ask(self._write, block, results)
@@ -77,7 +81,7 @@ class Job:
 
     def _read(self, block: Block, buffers: Values) -> list[Values]:
         size = math.prod(block.shape)
-        fields = [_laid_out(f, buffer[:size], block.shape) for f, buffer in
+        fields = [_lay_out_buffer(f, buffer[:size], block.shape) for f, buffer in
                   zip(self._fields, buffers, strict=True)]  # fmt: skip
         for source, values in zip(self._fields, fields, strict=True):
             for window, here in place_spans(block):
@@ -88,8 +92,8 @@ class Job:
     def _compute(self, block: Block, fields: list[Values], buffers: Values) -> list[Values]:
         size = math.prod(block.shape)
         source = self._fields[0]
-        out = tuple(_laid_out(source, buffer[:size], block.shape) for buffer in buffers)
-        valid = [_find_holes(f) if self._skipna else None for f in fields]
+        out = tuple(_lay_out_buffer(source, buffer[:size], block.shape) for buffer in buffers)
+        valid = [_find_unmasked(f) if self._skipna else None for f in fields]
         outputs = as_terms(self._work, fields, valid, lambda plan: block.moved[id(plan)])
         with np.errstate(all="ignore"):  # of all samples, or of none
             evaluate(outputs, out if len(out) > 1 else out[0], False, self._backend)
@@ -124,13 +128,13 @@ def count_missing(values: Values) -> int:
     return int(np.count_nonzero(is_missing(values)))
 
 
-def _find_holes(f: Values) -> Values | None:
+def _find_unmasked(f: Values) -> Values | None:
     """Return where a block is not NaN, or None where none of it is."""
     valid: Values | None = find_valid(f)
     return None if valid is None or valid.all() else valid
 
 
-def _laid_out(source: Source, buffer: Values, shape: tuple[int, ...]) -> Values:
+def _lay_out_buffer(source: Source, buffer: Values, shape: tuple[int, ...]) -> Values:
     """Return a buffer as an array whose axes lie in memory as they do in the file."""
     order = source.slowest_first
     array = buffer.reshape([shape[axis] for axis in order])

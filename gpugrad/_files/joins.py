@@ -48,14 +48,16 @@ def join_netcdf(joined: Path, layout: Layout, arrays: list[RawArray]) -> None:
         for dims in layout.dims:
             lengths |= zip(dims, layout.shape, strict=True)
         data.dimensions = lengths
-        for name, one in layout.coordinates.items():
-            values, own = encode(one)
-            text = values.dtype.kind == "U"
-            kind = import_module("h5py").string_dtype() if text else values.dtype
-            given = values.astype(object) if text else values
-            data.create_variable(name, one.dims, kind, data=given).attrs.update(own)
-        each = zip(layout.names, layout.dims, arrays, layout.attributes, strict=True)
-        for name, dims, array, attributes in each:
+        for name, coordinate in layout.coordinates.items():
+            values, coordinate_attributes = encode(coordinate)
+            is_text = values.dtype.kind == "U"
+            kind = import_module("h5py").string_dtype() if is_text else values.dtype
+            stored = values.astype(object) if is_text else values
+            data.create_variable(name, coordinate.dims, kind, data=stored).attrs.update(
+                coordinate_attributes
+            )
+        results = zip(layout.names, layout.dims, arrays, layout.attributes, strict=True)
+        for name, dims, array, attributes in results:
             variable = data.create_variable(
                 name, dims, dtype, chunks=layout.chunks, fletcher32=True,
                 fillvalue=missing_value(dtype),
@@ -99,6 +101,7 @@ def join_geotiff(joined: Path, layout: Layout, arrays: list[RawArray]) -> None:
 
 def pieces(layout: Layout, array: RawArray) -> Iterator[tuple[Window, Values]]:
     """Yield an array in pieces of whole chunks, not much larger than `PIECE_BYTES` if they can."""
+    # A chunk that is written in two pieces would be encoded twice, so pieces are whole chunks.
     steps = [*layout.chunks]
     size = math.prod(steps) * layout.dtype.itemsize
     for axis in reversed(range(len(steps))):

@@ -36,7 +36,9 @@ class Journal:
         self.is_finished = False
         self._file = open(path, "a+b", buffering=0)  # noqa: SIM115
         try:
-            _lock(self._file, path)
+            # The lock belongs to the open file, not to its name: a run that ended after it was
+            # opened has removed it, and a file of this name now would not be locked.
+            _lock_file(self._file, path)
             if not _is_same(self._file, path):  # it was moved away before it was locked
                 raise FileError(f"another process has just ended writing to {path.parent}.")
             if anew:
@@ -49,10 +51,13 @@ class Journal:
 
     def _go_on(self, path: Path, work: dict[str, Any]) -> None:
         self._file.seek(0)
+        # A process that died may have left half a line: what it says can't be trusted, and the
+        # next record must not be appended to it.
         lines = self._file.read().splitlines(keepends=True)
         if lines and not lines[-1].endswith(b"\n"):
             lines.pop()
         self._file.truncate(sum(map(len, lines)))
+        # Tuples become lists, as they are in what was read: only then are the two comparable.
         work = json.loads(json.dumps(work))
         if not lines:
             self._write(work)
@@ -69,8 +74,9 @@ class Journal:
         if differing:
             name = differing[0]
             raise FileError(
-                f"{path.parent} was begun with {name} {_say(before.get(name))}; got "
-                f"{_say(work[name])}. Pass --overwrite to begin again, or what it was begun with."
+                f"{path.parent} was begun with {name} {_say_value(before.get(name))}; got "
+                f"{_say_value(work[name])}. Pass --overwrite to begin again, or what "
+                "it was begun with."
             )
 
     def add(self, block: int, checksums: list[int], missing: list[int]) -> None:
@@ -101,7 +107,7 @@ class Journal:
         self._file.write(json.dumps(record).encode() + b"\n")
 
 
-def _lock(file: Any, path: Path) -> None:
+def _lock_file(file: Any, path: Path) -> None:
     try:
         import fcntl
     except ImportError:  # no such locks on this system
@@ -131,10 +137,10 @@ def _clear_beside(path: Path) -> None:
             other.unlink()
 
 
-def _say(value: Any) -> str:
+def _say_value(value: Any) -> str:
     """Return what was chosen in few words."""
     if isinstance(value, list):
-        return " ".join(map(_say, value)) or "none"
+        return " ".join(map(_say_value, value)) or "none"
     return "none" if value is None else str(value)
 
 
@@ -142,4 +148,4 @@ def check_free(path: Path) -> None:
     """Raise FileError if another process writes to a journal."""
     if path.exists():
         with open(path, "rb") as file:
-            _lock(file, path)
+            _lock_file(file, path)

@@ -95,13 +95,15 @@ def find_map(layout: Layout) -> dict[str, Any]:
     dims = layout.dims[0]
     if not all(dim in layout.coordinates for dim in dims):
         return {}
-    (dy, y), (dx, x) = (_step(dim, layout.coordinates[dim].values) for dim in dims)
-    found: dict[str, Any] = {"transform": (dx, 0.0, x - dx / 2, 0.0, dy, y - dy / 2)}
+    (dy, y), (dx, x) = (_find_step(dim, layout.coordinates[dim].values) for dim in dims)
+    map_options: dict[str, Any] = {"transform": (dx, 0.0, x - dx / 2, 0.0, dy, y - dy / 2)}
     units = [str(layout.coordinates[dim].attrs.get("units")) for dim in dims]
-    return found | ({"crs": "EPSG:4326"} if units == ["degrees_north", "degrees_east"] else {})
+    return map_options | (
+        {"crs": "EPSG:4326"} if units == ["degrees_north", "degrees_east"] else {}
+    )
 
 
-def _step(dim: str, x: Values) -> tuple[float, float]:
+def _find_step(dim: str, x: Values) -> tuple[float, float]:
     """Return the distance between evenly spaced coordinates, and the first of them."""
     if x.dtype.kind in "iuf":
         x = x.astype(np.float64)
@@ -123,13 +125,13 @@ def with_coordinates(
     layout: Layout, dims: Sequence[str], attributes: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Return attributes of a result that name its coordinates, but for those of its axes."""
-    own = as_attributes(attributes)
+    plain = as_attributes(attributes)
     named = [
         name
-        for name, one in layout.coordinates.items()
-        if name not in dims and {*one.dims} <= {*dims} and name != own.get("grid_mapping")
+        for name, coordinate in layout.coordinates.items()
+        if name not in dims and {*coordinate.dims} <= {*dims} and name != plain.get("grid_mapping")
     ]
-    return own | ({"coordinates": " ".join(named)} if named else {})
+    return plain | ({"coordinates": " ".join(named)} if named else {})
 
 
 def missing_value(dtype: np.dtype[Any]) -> Any:
@@ -153,8 +155,8 @@ def encode(one: Coordinate) -> tuple[Values, dict[str, Any]]:
     values, attributes = one.values, as_attributes(one.attrs)
     if values.dtype.kind == "M":
         since = values.astype("datetime64[ns]")
-        known = since[~np.isnat(since)]
-        start = known.flat[0].astype("datetime64[s]") if known.size else np.datetime64(0, "s")
+        dates = since[~np.isnat(since)]
+        start = dates.flat[0].astype("datetime64[s]") if dates.size else np.datetime64(0, "s")
         seconds = (since - start) / np.timedelta64(1, "s")
         return seconds, attributes | {"units": f"seconds since {start}", "calendar": "standard"}
     if values.dtype.kind == "m":

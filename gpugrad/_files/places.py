@@ -71,11 +71,11 @@ def find_places(
     sides = stagger if isinstance(stagger, list) else [stagger] * len(axes)
     if not any(sides):
         still = (0.0,) * len(first.dims)
-        known = _described(_coordinates(first))
-        return Places((first,) * len(axes), (first.dims,), known, (still,))
+        unmoved = _drop_references(_coordinates_of(first))
+        return Places((first,) * len(axes), (first.dims,), unmoved, (still,))
     faces = StaggeredResults(operator, [_as_labelled(one) for one in fields], dims, options)
     owners = tuple(one.source for one in faces.owners)
-    names, shifts, found = [], [], {}
+    names, shifts, coordinates = [], [], {}
     by_dim = dict(zip(dims, sides, strict=True))
     for number in range(faces.count):
         moved = {dim: by_dim[dim] for dim in faces.moved(number)}
@@ -88,8 +88,8 @@ def find_places(
             coordinate = _as_coordinate(one)
             ends = [moved[dim] for dim in coordinate.dims if dim in new]
             along = tuple(new.get(dim, dim) for dim in coordinate.dims)
-            found[f"{name}_{ends[0]}" if ends else name] = replace(coordinate, dims=along)
-    return Places(owners, tuple(names), _described(found), tuple(shifts))
+            coordinates[f"{name}_{ends[0]}" if ends else name] = replace(coordinate, dims=along)
+    return Places(owners, tuple(names), _drop_references(coordinates), tuple(shifts))
 
 
 def _is_shared(faces: StaggeredResults, dim: str) -> bool:
@@ -98,32 +98,36 @@ def _is_shared(faces: StaggeredResults, dim: str) -> bool:
     return any(moved) and not all(moved)
 
 
-def _coordinates(f: Source) -> dict[str, Coordinate]:
-    own = {
+def _coordinates_of(f: Source) -> dict[str, Coordinate]:
+    of_axes = {
         dim: Coordinate((dim,), partial(np.asarray, values), f.coordinate_attributes.get(dim, {}),
                         values.nbytes)
         for dim, values in f.coordinates.items() if dim in f.dims
     }  # fmt: skip
-    return own | {name: one for name, one in f.beside.items() if name not in own}
+    return of_axes | {
+        name: coordinate for name, coordinate in f.beside.items() if name not in of_axes
+    }
 
 
 def _as_labelled(f: Source) -> _Field:
     sizes = dict(zip(f.dims, f.shape, strict=True))
-    return _Field(f, f.name, f.dims, sizes, _coordinates(f))
+    return _Field(f, f.name, f.dims, sizes, _coordinates_of(f))
 
 
-def _as_coordinate(one: Any) -> Coordinate:
-    if isinstance(one, Coordinate):
-        return one
-    dims, values, attributes = one
+def _as_coordinate(coordinate: Any) -> Coordinate:
+    if isinstance(coordinate, Coordinate):
+        return coordinate
+    dims, values, attributes = coordinate
     return Coordinate(tuple(dims), partial(np.asarray, values), attributes, values.nbytes)
 
 
-def _described(coordinates: Mapping[str, Coordinate]) -> dict[str, Coordinate]:
+def _drop_references(coordinates: Mapping[str, Coordinate]) -> dict[str, Coordinate]:
     """Return coordinates without attributes that name what is not written."""
     return {
-        name: replace(one, attrs={k: v for k, v in one.attrs.items() if k not in _ELSEWHERE})
-        for name, one in coordinates.items()
+        name: replace(
+            coordinate, attrs={k: v for k, v in coordinate.attrs.items() if k not in _ELSEWHERE}
+        )
+        for name, coordinate in coordinates.items()
     }
 
 
@@ -135,12 +139,12 @@ def at_samples(f: Source) -> Source:
         if dim.rpartition("_")[0] and dim.rpartition("_")[2] in _SIDES
     }
 
-    def renamed(known: Mapping[str, Any]) -> dict[str, Any]:
-        return {new.get(name, name): one for name, one in known.items()}
+    def renamed(entries: Mapping[str, Any]) -> dict[str, Any]:
+        return {new.get(name, name): coordinate for name, coordinate in entries.items()}
 
     beside = {
-        name: replace(one, dims=tuple(new.get(dim, dim) for dim in one.dims))
-        for name, one in f.beside.items()
+        name: replace(coordinate, dims=tuple(new.get(dim, dim) for dim in coordinate.dims))
+        for name, coordinate in f.beside.items()
     }
     return replace(
         f, dims=tuple(new.get(dim, dim) for dim in f.dims), coordinates=renamed(f.coordinates),

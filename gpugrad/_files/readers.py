@@ -44,17 +44,17 @@ def open_sources(
     if kind != "zarr" and not path.is_file():
         what = "a folder" if path.is_dir() else "a pipe or a device, which can be read but once"
         raise FileError(f"{path} must be a file; it is {what}.")
-    found = _open(path, kind, names, memory, files)
-    for source in found:
+    sources = _open_format(path, kind, names, memory, files)
+    for source in sources:
         if not source.shape:
             raise FileError(f"{source.label} must have an axis; it holds a single number.")
         if source.dtype.kind not in _NUMBERS:
             cure = " Convert it first, for example to int8." if source.dtype.kind == "b" else ""
             raise FileError(f"{source.label} must hold numbers; it holds {source.dtype}.{cure}")
-    return found
+    return sources
 
 
-def _open(
+def _open_format(
     path: Path, kind: str, names: tuple[str, ...], memory: float, files: ExitStack
 ) -> list[Source]:
     try:
@@ -73,7 +73,9 @@ def _open(
         raise FileError(f"{path} can't be read: {error.strerror}.") from error
 
 
-def _plain(path: Path, name: str, array: RawArray, reverse: bool, shape: tuple[int, ...]) -> Source:
+def _source_of_raw(
+    path: Path, name: str, array: RawArray, reverse: bool, shape: tuple[int, ...]
+) -> Source:
     native = array.dtype.newbyteorder("=")
 
     def read(window: Window, into: Values) -> None:
@@ -97,7 +99,7 @@ def _open_npy(path: Path, files: ExitStack) -> Source:
     file = files.enter_context(path.open("rb", buffering=0))
     array, reverse = open_npy(path, file)
     check_whole(path, array, path.stat().st_size)
-    return _plain(path, "", array, reverse, array.shape[::-1] if reverse else array.shape)
+    return _source_of_raw(path, "", array, reverse, array.shape[::-1] if reverse else array.shape)
 
 
 def _open_npz(path: Path, names: tuple[str, ...], memory: float, files: ExitStack) -> list[Source]:
@@ -134,7 +136,9 @@ def _open_member(
         start = info.header_offset + 30 + int(lengths.sum())
         array, reverse = open_npy(path, file, start)
         check_whole(path, array, start + info.file_size)
-        return _plain(path, name, array, reverse, array.shape[::-1] if reverse else array.shape)
+        return _source_of_raw(
+            path, name, array, reverse, array.shape[::-1] if reverse else array.shape
+        )
     if info.file_size > memory:
         raise FileError(
             f"{name} in {path} is compressed as a whole and takes {info.file_size} bytes of "

@@ -111,29 +111,29 @@ def differentiate(
     _check_place(path, out, beside, overwrite, resume)
     with ExitStack() as files, _nothing_lost(beside):
         fields = as_components(open_sources(path, names, memory / 4, files), request)
-        run = _prepare(fields, request, out, memory)
+        run = _prepare_run(fields, request, out, memory)
         begun = beside.exists() and resume
-        _make(beside)
+        _make_folder(beside)
         # Whoever has the journal has the folder: what is in it is removed by nobody else.
         journal = Journal(beside / "journal", run.identity, anew=not begun)
         files.enter_context(closing(journal))
         files.push(partial(_leave_nothing_empty, beside))
         if not begun:
             _check_space(out.parent, bytes_beside(run.kind, run.layout))
-        found = set(journal.done)
+        done = set(journal.done)
         if not (journal.is_finished and not any(beside.glob("data.*")) and out.exists()):
             if out.exists() and not overwrite:
                 raise FileError(
                     f"{out} exists, and what goes on would replace it. Pass --overwrite --resume."
                 )
-            found = _finish(run, beside, out, journal, files, progress)
+            done = _finish_run(run, beside, out, journal, files, progress)
         if os.name == "nt":  # where open files can't be removed
             journal.close()
         shutil.rmtree(beside)
     layout = run.layout
     counts = [*journal.missing.values()]
     return Summary(
-        out, layout.names, layout.shape, layout.dtype.name, len(run.blocks), len(found),
+        out, layout.names, layout.shape, layout.dtype.name, len(run.blocks), len(done),
         layout.nbytes, len(fields), len(fields) * math.prod(layout.shape),
         sum(one for one, _ in counts), sum(one for _, one in counts), run.work.notes,
     )  # fmt: skip
@@ -151,27 +151,27 @@ class Run(NamedTuple):
     identity: dict[str, Any]
 
 
-def _prepare(fields: list[Source], request: FileRequest, out: Path, memory: float) -> Run:
+def _prepare_run(fields: list[Source], request: FileRequest, out: Path, memory: float) -> Run:
     kind = format_of(out, written=True)
     work = plan_work(fields, request)
     check_format(kind, _lay_out(fields[0], work, fields[0].chunks, request))
-    shape, blocks, units = _cut_fields(fields, work, kind, memory)
+    shape, blocks, units = _cut_field(fields, work, kind, memory)
     layout = _lay_out(fields[0], work, units, request)
-    identity = _identify(fields, request, shape, layout)
+    identity = _identify_run(fields, request, shape, layout)
     return Run(fields, work, request.backend, kind, blocks, layout, identity)
 
 
-def _finish(
+def _finish_run(
     run: Run, beside: Path, out: Path, journal: Journal, files: ExitStack, progress: Progress | None
 ) -> set[int]:
     """Do what is not done yet; return the blocks that were."""
     target = open_target(run.kind, beside, run.layout, bool(journal.done), files)
-    found = _check_done(target, run.layout, run.blocks, journal)
-    left = [block for block in run.blocks if block.number not in found]
-    Job(run.fields, run.work, run.backend, target, journal, run.layout).run(left, progress)
+    done = _check_done(target, run.layout, run.blocks, journal)
+    blocks_left = [block for block in run.blocks if block.number not in done]
+    Job(run.fields, run.work, run.backend, target, journal, run.layout).run(blocks_left, progress)
     made = target.finish()
     path = run.fields[0].path
-    if _state(path) != run.identity[_STATE]:
+    if _state_of_input(path) != run.identity[_STATE]:
         raise FileError(
             f"{path} was changed while it was read. Pass --overwrite to begin again, once it is "
             "whole."
@@ -180,19 +180,19 @@ def _finish(
         raise FileError(f"{beside} was removed by someone while it was written. Run it again.")
     journal.finish()
     move(made, out)
-    return found
+    return done
 
 
-def _cut_fields(
+def _cut_field(
     fields: Sequence[Source], work: Work, kind: str, memory: float
 ) -> tuple[tuple[int, ...], list[Block], tuple[int, ...]]:
     """Return the shape of the blocks, the blocks, and the chunks in which to write them."""
     f = fields[0]
     dtype = work.find_dtype(f)
     # Read into one buffer while another is computed; what is decoded or encoded passes a third.
-    own = OWN_BYTES + LIBRARY_BYTES.get(format_of(f.path), 0)
+    base_bytes = OWN_BYTES + LIBRARY_BYTES.get(format_of(f.path), 0)
     if kind != format_of(f.path):
-        own += LIBRARY_BYTES.get(kind, 0)
+        base_bytes += LIBRARY_BYTES.get(kind, 0)
     decoded = format_of(f.path) in LIBRARY_BYTES
     sample = len(fields) * f.dtype.itemsize * (4 if decoded else 2)
     sample += len(work.names) * dtype.itemsize * (3 if kind == "zarr" else 2)
@@ -200,7 +200,7 @@ def _cut_fields(
         sample += len(fields) + 1  # where samples are valid, and how it is found
     along = [[plan for plan in work.plans if plan.axis == i] for i in range(len(f.shape))]
     reaches = [*map(find_reach, along)]  # what ends need is at most about as much
-    budget = min(memory - own, BLOCK_BYTES * sample / f.dtype.itemsize)
+    budget = min(memory - base_bytes, BLOCK_BYTES * sample / f.dtype.itemsize)
     in_chunks = kind in ("zarr", "netcdf")
     units = choose_units(
         f.shape, f.chunks, f.slowest_first, in_chunks, dtype.itemsize, int(budget / sample) // 8
@@ -208,7 +208,7 @@ def _cut_fields(
     try:
         shape = choose_shape(f.shape, units, f.slowest_first, reaches, sample, budget)
     except MemoryError as error:
-        needed = error.args[0] + own
+        needed = error.args[0] + base_bytes
         raise FileError(
             f"--memory must be at least {_in_megabytes(needed)} for one block of {f.label}"
             f"{f', in chunks of {units}' if math.prod(units) > 1 else ''}; got "
@@ -220,15 +220,15 @@ def _cut_fields(
 def _lay_out(f: Source, work: Work, units: tuple[int, ...], request: FileRequest) -> Layout:
     places = work.places
     results = len(work.names)
-    each = len(places.dims) == results
+    is_each = len(places.dims) == results
     return Layout(
-        work.names, f.shape, work.find_dtype(f), places.dims if each else places.dims * results,
+        work.names, f.shape, work.find_dtype(f), places.dims if is_each else places.dims * results,
         units, places.coordinates, work.attributes, f.place,
-        places.shifts if each else places.shifts * results, _tell(f, request),
+        places.shifts if is_each else places.shifts * results, _tell_history(f, request),
     )  # fmt: skip
 
 
-def _tell(f: Source, request: FileRequest) -> str:
+def _tell_history(f: Source, request: FileRequest) -> str:
     """Return what was done, in words for those who find the file."""
     chosen = [
         f"{name}={value!r}"
@@ -236,33 +236,34 @@ def _tell(f: Source, request: FileRequest) -> str:
         if value != getattr(FileRequest(), name) and name not in ("operator", "backend")
     ]
     return f"gpugrad {__version__}: {request.operator} of {f.label}" + "".join(
-        f", {one}" for one in chosen
+        f", {option}" for option in chosen
     )
 
 
 _STATE = "the state of the input:"
 
 
-def _state(path: Path) -> str:
+def _state_of_input(path: Path) -> str:
     """Return in words how large a file or folder is, and when it was changed."""
-    parts = [path, *path.rglob("*")] if path.is_dir() else [path]
-    states = [part.stat() for part in parts]
-    changed = np.datetime64(max(one.st_mtime_ns for one in states), "ns")
-    return f"{sum(one.st_size for one in states):,} bytes, changed {changed}"
+    entries = [path, *path.rglob("*")] if path.is_dir() else [path]
+    states = [entry.stat() for entry in entries]
+    changed = np.datetime64(max(state.st_mtime_ns for state in states), "ns")
+    return f"{sum(state.st_size for state in states):,} bytes, changed {changed}"
 
 
-def _identify(
+def _identify_run(
     fields: Sequence[Source], request: FileRequest, block: tuple[int, ...], layout: Layout
 ) -> dict[str, Any]:
     """Return what must be the same for a run to go on with what another has begun."""
     path = fields[0].path
     options = {key: value for key, value in asdict(request).items() if key != "backend"}
     options["coords"] = [
-        f"{name}, {_state(Path(name))}" if Path(name).is_file() else name for name in request.coords
+        f"{name}, {_state_of_input(Path(name))}" if Path(name).is_file() else name
+        for name in request.coords
     ]
     return {
         "IN": str(path.resolve()),
-        _STATE: _state(path),
+        _STATE: _state_of_input(path),
         "--var": [f.name for f in fields],
         **{f"--{key.replace('_', '-')}": value for key, value in options.items()},
         "results of shape": layout.shape,
@@ -296,7 +297,7 @@ def _check_place(path: Path, out: Path, beside: Path, overwrite: bool, resume: b
         raise FileError(f"the folder {out.parent} can't be written to. Choose another.")
 
 
-def _make(beside: Path) -> None:
+def _make_folder(beside: Path) -> None:
     try:
         beside.mkdir(exist_ok=True)
     except OSError as error:
@@ -340,7 +341,7 @@ def _check_done(
 
 
 def _checksums(target: Target, layout: Layout, window: Window) -> list[int]:
-    values = np.empty([part.stop - part.start for part in window], layout.dtype)
+    values = np.empty([stretch.stop - stretch.start for stretch in window], layout.dtype)
     sums = []
     for number in range(len(layout.names)):
         try:
@@ -357,25 +358,25 @@ def _nothing_lost(beside: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        kept = ""
+        advice = ""
         if _has_blocks(beside):
-            kept = f" What is done is kept in {beside}; --resume goes on from there."
+            advice = f" What is done is kept in {beside}; --resume goes on from there."
         if not beside.exists():
             raise FileError(
                 f"{beside} is gone, and what was done with it: {error}. Has someone removed it? "
                 "Run it again."
             ) from error
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise FileError(f"the disk is full. Free some space.{kept}") from error
+            raise FileError(f"the disk is full. Free some space.{advice}") from error
         if error.errno == errno.EFBIG:
             raise FileError(
-                f"a file grew larger than is allowed here (ulimit -f). Raise the limit.{kept}"
+                f"a file grew larger than is allowed here (ulimit -f). Raise the limit.{advice}"
             ) from error
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             raise FileError(
                 f"{error.filename or beside} can't be written: {error.strerror}."
             ) from error
-        raise FileError(f"{error}.{kept}") from error
+        raise FileError(f"{error}.{advice}") from error
 
 
 def _in_megabytes(count: float) -> str:

@@ -121,7 +121,7 @@ class Source:
         def read(window: Window, into: Values) -> None:
             self.read((slice(i, i + 1), *window), into[None])
 
-        others = [axis - 1 for axis in self.slowest_first if axis]
+        inner_axes = [axis - 1 for axis in self.slowest_first if axis]
         return replace(
             self,
             name=f"{self.name or 'component'}{i}",
@@ -129,8 +129,12 @@ class Source:
             dims=self.dims[1:],
             read=read,
             chunks=self.chunks[1:],
-            slowest_first=tuple(others),
-            beside={name: one for name, one in self.beside.items() if self.dims[0] not in one.dims},
+            slowest_first=tuple(inner_axes),
+            beside={
+                name: coordinate
+                for name, coordinate in self.beside.items()
+                if self.dims[0] not in coordinate.dims
+            },
         )
 
 
@@ -146,13 +150,13 @@ def format_of(path: Path, written: bool = False) -> str:
     refused = _READ_ONLY if written else ()
     if kind and kind not in refused:
         return kind
-    known = ", ".join(suffix for suffix, kind in SUFFIXES.items() if kind not in refused)
+    suffixes = ", ".join(suffix for suffix, kind in SUFFIXES.items() if kind not in refused)
     cure = (
         f" A {path.suffix} file is read, but not written: write .npy, which has several results on "
         "a new first axis, or .nc, which has them by name."
     )
     what = "the path to write" if written else "the path"
-    raise FileError(f"{what} must end in one of {known}; got {path}.{cure if kind else ''}")
+    raise FileError(f"{what} must end in one of {suffixes}; got {path}.{cure if kind else ''}")
 
 
 def is_zarr(path: Path) -> bool:
@@ -160,17 +164,17 @@ def is_zarr(path: Path) -> bool:
     return any((path / name).exists() for name in ("zarr.json", ".zarray", ".zgroup"))
 
 
-def choose(path: Path, names: tuple[str, ...], there: list[str]) -> list[str]:
+def choose(path: Path, names: tuple[str, ...], variables: list[str]) -> list[str]:
     """Return the variables to open."""
-    listed = ", ".join(there) or "none"
-    missing = [name for name in names if name not in there]
+    listed = ", ".join(variables) or "none"
+    missing = [name for name in names if name not in variables]
     if missing:
         raise FileError(f"{path} has no variable {missing[0]}; it has: {listed}.")
     if names:
         return [*names]
-    if len(there) != 1:
+    if len(variables) != 1:
         raise FileError(f"--var must name a variable of {path}; it has: {listed}.")
-    return there
+    return variables
 
 
 def in_one_line(error: BaseException) -> str:

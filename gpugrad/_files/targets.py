@@ -66,11 +66,11 @@ class _Npy:
         self._array.read(self._whole(number, window), into[None] if self._stacked else into)
 
     def finish(self) -> Path:
-        _close(self._array.file)
+        _close_file(self._array.file)
         return self._path
 
 
-class _Several:
+class _Joined:
     """A `.npy` file for each result, to be put together in another format at the end."""
 
     def __init__(
@@ -115,23 +115,23 @@ class _Zarr:
             return
         group = zarr.open_group(self._path, mode="w", zarr_format=3)
         group.attrs.update(describe(layout))
-        for name, one in layout.coordinates.items():
-            values, attributes = encode(one)
+        for name, coordinate in layout.coordinates.items():
+            values, attributes = encode(coordinate)
             with warnings.catch_warnings():  # zarr: not all that read this format know texts
                 warnings.simplefilter("ignore")
                 created = group.create_array(
-                    name, shape=values.shape, dtype=values.dtype, dimension_names=one.dims,
+                    name, shape=values.shape, dtype=values.dtype, dimension_names=coordinate.dims,
                     attributes=attributes, fill_value="" if values.dtype.kind == "U" else 0,
                 )  # fmt: skip
                 created[...] = values
-        each = zip(layout.names, layout.dims, layout.attributes, strict=True)
+        results = zip(layout.names, layout.dims, layout.attributes, strict=True)
         self._arrays = [
             group.create_array(
                 name, shape=layout.shape, dtype=layout.dtype, chunks=layout.chunks,
                 dimension_names=dims, attributes=with_coordinates(layout, dims, attributes),
                 compressors=[Crc32cCodec()], fill_value=missing_value(layout.dtype),
             )
-            for name, dims, attributes in each
+            for name, dims, attributes in results
         ]  # fmt: skip
 
     def write(self, number: int, window: Window, values: Values) -> None:
@@ -171,7 +171,7 @@ def open_target(kind: str, folder: Path, layout: Layout, go_on: bool, files: Exi
         "geotiff": (import_rasterio, join_geotiff),
     }[kind]
     need_library()
-    return _Several(folder, layout, go_on, files, join)
+    return _Joined(folder, layout, go_on, files, join)
 
 
 def bytes_beside(kind: str, layout: Layout) -> int:
@@ -197,6 +197,6 @@ def _open_raw(
     return open_npy(path, file)[0] if go_on else create_npy(file, shape, dtype)
 
 
-def _close(file: BinaryIO) -> None:
+def _close_file(file: BinaryIO) -> None:
     os.fsync(file.fileno())
     file.close()

@@ -50,12 +50,12 @@ def say(message: str, label: str = "IN", dims: Sequence[str] = (), spacing: str 
         message = message.replace("`spacing`", spacing)
     message = re.sub(
         rf'`?\b({_NAMES})=("?)([-\w.]+)\2`?',
-        lambda found: f"{_option(found[1])} {found[3]}",
+        lambda match: f"{_as_option(match[1])} {match[3]}",
         message,
     )
-    message = re.sub(rf"`({_NAMES})=?`", lambda found: _option(found[1]), message)
+    message = re.sub(rf"`({_NAMES})=?`", lambda match: _as_option(match[1]), message)
     return message.replace("`f`", label).replace("`v`", label)
 
 
-def _option(name: str) -> str:
+def _as_option(name: str) -> str:
     return "--" + name.replace("_", "-")

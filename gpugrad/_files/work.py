@@ -75,14 +75,19 @@ def as_components(sources: Sequence[Source], request: FileRequest) -> list[Sourc
     if len(sources) == 1 and len(sources[0].shape) > 1:
         return [sources[0].pick(i) for i in range(sources[0].shape[0])]
     if request.stagger is not None and adds_components(request.operator):
-        sources = [at_samples(one) for one in sources]  # each on its own faces
+        sources = [at_samples(source) for source in sources]  # each on its own faces
     first = sources[0]
-    for other in sources[1:]:
-        if (other.shape, other.dtype, other.dims) != (first.shape, first.dtype, first.dims):
+    for component in sources[1:]:
+        if (component.shape, component.dtype, component.dims) != (
+            first.shape,
+            first.dtype,
+            first.dims,
+        ):
             raise FileError(
                 f"the components must have one shape, dtype and axes; got {first.name} with "
-                f"{first.shape} {first.dtype} along {', '.join(first.dims)} and {other.name} with "
-                f"{other.shape} {other.dtype} along {', '.join(other.dims)}."
+                f"{first.shape} {first.dtype} along {', '.join(first.dims)} and "
+                f"{component.name} with {component.shape} {component.dtype} along "
+                f"{', '.join(component.dims)}."
             )
     return [*sources]
 
@@ -99,25 +104,33 @@ def plan_work(fields: Sequence[Source], request: FileRequest) -> Work:
     f = fields[0]
     axes = [_find_axis(f, name) for name in request.axes] or [*range(len(f.shape))]
     _check_options(f, axes, request)
-    given = "--spacing" if request.spacing else "--coords" if request.coords else "coordinates"
-    with in_words_of_command(f.label, f.dims, given), warnings.catch_warnings(record=True) as heard:
+    spacing_source = (
+        "--spacing" if request.spacing else "--coords" if request.coords else "coordinates"
+    )
+    with (
+        in_words_of_command(f.label, f.dims, spacing_source),
+        warnings.catch_warnings(record=True) as caught,
+    ):
         warnings.simplefilter("always", UserWarning)
-        chosen = {"stagger": request.stagger, "boundary": request.boundary,
+        options = {"stagger": request.stagger, "boundary": request.boundary,
                   "period": request.period, "time_unit": request.time_unit}  # fmt: skip
-        places = find_places(fields, axes, request.operator, chosen)
+        places = find_places(fields, axes, request.operator, options)
         spacing = _find_spacings(places.owners, axes, request)
         time_unit = request.time_unit
         if time_unit is None and any(np.asarray(one).dtype.kind in "mM" for one in spacing):
             time_unit = "s"
-        labels = _labels(fields, axes, time_unit, request).of(request.operator)
-        outputs = _outputs(request, _planner(f, axes, spacing, time_unit, request), fields)
-    kept = _kept(fields, request.operator, len(labels))
+        labels = _make_labels(fields, axes, time_unit, request).of(request.operator)
+        outputs = _make_outputs(
+            request, _make_planner(f, axes, spacing, time_unit, request), fields
+        )
+    attributes = _keep_attributes(fields, request.operator, len(labels))
     return Work(
         outputs,
         tuple(label.name for label in labels),
-        tuple(own | label.attributes for own, label in zip(kept, labels, strict=True)),
+        tuple(own_attributes | label.attributes
+              for own_attributes, label in zip(attributes, labels, strict=True)),
         places,
-        (*(say(str(one.message), f.label, f.dims, given) for one in heard),
+        (*(say(str(one.message), f.label, f.dims, spacing_source) for one in caught),
          *([] if request.spacing or request.coords else _tell_of_samples(f, axes))),
     )  # fmt: skip
 
@@ -126,7 +139,9 @@ def _tell_of_samples(f: Source, axes: Sequence[int]) -> list[str]:
     """Return a note where samples are counted although the file knows places on a curved grid."""
     counted = [f.dims[axis] for axis in axes if f.dims[axis] not in f.coordinates]
     curved = [
-        name for name, one in f.beside.items() if len(one.dims) > 1 and {*one.dims} & {*counted}
+        name
+        for name, coordinate in f.beside.items()
+        if len(coordinate.dims) > 1 and {*coordinate.dims} & {*counted}
     ]
     if not counted or not curved:
         return []
@@ -137,7 +152,7 @@ def _tell_of_samples(f: Source, axes: Sequence[int]) -> list[str]:
     return [note]
 
 
-def _planner(
+def _make_planner(
     f: Source, axes: Sequence[int], spacing: Any, time_unit: str | None, request: FileRequest
 ) -> Callable[[int], list[AxisPlan]]:
     """Return what plans the derivatives of an order along the axes."""
@@ -150,7 +165,7 @@ def _planner(
         options = Options(
             order, request.accuracy, edge, request.boundary, request.period, request.stagger
         )
-        if request.skipna and may_have_holes(f.dtype):
+        if request.skipna and may_be_masked(f.dtype):
             best = request.edge_accuracy
             options = options._replace(beside_holes=request.accuracy if best is None else best)
         return plan_axes(stand_in, spacing, tuple(axes), time_unit, options)
@@ -158,16 +173,20 @@ def _planner(
     return plan
 
 
-def _kept(fields: Sequence[Source], operator: str, results: int) -> list[dict[str, Any]]:
+def _keep_attributes(fields: Sequence[Source], operator: str, results: int) -> list[dict[str, Any]]:
     """Return for each result what it keeps of its field's attributes, or what several share."""
-    own = [kept_attributes(f.attributes) for f in fields]
+    by_field = [kept_attributes(f.attributes) for f in fields]
     if adds_components(operator):
-        shared = {k: v for k, v in own[0].items() if all(_same(v, one.get(k)) for one in own)}
+        shared = {
+            k: v
+            for k, v in by_field[0].items()
+            if all(_is_same(v, attributes.get(k)) for attributes in by_field)
+        }
         return [shared] * results
-    return [one for one in own for _ in range(results // len(own))]
+    return [attributes for attributes in by_field for _ in range(results // len(by_field))]
 
 
-def _same(a: Any, b: Any) -> bool:
+def _is_same(a: Any, b: Any) -> bool:
     return type(a) is type(b) and bool(np.array_equal(a, b))
 
 
@@ -176,11 +195,11 @@ def _check_options(f: Source, axes: Sequence[int], request: FileRequest) -> None
     if len({*axes}) < len(axes):
         raise FileError(f"--axis must name each axis once; got {' '.join(request.axes)}.")
     for name in ("boundary", "stagger"):
-        several = getattr(request, name)
-        if isinstance(several, list) and len(several) != len(axes):
+        choice = getattr(request, name)
+        if isinstance(choice, list) and len(choice) != len(axes):
             raise FileError(
                 f"--{name} must be one for all axes, or one for each of {len(axes)} axes "
-                f"({', '.join(f.dims[axis] for axis in axes)}); got {len(several)}."
+                f"({', '.join(f.dims[axis] for axis in axes)}); got {len(choice)}."
             )
     first = request.order == 1 and OPERATORS[request.operator].power == 1
     if request.edge_order is not None and (request.accuracy != 2 or not first):
@@ -193,7 +212,7 @@ def _check_options(f: Source, axes: Sequence[int], request: FileRequest) -> None
         raise FileError("--edge-order and --edge-accuracy can't go together. Leave one out.")
 
 
-def _labels(
+def _make_labels(
     fields: Sequence[Source], axes: Sequence[int], time_unit: str | None, request: FileRequest
 ) -> Labels:
     f = fields[0]
@@ -214,12 +233,12 @@ def _labels(
     )
 
 
-def may_have_holes(dtype: np.dtype[Any]) -> bool:
+def may_be_masked(dtype: np.dtype[Any]) -> bool:
     """Tell whether numbers may be NaN."""
     return dtype.kind in "fcmM"
 
 
-def _outputs(
+def _make_outputs(
     request: FileRequest, plan: Callable[[int], list[AxisPlan]], fields: Sequence[Source]
 ) -> Sequence[Sequence[Any]]:
     operator, row = request.operator, OPERATORS[request.operator]
@@ -245,10 +264,10 @@ def _outputs(
             f"({names}) for {len(plans)} axes. Name the axes along which they point, in their "
             "order: --axis."
         )
-    return row.make_outputs(lambda order: plans, _term, len(fields))
+    return row.make_outputs(lambda order: plans, _make_term, len(fields))
 
 
-def _term(plan: AxisPlan, i: int = 0, sign: int = 1) -> Any:
+def _make_term(plan: AxisPlan, i: int = 0, sign: int = 1) -> Any:
     return sign, i, plan
 
 
@@ -316,12 +335,16 @@ def _find_spacings(
                 f"{f.unknown_spacing[f.dims[axis]]}. Pass --spacing, or leave it out with --axis."
             )
     pairs_of = zip(owners, axes, strict=True)
-    return tuple(one.coordinates.get(one.dims[axis], 1.0) for one, axis in pairs_of)
+    return tuple(owner.coordinates.get(owner.dims[axis], 1.0) for owner, axis in pairs_of)
 
 
 def _load_coordinates(f: Source, axis: int, name: str) -> Values:
     """Return coordinates from a `.npy` file, or by their name in the file of the field."""
-    lines = {key: one for key, one in f.beside.items() if one.dims == (f.dims[axis],)}
+    lines = {
+        key: coordinate
+        for key, coordinate in f.beside.items()
+        if coordinate.dims == (f.dims[axis],)
+    }
     if name in f.coordinates:
         values = f.coordinates[name]
     elif name in lines:
@@ -340,9 +363,9 @@ def _load_coordinates(f: Source, axis: int, name: str) -> Values:
         except OSError as error:
             raise FileError(f"{name} can't be read: {error.strerror}.") from error
     else:
-        known = ", ".join([*f.coordinates, *lines]) or "none"
+        listed = ", ".join([*f.coordinates, *lines]) or "none"
         raise FileError(
-            f"--coords must be .npy files, or coordinates in {f.path}: {known}; got {name}."
+            f"--coords must be .npy files, or coordinates in {f.path}: {listed}; got {name}."
         )
     if values.shape != (f.shape[axis],):
         raise FileError(

@@ -35,14 +35,14 @@ def axis_of_component(key: str, f: Any) -> Any:
     if key in f.dims:
         return key
     letter = _POINTS[key]
-    found = [dim for dim in f.dims if _is_axis(letter, dim, f)]
-    if len(found) != 1:
+    dims = [dim for dim in f.dims if _is_axis(letter, dim, f)]
+    if len(dims) != 1:
         raise ValueError(
             f"component {key} must point along one dimension, which its coordinate's name or CF "
-            f"attributes tell; found {found or 'none'} among {list(f.dims)}. Name the axes: "
+            f"attributes tell; found {dims or 'none'} among {list(f.dims)}. Name the axes: "
             'axis=("x", "y").'
         )
-    return found[0]
+    return dims[0]
 
 
 def order_components(named: dict[str, Any], f: Any) -> dict[str, Any]:
@@ -93,22 +93,22 @@ def find_geographic(kind: str, f: Any) -> Any:
     """
     names, units = _GEOGRAPHIC[kind]
     along = {name: x for name, x in f.coords.items() if x.ndim}
-    found = [name for name, x in along.items() if x.attrs.get("standard_name") == kind]
-    found = found or [
+    candidates = [name for name, x in along.items() if x.attrs.get("standard_name") == kind]
+    candidates = candidates or [
         name
         for name, x in along.items()
         if re.fullmatch(units, str(x.attrs.get("units", "")).lower())
     ]
-    found = found or [name for name in along if str(name).lower() in names]
-    found = found or [name for name in _ask_cf_xarray(kind, f) if name in along]
-    if len(found) != 1:
-        what = f"found {', '.join(map(str, found))}" if found else "found none"
-        known = ", ".join(map(str, along)) or "no coordinates"
+    candidates = candidates or [name for name in along if str(name).lower() in names]
+    candidates = candidates or [name for name in _ask_cf_xarray(kind, f) if name in along]
+    if len(candidates) != 1:
+        what = f"found {', '.join(map(str, candidates))}" if candidates else "found none"
+        listed = ", ".join(map(str, along)) or "no coordinates"
         raise ValueError(
             f"`f` must have one coordinate that is its {kind}, as its name or CF attributes tell; "
-            f"{what} among {known}. Pass {kind}= with a name or an array."
+            f"{what} among {listed}. Pass {kind}= with a name or an array."
         )
-    return f.coords[found[0]]
+    return f.coords[candidates[0]]
 
 
 def _ask_cf_xarray(kind: str, f: Any) -> list[Any]:

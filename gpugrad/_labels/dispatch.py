@@ -24,8 +24,8 @@ def accepts_labels(operator: Callable[P, R]) -> Callable[P, R]:
     def call(*arguments: P.args, **options: P.kwargs) -> R:
         if not options and len(arguments) == 1 and type(arguments[0]) is np.ndarray:
             return operator(*arguments, **options)  # the call that feels a microsecond
-        for one in (*arguments, *options.values()) if options else arguments:
-            if type(one) not in PLAIN and library_of_labels(one):
+        for argument in (*arguments, *options.values()) if options else arguments:
+            if type(argument) not in PLAIN and library_of_labels(argument):
                 result: R = call_labelled(call, arguments, options)
                 return result
         return operator(*arguments, **options)
@@ -59,10 +59,10 @@ def call_labelled(operator: Call, arguments: tuple[Any, ...], options: dict[str,
         arguments = tuple(options.pop(name) for name in names if name in options)
         if not arguments:
             return operator.__wrapped__(**options)  # type: ignore[attr-defined]
-    f, *others = arguments
+    f, *spacings = arguments
     if operator.__name__ in ON_SPHERE:
         names = ("latitude", "longitude")
-        places = dict(zip(names, others, strict=False)) | {
+        places = dict(zip(names, spacings, strict=False)) | {
             name: options.pop(name) for name in names if name in options
         }
         if library_of_labels(f) == "xarray":
@@ -71,21 +71,21 @@ def call_labelled(operator: Call, arguments: tuple[Any, ...], options: dict[str,
             return sphere_fields.call(operator, f, places, options)
         return _beside_plain(operator, f, [], places | options, on_sphere=True)
     if "spacing" in options:
-        others = [options.pop("spacing")]
+        spacings = [options.pop("spacing")]
     if library_of_labels(f) == "xarray":
         from gpugrad._labels import xarray_fields
 
-        return xarray_fields.call(operator, f, others, options)
-    return _beside_plain(operator, f, others, options, on_sphere=False)
+        return xarray_fields.call(operator, f, spacings, options)
+    return _beside_plain(operator, f, spacings, options, on_sphere=False)
 
 
 def _beside_plain(
     operator: Call, f: Any, spacing: list[Any], options: dict[str, Any], on_sphere: bool
 ) -> Any:
     """Call an operator on a field without names; what xarray holds beside it loses them."""
-    spacing = [_values(one) for one in spacing]
-    options = {name: _values(one) for name, one in options.items()}
-    if all(library_of_labels(one) != "pint" for one in (f, *spacing, *options.values())):
+    spacing = [_strip_labels(value) for value in spacing]
+    options = {name: _strip_labels(value) for name, value in options.items()}
+    if all(library_of_labels(value) != "pint" for value in (f, *spacing, *options.values())):
         return operator.__wrapped__(f, *spacing, **options)  # type: ignore[attr-defined]
     from gpugrad._labels import pint_fields
 
@@ -94,7 +94,9 @@ def _beside_plain(
     return pint_fields.call(operator, f, spacing, options)
 
 
-def _values(one: Any) -> Any:
-    if library_of_labels(one) != "xarray":
-        return one
-    return type(one)(map(_values, one)) if isinstance(one, (tuple, list)) else one.data
+def _strip_labels(value: Any) -> Any:
+    if library_of_labels(value) != "xarray":
+        return value
+    return (
+        type(value)(map(_strip_labels, value)) if isinstance(value, (tuple, list)) else value.data
+    )

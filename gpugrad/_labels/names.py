@@ -19,7 +19,7 @@ _NOT_OF_DERIVATIVES = (
 
 def kept_attributes(attributes: Mapping[Any, Any]) -> dict[Any, Any]:
     """Return what of a field's attributes is true of its derivatives too."""
-    return {key: one for key, one in attributes.items() if key not in _NOT_OF_DERIVATIVES}
+    return {key: value for key, value in attributes.items() if key not in _NOT_OF_DERIVATIVES}
 
 
 class Label(NamedTuple):
@@ -60,47 +60,49 @@ class Labels:
     def of(self, operator: str) -> list[Label]:
         """Return a label for each result of an operator, in the order of its results."""
         if operator == "error_estimate":
-            return [_of_error(self._derivative(0, 0))]
+            return [_of_error(self._label_derivative(0, 0))]
         row = OPERATORS[operator]
         fields, axes = range(len(self.names)), range(len(self.dims))
         if row.gives == "each":
-            return [self._derivative(i, j) for i in fields for j in axes]
+            return [self._label_derivative(i, j) for i in fields for j in axes]
         if row.gives == "pairs":
-            return [self._second(i, j) for i in axes for j in axes]
+            return [self._label_second(i, j) for i in axes for j in axes]
         if row.gives == "curl":
             names = ["curl"] if len(self.dims) == 2 else [f"curl_{dim}" for dim in self.dims]
-            return [self._sum(name, "component of the curl", row.power) for name in names]
+            return [self._label_sum(name, "component of the curl", row.power) for name in names]
         if row.takes == "vector":
-            return [self._sum(operator, operator, row.power)]
+            return [self._label_sum(operator, operator, row.power)]
         what = operator.removeprefix("vector_")
         return [
-            self._sum(f"{what}_{name}", f"{what.replace('_', ' ')} of {name}", row.power, [units])
+            self._label_sum(
+                f"{what}_{name}", f"{what.replace('_', ' ')} of {name}", row.power, [units]
+            )
             for name, units in zip(self.names, self.units, strict=True)
         ]
 
-    def _derivative(self, i: int, j: int) -> Label:
+    def _label_derivative(self, i: int, j: int) -> Label:
         power = str(self.order) if self.order > 1 else ""
         long_name = f"derivative of {self.names[i]} along {self.dims[j]}"
         if power:
             long_name = f"{long_name}, order {power}"
         units = per(self.units[i], self.dim_units[j], self.order)
-        return _label(f"d{power}{self.names[i]}_d{self.dims[j]}{power}", long_name, units)
+        return _make_label(f"d{power}{self.names[i]}_d{self.dims[j]}{power}", long_name, units)
 
-    def _second(self, i: int, j: int) -> Label:
+    def _label_second(self, i: int, j: int) -> Label:
         along = f"{self.dims[i]} and {self.dims[j]}"
         units = per(per(self.units[0], self.dim_units[i]), self.dim_units[j])
         if i == j:
             units = per(self.units[0], self.dim_units[i], 2)
         name = f"d2{self.names[0]}_d{self.dims[i]}_d{self.dims[j]}"
-        return _label(name, f"derivative of {self.names[0]} along {along}", units)
+        return _make_label(name, f"derivative of {self.names[0]} along {along}", units)
 
-    def _sum(
+    def _label_sum(
         self, name: str, long_name: str, power: int, units_of_fields: Sequence[Any] | None = None
     ) -> Label:
         """Return the label of a sum; it has units where all terms have the same."""
         fields = self.units if units_of_fields is None else units_of_fields
-        units = {per(one, by, power) for one in fields for by in self.dim_units}
-        return _label(name, long_name, units.pop() if len(units) == 1 else None)
+        units = {per(field_units, by, power) for field_units in fields for by in self.dim_units}
+        return _make_label(name, long_name, units.pop() if len(units) == 1 else None)
 
 
 def _of_error(label: Label) -> Label:
@@ -108,6 +110,6 @@ def _of_error(label: Label) -> Label:
     return Label(f"error_{label.name}", label.attributes | {"long_name": f"error of {name}"})
 
 
-def _label(name: str, long_name: str, units: str | None) -> Label:
+def _make_label(name: str, long_name: str, units: str | None) -> Label:
     attributes = {"long_name": long_name}
     return Label(name, attributes if units is None else attributes | {"units": units})

@@ -23,30 +23,30 @@ def call(
     # The error of a derivative has the derivative's unit.
     row = OPERATORS[operator.__name__.replace("error_estimate", "derivative")]
     is_uniform = row.adds_axes or bool(options.get("stack"))
-    several = isinstance(f, (tuple, list))
-    parts = f if several else [f]
-    registry = registry_of([*parts, *spacing, *options.values()])
-    fields = _fields_of(parts, registry)
-    steps = [_step(one, registry, options) for one in spacing]
+    is_vector = isinstance(f, (tuple, list))
+    components = f if is_vector else [f]
+    registry = registry_of([*components, *spacing, *options.values()])
+    fields = _fields_of(components, registry)
+    steps = [_as_step(distance, registry, options) for distance in spacing]
     if is_uniform:
         steps = [convert(step, steps[0].units, "spacings of all axes") for step in steps]
     if "period" in options:
-        options["period"] = _period(options["period"], steps)
+        options["period"] = _strip_period(options["period"], steps)
     if "boundary" in options:
-        options["boundary"] = _boundary(options["boundary"], fields[0], steps)
+        options["boundary"] = _strip_boundary(options["boundary"], fields[0], steps)
     _refuse_others(options)
-    values = [one.magnitude for one in fields]
+    values = [field.magnitude for field in fields]
     spaces = [
-        given if _are_dates(given) else step.magnitude
-        for given, step in zip(spacing, steps, strict=True)
+        distance if _are_dates(distance) else step.magnitude
+        for distance, step in zip(spacing, steps, strict=True)
     ]
-    results = operator(values if several else values[0], *spaces, **options)
+    results = operator(values if is_vector else values[0], *spaces, **options)
     unit = difference(fields[0])
     order = options.get("order", row.power)
     by = [difference(step) for step in steps] or [registry.Unit("")]
     if is_uniform:
-        return _attach(results, registry, unit / by[0] ** order)
-    return _attach_each(row, results, registry, unit, by, order)
+        return _attach_unit(results, registry, unit / by[0] ** order)
+    return _attach_units(row, results, registry, unit, by, order)
 
 
 def call_on_sphere(operator: Callable[..., Any], f: Any, options: dict[str, Any]) -> Any:
@@ -54,83 +54,91 @@ def call_on_sphere(operator: Callable[..., Any], f: Any, options: dict[str, Any]
 
     The radius is in metres by default; a plain number has no unit.
     """
-    several = isinstance(f, (tuple, list))
-    registry = registry_of([*(f if several else [f]), *options.values()])
-    fields = _fields_of(f if several else [f], registry)
+    is_vector = isinstance(f, (tuple, list))
+    registry = registry_of([*(f if is_vector else [f]), *options.values()])
+    fields = _fields_of(f if is_vector else [f], registry)
     names = [n for n in ("latitude", "longitude") if options.get(n) is not None]
     if any(library_of_labels(options[n]) == "pint" for n in names):
         unit = "degree" if options.get("degrees", True) else "radian"
         for name in names:
-            given = options[name]
-            if library_of_labels(given) != "pint":
-                given = registry.Quantity(given, unit)
-            options[name] = convert(given, registry.Unit("degree"), f"`{name}`").magnitude
+            coordinate = options[name]
+            if library_of_labels(coordinate) != "pint":
+                coordinate = registry.Quantity(coordinate, unit)
+            options[name] = convert(coordinate, registry.Unit("degree"), f"`{name}`").magnitude
         options["degrees"] = True
     by = registry.Unit("metre")
     if options.get("radius") is not None:
         radius = registry.Quantity(options["radius"])
         options["radius"], by = float(radius.magnitude), radius.units
     _refuse_others(options)
-    values = [one.magnitude for one in fields]
-    results = operator(values if several else values[0], **options)
-    return _attach(results, registry, difference(fields[0]) / by)
+    values = [field.magnitude for field in fields]
+    results = operator(values if is_vector else values[0], **options)
+    return _attach_unit(results, registry, difference(fields[0]) / by)
 
 
-def _fields_of(parts: Sequence[Any], registry: Any) -> list[Any]:
-    fields = [registry.Quantity(one) for one in parts]
-    for one in fields:
-        if not (one._is_multiplicative or "delta_" in str(difference(one))):
+def _fields_of(components: Sequence[Any], registry: Any) -> list[Any]:
+    fields = [registry.Quantity(field) for field in components]
+    for field in fields:
+        if not (field._is_multiplicative or "delta_" in str(difference(field))):
             raise ValueError(
-                f"`f` must be in units that can be subtracted; got {one.units}, which is a "
+                f"`f` must be in units that can be subtracted; got {field.units}, which is a "
                 "logarithm. Convert it first, as in `f.to_base_units()`."
             )
-    return [convert(one, fields[0].units, "components of `v`") for one in fields]
+    return [convert(field, fields[0].units, "components of `v`") for field in fields]
 
 
 def difference(field: Any) -> Any:
     """Return the unit of differences: degrees above a zero become mere degrees."""
-    one = field[:1] if getattr(field, "ndim", 0) else field
-    return (one - one).units
+    sample = field[:1] if getattr(field, "ndim", 0) else field
+    return (sample - sample).units
 
 
-def _are_dates(one: Any) -> bool:
-    return getattr(getattr(one, "dtype", None), "kind", "") in ("m", "M")
+def _are_dates(value: Any) -> bool:
+    return getattr(getattr(value, "dtype", None), "kind", "") in ("m", "M")
 
 
-def _step(one: Any, registry: Any, options: dict[str, Any]) -> Any:
+def _as_step(distance: Any, registry: Any, options: dict[str, Any]) -> Any:
     """Return a spacing with its unit; that of dates is the one that rates are per."""
-    if _are_dates(one):
+    if _are_dates(distance):
         return registry.Quantity(1.0, unit_of_time(options.get("time_unit") or "s"))
-    step = registry.Quantity(one)
+    step = registry.Quantity(distance)
     # A number is a distance already, which has no zero.
     return step if step.ndim else registry.Quantity(step.magnitude, difference(step))
 
 
-def _period(period: Any, steps: Sequence[Any]) -> Any:
+def _strip_period(period: Any, steps: Sequence[Any]) -> Any:
     """Return periods as numbers, in the units of their spacings."""
     if isinstance(period, list):
-        each = steps if len(steps) == len(period) else [*steps[:1]] * len(period)
-        return [_period(one, [step]) for one, step in zip(period, each, strict=False)]
+        axis_steps = steps if len(steps) == len(period) else [*steps[:1]] * len(period)
+        return [
+            _strip_period(value, [step]) for value, step in zip(period, axis_steps, strict=False)
+        ]
     if library_of_labels(period) != "pint" or not steps:
         return period
     return float(convert(period, steps[0].units, "`period` and the spacing").magnitude)
 
 
-def _boundary(boundary: Any, field: Any, steps: Sequence[Any]) -> Any:
+def _strip_boundary(boundary: Any, field: Any, steps: Sequence[Any]) -> Any:
     """Return boundaries with numbers in the unit of the field, or of its slope."""
     if isinstance(boundary, list):
-        each = steps if len(steps) == len(boundary) else [*steps[:1]] * len(boundary)
-        pairs = zip(boundary, each, strict=True) if each else ((one, None) for one in boundary)
-        return [_boundary(one, field, [] if step is None else [step]) for one, step in pairs]
+        axis_steps = steps if len(steps) == len(boundary) else [*steps[:1]] * len(boundary)
+        pairs = (
+            zip(boundary, axis_steps, strict=True)
+            if axis_steps
+            else ((side, None) for side in boundary)
+        )
+        return [
+            _strip_boundary(side, field, [] if step is None else [step]) for side, step in pairs
+        ]
     if isinstance(boundary, tuple):
-        return tuple(_boundary(one, field, steps) for one in boundary)
+        return tuple(_strip_boundary(side, field, steps) for side in boundary)
     if isinstance(boundary, dict):
         unit = difference(field) / difference(steps[0]) if steps else difference(field)
-        return {name: _number(value, unit) for name, value in boundary.items()}
-    return _number(boundary, field.units)
+        return {name: _strip_number(value, unit) for name, value in boundary.items()}
+    return _strip_number(boundary, field.units)
 
 
-def _number(value: Any, unit: Any) -> Any:
+def _strip_number(value: Any, unit: Any) -> Any:
     if library_of_labels(value) != "pint":
         return value
     return float(convert(value, unit, "`boundary` and the field").magnitude)
@@ -145,11 +153,11 @@ def _refuse_others(options: dict[str, Any]) -> None:
 
 def registry_of(values: Sequence[Any]) -> Any:
     """Return the registry of the first quantity among values, or sequences of them."""
-    found = [one for one in values if library_of_labels(one) == "pint"]
-    first, *others = [
-        (one[0] if isinstance(one, (tuple, list)) else one)._REGISTRY for one in found
+    quantities = [value for value in values if library_of_labels(value) == "pint"]
+    first, *registries = [
+        (value[0] if isinstance(value, (tuple, list)) else value)._REGISTRY for value in quantities
     ]
-    if any(other is not first for other in others):
+    if any(registry is not first for registry in registries):
         raise ValueError(
             "quantities must be of one registry of units; got some of different ones, whose units "
             "know nothing of each other. Make all of them by the same `pint.UnitRegistry`."
@@ -169,13 +177,13 @@ def convert(quantity: Any, units: Any, what: str) -> Any:
     return quantity.to(units)
 
 
-def _attach(results: Any, registry: Any, unit: Any) -> Any:
+def _attach_unit(results: Any, registry: Any, unit: Any) -> Any:
     if isinstance(results, tuple):
-        return tuple(_attach(result, registry, unit) for result in results)
+        return tuple(_attach_unit(result, registry, unit) for result in results)
     return registry.Quantity(results, unit)
 
 
-def _attach_each(
+def _attach_units(
     row: Operator, results: Any, registry: Any, unit: Any, by: Sequence[Any], order: int
 ) -> Any:
     def step(j: int) -> Any:

@@ -23,26 +23,26 @@ POINT = "point"
 def call_on_curves(operator: Call, arguments: tuple[Any, ...], options: dict[str, Any]) -> Any:
     """Call `turning_points` or `inflection_points` on curves of xarray or pint."""
     names = ("y", "x", "axis")
-    given = dict(zip(names, arguments, strict=False)) | {
+    named = dict(zip(names, arguments, strict=False)) | {
         name: options.pop(name) for name in names if name in options
     }
-    x: Any = given.get("x")
-    y, axis = given["y"], given.get("axis", -1)
+    x: Any = named.get("x")
+    y, axis = named["y"], named.get("axis", -1)
     if library_of_labels(y) != "xarray":
         x = x.data if library_of_labels(x) == "xarray" else x
-        if all(library_of_labels(one) is None for one in (y, x, options.get("prominence"))):
+        if all(library_of_labels(value) is None for value in (y, x, options.get("prominence"))):
             return operator(y, x, axis, **options)
         return _on_quantities(operator, y, x, axis, options)
     (dim,) = find_dims(check_array(y), (axis,))
     (step,) = find_spacings([y], [dim], [] if x is None else [x])
-    known = x is not None or dim in y.coords
+    has_places = x is not None or dim in y.coords
     if operator.__name__ == "inflection_points" and step.are_dates:
         options["time_unit"] = options.get("time_unit") or "s"
-    place = step.beside(y.data) if known else None
+    place = step.beside(y.data) if has_places else None
     points = operator(y.data, place, y.get_axis_num(dim), **options)
     others = [other for other in y.dims if other != dim]
     rows = np.unravel_index(np.asarray(points.curve), [y.sizes[other] for other in others] or [1])
-    coords = _at(y, dict(zip(others, rows, strict=False)), drop=[dim])
+    coords = _coordinates_at(y, dict(zip(others, rows, strict=False)), drop=[dim])
     below = step.units_in(options | {"time_unit": options.get("time_unit") or "s"})
     units = {
         "position": None if step.are_dates else step.units,
@@ -53,15 +53,18 @@ def call_on_curves(operator: Call, arguments: tuple[Any, ...], options: dict[str
     }
     if operator.__name__ == "inflection_points":  # there it is a slope that stands out
         units["prominence"] = units["slope"]
-    return _relabel(points, lambda name, values: _as_points(values, coords, units.get(name)))
+    return _relabel_points(points, lambda name, values: _as_points(values, coords, units.get(name)))
 
 
 def call_on_fields(operator: Call, arguments: tuple[Any, ...], options: dict[str, Any]) -> Any:
     """Call `critical_points` on a field of xarray or pint."""
     f, *coords = (options.pop("f"), *arguments) if "f" in options else arguments
     if library_of_labels(f) != "xarray":
-        coords = [one.data if library_of_labels(one) == "xarray" else one for one in coords]
-        if all(library_of_labels(one) is None for one in (f, *coords)):
+        coords = [
+            coordinate.data if library_of_labels(coordinate) == "xarray" else coordinate
+            for coordinate in coords
+        ]
+        if all(library_of_labels(coordinate) is None for coordinate in (f, *coords)):
             return operator(f, *coords, **options)
         return _critical_quantities(operator, f, coords, options)
     dims = [*check_array(f).dims]
@@ -72,48 +75,50 @@ def call_on_fields(operator: Call, arguments: tuple[Any, ...], options: dict[str
     for k, (dim, step) in enumerate(zip(dims, steps * len(dims), strict=False)):
         attrs = {} if step.units is None else {"units": step.units}
         along[dim] = (POINT, points.position[:, k], attrs)
-    known = {step.units for step in steps}
-    unit = known.pop() if len(known) == 1 else None
-    own = f.attrs.get("units")
-    units = {"position": unit, "value": own, "eigenvalues": per(own, unit, 2)}
-    scalars = _at(f, {}, drop=dims)
+    axis_units = {step.units for step in steps}
+    unit = axis_units.pop() if len(axis_units) == 1 else None
+    field_units = f.attrs.get("units")
+    units = {"position": unit, "value": field_units, "eigenvalues": per(field_units, unit, 2)}
+    scalars = _coordinates_at(f, {}, drop=dims)
 
     def label(name: str, values: Any) -> Any:
         axes = {"axis": dims} if name in ("position", "index") else {}
         second = {"position": "axis", "index": "axis", "eigenvalues": "bend"}.get(name)
         return _as_points(values, along | scalars | axes, units.get(name), second)
 
-    return _relabel(points, label)
+    return _relabel_points(points, label)
 
 
 def call_on_noise(operator: Call, arguments: tuple[Any, ...], options: dict[str, Any]) -> Any:
     """Call `noise_level` on samples of xarray or pint."""
     names = ("f", "axis")
-    given = dict(zip(names, arguments, strict=False)) | options
-    f, axis = given["f"], given.get("axis", -1)
+    named = dict(zip(names, arguments, strict=False)) | options
+    f, axis = named["f"], named.get("axis", -1)
     if library_of_labels(f) == "pint":
         return f._REGISTRY.Quantity(operator(f.magnitude, axis), difference(f))
     import xarray
 
     (dim,) = find_dims(check_array(f), (axis,))
     level = operator(f.data, f.get_axis_num(dim))
-    rest = [other for other in f.dims if other != dim]
+    other_dims = [name for name in f.dims if name != dim]
     attrs = {"long_name": f"noise of {f.name or 'f'}"}
     if "units" in f.attrs:
         attrs["units"] = f.attrs["units"]
     coords = {name: c for name, c in f.coords.items() if dim not in c.dims}
-    return xarray.DataArray(level, coords, rest, name=f"noise_{f.name or 'f'}", attrs=attrs)
+    return xarray.DataArray(level, coords, other_dims, name=f"noise_{f.name or 'f'}", attrs=attrs)
 
 
-def _at(f: Any, rows: dict[Any, Any], drop: Sequence[Any]) -> dict[Any, Any]:
+def _coordinates_at(f: Any, rows: dict[Any, Any], drop: Sequence[Any]) -> dict[Any, Any]:
     """Return the coordinates of a field at points, where other dimensions have these indices."""
     import xarray
 
     where = {dim: xarray.DataArray(index, dims=POINT) for dim, index in rows.items()}
-    kept = {name: c for name, c in f.coords.items() if not any(dim in c.dims for dim in drop)}
+    coordinates = {
+        name: c for name, c in f.coords.items() if not any(dim in c.dims for dim in drop)
+    }
     return {
         name: c.isel({dim: where[dim] for dim in c.dims}).drop_vars([*c.coords])
-        for name, c in kept.items()
+        for name, c in coordinates.items()
     }
 
 
@@ -125,7 +130,7 @@ def _as_points(values: Any, coords: dict[Any, Any], units: Any, second: str | No
     return xarray.DataArray(values, coords, dims, attrs=attrs)
 
 
-def _relabel(points: Any, label: Callable[[str, Any], Any]) -> Any:
+def _relabel_points(points: Any, label: Callable[[str, Any], Any]) -> Any:
     """Return points with each of their arrays, but for those that are not there, labelled."""
     arrays = {field.name: getattr(points, field.name) for field in fields(points)}
     return type(points)(
@@ -135,7 +140,9 @@ def _relabel(points: Any, label: Callable[[str, Any], Any]) -> Any:
 
 def _on_quantities(operator: Call, y: Any, x: Any, axis: int, options: dict[str, Any]) -> Any:
     """Call an operator on the magnitudes of curves, and give its points their units."""
-    registry = registry_of([one for one in (y, x, options.get("prominence")) if one is not None])
+    registry = registry_of(
+        [value for value in (y, x, options.get("prominence")) if value is not None]
+    )
     y = registry.Quantity(y)
     unit, change = y.units, difference(y)
     values = x
@@ -151,7 +158,7 @@ def _on_quantities(operator: Call, y: Any, x: Any, axis: int, options: dict[str,
     units = {"value": unit, "prominence": stands_out, "slope": slope}
     if library_of_labels(x) == "pint":
         units |= {"position": x.units, "extent": by}
-    return _relabel(
+    return _relabel_points(
         points,
         lambda name, a: registry.Quantity(a, units[name]) if name in units else a,
     )
@@ -162,11 +169,11 @@ def _critical_quantities(
 ) -> Any:
     registry = registry_of([f, *coords])
     f = registry.Quantity(f)
-    steps = [registry.Quantity(one) for one in coords]
-    steps = [convert(one, steps[0].units, "coordinates of all axes") for one in steps]
-    points = operator(f.magnitude, *[one.magnitude for one in steps], **options)
+    steps = [registry.Quantity(coordinate) for coordinate in coords]
+    steps = [convert(step, steps[0].units, "coordinates of all axes") for step in steps]
+    points = operator(f.magnitude, *[step.magnitude for step in steps], **options)
     by = steps[0].units if steps else registry.Unit("")
     units = {"position": by, "value": f.units, "eigenvalues": difference(f) / by**2}
-    return _relabel(
+    return _relabel_points(
         points, lambda name, a: registry.Quantity(a, units[name]) if name in units else a
     )

@@ -39,53 +39,55 @@ def call(
         If latitudes or longitudes can't be found, or do not lie along two dimensions of `f`.
     """
     f = split_components(operator.__name__, f)
-    several = isinstance(f, (tuple, list))
-    fields = align(f) if several else [check_array(f)]
+    is_vector = isinstance(f, (tuple, list))
+    fields = align(f) if is_vector else [check_array(f)]
     first = fields[0]
     refuse_out(options)
-    grid = {kind: _find(kind, first, places.get(kind)) for kind in ("latitude", "longitude")}
+    grid = {
+        kind: _find_coordinate(kind, first, places.get(kind)) for kind in ("latitude", "longitude")
+    }
     dims = _dims_of(first, options.pop("axis", None), grid)
     in_degrees = options.pop("degrees", None)
-    for kind, one in grid.items():
-        options[kind] = _in_degrees(one, dims, in_degrees)
+    for kind, coordinate in grid.items():
+        options[kind] = _in_degrees(coordinate, dims, in_degrees)
     by, options["radius"] = _parse_radius(options.pop("radius", None))
     if options["radius"] is None:
         del options["radius"]
-    values = [one.data for one in fields]
+    values = [field.data for field in fields]
     if library_of_labels(values[0]) == "pint" and by not in (None, "m"):
         options["radius"] = values[0]._REGISTRY.Quantity(options["radius"], by)
     axes = tuple(first.get_axis_num(dim) for dim in dims)
-    results = operator(values if several else values[0], axis=axes, **options)
+    results = operator(values if is_vector else values[0], axis=axes, **options)
     labels = Labels(
-        [str(one.name or "") for one in fields],
-        [one.attrs.get("units") for one in fields],
+        [str(field.name or "") for field in fields],
+        [field.attrs.get("units") for field in fields],
         _DIRECTIONS,
         [by, by],
     ).of(operator.__name__.removeprefix("spherical_"))
     return label_results(first, results, labels, _DIRECTIONS)
 
 
-def _find(kind: str, f: Any, given: Any) -> Any:
+def _find_coordinate(kind: str, f: Any, place: Any) -> Any:
     """Return the latitude or longitude: a DataArray, or an array as given."""
-    if given is None:
+    if place is None:
         return find_geographic(kind, f)
-    if isinstance(given, str):
-        if given not in f.coords:
-            known = ", ".join(map(str, f.coords)) or "none"
-            raise ValueError(f"`{kind}` must name a coordinate of `f`: {known}; got {given!r}.")
-        return f.coords[given]
-    if hasattr(given, "dims"):
-        check_aligned(f, given, f"`{kind}`")
-    return given
+    if isinstance(place, str):
+        if place not in f.coords:
+            listed = ", ".join(map(str, f.coords)) or "none"
+            raise ValueError(f"`{kind}` must name a coordinate of `f`: {listed}; got {place!r}.")
+        return f.coords[place]
+    if hasattr(place, "dims"):
+        check_aligned(f, place, f"`{kind}`")
+    return place
 
 
 def _dims_of(f: Any, named: Any, grid: dict[str, Any]) -> list[Any]:
     """Return the dimensions of latitude and of longitude; on a curved grid in the field's order."""
     if named is not None:
         return find_dims(f, named)
-    if not all(hasattr(one, "dims") for one in grid.values()):
+    if not all(hasattr(coordinate, "dims") for coordinate in grid.values()):
         return find_dims(f, (-2, -1))
-    latitude, longitude = (one.dims for one in grid.values())
+    latitude, longitude = (coordinate.dims for coordinate in grid.values())
     if len(latitude) == len(longitude) == 1 and latitude != longitude:
         return [*latitude, *longitude]
     if len(latitude) == 2 and set(latitude) == set(longitude):
@@ -97,20 +99,20 @@ def _dims_of(f: Any, named: Any, grid: dict[str, Any]) -> list[Any]:
     )
 
 
-def _in_degrees(one: Any, dims: list[Any], in_degrees: bool | None) -> Any:
+def _in_degrees(coordinate: Any, dims: list[Any], in_degrees: bool | None) -> Any:
     """Return the values of a coordinate on the host, in degrees, along the dimensions in order.
 
     Coordinates that are lazy are computed: what the formulas are depends on them.
     """
     units = None
-    if hasattr(one, "dims"):
-        units = one.attrs.get("units")
-        one = (one.transpose(*dims) if one.ndim > 1 else one).data
-        one = one.compute() if hasattr(one, "compute") else one
-    if library_of_labels(one) == "pint":
-        return one.to("degree").magnitude
+    if hasattr(coordinate, "dims"):
+        units = coordinate.attrs.get("units")
+        coordinate = (coordinate.transpose(*dims) if coordinate.ndim > 1 else coordinate).data
+        coordinate = coordinate.compute() if hasattr(coordinate, "compute") else coordinate
+    if library_of_labels(coordinate) == "pint":
+        return coordinate.to("degree").magnitude
     are_radians = str(units).lower() in _RADIANS if in_degrees is None else not in_degrees
-    return np.degrees(np.asarray(one)) if are_radians else one
+    return np.degrees(np.asarray(coordinate)) if are_radians else coordinate
 
 
 def _parse_radius(radius: Any) -> tuple[str | None, Any]:

@@ -15,7 +15,7 @@ from gpugrad._grids import parse_boundaries, parse_periods, parse_staggers
 from gpugrad._stencils import OPERATORS
 
 _NEAR = 0.3
-"""The part of a gap by which the middle between two faces may miss the sample between them."""
+"""The share of a step by which the middle of two faces may miss the sample between them."""
 
 
 class StaggeredResults:
@@ -37,14 +37,16 @@ class StaggeredResults:
         self._wraps = [lower.name == "periodic" for lower, _ in sides]
         self._periods = parse_periods(options.get("period"), sides)
         self._time_unit = options.get("time_unit") or "s"
-        self._outputs = _terms(operator, len(fields), count)
+        self._outputs = _list_terms(operator, len(fields), count)
         terms = [term for output in self._outputs for term in output]
         self.owners = []
+        # With `stagger` each component has coordinates of its own, so each axis must be spaced as
+        # the component is that is differentiated along it: another would be half a cell off.
         for j in range(count):
-            mine = [fields[i] for i, along in terms if along == j] or [fields[0]]
-            for other in mine[1:]:
-                self._check_equal(mine[0], other, dims[j])
-            self.owners.append(mine[0])
+            components = [fields[i] for i, along in terms if along == j] or [fields[0]]
+            for component in components[1:]:
+                self._check_equal(components[0], component, dims[j])
+            self.owners.append(components[0])
 
     @property
     def count(self) -> int:
@@ -61,24 +63,30 @@ class StaggeredResults:
         terms = self._outputs[number]
         if len(terms) == 1:
             ((i, j),) = terms
-            return self._moved(self._fields[i], j) if self._shifts[j] else self._fields[i].coords
-        found = _of_other_dims(self._fields[0], self._dims)
+            return (
+                self._move_coordinates(self._fields[i], j)
+                if self._shifts[j]
+                else self._fields[i].coords
+            )
+        # A sum lies at one place only if all its terms do: those moved along an axis must meet
+        # the others, whose samples lie half a cell away from theirs.
+        coordinates = _of_other_dims(self._fields[0], self._dims)
         for k, dim in enumerate(self._dims):
-            moved = [self._fields[i] for i, j in terms if j == k and self._shifts[k]]
-            still = [self._fields[i] for i, j in terms if j != k or not self._shifts[k]]
-            for other in still[1:]:
-                self._check_equal(still[0], other, dim)
-            places = [_along(self._moved(one, k), dim) for one in moved]
-            if still:
-                here = _along(still[0].coords, dim)
-                for one in places:
-                    _check_near(here, one, dim)
+            moved_fields = [self._fields[i] for i, j in terms if j == k and self._shifts[k]]
+            still_fields = [self._fields[i] for i, j in terms if j != k or not self._shifts[k]]
+            for field in still_fields[1:]:
+                self._check_equal(still_fields[0], field, dim)
+            places = [_lines_along(self._move_coordinates(field, k), dim) for field in moved_fields]
+            if still_fields:
+                meeting = _lines_along(still_fields[0].coords, dim)
+                for place in places:
+                    _check_near(meeting, place, dim)
             else:
-                here = places[0]
-                for one in places[1:]:
-                    _check_near(here, one, dim)
-            found |= here
-        return found
+                meeting = places[0]
+                for place in places[1:]:
+                    _check_near(meeting, place, dim)
+            coordinates |= meeting
+        return coordinates
 
     def common_coordinates(self) -> dict[Any, Any]:
         """Return the coordinates that all results share."""
@@ -87,44 +95,46 @@ class StaggeredResults:
         moved = {dim for dim, shift in zip(self._dims, self._shifts, strict=True) if shift}
         return _of_other_dims(self._fields[0], moved)
 
-    def _moved(self, f: Any, j: int) -> dict[Any, Any]:
+    def _move_coordinates(self, f: Any, j: int) -> dict[Any, Any]:
         """Return a field's coordinates, those along an axis half a cell from its samples."""
         dim = self._dims[j]
-        found = _of_other_dims(f, [dim])
+        coordinates = _of_other_dims(f, [dim])
         for name, coordinate in f.coords.items():
             if coordinate.dims != (dim,):
                 continue
             period = self._periods[j] if name == dim else None
-            faces = self._between(coordinate.values, self._shifts[j], self._wraps[j], period)
+            faces = self._find_middles(coordinate.values, self._shifts[j], self._wraps[j], period)
             if faces is not None:
                 attrs = {k: v for k, v in coordinate.attrs.items() if k not in _OF_SAMPLES}
-                found[name] = ((dim,), faces, attrs)
-        return found
+                coordinates[name] = ((dim,), faces, attrs)
+        return coordinates
 
-    def _between(self, x: Any, shift: int, wraps: bool, period: float | None) -> Any:
-        """Return the middles of gaps, each before its sample or behind it; None if there are none.
+    def _find_middles(self, x: Any, shift: int, wraps: bool, period: float | None) -> Any:
+        """Return the middles before samples, or behind them; None where there are none.
 
-        Beyond an end the gap is that of the neighbour, or the one which closes the circle.
+        Beyond an end the step of the neighbour counts, or the step that closes the circle.
         """
         is_calendar = x.dtype == object and hasattr(x[0], "calendar")
         if not (x.dtype.kind in "iufmM" or is_calendar) or x.size < 2:
             return None
         if x.dtype.kind in "iu":
             x = x.astype(np.float64)
-        gaps = np.diff(x)
-        first, last = gaps[:1], gaps[-1:]
+        steps = np.diff(x)
+        first, last = steps[:1], steps[-1:]
+        # An end has no neighbour: its own step goes on there. A circle has one more step, from
+        # the last sample to the first, that only the period can tell.
         if wraps:
             closing = (first + last) / 2
             if period is not None:
-                closing = self._close(x, period)
+                closing = self._close_circle(x, period)
                 if closing is None:
                     return None
             first = last = closing
         if shift < 0:
-            return x - np.concatenate([first, gaps]) / 2
-        return x + np.concatenate([gaps, last]) / 2
+            return x - np.concatenate([first, steps]) / 2
+        return x + np.concatenate([steps, last]) / 2
 
-    def _close(self, x: Any, period: float) -> Any:
+    def _close_circle(self, x: Any, period: float) -> Any:
         extent = x[-1:] - x[:1]
         if x.dtype.kind == "f":
             return np.sign(extent) * period - extent
@@ -155,7 +165,7 @@ def adds_components(operator: str) -> bool:
     return row is not None and row.takes == "vector"
 
 
-def _terms(operator: str, fields: int, axes: int) -> list[list[tuple[int, int]]]:
+def _list_terms(operator: str, fields: int, axes: int) -> list[list[tuple[int, int]]]:
     """Return for each result which components it is made of, and along which axis each is taken."""
     row = OPERATORS[operator.replace("error_estimate", "derivative")]
     least, most = row.axes
@@ -177,26 +187,30 @@ def _of_other_dims(f: Any, dims: Any) -> dict[Any, Any]:
     }
 
 
-def _along(coords: Any, dim: Any) -> dict[Any, Any]:
+def _lines_along(coords: Any, dim: Any) -> dict[Any, Any]:
     """Return the coordinates that lie along one dimension alone."""
-    found = {}
+    lines = {}
     for name, coordinate in coords.items():
         dims = coordinate[0] if isinstance(coordinate, tuple) else coordinate.dims
         if dims == (dim,):
-            found[name] = coordinate
-    return found
+            lines[name] = coordinate
+    return lines
 
 
-def _check_near(here: dict[Any, Any], there: dict[Any, Any], dim: Any) -> None:
+def _check_near(first: dict[Any, Any], second: dict[Any, Any], dim: Any) -> None:
     """Raise ValueError unless terms of a sum meet between the same neighbours."""
-    if dim not in here or dim not in there:
+    if dim not in first or dim not in second:
         return
-    pair = here[dim], there[dim]
-    a, b = (np.asarray(one[1] if isinstance(one, tuple) else one.values) for one in pair)
+    pair = first[dim], second[dim]
+    a, b = (
+        np.asarray(coordinate[1] if isinstance(coordinate, tuple) else coordinate.values)
+        for coordinate in pair
+    )
     if a.dtype == object:
         return
-    gaps = np.abs(np.diff(a))
-    widest = np.maximum(np.append(gaps, gaps[-1:]), np.append(gaps[:1], gaps))
+    # Uneven cells move the middles of faces a little; only a different neighbour is a mistake.
+    steps = np.abs(np.diff(a))
+    widest = np.maximum(np.append(steps, steps[-1:]), np.append(steps[:1], steps))
     if (np.abs(a - b) > widest * _NEAR).any():
         raise ValueError(
             f"the terms must meet at one place: along {dim!r} they lie at {a[0]}, ... and at "

@@ -20,7 +20,7 @@ def per(units: Any, by: Any, power: int = 1) -> str | None:
     """
     if units is None or by is None:
         return None
-    return _cancel(str(units), str(by), power) or _write(str(units), str(by), power)
+    return _cancel_units(str(units), str(by), power) or _write_units(str(units), str(by), power)
 
 
 _TIMES = {"Y": "year", "M": "month", "W": "week", "D": "day", "m": "min"}
@@ -32,15 +32,15 @@ def unit_of_time(time_unit: str) -> str:
     return _TIMES.get(time_unit, time_unit)
 
 
-def _write(units: str, by: str, power: int) -> str:
+def _write_units(units: str, by: str, power: int) -> str:
     if any(sign in by for sign in " /*^") or by[-1:].isdigit():
         by = f"({by})"
     below = "" if by in ("1", "") else f"{by}-{power}"
-    own = "" if units in ("1", "") and below else units
-    return " ".join(part for part in (own, below) if part)
+    above = "" if units in ("1", "") and below else units
+    return " ".join(factor for factor in (above, below) if factor)
 
 
-def _spell(units: str) -> str:
+def _spell_units(units: str) -> str:
     """Write ``m s-1`` as ``m * s**-1``, which every registry can read."""
     return re.sub(r"(?<=[A-Za-z])\^?(-?\d+)", r"**\1", units.strip()).replace(" ", " * ")
 
@@ -56,7 +56,7 @@ def read(units: str, registry: Any) -> Any:
     if re.fullmatch(r"degrees?_?(north|east|n|e)", units.strip().lower()):
         units = "degree"
     try:
-        return registry.parse_units(_spell(units))
+        return registry.parse_units(_spell_units(units))
     except Exception as error:
         raise ValueError(
             f"units of coordinates must be known to the registry of the field's; got {units!r}. "
@@ -64,20 +64,23 @@ def read(units: str, registry: Any) -> Any:
         ) from error
 
 
-def _cancel(units: str, by: str, power: int) -> str | None:
+def _cancel_units(units: str, by: str, power: int) -> str | None:
     """Let pint write the units, with those that cf-xarray adds if it is there."""
     registry = _find_registry()
     if registry is None:
         return None
     try:
-        result = registry.parse_units(_spell(units)) / registry.parse_units(_spell(by)) ** power
+        result = (
+            registry.parse_units(_spell_units(units))
+            / registry.parse_units(_spell_units(by)) ** power
+        )
         names = {**result._units}
-        parts = {registry.get_symbol(name) or name: times for name, times in names.items()}
+        powers = {registry.get_symbol(name) or name: exponent for name, exponent in names.items()}
     except Exception:  # noqa: BLE001 - whatever pint can't read stays as it is
         return None
-    if any(times != int(times) for times in parts.values()):
+    if any(exponent != int(exponent) for exponent in powers.values()):
         return None
-    ordered = sorted(parts.items(), key=lambda item: item[1] < 0)
+    ordered = sorted(powers.items(), key=lambda item: item[1] < 0)
     return " ".join(n if t == 1 else f"{n}{int(t)}" for n, t in ordered) or "1"
 
 

@@ -42,18 +42,18 @@ class Spacing(NamedTuple):
         return self.units
 
 
-def check_aligned(f: Any, one: Any, what: str) -> None:
+def check_aligned(f: Any, array: Any, what: str) -> None:
     """Raise ValueError unless another DataArray lies at the points of `f`, or along its axes."""
-    unknown = [dim for dim in one.dims if dim not in f.dims]
+    unknown = [dim for dim in array.dims if dim not in f.dims]
     if unknown:
         raise ValueError(
             f"{what} must have no other dimensions than `f`, which has {in_words(f.dims)}; got "
-            f"{in_words(one.dims)}. Rename them, or select along {in_words(unknown)}."
+            f"{in_words(array.dims)}. Rename them, or select along {in_words(unknown)}."
         )
-    for dim in one.dims:
-        ours, theirs = f.indexes.get(dim), one.indexes.get(dim)
-        if one.sizes[dim] != f.sizes[dim]:
-            how = f"`f` has {f.sizes[dim]} samples along {dim!r}; got {one.sizes[dim]}"
+    for dim in array.dims:
+        ours, theirs = f.indexes.get(dim), array.indexes.get(dim)
+        if array.sizes[dim] != f.sizes[dim]:
+            how = f"`f` has {f.sizes[dim]} samples along {dim!r}; got {array.sizes[dim]}"
         elif ours is None or theirs is None or ours.equals(theirs):
             continue
         else:
@@ -75,33 +75,36 @@ def find_spacings(
     if spacing:
         owners = [*zip(fields, dims, strict=True)]
         if len(spacing) == len(dims):
-            return [_given(f, dim, one) for (f, dim), one in zip(owners, spacing, strict=True)]
-        return [_given(fields[0], None, one) for one in spacing]
+            return [
+                _parse_spacing(f, dim, distance)
+                for (f, dim), distance in zip(owners, spacing, strict=True)
+            ]
+        return [_parse_spacing(fields[0], None, distance) for distance in spacing]
     return [
-        _step_of(f, f.coords[dim]) if dim in f.coords else Spacing(1.0)
+        _coordinate_spacing(f, f.coords[dim]) if dim in f.coords else Spacing(1.0)
         for f, dim in zip(fields, dims, strict=True)
     ]
 
 
-def _given(f: Any, dim: Any, one: Any) -> Spacing:
-    if isinstance(one, str):
-        if one not in f.coords:
-            known = ", ".join(map(str, f.coords)) or "none"
-            raise ValueError(f"`spacing` must name coordinates of `f`: {known}; got {one!r}.")
-        one = f.coords[one]
-    elif not hasattr(one, "dims"):
-        return Spacing(one)
+def _parse_spacing(f: Any, dim: Any, distance: Any) -> Spacing:
+    if isinstance(distance, str):
+        if distance not in f.coords:
+            listed = ", ".join(map(str, f.coords)) or "none"
+            raise ValueError(f"`spacing` must name coordinates of `f`: {listed}; got {distance!r}.")
+        distance = f.coords[distance]
+    elif not hasattr(distance, "dims"):
+        return Spacing(distance)
     else:
-        check_aligned(f, one, "`spacing`")
-    if one.ndim == 1 and dim is not None and one.dims != (dim,):
+        check_aligned(f, distance, "`spacing`")
+    if distance.ndim == 1 and dim is not None and distance.dims != (dim,):
         raise ValueError(
             f"`spacing` must lie along {dim!r}, the axis to differentiate along; got coordinates "
-            f"along {one.dims[0]!r}. Name the axes with `axis` in the order of the spacings."
+            f"along {distance.dims[0]!r}. Name the axes with `axis` in the order of the spacings."
         )
-    return _step_of(f, one)
+    return _coordinate_spacing(f, distance)
 
 
-def _step_of(f: Any, coordinate: Any) -> Spacing:
+def _coordinate_spacing(f: Any, coordinate: Any) -> Spacing:
     """Return a coordinate as spacing: along its own axis, or as an array with the axes of `f`."""
     units = coordinate.attrs.get("units")
     if coordinate.ndim > 1:

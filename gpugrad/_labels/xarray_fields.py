@@ -42,10 +42,10 @@ def call(
         If an axis or a coordinate is unknown, or components have other dimensions or coordinates.
     """
     f = split_components(operator.__name__, f)
-    several = isinstance(f, (tuple, list))
-    on_faces = _is_staggered(options)
-    apart = on_faces and adds_components(operator.__name__)
-    fields = align(f, apart) if several else [check_array(f)]
+    is_vector = isinstance(f, (tuple, list))
+    is_staggered = _is_staggered(options)
+    apart = is_staggered and adds_components(operator.__name__)
+    fields = align(f, apart) if is_vector else [check_array(f)]
     first = fields[0]
     refuse_out(options)
     named = options.pop("axis", None)
@@ -53,26 +53,27 @@ def call(
         named = first.dims[-1]
     grid = options.get("curvilinear")
     if grid is not None:
-        grid = [_grid_coordinate(first, one) for one in grid]
+        grid = [_grid_coordinate(first, coordinate) for coordinate in grid]
         named = tuple(grid[0].dims) if named is None else named
     dims = find_dims(first, named)
     is_one = isinstance(named, (str, int)) or operator.__name__ in ALONG_ONE
     choose_by_dimension(first, dims, is_one, options)
-    faces = StaggeredResults(operator.__name__, fields, dims, options) if on_faces else None
+    faces = StaggeredResults(operator.__name__, fields, dims, options) if is_staggered else None
     if grid is None:
         steps = find_spacings(faces.owners if faces else [first] * len(dims), dims, spacing)
         below = [str(dim) for dim in dims]
     else:
-        steps = [Spacing(one) for one in spacing]  # which the operator refuses, beside a grid
-        options["curvilinear"] = tuple(_along_axes(one, dims) for one in grid)
-        below = [str(one.name or f"x{i}") for i, one in enumerate(grid)]
+        # The operator refuses spacings beside a grid, in its words.
+        steps = [Spacing(distance) for distance in spacing]
+        options["curvilinear"] = tuple(_along_axes(coordinate, dims) for coordinate in grid)
+        below = [str(coordinate.name or f"x{i}") for i, coordinate in enumerate(grid)]
     if options.get("time_unit") is None and any(step.are_dates for step in steps):
         options["time_unit"] = "s"
-    values = [one.data for one in fields]
+    values = [field.data for field in fields]
     _place_mask(first, options)
     axes = [first.get_axis_num(dim) for dim in dims]
     results = operator(
-        values if several else values[0],
+        values if is_vector else values[0],
         *[step.beside(values[0]) for step in steps],
         axis=axes[0] if is_one else tuple(axes),
         **options,
@@ -81,10 +82,10 @@ def call(
         units = [step.units_in(options) for step in steps]
         units = units * len(dims) if len(units) == 1 else units
     else:
-        units = [one.attrs.get("units") for one in grid]
+        units = [coordinate.attrs.get("units") for coordinate in grid]
     labels = Labels(
-        [str(one.name or "") for one in fields],
-        [one.attrs.get("units") for one in fields],
+        [str(field.name or "") for field in fields],
+        [field.attrs.get("units") for field in fields],
         below,
         units,
         operators.index(options.get("order", 1)),
@@ -144,18 +145,18 @@ def align(v: Sequence[Any], apart: bool = False) -> list[Any]:
     """
     import xarray
 
-    for one in v:
-        if not isinstance(one, xarray.DataArray):
+    for component in v:
+        if not isinstance(component, xarray.DataArray):
             raise TypeError(
                 f"components of `v` must be all of one library; got a {type(v[0]).__name__} and a "
-                f"{type(one).__name__}."
+                f"{type(component).__name__}."
             )
-        if set(one.dims) != set(v[0].dims):
+        if set(component.dims) != set(v[0].dims):
             raise ValueError(
-                f"components of `v` must have the same dimensions; got {v[0].dims} and {one.dims}. "
-                "Interpolate them to the same points first."
+                f"components of `v` must have the same dimensions; got {v[0].dims} and "
+                f"{component.dims}. Interpolate them to the same points first."
             )
-    fields = [one.transpose(*v[0].dims) for one in v]
+    fields = [component.transpose(*v[0].dims) for component in v]
     if apart:
         return fields
     try:
@@ -173,33 +174,35 @@ def find_dims(f: Any, named: Any) -> list[Any]:
         return [*f.dims]
     named = [named] if isinstance(named, (str, int)) else [*named]
     dims = []
-    for one in named:
-        if isinstance(one, str) or not isinstance(one, (int, np.integer)):
-            if one not in f.dims:
-                known = ", ".join(map(str, f.dims))
-                raise ValueError(f"`axis` must name dimensions of `f`: {known}; got {one!r}.")
-            dims.append(one)
+    for dim in named:
+        if isinstance(dim, str) or not isinstance(dim, (int, np.integer)):
+            if dim not in f.dims:
+                listed = ", ".join(map(str, f.dims))
+                raise ValueError(f"`axis` must name dimensions of `f`: {listed}; got {dim!r}.")
+            dims.append(dim)
         else:
-            if not -f.ndim <= one < f.ndim:
-                raise np.exceptions.AxisError(int(one), f.ndim)
-            dims.append(f.dims[one])
+            if not -f.ndim <= dim < f.ndim:
+                raise np.exceptions.AxisError(int(dim), f.ndim)
+            dims.append(f.dims[dim])
     return dims
 
 
-def _grid_coordinate(f: Any, one: Any) -> Any:
+def _grid_coordinate(f: Any, coordinate: Any) -> Any:
     """Return a coordinate of a curved grid, given by name or as a DataArray."""
-    if isinstance(one, str):
-        if one not in f.coords:
-            known = ", ".join(map(str, f.coords)) or "none"
-            raise ValueError(f"`curvilinear` must name coordinates of `f`: {known}; got {one!r}.")
-        return f.coords[one]
-    if not hasattr(one, "dims"):
+    if isinstance(coordinate, str):
+        if coordinate not in f.coords:
+            listed = ", ".join(map(str, f.coords)) or "none"
+            raise ValueError(
+                f"`curvilinear` must name coordinates of `f`: {listed}; got {coordinate!r}."
+            )
+        return f.coords[coordinate]
+    if not hasattr(coordinate, "dims"):
         raise TypeError(
             "`curvilinear` must hold names of coordinates or DataArrays for a DataArray; got "
-            f"{type(one).__name__}. Pass `f.data` to use plain arrays."
+            f"{type(coordinate).__name__}. Pass `f.data` to use plain arrays."
         )
-    check_aligned(f, one, "`curvilinear`")
-    return one
+    check_aligned(f, coordinate, "`curvilinear`")
+    return coordinate
 
 
 def _along_axes(coordinate: Any, dims: Sequence[Any]) -> Any:
@@ -224,8 +227,8 @@ def choose_by_dimension(f: Any, dims: Sequence[Any], is_one: bool, options: dict
                 f"`{name}` must name dimensions to differentiate along, {in_words(dims)}; got "
                 f"{in_words(unknown)}."
             )
-        each = [chosen.get(dim, default) for dim in dims]
-        options[name] = each[0] if is_one else each
+        by_dim = [chosen.get(dim, default) for dim in dims]
+        options[name] = by_dim[0] if is_one else by_dim
 
 
 def _place_mask(f: Any, options: dict[str, Any]) -> None:
@@ -246,24 +249,26 @@ def label_results(
     import xarray
 
     waiting = iter(enumerate(labels))
-    kept = kept_attributes(f.attrs)
+    true_attributes = kept_attributes(f.attrs)
 
     def walk(result: Any) -> Any:
         if isinstance(result, tuple):
-            return tuple(walk(one) for one in result)
+            return tuple(walk(inner) for inner in result)
         new = NEW_DIMS[: result.ndim - f.ndim]
         if new:
-            return _stacked(f, result, labels, new, dims, faces)
+            return _label_stacked(f, result, labels, new, dims, faces)
         number, (name, attributes) = next(waiting)
         if library_of_labels(result) == "pint":
             attributes.pop("units", None)
         coords = f.coords if faces is None else faces.coordinates(number)
-        return xarray.DataArray(result, coords, f.dims, name=name, attrs=kept | attributes)
+        return xarray.DataArray(
+            result, coords, f.dims, name=name, attrs=true_attributes | attributes
+        )
 
     return walk(results)
 
 
-def _stacked(
+def _label_stacked(
     f: Any,
     result: Any,
     labels: list[Label],
@@ -273,11 +278,11 @@ def _stacked(
 ) -> Any:
     import xarray
 
-    kept = kept_attributes(f.attrs)
+    true_attributes = kept_attributes(f.attrs)
     units = {label.attributes.get("units") for label in labels}
     if len(units) == 1 and None not in units and library_of_labels(result) != "pint":
-        kept["units"] = units.pop()
+        true_attributes["units"] = units.pop()
     coordinates = {**(f.coords if faces is None else faces.common_coordinates())}
     if result.shape[len(new) - 1] == len(dims):
         coordinates[new[-1]] = dims
-    return xarray.DataArray(result, dims=(*new, *f.dims), coords=coordinates, attrs=kept)
+    return xarray.DataArray(result, dims=(*new, *f.dims), coords=coordinates, attrs=true_attributes)
