@@ -38,7 +38,7 @@ def add_parser(commands: Any) -> None:
 
 
 @dataclass(frozen=True)
-class Row:
+class BenchRow:
     """One field: what it is, and the median seconds of each contender."""
 
     label: str
@@ -67,7 +67,7 @@ def run(arguments: argparse.Namespace) -> str | None:
     return None
 
 
-def _measure_shape(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Row:
+def _measure_shape(shape: tuple[int, ...], dtype: np.dtype[Any]) -> BenchRow:
     f = np.random.default_rng(0).random(shape).astype(dtype)
     contenders = _contenders(f)
     times: dict[str, list[float]] = {name: [] for name in contenders}
@@ -78,7 +78,7 @@ def _measure_shape(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Row:
             if i:  # the first round warms up
                 times[name].append(time.perf_counter() - started)
     label = " x ".join(map(str, shape)) + f" {dtype}"
-    return Row(label, f.nbytes, {name: median(some) for name, some in times.items()})
+    return BenchRow(label, f.nbytes, {name: median(some) for name, some in times.items()})
 
 
 def _contenders(f: np.ndarray[Any, Any]) -> dict[str, Callable[[], Any]]:
@@ -112,7 +112,7 @@ def _contenders(f: np.ndarray[Any, Any]) -> dict[str, Callable[[], Any]]:
     return contenders
 
 
-def _describe_row(row: Row) -> str:
+def _describe_row(row: BenchRow) -> str:
     numpys = row.seconds["numpy.gradient"]
     times = ", ".join(
         f"{name} {seconds * 1e3:.2f} ms ({numpys / seconds:.1f}x)"
@@ -121,7 +121,7 @@ def _describe_row(row: Row) -> str:
     return f"{row.label}: {times}"
 
 
-def _draw_rows(figures: Any, rows: list[Row]) -> Any:
+def _draw_rows(figures: Any, rows: list[BenchRow]) -> Any:
     names = [*dict.fromkeys(name for row in rows for name in row.seconds)]
     figure = figures.Figure((9, 1.2 + 0.5 * len(rows) + 0.1 * len(names)), layout="constrained")
     axes = figure.subplots()

@@ -121,7 +121,7 @@ class Evaluation(NamedTuple):
         return self.evaluate_seams(self.outputs)
 
 
-class Row(NamedTuple):
+class EngineRow(NamedTuple):
     """An engine in the table: for which fields, and names of backends, it is asked.
 
     `find` loads it and returns what it is to evaluate. None sends the outputs on to the next row;
@@ -363,32 +363,32 @@ def _write_beside(
 _TABLE = (
     # Plain arrays come first: their calls are the ones that feel a microsecond. Before a compiler
     # is there, small work goes elsewhere (`_find_compiled`).
-    Row(
+    EngineRow(
         "numba",
         lambda f, name: type(f) is np.ndarray and f.size >= COMPILED_SIZE and name == "auto",
         _find_compiled,
     ),
-    Row("numpy", lambda f, name: type(f) is np.ndarray and name == "auto", _find_blocks),
+    EngineRow("numpy", lambda f, name: type(f) is np.ndarray and name == "auto", _find_blocks),
     # Lazy arrays take any name along, for their blocks.
-    Row("dask", lambda f, _: array_api_compat.is_dask_array(f), _find_in_tasks),
+    EngineRow("dask", lambda f, _: array_api_compat.is_dask_array(f), _find_in_tasks),
     # What was named is used, or says why it cannot be.
-    Row("numpy", lambda _, name: name == "numpy", _find_named),
-    Row("numba", lambda _, name: name == "numba", _find_named),
-    Row("cupy", lambda _, name: name == "cupy", _find_named_gpu),
+    EngineRow("numpy", lambda _, name: name == "numpy", _find_named),
+    EngineRow("numba", lambda _, name: name == "numba", _find_named),
+    EngineRow("cupy", lambda _, name: name == "cupy", _find_named_gpu),
     # From here on the name is "auto" or "slices".
-    Row(
+    EngineRow(
         "numpy_subclasses",
         lambda f, _: isinstance(f, np.ndarray) and type(f) is not np.ndarray,
         _find_subclasses,
     ),
-    Row("cupy", lambda f, name: name == "auto" and _is_on_gpu(f), _find_on_gpu),
-    Row(
+    EngineRow("cupy", lambda f, name: name == "auto" and _is_on_gpu(f), _find_on_gpu),
+    EngineRow(
         "numba",
         lambda f, name: (
             name == "auto" and array_api_compat.is_torch_array(f) and f.numel() >= COMPILED_SIZE
         ),
         _find_compiled,
     ),
-    Row("slices", lambda *_: True, _find_slices),
+    EngineRow("slices", lambda *_: True, _find_slices),
 )
 """The engines, in the order in which they are tried."""

@@ -121,9 +121,10 @@ def _of_boxes() -> Iterator[Call]:
             options(axis=(0, -1, (1,))), NOTHING,
         )  # fmt: skip
     for count, shape in ((1, PLANE), (3, PLANE), (2, SPACE), (4, SPACE)):
-        yield from product("jacobian of components", "jacobian",
-                           {f"{count} in {len(shape)}-D": (vector("f8", shape, count),)},
-                           {name: BACKENDS[name] for name in ("slices", "numba")})  # fmt: skip
+        for function in ("jacobian", "vector_laplacian"):
+            yield from product(f"{function} of components", function,
+                               {f"{count} in {len(shape)}-D": (vector("f8", shape, count),)},
+                               {name: BACKENDS[name] for name in ("slices", "numba")})  # fmt: skip
 
 
 def _polar(dtype: str = "f8", what: str = "both", library: str = "numpy") -> Any:

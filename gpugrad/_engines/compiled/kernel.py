@@ -44,7 +44,7 @@ def compile_kernel(recipe: KernelSpec) -> int:
     return compile_module(lambda module: _Kernel(module, recipe).write())
 
 
-class _Base(NamedTuple):
+class _BaseAddress(NamedTuple):
     """Where a kernel finds a base at some point of its loops, and the strides from there."""
 
     address: ir.Value
@@ -66,7 +66,7 @@ class _Kernel(Operands):
         words = iter([*map(partial(self.word, layout), range(recipe.words))])
         self.lengths = [next(words) for _ in range(recipe.levels)]
         self.bases = [
-            _Base(next(words), [next(words) for _ in range(recipe.levels * moves)])
+            _BaseAddress(next(words), [next(words) for _ in range(recipe.levels * moves)])
             for moves in recipe.bases
         ]
 
@@ -75,7 +75,7 @@ class _Kernel(Operands):
         self.write_level(0, self.bases)
         self.build.ret_void()
 
-    def write_level(self, level: int, bases: Sequence[_Base]) -> None:
+    def write_level(self, level: int, bases: Sequence[_BaseAddress]) -> None:
         """Write the loops from a level inwards, for bases at their first step."""
         start, stop = (WORD(0), self.lengths[level]) if level else (self.start, self.stop)
         if level == self.recipe.levels - 1:
@@ -85,7 +85,9 @@ class _Kernel(Operands):
         with self.loop(start, stop) as i:
             self.write_level(level + 1, self.advance(bases, level, i))
 
-    def advance(self, bases: Sequence[_Base], level: int, steps: ir.Value) -> list[_Base]:
+    def advance(
+        self, bases: Sequence[_BaseAddress], level: int, steps: ir.Value
+    ) -> list[_BaseAddress]:
         """Return bases as they lie some steps further on in the loop of a level."""
         build = self.build
         return [
@@ -95,7 +97,7 @@ class _Kernel(Operands):
             for base in bases
         ]
 
-    def list_operands(self, bases: Sequence[_Base], n: ir.Value) -> list[list[Operand]]:
+    def list_operands(self, bases: Sequence[_BaseAddress], n: ir.Value) -> list[list[Operand]]:
         """Return the operands of each sum, for bases as they lie where a row of `n` starts."""
         build, places, sums = self.build, iter(self.recipe.places), []
         for kinds in self.recipe.operands:

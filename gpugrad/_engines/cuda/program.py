@@ -53,7 +53,7 @@ _REACH_32 = 2**31 - 2**16
 _END_WORDS = (16, 128, 1024, MOST_WORDS)
 
 
-class Program(NamedTuple):
+class KernelCall(NamedTuple):
     """An instantiation of the kernel, how many blocks of it to run, and its arguments.
 
     The word at place i of `places` is the address of array i: fields, outputs, then masks. Of
@@ -98,12 +98,12 @@ class _Factor(NamedTuple):
 _KINDS = {"+": 0, "-": 1, "n": 2, "a": 3}
 
 
-def make_program(outputs: Outputs, targets: Sequence[Array], residues: Sequence[int]) -> Program:
+def make_program(outputs: Outputs, targets: Sequence[Array], residues: Sequence[int]) -> KernelCall:
     """Return the program that evaluates outputs into targets.
 
     `residues` are the addresses of fields, then of targets, modulo `VECTOR_BYTES`.
     """
-    return _Maker(outputs, targets, residues).make()
+    return _CallMaker(outputs, targets, residues).make()
 
 
 def split(outputs: Outputs) -> Iterator[slice]:
@@ -142,7 +142,7 @@ def plans_of(term: Term) -> tuple[AxisPlan, ...]:
     return (term.plan,) if term.where is None else term.plan.ranked
 
 
-class _Maker:
+class _CallMaker:
     """Makes a program, and keeps what its terms add to the arguments."""
 
     def __init__(self, outputs: Outputs, targets: Sequence[Array], residues: Sequence[int]) -> None:
@@ -159,7 +159,7 @@ class _Maker:
         self.rows: list[int] = []
         self.arrays: list[tuple[list[int], int, Any]] = []
 
-    def make(self) -> Program:
+    def make(self) -> KernelCall:
         """Return the whole program."""
         names = [
             f"{'Norm' if isinstance(terms, Norm) else 'Output'}"
@@ -192,7 +192,7 @@ class _Maker:
             f"{'Word' if geometry.is_wide else 'int'}, {geometry.width}, "
             f"Call<{', '.join(map(str, sizes))}>, {', '.join(names)}>"
         )
-        return Program(
+        return KernelCall(
             kernel,
             tiles * -(-down // (THREADS >> tile)),
             np.array(words, np.int64),

@@ -16,15 +16,15 @@ from typing import Any
 from gpugrad._arrays import Array, namespace_of, result_dtype
 from gpugrad._engines import slices
 from gpugrad._engines.dask.tasks import (
+    BlockSource,
+    BlockTask,
+    BlockWindow,
     Derivative,
     Evaluate,
     EvaluateSeams,
     Faces,
-    Job,
     Outputs,
-    Source,
     Sums,
-    Window,
     cut_faces,
     make_task,
 )
@@ -159,7 +159,7 @@ def _make_layer(
     chunks = fields[0].chunks
     places = [[slice(*pair) for pair in pairwise((0, *accumulate(own)))] for own in chunks]
     cut = [_cut_chunks(*pair, chunks) for pair in zip(derivatives, plans, strict=True)]
-    wanted: defaultdict[Source, set[tuple[int, int]]] = defaultdict(set)
+    wanted: defaultdict[BlockSource, set[tuple[int, int]]] = defaultdict(set)
     for derivative, parts in zip(derivatives, cut, strict=True):
         for i, part in enumerate(parts):
             for source, start, stop in _list_sources(derivative, part, i):
@@ -177,7 +177,7 @@ def _make_layer(
             stretches = tuple([
                 (axis, *rows)
                 for axis, chunk in enumerate(index)
-                for rows in faces.get(Source(i, axis, chunk), ())
+                for rows in faces.get(BlockSource(i, axis, chunk), ())
             ])  # fmt: skip
             if stretches:
                 layer[f"{name}-faces-{i}", *index] = cut_faces, Faces(stretches), (f.name, *index)
@@ -186,7 +186,7 @@ def _make_layer(
             _cut_lines(parts[index[d.axis]], place)
             for d, parts in zip(derivatives, cut, strict=True)
         ])  # fmt: skip
-        sources: dict[Source, Any] = {}
+        sources: dict[BlockSource, Any] = {}
         for derivative, part in zip(derivatives, here, strict=True):
             for source, _, _ in _list_sources(derivative, part, index[derivative.axis]):
                 i, axis, chunk = source
@@ -194,7 +194,7 @@ def _make_layer(
                 sources[source] = (key, *index[:axis], chunk, *index[axis + 1 :])
         layer[name, *index] = make_task(
             (name, *index),
-            Job(*engine, derivatives, here, sums, tuple(sources)),
+            BlockTask(*engine, derivatives, here, sums, tuple(sources)),
             [(f.name, *index) for f in fields],
             [*sources.values()],
         )
@@ -214,18 +214,20 @@ def _is_in_memory(f: Array) -> bool:
 
 def _cut_chunks(
     derivative: Derivative, plan: AxisPlan, chunks: Sequence[Sequence[int]]
-) -> Sequence[ChunkPlan | Window]:
+) -> Sequence[ChunkPlan | BlockWindow]:
     """Return what there is to do for each chunk of an axis."""
     bounds = (0, *accumulate(chunks[plan.axis]))
     if derivative.mask is None and not plan.varies_across:
         return cut_at_seams(plan, bounds)
     return [
-        Window(piece.plans[0], piece.start, piece.stop, tuple(find_stretches(piece.spans, bounds)))
+        BlockWindow(
+            piece.plans[0], piece.start, piece.stop, tuple(find_stretches(piece.spans, bounds))
+        )
         for piece in cut_plan(plan, bounds)
     ]
 
 
-def _cut_lines(part: ChunkPlan | Window, place: Sequence[slice]) -> ChunkPlan | Window:
+def _cut_lines(part: ChunkPlan | BlockWindow, place: Sequence[slice]) -> ChunkPlan | BlockWindow:
     """Return the same for the lines of a block, where weights differ from line to line."""
     if isinstance(part, ChunkPlan) or not part.plan.varies_across:
         return part
@@ -235,12 +237,12 @@ def _cut_lines(part: ChunkPlan | Window, place: Sequence[slice]) -> ChunkPlan | 
 
 
 def _list_sources(
-    derivative: Derivative, part: ChunkPlan | Window, chunk: int
-) -> Iterator[tuple[Source, int, int]]:
+    derivative: Derivative, part: ChunkPlan | BlockWindow, chunk: int
+) -> Iterator[tuple[BlockSource, int, int]]:
     """Yield what a chunk needs of others."""
     fields = [i for i in (derivative.field, derivative.mask) if i is not None]
-    for reader in [part] if isinstance(part, Window) else part.patches:
+    for reader in [part] if isinstance(part, BlockWindow) else part.patches:
         for other, start, stop in reader.samples:
             if other != chunk:
                 for field in fields:
-                    yield Source(field, derivative.axis, other), start, stop
+                    yield BlockSource(field, derivative.axis, other), start, stop

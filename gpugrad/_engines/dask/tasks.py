@@ -45,7 +45,7 @@ EvaluateSeams = Callable[[Outputs], Sequence[Array] | None]
 _Part = tuple["Derivative", ChunkPlan, Array]
 
 
-class Source(NamedTuple):
+class BlockSource(NamedTuple):
     """Where a task finds samples: in a field, in the block of another chunk along an axis."""
 
     field: int
@@ -67,7 +67,7 @@ class Derivative(NamedTuple):
     mask: int | None = None
 
 
-class Window(NamedTuple):
+class BlockWindow(NamedTuple):
     """The derivative of one chunk, made of its rows and others, which are joined in order.
 
     `start` and `stop` are where the chunk's own rows lie in what `samples` are joined to.
@@ -92,15 +92,15 @@ class Faces:
 
 
 @dataclass(frozen=True, repr=False)
-class Job:
+class BlockTask:
     """What the task of a block has to do; `plans` has the chunk's part of each derivative."""
 
     evaluate: Evaluate
     evaluate_seams: EvaluateSeams | None
     derivatives: tuple[Derivative, ...]
-    plans: tuple[ChunkPlan | Window, ...]
+    plans: tuple[ChunkPlan | BlockWindow, ...]
     sums: Sums
-    sources: tuple[Source, ...]
+    sources: tuple[BlockSource, ...]
 
 
 class _SharedTask(Task):  # type: ignore[misc]
@@ -117,7 +117,7 @@ class _SharedTask(Task):  # type: ignore[misc]
         return True
 
 
-def make_task(key: Any, job: Job, blocks: Sequence[Any], others: Sequence[Any]) -> Task:
+def make_task(key: Any, job: BlockTask, blocks: Sequence[Any], others: Sequence[Any]) -> Task:
     """Return the task of a block; blocks and what it reads of others are keys."""
     task = Task if len(job.sums) == 1 else _SharedTask
     return task(key, compute_block, job, List(*map(TaskRef, blocks)), List(*map(TaskRef, others)))
@@ -132,7 +132,7 @@ def cut_faces(faces: Faces, block: Array) -> dict[tuple[int, int, int], Array]:
     return {key: part.copy() if hasattr(part, "copy") else part for key, part in parts.items()}
 
 
-def compute_block(job: Job, blocks: list[Array], others: list[Any]) -> Any:
+def compute_block(job: BlockTask, blocks: list[Array], others: list[Any]) -> Any:
     """Return the outputs of a block as a tuple, or the array itself if there is a single one."""
     sources = dict(zip(job.sources, others, strict=True))
     token = threads.leave_cores()  # a scheduler runs as many tasks at once as there are cores
@@ -143,7 +143,9 @@ def compute_block(job: Job, blocks: list[Array], others: list[Any]) -> Any:
     return results if len(results) > 1 else results[0]
 
 
-def _differentiate(job: Job, blocks: list[Array], sources: dict[Source, Any]) -> list[Array]:
+def _differentiate(
+    job: BlockTask, blocks: list[Array], sources: dict[BlockSource, Any]
+) -> list[Array]:
     """Return all derivatives of a block, those for sums in the working precision."""
     exact = {
         d.field: _convert_half_precision(blocks[d.field]) for d in job.derivatives if d.for_sum
@@ -156,14 +158,14 @@ def _differentiate(job: Job, blocks: list[Array], sources: dict[Source, Any]) ->
     made = iter(_evaluate_at_seams(job, alone, sources) or _patch_all(job, alone, sources))
     return [
         _evaluate_window(job, blocks, derivative, plan, sources)
-        if isinstance(plan, Window)
+        if isinstance(plan, BlockWindow)
         else next(made)
         for derivative, plan, _ in parts
     ]
 
 
 def _evaluate_at_seams(
-    job: Job, parts: Sequence[_Part], sources: dict[Source, Any]
+    job: BlockTask, parts: Sequence[_Part], sources: dict[BlockSource, Any]
 ) -> Sequence[Array] | None:
     """Return derivatives by an engine that reads other blocks where they lie, None without one.
 
@@ -180,19 +182,21 @@ def _evaluate_at_seams(
 
 
 def _find_seams(
-    f: Array, derivative: Derivative, plan: ChunkPlan, sources: dict[Source, Any]
+    f: Array, derivative: Derivative, plan: ChunkPlan, sources: dict[BlockSource, Any]
 ) -> Iterator[Seam]:
     """Yield the rows of a block that read others; what they read of itself is not cut out."""
     for start, stop, formula, samples in plan.patches:
         found = []
         for chunk, first, last in samples:
-            source = Source(derivative.field, derivative.axis, chunk)
+            source = BlockSource(derivative.field, derivative.axis, chunk)
             is_beyond = source in sources
             found.append(_fetch(sources, source, f, first, last) if is_beyond else None)
         yield Seam(Region(formula, start, stop), tuple(found))
 
 
-def _patch_all(job: Job, parts: Sequence[_Part], sources: dict[Source, Any]) -> Iterator[Array]:
+def _patch_all(
+    job: BlockTask, parts: Sequence[_Part], sources: dict[BlockSource, Any]
+) -> Iterator[Array]:
     """Yield derivatives by the block's own engine, the rows that read other blocks by slices."""
     whole = [[Term(1, f, plan.core)] for _, plan, f in parts if plan.start < plan.stop]
     cores = iter(job.evaluate(whole) if whole else ())
@@ -202,11 +206,11 @@ def _patch_all(job: Job, parts: Sequence[_Part], sources: dict[Source, Any]) -> 
 
 
 def _evaluate_window(
-    job: Job,
+    job: BlockTask,
     blocks: list[Array],
     derivative: Derivative,
-    window: Window,
-    sources: dict[Source, Any],
+    window: BlockWindow,
+    sources: dict[BlockSource, Any],
 ) -> Array:
     """Return a derivative of a block: evaluated with the rows of others, which are cut off."""
     field, axis, _, for_sum, mask = derivative
@@ -214,7 +218,7 @@ def _evaluate_window(
     def join(number: int) -> Array:
         block = blocks[number]
         parts = [
-            _fetch(sources, Source(number, axis, chunk), block, start, stop)
+            _fetch(sources, BlockSource(number, axis, chunk), block, start, stop)
             for chunk, start, stop in window.samples
         ]
         if len(parts) == 1:
@@ -232,7 +236,9 @@ def _evaluate_window(
     return result[rows_of(f.ndim, axis, window.start, window.stop)]
 
 
-def _fetch(sources: dict[Source, Any], source: Source, block: Array, start: int, stop: int) -> Any:
+def _fetch(
+    sources: dict[BlockSource, Any], source: BlockSource, block: Array, start: int, stop: int
+) -> Any:
     """Return rows of another block, or of this one where the source is none of the others."""
     found: Any = sources.get(source, block)
     if isinstance(found, dict):
@@ -251,7 +257,7 @@ def _patch(
     f: Array,
     derivative: Derivative,
     plan: ChunkPlan,
-    sources: dict[Source, Any],
+    sources: dict[BlockSource, Any],
 ) -> Array:
     """Return a derivative of a block: what its engine made of it, the other rows put right."""
     axis, spacing = derivative.axis, derivative.spacing
@@ -261,7 +267,7 @@ def _patch(
     rows = []
     for start, stop, formula, samples in plan.patches:
         read = [
-            _fetch(sources, Source(derivative.field, axis, chunk), f, first, last)
+            _fetch(sources, BlockSource(derivative.field, axis, chunk), f, first, last)
             for chunk, first, last in samples
         ]
         made = slices.differentiate_rows(read, formula, axis, spacing, dtype)
@@ -283,7 +289,7 @@ def _patch(
     return xp.concat([made for _, _, made in sorted(rows, key=itemgetter(0))], axis=axis)
 
 
-def _add_up_terms(job: Job, blocks: list[Array], derivatives: list[Array]) -> Iterator[Array]:
+def _add_up_terms(job: BlockTask, blocks: list[Array], derivatives: list[Array]) -> Iterator[Array]:
     for numbers, signs in job.sums:
         first = job.derivatives[numbers[0]]
         if not first.for_sum:
