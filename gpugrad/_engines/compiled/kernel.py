@@ -4,7 +4,7 @@ The samples that a cache line of results needs are loaded as vectors, combined i
 rounded where NumPy rounds, and the line is stored past the cache, which spares the memory from
 reading what is about to be overwritten. `_Kernel.write_row` is the hot loop, `_Kernel.combine`
 the formula. The code is made with llvmlite, the compiler beneath Numba; Numba itself is not
-imported: its front end takes a second to start, a kernel here some 40 milliseconds.
+imported: its front end takes a second to start, a kernel here 0.02 seconds and more.
 """
 
 from __future__ import annotations
@@ -141,8 +141,11 @@ class _Kernel(Operands):
         """Write lines, before and behind them short vectors, and single results up to these."""
         build, recipe, lanes = self.build, self.recipe, self.lanes
         few = max(1, SHORT // self.size)
+        # A store past the cache pays if it fills a line: a part of one costs the memory as much.
+        # So results before the first line are written singly. -address & 63 is the way to it.
         to_line = build.and_(build.neg(interior[0].address), WORD(LINE - 1))
         head, odd = build.udiv(to_line, WORD(self.size)), build.urem(to_line, WORD(self.size))
+        # A short row ends before its first line, and results at odd addresses never begin one.
         reaches = build.icmp_signed("<", head, n)
         reaches = build.and_(reaches, build.icmp_signed("==", odd, WORD(0)))
         head = build.select(reaches, head, n)
@@ -174,6 +177,8 @@ class _Kernel(Operands):
         takes much longer than computing.
         """
         build, recipe, lanes = self.build, self.recipe, self.lanes
+        # Which samples are valid differs from line to line, so each step is chosen anew: a line,
+        # or one result. `loop` has one step for all, hence these blocks by hand.
         before = build.block
         names = ("result", "whole", "line", "single", "next", "behind")
         head, whole, line, single, following, behind = map(build.append_basic_block, names)
@@ -283,6 +288,7 @@ class _Kernel(Operands):
         """Return `count` values of one part, rounded to the precision of the results."""
         build, n, total = self.build, len(part.weights), None
         factors = (self.load_factor(operand, part, count) for operand in operands[n:])
+        # Bare samples are added in their own precision, as NumPy does; weights bring theirs along.
         is_sum = not {"row", "each"} & {*part.weights}
         working = self.real if is_sum else part.arithmetic
         for operand, weight in zip(operands[:n], part.weights, strict=True):
@@ -319,6 +325,7 @@ class _Kernel(Operands):
             total = build.select(self.widen(is_open, count), value, total)
             missing = build.and_(missing, build.not_(is_open))
             totals.append((total, build.block))
+            # Most vectors are complete after the first way: a jump is cheaper than all the others.
             further = build.append_basic_block("further")
             build.cbranch(self.is_any(missing), further, found)
             build.position_at_end(further)

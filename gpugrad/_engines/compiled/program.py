@@ -162,6 +162,8 @@ class _Maker:
                 single = row._replace(is_single=True, stop=stop)
                 sums.append(self.place(terms, target, at, single))
         operands = [operand for placed in sums for operand in placed.operands]
+        # At each end of each axis other operands coincide. In thin boxes none are said to, so
+        # that a few kernels serve all ends: compiling more would cost more than it saves.
         if is_thin:
             operands = [set_apart(operand, along, lengths) for operand in operands]
             bases = [operand.base for operand in operands]
@@ -197,6 +199,7 @@ class _Maker:
         layout = len(self.words) * 8
         self.words.extend(length for length, _ in levels)
         for owner, offset, strides in bases:
+            # Addresses are relative to arrays: a call with others of the kind only adds theirs.
             if owner is not None:
                 self.places.append(len(self.words))
                 self.owners.append(owner)

@@ -155,6 +155,7 @@ def _differentiate(
         return [slices.cast(xp, f, result_dtype(xp, f)) for f in fields for xp in [namespace_of(f)]]
     parts = list(zip(job.derivatives, job.plans, fields, strict=True))
     alone = [(d, plan, f) for d, plan, f in parts if isinstance(plan, ChunkPlan)]
+    # All that one engine can make in a pass is made together; windows are joined one by one.
     made = iter(_evaluate_at_seams(job, alone, sources) or _patch_all(job, alone, sources))
     return [
         _evaluate_window(job, blocks, derivative, plan, sources)
@@ -190,6 +191,7 @@ def _find_seams(
         for chunk, first, last in samples:
             source = BlockSource(derivative.field, derivative.axis, chunk)
             is_beyond = source in sources
+            # None leaves the samples to the block itself, which has them where they lie.
             found.append(_fetch(sources, source, f, first, last) if is_beyond else None)
         yield Seam(Region(formula, start, stop), tuple(found))
 
