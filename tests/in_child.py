@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import gpugrad
-from internals import numba_cpu
+from internals import compiled_engine
 
 
 def differentiate(f):
     """Return the gradient of a small field, computed as that of a large one is."""
-    numba_cpu.THREADED_BYTES = 0
+    compiled_engine.THREADED_BYTES = 0
     with gpugrad.use_backend("numba", threads=2):
         return gpugrad.gradient(f, 0.5, edge_order=2)

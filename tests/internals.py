@@ -14,7 +14,7 @@ from typing import Any
 # it puts a spy or a stand-in.
 MODULES = {
     # The choice of an engine, and the pool of threads.
-    "_backend": "gpugrad._engines.dispatch",
+    "dispatch": "gpugrad._engines.dispatch",
     "_threads": "gpugrad._arrays.threads",
     # Whether there is a GPU: a machine with one, or with a broken one, is played.
     "_devices": "gpugrad._arrays.devices",
@@ -24,34 +24,34 @@ MODULES = {
     "_arrays": "gpugrad._arrays.arrays",
     # Engines, one by one, on what they are given; their programs, blocks and slabs.
     "slices": "gpugrad._engines.slices",
-    "numpy_cpu": "gpugrad._engines.numpy_blocks",
+    "numpy_blocks": "gpugrad._engines.numpy_blocks",
     "numpy_subclasses": "gpugrad._engines.numpy_subclasses",
-    "numba_cpu": "gpugrad._engines.compiled.engine",
-    "numba_program": "gpugrad._engines.compiled.program",
-    "numba_boxes": "gpugrad._engines.compiled.tiles",
-    "numba_sums": "gpugrad._engines.compiled.masked_sums",
-    "llvm_kernels": "gpugrad._engines.compiled.kernel",
-    "llvm_recipes": "gpugrad._engines.compiled.kernel_spec",
-    "dask_blocks": "gpugrad._engines.dask.graph",
+    "compiled_engine": "gpugrad._engines.compiled.engine",
+    "compiled_program": "gpugrad._engines.compiled.program",
+    "compiled_tiles": "gpugrad._engines.compiled.tiles",
+    "masked_sums": "gpugrad._engines.compiled.masked_sums",
+    "compiled_kernel": "gpugrad._engines.compiled.kernel",
+    "kernel_spec": "gpugrad._engines.compiled.kernel_spec",
+    "dask_graph": "gpugrad._engines.dask.graph",
     "dask_tasks": "gpugrad._engines.dask.tasks",
     "pieces": "gpugrad._stencils.pieces",
     # The kernel for GPUs, which tests compile for the host and call by a stand-in of CUDA.
-    "cupy_gpu": "gpugrad._engines.cuda.engine",
-    "gpu_program": "gpugrad._engines.cuda.program",
-    "torch_gpu": "gpugrad._engines.cuda.torch_tensors",
+    "cuda_engine": "gpugrad._engines.cuda.engine",
+    "cuda_program": "gpugrad._engines.cuda.program",
+    "torch_tensors": "gpugrad._engines.cuda.torch_tensors",
     # Where plans and weights are made: what a call that comes again must not do a second time.
     "_axes": "gpugrad._grids.axes",
     "_boundaries": "gpugrad._stencils.boundaries",
     "_schemes": "gpugrad._stencils.schemes",
     # How points, grids and formulas are cut into blocks, or become code.
-    "_complex_step": "gpugrad._functions.complex_step",
+    "complex_step": "gpugrad._functions.complex_step",
     "_sample": "gpugrad._functions.sample",
-    "_symbolic_run": "gpugrad._functions.formulas.evaluate",
+    "formula_tape": "gpugrad._functions.formulas.evaluate",
     # The command in this process, as starting one for each test takes long; and its parts.
-    "_cli": "gpugrad._cli.main",
-    "_cli_grad": "gpugrad._cli.grad",
-    "_demo": "gpugrad._cli.demo",
-    "_plotting": "gpugrad._cli.plot",
+    "cli_main": "gpugrad._cli.main",
+    "cli_grad": "gpugrad._cli.grad",
+    "cli_demo": "gpugrad._cli.demo",
+    "plot_command": "gpugrad._cli.plot",
     # Fields in files: blocks that are small, disks that are full, runs that are cut short.
     "blocks": "gpugrad._files.blocks",
     "job": "gpugrad._files.job",

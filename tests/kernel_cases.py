@@ -259,20 +259,20 @@ def convert(outputs, asarray):
 
 def run(case, asarray):
     """Evaluate a case on arrays of CuPy, made by `asarray`."""
-    from internals import cupy_gpu, gpu_program
+    from internals import cuda_engine, cuda_program
 
-    before = {name: getattr(gpu_program, name) for name in case.settings}
+    before = {name: getattr(cuda_program, name) for name in case.settings}
     try:
         for name, value in case.settings.items():
-            setattr(gpu_program, name, value)
-        cupy_gpu._launches.clear()
+            setattr(cuda_program, name, value)
+        cuda_engine._launches.clear()
         outputs = convert(case.outputs, asarray)
         out = None if case.out is None else [asarray(target) for target in case.out]
-        assert cupy_gpu.unsupported(outputs) is None
-        return cupy_gpu.evaluate(outputs, out)
+        assert cuda_engine.unsupported(outputs) is None
+        return cuda_engine.evaluate(outputs, out)
     finally:
         for name, value in before.items():
-            setattr(gpu_program, name, value)
+            setattr(cuda_program, name, value)
 
 
 def assert_like_slices(case, results, home):
@@ -348,9 +348,9 @@ def run_on_host(folder, takes_all):
 
 def load_on_gpu(kernel):
     """Compile an instantiation for the GPU, or find it in CuPy's cache; return its name."""
-    from internals import cupy_gpu
+    from internals import cuda_engine
 
-    cupy_gpu.cuda.load(kernel)
+    cuda_engine.cuda.load(kernel)
     return kernel
 
 

@@ -146,20 +146,20 @@ class HostCuda:
 @contextmanager
 def running_on_host(cuda):
     """Let the GPU engine run on the host inside a ``with`` block."""
-    from internals import cupy_gpu
+    from internals import cuda_engine
 
-    before = cupy_gpu.cuda
-    forget(cupy_gpu)
-    cupy_gpu.cuda = cuda
+    before = cuda_engine.cuda
+    forget(cuda_engine)
+    cuda_engine.cuda = cuda
     try:
         with cupy.cuda.using_allocator(allocate):
             yield cuda
     finally:
-        cupy_gpu.cuda = before
-        forget(cupy_gpu)
+        cuda_engine.cuda = before
+        forget(cuda_engine)
 
 
-def forget(cupy_gpu):
+def forget(cuda_engine):
     """Forget the programs, kernels and weights that the engine remembers."""
-    for remembered in (cupy_gpu._launches, cupy_gpu._kernels, cupy_gpu._uploaded):
+    for remembered in (cuda_engine._launches, cuda_engine._kernels, cuda_engine._uploaded):
         remembered.clear()

@@ -17,12 +17,12 @@ from conftest import assert_same_bits
 from internals import (
     Gpu,
     Term,
-    _backend,
     _devices,
+    dispatch,
     find_gpu,
     first_derivative,
     info,
-    numpy_cpu,
+    numpy_blocks,
     numpy_subclasses,
     selection,
     slices,
@@ -35,7 +35,7 @@ F = np.arange(5.0) ** 2
 def ran(monkeypatch):
     """Record which engine evaluates."""
     engines = []
-    for module in (numpy_cpu, numpy_subclasses, slices):
+    for module in (numpy_blocks, numpy_subclasses, slices):
 
         def evaluate(outputs, out=None, module=module, original=module.evaluate):
             engines.append(module.__name__.rpartition(".")[2])
@@ -196,7 +196,7 @@ def test_what_cannot_go_to_a_gpu_is_not_sent_there_by_an_error(monkeypatch, fiel
     monkeypatch.setattr(_devices, "find_gpu", lambda: gpu)
     outputs = [[Term(1, field, first_derivative(0, 0.5, 1))]]
     with pytest.raises(gpugrad.BackendError, match=r"no GPU\. To mend it: buy one\.$"):
-        _backend._choose(outputs, "cupy")
+        dispatch._choose(outputs, "cupy")
 
 
 def test_lazy_arrays_with_blocks_in_host_memory_are_refused_before_anything_is_computed():

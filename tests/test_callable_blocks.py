@@ -9,7 +9,7 @@ import pytest
 
 import gpugrad
 from conftest import assert_same_bits
-from internals import _complex_step
+from internals import complex_step
 
 METHODS = ["auto", "complex", "central", "extrapolation"]
 
@@ -120,14 +120,14 @@ def test_long_doubles_are_differentiated_by_complex_steps():
 
 @pytest.fixture
 def short_blocks(monkeypatch):
-    monkeypatch.setattr(_complex_step, "_BLOCK", 64)
+    monkeypatch.setattr(complex_step, "_BLOCK", 64)
 
 
 def test_complex_blocks_do_not_show(rng, monkeypatch):
     x, y = rng.uniform(-2, 2, (2, 1000))
     gradient = gpugrad.gradient_of(trough, method="complex")
     whole = gradient(x, y)
-    monkeypatch.setattr(_complex_step, "_BLOCK", 64)
+    monkeypatch.setattr(complex_step, "_BLOCK", 64)
     for part, other in zip(whole, gradient(x, y), strict=True):
         assert_same_bits(part, other)
 

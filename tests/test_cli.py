@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 import gpugrad
-from internals import _cli, _plotting
+from internals import cli_main, plot_command
 
 pytest.importorskip("matplotlib", reason="the demo draws with matplotlib")
 
-from internals import _demo
+from internals import cli_demo
 
 
 def run_command(*arguments, code=None, cwd=None, **environment):
@@ -37,19 +37,19 @@ def demo(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def elevation():
-    return _demo.load_elevation()
+    return cli_demo.load_elevation()
 
 
 @pytest.fixture
 def small_tiles(monkeypatch):
     """Keep the timed field small where the time is of no interest."""
-    monkeypatch.setattr(_demo, "TILES", (1, 1))
+    monkeypatch.setattr(cli_demo, "TILES", (1, 1))
 
 
 @pytest.fixture
 def no_picture(monkeypatch, small_tiles):
     """Draw nothing where only what is printed or asked for counts."""
-    monkeypatch.setattr(_demo, "draw", lambda *_: None)
+    monkeypatch.setattr(cli_demo, "draw", lambda *_: None)
 
 
 # The command line
@@ -61,7 +61,7 @@ def test_version_is_printed():
 
 
 def test_no_command_prints_the_help(capsys):
-    assert _cli.main([]) == 0
+    assert cli_main.main([]) == 0
     printed = capsys.readouterr().out
     assert printed.startswith("usage: gpugrad")
     assert "demo" in printed
@@ -70,7 +70,7 @@ def test_no_command_prints_the_help(capsys):
 
 def test_unknown_command_is_refused_in_one_line_with_those_there_are(capsys):
     with pytest.raises(SystemExit) as stopped:
-        _cli.main(["gradient"])
+        cli_main.main(["gradient"])
     assert stopped.value.code == 2
     printed = capsys.readouterr().err
     assert printed.count("\n") == 1
@@ -162,13 +162,13 @@ def test_demo_draws_three_panels_that_are_not_blank(demo):
 
 def test_demo_names_the_backend_that_was_chosen(tmp_path, capsys, no_picture):
     with gpugrad.use_backend("slices"):
-        assert _cli.main(["demo", "--output", str(tmp_path / "a.png")]) == 0
+        assert cli_main.main(["demo", "--output", str(tmp_path / "a.png")]) == 0
     assert "engine: slices, as chosen by name" in capsys.readouterr().out
 
 
 def test_demo_names_the_engine_that_auto_picks(tmp_path, capsys, no_picture, monkeypatch):
-    monkeypatch.setattr(_demo.gpugrad, "namespace", lambda _: np)
-    assert _cli.main(["demo", "--output", str(tmp_path / "a.png")]) == 0
+    monkeypatch.setattr(cli_demo.gpugrad, "namespace", lambda _: np)
+    assert cli_main.main(["demo", "--output", str(tmp_path / "a.png")]) == 0
     assert "engine: numpy, in blocks" in capsys.readouterr().out
 
 
@@ -177,15 +177,15 @@ def test_demo_keeps_host_arrays_for_the_numpy_backend(
     backend, expected, tmp_path, no_picture, monkeypatch
 ):
     asked = []
-    monkeypatch.setattr(_demo.gpugrad, "namespace", lambda name: asked.append(name) or np)
+    monkeypatch.setattr(cli_demo.gpugrad, "namespace", lambda name: asked.append(name) or np)
     with gpugrad.use_backend(backend):
-        assert _cli.main(["demo", "--output", str(tmp_path / "a.png")]) == 0
+        assert cli_main.main(["demo", "--output", str(tmp_path / "a.png")]) == 0
     assert asked == [expected]
 
 
 def test_demo_writes_the_format_of_the_suffix(tmp_path, small_tiles):
     path = tmp_path / "a.pdf"
-    assert _cli.main(["demo", "--output", str(path)]) == 0
+    assert cli_main.main(["demo", "--output", str(path)]) == 0
     assert path.read_bytes().startswith(b"%PDF")
 
 
@@ -199,9 +199,9 @@ def test_demo_fails_if_a_single_bit_differs(tmp_path, capsys, no_picture, monkey
             flat[5, 7] = np.nextafter(flat[5, 7], np.inf, dtype=flat.dtype)
         return results
 
-    monkeypatch.setattr(_demo.gpugrad, "gradient", wrong_in_one_bit)
-    monkeypatch.setattr(_demo.gpugrad, "namespace", lambda _: np)
-    assert _cli.main(["demo", "--output", str(tmp_path / "a.png")]) == 1
+    monkeypatch.setattr(cli_demo.gpugrad, "gradient", wrong_in_one_bit)
+    monkeypatch.setattr(cli_demo.gpugrad, "namespace", lambda _: np)
+    assert cli_main.main(["demo", "--output", str(tmp_path / "a.png")]) == 1
     printed = capsys.readouterr()
     rows = [line for line in printed.out.splitlines() if " ms" in line]
     assert "yes, NO" in rows[0]
@@ -223,7 +223,7 @@ def test_demo_refuses_an_output_it_cannot_write(
 ):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "folder.png").mkdir()
-    assert _cli.main(["demo", "--output", output]) == 1
+    assert cli_main.main(["demo", "--output", output]) == 1
     error = capsys.readouterr().err
     assert error.startswith("gpugrad: error: ")
     assert reason in error
@@ -231,8 +231,8 @@ def test_demo_refuses_an_output_it_cannot_write(
 
 
 def test_demo_says_when_the_sample_data_is_missing(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(_demo, "ELEVATION_FILE", "no_such_file.npz")
-    assert _cli.main(["demo", "--output", str(tmp_path / "a.png")]) == 1
+    monkeypatch.setattr(cli_demo, "ELEVATION_FILE", "no_such_file.npz")
+    assert cli_main.main(["demo", "--output", str(tmp_path / "a.png")]) == 1
     assert "no_such_file.npz cannot be read" in capsys.readouterr().err
 
 
@@ -247,12 +247,12 @@ def test_demo_says_when_the_sample_data_is_missing(tmp_path, capsys, monkeypatch
     ids=["dtype", "shape", "one bit", "byte order"],
 )
 def test_same_bits_sees_every_difference(other):
-    assert _demo.same_bits(np.array([1.0, 2.0]), np.array([1.0, 2.0]))
-    assert not _demo.same_bits(np.array([1.0, 2.0]), other)
+    assert cli_demo.same_bits(np.array([1.0, 2.0]), np.array([1.0, 2.0]))
+    assert not cli_demo.same_bits(np.array([1.0, 2.0]), other)
 
 
 def test_same_bits_tells_negative_zero_from_zero():
-    assert not _demo.same_bits(np.array([0.0]), np.array([-0.0]))
+    assert not cli_demo.same_bits(np.array([0.0]), np.array([-0.0]))
 
 
 # The terrain
@@ -264,12 +264,12 @@ def test_same_bits_tells_negative_zero_from_zero():
     [(0, 110574.3, 111319.5), (45, 111131.8, 78846.8), (90, 111694.0, 0.0)],
 )
 def test_degree_has_its_known_length(latitude, north, east):
-    assert _demo.metres_per_degree(latitude) == pytest.approx((north, east), abs=0.06)
+    assert cli_demo.metres_per_degree(latitude) == pytest.approx((north, east), abs=0.06)
 
 
 def test_degrees_from_equator_to_pole_add_up_to_the_quarter_meridian():
     middles = np.arange(0.0, 90.0, 0.1) + 0.05
-    quarter = 0.1 * _demo.metres_per_degree(middles)[0].sum()
+    quarter = 0.1 * cli_demo.metres_per_degree(middles)[0].sum()
     assert quarter == pytest.approx(10_001_965.73, abs=0.1)
 
 
@@ -306,7 +306,7 @@ def make_plane(slope, aspect):
 @pytest.mark.parametrize("aspect", [0, 45, 90, 135, 180, 225, 270, 315, 359.5])
 @pytest.mark.parametrize("slope", [0.5, 30, 80])
 def test_plane_has_its_slope_and_aspect(slope, aspect):
-    found_slope, found_aspect = _demo.slope_and_aspect(*make_plane(slope, aspect))
+    found_slope, found_aspect = cli_demo.slope_and_aspect(*make_plane(slope, aspect))
     np.testing.assert_allclose(found_slope, slope, atol=1e-9)
     turn = (found_aspect - aspect + 180) % 360 - 180
     np.testing.assert_allclose(turn, 0, atol=1e-9)
@@ -317,7 +317,7 @@ def test_rows_of_other_steps_keep_the_slope_to_the_east():
     east_steps = np.array([50.0, 60.0, 70.0])
     # Each row rises by its own step per column: 45 degrees to the east everywhere.
     heights = east_steps[:, None] * np.arange(-2.0, 3.0)
-    slope, aspect = _demo.slope_and_aspect(heights, northing, east_steps)
+    slope, aspect = cli_demo.slope_and_aspect(heights, northing, east_steps)
     np.testing.assert_allclose(slope[:, 2], 45, atol=1e-12)
     np.testing.assert_allclose(aspect[:, 2], 270, atol=1e-12)
 
@@ -329,21 +329,23 @@ def test_order_of_the_rows_does_not_matter():
         np.array([900.0, 800.0, 650.0, 400.0, 390.0, 100.0]),
     )
     east_steps = np.linspace(7.0, 8.0, 6)
-    down = _demo.slope_and_aspect(heights, northing, east_steps)
-    up = _demo.slope_and_aspect(heights[::-1], northing[::-1], east_steps[::-1])
+    down = cli_demo.slope_and_aspect(heights, northing, east_steps)
+    up = cli_demo.slope_and_aspect(heights[::-1], northing[::-1], east_steps[::-1])
     for a, b in zip(down, up, strict=True):
         np.testing.assert_allclose(a, b[::-1], rtol=1e-12)
 
 
 def test_flat_terrain_has_no_aspect():
-    slope, aspect = _demo.slope_and_aspect(np.zeros((4, 5), np.int16), np.arange(4.0), np.ones(4))
+    slope, aspect = cli_demo.slope_and_aspect(
+        np.zeros((4, 5), np.int16), np.arange(4.0), np.ones(4)
+    )
     assert np.all(slope == 0)
     assert np.all(np.isnan(aspect))
-    np.testing.assert_allclose(_demo.hillshade(slope, aspect), np.sin(np.pi / 4))
+    np.testing.assert_allclose(cli_demo.hillshade(slope, aspect), np.sin(np.pi / 4))
 
 
 def test_aspect_is_less_than_360_and_never_negative(elevation):
-    slope, aspect = _demo.slope_and_aspect(
+    slope, aspect = cli_demo.slope_and_aspect(
         elevation.heights, elevation.northing, elevation.east_steps
     )
     assert np.array_equal(np.isnan(aspect), slope == 0)
@@ -356,13 +358,15 @@ def test_aspect_is_less_than_360_and_never_negative(elevation):
 def test_aspect_just_west_of_north_does_not_round_to_360():
     # The remainder of -1e-20 by 360 is 360 in double precision.
     heights = np.array([[0.0, 1e-20, 2e-20]] * 3) - 100 * np.array([[2.0], [1.0], [0.0]])
-    _, aspect = _demo.slope_and_aspect(heights, np.array([200.0, 100.0, 0.0]), np.ones(3))
+    _, aspect = cli_demo.slope_and_aspect(heights, np.array([200.0, 100.0, 0.0]), np.ones(3))
     assert np.all((aspect >= 0) & (aspect < 360))
 
 
 def test_slope_agrees_with_an_independent_formula(elevation):
     z = elevation.heights.astype(float)
-    slope, _ = _demo.slope_and_aspect(elevation.heights, elevation.northing, elevation.east_steps)
+    slope, _ = cli_demo.slope_and_aspect(
+        elevation.heights, elevation.northing, elevation.east_steps
+    )
     to_north = (z[:-2] - z[2:])[:, 1:-1] / (2 * 92.475)
     to_east = (z[:, 2:] - z[:, :-2])[1:-1] / (2 * elevation.east_steps[1:-1, None])
     expected = np.degrees(np.arctan(np.hypot(to_north, to_east)))
@@ -376,22 +380,22 @@ def test_slope_and_aspect_are_the_same_on_other_libraries(library):
     rng = np.random.default_rng(3)
     heights = rng.integers(200, 900, (20, 30)).astype(np.int16)
     northing, east_steps = np.arange(20.0)[::-1] * 90, np.linspace(70, 75, 20)
-    expected = _demo.slope_and_aspect(heights, northing, east_steps)
-    found = _demo.slope_and_aspect(xp.asarray(heights), northing, east_steps)
+    expected = cli_demo.slope_and_aspect(heights, northing, east_steps)
+    found = cli_demo.slope_and_aspect(xp.asarray(heights), northing, east_steps)
     for a, b in zip(expected, found, strict=True):
         assert type(b).__module__.partition(".")[0] == library
         np.testing.assert_allclose(gpugrad.asnumpy(b), a, rtol=1e-12)
-    light = _demo.hillshade(*found)
-    np.testing.assert_allclose(gpugrad.asnumpy(light), _demo.hillshade(*expected), atol=1e-12)
+    light = cli_demo.hillshade(*found)
+    np.testing.assert_allclose(gpugrad.asnumpy(light), cli_demo.hillshade(*expected), atol=1e-12)
 
 
 def test_slope_that_faces_the_light_is_brightest():
     slope = np.full(8, 45.0)
-    light = _demo.hillshade(slope, np.arange(0.0, 360.0, 45.0))
+    light = cli_demo.hillshade(slope, np.arange(0.0, 360.0, 45.0))
     assert light.argmax() == 7, "the light comes from the north-west"
     assert light[7] == pytest.approx(1)
     assert light[3] == pytest.approx(0, abs=1e-12)
-    assert _demo.hillshade(np.array([80.0]), np.array([135.0]))[0] == 0
+    assert cli_demo.hillshade(np.array([80.0]), np.array([135.0]))[0] == 0
 
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])
@@ -420,16 +424,16 @@ def test_a_reader_that_has_had_enough_is_no_error_to_print(unbuffered):
 def test_plot_draws_a_slice_of_any_field(tmp_path, monkeypatch, capsys, shape):
     monkeypatch.chdir(tmp_path)
     np.save("f.npy", np.random.default_rng(0).normal(size=shape).cumsum(axis=-1))
-    assert _cli.main(["plot", "f.npy"]) == 0
+    assert cli_main.main(["plot", "f.npy"]) == 0
     assert "gpugrad-plot.png: f.npy" in capsys.readouterr().out
     assert (tmp_path / "gpugrad-plot.png").stat().st_size > 10_000
 
 
 def test_plot_cuts_where_it_is_told(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(_plotting, "_draw_streams", lambda *_: None)  # they take seconds
+    monkeypatch.setattr(plot_command, "_draw_streams", lambda *_: None)  # they take seconds
     np.save("f.npy", np.random.default_rng(0).normal(size=(3, 20, 30)))
-    assert _cli.main(["plot", "f.npy", "--at", "axis0=-1", "--output", "g.png"]) == 0
+    assert cli_main.main(["plot", "f.npy", "--at", "axis0=-1", "--output", "g.png"]) == 0
     assert "(axis0 2)" in capsys.readouterr().out
 
 
@@ -444,7 +448,7 @@ def test_plot_says_what_is_wrong_in_one_line(tmp_path, monkeypatch, capsys):
         (["f.npy", "--at", "axis0=3"], "within the 3 samples"),
         (["f.npy", "--output", "picture.nothing"], "must end in one of"),
     ):
-        assert _cli.main(["plot", *arguments]) == 1
+        assert cli_main.main(["plot", *arguments]) == 1
         printed = capsys.readouterr().err
         assert reason in printed
         assert printed.count("\n") == 1
@@ -468,7 +472,7 @@ def draw(monkeypatch):
         data.to_netcdf(path, engine="h5netcdf")
         with ExitStack() as files:
             (source,) = open_sources(path, (), 1e9, files)
-            draw = _plotting._draw_curve if values.ndim == 1 else _plotting._draw_plane
+            draw = plot_command._draw_curve if values.ndim == 1 else plot_command._draw_plane
             drawn = draw(figure, source, values)
         drawn.canvas.draw()
         return drawn.axes
@@ -508,7 +512,7 @@ def test_plots_show_dates_as_dates_and_rates_per_day(draw, tmp_path):
 
 def test_bench_times_engines_in_turn_and_draws(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    assert _cli.main(["bench", "--quick"]) == 0
+    assert cli_main.main(["bench", "--quick"]) == 0
     printed = capsys.readouterr().out
     assert "64 x 64 x 64 float32: numpy.gradient" in printed
     assert "gpugrad, numpy" in printed
@@ -517,7 +521,7 @@ def test_bench_times_engines_in_turn_and_draws(tmp_path, monkeypatch, capsys):
 
 def test_bench_looks_for_its_place_before_it_measures(capsys, tmp_path):
     pytest.importorskip("matplotlib")
-    assert _cli.main(["bench", "--quick", "--output", str(tmp_path / "no" / "a.png")]) == 1
+    assert cli_main.main(["bench", "--quick", "--output", str(tmp_path / "no" / "a.png")]) == 1
     printed = capsys.readouterr()
     assert "must be in a folder that exists" in printed.err
     assert not printed.out

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from internals import Summary, _cli, _cli_grad, parse_boundary, say
+from internals import Summary, cli_grad, cli_main, parse_boundary, say
 
 
 @pytest.fixture
@@ -17,7 +17,7 @@ def folder(tmp_path, monkeypatch):
 def complaint(capsys, *arguments):
     """Run the command, which must fail with one line and write nothing; return the line."""
     try:
-        status = _cli.main(["grad", *arguments])
+        status = cli_main.main(["grad", *arguments])
     except SystemExit as stopped:
         status = stopped.code
     assert status in (1, 2)
@@ -138,7 +138,7 @@ def test_functions_errors_are_said_with_options_and_names():
 @pytest.mark.parametrize("command", ["grad", "plot", "bench", "demo", "info"])
 def test_help_shows_usage_and_defaults(capsys, command):
     with pytest.raises(SystemExit, match="0"):
-        _cli.main([command, "--help"])
+        cli_main.main([command, "--help"])
     printed = capsys.readouterr().out
     assert printed.startswith(f"usage: gpugrad {command}")
     if command == "grad":
@@ -150,6 +150,6 @@ def test_help_shows_usage_and_defaults(capsys, command):
 
 def test_shares_are_never_rounded_to_nothing():
     done = Summary("g", ("a",), (10**6,), "f4", 1, 0, 4, 1, 10**6, 3, 10**6)
-    (note,) = _cli_grad._tell_of_missing(done, skipna=False)
+    (note,) = cli_grad._tell_of_missing(done, skipna=False)
     assert "3 of 1,000,000 samples (less than 0.1 %)" in note
     assert "1,000,000 of 1,000,000 results (100.0 %)" in note

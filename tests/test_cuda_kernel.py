@@ -27,8 +27,8 @@ from internals import (
     Scheme,
     Side,
     Term,
-    _backend,
     _devices,
+    dispatch,
     first_derivative,
     plan_beside_masked,
 )
@@ -38,7 +38,7 @@ import cupy
 import kernel_cases
 from kernels_on_host import HostCuda, allocate, home, host_array, running_on_host
 
-from internals import cupy_gpu, gpu_program, slices
+from internals import cuda_engine, cuda_program, slices
 
 HERE = Path(__file__).parent
 ARCHITECTURES = (75, 80, 90, 100, 120)
@@ -105,10 +105,10 @@ def compile_for(kernels, architecture):
     CuPy adds an option of its own behind all others, and the last one wins.
     """
     nvrtc = find_nvrtc()
-    program = nvrtc.createProgram(cupy_gpu.read_source(), "stencil.cu", (), ())
+    program = nvrtc.createProgram(cuda_engine.read_source(), "stencil.cu", (), ())
     for kernel in kernels:
         nvrtc.addNameExpression(program, kernel)
-    options = (*cupy_gpu.OPTIONS, f"-arch=sm_{architecture}", "--ptxas-options=-v", "-ftz=true")
+    options = (*cuda_engine.OPTIONS, f"-arch=sm_{architecture}", "--ptxas-options=-v", "-ftz=true")
     try:
         nvrtc.compileProgram(program, options)
     except Exception as error:
@@ -185,7 +185,7 @@ def test_instantiations_with_all_pairs_of_parts_compile_for_gpus(architecture):
 
 @needs_nvrtc
 def test_a_mistake_in_the_source_is_found(monkeypatch):
-    monkeypatch.setattr(cupy_gpu, "read_source", lambda: "__global__ void evaluate() { x = 1; }")
+    monkeypatch.setattr(cuda_engine, "read_source", lambda: "__global__ void evaluate() { x = 1; }")
     with pytest.raises(AssertionError, match=r"stencil.cu\(1\).*undefined"):
         compile_for(["evaluate"], 90)
 
@@ -213,8 +213,8 @@ class TestCalls:
         f = rng.normal(size=(9, 8))
         g = host_array(f)
         outputs = [[Term(1, g, first_derivative(0, 0.5, 1))]]
-        assert _backend._choose(outputs, None).evaluate is cupy_gpu.evaluate
-        assert _backend._choose(outputs, "slices").evaluate is slices.evaluate
+        assert dispatch._choose(outputs, None).evaluate is cuda_engine.evaluate
+        assert dispatch._choose(outputs, "slices").evaluate is slices.evaluate
         assert_same_gradient(gpugrad.gradient(g, 0.3, edge_order=2), f, 0.3, edge_order=2)
 
     def test_one_launch_writes_all_outputs(self, cuda, rng):
@@ -224,8 +224,8 @@ class TestCalls:
 
     def test_many_outputs_take_several_launches(self, cuda):
         f = host_array(np.arange(6.0) ** 2)
-        outputs = [[Term(1, f, first_derivative(0, 0.5, 1))]] * (gpu_program.MOST_OUTPUTS + 1)
-        cupy_gpu.evaluate(outputs)
+        outputs = [[Term(1, f, first_derivative(0, 0.5, 1))]] * (cuda_program.MOST_OUTPUTS + 1)
+        cuda_engine.evaluate(outputs)
         assert cuda.launches == 2
 
     def test_results_have_the_order_of_the_field(self, cuda, rng):
@@ -260,7 +260,7 @@ class TestCalls:
     def test_wide_indices_take_another_instantiation(self, cuda, rng, monkeypatch):
         f = rng.normal(size=(6, 8))
         assert_same_gradient(gpugrad.gradient(host_array(f)), f)
-        monkeypatch.setattr(gpu_program, "_REACH_32", 0)
+        monkeypatch.setattr(cuda_program, "_REACH_32", 0)
         assert_same_gradient(gpugrad.gradient(host_array(f.T)), f.T)
         assert sum(", Word, " in kernel for kernel in cuda.wanted) == 1
 
@@ -335,7 +335,7 @@ class TestCalls:
 
         lower, upper = map(on_device, ends)
         plan = AxisPlan(1, (lower,), on_device(middle), (upper,), None, False, {})
-        (result,) = cupy_gpu.evaluate([[Term(1, host_array(f), plan)]])
+        (result,) = cuda_engine.evaluate([[Term(1, host_array(f), plan)]])
         assert_same_bits(home(result), np.gradient(f, x, axis=1))
         assert cuda.uploads == 0
 
@@ -347,7 +347,7 @@ class TestMemory:
     def test_the_same_call_again_only_launches(self, cuda, rng, monkeypatch):
         fields = [host_array(rng.normal(size=(6, 8))) for _ in range(3)]
         gpugrad.gradient(fields[0], 0.3)
-        monkeypatch.setattr(cupy_gpu, "make_program", None)
+        monkeypatch.setattr(cuda_engine, "make_program", None)
         for f in fields:
             assert_same_gradient(gpugrad.gradient(f, 0.3), home(f), 0.3)
         assert cuda.launches == 4
@@ -391,13 +391,13 @@ class TestMemory:
         assert cuda.uploads == 6
 
     def test_programs_and_weights_have_a_limit(self, cuda, rng, monkeypatch):
-        monkeypatch.setattr(cupy_gpu, "UPLOADED_BYTES", 200)
-        monkeypatch.setattr(cupy_gpu, "_PROGRAMS", 3)
+        monkeypatch.setattr(cuda_engine, "UPLOADED_BYTES", 200)
+        monkeypatch.setattr(cuda_engine, "_PROGRAMS", 3)
         for n in range(5, 12):
             f, x = rng.normal(size=n), np.cumsum(rng.uniform(0.1, 1, n))
             assert_same_bits(home(gpugrad.gradient(host_array(f), x)), np.gradient(f, x))
-        assert len(cupy_gpu._launches) == 3
-        assert sum(kept.nbytes for kept in cupy_gpu._uploaded.values()) <= 200
+        assert len(cuda_engine._launches) == 3
+        assert sum(kept.nbytes for kept in cuda_engine._uploaded.values()) <= 200
 
 
 @needs_compiler
@@ -432,7 +432,7 @@ class TestCallsThatComeAgain:
                 assert_same_bits(home(got), np.stack(expected))
             assert cuda.launches == 5 * (i + 1)
             if i == 0:
-                monkeypatch.setattr(cupy_gpu, "make_program", None)
+                monkeypatch.setattr(cuda_engine, "make_program", None)
 
     def test_other_plans_fields_and_signs_are_other_calls(self, cuda, rng):
         f, g = (host_array(rng.normal(size=(6, 8))) for _ in range(2))
@@ -450,7 +450,7 @@ class TestCallsThatComeAgain:
 
     def test_out_that_overlaps_is_found_again(self, cuda, rng, monkeypatch):
         monkeypatch.setattr(
-            _backend,
+            dispatch,
             "assign",
             lambda targets, results: [
                 copy_on_host(t, r) for t, r in zip(targets, results, strict=True)
@@ -594,16 +594,16 @@ class TestErrors:
         plan = first_derivative(0, 0.5, 1)
 
         def reason(*terms):
-            return cupy_gpu.unsupported([terms])
+            return cuda_engine.unsupported([terms])
 
         long = plan._replace(dtype=np.dtype("longdouble"), memo={})
         assert "one is" in reason(Term(1, f, long))
         other = host_array(np.zeros((5, 5)))
         assert "one dtype and shape" in reason(Term(1, f, plan), Term(1, other, plan))
         assert "is bool" in reason(Term(1, f.view("?"), plan))
-        assert _backend._choose([[Term(1, f.view("?"), plan)]], None).evaluate is slices.evaluate
+        assert dispatch._choose([[Term(1, f.view("?"), plan)]], None).evaluate is slices.evaluate
         with pytest.raises(gpugrad.BackendError, match=r"cannot run this: .*is bool"):
-            _backend._choose([[Term(1, f.view("?"), plan)]], "cupy")
+            dispatch._choose([[Term(1, f.view("?"), plan)]], "cupy")
         ends = (Formula(tuple(range(4)), (0.1,) * 4),) * 400
         assert "more samples" in reason(Term(1, f, plan._replace(lower=ends, memo={})))
 
@@ -612,12 +612,14 @@ class TestErrors:
         memory = cupy.cuda.UnownedMemory(buffer.ctypes.data, buffer.nbytes, buffer, 1)
         other = cupy.ndarray((8,), "f8", memptr=cupy.cuda.MemoryPointer(memory, 0))
         plan = first_derivative(0, 0.5, 1)
-        reason = cupy_gpu.unsupported([[Term(1, host_array(buffer), plan), Term(1, other, plan)]])
+        reason = cuda_engine.unsupported(
+            [[Term(1, host_array(buffer), plan), Term(1, other, plan)]]
+        )
         assert re.search("two devices, .*0.* and .*1", reason)
 
 
 def test_the_source_is_part_of_the_package():
-    assert "__global__" in cupy_gpu.read_source()
-    assert "OPTIONS" not in cupy_gpu.read_source()
-    assert "--fmad=false" in cupy_gpu.OPTIONS
-    assert find_spec(cupy_gpu.__name__) is not None
+    assert "__global__" in cuda_engine.read_source()
+    assert "OPTIONS" not in cuda_engine.read_source()
+    assert "--fmad=false" in cuda_engine.OPTIONS
+    assert find_spec(cuda_engine.__name__) is not None

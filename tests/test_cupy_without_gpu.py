@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 
 import gpugrad
-from internals import Term, _arrays, _backend, find_gpu, first_derivative
+from internals import Term, _arrays, dispatch, find_gpu, first_derivative
 
 pytest.importorskip("cupy")
 import cupy
 
-from internals import cupy_gpu
+from internals import cuda_engine
 
 if find_gpu().usable:
     pytest.skip("there is a GPU, which tests more", allow_module_level=True)
@@ -59,7 +59,7 @@ def test_their_precision_is_that_of_host_arrays(given, working, result):
 def test_auto_evaluates_them_by_one_kernel():
     f = cupy.empty((4, 5))
     outputs = [[Term(1, f, first_derivative(0, 0.5, 1))]]
-    assert _backend._choose(outputs, None).evaluate is cupy_gpu.evaluate
+    assert dispatch._choose(outputs, None).evaluate is cuda_engine.evaluate
 
 
 @pytest.mark.parametrize(("given", "result"), [("f4", "f4"), ("i2", "f8")])

@@ -22,13 +22,13 @@ from internals import (
     Formula,
     Norm,
     Term,
-    _backend,
     _threads,
-    dask_blocks,
+    dask_graph,
     dask_tasks,
+    dispatch,
     distinct_fields,
     first_derivative,
-    numpy_cpu,
+    numpy_blocks,
     pieces,
     replace_fields,
     slices,
@@ -53,7 +53,7 @@ def check_sum(outputs, cut, evaluate_block=slices.evaluate, evaluate_seams=None)
     """Compare outputs on lazy arrays with the reference on the arrays themselves."""
     lazy = {id(f): da.from_array(f, chunks=cut(f)) for f in distinct_fields(outputs)}
     ways = {"evaluate_block": evaluate_block, "evaluate_seams": evaluate_seams}
-    results = dask_blocks.evaluate(replace_fields(outputs, lazy), **ways)
+    results = dask_graph.evaluate(replace_fields(outputs, lazy), **ways)
     for got, wanted in zip(results, slices.evaluate(outputs), strict=True):
         assert got.dtype == wanted.dtype
         assert got.shape == wanted.shape
@@ -105,7 +105,7 @@ class TestBits:
         outputs = [[Term(1, f, plan)], [Term(-1, f, plan), Term(1, f, plan)]]
         outputs.append(Norm(outputs[1]))
         chunks = [data.draw(cuts(k, empty=data.draw(st.booleans()))) for k in shape]
-        evaluate_block = data.draw(st.sampled_from([slices.evaluate, numpy_cpu.evaluate]))
+        evaluate_block = data.draw(st.sampled_from([slices.evaluate, numpy_blocks.evaluate]))
         with dask.config.set(scheduler="sync"), np.errstate(all="ignore"):
             for result in check_sum(outputs, lambda _: chunks, evaluate_block):
                 assert result.chunks == tuple(chunks)
@@ -361,7 +361,7 @@ class TestLaziness:
         gpugrad.gradient(f, x, 2.0, edge_order=2)
         gpugrad.gradient(f, x, 2.0, stack=True)
         plan = first_derivative(0, 0.5, 1)
-        (total,) = dask_blocks.evaluate([[Term(1, f, plan), Term(1, g, plan)]])
+        (total,) = dask_graph.evaluate([[Term(1, f, plan), Term(1, g, plan)]])
         with pytest.raises(AssertionError, match="computed"):
             total.compute()
 
@@ -508,7 +508,7 @@ class TestEngines:
         plan = first_derivative(0, 1.0, 1)
 
         def cut(chunks):
-            return [part.core for part in dask_blocks._cut_chunks(derivative, plan, (chunks,))]
+            return [part.core for part in dask_graph._cut_chunks(derivative, plan, (chunks,))]
 
         first, again, others = cut((5, 5, 5, 5)), cut((5, 5, 5, 5)), cut((9, 11))
         assert all(a is b for a, b in zip(first, again, strict=True))
@@ -526,7 +526,7 @@ class TestEngines:
 
         f = da.zeros((8, 8), chunks=4)
         outputs = [[Term(1, f, first_derivative(0, 1.0, 1))]]
-        (result,) = dask_blocks.evaluate(outputs, evaluate_block=evaluate_block)
+        (result,) = dask_graph.evaluate(outputs, evaluate_block=evaluate_block)
         result.compute(scheduler="sync")
         assert seen == [1] * 4
         monkeypatch.setenv("GPUGRAD_NUM_THREADS", "3")
@@ -538,7 +538,7 @@ class TestEngines:
     def seen(self, monkeypatch):
         """Return what `_choose` has chosen in tasks: engine, number of threads, thread."""
         seen = []
-        original = _backend._choose
+        original = dispatch._choose
 
         def spy(outputs, backend):
             engine = original(outputs, backend)
@@ -546,27 +546,27 @@ class TestEngines:
                 seen.append((engine.evaluate, _threads.count(), threading.get_ident()))
             return engine
 
-        monkeypatch.setattr(_backend, "_choose", spy)
+        monkeypatch.setattr(dispatch, "_choose", spy)
         return seen
 
     def test_small_blocks_get_the_numpy_engine_and_one_thread(self, seen):
         dask.compute(gpugrad.gradient(da.zeros((8, 8), chunks=4)))
         assert len(seen) == 2 * 4  # each block asks first for an engine that reads its neighbours
-        assert {(engine, threads) for engine, threads, _ in seen} == {(numpy_cpu.evaluate, 1)}
+        assert {(engine, threads) for engine, threads, _ in seen} == {(numpy_blocks.evaluate, 1)}
 
     def test_large_blocks_get_the_compiled_engine(self, seen, monkeypatch):
         pytest.importorskip("llvmlite")
-        from internals import numba_cpu
+        from internals import compiled_engine
 
-        monkeypatch.setattr(_backend, "COMPILED_SIZE", 1)
-        monkeypatch.setattr(_backend, "COMPILING_SIZE", 0)
+        monkeypatch.setattr(dispatch, "COMPILED_SIZE", 1)
+        monkeypatch.setattr(dispatch, "COMPILING_SIZE", 0)
         f = np.random.default_rng(0).normal(size=(64, 50))
         for spacing in ((), (np.arange(64.0) ** 2, 0.5)):
             lazy = gpugrad.gradient(da.from_array(f, chunks=20), *spacing, edge_order=2)
             expected = np.gradient(f, *spacing, edge_order=2)
             for got, wanted in zip(dask.compute(*lazy), expected, strict=True):
                 assert_same_bits(got, wanted)
-        assert {(engine, threads) for engine, threads, _ in seen} == {(numba_cpu.evaluate, 1)}
+        assert {(engine, threads) for engine, threads, _ in seen} == {(compiled_engine.evaluate, 1)}
 
     def test_the_backend_in_force_when_the_array_is_built_holds_in_its_tasks(self, seen):
         with gpugrad.use_backend("slices"):
@@ -591,10 +591,10 @@ class TestEngines:
 
     @pytest.mark.parametrize("name", ["numpy", "numba"])
     def test_each_block_is_computed_by_the_engine_that_is_named(self, seen, name):
-        module = numpy_cpu
+        module = numpy_blocks
         if name == "numba":
             pytest.importorskip("llvmlite")
-            from internals import numba_cpu as module
+            from internals import compiled_engine as module
         f = np.random.default_rng(0).normal(size=(9, 8))
         where = f < 1
         lazy = gpugrad.gradient(da.from_array(f, chunks=4), 0.5, where=where, backend=name)

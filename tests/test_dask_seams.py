@@ -12,12 +12,12 @@ from test_property import calls
 
 import gpugrad
 from conftest import assert_same_bits
-from internals import Norm, Region, Seam, Term, _backend, first_derivative
+from internals import Norm, Region, Seam, Term, dispatch, first_derivative
 
 dask = pytest.importorskip("dask")
 da = pytest.importorskip("dask.array")
 pytest.importorskip("llvmlite", reason="llvmlite is not installed")
-from internals import numba_boxes, numba_cpu, numba_program  # noqa: E402
+from internals import compiled_engine, compiled_program, compiled_tiles  # noqa: E402
 
 UNSHRUNK = (Phase.explicit, Phase.generate)
 
@@ -29,7 +29,7 @@ class Counted:
         self.results = []
 
     def __call__(self, outputs):
-        self.results.append(numba_cpu.evaluate_seams(outputs))
+        self.results.append(compiled_engine.evaluate_seams(outputs))
         return self.results[-1]
 
     def __reduce__(self):
@@ -42,22 +42,22 @@ class Counted:
 
 @pytest.fixture(autouse=True)
 def compile_any_size(monkeypatch):
-    monkeypatch.setattr(_backend, "COMPILED_SIZE", 0)
-    monkeypatch.setattr(_backend, "COMPILING_SIZE", 0)
+    monkeypatch.setattr(dispatch, "COMPILED_SIZE", 0)
+    monkeypatch.setattr(dispatch, "COMPILING_SIZE", 0)
 
 
 @pytest.fixture
 def counted(monkeypatch):
     """Count what is evaluated by `gpugrad`'s own choice of engines."""
     counted = Counted()
-    _backend._find_compiled.__globals__["_results_so_far"] = 0
+    dispatch._find_compiled.__globals__["_results_so_far"] = 0
 
-    def choose(outputs, name, original=_backend._choose):
+    def choose(outputs, name, original=dispatch._choose):
         engine = original(outputs, name)
         wanted = engine.evaluate_seams is not None
         return engine._replace(evaluate_seams=counted) if wanted else engine
 
-    monkeypatch.setattr(_backend, "_choose", choose)
+    monkeypatch.setattr(dispatch, "_choose", choose)
     return counted
 
 
@@ -83,7 +83,9 @@ def test_any_plan_in_any_chunks_has_the_bits_of_the_reference(data):
     outputs.append(Norm(outputs[1]))
     chunks = [data.draw(cuts(k)) for k in shape]
     with dask.config.set(scheduler="sync"), np.errstate(all="ignore"):
-        check_sum(outputs, lambda _: chunks, numba_cpu.evaluate, numba_cpu.evaluate_seams)
+        check_sum(
+            outputs, lambda _: chunks, compiled_engine.evaluate, compiled_engine.evaluate_seams
+        )
 
 
 OPERATORS = {
@@ -130,11 +132,11 @@ def test_operators_equal_the_results_in_memory(counted, rng, name, layout):
 @pytest.mark.exhaustive(tile=1 << 19)
 @pytest.mark.parametrize("tile", [200, 1 << 19])
 def test_tiles_and_blocks_of_a_block(monkeypatch, counted, rng, tile):
-    monkeypatch.setattr(numba_boxes, "TILE_BYTES", tile)
-    monkeypatch.setattr(numba_boxes, "BLOCK_BYTES", 400)
-    monkeypatch.setattr(numba_program, "STREAM_BYTES", 0)
-    monkeypatch.setattr(numba_program, "STREAM_ROW_BYTES", 0)
-    numba_cpu._programs.clear()
+    monkeypatch.setattr(compiled_tiles, "TILE_BYTES", tile)
+    monkeypatch.setattr(compiled_tiles, "BLOCK_BYTES", 400)
+    monkeypatch.setattr(compiled_program, "STREAM_BYTES", 0)
+    monkeypatch.setattr(compiled_program, "STREAM_ROW_BYTES", 0)
+    compiled_engine._programs.clear()
     f = rng.normal(size=(9, 10, 70))
     lazy = da.from_array(f, chunks=(4, 5, 33))
     for operator in (gpugrad.gradient, gpugrad.laplacian):
@@ -144,7 +146,7 @@ def test_tiles_and_blocks_of_a_block(monkeypatch, counted, rng, tile):
 
 
 def test_equal_blocks_share_a_program_and_unlike_neighbours_do_not(counted, rng):
-    numba_cpu._programs.clear()
+    compiled_engine._programs.clear()
     f = rng.normal(size=(60, 8))
     lazy = da.map_blocks(
         lambda block, block_id: np.array(block, order="F" if block_id[0] == 2 else "C"),
@@ -154,12 +156,12 @@ def test_equal_blocks_share_a_program_and_unlike_neighbours_do_not(counted, rng)
     assert_same_bits(got, np.gradient(f, 0.5, axis=0))
     assert counted.count == 6
     # The ends, the one in Fortran's order, those before and after it, and the one left over.
-    assert len(numba_cpu._programs) == 6
+    assert len(compiled_engine._programs) == 6
     (got,) = compute(gpugrad.gradient(lazy, 0.5, axis=0))
-    assert len(numba_cpu._programs) == 6
+    assert len(compiled_engine._programs) == 6
     even = da.from_array(f, chunks=(6, 8))
     compute(gpugrad.gradient(even, 0.5, axis=0))
-    assert len(numba_cpu._programs) == 6 + 3  # ten blocks: two ends, and all others alike
+    assert len(compiled_engine._programs) == 6 + 3  # ten blocks: two ends, and all others alike
 
 
 @pytest.mark.filterwarnings("error")
@@ -200,13 +202,15 @@ def test_a_seam_may_cover_rows_in_the_middle(rng):
     across = first_derivative(1, 0.3, 2)
     seam = Seam(Region(plan.interior, 3, 6), (None, other))
     terms = [Term(1, f, across), Term(-1, f, plan, None, (seam,))]
-    got, total = numba_cpu.evaluate_seams([[terms[1]._replace(sign=1)], terms])
+    got, total = compiled_engine.evaluate_seams([[terms[1]._replace(sign=1)], terms])
     wanted = np.gradient(f, 0.5, axis=0)
     wanted[3:6] = f[4:7] - other[:3]
     assert_same_bits(got, wanted)
     assert_same_bits(total, np.gradient(f, 0.3, axis=1, edge_order=2) - wanted)
     # Of as many arrays, alike in all but the parts they play.
     for samples, rows in (((None, other), f[4:7] - other[:3]), ((other, None), other[:3] - f[2:5])):
-        (got,) = numba_cpu.evaluate_seams([[Term(1, f, plan, None, (Seam(seam.region, samples),))]])
+        (got,) = compiled_engine.evaluate_seams(
+            [[Term(1, f, plan, None, (Seam(seam.region, samples),))]]
+        )
         wanted[3:6] = rows
         assert_same_bits(got, wanted)

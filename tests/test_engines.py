@@ -21,7 +21,7 @@ from internals import (
     Term,
     _threads,
     first_derivative,
-    numpy_cpu,
+    numpy_blocks,
     numpy_subclasses,
     slices,
 )
@@ -36,9 +36,9 @@ def derivative_terms(f, signs, spacing=0.3, edge_order=1):
 
 @pytest.fixture
 def small_blocks(monkeypatch):
-    monkeypatch.setattr(numpy_cpu, "BLOCK_BYTES", 128)
-    monkeypatch.setattr(numpy_cpu, "WHOLE_BYTES", 0)
-    monkeypatch.setattr(numpy_cpu, "FLAT_SIZE", 0)
+    monkeypatch.setattr(numpy_blocks, "BLOCK_BYTES", 128)
+    monkeypatch.setattr(numpy_blocks, "WHOLE_BYTES", 0)
+    monkeypatch.setattr(numpy_blocks, "FLAT_SIZE", 0)
 
 
 @pytest.mark.parametrize("signs", [(1, 1), (1, -1), (-1, 1), (-1, -1)])
@@ -48,11 +48,11 @@ def test_sums_of_terms_have_the_bits_of_the_reference(rng, small_blocks, dtype, 
     v = (rng.normal(size=(2, 7, 9)) * 9).astype(dtype)
     outputs = [derivative_terms(v, signs, spacing, edge_order) for edge_order in (1, 2)]
     expected = slices.evaluate(outputs)
-    for got, wanted in zip(numpy_cpu.evaluate(outputs), expected, strict=True):
+    for got, wanted in zip(numpy_blocks.evaluate(outputs), expected, strict=True):
         assert_same_bits(got, wanted)
     of_results = gpugrad.gradient(v[0], axis=0).dtype
     whole = [np.empty(v.shape[1:], of_results) for _ in outputs]
-    numpy_cpu.evaluate(outputs, whole)
+    numpy_blocks.evaluate(outputs, whole)
     for got, wanted in zip(whole, expected, strict=True):
         assert_same_bits(got, wanted)
 
@@ -70,9 +70,9 @@ def test_engines_write_to_out_after_everything_has_been_read(rng, engine):
 
 def test_a_sum_is_what_numpy_gives_term_by_term(rng):
     u, v = rng.normal(size=(2, 7, 9))
-    (divergence,) = numpy_cpu.evaluate([derivative_terms((u, v), (1, 1))])
+    (divergence,) = numpy_blocks.evaluate([derivative_terms((u, v), (1, 1))])
     assert_same_bits(divergence, np.gradient(u, 0.3, axis=0) + np.gradient(v, 0.3, axis=1))
-    (curl,) = numpy_cpu.evaluate([[Term(1, v, first_derivative(0, 0.3, 1)),
+    (curl,) = numpy_blocks.evaluate([[Term(1, v, first_derivative(0, 0.3, 1)),
                                    Term(-1, u, first_derivative(1, 0.3, 1))]])  # fmt: skip
     assert_same_bits(curl, np.gradient(v, 0.3, axis=0) - np.gradient(u, 0.3, axis=1))
 
@@ -117,7 +117,7 @@ def test_any_formula_that_a_plan_can_hold(rng, small_blocks, name, spacing_dtype
         plan = AxisPlan(axis, ends, interior, mirrored, spacing_dtype, True, {})
         outputs = [[Term(1, field, plan)], [Term(-1, field, plan), Term(1, field, plan)]]
         expected = slices.evaluate(outputs)
-        for got, wanted in zip(numpy_cpu.evaluate(outputs), expected, strict=True):
+        for got, wanted in zip(numpy_blocks.evaluate(outputs), expected, strict=True):
             assert_same_bits(got, wanted)
 
 
@@ -149,10 +149,10 @@ def test_what_an_engine_remembers_is_bounded(rng):
     "shape", [(1000,), (3, 1000), (1000, 3), (40, 30, 20), (2, 2, 2, 200), (1, 500)]
 )
 def test_blocks_cover_every_sample_once(shape, monkeypatch):
-    monkeypatch.setattr(numpy_cpu, "BLOCK_BYTES", 1024)
+    monkeypatch.setattr(numpy_blocks, "BLOCK_BYTES", 1024)
     for f in (np.zeros(shape), np.zeros(shape, order="F"), np.zeros(shape).T):
         count = np.zeros(f.shape, int)
-        for block in numpy_cpu._split(f):
+        for block in numpy_blocks._split(f):
             count[block] += 1
             assert f[block].nbytes <= 1024
         assert (count == 1).all()
@@ -171,14 +171,14 @@ def test_large_fields_need_no_large_temporaries(rng):
             peak = tracemalloc.get_traced_memory()[1]
         finally:
             tracemalloc.stop()
-        assert peak < 4 * numpy_cpu.BLOCK_BYTES
+        assert peak < 4 * numpy_blocks.BLOCK_BYTES
 
 
 def test_threads_compute_large_fields(rng, monkeypatch):
-    monkeypatch.setattr(numpy_cpu, "WHOLE_BYTES", 0)
+    monkeypatch.setattr(numpy_blocks, "WHOLE_BYTES", 0)
     seen = set()
     another_came = threading.Event()
-    original = numpy_cpu._write
+    original = numpy_blocks._write
 
     def spy(*args):
         seen.add(threading.current_thread().name)
@@ -187,7 +187,7 @@ def test_threads_compute_large_fields(rng, monkeypatch):
         another_came.wait(60)  # or the caller might take all shares before
         original(*args)
 
-    monkeypatch.setattr(numpy_cpu, "_write", spy)
+    monkeypatch.setattr(numpy_blocks, "_write", spy)
     f = rng.normal(size=(64, 64, 64))
     with gpugrad.use_backend("numpy", threads=2):
         threaded = gpugrad.gradient(f)
@@ -201,8 +201,8 @@ def test_threads_compute_large_fields(rng, monkeypatch):
 
 
 def test_the_callers_error_state_holds_on_every_thread(monkeypatch):
-    monkeypatch.setattr(numpy_cpu, "BLOCK_BYTES", 4096)
-    monkeypatch.setattr(numpy_cpu, "WHOLE_BYTES", 0)
+    monkeypatch.setattr(numpy_blocks, "BLOCK_BYTES", 4096)
+    monkeypatch.setattr(numpy_blocks, "WHOLE_BYTES", 0)
     f = np.zeros((64, 64))
     f[-1], f[-2] = 1e308, -1e308  # overflows in the last share alone
     with gpugrad.use_backend(threads=4):
@@ -217,12 +217,12 @@ def test_the_callers_error_state_holds_on_every_thread(monkeypatch):
 @pytest.mark.parametrize("shape", [(300, 40), (2000, 5), (20, 30, 40), (5, 3000)])
 @pytest.mark.parametrize("size", [1, 0], ids=["whole", "blocks"])
 def test_rows_joined_into_one_have_the_bits_of_rows(rng, monkeypatch, size, shape, order, dtype):
-    monkeypatch.setattr(numpy_cpu, "WHOLE_BYTES", size * 10**9)
-    monkeypatch.setattr(numpy_cpu, "BLOCK_BYTES", 1 << 16)
+    monkeypatch.setattr(numpy_blocks, "WHOLE_BYTES", size * 10**9)
+    monkeypatch.setattr(numpy_blocks, "BLOCK_BYTES", 1 << 16)
     joined = []
-    original = numpy_cpu._subtract_flat
+    original = numpy_blocks._subtract_flat
     monkeypatch.setattr(
-        numpy_cpu, "_subtract_flat", lambda *args: joined.append(original(*args)) or joined[-1]
+        numpy_blocks, "_subtract_flat", lambda *args: joined.append(original(*args)) or joined[-1]
     )
     f = np.asarray(rng.normal(size=shape) * 9, dtype, order=order)
     for edge_order in (1, 2):
@@ -272,7 +272,7 @@ def test_many_callers_at_once_get_right_answers(rng, small_blocks):
 
 
 def _gradient_in_child(queue):
-    numpy_cpu.BLOCK_BYTES, numpy_cpu.WHOLE_BYTES = 64, 0
+    numpy_blocks.BLOCK_BYTES, numpy_blocks.WHOLE_BYTES = 64, 0
     with gpugrad.use_backend(threads=2):
         queue.put(gpugrad.gradient(np.arange(100.0) ** 2))
 
@@ -337,12 +337,12 @@ def test_shares_are_consecutive_and_complete():
 
 def test_unsupported_says_why_in_words():
     plan = first_derivative(0, 0.5, 1)
-    assert numpy_cpu.unsupported([[Term(1, np.zeros(4), plan)]]) is None
-    assert "MaskedArray" in numpy_cpu.unsupported([[Term(1, np.ma.zeros(4), plan)]])
-    assert "datetime64" in numpy_cpu.unsupported([[Term(1, np.zeros(4, "M8[D]"), plan)]])
+    assert numpy_blocks.unsupported([[Term(1, np.zeros(4), plan)]]) is None
+    assert "MaskedArray" in numpy_blocks.unsupported([[Term(1, np.ma.zeros(4), plan)]])
+    assert "datetime64" in numpy_blocks.unsupported([[Term(1, np.zeros(4, "M8[D]"), plan)]])
     assert slices.unsupported([]) is None
     assert numpy_subclasses.unsupported([[Term(1, np.ma.zeros(4), plan)]]) is None
     assert "is a list" in numpy_subclasses.unsupported([[Term(1, [0.0, 1.0], plan)]])
     torch = pytest.importorskip("torch")
     lazy = first_derivative(0, torch.ones(3), 1)
-    assert "on the host" in numpy_cpu.unsupported([[Term(1, np.zeros(4), lazy)]])
+    assert "on the host" in numpy_blocks.unsupported([[Term(1, np.zeros(4), lazy)]])

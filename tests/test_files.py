@@ -19,8 +19,8 @@ from internals import (
     FileRequest,
     Layout,
     RawArray,
-    _cli,
     blocks,
+    cli_main,
     job,
     open_sources,
     run,
@@ -47,7 +47,7 @@ def field():
 
 def grad(path, out, *options):
     """Run the command quietly; return its exit status."""
-    return _cli.main(["grad", str(path), str(out), "--quiet", *options])
+    return cli_main.main(["grad", str(path), str(out), "--quiet", *options])
 
 
 def differentiate(path, out, memory=SMALL, names=(), overwrite=False, resume=False, **request):
@@ -515,7 +515,7 @@ def test_sums_with_many_ways_round_holes_equal_those_in_memory(tmp_path, field):
 
 def failure(capsys, *arguments):
     """Run the command, which must fail with one line; return it."""
-    assert _cli.main(["grad", *map(str, arguments)]) == 1
+    assert cli_main.main(["grad", *map(str, arguments)]) == 1
     printed = capsys.readouterr().err
     assert printed.startswith("gpugrad: error: ")
     assert printed.count("\n") == 1
@@ -558,14 +558,14 @@ def test_errors_are_one_line_each(tmp_path, field, capsys):
 
 def test_a_wrong_size_is_an_error_of_usage(tmp_path, capsys):
     with pytest.raises(SystemExit) as stopped:
-        _cli.main(["grad", "a.npy", "b.npy", "--memory", "much"])
+        cli_main.main(["grad", "a.npy", "b.npy", "--memory", "much"])
     assert stopped.value.code == 2
     assert "500MB or 2GB" in capsys.readouterr().err
 
 
 def test_debug_shows_where_an_error_comes_from(tmp_path):
     with pytest.raises(FileError):
-        _cli.main(["grad", str(tmp_path / "no.npy"), "b.npy", "--debug"])
+        cli_main.main(["grad", str(tmp_path / "no.npy"), "b.npy", "--debug"])
 
 
 def test_a_damaged_chunk_is_named(tmp_path, field, capsys):
@@ -766,7 +766,7 @@ def test_a_slope_may_be_given_at_an_end(tmp_path):
     f = np.random.default_rng(7).normal(size=9)
     np.save(tmp_path / "f.npy", f)
     arguments = ["grad", str(tmp_path / "f.npy"), str(tmp_path / "g.npy"), "--quiet"]
-    assert _cli.main([*arguments, "--boundary", "normal=0.5:nearest"]) == 0
+    assert cli_main.main([*arguments, "--boundary", "normal=0.5:nearest"]) == 0
     expected = gpugrad.gradient(f, boundary=({"normal": 0.5}, "nearest"))
     np.testing.assert_array_equal(np.load(tmp_path / "g.npy"), expected)
 
@@ -785,7 +785,7 @@ def test_damaged_metadata_of_zarr_are_named(tmp_path, field, capsys):
 def test_errors_of_usage_are_one_line(tmp_path, capsys):
     for wrong in (["--spacing", "x"], ["--operator", "rot"], ["--memory", "much"]):
         with pytest.raises(SystemExit, match="2"):
-            _cli.main(["grad", "a.npy", "b.npy", *wrong])
+            cli_main.main(["grad", "a.npy", "b.npy", *wrong])
         assert capsys.readouterr().err.count("\n") == 1
 
 

@@ -7,7 +7,7 @@ import pytest
 from test_files import failure
 
 import gpugrad
-from internals import _cli, job
+from internals import cli_main, job
 
 xarray = pytest.importorskip("xarray", reason="xarray reads these formats")
 pytest.importorskip("h5netcdf")
@@ -15,7 +15,7 @@ pytest.importorskip("zarr")
 
 
 def grad(*arguments):
-    assert _cli.main(["grad", *map(str, arguments)]) == 0
+    assert cli_main.main(["grad", *map(str, arguments)]) == 0
 
 
 @pytest.fixture

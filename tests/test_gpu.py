@@ -172,14 +172,14 @@ def test_tensors_have_the_same_bits(torch, rng, dtype):
 
 
 def test_tensors_keep_to_their_stream(torch, cupy):
-    from internals import cupy_gpu
+    from internals import cuda_engine
 
     f = torch.ones(64, 64, device="cuda")
     gpugrad.gradient(f, axis=1)
     stream = torch.cuda.Stream()
     stream.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(stream):
-        make_busy(cupy, cupy_gpu.cuda.follow(stream.cuda_stream))
+        make_busy(cupy, cuda_engine.cuda.follow(stream.cuda_stream))
         f = f * torch.arange(64.0, device="cuda")
         slope = gpugrad.gradient(f, axis=1)
         total = slope.sum()

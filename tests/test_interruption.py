@@ -19,7 +19,7 @@ import pytest
 import gpugrad
 import internals
 from gpugrad._arrays import memory
-from internals import _cli, _threads
+from internals import _threads, cli_main
 
 pytestmark = pytest.mark.skipif(
     not hasattr(signal, "setitimer"), reason="this system has no timers that send signals"
@@ -120,13 +120,13 @@ def test_no_lock_that_an_exception_leaves_locked_is_taken_on_the_main_thread(
     if task == "a kernel":
         pytest.importorskip("llvmlite")
         gpugrad.gradient(f, backend="numba")
-        internals.llvm_kernels.compile_kernel.cache_clear()
+        internals.compiled_kernel.compile_kernel.cache_clear()
     _threads._forget_pool()
     backend = "numba" if task == "a kernel" else "numpy"
     with monkeypatch.context() as patch, gpugrad.use_backend(backend, threads=2):
         patch.setattr(threading.Condition, "__enter__", enter_elsewhere)
         if task == "a file":
-            assert _cli.main(["grad", str(source), str(target), "--axis", "0", "--quiet"]) == 0
+            assert cli_main.main(["grad", str(source), str(target), "--axis", "0", "--quiet"]) == 0
         else:
             gpugrad.gradient(f, axis=0)
     if task == "a file":

@@ -48,11 +48,11 @@ def test_results_are_laid_out_as_numpys(rng, layout):
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_layouts_in_blocks_on_threads(rng, layout, monkeypatch):
-    from internals import numpy_cpu
+    from internals import numpy_blocks
 
-    monkeypatch.setattr(numpy_cpu, "BLOCK_BYTES", 700)
-    monkeypatch.setattr(numpy_cpu, "WHOLE_BYTES", 0)
-    monkeypatch.setattr(numpy_cpu, "FLAT_SIZE", 0)
+    monkeypatch.setattr(numpy_blocks, "BLOCK_BYTES", 700)
+    monkeypatch.setattr(numpy_blocks, "WHOLE_BYTES", 0)
+    monkeypatch.setattr(numpy_blocks, "FLAT_SIZE", 0)
     f = LAYOUTS[layout](rng.normal(size=(16, 12, 18)))
     x = np.cumsum(rng.uniform(0.1, 1, f.shape[1]))
     with gpugrad.use_backend("numpy", threads=3):

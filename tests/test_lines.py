@@ -199,10 +199,10 @@ def test_engines_that_take_none_say_so(rng):
 
 
 def test_large_fields_fall_back_from_the_compiled_engine(rng, monkeypatch):
-    from internals import _backend
+    from internals import dispatch
 
-    monkeypatch.setattr(_backend, "COMPILED_SIZE", 1)
-    monkeypatch.setattr(_backend, "COMPILING_SIZE", 0)
+    monkeypatch.setattr(dispatch, "COMPILED_SIZE", 1)
+    monkeypatch.setattr(dispatch, "COMPILING_SIZE", 0)
     f, x = rng.normal(size=(50, 60)), rising(rng, (50, 60), 0)
     assert_same_bits(
         gpugrad.gradient(f, x, axis=0), gpugrad.gradient(f, x, axis=0, backend="slices")

@@ -9,7 +9,7 @@ import pytest
 
 import gpugrad
 from conftest import as_tuple, assert_like_numpy, assert_same_bits
-from internals import numba_boxes, numba_program, numpy_cpu
+from internals import compiled_program, compiled_tiles, numpy_blocks
 
 SHAPE = (5, 8, 20)
 DTYPES = ["f4", "f8", "c8", "c16", "i2"]
@@ -34,13 +34,13 @@ def take_norm(derivatives):
 def pieces(request, monkeypatch):
     """Let engines cut small fields as they cut large ones, and store past the cache."""
     if request.param == "pieces":
-        monkeypatch.setattr(numpy_cpu, "BLOCK_BYTES", 512)
-        monkeypatch.setattr(numpy_cpu, "WHOLE_BYTES", 0)
-        monkeypatch.setattr(numpy_cpu, "CONVERTED_SIZE", 0)
+        monkeypatch.setattr(numpy_blocks, "BLOCK_BYTES", 512)
+        monkeypatch.setattr(numpy_blocks, "WHOLE_BYTES", 0)
+        monkeypatch.setattr(numpy_blocks, "CONVERTED_SIZE", 0)
         pytest.importorskip("llvmlite", reason="llvmlite is not installed")
-        monkeypatch.setattr(numba_boxes, "BLOCK_BYTES", 1024)
-        monkeypatch.setattr(numba_program, "STREAM_BYTES", 0)
-        monkeypatch.setattr(numba_program, "STREAM_ROW_BYTES", 0)
+        monkeypatch.setattr(compiled_tiles, "BLOCK_BYTES", 1024)
+        monkeypatch.setattr(compiled_program, "STREAM_BYTES", 0)
+        monkeypatch.setattr(compiled_program, "STREAM_ROW_BYTES", 0)
 
 
 @pytest.mark.sampled(2, exhaustive=3)
@@ -178,11 +178,11 @@ class TestDask:
             assert_same_bits(lazy, expected)
 
     def test_a_norm_and_a_sum_have_other_names(self):
-        from internals import Norm, Term, dask_blocks, first_derivative
+        from internals import Norm, Term, dask_graph, first_derivative
 
         f = self.da.ones((6, 7), chunks=3)
         terms = [Term(1, f, first_derivative(axis, 0.3, 1)) for axis in range(2)]
-        (total,), (norm,) = dask_blocks.evaluate([terms]), dask_blocks.evaluate([Norm(terms)])
+        (total,), (norm,) = dask_graph.evaluate([terms]), dask_graph.evaluate([Norm(terms)])
         assert total.name != norm.name
 
 

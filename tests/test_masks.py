@@ -16,7 +16,7 @@ from sampling import random_cases
 
 import gpugrad
 from conftest import assert_like_numpy, assert_same_bits, has_compiler
-from internals import any_weights, numpy_cpu
+from internals import any_weights, numpy_blocks
 
 HOSTS = ("slices", "numpy", "numba")
 
@@ -172,8 +172,8 @@ def test_engines_have_the_bits_of_the_reference(
     needs_compiler(backend)
     if backend == "numba" and dtype == "f2":
         pytest.skip("kernels take no float16")
-    monkeypatch.setattr(numpy_cpu, "WHOLE_BYTES", 0)
-    monkeypatch.setattr(numpy_cpu, "BLOCK_BYTES", 2048)
+    monkeypatch.setattr(numpy_blocks, "WHOLE_BYTES", 0)
+    monkeypatch.setattr(numpy_blocks, "BLOCK_BYTES", 2048)
     shape = (13, 11, 21)
     where, f = punch(rng, (rng.normal(size=shape) * 9).astype(dtype), 0.1)
     gaps = [rng.uniform(0.5, 1.5, n).astype("f4" if dtype == "f4" else "f8") for n in shape]

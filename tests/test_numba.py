@@ -21,15 +21,15 @@ from test_property import calls
 
 import gpugrad
 from conftest import as_tuple, assert_same_bits
-from internals import AxisPlan, Formula, Norm, Steps, Term, _backend, first_derivative
+from internals import AxisPlan, Formula, Norm, Steps, Term, dispatch, first_derivative
 
 pytest.importorskip("llvmlite", reason="llvmlite is not installed")
 from internals import (
-    llvm_kernels,
-    numba_boxes,
-    numba_cpu,
-    numba_program,
-    numpy_cpu,
+    compiled_engine,
+    compiled_kernel,
+    compiled_program,
+    compiled_tiles,
+    numpy_blocks,
     slices,
 )
 
@@ -39,14 +39,14 @@ DTYPES = ["f4", "f8", "c8", "c16", "i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8
 @pytest.fixture(params=["streams", "plain"])
 def small_pieces(monkeypatch, request):
     """Make programs of small fields as those of large ones: tiles, blocks, streams, threads."""
-    monkeypatch.setattr(numba_boxes, "TILE_BYTES", 256)
-    monkeypatch.setattr(numba_boxes, "BLOCK_BYTES", 512)
-    monkeypatch.setattr(numba_program, "STREAM_BYTES", 0 if request.param == "streams" else 1e9)
-    monkeypatch.setattr(numba_program, "STREAM_ROW_BYTES", 0)
-    monkeypatch.setattr(numba_cpu, "THREADED_BYTES", 0)
-    numba_cpu._programs.clear()
+    monkeypatch.setattr(compiled_tiles, "TILE_BYTES", 256)
+    monkeypatch.setattr(compiled_tiles, "BLOCK_BYTES", 512)
+    monkeypatch.setattr(compiled_program, "STREAM_BYTES", 0 if request.param == "streams" else 1e9)
+    monkeypatch.setattr(compiled_program, "STREAM_ROW_BYTES", 0)
+    monkeypatch.setattr(compiled_engine, "THREADED_BYTES", 0)
+    compiled_engine._programs.clear()
     yield
-    numba_cpu._programs.clear()
+    compiled_engine._programs.clear()
 
 
 def make_field(rng, shape, dtype):
@@ -57,7 +57,7 @@ def make_field(rng, shape, dtype):
 def assert_like_slices(outputs):
     with np.errstate(all="ignore"):
         expected = slices.evaluate(outputs)
-        results = numba_cpu.evaluate(outputs)
+        results = compiled_engine.evaluate(outputs)
     for got, wanted in zip(results, expected, strict=True):
         assert_same_bits(got, wanted)
 
@@ -123,15 +123,15 @@ def test_random_calls_have_numpys_bits_however_they_are_cut(call, limits, thread
         f = f.astype(f.dtype.newbyteorder("="))
     with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
         for name, limit in zip(LIMITS, limits, strict=True):
-            module = numba_program if hasattr(numba_program, name) else numba_boxes
+            module = compiled_program if hasattr(compiled_program, name) else compiled_tiles
             patch.setattr(module, name, limit)
-        patch.setattr(numba_cpu, "THREADED_BYTES", 0)
-        numba_cpu._programs.clear()
+        patch.setattr(compiled_engine, "THREADED_BYTES", 0)
+        compiled_engine._programs.clear()
         warnings.simplefilter("ignore", RuntimeWarning)  # products may underflow or overflow
         expected = as_tuple(np.gradient(f, *spacing, **keywords))
         with gpugrad.use_backend("numba", threads=threads):
             actual = as_tuple(gpugrad.gradient(f, *spacing, **keywords))
-        numba_cpu._programs.clear()
+        compiled_engine._programs.clear()
     for got, wanted in zip(actual, expected, strict=True):
         assert_same_bits(got, wanted)
 
@@ -349,7 +349,7 @@ def test_programs_cover_every_sample_once(rng, small_pieces):
         f = np.zeros(shape)
         for _ in range(2):  # the second time from memory
             out = [np.full(shape, np.nan) for _ in shape]
-            numba_cpu.evaluate(
+            compiled_engine.evaluate(
                 [[Term(1, f, first_derivative(a, 0.3, 1))] for a in range(f.ndim)], out
             )
             assert all((o == 0).all() for o in out)
@@ -368,13 +368,13 @@ def test_a_remembered_program_serves_other_arrays_of_its_kind(rng):
 
 
 def test_what_is_remembered_is_bounded(rng):
-    for n in range(30, 30 + 2 * numba_cpu._PROGRAMS):
+    for n in range(30, 30 + 2 * compiled_engine._PROGRAMS):
         gpugrad.gradient(np.zeros(n), 0.5, backend="numba")
-    assert len(numba_cpu._programs) <= numba_cpu._PROGRAMS
-    numba_cpu._programs.clear()
-    n = numba_cpu._REMEMBERED_BYTES // 8
+    assert len(compiled_engine._programs) <= compiled_engine._PROGRAMS
+    compiled_engine._programs.clear()
+    n = compiled_engine._REMEMBERED_BYTES // 8
     gpugrad.gradient(np.zeros(n), np.cumsum(rng.uniform(0.1, 1, n)), backend="numba")
-    assert not numba_cpu._programs  # its weights are as large as the field
+    assert not compiled_engine._programs  # its weights are as large as the field
 
 
 def test_warnings_and_errors_are_numpys():
@@ -425,7 +425,7 @@ def test_large_fields_need_no_large_temporaries(rng):
 def test_many_callers_at_once_get_right_answers(rng, small_pieces):
     fields = [rng.normal(size=(20 + i % 5, 80)) for i in range(40)]
     expected = [np.gradient(f, 0.5) for f in fields]
-    llvm_kernels.compile_kernel.cache_clear()
+    compiled_kernel.compile_kernel.cache_clear()
 
     def call(i):
         with gpugrad.use_backend("numba", threads=2):
@@ -443,7 +443,7 @@ def test_many_callers_at_once_get_right_answers(rng, small_pieces):
 @pytest.mark.filterwarnings("ignore:os.fork.*:RuntimeWarning")
 def test_it_works_in_pools_of_processes(rng, method, monkeypatch):
     f = rng.normal(size=(60, 70))
-    monkeypatch.setattr(numba_cpu, "THREADED_BYTES", 0)
+    monkeypatch.setattr(compiled_engine, "THREADED_BYTES", 0)
     expected = in_child.differentiate(f)  # starts a thread, which a forked child has not
     with ProcessPoolExecutor(2, multiprocessing.get_context(method)) as pool:
         for result in pool.map(in_child.differentiate, [f] * 4, timeout=300):
@@ -476,8 +476,8 @@ def test_a_thread_alone_needs_no_pool(monkeypatch):
 def test_what_it_cannot_take_is_named_or_goes_elsewhere(f, reason, monkeypatch):
     with pytest.raises(gpugrad.BackendError, match=f'"numba" cannot run this: .*{reason}'):
         gpugrad.gradient(f, backend="numba")
-    monkeypatch.setattr(_backend, "COMPILED_SIZE", 0)
-    monkeypatch.setattr(_backend, "COMPILING_SIZE", 0)
+    monkeypatch.setattr(dispatch, "COMPILED_SIZE", 0)
+    monkeypatch.setattr(dispatch, "COMPILING_SIZE", 0)
     assert gpugrad.gradient(f).dtype == np.gradient(f).dtype
 
 
@@ -487,8 +487,8 @@ def test_extended_coordinates_go_elsewhere(monkeypatch):
     x = np.arange(9, dtype="g")
     with pytest.raises(gpugrad.BackendError, match="spacings in float32 or float64"):
         gpugrad.gradient(np.zeros(9), x**2, backend="numba")
-    monkeypatch.setattr(_backend, "COMPILED_SIZE", 0)
-    monkeypatch.setattr(_backend, "COMPILING_SIZE", 0)
+    monkeypatch.setattr(dispatch, "COMPILED_SIZE", 0)
+    monkeypatch.setattr(dispatch, "COMPILING_SIZE", 0)
     assert_same_bits(gpugrad.gradient(np.ones(9), x**2), np.gradient(np.ones(9), x**2))
 
 
@@ -496,7 +496,7 @@ def test_extended_coordinates_go_elsewhere(monkeypatch):
 def chosen(monkeypatch):
     """Return the names of the engines that `auto` has called."""
     names = []
-    engines = {"numba_cpu": numba_cpu, "numpy_cpu": numpy_cpu, "slices": slices}
+    engines = {"compiled_engine": compiled_engine, "numpy_blocks": numpy_blocks, "slices": slices}
     for name, module in engines.items():
         evaluate = module.evaluate
 
@@ -509,20 +509,20 @@ def chosen(monkeypatch):
 
 
 def test_auto_takes_it_for_large_fields_alone(chosen):
-    gpugrad.gradient(np.zeros(_backend.COMPILING_SIZE))
-    gpugrad.gradient(np.zeros(_backend.COMPILED_SIZE))
-    gpugrad.gradient(np.zeros(_backend.COMPILED_SIZE - 1))
-    gpugrad.gradient(np.zeros(_backend.COMPILED_SIZE, "f2"))
-    assert chosen == ["numba_cpu", "numba_cpu", "numpy_cpu", "numpy_cpu"]
+    gpugrad.gradient(np.zeros(dispatch.COMPILING_SIZE))
+    gpugrad.gradient(np.zeros(dispatch.COMPILED_SIZE))
+    gpugrad.gradient(np.zeros(dispatch.COMPILED_SIZE - 1))
+    gpugrad.gradient(np.zeros(dispatch.COMPILED_SIZE, "f2"))
+    assert chosen == ["compiled_engine", "compiled_engine", "numpy_blocks", "numpy_blocks"]
 
 
 def test_auto_waits_until_a_compiler_pays(chosen, monkeypatch):
-    monkeypatch.setattr(_backend, "_results_so_far", 0)
-    monkeypatch.setattr(_backend, "COMPILING_SIZE", 5 * _backend.COMPILED_SIZE)
-    f = np.zeros((2, _backend.COMPILED_SIZE // 2))
+    monkeypatch.setattr(dispatch, "_results_so_far", 0)
+    monkeypatch.setattr(dispatch, "COMPILING_SIZE", 5 * dispatch.COMPILED_SIZE)
+    f = np.zeros((2, dispatch.COMPILED_SIZE // 2))
     for _ in range(4):
         gpugrad.gradient(f)
-    assert chosen == ["numpy_cpu", "numpy_cpu", "numba_cpu", "numba_cpu"]
+    assert chosen == ["numpy_blocks", "numpy_blocks", "compiled_engine", "compiled_engine"]
 
 
 def run_python(code, **environment):
@@ -604,8 +604,8 @@ class TestTorch:
 
     @pytest.fixture
     def torch(self, monkeypatch):
-        monkeypatch.setattr(_backend, "COMPILED_SIZE", 0)
-        monkeypatch.setattr(_backend, "COMPILING_SIZE", 0)
+        monkeypatch.setattr(dispatch, "COMPILED_SIZE", 0)
+        monkeypatch.setattr(dispatch, "COMPILING_SIZE", 0)
         return pytest.importorskip("torch")
 
     @pytest.mark.parametrize(
@@ -616,7 +616,7 @@ class TestTorch:
         for field in (f, f.T, f[:, ::2]):
             results = gpugrad.gradient(field, 0.3, np.cumsum(rng.uniform(0.1, 1, field.shape[1])))
             assert all(type(result) is torch.Tensor for result in results)
-        assert set(chosen) == {"numba_cpu"}
+        assert set(chosen) == {"compiled_engine"}
         for got, wanted in zip(
             gpugrad.gradient(f, 0.3), gpugrad.gradient(f, 0.3, backend="slices"), strict=True
         ):
@@ -628,7 +628,7 @@ class TestTorch:
         out = (torch.zeros(40, 50), torch.zeros(50, 40).T)
         pointers = [target.data_ptr() for target in out]
         returned = gpugrad.gradient(f, out=out)
-        assert chosen == ["numba_cpu"]
+        assert chosen == ["compiled_engine"]
         assert [target.data_ptr() for target in returned] == pointers
         for got, wanted in zip(out, np.gradient(f.numpy()), strict=True):
             assert_same_bits(got.numpy(), wanted)

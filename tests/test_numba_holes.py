@@ -7,22 +7,22 @@ import pytest
 
 import gpugrad
 from conftest import as_tuple, assert_same_bits
-from internals import Norm, Term, first_derivative, numba_cpu, slices
+from internals import Norm, Term, compiled_engine, first_derivative, slices
 
 pytest.importorskip("llvmlite")
-from internals import llvm_kernels, llvm_recipes, numba_program, numba_sums
+from internals import compiled_kernel, compiled_program, kernel_spec, masked_sums
 
 
 @pytest.fixture
 def branching(monkeypatch):
     """Take branching kernels at any accuracy, and compile for fields of any size."""
-    llvm_kernels.compile_kernel.cache_clear()
-    numba_cpu._programs.clear()
-    monkeypatch.setattr(llvm_recipes, "MOST_TAPS", 0)
-    monkeypatch.setattr(numba_cpu, "MANY_SAMPLES", 0)
+    compiled_kernel.compile_kernel.cache_clear()
+    compiled_engine._programs.clear()
+    monkeypatch.setattr(kernel_spec, "MOST_TAPS", 0)
+    monkeypatch.setattr(compiled_engine, "MANY_SAMPLES", 0)
     yield
-    llvm_kernels.compile_kernel.cache_clear()
-    numba_cpu._programs.clear()
+    compiled_kernel.compile_kernel.cache_clear()
+    compiled_engine._programs.clear()
 
 
 def make_holes(rng, shape):
@@ -77,7 +77,7 @@ def test_a_high_accuracy_is_compiled_where_the_field_is_large_enough(rng, monkey
         gpugrad.derivative(f, where=where, accuracy=6, backend="numba")
     expected = gpugrad.derivative(f, where=where, accuracy=6, backend="slices")
     assert_same_bits(gpugrad.derivative(f, where=where, accuracy=6), expected)
-    monkeypatch.setattr(numba_cpu, "MANY_SAMPLES", 1)
+    monkeypatch.setattr(compiled_engine, "MANY_SAMPLES", 1)
     got = gpugrad.derivative(f, where=where, accuracy=6, backend="numba")
     assert_same_bits(got, expected)
 
@@ -95,7 +95,7 @@ SUMS = {
 @pytest.mark.parametrize("slab", [1, 7000])
 @pytest.mark.parametrize("kind", ["f8", "f4", "c16", "i4", "fortran", "backwards", "periodic"])
 def test_sums_beside_holes_have_the_bits_of_slices_in_any_slabs(rng, monkeypatch, name, slab, kind):
-    monkeypatch.setattr(numba_sums, "SLAB_BYTES", slab)
+    monkeypatch.setattr(masked_sums, "SLAB_BYTES", slab)
     dtype = kind if kind[-1].isdigit() else "f8"
     shape = (14, 11, 20) if kind == "f8" else (14, 20)  # kernels of a third axis are alike
     f = (rng.standard_normal(shape) * 50).astype(dtype)
@@ -125,17 +125,17 @@ def test_sums_with_and_without_holes_in_one_call(rng):
         [Term(1, g, x, valid)],
         Norm([Term(1, g, x, valid), Term(1, f, y)]),
     ]
-    for a, b in zip(numba_cpu.evaluate(mixed), slices.evaluate(mixed), strict=True):
+    for a, b in zip(compiled_engine.evaluate(mixed), slices.evaluate(mixed), strict=True):
         assert_same_bits(a, b)
 
 
 @pytest.mark.parametrize("name", SUMS)
 def test_sums_beside_holes_take_few_kernels(rng, monkeypatch, name):
-    numba_cpu._programs.clear()
+    compiled_engine._programs.clear()
     recipes = set()
     monkeypatch.setattr(
-        numba_program, "compile_kernel",
-        lambda recipe: recipes.add(recipe) or llvm_kernels.compile_kernel(recipe),
+        compiled_program, "compile_kernel",
+        lambda recipe: recipes.add(recipe) or compiled_kernel.compile_kernel(recipe),
     )  # fmt: skip
     f = rng.standard_normal((40, 50, 60))
     SUMS[name](f, where=make_holes(rng, f.shape), backend="numba")

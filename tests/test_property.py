@@ -13,7 +13,7 @@ from sampling import random_cases
 
 import gpugrad
 from conftest import as_tuple, assert_same_bits
-from internals import numpy_cpu
+from internals import numpy_blocks
 
 FLOATS = st.sampled_from([np.float32, np.float64, np.complex64, np.complex128])
 INTEGERS = st.sampled_from([np.int8, np.uint8, np.int16, np.uint16, np.int32, np.int64, np.uint64])
@@ -82,9 +82,9 @@ def calls(draw):
 @given(call=calls())
 def test_random_calls_have_numpys_bits(engine, call):
     f, spacing, keywords = call
-    limits = numpy_cpu.BLOCK_BYTES, numpy_cpu.WHOLE_BYTES, numpy_cpu.FLAT_SIZE
+    limits = numpy_blocks.BLOCK_BYTES, numpy_blocks.WHOLE_BYTES, numpy_blocks.FLAT_SIZE
     if engine == "blocks":
-        numpy_cpu.BLOCK_BYTES, numpy_cpu.WHOLE_BYTES, numpy_cpu.FLAT_SIZE = 64, 0, 0
+        numpy_blocks.BLOCK_BYTES, numpy_blocks.WHOLE_BYTES, numpy_blocks.FLAT_SIZE = 64, 0, 0
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)  # products may underflow or overflow
@@ -92,7 +92,7 @@ def test_random_calls_have_numpys_bits(engine, call):
             with gpugrad.use_backend("auto" if engine == "blocks" else engine, threads=2):
                 actual = gpugrad.gradient(f, *spacing, **keywords)
     finally:
-        numpy_cpu.BLOCK_BYTES, numpy_cpu.WHOLE_BYTES, numpy_cpu.FLAT_SIZE = limits
+        numpy_blocks.BLOCK_BYTES, numpy_blocks.WHOLE_BYTES, numpy_blocks.FLAT_SIZE = limits
     assert isinstance(actual, tuple) == isinstance(expected, tuple)
     for got, wanted in zip(as_tuple(actual), as_tuple(expected), strict=True):
         assert_same_bits(got, wanted)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import gpugrad
-from internals import _symbolic_run
+from internals import formula_tape
 
 sympy = pytest.importorskip("sympy", reason="SymPy is not installed")
 
@@ -267,7 +267,7 @@ CUDA_TEXTS = [*TABLE, "besselj(0, x)", "besselj(2, x)", "bessely(1, x)"]
 
 def writable():
     """Return those whose gradient CUDA's own functions suffice for, and their kernels' bodies."""
-    bodies = {text: _symbolic_run.cuda_body(_tape(text)) for text in CUDA_TEXTS}
+    bodies = {text: formula_tape.cuda_body(_tape(text)) for text in CUDA_TEXTS}
     return {text: body for text, body in bodies.items() if body is not None}
 
 

@@ -13,7 +13,7 @@ from kernel_cases import gaps, random_plan, wrap_around
 
 import gpugrad
 from conftest import assert_same_bits
-from internals import Gpu, Term, _backend, _devices, first_derivative, slices, transpose_plan
+from internals import Gpu, Term, _devices, dispatch, first_derivative, slices, transpose_plan
 
 
 def as_matrix(plan, n):
@@ -67,12 +67,12 @@ class TestTensors:
             pytest.skip("g++ is not installed")
         from kernels_on_host import HostCuda, running_on_host
 
-        from internals import torch_gpu
+        from internals import torch_tensors
 
         monkeypatch.setattr(_devices, "find_gpu", lambda: Gpu(devices=("host",)))
-        monkeypatch.setattr(_backend, "_is_on_gpu", lambda f: True)
-        monkeypatch.setattr(torch_gpu, "_is_on_gpu", lambda f: f.device.type == "cpu")
-        monkeypatch.setattr(torch_gpu, "_stream_of", lambda f: 0)
+        monkeypatch.setattr(dispatch, "_is_on_gpu", lambda f: True)
+        monkeypatch.setattr(torch_tensors, "_is_on_gpu", lambda f: f.device.type == "cpu")
+        monkeypatch.setattr(torch_tensors, "_stream_of", lambda f: 0)
         folder = tmp_path_factory.getbasetemp() / "torch-kernels"
         folder.mkdir(exist_ok=True)
         with running_on_host(HostCuda(folder, eager=True)) as self.cuda:
@@ -125,7 +125,7 @@ class TestTensors:
                 [Term(1, a, plans[0]), Term(1, b, plans[1])],
                 [Term(1, b, plans[0]), Term(-1, a, plans[1])],
             ]
-            return _backend.evaluate(outputs)
+            return dispatch.evaluate(outputs)
 
         assert self.torch.autograd.gradcheck(divergence_and_curl, v)
 
@@ -166,9 +166,9 @@ class TestTensors:
         assert self.cuda.launches == 0
 
     def test_tensors_of_the_host_are_named(self, monkeypatch):
-        from internals import torch_gpu
+        from internals import torch_tensors
 
-        monkeypatch.setattr(torch_gpu, "_is_on_gpu", lambda f: False)
+        monkeypatch.setattr(torch_tensors, "_is_on_gpu", lambda f: False)
         message = (
             r"tensors on a GPU, and `f` is on cpu\. Pass `f\.cuda\(\)` or `cupy\.asarray\(f\)`, or "
             r"use backend=\"auto\""

@@ -7,7 +7,7 @@ import pytest
 
 import gpugrad
 from conftest import assert_same_bits
-from internals import _backend
+from internals import dispatch
 
 SHAPE = (9, 12, 20)
 
@@ -135,18 +135,18 @@ def test_every_library_has_the_same_operators(xp, rng, name):
 
 def test_large_fields_take_one_compiled_pass(monkeypatch, v):
     pytest.importorskip("llvmlite", reason="llvmlite is not installed")
-    from internals import numba_cpu
+    from internals import compiled_engine
 
-    monkeypatch.setattr(_backend, "COMPILED_SIZE", 0)
-    monkeypatch.setattr(_backend, "COMPILING_SIZE", 0)
+    monkeypatch.setattr(dispatch, "COMPILED_SIZE", 0)
+    monkeypatch.setattr(dispatch, "COMPILING_SIZE", 0)
     calls = []
-    original = numba_cpu.evaluate
+    original = compiled_engine.evaluate
 
     def spy(*args):
         calls.append(len(args[0]))
         return original(*args)
 
-    monkeypatch.setattr(numba_cpu, "evaluate", spy)
+    monkeypatch.setattr(compiled_engine, "evaluate", spy)
     gpugrad.divergence(v)
     gpugrad.laplacian(v[0])
     gpugrad.curl(v)
