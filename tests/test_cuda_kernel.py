@@ -361,6 +361,18 @@ class TestMemory:
                                      edge_order=2)  # fmt: skip
         assert len(cuda.wanted) == 1
 
+    @pytest.mark.parametrize(
+        ("dtype", "h"),
+        [("f4", 1e-40), ("f4", 1e-30), ("f4", 1e37), ("f8", 1e-310), ("f8", 1e-290), ("f8", 1e305)],
+    )
+    def test_divisors_of_every_size(self, cuda, dtype, h):
+        # Quotients are made of products where exponents leave room; zeros have their sign.
+        f = np.array([0, 0, 0, 1, 1, 1, -2, 3, 3, 3, 0, -0.0] * 4, dtype)
+        with np.errstate(all="ignore"):
+            wanted = np.gradient(f, h), np.gradient(-f, h)
+        assert_same_bits(home(gpugrad.gradient(host_array(f), h)), wanted[0])
+        assert_same_bits(home(gpugrad.gradient(host_array(-f), h)), wanted[1])
+
     @pytest.mark.parametrize("accuracy", [4, 8])
     @pytest.mark.parametrize(("dtype", "n"), [("f2", 60), ("f4", 30), ("f8", 31), ("f4", 301)])
     def test_rows_that_end_within_a_vector(self, cuda, rng, dtype, n, accuracy):

@@ -33,6 +33,7 @@ def copy_mask(where: Any, f: Array) -> Array | None:
 
 
 def is_masked(f: Array) -> bool:
+    """Tell whether an array is a masked array of NumPy."""
     return (
         type(f) is not np.ndarray  # spares plain arrays the import of numpy.ma
         and isinstance(f, np.ndarray)

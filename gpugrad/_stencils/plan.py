@@ -144,7 +144,7 @@ def plan_once(make: Callable[..., AxisPlan], spacing: Any, key: tuple[Any, ...])
     """Return ``make(spacing, *key)``, a plan that is made once for a spacing and a key.
 
     The one memory of plans, for all schemes. Engines keep with a plan what they derive from it, so
-    it spares their work too. Plans for gaps live as long as these: their weights may be many.
+    it spares their work too. Plans for `Steps` live as long as these: their weights may be many.
     Spacings whose values are not read (on a device, lazy, traced) are not remembered.
     """
     if type(spacing) is Steps:

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gpugrad._arrays import Array, NumpyArray
-from gpugrad._engines.numpy_steps import Precision, exact_reciprocal, find_precision
+from gpugrad._engines.numpy_steps import Precision, find_precision
 from gpugrad._stencils import AxisPlan, Formula, Norm, Term, distinct_fields, distinct_masks
 
 Outputs = Sequence[Sequence[Term]]
@@ -263,7 +263,7 @@ class _CallMaker:
         rows.append(_pair(kinds.get(divisor.kind, 0), formula.constant is not None))
         self.add(divisor, rows)
         rows += [0] * (start + HEADER - 1 - len(rows))
-        rows.append(_as_words(constant, 0.0, np.dtype(np.float64))[0])
+        rows.append(_as_word(constant, np.dtype(np.float64)))
         for k, (offset, w) in enumerate(zip(formula.offsets, formula.weights, strict=True)):
             factor = _make_factor(w, dtype.weights)
             position = row + offset
@@ -290,26 +290,19 @@ def _make_factor(w: Any, dtype: np.dtype[Any]) -> _Factor:
         # One for each row, or one for all that lies on the device.
         step = w.strides[0] // w.itemsize if w.size > 1 else 0
         return _Factor("a", (0, step), w if w.dtype == dtype else w.astype(dtype))
-    return _Factor("n", _as_words(dtype.type(w), 0.0, dtype))
+    return _Factor("n", (_as_word(dtype.type(w), dtype), 0))
 
 
 def _make_divisor(d: Any, dtype: np.dtype[Any]) -> _Factor:
-    """Return a divisor; of a number the reciprocal as well, if that is exact."""
-    if d is None:
-        return _Factor("1", (0, 0))
-    factor = _make_factor(d, dtype)
-    if factor.kind != "n":
-        return factor
-    reciprocal = exact_reciprocal(d, dtype)
-    return _Factor("n", _as_words(dtype.type(d), 0.0 if reciprocal is None else reciprocal, dtype))
+    """Return a divisor, or what stands for none."""
+    return _Factor("1", (0, 0)) if d is None else _make_factor(d, dtype)
 
 
-def _as_words(value: Any, other: Any, dtype: np.dtype[Any]) -> tuple[int, int]:
-    """Return two numbers as the kernel reads them: in their dtype, in the lowest bytes of words."""
-    words = np.zeros(2, "<i8")
-    words.view(dtype.newbyteorder("<"))[:: words.itemsize // dtype.itemsize] = value, other
-    first, second = words.tolist()
-    return first, second
+def _as_word(value: Any, dtype: np.dtype[Any]) -> int:
+    """Return a number as the kernel reads it: in its dtype, in the lowest bytes of a word."""
+    word = np.zeros(1, "<i8")
+    word.view(dtype.newbyteorder("<"))[0] = value
+    return int(word[0])
 
 
 def _precision_of(term: Term) -> Precision:

@@ -181,7 +181,7 @@ template <class Value> struct Divisor {
             range = (static_cast<unsigned>(high + BIAS) << SHIFT) - least;
             if (high <= low) least = 0x7fffffff, range = 0;
         } else {
-            reciprocal = multiply(Value(0), ::divide(Value(1), d));  // a zero with the sign of d
+            reciprocal = 0;  // which nobody asks for, where no size of x is sure
         }
     }
     __device__ bool is_sure(Value x) const {
@@ -191,7 +191,10 @@ template <class Value> struct Divisor {
         const Value q = multiply(x, reciprocal);
         return fuse(fuse(negate(q), value, x), reciprocal, q);
     }
-    __device__ Value divide(Value x) const { return ::divide(x, value); }
+    // Zeros are common in fields, and need no division where there is a reciprocal.
+    __device__ Value divide(Value x) const {
+        return range && is_zero(x) ? multiply(x, reciprocal) : ::divide(x, value);
+    }
 };
 // NumPy divides complex numbers in Smith's way, here by d + 0j.
 template <class Real> struct Divisor<Complex<Real>> {
@@ -333,7 +336,7 @@ template <class... Terms> struct Norm : Output<Terms...> {};
 
 // ---- Where to compute it: arguments -----------------------------------------------------------
 
-// A number and its reciprocal if that is exact, else 0; or an address and the step from row to row.
+// A number; or an address and the step from row to row.
 struct Factor {
     Word value, other;
 };
@@ -489,7 +492,7 @@ struct Combine<Work, Formula<Real, DIVISOR, Taps...>> {
             const Value x = values.lane[0];
 #pragma unroll
             for (int k = 1; k < N; ++k) values.lane[k - 1] = values.lane[k];
-            values.lane[N - 1] = is_zero(x) ? multiply(x, divisor.reciprocal) : divisor.divide(x);
+            values.lane[N - 1] = divisor.divide(x);
         }
     }
 
