@@ -51,10 +51,7 @@ if _installed("sybil"):
             setup=_start_afresh,
             teardown=_restore,
         )
-        + Sybil(
-            parsers=[DocTestParser(optionflags=FLAGS)],
-            patterns=["gpugrad/**/*.py"],
-        )
+        + Sybil(parsers=[DocTestParser(optionflags=FLAGS)], patterns=["gpugrad/**/*.py"])
     ).pytest()
 else:  # on a machine with a GPU, say, that has pytest and no network
 

@@ -48,12 +48,7 @@ class Case(NamedTuple):
 
 
 MARCHING = {"ENOUGH_THREADS": 1}
-SETTINGS = [
-    MARCHING,
-    {},
-    {"ENOUGH_THREADS": 1, "PLANES": 3},
-    {"ENOUGH_THREADS": 1, "_REACH_32": 0},
-]
+SETTINGS = [MARCHING, {}, {"ENOUGH_THREADS": 1, "PLANES": 3}, {"ENOUGH_THREADS": 1, "_REACH_32": 0}]
 
 
 def make_field(rng, shape, dtype):
@@ -322,14 +317,7 @@ def run_on_host(folder, takes_all):
     That of undefined behaviour takes most of the time to compile, so only instantiations which
     have all pairs of parts are compiled with it; that of addresses is in all, if all are taken.
     """
-    from kernels_on_host import (
-        ADDRESSES,
-        SANITIZE,
-        HostCuda,
-        home,
-        host_array,
-        running_on_host,
-    )
+    from kernels_on_host import ADDRESSES, SANITIZE, HostCuda, home, host_array, running_on_host
 
     taken = [*cases()]
     cuda, kernels = HostCuda(folder), list_kernels(taken)

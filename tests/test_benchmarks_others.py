@@ -146,8 +146,7 @@ def test_the_records_are_read(load):
 
 @pytest.mark.parametrize("size", [1, 7, 64, 1000, 100_003])
 @pytest.mark.parametrize(
-    ("sample", "result"),
-    [("f8", "f8"), ("f4", "f4"), ("i2", "f8"), ("u1", "f8"), ("i8", "f8")],
+    ("sample", "result"), [("f8", "f8"), ("f4", "f4"), ("i2", "f8"), ("u1", "f8"), ("i8", "f8")]
 )
 def test_floor_copies_everything_wherever_it_begins(load, sample, result, size):
     pytest.importorskip("llvmlite")

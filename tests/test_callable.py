@@ -74,8 +74,7 @@ def test_functions_that_are_only_evaluated_are_exact_to_nine_digits(case, rng):
 
 
 @pytest.mark.parametrize(
-    ("method", "known"),
-    [("auto", 1.0), ("extrapolation", 1.0), ("central", 0.9)],
+    ("method", "known"), [("auto", 1.0), ("extrapolation", 1.0), ("central", 0.9)]
 )
 def test_errors_are_bounded_over_the_table(method, known, rng):
     honest, finite = [], []

@@ -158,11 +158,7 @@ SCHEMES = {
 @pytest.mark.parametrize("layout", ["C", "F"])
 @pytest.mark.parametrize(
     ("mask", "spacing"),
-    [
-        ((), 0.3),
-        (0, np.float64(0.3)),
-        ((slice(None), slice(1), slice(1)), "uneven"),
-    ],
+    [((), 0.3), (0, np.float64(0.3)), ((slice(None), slice(1), slice(1)), "uneven")],
 )
 @pytest.mark.parametrize("dtype", ["f2", "f4", "c16", "i4"])
 @pytest.mark.parametrize("name", SCHEMES)

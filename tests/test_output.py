@@ -159,11 +159,7 @@ def test_out_of_another_dtype_of_the_same_kind(rng, dtype, backend):
 
 def test_out_may_be_strided_reversed_and_big_endian(f):
     expected = np.gradient(f, axis=0)
-    for out in (
-        np.zeros((12, 5))[::2],
-        np.zeros(f.shape)[::-1],
-        np.zeros(f.shape, order="F"),
-    ):
+    for out in (np.zeros((12, 5))[::2], np.zeros(f.shape)[::-1], np.zeros(f.shape, order="F")):
         gpugrad.gradient(f, axis=0, out=out)
         assert_same_bits(out, expected)
     out = np.zeros(f.shape, ">f8")

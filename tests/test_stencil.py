@@ -103,11 +103,7 @@ def test_stencils_are_values():
         ({"order": 1.0}, TypeError, "`order` must be an integer"),
         ({"accuracy": True}, TypeError, "`accuracy` must be an integer"),
         ({"accuracy": 3}, ValueError, "must be even.* got 3. Ask for 4"),
-        (
-            {"kind": "sideways"},
-            ValueError,
-            "central, forward, backward, staggered; got",
-        ),
+        ({"kind": "sideways"}, ValueError, "central, forward, backward, staggered; got"),
         ({"offsets": [0, 1], "accuracy": 4}, TypeError, "without `accuracy` and `kind`"),
         ({"offsets": [0, 1], "order": 2}, ValueError, "more than 2 .* got 2"),
         ({"offsets": [0, 1, 1.0]}, ValueError, "must be distinct"),

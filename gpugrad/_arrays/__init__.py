@@ -43,47 +43,4 @@ from gpugrad._late import load_late
 if TYPE_CHECKING:
     from gpugrad._arrays.devices import Gpu, find_gpu, is_installed, namespace
 
-__all__ = [
-    "HALF_PRECISION",
-    "PLAIN",
-    "Array",
-    "BackendError",
-    "Gate",
-    "Gpu",
-    "Lane",
-    "NumpyArray",
-    "as_field",
-    "asnumpy",
-    "assign",
-    "check_out",
-    "deliver",
-    "device_of",
-    "dtype_name",
-    "empty",
-    "find_gpu",
-    "flatten_rows",
-    "from_host",
-    "host_values",
-    "is_installed",
-    "is_library_array",
-    "keep_freed_memory",
-    "library_of",
-    "library_of_labels",
-    "namespace",
-    "namespace_of",
-    "overlap_any",
-    "refuse_labels",
-    "result_dtype",
-    "run_whole",
-    "stack_results",
-    "view_to_write",
-    "widest_float",
-    "working_dtype",
-]
-
-__getattr__ = load_late(
-    __name__,
-    {
-        "devices": "Gpu find_gpu is_installed namespace",
-    },
-)
+__getattr__ = load_late(__name__, {"devices": "Gpu find_gpu is_installed namespace"})

@@ -7,9 +7,3 @@ is the reference: all others have its bits, faster. `dispatch` chooses one for e
 
 from gpugrad._engines.dispatch import evaluate
 from gpugrad._engines.selection import BACKENDS, name_in_force
-
-__all__ = [
-    "BACKENDS",
-    "evaluate",
-    "name_in_force",
-]

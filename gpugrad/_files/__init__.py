@@ -11,16 +11,3 @@ from gpugrad._files.run import Summary, differentiate
 from gpugrad._files.source import Source, Values
 from gpugrad._files.wording import say
 from gpugrad._files.work import FileRequest
-
-__all__ = [
-    "FileError",
-    "FileRequest",
-    "Progress",
-    "Source",
-    "Summary",
-    "Values",
-    "differentiate",
-    "need",
-    "open_sources",
-    "say",
-]

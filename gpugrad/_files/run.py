@@ -19,13 +19,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gpugrad._files.blocks import (
-    BLOCK_BYTES,
-    Block,
-    choose_shape,
-    choose_units,
-    cut_blocks,
-)
+from gpugrad._files.blocks import BLOCK_BYTES, Block, choose_shape, choose_units, cut_blocks
 from gpugrad._files.errors import FileError
 from gpugrad._files.job import Job, Progress
 from gpugrad._files.journal import Journal, check_free

@@ -13,12 +13,7 @@ from typing import Any, BinaryIO, Protocol
 import numpy as np
 
 from gpugrad._files.errors import EXTRA, need
-from gpugrad._files.joins import (
-    import_h5netcdf,
-    import_rasterio,
-    join_geotiff,
-    join_netcdf,
-)
+from gpugrad._files.joins import import_h5netcdf, import_rasterio, join_geotiff, join_netcdf
 from gpugrad._files.layout import (
     Layout,
     check_format,

@@ -312,10 +312,7 @@ Along = Callable[[LineSamples, list[Array], bool], Found]
 
 
 def differentiate_along(
-    along: Along,
-    samples: LineSamples,
-    steps: list[Array],
-    with_error: bool,
+    along: Along, samples: LineSamples, steps: list[Array], with_error: bool
 ) -> tuple[list[Array], list[Array] | None]:
     """Return derivatives from samples on both sides, or on one where that is better.
 

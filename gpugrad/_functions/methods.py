@@ -182,11 +182,7 @@ _COMPUTE: dict[str, Callable[[UserFunction, list[Array], Request, float], Deriva
 
 
 def _by_differences(
-    function: UserFunction,
-    coords: list[Array],
-    steps: list[Array],
-    along: Along,
-    request: Request,
+    function: UserFunction, coords: list[Array], steps: list[Array], along: Along, request: Request
 ) -> Derivatives:
     """Differentiate along all axes in one go, or one by one where there are many points.
 
@@ -231,11 +227,7 @@ def _make_symmetric(
 
 
 def _differentiate_twice(
-    evaluate: Evaluate,
-    coords: list[Array],
-    steps: list[Array],
-    along: Along,
-    request: Request,
+    evaluate: Evaluate, coords: list[Array], steps: list[Array], along: Along, request: Request
 ) -> Derivatives:
     r"""Return second derivatives along the axes and the diagonals between them.
 
@@ -275,11 +267,7 @@ def _differentiate_twice(
 
 
 def _with_rounding(
-    compute: autodiff.Flat,
-    values: list[Array],
-    coords: list[Array],
-    request: Request,
-    eps: float,
+    compute: autodiff.Flat, values: list[Array], coords: list[Array], request: Request, eps: float
 ) -> Derivatives:
     """Return exact derivatives and how far they are off by rounding.
 

@@ -22,26 +22,3 @@ from gpugrad._grids.options import (
     parse_staggers,
 )
 from gpugrad._grids.spacing import parse_axes, parse_spacings, warn_caller
-
-__all__ = [
-    "ONE_SIDED",
-    "Options",
-    "as_mask",
-    "check_alone",
-    "choose_beside_holes",
-    "copy_mask",
-    "find_valid",
-    "is_masked",
-    "parse_axes",
-    "parse_boundaries",
-    "parse_one_axis",
-    "parse_periods",
-    "parse_scheme",
-    "parse_spacings",
-    "parse_staggers",
-    "plan_as_numpy",
-    "plan_axes",
-    "plan_gradient",
-    "refine_ends",
-    "warn_caller",
-]

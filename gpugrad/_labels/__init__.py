@@ -15,18 +15,6 @@ if TYPE_CHECKING:
     from gpugrad._labels.staggered import StaggeredResults, adds_components
     from gpugrad._labels.units import per, unit_of_time
 
-__all__ = [
-    "Labels",
-    "StaggeredResults",
-    "accepts_labels",
-    "adds_components",
-    "axis_of_component",
-    "kept_attributes",
-    "order_components",
-    "per",
-    "unit_of_time",
-]
-
 __getattr__ = load_late(
     __name__,
     {

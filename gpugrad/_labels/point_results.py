@@ -159,8 +159,7 @@ def _on_quantities(operator: Call, y: Any, x: Any, axis: int, options: dict[str,
     if library_of_labels(x) == "pint":
         units |= {"position": x.units, "extent": by}
     return _relabel_points(
-        points,
-        lambda name, a: registry.Quantity(a, units[name]) if name in units else a,
+        points, lambda name, a: registry.Quantity(a, units[name]) if name in units else a
     )
 
 

@@ -11,12 +11,7 @@ import numpy as np
 from gpugrad._arrays import library_of_labels
 from gpugrad._labels.names import Label, Labels, kept_attributes
 from gpugrad._labels.staggered import StaggeredResults, adds_components
-from gpugrad._labels.xarray_coordinates import (
-    Spacing,
-    check_aligned,
-    find_spacings,
-    in_words,
-)
+from gpugrad._labels.xarray_coordinates import Spacing, check_aligned, find_spacings, in_words
 from gpugrad._stencils import OPERATORS
 
 NEW_DIMS = ("component", "along")

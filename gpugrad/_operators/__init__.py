@@ -5,7 +5,3 @@ evaluated by `_engines`. Curved grids, the sphere and reusable plans are here to
 """
 
 from gpugrad._operators.gradient import derivative
-
-__all__ = [
-    "derivative",
-]

@@ -41,13 +41,7 @@ from gpugrad._operators.stages import (
     single_stage,
     transpose_program,
 )
-from gpugrad._stencils import (
-    OPERATORS,
-    AxisPlan,
-    Term,
-    arrange_hessian,
-    find_results,
-)
+from gpugrad._stencils import OPERATORS, AxisPlan, Term, arrange_hessian, find_results
 
 
 class Plan:

@@ -11,12 +11,7 @@ from gpugrad._late import load_late
 from gpugrad._stencils.boundaries import MAX_ACCURACY, MAX_ORDER, TABLE, Scheme, Side, Sides
 from gpugrad._stencils.masked import plan_beside_masked
 from gpugrad._stencils.numpy_scheme import first_derivative
-from gpugrad._stencils.operators import (
-    OPERATORS,
-    Operator,
-    arrange_hessian,
-    each_derivative,
-)
+from gpugrad._stencils.operators import OPERATORS, Operator, arrange_hessian, each_derivative
 from gpugrad._stencils.plan import (
     IDENTITY,
     AxisPlan,
@@ -53,55 +48,6 @@ if TYPE_CHECKING:
     )
     from gpugrad._stencils.transpose import transpose_plan
     from gpugrad._stencils.validity import choose_rows, find_results, find_usable
-
-__all__ = [
-    "IDENTITY",
-    "MAX_ACCURACY",
-    "MAX_ORDER",
-    "OPERATORS",
-    "TABLE",
-    "AxisPlan",
-    "ChunkPlan",
-    "Formula",
-    "Norm",
-    "Operator",
-    "Piece",
-    "Region",
-    "Scheme",
-    "Seam",
-    "Side",
-    "Sides",
-    "Steps",
-    "Stretch",
-    "Term",
-    "add_up",
-    "arrange_hessian",
-    "central_reach",
-    "choose_rows",
-    "cut_at_seams",
-    "cut_plan",
-    "cut_plans",
-    "cut_weight",
-    "describe_outputs",
-    "distinct_arrays",
-    "distinct_fields",
-    "distinct_masks",
-    "each_derivative",
-    "exact_weights",
-    "find_reach",
-    "find_results",
-    "find_row",
-    "find_stretches",
-    "find_usable",
-    "first_derivative",
-    "is_single",
-    "plan_beside_masked",
-    "plan_derivative",
-    "repeats_its_first",
-    "replace_fields",
-    "rows_of",
-    "transpose_plan",
-]
 
 __getattr__ = load_late(
     __name__,

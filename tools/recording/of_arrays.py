@@ -208,10 +208,7 @@ def _outs(shape: tuple[int, ...], dtype: str) -> dict[str, Any]:
         "stack short": {"out": empty("C", shape=(3, *shape)), "stack": True},
         "a list of lists": {"out": [[0.0], [0.0]]},
         "strict": {
-            "out": (
-                Later("<strict>", lambda: in_library(np.zeros(shape), "strict")),
-                empty("C"),
-            )
+            "out": (Later("<strict>", lambda: in_library(np.zeros(shape), "strict")), empty("C"))
         },
         "matrix": {"out": (Later("<memmap>", _subclass), empty("C"))},
     }
@@ -361,10 +358,7 @@ def _of_large() -> Iterator[Call]:
     keywords = {"": {}, "accuracy=4": {"accuracy": 4}, "periodic": {"boundary": "periodic"}}
     some = {name: backends[name] for name in ("numpy", "numba")}
     yield from product("large", call_on_threads, threads, rows, keywords, some, one_in=3)
-    holes = {
-        "where": {"where": mask(shape)},
-        "one mask": {"where": mask(shape[1:])},
-    }
+    holes = {"where": {"where": mask(shape)}, "one mask": {"where": mask(shape[1:])}}
     column = {
         "gradient": ("gradient", field("f8", shape)),
         "laplacian": ("laplacian", field("f4", shape)),

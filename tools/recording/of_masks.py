@@ -8,16 +8,7 @@ from typing import Any
 import numpy as np
 
 from recording.calls import BACKENDS, Call, Later, given, options, product
-from recording.fields import (
-    coordinates,
-    field,
-    mask,
-    masked,
-    of_lines,
-    values_of,
-    vector,
-    with_nan,
-)
+from recording.fields import coordinates, field, mask, masked, of_lines, values_of, vector, with_nan
 
 LOADS = ("llvmlite.binding",)
 """The libraries that the calls need, loaded before the first of them."""
@@ -86,10 +77,7 @@ def calls() -> Iterator[Call]:
         yield from product(
             "holes gradient", "gradient", _missing(dtype), spacings, extra, BACKENDS, one_in=52
         )
-    line = {
-        "where": {"where": mask((40,), 0.2)},
-        "sparse": {"where": mask((40,), 0.6)},
-    }
+    line = {"where": {"where": mask((40,), 0.2)}, "sparse": {"where": mask((40,), 0.6)}}
     yield from product(
         "holes on a line", "derivative", {"f8": (field("f8", (40,)),), "f4": (field("f4", (40,)),)},
         {"h": (0.3,), "uneven": (coordinates(40),)}, line, options(order=(1, 2, 3)),

@@ -8,15 +8,7 @@ from typing import Any
 import numpy as np
 
 from recording.calls import BACKENDS, NOTHING, Call, Later, given, options, product
-from recording.fields import (
-    coordinates,
-    field,
-    in_library,
-    laid_out,
-    of_lines,
-    values_of,
-    vector,
-)
+from recording.fields import coordinates, field, in_library, laid_out, of_lines, values_of, vector
 
 LOADS = ("llvmlite.binding",)
 """The libraries that the calls need, loaded before the first of them."""

@@ -107,7 +107,7 @@ _OPERATORS: dict[str, tuple[Callable[..., Any], str]] = {
 }
 _TRUTHS = {*_RELATIONS.values(), "and", "or", "not"}
 _OF_NAMESPACES = {
-    *(*_ELEMENTARY, "abs", "sign", "ceil", "sqrt", "maximum", "minimum", "pow", "atan2", "where"),
+    *(*_ELEMENTARY, "abs", "sign", "ceil", "sqrt", "maximum", "minimum", "pow", "atan2", "where")
 }
 _SPECIAL_MODULES = {
     "NumPy": "scipy.special",
