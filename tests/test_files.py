@@ -189,9 +189,13 @@ def test_any_blocks_have_the_bits_of_memory(tmp_path_factory, boundary, data):
     folder = tmp_path_factory.mktemp("blocks")
     shape = [data.draw(st.integers(8, 16)) for _ in range(3)]
     f = np.random.default_rng(sum(shape)).normal(size=(3, *shape))
-    np.save(folder / "v.npy", f)
     block = draw_block(data, shape)
-    operator = data.draw(st.sampled_from(["curl", "divergence", "jacobian"]))
+    operators = ["curl", "divergence", "jacobian", "hessian"]
+    if not isinstance(boundary, str):
+        operators.remove("hessian")  # a value at the end says nothing of mixed derivatives
+    operator = data.draw(st.sampled_from(operators))
+    f = f[0] if operator == "hessian" else f
+    np.save(folder / "v.npy", f)
     accuracy = data.draw(st.sampled_from([2, 4]))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(run, "choose_shape", lambda *_: block)
@@ -199,8 +203,7 @@ def test_any_blocks_have_the_bits_of_memory(tmp_path_factory, boundary, data):
             folder / "v.npy", folder / "g.npy", operator=operator, boundary=boundary,
             accuracy=accuracy,
         )  # fmt: skip
-    known = {"curl": gpugrad.curl, "divergence": gpugrad.divergence, "jacobian": gpugrad.jacobian}
-    expected = known[operator](f, accuracy=accuracy, boundary=boundary)
+    expected = getattr(gpugrad, operator)(f, accuracy=accuracy, boundary=boundary)
     expected = np.asarray(expected).reshape(np.load(folder / "g.npy").shape)
     assert np.load(folder / "g.npy").tobytes() == expected.tobytes()
 
@@ -208,7 +211,7 @@ def test_any_blocks_have_the_bits_of_memory(tmp_path_factory, boundary, data):
 @pytest.mark.sampled
 @pytest.mark.parametrize("boundary", ["one-sided", "periodic", ("symmetric", "one-sided")])
 @pytest.mark.parametrize(
-    "operator", ["gradient", "laplacian", "derivative", "curl", "gradient_norm"]
+    "operator", ["gradient", "laplacian", "derivative", "curl", "gradient_norm", "hessian"]
 )
 @random_cases(5)
 @given(data=st.data())
@@ -231,8 +234,47 @@ def test_missing_values_are_holes_in_any_blocks(tmp_path_factory, operator, boun
     else:
         result = np.load(folder / "g.npy")
     expected = getattr(gpugrad, operator)(f, skipna=True, **options, **one)
-    np.testing.assert_array_equal(result, expected)
+    np.testing.assert_array_equal(result, np.reshape(expected, result.shape))
     assert np.isfinite(expected).mean() > 0.3
+
+
+def test_second_derivatives_have_names_and_units(tmp_path, field, capsys):
+    xarray = pytest.importorskip("xarray", reason="xarray reads NetCDF")
+    pytest.importorskip("h5netcdf")
+    f = xarray.DataArray(
+        field[0], dims=("y", "x"), name="T", attrs={"units": "K"},
+        coords={"y": ("y", np.arange(field.shape[1]) * 2.0, {"units": "m"}),
+                "x": ("x", np.arange(field.shape[2]) * 0.5, {"units": "s"})},
+    )  # fmt: skip
+    f.to_netcdf(tmp_path / "f.nc", engine="h5netcdf")
+    assert grad(tmp_path / "f.nc", tmp_path / "h.nc", "--operator", "hessian") == 0
+    expected = gpugrad.hessian(field[0], 2.0, 0.5)
+    with open_dataset(tmp_path / "h.nc") as results:
+        units = {name: results[name].attrs["units"] for name in results.data_vars}
+        for i, j in np.ndindex(2, 2):
+            np.testing.assert_array_equal(results[f"d2T_d{'yx'[i]}_d{'yx'[j]}"], expected[i][j])
+    assert units == {
+        "d2T_dy_dy": "K m-2", "d2T_dy_dx": "K m-1 s-1", "d2T_dx_dy": "K s-1 m-1",
+        "d2T_dx_dx": "K s-2",
+    }  # fmt: skip
+    for wrong, words in (
+        (("--boundary", "1.5"), "--boundary must not be a given value or slope"),
+        (("--stagger", "left"), "--stagger does not go with --operator hessian"),
+        (("--edge-order", "2"), "--edge-order goes with first derivatives"),
+        (("--order", "2"), "--order goes with --operator derivative"),
+    ):
+        assert words in failure(
+            capsys, tmp_path / "f.nc", tmp_path / "w.nc", "--operator", "hessian", *wrong
+        )
+
+
+@pytest.mark.parametrize("operator", ["hessian", "laplacian", "gradient"])
+def test_one_axis_is_enough(tmp_path, operator):
+    f = np.random.default_rng(4).normal(size=50)
+    np.save(tmp_path / "f.npy", f)
+    differentiate(tmp_path / "f.npy", tmp_path / "g.npy", operator=operator)
+    expected = getattr(gpugrad, operator)(f)
+    assert np.load(tmp_path / "g.npy").tobytes() == np.asarray(expected).tobytes()
 
 
 def test_what_a_netcdf_file_lacks_is_a_hole(tmp_path):

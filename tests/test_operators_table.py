@@ -193,7 +193,7 @@ def test_a_hole_without_a_reason_is_found(monkeypatch):
     monkeypatch.syspath_prepend(root / "tools")
     tool = importlib.import_module("operator_coverage")
     right = tool.REASONS
-    for wrong in ({("file", "hessian"): None}, {("file", "curl"): "none"}):
+    for wrong in ({("sphere", "hessian"): None}, {("file", "curl"): "none"}):
         reasons = {k: v for k, v in (right | wrong).items() if v}
         monkeypatch.setattr(tool, "REASONS", reasons)
         with pytest.raises(SystemExit, match="Mend REASONS"):

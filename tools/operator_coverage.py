@@ -8,6 +8,7 @@ functions. A hole must have its reason below, or this program stops.
 
 from __future__ import annotations
 
+import argparse
 import inspect
 import sys
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import gpugrad
-from gpugrad._cli.grad_options import _OPERATORS as IN_FILES
+from gpugrad._cli.grad_options import add_scheme
 from gpugrad._stencils import OPERATORS, Operator
 
 INTRODUCTION = """# Which operator works where?
@@ -53,7 +54,6 @@ FACES = "Its terms would lie on different faces between the samples, and could n
 NORM = "Take the norm of the results of `gradient`."
 
 REASONS = {
-    ("file", "hessian"): "Derivatives of derivatives need a second pass over the blocks.",
     ("sphere", "derivative"): PARTIAL,
     ("sphere", "laplacian"): "Take `spherical_divergence` of `spherical_gradient`.",
     ("sphere", "vector_laplacian"): "Unit vectors turn from place to place: it is not that of each "
@@ -96,9 +96,16 @@ def is_covered(row: Operator, place: str) -> bool:
     if place == "accessor":
         return _has_method(row)
     if place == "file":
-        return name in IN_FILES
+        return name in _list_choices("--operator")
     names = {"sphere": f"spherical_{name}", "function": f"{name}_of", "formula": f"symbolic_{name}"}
     return names[place] in gpugrad.__all__
+
+
+def _list_choices(option: str) -> list[str]:
+    """Return what the command takes for an option of `gpugrad grad`."""
+    parser = argparse.ArgumentParser()
+    add_scheme(parser)
+    return next([*a.choices] for a in parser._actions if option in a.option_strings)
 
 
 def _has_method(row: Operator) -> bool:

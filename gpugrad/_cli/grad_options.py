@@ -16,8 +16,6 @@ _UNITS = {"": 1, "k": 1e3, "m": 1e6, "g": 1e9, "t": 1e12, "ki": 2**10, "mi": 2**
           "ti": 2**40}  # fmt: skip
 _TIME_UNITS = ("Y", "M", "W", "D", "h", "m", "s", "ms", "us", "ns")
 _BACKENDS = [name for name in BACKENDS if name != "cupy"]  # blocks of files lie in host memory
-# Derivatives of derivatives would need a second pass over the blocks.
-_OPERATORS = [name for name, row in OPERATORS.items() if row.gives != "pairs"]
 _BOUNDARIES = [name for name, row in TABLE.items() if row.value is None]
 
 
@@ -62,10 +60,10 @@ def add_field(grad: argparse.ArgumentParser) -> None:
 def add_scheme(grad: argparse.ArgumentParser) -> None:
     """Add the options that say what is computed, and how."""
     scheme = grad.add_argument_group("what to compute")
-    *others, last = [name for name in _OPERATORS if OPERATORS[name].takes != "field"]
+    *others, last = [name for name in OPERATORS if OPERATORS[name].takes != "field"]
     vectors = f"{', '.join(others)} and {last}"
     scheme.add_argument(
-        "--operator", choices=_OPERATORS, default="gradient",
+        "--operator", choices=[*OPERATORS], default="gradient",
         help="what to compute (default: %(default)s): gradient is all first derivatives, "
         "gradient_norm its length; "
         f"{vectors} take several variables",

@@ -16,8 +16,10 @@ from gpugrad._files.layout import Layout
 from gpugrad._files.raw import as_bytes
 from gpugrad._files.source import Source, Values
 from gpugrad._files.targets import Target
-from gpugrad._files.work import Work, as_terms
+from gpugrad._files.work import Work
 from gpugrad._grids import find_valid
+from gpugrad._operators import change_terms
+from gpugrad._stencils import Term
 
 Progress = Callable[[int, int], None]
 """Told how many more bytes of results are done, of how many in all."""
@@ -57,7 +59,7 @@ class Job:
             np.empty((len(self._fields), size), self._fields[0].dtype) for _ in range(2)
         ]
         result_buffers = [
-            np.empty((len(self._layout.names), size), self._layout.dtype) for _ in range(2)
+            np.empty((self._work.outputs, size), self._layout.dtype) for _ in range(2)
         ]
         gate = Gate()
         reader: Lane[list[Values]] = Lane(gate)
@@ -93,11 +95,28 @@ class Job:
         size = math.prod(block.shape)
         source = self._fields[0]
         out = tuple(_lay_out_buffer(source, buffer[:size], block.shape) for buffer in buffers)
-        valid = [_find_unmasked(f) if self._skipna else None for f in fields]
-        outputs = as_terms(self._work, fields, valid, lambda plan: block.moved[id(plan)])
-        with np.errstate(all="ignore"):  # of all samples, or of none
-            evaluate(outputs, out if len(out) > 1 else out[0], False, self._backend)
-        return [result[block.inner] for result in out]
+        arrays, program = [*fields], self._work.program
+        valid: list[Values | None] = []
+
+        def place(term: Term) -> Term:
+            plan = block.moved[id(term.plan)]
+            return Term(term.sign, arrays[term.field], plan, valid[term.field])
+
+        for stage in program.stages:
+            valid += [_find_unmasked(f) if self._skipna else None for f in arrays[len(valid) :]]
+            start = len(arrays) - len(fields)
+            targets = out[start : start + len(stage)]
+            with np.errstate(all="ignore"):  # of all samples, or of none
+                evaluate(
+                    change_terms(stage, place),
+                    targets if len(targets) > 1 else targets[0],
+                    False,
+                    self._backend,
+                )
+            arrays += targets
+        # A block needs no second pass: a later stage differentiates along other axes than the
+        # earlier one, and reads of its results no row that is wrong for lack of neighbours.
+        return [arrays[number][block.inner] for number in program.results]
 
     def _write(self, block: Block, results: list[Values]) -> None:
         for number, values in enumerate(results):

@@ -189,9 +189,10 @@ def _cut_field(
         base_bytes += LIBRARY_BYTES.get(kind, 0)
     decoded = format_of(f.path) in LIBRARY_BYTES
     sample = len(fields) * f.dtype.itemsize * (4 if decoded else 2)
-    sample += len(work.names) * dtype.itemsize * (3 if kind == "zarr" else 2)
+    sample += dtype.itemsize * (2 * work.outputs + (len(work.names) if kind == "zarr" else 0))
     if any(plan.alternatives for plan in work.plans):
-        sample += len(fields) + 1  # where samples are valid, and how it is found
+        # Where samples are valid, of all that any stage reads, and how it is found.
+        sample += len(fields) + sum(map(len, work.program.stages[:-1])) + 1
     along = [[plan for plan in work.plans if plan.axis == i] for i in range(len(f.shape))]
     reaches = [*map(find_reach, along)]  # what ends need is at most about as much
     budget = min(memory - base_bytes, BLOCK_BYTES * sample / f.dtype.itemsize)

@@ -18,7 +18,8 @@ from gpugrad._files.source import Source, Values
 from gpugrad._files.wording import in_words_of_command, say
 from gpugrad._grids import Options, plan_axes
 from gpugrad._labels import Labels, adds_components, kept_attributes, unit_of_time
-from gpugrad._stencils import OPERATORS, AxisPlan, Norm, Term
+from gpugrad._operators import Stages, check_mixed, plan_stages
+from gpugrad._stencils import OPERATORS, AxisPlan, Norm
 
 
 @dataclass(frozen=True)
@@ -43,9 +44,9 @@ class FileRequest:
 
 @dataclass(frozen=True)
 class Work:
-    """Outputs, whose terms are a sign, the number of a field and a plan; names for the results."""
+    """What is computed, in terms of the numbers of fields; names for the results."""
 
-    outputs: Sequence[Sequence[Any]]
+    program: Stages
     names: tuple[str, ...]
     attributes: tuple[Mapping[str, Any], ...]
     places: Places
@@ -53,13 +54,18 @@ class Work:
 
     def find_dtype(self, f: Source) -> np.dtype[Any]:
         """Return the dtype of the results for a field."""
-        is_norm = isinstance(self.outputs[0], Norm)
+        is_norm = isinstance(self.program.stages[0][0], Norm)
         dtype: np.dtype[Any] = np.dtype(result_dtype(np, np.empty(0, f.dtype), is_norm))
         return dtype
 
     @property
+    def outputs(self) -> int:
+        """How many arrays of a field's shape are computed: results, and what they are made of."""
+        return sum(map(len, self.program.stages))
+
+    @property
     def plans(self) -> list[AxisPlan]:
-        return [plan for terms in self.outputs for _, _, plan in terms]
+        return [term.plan for stage in self.program.stages for terms in stage for term in terms]
 
 
 def as_components(sources: Sequence[Source], request: FileRequest) -> list[Source]:
@@ -120,12 +126,12 @@ def plan_work(fields: Sequence[Source], request: FileRequest) -> Work:
         if time_unit is None and any(np.asarray(one).dtype.kind in "mM" for one in spacing):
             time_unit = "s"
         labels = _make_labels(fields, axes, time_unit, request).of(request.operator)
-        outputs = _make_outputs(
+        program = _make_program(
             request, _make_planner(f, axes, spacing, time_unit, request), fields
         )
     attributes = _keep_attributes(fields, request.operator, len(labels))
     return Work(
-        outputs,
+        program,
         tuple(label.name for label in labels),
         tuple(own_attributes | label.attributes
               for own_attributes, label in zip(attributes, labels, strict=True)),
@@ -160,7 +166,8 @@ def _make_planner(
 
     def plan(order: int) -> list[AxisPlan]:
         edge: Any = request.edge_accuracy
-        if edge is None and order == 1 and request.accuracy == 2:
+        is_first = order == 1 and OPERATORS[request.operator].power == 1
+        if edge is None and is_first and request.accuracy == 2:
             edge = request.edge_order or 1
         options = Options(
             order, request.accuracy, edge, request.boundary, request.period, request.stagger
@@ -238,9 +245,9 @@ def may_be_masked(dtype: np.dtype[Any]) -> bool:
     return dtype.kind in "fcmM"
 
 
-def _make_outputs(
+def _make_program(
     request: FileRequest, plan: Callable[[int], list[AxisPlan]], fields: Sequence[Source]
-) -> Sequence[Sequence[Any]]:
+) -> Stages:
     operator, row = request.operator, OPERATORS[request.operator]
     if request.order != 1 and row.orders:
         raise FileError(f"--order goes with --operator derivative; got it with {operator}.")
@@ -251,42 +258,20 @@ def _make_outputs(
     if row.takes == "field" and row.adds_axes and len(fields) > 1:
         names = ", ".join(f.name for f in fields)
         raise FileError(f"a {operator} is that of one variable; got {names}. Name one: --var.")
-    plans = plan(row.power if row.orders else request.order)
+    plans = [plan(order) for order in row.orders or (request.order,)]
+    axes = len(plans[0])
     least, most = row.axes
-    if row.orders and most is not None and not least <= len(plans) <= most:
-        raise FileError(
-            f"a {operator} needs two or three axes; got {len(plans)}. Name them: --axis."
-        )
-    if row.takes == "vector" and len(fields) != len(plans):
+    if row.orders and most is not None and not least <= axes <= most:
+        raise FileError(f"a {operator} needs two or three axes; got {axes}. Name them: --axis.")
+    if row.takes == "vector" and len(fields) != axes:
         names = ", ".join(f.name for f in fields)
         raise FileError(
             f"a {operator} needs one component for each axis; got {len(fields)} components "
-            f"({names}) for {len(plans)} axes. Name the axes along which they point, in their "
+            f"({names}) for {axes} axes. Name the axes along which they point, in their "
             "order: --axis."
         )
-    return row.make_outputs(lambda order: plans, _make_term, len(fields))
-
-
-def _make_term(plan: AxisPlan, i: int = 0, sign: int = 1) -> Any:
-    return sign, i, plan
-
-
-def as_terms(
-    work: Work,
-    fields: Sequence[Values],
-    valid: Sequence[Values | None],
-    move: Callable[[AxisPlan], AxisPlan],
-) -> Any:
-    """Return the outputs on arrays that hold a block, with the plans moved there.
-
-    `valid` says of each field where it has samples, None if it has them all.
-    """
-    return [
-        (Norm if isinstance(terms, Norm) else tuple)(
-            Term(sign, fields[i], move(plan), valid[i]) for sign, i, plan in terms
-        )
-        for terms in work.outputs
-    ]
+    check_mixed(row, plans[0])
+    return plan_stages(row, plans, len(fields))
 
 
 def _find_axis(f: Source, name: str) -> int:

@@ -4,4 +4,6 @@ Each parses its arguments with `_grids`, takes its terms from the table in `_ste
 evaluated by `_engines`. Curved grids, the sphere and reusable plans are here too.
 """
 
+from gpugrad._operators.components import check_mixed
 from gpugrad._operators.gradient import derivative
+from gpugrad._operators.stages import Stages, change_terms, plan_stages

@@ -55,6 +55,11 @@ def _kind_of(f: Array) -> str:
 def check_plans(row: Operator, plans: Sequence[AxisPlan], fields: Sequence[Array]) -> None:
     """Raise ValueError unless an operator can use these plans, and has the components it needs."""
     check_count(row, fields, len(plans))
+    check_mixed(row, plans)
+
+
+def check_mixed(row: Operator, plans: Sequence[AxisPlan]) -> None:
+    """Raise ValueError where a boundary says too little for mixed derivatives."""
     mixes = row.gives == "pairs" and len(plans) > 1
     if mixes and any(end.constant is not None for p in plans for end in (*p.lower, *p.upper)):
         raise ValueError(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -32,16 +31,8 @@ from gpugrad._grids import (
 )
 from gpugrad._operators.components import check_plans
 from gpugrad._operators.matrix import make_matrix, make_offset
-from gpugrad._operators.stages import (
-    Outputs,
-    Stages,
-    bind,
-    check_linear,
-    number_term,
-    single_stage,
-    transpose_program,
-)
-from gpugrad._stencils import OPERATORS, AxisPlan, Term, arrange_hessian, find_results
+from gpugrad._operators.stages import Stages, bind, check_linear, plan_stages, transpose_program
+from gpugrad._stencils import OPERATORS
 
 
 class Plan:
@@ -441,24 +432,5 @@ def make_recipe(
     shape = row.shape_of_results(components, axes, bool(keywords["stack"]))
     if keywords["stack"] and not shape:
         raise ValueError("`stack` needs three axes: on two, the curl has one component.")
-    outputs = row.terms(*plans, partial(number_term, where=where), components)
-    if row.gives == "pairs":
-        return PlannedOperator(_make_hessian(outputs, plans[0]), (), shape)
     takes = () if row.takes == "field" else (components,)
-    return PlannedOperator(single_stage(components, outputs), takes, shape)
-
-
-def _make_hessian(stage: Sequence[Sequence[Term]], first: Sequence[AxisPlan]) -> Stages:
-    valid = [find_results(terms) for terms in stage]  # a slope that is missing is masked
-    mixed: list[tuple[Term, ...]] = []
-
-    def differentiate(slope: int, plans: Sequence[AxisPlan]) -> Sequence[int]:
-        start = 1 + len(stage) + len(mixed)
-        mixed.extend((number_term(plan, slope, where=valid[slope - 1]),) for plan in plans)
-        return range(start, start + len(plans))
-
-    rows = arrange_hessian(range(1, 1 + len(stage)), first, differentiate)
-    stages: list[Outputs] = [tuple(map(tuple, stage))]
-    if mixed:
-        stages.append(tuple(mixed))
-    return Stages(1, tuple(stages), tuple(number for row in rows for number in row))
+    return PlannedOperator(plan_stages(row, plans, components, where), takes, shape)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any, NamedTuple, TypeGuard
 
 import numpy as np
@@ -19,7 +20,9 @@ from gpugrad._stencils import (
     AxisPlan,
     Formula,
     Norm,
+    Operator,
     Term,
+    arrange_hessian,
     choose_rows,
     find_results,
     transpose_plan,
@@ -67,12 +70,14 @@ def is_selection(stage: Stage) -> TypeGuard[tuple[Selection, ...]]:
     return isinstance(stage[0], Selection)
 
 
+def change_terms(stage: Any, change: Callable[[Term], Term]) -> list[tuple[Term, ...]]:
+    """Return the outputs of a stage with each term changed."""
+    return [_kind_of(terms)(map(change, terms)) for terms in stage]
+
+
 def bind(stage: Any, fields: Sequence[Any]) -> list[tuple[Term, ...]]:
     """Return the outputs of a stage with fields in place of their numbers."""
-    return [
-        _kind_of(terms)([term._replace(field=fields[term.field]) for term in terms])
-        for terms in stage
-    ]
+    return change_terms(stage, lambda term: term._replace(field=fields[term.field]))
 
 
 def _kind_of(terms: Sequence[Term]) -> type[tuple[Term, ...]]:
@@ -84,10 +89,26 @@ def number_term(plan: AxisPlan, i: int = 0, sign: int = 1, where: Any = None) ->
     return Term(sign, i, plan, where)
 
 
-def single_stage(inputs: int, outputs: Sequence[Sequence[Term]]) -> Stages:
-    """Return the program of an operator whose results are all its outputs."""
-    stage = tuple(_kind_of(terms)(terms) for terms in outputs)
-    return Stages(inputs, (stage,), tuple(range(inputs, inputs + len(stage))))
+def plan_stages(
+    row: Operator, plans: Sequence[Sequence[AxisPlan]], components: int, where: Any = None
+) -> Stages:
+    """Return the stages of an operator of the table, given plans for each of its orders."""
+    outputs = row.terms(*plans, partial(number_term, where=where), components)
+    first_stage = tuple(_kind_of(terms)(terms) for terms in outputs)
+    numbers = range(components, components + len(first_stage))
+    if row.gives != "pairs":
+        return Stages(components, (first_stage,), tuple(numbers))
+    valid = [find_results(terms) for terms in first_stage]  # a slope that is missing is masked
+    mixed: list[tuple[Term, ...]] = []
+
+    def differentiate(slope: int, first: Sequence[AxisPlan]) -> Sequence[int]:
+        start = numbers.stop + len(mixed)
+        mixed.extend((number_term(plan, slope, where=valid[slope - 1]),) for plan in first)
+        return range(start, start + len(first))
+
+    rows = arrange_hessian(numbers, plans[0], differentiate)
+    stages = (first_stage, tuple(mixed)) if mixed else (first_stage,)
+    return Stages(1, stages, tuple(number for row in rows for number in row))
 
 
 def check_linear(program: Stages, what: str) -> None:
