@@ -260,7 +260,7 @@ def run(case, asarray):
     try:
         for name, value in case.settings.items():
             setattr(cuda_program, name, value)
-        cuda_engine._launches.clear()
+        cuda_engine.launches.clear()
         outputs = convert(case.outputs, asarray)
         out = None if case.out is None else [asarray(target) for target in case.out]
         assert cuda_engine.unsupported(outputs) is None

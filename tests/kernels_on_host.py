@@ -161,5 +161,5 @@ def running_on_host(cuda):
 
 def forget(cuda_engine):
     """Forget the programs, kernels and weights that the engine remembers."""
-    for remembered in (cuda_engine._launches, cuda_engine._kernels, cuda_engine._uploaded):
+    for remembered in (cuda_engine.launches, cuda_engine._kernels, cuda_engine.uploaded):
         remembered.clear()

@@ -12,7 +12,7 @@ from test_property import calls
 
 import gpugrad
 from conftest import assert_same_bits
-from internals import Norm, Region, Seam, Term, dispatch, first_derivative
+from internals import Norm, Seam, Term, dispatch, first_derivative
 
 dask = pytest.importorskip("dask")
 da = pytest.importorskip("dask.array")
@@ -136,7 +136,7 @@ def test_tiles_and_blocks_of_a_block(monkeypatch, counted, rng, tile):
     monkeypatch.setattr(compiled_tiles, "BLOCK_BYTES", 400)
     monkeypatch.setattr(compiled_program, "STREAM_BYTES", 0)
     monkeypatch.setattr(compiled_program, "STREAM_ROW_BYTES", 0)
-    compiled_engine._programs.clear()
+    compiled_engine.programs.clear()
     f = rng.normal(size=(9, 10, 70))
     lazy = da.from_array(f, chunks=(4, 5, 33))
     for operator in (gpugrad.gradient, gpugrad.laplacian):
@@ -146,7 +146,7 @@ def test_tiles_and_blocks_of_a_block(monkeypatch, counted, rng, tile):
 
 
 def test_equal_blocks_share_a_program_and_unlike_neighbours_do_not(counted, rng):
-    compiled_engine._programs.clear()
+    compiled_engine.programs.clear()
     f = rng.normal(size=(60, 8))
     lazy = da.map_blocks(
         lambda block, block_id: np.array(block, order="F" if block_id[0] == 2 else "C"),
@@ -156,12 +156,12 @@ def test_equal_blocks_share_a_program_and_unlike_neighbours_do_not(counted, rng)
     assert_same_bits(got, np.gradient(f, 0.5, axis=0))
     assert counted.count == 6
     # The ends, the one in Fortran's order, those before and after it, and the one left over.
-    assert len(compiled_engine._programs) == 6
+    assert len(compiled_engine.programs) == 6
     (got,) = compute(gpugrad.gradient(lazy, 0.5, axis=0))
-    assert len(compiled_engine._programs) == 6
+    assert len(compiled_engine.programs) == 6
     even = da.from_array(f, chunks=(6, 8))
     compute(gpugrad.gradient(even, 0.5, axis=0))
-    assert len(compiled_engine._programs) == 6 + 3  # ten blocks: two ends, and all others alike
+    assert len(compiled_engine.programs) == 6 + 3  # ten blocks: two ends, and all others alike
 
 
 @pytest.mark.filterwarnings("error")
@@ -200,7 +200,7 @@ def test_a_seam_may_cover_rows_in_the_middle(rng):
     f, other = rng.normal(size=(2, 9, 30))
     plan = first_derivative(0, 0.5, 1)
     across = first_derivative(1, 0.3, 2)
-    seam = Seam(Region(plan.interior, 3, 6), (None, other))
+    seam = Seam(plan, 3, 6, (None, other))
     terms = [Term(1, f, across), Term(-1, f, plan, None, (seam,))]
     got, total = compiled_engine.evaluate_seams([[terms[1]._replace(sign=1)], terms])
     wanted = np.gradient(f, 0.5, axis=0)
@@ -210,7 +210,7 @@ def test_a_seam_may_cover_rows_in_the_middle(rng):
     # Of as many arrays, alike in all but the parts they play.
     for samples, rows in (((None, other), f[4:7] - other[:3]), ((other, None), other[:3] - f[2:5])):
         (got,) = compiled_engine.evaluate_seams(
-            [[Term(1, f, plan, None, (Seam(seam.region, samples),))]]
+            [[Term(1, f, plan, None, (seam._replace(samples=samples),))]]
         )
         wanted[3:6] = rows
         assert_same_bits(got, wanted)

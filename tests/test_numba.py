@@ -21,7 +21,7 @@ from test_property import calls
 
 import gpugrad
 from conftest import as_tuple, assert_same_bits
-from internals import AxisPlan, Formula, Norm, Steps, Term, dispatch, first_derivative
+from internals import AxisPlan, Formula, Norm, Steps, Store, Term, dispatch, first_derivative
 
 pytest.importorskip("llvmlite", reason="llvmlite is not installed")
 from internals import (
@@ -44,9 +44,9 @@ def small_pieces(monkeypatch, request):
     monkeypatch.setattr(compiled_program, "STREAM_BYTES", 0 if request.param == "streams" else 1e9)
     monkeypatch.setattr(compiled_program, "STREAM_ROW_BYTES", 0)
     monkeypatch.setattr(compiled_engine, "THREADED_BYTES", 0)
-    compiled_engine._programs.clear()
+    compiled_engine.programs.clear()
     yield
-    compiled_engine._programs.clear()
+    compiled_engine.programs.clear()
 
 
 def make_field(rng, shape, dtype):
@@ -126,12 +126,12 @@ def test_random_calls_have_numpys_bits_however_they_are_cut(call, limits, thread
             module = compiled_program if hasattr(compiled_program, name) else compiled_tiles
             patch.setattr(module, name, limit)
         patch.setattr(compiled_engine, "THREADED_BYTES", 0)
-        compiled_engine._programs.clear()
+        compiled_engine.programs.clear()
         warnings.simplefilter("ignore", RuntimeWarning)  # products may underflow or overflow
         expected = as_tuple(np.gradient(f, *spacing, **keywords))
         with gpugrad.use_backend("numba", threads=threads):
             actual = as_tuple(gpugrad.gradient(f, *spacing, **keywords))
-        compiled_engine._programs.clear()
+        compiled_engine.programs.clear()
     for got, wanted in zip(actual, expected, strict=True):
         assert_same_bits(got, wanted)
 
@@ -367,14 +367,77 @@ def test_a_remembered_program_serves_other_arrays_of_its_kind(rng):
         del spare
 
 
-def test_what_is_remembered_is_bounded(rng):
-    for n in range(30, 30 + 2 * compiled_engine._PROGRAMS):
-        gpugrad.gradient(np.zeros(n), 0.5, backend="numba")
-    assert len(compiled_engine._programs) <= compiled_engine._PROGRAMS
-    compiled_engine._programs.clear()
-    n = compiled_engine._REMEMBERED_BYTES // 8
-    gpugrad.gradient(np.zeros(n), np.cumsum(rng.uniform(0.1, 1, n)), backend="numba")
-    assert not compiled_engine._programs  # its weights are as large as the field
+class TestMemory:
+    """What is remembered from call to call, and for which calls it serves."""
+
+    @pytest.fixture(autouse=True)
+    def programs(self, monkeypatch):
+        programs = Store(most=5, most_bytes=1 << 25)
+        monkeypatch.setattr(compiled_engine, "programs", programs)
+        return programs
+
+    def test_it_is_bounded(self, programs):
+        for n in range(30, 50):
+            gpugrad.gradient(np.zeros(n), 0.5, backend="numba")
+        assert len(programs) == 5
+
+    @pytest.mark.parametrize("accuracy", [2, 6])
+    def test_a_program_serves_all_spacings(self, programs, rng, accuracy):
+        f = rng.normal(size=(17, 19))
+        for h in (0.3, 0.7, np.float64(1e-3), 3.0):
+            options = {"accuracy": accuracy, "boundary": ("symmetric", "one-sided")}
+            results = gpugrad.gradient(f, h, backend="numba", **options)
+            expected = gpugrad.gradient(f, h, backend="slices", **options)
+            for got, wanted in zip(results, expected, strict=True):
+                assert_same_bits(got, wanted)
+        # A NumPy scalar brings its dtype along.
+        assert len(programs) <= 2
+
+    def test_a_program_serves_all_coordinates(self, programs, rng):
+        f = rng.normal(size=(17, 19))
+        for _ in range(4):
+            x, y = np.cumsum(rng.uniform(1, 2, 17)), np.cumsum(rng.uniform(1, 2, 19))
+            results = gpugrad.gradient(f, x, y, backend="numba")
+            for got, wanted in zip(results, np.gradient(f, x, y), strict=True):
+                assert_same_bits(got, wanted)
+        assert len(programs) == 1
+
+    @pytest.mark.parametrize(
+        "spacings",
+        [
+            [(0.3, 0.3), (0.3, 0.7), (0.7, 0.3), (0.7, 0.7)],  # which are equal, and which not
+            [(0.25, 0.3), (0.3, 0.25), (0.25, 0.125), (0.5, 0.5), (0.3, 0.3)],  # exact reciprocals
+            [(1.0, 0.1), (0.1, 1.0), (1.0, 1.0)],
+        ],
+    )
+    def test_equal_and_special_spacings_are_told_apart(self, rng, spacings):
+        f = rng.normal(size=(17, 19))
+        for pair in spacings * 2:
+            for name, options in (("gradient", {}), ("laplacian", {"accuracy": 4})):
+                call = getattr(gpugrad, name)
+                got = call(f, *pair, backend="numba", **options)
+                assert_same_bits(np.array(got), np.array(call(f, *pair, backend="slices",
+                                                              **options)))  # fmt: skip
+
+    def test_values_at_boundaries_are_told_apart(self, programs, rng):
+        f = rng.normal(size=40)
+        for value in (0.0, -0.0, 1.5, -2.0, 1.5):
+            options = {"boundary": (value, "one-sided")}
+            got = gpugrad.gradient(f, 0.3, backend="numba", **options)
+            assert_same_bits(got, gpugrad.gradient(f, 0.3, backend="slices", **options))
+
+    def test_masks_and_their_formulas(self, programs, rng):
+        f, where = rng.normal(size=(12, 13)), rng.random((12, 13)) > 0.2
+        for h in (0.3, 0.7, 0.5, 1.0):
+            got = gpugrad.gradient(f, h, where=where, accuracy=4, backend="numba")
+            expected = gpugrad.gradient(f, h, where=where, accuracy=4, backend="slices")
+            assert_same_bits(np.array(got), np.array(expected))
+
+    def test_others_weights_die_with_their_plans(self, rng):
+        x = np.cumsum(rng.uniform(1, 2, 1 << 16))
+        gpugrad.gradient(np.zeros(1 << 16), x, backend="numba")
+        (program,) = [kept for kept, _ in compiled_engine.programs._entries.values()]
+        assert program.items.nbytes + program.words.nbytes < 1 << 14
 
 
 def test_warnings_and_errors_are_numpys():

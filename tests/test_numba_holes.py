@@ -17,12 +17,12 @@ from internals import compiled_kernel, compiled_program, kernel_spec, masked_sum
 def branching(monkeypatch):
     """Take branching kernels at any accuracy, and compile for fields of any size."""
     compiled_kernel.compile_kernel.cache_clear()
-    compiled_engine._programs.clear()
+    compiled_engine.programs.clear()
     monkeypatch.setattr(kernel_spec, "MOST_TAPS", 0)
     monkeypatch.setattr(compiled_engine, "MANY_SAMPLES", 0)
     yield
     compiled_kernel.compile_kernel.cache_clear()
-    compiled_engine._programs.clear()
+    compiled_engine.programs.clear()
 
 
 def make_holes(rng, shape):
@@ -131,7 +131,7 @@ def test_sums_with_and_without_holes_in_one_call(rng):
 
 @pytest.mark.parametrize("name", SUMS)
 def test_sums_beside_holes_take_few_kernels(rng, monkeypatch, name):
-    compiled_engine._programs.clear()
+    compiled_engine.programs.clear()
     recipes = set()
     monkeypatch.setattr(
         compiled_program, "compile_kernel",

@@ -203,12 +203,12 @@ class Stretch(NamedTuple):
 class Patch(NamedTuple):
     """Rows of a chunk that share a formula, some of whose samples lie in other chunks.
 
-    `samples` has a stretch for each offset of the formula.
+    `plan` has the formula between its ends, and no ends. `samples` has a stretch for each offset.
     """
 
     start: int
     stop: int
-    formula: Formula
+    plan: AxisPlan
     samples: tuple[Stretch, ...]
 
 
@@ -235,8 +235,12 @@ def cut_at_seams(plan: AxisPlan, bounds: Sequence[int]) -> list[ChunkPlan]:
     recalled = plan.memo.get("seams")
     if recalled is None or recalled[0] != bounds:
         regions = list(plan.regions(bounds[-1]))
-        known: dict[int, AxisPlan] = {}  # let all inner chunks share one
-        chunks = [_cut_chunk(plan, regions, bounds, i, known) for i in range(len(bounds) - 1)]
+        # Inner chunks share one plan, and patches with one formula, as engines remember by plan.
+        known: dict[int, AxisPlan] = {}
+        by_formula: dict[int, AxisPlan] = {}  # each plan keeps its formula, so no other has its id
+        chunks = [
+            _cut_chunk(plan, regions, bounds, i, known, by_formula) for i in range(len(bounds) - 1)
+        ]
         recalled = plan.memo["seams"] = bounds, chunks
     found: list[ChunkPlan] = recalled[1]
     return found
@@ -248,6 +252,7 @@ def _cut_chunk(
     bounds: Sequence[int],
     chunk: int,
     known: dict[int, AxisPlan],
+    by_formula: dict[int, AxisPlan],
 ) -> ChunkPlan:
     axis, (start, stop) = plan.axis, bounds[chunk : chunk + 2]
     first, last = _find_core(regions, start, stop)
@@ -263,7 +268,13 @@ def _cut_chunk(
             known[stop - start] = core
     before = clip_regions(regions, start, first, axis)
     others = chain(before, clip_regions(regions, last, stop, axis))
-    patches = [patch for region in others for patch in _cut_region(region, axis, bounds, start)]
+    patches = []
+    for region in others:
+        for first_row, last_row, formula, samples in _cut_region(region, axis, bounds):
+            bare = by_formula.setdefault(
+                id(formula), AxisPlan(axis, (), formula, (), plan.dtype, plan.on_host, {})
+            )
+            patches.append(Patch(first_row - start, last_row - start, bare, samples))
     return ChunkPlan(core, first - start, last - start, tuple(patches))
 
 
@@ -280,8 +291,13 @@ def _find_core(regions: Iterable[Region], start: int, stop: int) -> tuple[int, i
     return max(runs, key=lambda run: run[1] - run[0])
 
 
-def _cut_region(region: Region, axis: int, bounds: Sequence[int], origin: int) -> Iterator[Patch]:
-    """Cut rows wherever one of their samples comes to lie in the next chunk."""
+def _cut_region(
+    region: Region, axis: int, bounds: Sequence[int]
+) -> Iterator[tuple[int, int, Formula, tuple[Stretch, ...]]]:
+    """Cut rows wherever one of their samples comes to lie in the next chunk.
+
+    Yields the first row and the last, their formula, and a stretch for each of its offsets.
+    """
     offsets = region.formula.offsets
     cuts = {region.start, region.stop}
     for k in offsets:
@@ -290,7 +306,7 @@ def _cut_region(region: Region, axis: int, bounds: Sequence[int], origin: int) -
     for start, stop in pairwise(sorted(cuts)):
         ((formula, _, _),) = clip_regions([region], start, stop, axis)
         samples = find_stretches([Span(start + k, stop + k) for k in offsets], bounds)
-        yield Patch(start - origin, stop - origin, formula, tuple(samples))
+        yield start, stop, formula, tuple(samples)
 
 
 def find_stretches(spans: Sequence[Span], bounds: Sequence[int]) -> Iterator[Stretch]:

@@ -165,12 +165,20 @@ def _plan_for_number(make: Callable[..., AxisPlan], spacing: Any, key: tuple[Any
 class Seam(NamedTuple):
     """Rows of a field, along the axis of a plan, that read samples of other arrays.
 
-    `samples` has an array for each offset of the formula, whose first row is what the first of
-    these rows reads, or None where that offset stays within the field.
+    Rows `start` to `stop` have the formula that `plan` has between its ends. `samples` has an array
+    for each offset of the formula, whose first row is what the first of these rows reads, or None
+    where that offset stays within the field.
     """
 
-    region: Region
+    plan: AxisPlan
+    start: int
+    stop: int
     samples: tuple[Array | None, ...]
+
+    @property
+    def region(self) -> Region:
+        """The rows and their formula."""
+        return Region(self.plan.interior, self.start, self.stop)
 
 
 class Term(NamedTuple):
@@ -260,10 +268,9 @@ def distinct_arrays(outputs: Sequence[Sequence[Term]]) -> list[Array]:
 
 
 def describe_outputs(outputs: Sequence[Sequence[Term]], arrays: Sequence[Array]) -> Hashable:
-    """Return what a program for outputs depends on, but for the addresses of arrays.
+    """Return what a program for outputs depends on, but for plans and the addresses of arrays.
 
-    `arrays` are all that it reads and writes. Plans, and formulas at seams, go by their `id`:
-    whoever remembers by this key keeps them, so that no other has their id.
+    `arrays` are all that it reads and writes, but for weights.
     """
     number = {id(array): i for i, array in enumerate(arrays)}
     return (
@@ -273,14 +280,13 @@ def describe_outputs(outputs: Sequence[Sequence[Term]], arrays: Sequence[Array])
                 (
                     sign,
                     number[id(f)],
-                    id(plan),
                     number.get(id(where)),
                     *[
-                        (id(formula), start, *[number.get(id(array)) for array in samples])
-                        for (formula, start, _), samples in seams
+                        (start, stop, *[number.get(id(array)) for array in samples])
+                        for _, start, stop, samples in seams
                     ],
                 )
-                for sign, f, plan, where, seams in terms
+                for sign, f, _, where, seams in terms
             ])
             for terms in outputs
         ]),

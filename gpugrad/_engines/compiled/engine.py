@@ -6,20 +6,19 @@ places to run them, which each thread works through without touching Python.
 
 from __future__ import annotations
 
-import os
-import threading
-from collections import OrderedDict
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from gpugrad._arrays import NumpyArray, memory
 from gpugrad._arrays import threads as _threads
 from gpugrad._engines import numpy_blocks
+from gpugrad._engines.compiled.factors import Factors
 from gpugrad._engines.compiled.masked_sums import evaluate_sums, is_sum_beside_holes
 from gpugrad._engines.numpy_steps import find_result
+from gpugrad._engines.store import Store
 from gpugrad._stencils import Term, describe_outputs, distinct_arrays, distinct_masks
 
 if TYPE_CHECKING:
@@ -37,13 +36,9 @@ MANY_SAMPLES = 1 << 24
 """Samples of a field from which on compiling more of them pays in the first call."""
 
 _SAMPLES = ("f4", "f8", "c8", "c16", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8")
-_PROGRAMS = 128
-_REMEMBERED_BYTES = 1 << 18
 
-# By the `id` of plans, which it keeps: a program holds their weights, so a key without ids would
-# have to hold all of these. Not in `AxisPlan.memo`, as a program is made of several plans.
-_programs: OrderedDict[Hashable, tuple[Program, Any]] = OrderedDict()
-_lock = threading.Lock()
+# Not in `AxisPlan.memo`: a program is made of several plans, and serves others of their structure.
+programs: Store[Program] = Store(most=512, most_bytes=1 << 25)
 
 
 def unsupported(outputs: Outputs) -> str | None:
@@ -132,15 +127,25 @@ def evaluate_seams(outputs: Outputs) -> tuple[NumpyArray, ...] | None:
 
 def _runs_into_trouble(outputs: Outputs, out: Sequence[NumpyArray]) -> bool:
     """Evaluate into `out`; tell whether the caller wants to hear of what went wrong."""
-    trouble = _run(_find_program(outputs, out), [*distinct_arrays(outputs), *out])
+    arrays, factors = [*distinct_arrays(outputs), *out], Factors(outputs)
+    key = describe_outputs(outputs, arrays), factors.description
+    program = programs.find(key)
+    if program is None:
+        from gpugrad._engines.compiled.program import make_program
+
+        program = make_program(outputs, out, factors)
+        programs.keep(key, program, program.items.nbytes + program.words.nbytes)
+    trouble = _run(program, arrays, factors)
     return bool(trouble) and _is_wanted(trouble)
 
 
-def _run(program: Program, arrays: Sequence[NumpyArray]) -> int:
+def _run(program: Program, arrays: Sequence[NumpyArray], factors: Factors) -> int:
     """Run a program on arrays; return what went wrong in the arithmetic."""
     from gpugrad._engines.compiled.llvm import compile_runner
 
-    addresses = np.array([array.__array_interface__["data"][0] for array in arrays])
+    addresses = np.array(
+        [array.__array_interface__["data"][0] for array in arrays] + factors.addresses
+    )
     words, items = program.words.copy(), program.items.copy()
     words[program.places] += addresses[program.owners]
     items[:, 1] += words.ctypes.data
@@ -163,34 +168,3 @@ def _is_wanted(trouble: int) -> bool:
     return any(
         trouble & bit and wanted[kind] != "ignore" for kind, bit in Trouble.here()._asdict().items()
     )
-
-
-def _find_program(outputs: Outputs, targets: Sequence[NumpyArray]) -> Program:
-    """Return the program for outputs, from memory where their like has been seen before."""
-    key = describe_outputs(outputs, [*distinct_arrays(outputs), *targets])
-    with _lock:
-        known = _programs.get(key)
-        if known is not None:
-            _programs.move_to_end(key)
-            return known[0]
-    from gpugrad._engines.compiled.program import make_program
-
-    program = make_program(outputs, targets)
-    if sum(factor.nbytes for factor in program.factors) + program.items.nbytes <= _REMEMBERED_BYTES:
-        terms = [term for terms in outputs for term in terms]
-        kept = [(term.plan, [seam.region for seam in term.seams]) for term in terms]
-        with _lock:
-            _programs[key] = program, kept
-            if len(_programs) > _PROGRAMS:
-                _programs.popitem(last=False)
-    return program
-
-
-def _renew_lock() -> None:
-    """Start afresh in a forked child: the parent's lock may be held by a thread it lacks."""
-    global _lock
-    _lock = threading.Lock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_renew_lock)

@@ -16,10 +16,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gpugrad._arrays import NumpyArray
+from gpugrad._engines.compiled.factors import Factors, find_table, list_factors
 from gpugrad._engines.compiled.kernel import compile_kernel
 from gpugrad._engines.compiled.kernel_spec import Choice, KernelSpec, Part, Place
 from gpugrad._engines.compiled.tiles import Box, cut_field, cut_tile
-from gpugrad._engines.numpy_steps import exact_reciprocal, find_precision
+from gpugrad._engines.numpy_steps import find_precision
 from gpugrad._stencils import AxisPlan, Norm, Region, Seam, Term, distinct_arrays, distinct_fields
 
 Outputs = Sequence[Sequence[Term]]
@@ -45,8 +46,9 @@ class Program(NamedTuple):
     """What to run: items for `llvm.compile_runner`, for arrays wherever they lie.
 
     The layouts in `words` hold addresses relative to an array: the one with number `owners[i]`
-    for the word with number `places[i]`, counting what is read, then outputs. The second word of
-    an item is relative to `words`. A block is the items from one of `bounds` to the next.
+    for the word with number `places[i]`, counting what is read, then outputs, then factors. The
+    second word of an item is relative to `words`. A block is the items from one of `bounds` to the
+    next.
     """
 
     words: NumpyArray
@@ -54,8 +56,6 @@ class Program(NamedTuple):
     owners: NumpyArray
     items: NumpyArray
     bounds: list[int]
-    factors: list[NumpyArray]
-    """Weights and divisors, which layouts refer to by address."""
 
 
 class _Row(NamedTuple):
@@ -73,9 +73,9 @@ class _Row(NamedTuple):
 
 
 class _Base(NamedTuple):
-    """Where operands start: an offset into an array (None: an address) and strides, in bytes."""
+    """Where operands start: an offset into the array with a number, and strides, in bytes."""
 
-    owner: int | None
+    owner: int
     offset: int
     strides: tuple[int, ...]
 
@@ -95,18 +95,19 @@ class _Placed(NamedTuple):
     operands: list[_Operand]
 
 
-def make_program(outputs: Outputs, targets: Sequence[NumpyArray]) -> Program:
-    """Return the program that evaluates outputs into targets."""
-    return _Maker(outputs, targets).make()
+def make_program(outputs: Outputs, targets: Sequence[NumpyArray], factors: Factors) -> Program:
+    """Return the program that evaluates outputs, which have these factors, into targets."""
+    return _Maker(outputs, targets, factors).make()
 
 
 class _Maker:
     """Makes a program, and keeps what its pieces share."""
 
-    def __init__(self, outputs: Outputs, targets: Sequence[NumpyArray]) -> None:
+    def __init__(self, outputs: Outputs, targets: Sequence[NumpyArray], factors: Factors) -> None:
         fields = distinct_fields(outputs)
         arrays = (*distinct_arrays(outputs), *targets)
         self.number = {id(array): i for i, array in enumerate(arrays)}
+        self.factor_number = {key: len(arrays) + i for key, i in factors.number.items()}
         self.outputs, self.targets, self.shape = outputs, targets, fields[0].shape
         self.sample = fields[0].dtype
         self.streams = sum(target.nbytes for target in targets) >= STREAM_BYTES
@@ -115,7 +116,6 @@ class _Maker:
         self.words: list[int] = []
         self.places: list[int] = []
         self.owners: list[int] = []
-        self.factors: dict[tuple[Any, np.dtype[Any]], NumpyArray] = {}
 
     def make(self) -> Program:
         """Return the whole program."""
@@ -140,7 +140,6 @@ class _Maker:
             np.array(self.owners),
             np.concatenate(items),
             [0, *np.cumsum(np.concatenate(counts)).tolist()],
-            [*self.factors.values()],
         )
 
     def lay_out(self, terms: Sequence[Term], target: NumpyArray, box: Box) -> list[int]:
@@ -200,9 +199,8 @@ class _Maker:
         self.words.extend(length for length, _ in levels)
         for owner, offset, strides in bases:
             # Addresses are relative to arrays: a call with others of the kind only adds theirs.
-            if owner is not None:
-                self.places.append(len(self.words))
-                self.owners.append(owner)
+            self.places.append(len(self.words))
+            self.owners.append(owner)
             self.words.append(offset)
             if any(strides):
                 self.words.extend(0 if axis is None else strides[axis] for _, axis in levels)
@@ -295,32 +293,25 @@ class _Maker:
         """Return a plan's formula for some sample: as a part, its factors, and its offsets."""
         region = self.find_region(term, plan, at)
         precision = find_precision(term.field.dtype, plan.dtype)
-        offsets, weights, divisor, constant = region.formula
-        inverse = exact_reciprocal(divisor, precision.weights)
-        if inverse is not None and precision.working.kind == "f":
-            divisor = inverse if inverse != 1 else None
-        if constant is not None:  # what bare samples add up to has a precision of its own
-            constant = precision.of_sum(region.formula.is_sum).type(constant)
-        kinds, factors = [], []
-        # To multiply by 1 or -1 changes no bit of a real number.
+        seam = find_seam(term, at)
+        table = find_table(term.plan if seam is None else seam.plan, self.sample)
         by_factors = row.is_thin and not region.formula.is_sum and self.sample.kind != "c"
-        for k, w in enumerate((*weights, constant, divisor)):
-            if w is None or (type(w) is int and not (by_factors and k < len(weights))):
-                kinds.append("" if w is None else "+" if w == 1 else "-")
+        kinds, factors = [], []
+        for kind, key, values in list_factors(region.formula, precision):
+            if values is None or (kind in "+-" and not by_factors):
+                kinds.append(kind)
                 continue
-            factor = self.keep(w, precision.weights)
-            i, strides = 0, [0] * len(at)
-            if factor.size > 1:
-                i, strides[plan.axis] = at[plan.axis] - region.start, factor.itemsize
+            (array, start), strides = table.places[key], [0] * len(at)
+            if values.size > 1:
+                strides[plan.axis] = values.itemsize
+                start += (at[plan.axis] - region.start) * values.itemsize
             is_along = plan.axis == row.axis and not row.is_single
-            kinds.append("each" if strides[plan.axis] and is_along else "row")
-            address = factor.__array_interface__["data"][0] + i * factor.itemsize
-            factors.append(_Operand(_Base(None, address, tuple(strides))))
-        if divisor is not None and divisor is inverse:
-            kinds[-1] = "inverse"
+            is_each = values.size > 1 and is_along
+            kinds.append("inverse" if kind == "inverse" else "each" if is_each else "row")
+            factors.append(_Operand(_Base(self.factor_number[array], start, tuple(strides))))
         *kinds, constant, divisor = kinds
         part = Part(term.sign, tuple(kinds), constant, divisor, precision.weights.str[1:])
-        return part, factors, offsets
+        return part, factors, region.formula.offsets
 
     def find_region(self, term: Term, plan: AxisPlan, at: Sequence[int]) -> Region:
         """Return the rows that have the formula of some sample."""
@@ -348,7 +339,7 @@ class _Maker:
                 yield self.locate(term.field, at, row, axis, offset)
                 continue
             there = [*at]
-            there[axis] -= seam.region.start
+            there[axis] -= seam.start
             start = sum(i * stride for i, stride in zip(there, array.strides, strict=True))
             yield _Operand(_Base(self.number[id(array)], start, array.strides))
 
@@ -367,13 +358,6 @@ class _Maker:
         base = _Base(self.number[id(array)], start, strides)
         return _Operand(base, steps, row.stop is not None)
 
-    def keep(self, w: Any, dtype: np.dtype[Any]) -> NumpyArray:
-        """Return a weight, or one for each row, in the dtype of the arithmetic."""
-        key = (id(w) if isinstance(w, np.ndarray) else w, dtype)
-        if key not in self.factors:
-            self.factors[key] = np.atleast_1d(np.ascontiguousarray(w, dtype))
-        return self.factors[key]
-
 
 def set_apart(operand: _Operand, along: int | None, lengths: Sequence[int]) -> _Operand:
     """Return an operand at a base of its own, whatever others share."""
@@ -387,4 +371,4 @@ def set_apart(operand: _Operand, along: int | None, lengths: Sequence[int]) -> _
 def find_seam(term: Term, at: Sequence[int]) -> Seam | None:
     """Return the seam that a sample of a term lies at."""
     i = at[term.plan.axis]
-    return next((seam for seam in term.seams if seam.region.start <= i < seam.region.stop), None)
+    return next((seam for seam in term.seams if seam.start <= i < seam.stop), None)

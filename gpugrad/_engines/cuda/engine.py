@@ -8,9 +8,7 @@ once.
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cache
 from pathlib import Path
@@ -23,6 +21,7 @@ from gpugrad._arrays import Array, NumpyArray, library_of
 from gpugrad._engines.cuda import program as gpu_program
 from gpugrad._engines.cuda.program import Outputs, make_program
 from gpugrad._engines.numpy_steps import find_precision, find_result
+from gpugrad._engines.store import Store
 from gpugrad._stencils import AxisPlan, describe_outputs, distinct_fields, distinct_masks
 
 SAMPLES = ("f2", "f4", "f8", "c8", "c16", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8")
@@ -30,11 +29,6 @@ SAMPLES = ("f2", "f4", "f8", "c8", "c16", "i1", "i2", "i4", "i8", "u1", "u2", "u
 
 OPTIONS = ("--std=c++17", "--fmad=false")
 """A product that is fused into a sum has other bits than NumPy's."""
-
-UPLOADED_BYTES = 1 << 26
-"""Bytes of weights that are kept on devices, for the same coordinates to come again."""
-
-_PROGRAMS = 64
 
 Kernel = Callable[[tuple[int, ...], tuple[int, ...], tuple[Any, ...]], None]
 
@@ -95,7 +89,7 @@ class _Launch(NamedTuple):
     words: NumpyArray
     places: slice
     argument: np.dtype[Any]
-    kept: Any
+    factors: list[Array]
 
     def run(self, addresses: list[int]) -> None:
         """Put the kernel on the current stream, for arrays at these addresses."""
@@ -104,12 +98,11 @@ class _Launch(NamedTuple):
         self.kernel((self.blocks,), (gpu_program.THREADS,), (words.view(self.argument),))
 
 
-# By the `id` of plans, which it keeps: a launch holds their weights, or addresses of these on the
-# device. `_uploaded` is no double: launches of other shapes share what it has, by value.
-_launches: OrderedDict[Hashable, _Launch] = OrderedDict()
-_uploaded: OrderedDict[Hashable, Array] = OrderedDict()
+# A launch holds the weights of its plans, or their addresses on the device, so it serves no other
+# plans. Launches of other shapes share what `uploaded` has, by value.
+launches: Store[_Launch] = Store(most=64)
+uploaded: Store[Array] = Store(most=4096, most_bytes=1 << 26)
 _kernels: dict[tuple[str, int], Kernel] = {}
-_lock = threading.Lock()
 
 
 def unsupported(outputs: Outputs) -> str | None:
@@ -189,17 +182,15 @@ def _launch(outputs: Outputs, targets: Sequence[Array], device: int) -> None:
     arrays = [*aligned, *distinct_masks(outputs)]
     addresses = [array.data.ptr for array in arrays]
     residues = tuple([a % gpu_program.VECTOR_BYTES for a in addresses[: len(aligned)]])
-    key = device, residues, describe_outputs(outputs, arrays)
-    with _lock:
-        launch = _launches.get(key)
-        if launch is not None:
-            _launches.move_to_end(key)
+    identities = tuple([
+        tuple([term.plan.memo.setdefault("identity", object()) for term in terms])
+        for terms in outputs
+    ])  # fmt: skip
+    key = device, residues, describe_outputs(outputs, arrays), identities
+    launch = launches.find(key)
     if launch is None:
         launch = _prepare(outputs, targets, residues, device)
-        with _lock:
-            _launches[key] = launch
-            if len(_launches) > _PROGRAMS:
-                _launches.popitem(last=False)
+        launches.keep(key, launch)
     launch.run(addresses)
 
 
@@ -216,26 +207,17 @@ def _prepare(
         factor = _upload(values, device) if isinstance(values, np.ndarray) else values
         program.words[place] = factor.data.ptr
         factors.append(factor)
-    plans = [term.plan for terms in outputs for term in terms]
     argument = np.dtype(f"V{program.words.nbytes}")  # how CuPy takes a structure
-    return _Launch(
-        kernel, program.blocks, program.words, program.places, argument, (plans, factors)
-    )
+    return _Launch(kernel, program.blocks, program.words, program.places, argument, factors)
 
 
 def _upload(values: NumpyArray, device: int) -> Array:
     """Return values on a device: the same array for the same values."""
     key = (device, values.dtype.num, values.tobytes())
-    with _lock:
-        array = _uploaded.get(key)
-        if array is not None:
-            _uploaded.move_to_end(key)
-            return array
-    array = cuda.upload(np.ascontiguousarray(values))
-    with _lock:
-        _uploaded[key] = array
-        while sum(kept.nbytes for kept in _uploaded.values()) > UPLOADED_BYTES:
-            _uploaded.popitem(last=False)
+    array = uploaded.find(key)
+    if array is None:
+        array = cuda.upload(np.ascontiguousarray(values))
+        uploaded.keep(key, array, array.nbytes)
     return array
 
 

@@ -19,17 +19,7 @@ import numpy as np
 
 from gpugrad._arrays import Array, namespace_of, result_dtype, threads, working_dtype
 from gpugrad._engines import slices
-from gpugrad._stencils import (
-    IDENTITY,
-    AxisPlan,
-    ChunkPlan,
-    Norm,
-    Region,
-    Seam,
-    Stretch,
-    Term,
-    rows_of,
-)
+from gpugrad._stencils import IDENTITY, AxisPlan, ChunkPlan, Norm, Seam, Stretch, Term, rows_of
 
 try:
     from dask._task_spec import List, Task, TaskRef
@@ -186,14 +176,14 @@ def _find_seams(
     f: Array, derivative: Derivative, plan: ChunkPlan, sources: dict[BlockSource, Any]
 ) -> Iterator[Seam]:
     """Yield the rows of a block that read others; what they read of itself is not cut out."""
-    for start, stop, formula, samples in plan.patches:
+    for start, stop, patch_plan, samples in plan.patches:
         found = []
         for chunk, first, last in samples:
             source = BlockSource(derivative.field, derivative.axis, chunk)
             is_beyond = source in sources
             # None leaves the samples to the block itself, which has them where they lie.
             found.append(_fetch(sources, source, f, first, last) if is_beyond else None)
-        yield Seam(Region(formula, start, stop), tuple(found))
+        yield Seam(patch_plan, start, stop, tuple(found))
 
 
 def _patch_all(
@@ -267,12 +257,12 @@ def _patch(
     dtype = result_dtype(xp, f)
 
     rows = []
-    for start, stop, formula, samples in plan.patches:
+    for start, stop, patch_plan, samples in plan.patches:
         read = [
             _fetch(sources, BlockSource(derivative.field, axis, chunk), f, first, last)
             for chunk, first, last in samples
         ]
-        made = slices.differentiate_rows(read, formula, axis, spacing, dtype)
+        made = slices.differentiate_rows(read, patch_plan.interior, axis, spacing, dtype)
         rows.append((start, stop, made))
     if not rows:
         return core
