@@ -120,11 +120,12 @@ class RowFormula(NamedTuple):
 class Boundary(NamedTuple):
     """How a boundary makes the formulas of rows, and how many samples it needs.
 
-    `weigh` takes an end, a row and a scheme. What `value` means is None where no number is
+    `weigh` takes an end, a row and a scheme, and if it `reads_beyond` also a window to read other
+    samples than the scheme's. What `value` means is None where no number is
     given; one `per_length` is a rate, in the unit of the field per unit of the coordinates.
     """
 
-    weigh: Callable[[End, int, Scheme], RowFormula]
+    weigh: Callable[..., RowFormula]
     needs: Callable[[Scheme], int]
     value: str | None = None
     per_length: bool = False
@@ -133,12 +134,6 @@ class Boundary(NamedTuple):
     def reads_beyond(self) -> bool:
         """Whether there are stand-ins for samples beyond the end, for any formula."""
         return isinstance(self.weigh, partial)
-
-    def weigh_window(self, end: End, row: int, scheme: Scheme, window: Window) -> RowFormula:
-        """Make the formula of a row on other samples than the scheme's, some beyond the end."""
-        assert isinstance(self.weigh, partial)
-        sample, find_steps, factor = self.weigh.args
-        return _read_window(sample, find_steps, factor, end, row, scheme, window)
 
 
 def _read_one_side(end: End, row: int, scheme: Scheme) -> RowFormula:
@@ -172,26 +167,14 @@ def _read_beyond(
     end: End,
     row: int,
     scheme: Scheme,
+    window: Window | None = None,
 ) -> RowFormula:
-    """Use the formula of the inside; samples beyond the end are stand-ins for others."""
-    return _read_window(sample, find_steps, factor, end, row, scheme, scheme.window)
-
-
-def _read_window(
-    sample: Callable[[int, int], int] | None,
-    find_steps: Callable[[End, int], Sequence[Any]],
-    factor: int,
-    end: End,
-    row: int,
-    scheme: Scheme,
-    window: Window,
-) -> RowFormula:
-    """Use a formula that reads beyond the end, with stand-ins for the samples there.
+    """Use the formula of the inside, or of another window, with stand-ins for samples beyond.
 
     The j-th one beyond the end of an axis of n samples is ``factor`` times number ``sample(j, n)``,
     or the given number; `find_steps` returns the distances outwards.
     """
-    outwards, inwards = window
+    outwards, inwards = window or scheme.window
     beyond = [*find_steps(end, outwards)][: outwards - row]
     steps = [*reversed(beyond), *end.steps[: row + inwards]]
     weights: dict[int, Any] = {}
@@ -236,27 +219,18 @@ def _repeat_step(end: End, reach: int) -> Sequence[Any]:
     return [end.steps[0]] * reach
 
 
-def _steps_around(end: End, reach: int) -> Sequence[Any]:
-    return end.around[:reach]
-
+# A stand-in is a factor times a sample by number: the j-th beyond an axis of n samples.
+_mirror = partial(_read_beyond, lambda j, n: j, _mirror_steps)
+_mirror_from_half = partial(_read_beyond, lambda j, n: j - 1, _mirror_steps_from_half)
+_wrap = partial(_read_beyond, lambda j, n: n - j, lambda end, reach: end.around[:reach], 1)
 
 TABLE: dict[str, Boundary] = {
     "one-sided": Boundary(_read_one_side, lambda s: s.order + s.edge),
-    "periodic": Boundary(
-        partial(_read_beyond, lambda j, n: n - j, _steps_around, 1), lambda s: 2 * s.reach + 1
-    ),
-    "symmetric": Boundary(
-        partial(_read_beyond, lambda j, n: j, _mirror_steps, 1), lambda s: s.reach + 1
-    ),
-    "antisymmetric": Boundary(
-        partial(_read_beyond, lambda j, n: j, _mirror_steps, -1), lambda s: s.reach + 1
-    ),
-    "half-symmetric": Boundary(
-        partial(_read_beyond, lambda j, n: j - 1, _mirror_steps_from_half, 1), lambda s: s.reach
-    ),
-    "half-antisymmetric": Boundary(
-        partial(_read_beyond, lambda j, n: j - 1, _mirror_steps_from_half, -1), lambda s: s.reach
-    ),
+    "periodic": Boundary(_wrap, lambda s: 2 * s.reach + 1),
+    "symmetric": Boundary(partial(_mirror, 1), lambda s: s.reach + 1),
+    "antisymmetric": Boundary(partial(_mirror, -1), lambda s: s.reach + 1),
+    "half-symmetric": Boundary(partial(_mirror_from_half, 1), lambda s: s.reach),
+    "half-antisymmetric": Boundary(partial(_mirror_from_half, -1), lambda s: s.reach),
     "nearest": Boundary(partial(_read_beyond, lambda j, n: 0, _repeat_step, 1), lambda s: 1),
     "constant": Boundary(
         partial(_read_beyond, None, _repeat_step, 1), lambda s: 1, "the field beyond the end"

@@ -146,7 +146,7 @@ def _make_end_rows(
     if not boundary.reads_beyond:
         return (NO_FORMULA,) * seen.outwards
     rows = [
-        make_formula(boundary.weigh_window(end, i, scheme, seen), i, scheme, side, sign, ends.unit)
+        make_formula(boundary.weigh(end, i, scheme, seen), i, scheme, side, sign, ends.unit)
         for i in range(seen.outwards)
     ]
     return tuple(rows[::sign])
