@@ -243,7 +243,7 @@ def test_above_the_limit_of_the_compiler_others_give_the_same_bits(rng, order, a
         expected = gpugrad.derivative(f, spacing, backend="slices", **options)
         for backend in ("auto", "numpy"):
             assert_same_bits(gpugrad.derivative(f, spacing, backend=backend, **options), expected)
-        with pytest.raises(gpugrad.BackendError, match="formulas beside holes are many"):
+        with pytest.raises(gpugrad.BackendError, match="formulas beside masked samples are many"):
             gpugrad.derivative(f, spacing, backend="numba", **options)
 
 

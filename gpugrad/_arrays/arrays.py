@@ -299,11 +299,11 @@ def asnumpy(x: Any) -> np.ndarray[Any, Any]:
 PLAIN = frozenset({np.ndarray, float, int, np.float64, np.float32, str, bool, type(None)})
 
 
-def library_of_labels(one: Any) -> str | None:
+def library_of_labels(x: Any) -> str | None:
     """Return "xarray" or "pint" for what is theirs, a sequence with such a first entry included."""
-    if isinstance(one, (tuple, list)) and one:
-        one = one[0]
-    if type(one) in PLAIN:
+    if isinstance(x, (tuple, list)) and x:
+        x = x[0]
+    if type(x) in PLAIN:
         return None
-    name = type(one).__module__.partition(".")[0]
+    name = type(x).__module__.partition(".")[0]
     return name if name in ("xarray", "pint") else None

@@ -189,13 +189,15 @@ def flatten_rows(out: Any, shape: tuple[int, ...], stack: bool) -> tuple[Array, 
     rows, columns = shape[:2]
     if stack:
         if getattr(out, "shape", None) is None or tuple(out.shape) != shape:
-            given = getattr(out, "shape", type(out).__name__)
-            raise ValueError(f"`out` must be an array of shape {shape} with `stack`; got {given}.")
+            shape_or_type = getattr(out, "shape", type(out).__name__)
+            raise ValueError(
+                f"`out` must be an array of shape {shape} with `stack`; got {shape_or_type}."
+            )
         return tuple(out[i, j, ...] for i in range(rows) for j in range(columns))
     if (
         not isinstance(out, (tuple, list))
         or len(out) != rows
-        or any(not isinstance(one, (tuple, list)) or len(one) != columns for one in out)
+        or any(not isinstance(row, (tuple, list)) or len(row) != columns for row in out)
     ):
         raise ValueError(
             f"`out` must be a tuple of {rows} tuples of {columns} arrays, or one array with "

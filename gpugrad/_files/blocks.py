@@ -129,8 +129,8 @@ def cut_blocks(
             (slice(*rows), piece, dict(zip(axis_plans, piece.plans, strict=True)))
             for rows, piece in zip(pairwise(bounds), pieces, strict=True)
         ])  # fmt: skip
-    for number, parts in enumerate(product(*(cuts[axis] for axis in slowest_first))):
-        by_axis = [parts[slowest_first.index(axis)] for axis in range(len(shape))]
+    for number, cut in enumerate(product(*(cuts[axis] for axis in slowest_first))):
+        by_axis = [cut[slowest_first.index(axis)] for axis in range(len(shape))]
         window, pieces, moved = zip(*by_axis, strict=True)
         yield Block(number, window, pieces, ChainMap(*moved))
 
@@ -138,8 +138,8 @@ def cut_blocks(
 def place_spans(block: Block) -> Iterator[tuple[Window, Window]]:
     """Yield what to read for a block: windows of the whole field, and their places in the block."""
     spans = [piece.spans for piece in block.pieces]
-    for parts in product(*spans):
-        whole = tuple(slice(a, b) for a, b in parts)
-        firsts = [find_row(stretch, a) for stretch, (a, _) in zip(spans, parts, strict=True)]
-        place = tuple(slice(i, i + b - a) for i, (a, b) in zip(firsts, parts, strict=True))
-        yield whole, place
+    for box in product(*spans):
+        window = tuple(slice(a, b) for a, b in box)
+        firsts = [find_row(axis_spans, a) for axis_spans, (a, _) in zip(spans, box, strict=True)]
+        place = tuple(slice(i, i + b - a) for i, (a, b) in zip(firsts, box, strict=True))
+        yield window, place

@@ -127,7 +127,7 @@ class Job:
 
     def _count(self, block: Block) -> int:
         """Return the bytes of a block's results."""
-        samples: int = math.prod(part.stop - part.start for part in block.window)
+        samples: int = math.prod(rows.stop - rows.start for rows in block.window)
         return samples * self._layout.dtype.itemsize * len(self._layout.names)
 
 

@@ -123,7 +123,7 @@ def plan_work(fields: Sequence[Source], request: FileRequest) -> Work:
         places = find_places(fields, axes, request.operator, options)
         spacing = _find_spacings(places.owners, axes, request)
         time_unit = request.time_unit
-        if time_unit is None and any(np.asarray(one).dtype.kind in "mM" for one in spacing):
+        if time_unit is None and any(np.asarray(h).dtype.kind in "mM" for h in spacing):
             time_unit = "s"
         labels = _make_labels(fields, axes, time_unit, request).of(request.operator)
         program = _make_program(
@@ -136,7 +136,7 @@ def plan_work(fields: Sequence[Source], request: FileRequest) -> Work:
         tuple(own_attributes | label.attributes
               for own_attributes, label in zip(attributes, labels, strict=True)),
         places,
-        (*(say(str(one.message), f.label, f.dims, spacing_source) for one in caught),
+        (*(say(str(warning.message), f.label, f.dims, spacing_source) for warning in caught),
          *([] if request.spacing or request.coords else _tell_of_samples(f, axes))),
     )  # fmt: skip
 
@@ -181,7 +181,7 @@ def _make_planner(
 
 
 def _keep_attributes(fields: Sequence[Source], operator: str, results: int) -> list[dict[str, Any]]:
-    """Return for each result what it keeps of its field's attributes, or what several share."""
+    """Return for each result what it keeps of its field's attributes, or what all fields share."""
     by_field = [kept_attributes(f.attributes) for f in fields]
     if adds_components(operator):
         shared = {

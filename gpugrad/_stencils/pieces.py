@@ -3,11 +3,11 @@
 There are two ways, as rows can come by the samples of others in two ways:
 
 - `cut_plan` tells which samples to join, and returns plans for what is joined. Any engine can
-  evaluate that, beside holes and on unlike lines too: so are fields in files computed, blocks of
-  Dask that have either, and the slabs of sums beside holes.
+  evaluate that, beside masked samples and on unlike lines too. So fields in files are computed,
+  blocks of Dask that have either, and the slabs of sums of masked fields.
 - `cut_at_seams` joins nothing. A chunk is evaluated where it lies, as if it were alone, and the
   few rows that read samples of others are listed with where these lie. Blocks of Dask are
-  computed so: to join them with their neighbours' faces would copy the whole field once more.
+  computed so: to join them with their halo would copy the whole field once more.
 
 Nothing here knows of arrays, so a wrapped-around sample is as good as the next one.
 """
@@ -105,7 +105,7 @@ def find_row(spans: Sequence[Span], row: int) -> int:
 
 
 def find_reach(plans: Iterable[AxisPlan]) -> int:
-    """Return how far formulas between the ends read, those beside holes included."""
+    """Return how far formulas between the ends read, those beside masked samples included."""
     interiors = [ranked.interior for plan in plans for ranked in plan.ranked]
     return max((abs(k) for formula in interiors for k in formula.offsets), default=0)
 
@@ -242,8 +242,8 @@ def cut_at_seams(plan: AxisPlan, bounds: Sequence[int]) -> list[ChunkPlan]:
             _cut_chunk(plan, regions, bounds, i, known, by_formula) for i in range(len(bounds) - 1)
         ]
         recalled = plan.memo["seams"] = bounds, chunks
-    found: list[ChunkPlan] = recalled[1]
-    return found
+    chunk_plans: list[ChunkPlan] = recalled[1]
+    return chunk_plans
 
 
 def _cut_chunk(
@@ -261,9 +261,9 @@ def _cut_chunk(
         first = last = start
     elif first < last:
         is_inner = _is_inner(plan, bounds[-1], start, stop)
-        found = known.get(stop - start) if is_inner else None
+        shared = known.get(stop - start) if is_inner else None
         inside = [*clip_regions(regions, first, last, axis)]
-        core = found or _lay_regions(plan, inside, start, stop)
+        core = shared or _lay_regions(plan, inside, start, stop)
         if is_inner:
             known[stop - start] = core
     before = clip_regions(regions, start, first, axis)

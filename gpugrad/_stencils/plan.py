@@ -73,7 +73,7 @@ class AxisPlan(NamedTuple):
     `on_host` says that no weight is such an array. In `memo` an engine keeps what it has derived
     from the plan and wants to find again.
 
-    `alternatives` are other plans of the same derivative, for fields with holes: a row takes the
+    `alternatives` are other plans of the same derivative, for masked fields: a row takes the
     first of all these plans, this one to begin with, of which it reads valid samples only.
     """
 
@@ -184,8 +184,8 @@ class Seam(NamedTuple):
 class Term(NamedTuple):
     """One field differentiated along one axis, added (+1) to an output or subtracted (-1).
 
-    `where` is a boolean array of the shape of the field, false in its holes, or None. What `seams`
-    say of a row goes before what the plan says; few engines take terms that have any.
+    `where` is a boolean array of the shape of the field, false where it is masked, or None. What
+    `seams` say of a row goes before what the plan says; few engines take terms that have any.
     """
 
     sign: int
@@ -298,9 +298,9 @@ def add_up(samples: Sequence[Array], weights: Sequence[Any]) -> Array:
     total = None
     for sample, weight in zip(samples, weights, strict=True):
         signed = type(weight) is int
-        part = sample if signed else weight * sample
+        product = sample if signed else weight * sample
         if total is None:
-            total = -part if signed and weight == -1 else part
+            total = -product if signed and weight == -1 else product
         else:
-            total = total - part if signed and weight == -1 else total + part
+            total = total - product if signed and weight == -1 else total + product
     return total

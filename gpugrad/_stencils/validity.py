@@ -1,4 +1,4 @@
-"""Which rows of a field with holes take which of a plan and its alternatives."""
+"""Which rows of a masked field take which of a plan and its alternatives."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ def choose_rows(plan: AxisPlan, where: Array | None) -> Iterator[tuple[AxisPlan,
         yield plan, None
         return
     xp, n, left = namespace_of(where), where.shape[plan.axis], where
-    for number, one in enumerate(plan.ranked):
-        taken = left & find_usable(xp, where, one.regions(n), plan.axis)
+    for number, ranked in enumerate(plan.ranked):
+        taken = left & find_usable(xp, where, ranked.regions(n), plan.axis)
         left = left & ~taken
         values = host_values(taken)
         if number == 0 or values is None or values.any():
-            yield _alone(one), taken
+            yield _alone(ranked), taken
 
 
 def find_results(terms: Sequence[Term]) -> Array | None:
-    """Return where an output has a result, or None where its terms have no holes."""
+    """Return where an output has a result, or None where its terms have no masks."""
     results: Array | None = None
     for term in terms:
         if term.where is None:

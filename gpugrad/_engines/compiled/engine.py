@@ -16,7 +16,7 @@ from gpugrad._arrays import NumpyArray, memory
 from gpugrad._arrays import threads as _threads
 from gpugrad._engines import numpy_blocks
 from gpugrad._engines.compiled.factors import Factors
-from gpugrad._engines.compiled.masked_sums import evaluate_sums, is_sum_beside_holes
+from gpugrad._engines.compiled.masked_sums import evaluate_sums, is_masked_sum
 from gpugrad._engines.numpy_steps import find_result
 from gpugrad._engines.store import Store
 from gpugrad._stencils import Term, describe_outputs, distinct_arrays, distinct_masks
@@ -30,7 +30,7 @@ THREADED_BYTES = 1 << 21
 """Bytes of a field from which on more threads than one pay."""
 
 QUICK_SAMPLES = 80
-"""Samples of all formulas of a term with holes up to which they are compiled for any field."""
+"""Samples that all formulas of a masked term read, up to which they are compiled for any field."""
 
 MANY_SAMPLES = 1 << 24
 """Samples of a field from which on compiling more of them pays in the first call."""
@@ -62,8 +62,8 @@ def unsupported(outputs: Outputs) -> str | None:
             taps = sum(len(formula.offsets) for formula in formulas)
             if taps > QUICK_SAMPLES and f.size < MANY_SAMPLES:
                 return (
-                    "formulas beside holes are many at this accuracy, and take longer to compile "
-                    f"than {f.size} samples take otherwise"
+                    "formulas beside masked samples are many at this accuracy, and take longer to "
+                    f"compile than {f.size} samples take otherwise"
                 )
             if plan.dtype is not None and plan.dtype not in ("f4", "f8"):
                 return f"it takes spacings in float32 or float64, and one is {plan.dtype}"
@@ -100,10 +100,10 @@ def evaluate(outputs: Outputs, out: Sequence[NumpyArray] | None = None) -> tuple
     if not out[0].size:
         return tuple(out)
     pairs = list(zip(outputs, out, strict=True))
-    apart = [pair for pair in pairs if is_sum_beside_holes(pair[0])]
+    apart = [pair for pair in pairs if is_masked_sum(pair[0])]
     if apart:
         evaluate_sums([terms for terms, _ in apart], [target for _, target in apart], evaluate)
-        rest = [pair for pair in pairs if not is_sum_beside_holes(pair[0])]
+        rest = [pair for pair in pairs if not is_masked_sum(pair[0])]
         if rest:
             evaluate([terms for terms, _ in rest], [target for _, target in rest])
         return tuple(out)

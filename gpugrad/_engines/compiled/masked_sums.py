@@ -1,9 +1,9 @@
-"""Sums of derivatives beside holes, made one by one.
+"""Sums of derivatives of masked fields, made one by one.
 
-Beside holes each term of a sum chooses among several formulas for each sample, and has others to
-choose from in every row near the ends of its axis. One kernel for each set of choices would take
-minutes to compile. So each derivative has kernels of its own, and one more pass adds up what they
-make: slab by slab, so that no more than a slab lies in memory twice.
+Beside masked samples each term of a sum chooses among several formulas for each sample, and has
+others to choose from in every row near the ends of its axis. One kernel for each set of choices
+would take minutes to compile. So each derivative has kernels of its own, and one more pass adds up
+what they make: slab by slab, so that no more than a slab lies in memory twice.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ SLAB_BYTES = 1 << 23
 Outputs = Sequence[Sequence[Term]]
 
 
-def is_sum_beside_holes(terms: Sequence[Term]) -> bool:
+def is_masked_sum(terms: Sequence[Term]) -> bool:
     """Tell whether an output is one that this module is for."""
     return len(terms) > 1 and any(term.where is not None for term in terms)
 
@@ -39,7 +39,7 @@ def evaluate_sums(
     n = f.shape[slowest]
     rows = max(1, SLAB_BYTES * n // f.nbytes)
     bounds = (*range(0, n, rows), n)
-    terms = {_name(term): term._replace(sign=1) for one in outputs for term in one}
+    terms = {_name(term): term._replace(sign=1) for output in outputs for term in output}
     along = {name: term for name, term in terms.items() if term.plan.axis == slowest}
     pieces = {name: cut_plan(term.plan, bounds) for name, term in along.items()}
     for slab, (start, stop) in enumerate(pairwise(bounds)):
@@ -52,12 +52,12 @@ def evaluate_sums(
             (rows_made,) = evaluate([[_join(term, piece)]], None)
             made[name] = rows_made[rows_of(f.ndim, slowest, piece.start, piece.stop)]
         sums = [
-            (Norm if isinstance(one, Norm) else tuple)(
-                [Term(term.sign, made[_name(term)], IDENTITY) for term in one]
+            (Norm if isinstance(output, Norm) else tuple)(
+                [Term(term.sign, made[_name(term)], IDENTITY) for term in output]
             )
-            for one in outputs
+            for output in outputs
         ]
-        with np.errstate(all="ignore"):  # as of all that has holes
+        with np.errstate(all="ignore"):  # as of all masked fields
             evaluate(sums, [target[here] for target in out])
 
 
@@ -75,8 +75,8 @@ def _join(term: Term, piece: Piece) -> Term:
     axis = term.plan.axis
 
     def join(array: Any) -> Any:
-        parts = [array[rows_of(array.ndim, axis, *span)] for span in piece.spans]
-        return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=axis)
+        views = [array[rows_of(array.ndim, axis, *span)] for span in piece.spans]
+        return views[0] if len(views) == 1 else np.concatenate(views, axis=axis)
 
     where = None if term.where is None else join(term.where)
     return term._replace(field=join(term.field), plan=piece.plans[0], where=where)

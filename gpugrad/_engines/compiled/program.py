@@ -275,10 +275,10 @@ class _Maker:
     def place_choice(
         self, term: Term, at: Sequence[int], row: _Row
     ) -> tuple[Choice, list[_Operand]]:
-        """Return a term with holes that starts at some sample, and its operands."""
+        """Return a masked term that starts at some sample, and its operands."""
         _, f, plan, where, _ = term
-        placed = [self.place_formula(term, one, at, row) for one in plan.ranked]
-        placed = [one for one in placed if one[2]]
+        placed = [self.place_formula(term, ranked, at, row) for ranked in plan.ranked]
+        placed = [(part, factors, offsets) for part, factors, offsets in placed if offsets]
         reached = dict.fromkeys([0, *(k for _, _, offsets in placed for k in offsets)])
         places = {k: i for i, k in enumerate(reached)}
         ways = tuple([(tuple([places[k] for k in offsets]), part) for part, _, offsets in placed])

@@ -138,9 +138,9 @@ def _find_problem(outputs: Outputs) -> str | None:
                 if problem:
                     return problem
                 if plan.dtype != term.plan.dtype or plan.on_host != term.plan.on_host:
-                    return "it takes holes where all formulas have the precision of the spacing"
+                    return "it takes masks where all formulas have the precision of the spacing"
             if term.where is not None and not term.plan.on_host:
-                return "it takes holes where the spacing lies on the host"
+                return "it takes masks where the spacing lies on the host"
         if gpu_program.count_words(terms) > gpu_program.MOST_WORDS:
             return "its formulas at the ends have more samples than a kernel takes"
     return None
@@ -168,8 +168,8 @@ def evaluate(outputs: Outputs, out: Sequence[Array] | None = None) -> tuple[Arra
         if targets is None or [target.dtype for target in targets] != dtypes:
             targets = _allocate(f, dtypes)
         if f.size:
-            for part in gpu_program.split(outputs):
-                _launch(outputs[part], targets[part], device)
+            for numbers in gpu_program.split(outputs):
+                _launch(outputs[numbers], targets[numbers], device)
         if out is not None and targets is not out:
             for target, result in zip(out, targets, strict=True):
                 target[...] = result

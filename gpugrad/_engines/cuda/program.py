@@ -138,7 +138,7 @@ def _count_words(plan: AxisPlan, is_alternative: bool) -> int:
 
 
 def plans_of(term: Term) -> tuple[AxisPlan, ...]:
-    """Return the plans that the kernel is told of: alternatives serve beside holes only."""
+    """Return the plans that the kernel is told of: alternatives serve masked fields only."""
     return (term.plan,) if term.where is None else term.plan.ranked
 
 
@@ -212,8 +212,8 @@ class _CallMaker:
         number, factor = len(self.terms) // 2, len(self.numbers) // 2
         precision = _precision_of(term)
         weights = precision.weights
-        for one in plans_of(term):
-            self.add_ends(one, precision, one is not plan)
+        for ranked in plans_of(term):
+            self.add_ends(ranked, precision, ranked is not plan)
         kinds = [self.add(_make_factor(w, weights), self.numbers) for w in plan.interior.weights]
         taps = [
             f"Tap<{offset}, '{kind}'>"

@@ -310,8 +310,9 @@ template <int SIGN_, int FIELD_, int AXIS_, int NUMBER_, int FACTOR_, class Form
     static constexpr int MASK = -1, ALTERNATIVES = 0;
 };
 
-// A term whose field has holes, where the mask with number MASK is false. Where a formula would need
-// one, the first of the alternatives is taken that needs none: they follow the term in `terms`.
+// A term of a masked field: where the mask with number MASK is false, a sample is not valid. Where a
+// formula would read such a sample, the first of the alternatives is taken that reads none. The
+// alternatives follow the term in `terms`.
 template <int MASK_, int ALTERNATIVES_, class Term> struct Masked : Term {
     static constexpr int MASK = MASK_, ALTERNATIVES = ALTERNATIVES_;
 };
@@ -678,7 +679,7 @@ struct Thread<Sample, Result, Index, WIDTH, IS_END, Call<AXES, FIELDS, OUTPUTS, 
         else total = is_subtracted ? subtract(total, sample) : add(total, sample);
     }
 
-    // ---- Beside holes
+    // ---- Beside masked samples
 
     // Tells whether all samples are valid that the formula in `words` reads; see `follow`.
     __device__ bool is_usable(const Word* words, const unsigned char* first, Index step,
@@ -698,7 +699,7 @@ struct Thread<Sample, Result, Index, WIDTH, IS_END, Call<AXES, FIELDS, OUTPUTS, 
         return (p[Taps::OFFSET * step] && ...);
     }
 
-    // Replaces what has been made of samples in holes.
+    // Replaces what has been made of masked samples.
     template <class Term>
     __device__ void mend(Vector<ValueOf<Term>, WIDTH>& values) const {
         constexpr int axis = Term::AXIS;
@@ -721,14 +722,15 @@ struct Thread<Sample, Result, Index, WIDTH, IS_END, Call<AXES, FIELDS, OUTPUTS, 
                 const Word* words = call.ends + ends.first + number * ends.size;
                 is_whole = is_whole && is_usable(words, p - k * step, step, length);
             }
-            if (!is_whole) values.lane[i] = beside_hole<Term>(k, i, p, step);
+            if (!is_whole) values.lane[i] = evaluate_beside_masked<Term>(k, i, p, step);
         }
     }
 
-    // A single result: of the first alternative that reads no hole, or NaN.
+    // A single result: of the first alternative that reads valid samples only, or NaN.
     template <class Term>
-    __device__ ValueOf<Term> beside_hole(Index k, int i, const unsigned char* valid,
-                                         Index step) const {
+    __device__ ValueOf<Term> evaluate_beside_masked(Index k, int i,
+                                                    const unsigned char* valid,
+                                                    Index step) const {
         using Value = ValueOf<Term>;
         const Index length = static_cast<Index>(call.lengths[Term::AXIS]);
         const Sample* here_alone = here[Term::FIELD] + i * stride(Term::FIELD, FASTEST);
@@ -762,13 +764,13 @@ struct Thread<Sample, Result, Index, WIDTH, IS_END, Call<AXES, FIELDS, OUTPUTS, 
     template <class Term, bool DEEP>
     __device__ Vector<ValueOf<Term>, WIDTH> differentiate(
         const FactorsOf<Term, WIDTH>& ahead) const {
-        Vector<ValueOf<Term>, WIDTH> values = as_without_holes<Term, DEEP>(ahead);
+        Vector<ValueOf<Term>, WIDTH> values = as_if_unmasked<Term, DEEP>(ahead);
         if constexpr (Term::MASK >= 0) mend<Term>(values);
         return values;
     }
 
     template <class Term, bool DEEP>
-    __device__ Vector<ValueOf<Term>, WIDTH> as_without_holes(
+    __device__ Vector<ValueOf<Term>, WIDTH> as_if_unmasked(
         const FactorsOf<Term, WIDTH>& ahead) const {
         constexpr int axis = Term::AXIS, field = Term::FIELD;
         const typename Term::Formula formula;

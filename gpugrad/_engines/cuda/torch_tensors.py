@@ -45,7 +45,7 @@ def unsupported(outputs: Outputs) -> str | None:
         if not _has_memory(f):
             return "it takes tensors with memory, not those of a trace or a transformation"
     if any(term.where is not None for terms in outputs for term in terms):
-        return "it takes fields without holes"
+        return "it takes fields without masks"
     if any(not term.plan.on_host for terms in outputs for term in terms):
         return "it takes spacings whose values are on the host"
     return engine.unsupported(_view_fields(outputs))
