@@ -59,6 +59,7 @@ def choose_units(
     is in Fortran order and the other is not, blocks that are flat in the one would be written a
     few bytes at a time into the other: they have some rows of it at least.
     """
+    # A chunk is decompressed whole, so a block that has a piece of it would read it once per block.
     if any(n > 1 for n in chunks):
         return tuple(min(c, n) for c, n in zip(chunks, shape, strict=True))
     order = tuple(slowest_first) if in_chunks else tuple(range(len(shape)))

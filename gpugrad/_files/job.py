@@ -54,6 +54,8 @@ class Job:
             progress(total - sum(map(self._count, blocks)), total)
         if not blocks:
             return
+        # Two of each: while one block is computed, the next is read and the last one written. They
+        # are made once, as fresh memory would cost more than the arithmetic.
         size = max(math.prod(block.shape) for block in blocks)
         sample_buffers = [
             np.empty((len(self._fields), size), self._fields[0].dtype) for _ in range(2)

@@ -257,6 +257,7 @@ def _cut_chunk(
     axis, (start, stop) = plan.axis, bounds[chunk : chunk + 2]
     first, last = _find_core(regions, start, stop)
     core = plan._replace(lower=(), upper=(), alternatives=(), memo={})
+    # A core that does less than half of the chunk is not worth a pass of its own: patches do all.
     if 2 * (last - first) < stop - start:
         first = last = start
     elif first < last:

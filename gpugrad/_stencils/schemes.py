@@ -174,6 +174,8 @@ def scale(
     power = _as_number(h) ** order
     if not used:
         return _make_empty(float(of_value) * value / power)
+    # Weights over their least common denominator, and these over their greatest common divisor: the
+    # smallest integers there are, which floats hold exactly.
     below = math.lcm(of_value.denominator, *(w.denominator for w in used.values()))
     common = math.gcd(*(int(w * below) for w in used.values()))
     offsets = sorted(used, key=lambda k: (abs(used[k]), used[k] < 0, k))

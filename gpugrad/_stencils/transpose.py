@@ -30,6 +30,8 @@ def _transpose_formulas(plan: AxisPlan, n: int) -> AxisPlan:
     ends = [*enumerate(plan.lower), *enumerate(plan.upper, start=last)]
     touched = [i + offset for i, formula in ends for offset in formula.offsets]
     offsets = plan.interior.offsets if first < last else (0,)
+    # Columns from `lower` to `n - upper` have entries in rows between the ends alone, one for each
+    # sample of the interior formula. All other columns are gathered entry by entry.
     lower = max(first + max(offsets), *(j + 1 for j in touched if j < n / 2), 0)
     upper = max(n - last - min(offsets), *(n - j for j in touched if j >= n / 2), 0)
     if lower + upper >= n or first >= last:

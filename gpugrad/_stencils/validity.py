@@ -19,6 +19,7 @@ def choose_rows(plan: AxisPlan, where: Array | None) -> Iterator[tuple[AxisPlan,
         return
     xp, n, left = namespace_of(where), where.shape[plan.axis], where
     for number, ranked in enumerate(plan.ranked):
+        # A row belongs to the first plan that reads valid samples only, so later ones get the rest.
         taken = left & find_usable(xp, where, ranked.regions(n), plan.axis)
         left = left & ~taken
         values = host_values(taken)

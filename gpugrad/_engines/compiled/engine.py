@@ -100,6 +100,7 @@ def evaluate(outputs: Outputs, out: Sequence[NumpyArray] | None = None) -> tuple
     if not out[0].size:
         return tuple(out)
     pairs = list(zip(outputs, out, strict=True))
+    # Each choice of formulas in a masked sum would be a kernel of its own: see `masked_sums`.
     apart = [pair for pair in pairs if is_masked_sum(pair[0])]
     if apart:
         evaluate_sums([terms for terms, _ in apart], [target for _, target in apart], evaluate)
@@ -146,6 +147,7 @@ def _run(program: Program, arrays: Sequence[NumpyArray], factors: Factors) -> in
     addresses = np.array(
         [array.__array_interface__["data"][0] for array in arrays] + factors.addresses
     )
+    # Copies: another thread may run the same program on other arrays at this moment.
     words, items = program.words.copy(), program.items.copy()
     words[program.places] += addresses[program.owners]
     items[:, 1] += words.ctypes.data

@@ -128,6 +128,8 @@ class _Maker:
                 for terms, target in zip(self.outputs, self.targets, strict=True)
                 for box in cut_tile(terms, tile, self.shape, self.order[-1])
             ]
+            # All blocks of a tile share the layouts of its pieces: they differ only in the rows
+            # that they have of each piece. Where that is none, there is no item.
             kernel, layout, first, last, scale = np.array(pieces).T
             low = (np.maximum(starts, first) - first) * scale
             high = (np.minimum(starts + rows, last) - first) * scale
@@ -152,6 +154,7 @@ class _Maker:
         at = [start for start, _ in box.bounds]
         lengths = [stop - start for start, stop in box.bounds]
         along = next((axis for axis in reversed(self.order) if lengths[axis] > 1), None)
+        # Thin across rows, that is: the fastest axis does not count, as its ends are part of rows.
         is_thin = any(THIN * lengths[axis] <= self.shape[axis] for axis in self.order[:-1])
         row = _Row(along, 0 if along is None else at[along], is_thin)
         sums = [self.place(terms, target, at, row)]
@@ -179,12 +182,13 @@ class _Maker:
         )
         result = target.dtype
         parts = [placed.parts for placed in sums]
-        recipe = KernelSpec(
+        spec = KernelSpec(
             self.sample.str[1:],
             result.str[1:],
             len(levels),
             gathers,
             scatters,
+            # Past the cache only whole lines are written at full speed, and short rows have few.
             self.streams and not scatters and length * result.itemsize >= STREAM_ROW_BYTES,
             parts[0],
             tuple(parts[1 : 1 + len(box.lower)]),
@@ -204,7 +208,7 @@ class _Maker:
             self.words.append(offset)
             if any(strides):
                 self.words.extend(0 if axis is None else strides[axis] for _, axis in levels)
-        return [compile_kernel(recipe), layout, *box.bounds[slowest], scale]
+        return [compile_kernel(spec), layout, *box.bounds[slowest], scale]
 
     def find_leads(self, terms: Sequence[Term], operands: Sequence[_Operand]) -> list[int]:
         """Return for fields that several terms take the operand that comes to new memory first.
@@ -238,11 +242,15 @@ class _Maker:
             if lengths[axis] == 1:
                 continue
             ends_here = has_ends and axis == self.order[-1]
+            # The slowest axis stays a loop of its own, because blocks start and stop along it; so
+            # does an axis whose rows have ends with formulas of their own.
             if len(levels) > 1 and not ends_here and are_one(last, axis):
                 levels[-1] = (levels[-1][0] * lengths[axis], axis)
             else:
                 levels.append((lengths[axis], axis))
             last = axis
+        # A short inner loop costs more to enter than its samples take. Joined with the slowest
+        # axis it is entered once, and a block then starts at so many steps for each of its rows.
         if (
             len(levels) == 2
             and levels[1][0] < SHORT_LOOP

@@ -47,6 +47,7 @@ def cut_field(
     slowest, *others = order
     lengths = [*shape]
     lengths[slowest] = 1
+    # The outermost of the other axes is cut first, so that rows of memory stay as long as they can.
     for axis in others:
         pieces = -(-math.prod(lengths) * itemsize // TILE_BYTES)
         lengths[axis] = -(-lengths[axis] // min(pieces, lengths[axis]))
@@ -66,6 +67,8 @@ def cut_tile(
     choices = [_cut_stretch(terms, i, stretch, shape[i]) for i, stretch in enumerate(tile)]
     start, stop = tile[fastest]
     rows: list[tuple[Stretch, range, range]]
+    # Most rows have one long stretch between two ends. A seam in their middle makes two, and a
+    # short row none: then each stretch, or each sample, is a box, which is slower and rare.
     long = [(a, b) for a, b in choices[fastest] if b - a >= SHORT_ROW]
     if len(tile) > 1 and len(long) == 1:
         ((a, b),) = long

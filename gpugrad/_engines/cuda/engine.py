@@ -93,6 +93,7 @@ class _Launch(NamedTuple):
 
     def run(self, addresses: list[int]) -> None:
         """Put the kernel on the current stream, for arrays at these addresses."""
+        # A copy: another thread may launch the same program for other arrays at this moment.
         words = self.words.copy()
         words[self.places] = addresses
         self.kernel((self.blocks,), (gpu_program.THREADS,), (words.view(self.argument),))
@@ -163,6 +164,7 @@ def evaluate(outputs: Outputs, out: Sequence[Array] | None = None) -> tuple[Arra
     f = outputs[0][0].field
     device = f.data.device_id
     with cuda.on(device):
+        # The kernel writes results as they are. CuPy casts them where `out` has another dtype.
         dtypes = [find_result(terms) for terms in outputs]
         targets = out
         if targets is None or [target.dtype for target in targets] != dtypes:

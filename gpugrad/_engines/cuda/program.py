@@ -178,6 +178,8 @@ class _CallMaker:
             words += [0, *strides]
         count = len(self.terms) // 2
         words += self.terms
+        # Factors between the ends are in one list of words, those of ends in another. An array of
+        # factors gets its address in its list once it lies on the device.
         starts = {id(self.numbers): len(words)}
         words += self.numbers or [0, 0]
         starts[id(self.rows)] = len(words)
@@ -334,6 +336,8 @@ def arrange(
     kept.sort(key=lambda axis: -abs(strides[len(arrays) - 1][axis]))
     levels: list[tuple[int, list[int], int]] = []
     for axis in kept:
+        # Fewer axes are fewer divisions for each thread to find its place. An axis along which
+        # something is differentiated must stay, as its ends have formulas of their own.
         level = (shape[axis], [s[axis] for s in strides], axis)
         if levels and {axis, levels[-1][2]}.isdisjoint(differentiated):
             outer = levels[-1]
@@ -383,6 +387,7 @@ def choose_tile(geometry: Geometry, most_planes: int) -> tuple[int, int]:
     """
     slowest, *middle, _ = geometry.lengths
     per_plane = geometry.vectors * math.prod(middle)
+    # More steps for each thread read fewer rows twice, but leave fewer threads to hide latency.
     planes = most_planes
     while planes > 1 and per_plane * -(-slowest // planes) < ENOUGH_THREADS:
         planes //= 2
@@ -394,6 +399,7 @@ def choose_tile(geometry: Geometry, most_planes: int) -> tuple[int, int]:
     def covered(tile: int) -> int:
         return -(-geometry.vectors // (1 << tile)) << tile
 
+    # Vectors beyond the end of a row are threads without work: take the widest tile with few.
     least = min(map(covered, range(widest + 1)))
     return planes, max(tile for tile in range(widest + 1) if covered(tile) <= 1.1 * least)
 
