@@ -12,7 +12,7 @@ from gpugrad._grids.axes import (
     plan_gradient,
     refine_ends,
 )
-from gpugrad._grids.masks import as_mask, choose_beside_holes, copy_mask, find_valid, is_masked
+from gpugrad._grids.masks import as_mask, choose_beside_masked, copy_mask, find_valid, is_masked
 from gpugrad._grids.options import (
     ONE_SIDED,
     Options,

@@ -159,7 +159,7 @@ def _plan_axes(
     for i, pair, scheme in zip(axes, sides, schemes, strict=True):
         check_length(i, f.shape[i], scheme, pair)
         check_value(f, pair)
-    best = options.beside_holes
+    best = options.beside_masked
     make_plan = plan_derivative if best is None else partial(plan_beside_masked, best=best)
     return [
         make_plan(i, h, f.shape[i], scheme, pair, period)

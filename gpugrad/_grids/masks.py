@@ -13,11 +13,11 @@ from gpugrad._grids.options import Options
 _NO_NAN = ("int", "uint")
 
 
-def choose_beside_holes(options: Options) -> Options:
+def choose_beside_masked(options: Options) -> Options:
     """Return options with the best accuracy that formulas beside masked samples may have."""
     edge_accuracy = options.edge_accuracy
     return options._replace(
-        beside_holes=options.accuracy if edge_accuracy is None else edge_accuracy
+        beside_masked=options.accuracy if edge_accuracy is None else edge_accuracy
     )
 
 

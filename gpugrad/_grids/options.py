@@ -23,20 +23,20 @@ class Options(NamedTuple):
     boundary: Any = ONE_SIDED
     period: Any = None
     stagger: Any = None
-    beside_holes: Any = None
+    beside_masked: Any = None
     """The best accuracy of formulas beside masked samples, None where nothing is masked."""
 
     @property
     def are_numpys(self) -> bool:
         """Whether nothing is asked for that `numpy.gradient` does not have."""
-        _, accuracy, edge_accuracy, boundary, period, stagger, beside_holes = self
+        _, accuracy, edge_accuracy, boundary, period, stagger, beside_masked = self
         return (
             boundary is ONE_SIDED
             and accuracy == 2
             and edge_accuracy is None
             and period is None
             and stagger is None
-            and beside_holes is None
+            and beside_masked is None
         )
 
 

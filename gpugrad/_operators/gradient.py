@@ -82,12 +82,12 @@ def gradient(
         ``datetime64`` or ``timedelta64``.
     where : array of bool, optional
         Where samples are valid: an array that broadcasts to the shape of `f`, of its library. Only
-        these are read. Beside a hole formulas become one-sided, of the best accuracy that the
-        samples there allow, but not above `edge_accuracy` if that is given; where there are not
-        enough of them, and in the hole, the result is NaN.
+        these are read. Beside masked samples formulas become one-sided, of the best accuracy that
+        the samples there allow, but not above `edge_accuracy` if that is given; where there are not
+        enough of them, and at masked samples, the result is NaN.
     skipna : bool, optional
-        Whether NaN is a hole, too. Of a masked array, with this or with `where`, what is masked
-        is a hole, and the result is masked where it would be NaN.
+        Whether NaN is masked, too. With this or with `where`, the mask of a masked array counts as
+        well, and the result is masked where it would be NaN.
     curvilinear : tuple of arrays, optional
         In place of spacings, on a curved grid: the coordinates of each sample, one array for each
         axis to differentiate along, of their shape or of that of `f`. Then the result has the
@@ -263,7 +263,7 @@ def derivative(
         (on CuPy arrays CuPy's; ends "one-sided", "periodic", "symmetric" or "nearest");
         ``"spline"``, the cubic smoothing spline, also on uneven samples, its penalty by
         cross-validation; ``{"spline": penalty}`` with one of yours. It has a scheme of its
-        own, and goes with no accuracy, period, stagger, holes or backend.
+        own, and goes with no accuracy, period, stagger, mask or backend.
     out : array, optional
         Where to write, an array of the shape of `f`. May overlap with it.
     backend : {"auto", "slices", "numpy", "numba", "cupy"}, optional

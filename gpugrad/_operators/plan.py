@@ -24,7 +24,7 @@ from gpugrad._engines import evaluate, name_in_force
 from gpugrad._grids import (
     ONE_SIDED,
     Options,
-    choose_beside_holes,
+    choose_beside_masked,
     copy_mask,
     parse_one_axis,
     plan_axes,
@@ -161,7 +161,7 @@ class Plan:
         f = as_field(f)
         if self._has_mask and isinstance(f, np.ndarray) and type(f) is not np.ndarray:
             raise TypeError(
-                "`f` must be a plain array for a plan with `where`, which knows the holes; got a "
+                "`f` must be a plain array for a plan with `where`, which has the mask; got a "
                 f"{type(f).__name__}. Pass `numpy.asarray(f)`."
             )
         device = None if self._device is None else device_of(f)
@@ -191,8 +191,8 @@ class Plan:
         scipy.sparse.sparray of shape (results * size, components * size)
             With ``size`` samples of a field. Fields are raveled in C order and lie one after the
             other, as do results, in the order in which the operator has them. For one of each,
-            ``plan.matrix() @ f.ravel() + plan.offset()`` is ``plan(f).ravel()``. With holes, the
-            columns of samples in them, and the rows of results that are missing, are empty.
+            ``plan.matrix() @ f.ravel() + plan.offset()`` is ``plan(f).ravel()``. With a mask,
+            the columns of masked samples, and the rows of results that are missing, are empty.
 
         Raises
         ------
@@ -211,7 +211,7 @@ class Plan:
         -------
         numpy.ndarray of shape (results * size,), float64
             In the order of the rows of `matrix`; zeros, unless a boundary has a number, and NaN
-            where the plan has holes and no result.
+            where a mask leaves no result.
         """
         return make_offset(self._program, self.shape)
 
@@ -224,8 +224,8 @@ class Plan:
             It takes what this plan returns, and returns what this one takes, in the dtype of
             results: the inner product of ``plan(f)`` and ``g`` is that of ``f`` and
             ``plan.adjoint()(g)``. Weights are real, so for complex fields it is the conjugate
-            transpose as well. What `offset` has is not part of it. With holes, what it is given
-            for results that are missing is not read, and it returns zeros in the holes.
+            transpose as well. What `offset` has is not part of it. With a mask, what it is
+            given for results that are missing is not read, and it returns zeros at masked samples.
         """
         check_linear(self._program, "an adjoint")
         turned = object.__new__(Plan)
@@ -319,8 +319,8 @@ def plan(
     -----
     An operator on samples is an affine map, :math:`A f + b`. The rows of :math:`A` are formulas,
     with those for the boundaries near the ends; :math:`b` is zero unless a boundary has a given
-    value or slope. With `where`, rows beside a hole have the formulas that they take there. Samples
-    which `where` calls valid are taken as they are, NaN or not.
+    value or slope. With `where`, rows beside masked samples have the formulas that they take
+    there. Samples which `where` calls valid are taken as they are, NaN or not.
 
     Examples
     --------
@@ -335,7 +335,7 @@ def plan(
            [ 0.,  4., -8.,  4.],
            [ 0.,  0.,  4., -8.]])
 
-    A hole leaves a field in two parts:
+    A masked sample leaves a field in two parts:
 
     >>> slope = gpugrad.plan(5, where=np.array([True, True, False, True, True]))
     >>> slope(np.array([0.0, 1.0, 1e20, 5.0, 7.0]))
@@ -362,7 +362,7 @@ def plan(
     )
     mask = copy_mask(where, template)
     if mask is not None:
-        options = choose_beside_holes(options)
+        options = choose_beside_masked(options)
     program, takes, gives = make_recipe(
         operator, template, spacing, axis, time_unit, options, keywords, mask
     )

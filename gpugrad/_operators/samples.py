@@ -9,7 +9,7 @@ import numpy as np
 
 from gpugrad._arrays import Array
 from gpugrad._engines import evaluate
-from gpugrad._grids import Options, as_mask, choose_beside_holes, find_valid, is_masked
+from gpugrad._grids import Options, as_mask, choose_beside_masked, find_valid, is_masked
 from gpugrad._stencils import AxisPlan, Term
 
 
@@ -30,7 +30,7 @@ class MaskedFields:
 
     def choose(self, options: Options) -> Options:
         """Return options with the best accuracy that formulas beside masked samples may have."""
-        return choose_beside_holes(options) if self.are_masked_anywhere else options
+        return choose_beside_masked(options) if self.are_masked_anywhere else options
 
     def term(self, plan: AxisPlan, i: int = 0, sign: int = 1) -> Term:
         """Return the term of the field with number `i`."""

@@ -49,7 +49,7 @@ def divergence(
         components alike.
     where, skipna : optional
         Which samples are valid, as for `gradient`: `where`, of the shape of a component, holds
-        for all of them, while NaN is a hole of its own component only. A sum is NaN where one of
+        for all of them, while NaN is masked in its own component only. A sum is NaN where one of
         its terms is.
     curvilinear : tuple of arrays, optional
         In place of spacings, as for `gradient`. Components are those along the coordinates.
