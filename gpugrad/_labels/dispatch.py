@@ -83,8 +83,10 @@ def _beside_plain(
     operator: Call, f: Any, spacing: list[Any], options: dict[str, Any], on_sphere: bool
 ) -> Any:
     """Call an operator on a field without names; what xarray holds beside it loses them."""
-    spacing = [_strip_labels(value) for value in spacing]
-    options = {name: _strip_labels(value) for name, value in options.items()}
+    from gpugrad._labels.xarray_coordinates import strip_labels
+
+    spacing = [*map(strip_labels, spacing)]
+    options = {name: strip_labels(value) for name, value in options.items()}
     if all(library_of_labels(value) != "pint" for value in (f, *spacing, *options.values())):
         return operator.__wrapped__(f, *spacing, **options)  # type: ignore[attr-defined]
     from gpugrad._labels import pint_fields
@@ -92,11 +94,3 @@ def _beside_plain(
     if on_sphere:
         return pint_fields.call_on_sphere(operator, f, options)
     return pint_fields.call(operator, f, spacing, options)
-
-
-def _strip_labels(value: Any) -> Any:
-    if library_of_labels(value) != "xarray":
-        return value
-    return (
-        type(value)(map(_strip_labels, value)) if isinstance(value, (tuple, list)) else value.data
-    )

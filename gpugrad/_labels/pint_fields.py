@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import cycle
 from typing import Any
 
 from gpugrad._arrays import library_of_labels
-from gpugrad._labels.units import unit_of_time
-from gpugrad._stencils import OPERATORS, Operator
+from gpugrad._labels.units import are_dates, unit_of_time
+from gpugrad._stencils import OPERATORS
 
 
 def call(
@@ -37,16 +38,21 @@ def call(
     _refuse_others(options)
     values = [field.magnitude for field in fields]
     spaces = [
-        distance if _are_dates(distance) else step.magnitude
+        distance if are_dates(distance) else step.magnitude
         for distance, step in zip(spacing, steps, strict=True)
     ]
     results = operator(values if is_vector else values[0], *spaces, **options)
     unit = difference(fields[0])
     order = options.get("order", row.power)
     by = [difference(step) for step in steps] or [registry.Unit("")]
-    if is_uniform:
+    if is_uniform or not isinstance(results, tuple):
         return _attach_unit(results, registry, unit / by[0] ** order)
-    return _attach_units(row, results, registry, unit, by, order)
+    if row.gives == "pairs":
+        rows = zip(results, cycle(by), strict=False)
+        return tuple(_attach_units(line, registry, unit / step, by) for line, step in rows)
+    if row.takes == "field":
+        return _attach_units(results, registry, unit, by)
+    return tuple(_attach_units(line, registry, unit, by) for line in results)
 
 
 def call_on_sphere(operator: Callable[..., Any], f: Any, options: dict[str, Any]) -> Any:
@@ -93,13 +99,9 @@ def difference(field: Any) -> Any:
     return (sample - sample).units
 
 
-def _are_dates(value: Any) -> bool:
-    return getattr(getattr(value, "dtype", None), "kind", "") in ("m", "M")
-
-
 def _as_step(distance: Any, registry: Any, options: dict[str, Any]) -> Any:
     """Return a spacing with its unit; that of dates is the one that rates are per."""
-    if _are_dates(distance):
+    if are_dates(distance):
         return registry.Quantity(1.0, unit_of_time(options.get("time_unit") or "s"))
     step = registry.Quantity(distance)
     # A number is a distance already, which has no zero.
@@ -109,10 +111,7 @@ def _as_step(distance: Any, registry: Any, options: dict[str, Any]) -> Any:
 def _strip_period(period: Any, steps: Sequence[Any]) -> Any:
     """Return periods as numbers, in the units of their spacings."""
     if isinstance(period, list):
-        axis_steps = steps if len(steps) == len(period) else [*steps[:1]] * len(period)
-        return [
-            _strip_period(value, [step]) for value, step in zip(period, axis_steps, strict=False)
-        ]
+        return [_strip_period(value, near) for value, near in _with_steps(period, steps)]
     if library_of_labels(period) != "pint" or not steps:
         return period
     return float(convert(period, steps[0].units, "`period` and the spacing").magnitude)
@@ -121,21 +120,21 @@ def _strip_period(period: Any, steps: Sequence[Any]) -> Any:
 def _strip_boundary(boundary: Any, field: Any, steps: Sequence[Any]) -> Any:
     """Return boundaries with numbers in the unit of the field, or of its slope."""
     if isinstance(boundary, list):
-        axis_steps = steps if len(steps) == len(boundary) else [*steps[:1]] * len(boundary)
-        pairs = (
-            zip(boundary, axis_steps, strict=True)
-            if axis_steps
-            else ((side, None) for side in boundary)
-        )
-        return [
-            _strip_boundary(side, field, [] if step is None else [step]) for side, step in pairs
-        ]
+        return [_strip_boundary(side, field, near) for side, near in _with_steps(boundary, steps)]
     if isinstance(boundary, tuple):
         return tuple(_strip_boundary(side, field, steps) for side in boundary)
     if isinstance(boundary, dict):
         unit = difference(field) / difference(steps[0]) if steps else difference(field)
         return {name: _strip_number(value, unit) for name, value in boundary.items()}
     return _strip_number(boundary, field.units)
+
+
+def _with_steps(entries: list[Any], steps: Sequence[Any]) -> list[tuple[Any, Sequence[Any]]]:
+    """Return what a list has for each axis, with the spacing there: one at most."""
+    own_steps = [[step] for step in steps]
+    if len(steps) != len(entries):  # one spacing for all axes, or none
+        own_steps = [[*steps[:1]]] * len(entries)
+    return [*zip(entries, own_steps, strict=True)]
 
 
 def _strip_number(value: Any, unit: Any) -> Any:
@@ -183,22 +182,7 @@ def _attach_unit(results: Any, registry: Any, unit: Any) -> Any:
     return registry.Quantity(results, unit)
 
 
-def _attach_units(
-    row: Operator, results: Any, registry: Any, unit: Any, by: Sequence[Any], order: int
-) -> Any:
-    def step(j: int) -> Any:
-        return by[j] if len(by) > 1 else by[0]
-
-    if not isinstance(results, tuple):
-        return registry.Quantity(results, unit / by[0] ** order)
-    if row.takes == "field" and row.gives == "each":
-        return tuple(registry.Quantity(df, unit / step(j)) for j, df in enumerate(results))
-    if row.gives == "each":
-        return tuple(
-            tuple(registry.Quantity(df, unit / step(j)) for j, df in enumerate(line))
-            for line in results
-        )
-    return tuple(
-        tuple(registry.Quantity(df, unit / step(i) / step(j)) for j, df in enumerate(line))
-        for i, line in enumerate(results)
-    )
+def _attach_units(line: Any, registry: Any, unit: Any, by: Sequence[Any]) -> Any:
+    """Give each derivative of a line its unit; one spacing may stand for all axes."""
+    steps = zip(line, cycle(by), strict=False)
+    return tuple(registry.Quantity(df, unit / step) for df, step in steps)

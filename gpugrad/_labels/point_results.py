@@ -11,7 +11,7 @@ import numpy as np
 from gpugrad._arrays import library_of_labels
 from gpugrad._labels.pint_fields import convert, difference, registry_of
 from gpugrad._labels.units import per
-from gpugrad._labels.xarray_coordinates import find_spacings
+from gpugrad._labels.xarray_coordinates import coordinates_beside, find_spacings, strip_labels
 from gpugrad._labels.xarray_fields import check_array, choose_by_dimension, find_dims
 
 Call = Callable[..., Any]
@@ -29,7 +29,7 @@ def call_on_curves(operator: Call, arguments: tuple[Any, ...], options: dict[str
     x: Any = named.get("x")
     y, axis = named["y"], named.get("axis", -1)
     if library_of_labels(y) != "xarray":
-        x = x.data if library_of_labels(x) == "xarray" else x
+        x = strip_labels(x)
         if all(library_of_labels(value) is None for value in (y, x, options.get("prominence"))):
             return operator(y, x, axis, **options)
         return _on_quantities(operator, y, x, axis, options)
@@ -60,10 +60,7 @@ def call_on_fields(operator: Call, arguments: tuple[Any, ...], options: dict[str
     """Call `critical_points` on a field of xarray or pint."""
     f, *coords = (options.pop("f"), *arguments) if "f" in options else arguments
     if library_of_labels(f) != "xarray":
-        coords = [
-            coordinate.data if library_of_labels(coordinate) == "xarray" else coordinate
-            for coordinate in coords
-        ]
+        coords = [*map(strip_labels, coords)]
         if all(library_of_labels(coordinate) is None for coordinate in (f, *coords)):
             return operator(f, *coords, **options)
         return _critical_quantities(operator, f, coords, options)
@@ -104,7 +101,7 @@ def call_on_noise(operator: Call, arguments: tuple[Any, ...], options: dict[str,
     attrs = {"long_name": f"noise of {f.name or 'f'}"}
     if "units" in f.attrs:
         attrs["units"] = f.attrs["units"]
-    coords = {name: c for name, c in f.coords.items() if dim not in c.dims}
+    coords = coordinates_beside(f, [dim])
     return xarray.DataArray(level, coords, other_dims, name=f"noise_{f.name or 'f'}", attrs=attrs)
 
 
@@ -113,12 +110,9 @@ def _coordinates_at(f: Any, rows: dict[Any, Any], drop: Sequence[Any]) -> dict[A
     import xarray
 
     where = {dim: xarray.DataArray(index, dims=POINT) for dim, index in rows.items()}
-    coordinates = {
-        name: c for name, c in f.coords.items() if not any(dim in c.dims for dim in drop)
-    }
     return {
-        name: c.isel({dim: where[dim] for dim in c.dims}).drop_vars([*c.coords])
-        for name, c in coordinates.items()
+        name: x.isel({dim: where[dim] for dim in x.dims}).drop_vars([*x.coords])
+        for name, x in coordinates_beside(f, drop).items()
     }
 
 
@@ -158,9 +152,7 @@ def _on_quantities(operator: Call, y: Any, x: Any, axis: int, options: dict[str,
     units = {"value": unit, "prominence": stands_out, "slope": slope}
     if library_of_labels(x) == "pint":
         units |= {"position": x.units, "extent": by}
-    return _relabel_points(
-        points, lambda name, a: registry.Quantity(a, units[name]) if name in units else a
-    )
+    return _attach_units(points, registry, units)
 
 
 def _critical_quantities(
@@ -173,6 +165,10 @@ def _critical_quantities(
     points = operator(f.magnitude, *[step.magnitude for step in steps], **options)
     by = steps[0].units if steps else registry.Unit("")
     units = {"position": by, "value": f.units, "eigenvalues": difference(f) / by**2}
+    return _attach_units(points, registry, units)
+
+
+def _attach_units(points: Any, registry: Any, units: dict[str, Any]) -> Any:
     return _relabel_points(
         points, lambda name, a: registry.Quantity(a, units[name]) if name in units else a
     )

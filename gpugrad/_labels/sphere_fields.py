@@ -9,16 +9,8 @@ import numpy as np
 
 from gpugrad._arrays import library_of_labels
 from gpugrad._labels.cf_axes import find_geographic
-from gpugrad._labels.names import Labels
-from gpugrad._labels.xarray_coordinates import check_aligned
-from gpugrad._labels.xarray_fields import (
-    align,
-    check_array,
-    find_dims,
-    label_results,
-    refuse_out,
-    split_components,
-)
+from gpugrad._labels.xarray_coordinates import pick_coordinate
+from gpugrad._labels.xarray_fields import describe_fields, find_dims, label_results, take_fields
 
 _DIRECTIONS = ["north", "east"]
 _RADIANS = ("rad", "radian", "radians")
@@ -38,47 +30,29 @@ def call(
     ValueError
         If latitudes or longitudes can't be found, or do not lie along two dimensions of `f`.
     """
-    f = split_components(operator.__name__, f)
-    is_vector = isinstance(f, (tuple, list))
-    fields = align(f) if is_vector else [check_array(f)]
+    fields, is_vector = take_fields(operator.__name__, f, options)
     first = fields[0]
-    refuse_out(options)
     grid = {
-        kind: _find_coordinate(kind, first, places.get(kind)) for kind in ("latitude", "longitude")
+        kind: find_geographic(kind, first)
+        if places.get(kind) is None
+        else pick_coordinate(first, places[kind], f"`{kind}`", "a coordinate")
+        for kind in ("latitude", "longitude")
     }
     dims = _dims_of(first, options.pop("axis", None), grid)
     in_degrees = options.pop("degrees", None)
     for kind, coordinate in grid.items():
         options[kind] = _in_degrees(coordinate, dims, in_degrees)
-    by, options["radius"] = _parse_radius(options.pop("radius", None))
-    if options["radius"] is None:
-        del options["radius"]
+    by, radius = _parse_radius(options.pop("radius", None))
     values = [field.data for field in fields]
     if library_of_labels(values[0]) == "pint" and by not in (None, "m"):
-        options["radius"] = values[0]._REGISTRY.Quantity(options["radius"], by)
+        radius = values[0]._REGISTRY.Quantity(radius, by)
+    if radius is not None:
+        options["radius"] = radius
     axes = tuple(first.get_axis_num(dim) for dim in dims)
     results = operator(values if is_vector else values[0], axis=axes, **options)
-    labels = Labels(
-        [str(field.name or "") for field in fields],
-        [field.attrs.get("units") for field in fields],
-        _DIRECTIONS,
-        [by, by],
-    ).of(operator.__name__.removeprefix("spherical_"))
+    name = operator.__name__.removeprefix("spherical_")
+    labels = describe_fields(fields, _DIRECTIONS, [by, by]).of(name)
     return label_results(first, results, labels, _DIRECTIONS)
-
-
-def _find_coordinate(kind: str, f: Any, place: Any) -> Any:
-    """Return the latitude or longitude: a DataArray, or an array as given."""
-    if place is None:
-        return find_geographic(kind, f)
-    if isinstance(place, str):
-        if place not in f.coords:
-            listed = ", ".join(map(str, f.coords)) or "none"
-            raise ValueError(f"`{kind}` must name a coordinate of `f`: {listed}; got {place!r}.")
-        return f.coords[place]
-    if hasattr(place, "dims"):
-        check_aligned(f, place, f"`{kind}`")
-    return place
 
 
 def _dims_of(f: Any, named: Any, grid: dict[str, Any]) -> list[Any]:

@@ -7,11 +7,18 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_index
 
 from gpugrad._arrays import library_of_labels
 from gpugrad._labels.names import Label, Labels, kept_attributes
 from gpugrad._labels.staggered import StaggeredResults, adds_components
-from gpugrad._labels.xarray_coordinates import Spacing, check_aligned, find_spacings, in_words
+from gpugrad._labels.xarray_coordinates import (
+    Spacing,
+    check_aligned,
+    find_spacings,
+    in_words,
+    pick_coordinate,
+)
 from gpugrad._stencils import OPERATORS
 
 NEW_DIMS = ("component", "along")
@@ -36,19 +43,16 @@ def call(
     ValueError
         If an axis or a coordinate is unknown, or components have other dimensions or coordinates.
     """
-    f = split_components(operator.__name__, f)
-    is_vector = isinstance(f, (tuple, list))
     is_staggered = _is_staggered(options)
     apart = is_staggered and adds_components(operator.__name__)
-    fields = align(f, apart) if is_vector else [check_array(f)]
+    fields, is_vector = take_fields(operator.__name__, f, options, apart)
     first = fields[0]
-    refuse_out(options)
     named = options.pop("axis", None)
     if named is None and operator.__name__ in ALONG_ONE:
         named = first.dims[-1]
     grid = options.get("curvilinear")
     if grid is not None:
-        grid = [_grid_coordinate(first, coordinate) for coordinate in grid]
+        grid = [_pick_grid_coordinate(first, coordinate) for coordinate in grid]
         named = tuple(grid[0].dims) if named is None else named
     dims = find_dims(first, named)
     is_one = isinstance(named, (str, int)) or operator.__name__ in ALONG_ONE
@@ -78,13 +82,8 @@ def call(
         units = units * len(dims) if len(units) == 1 else units
     else:
         units = [coordinate.attrs.get("units") for coordinate in grid]
-    labels = Labels(
-        [str(field.name or "") for field in fields],
-        [field.attrs.get("units") for field in fields],
-        below,
-        units,
-        operators.index(options.get("order", 1)),
-    ).of(operator.__name__)
+    order = operators.index(options.get("order", 1))
+    labels = describe_fields(fields, below, units, order).of(operator.__name__)
     return label_results(first, results, labels, below, faces)
 
 
@@ -95,13 +94,30 @@ def _is_staggered(options: dict[str, Any]) -> bool:
     return any(stagger) if isinstance(stagger, list) else stagger is not None
 
 
-def refuse_out(options: dict[str, Any]) -> None:
-    """Raise TypeError where an array to write to is given: its coordinates would be unknown."""
-    if options.get("out") is not None:
+def take_fields(
+    operator: str, f: Any, options: dict[str, Any], apart: bool = False
+) -> tuple[list[Any], bool]:
+    """Return the components of a vector field, or a list of one field; tell which it is.
+
+    `apart` says that components may lie at different places, as on a staggered grid.
+    """
+    f = _split_components(operator, f)
+    is_vector = isinstance(f, (tuple, list))
+    fields = _align(f, apart) if is_vector else [check_array(f)]
+    if options.get("out") is not None:  # the coordinates of what is there would be unknown
         raise TypeError("`out` does not go with a DataArray: pass its `.data` in its place.")
+    return fields, is_vector
 
 
-def split_components(operator: str, f: Any) -> Any:
+def describe_fields(
+    fields: Sequence[Any], dims: Sequence[str], dim_units: Sequence[Any], order: int = 1
+) -> Labels:
+    """Return what makes labels for the derivatives of DataArrays."""
+    names = [str(field.name or "") for field in fields]
+    return Labels(names, [field.attrs.get("units") for field in fields], dims, dim_units, order)
+
+
+def _split_components(operator: str, f: Any) -> Any:
     """Return a vector field that is one array as a list of components, those of its first axis."""
     row = OPERATORS.get(operator.removeprefix("spherical_"))
     if row is None or row.takes == "field" or not hasattr(f, "coords") or hasattr(f, "data_vars"):
@@ -120,7 +136,7 @@ def check_array(f: Any) -> Any:
     """Return a DataArray with dimensions; refuse the other types of xarray."""
     if type(f).__name__ == "Dataset":
         raise TypeError(
-            f"`f` must be one variable of a Dataset; got all of them: {', '.join(map(str, f))}. "
+            f"`f` must be one variable of a Dataset; got all of them: {in_words(f)}. "
             'Pick one, as in `ds["T"]`.'
         )
     if not hasattr(f, "coords"):
@@ -133,11 +149,8 @@ def check_array(f: Any) -> Any:
     return f
 
 
-def align(v: Sequence[Any], apart: bool = False) -> list[Any]:
-    """Return components with the dimensions of the first in its order, if coordinates agree.
-
-    `apart` says that they may lie at different places, those of a staggered grid.
-    """
+def _align(v: Sequence[Any], apart: bool) -> list[Any]:
+    """Return components with the dimensions of the first in its order, if coordinates agree."""
     import xarray
 
     for component in v:
@@ -170,33 +183,24 @@ def find_dims(f: Any, named: Any) -> list[Any]:
     named = [named] if isinstance(named, (str, int)) else [*named]
     dims = []
     for dim in named:
-        if isinstance(dim, str) or not isinstance(dim, (int, np.integer)):
-            if dim not in f.dims:
-                listed = ", ".join(map(str, f.dims))
-                raise ValueError(f"`axis` must name dimensions of `f`: {listed}; got {dim!r}.")
-            dims.append(dim)
-        else:
-            if not -f.ndim <= dim < f.ndim:
-                raise np.exceptions.AxisError(int(dim), f.ndim)
-            dims.append(f.dims[dim])
+        if isinstance(dim, (int, np.integer)):
+            dim = f.dims[normalize_axis_index(int(dim), f.ndim)]
+        if dim not in f.dims:
+            raise ValueError(
+                f"`axis` must name dimensions of `f`: {in_words(f.dims)}; got {dim!r}."
+            )
+        dims.append(dim)
     return dims
 
 
-def _grid_coordinate(f: Any, coordinate: Any) -> Any:
+def _pick_grid_coordinate(f: Any, place: Any) -> Any:
     """Return a coordinate of a curved grid, given by name or as a DataArray."""
-    if isinstance(coordinate, str):
-        if coordinate not in f.coords:
-            listed = ", ".join(map(str, f.coords)) or "none"
-            raise ValueError(
-                f"`curvilinear` must name coordinates of `f`: {listed}; got {coordinate!r}."
-            )
-        return f.coords[coordinate]
+    coordinate = pick_coordinate(f, place, "`curvilinear`")
     if not hasattr(coordinate, "dims"):
         raise TypeError(
             "`curvilinear` must hold names of coordinates or DataArrays for a DataArray; got "
             f"{type(coordinate).__name__}. Pass `f.data` to use plain arrays."
         )
-    check_aligned(f, coordinate, "`curvilinear`")
     return coordinate
 
 
