@@ -16,9 +16,11 @@ from gpugrad._grids.masks import as_mask, choose_beside_masked, copy_mask, find_
 from gpugrad._grids.options import (
     ONE_SIDED,
     Options,
+    list_by_axis,
     parse_boundaries,
     parse_periods,
+    parse_positive,
     parse_scheme,
     parse_staggers,
 )
-from gpugrad._grids.spacing import parse_axes, parse_spacings, warn_caller
+from gpugrad._grids.spacing import parse_axes, parse_spacings, warn_caller, widen

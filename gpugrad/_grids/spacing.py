@@ -15,6 +15,7 @@ from numpy.lib.array_utils import normalize_axis_tuple
 from gpugrad._arrays import (
     HALF_PRECISION,
     Array,
+    NumpyArray,
     asnumpy,
     device_of,
     dtype_name,
@@ -40,9 +41,7 @@ def parse_axes(axis: Any, ndim: int) -> tuple[int, ...]:
 
 def parse_edge_order(edge_order: Any) -> int:
     """Return `edge_order` as the integer 1 or 2."""
-    if type(edge_order) is int and (edge_order == 1 or edge_order == 2):
-        return edge_order
-    if isinstance(edge_order, (bool, np.bool_)) or not isinstance(edge_order, (int, float, Real)):
+    if isinstance(edge_order, bool) or not isinstance(edge_order, (int, float, Real)):
         raise TypeError(
             f"`edge_order` must be 1 or 2; got {edge_order!r}, a {type(edge_order).__name__}."
         )
@@ -102,11 +101,10 @@ def parse_spacings(
     if not varargs:
         spacings: list[Any] = [1.0] * len(axes)
     elif len(varargs) == len(axes):
-        spacings = []
-        for spacing, axis in zip(varargs, axes, strict=True):
-            if not isinstance(spacing, (float, int, np.ndarray)) and _is_lazy_time(spacing):
-                spacing = asnumpy(spacing)  # dates become numbers on the host
-            spacings.append(_parse_spacing(spacing, f, axis, time_unit))
+        spacings = [
+            _parse_spacing(spacing, f, axis, time_unit)
+            for spacing, axis in zip(varargs, axes, strict=True)
+        ]
     else:
         spacing = _read_spacing(varargs[0], "all axes", f) if len(varargs) == 1 else None
         if len(varargs) != 1 or getattr(spacing, "ndim", 0) != 0:
@@ -128,6 +126,8 @@ def parse_spacings(
 def _parse_spacing(spacing: Any, f: Array, axis: int, time_unit: str | None) -> Any:
     if type(spacing) is float and 0.0 < abs(spacing) < math.inf:
         return spacing
+    if not isinstance(spacing, (int, np.ndarray)) and _is_lazy_time(spacing):
+        spacing = asnumpy(spacing)  # dates become numbers on the host
     where, length = f"axis {axis}", f.shape[axis]
     spacing = _read_spacing(spacing, where, f)
     ndim = getattr(spacing, "ndim", 0)
@@ -282,9 +282,7 @@ def _as_float(number: Any) -> float:
         return math.inf
 
 
-def _as_differentiable(
-    x: np.ndarray[Any, Any], where: str, time_unit: str | None
-) -> np.ndarray[Any, Any]:
+def _as_differentiable(x: NumpyArray, where: str, time_unit: str | None) -> NumpyArray:
     """Return coordinates in the dtype in which their differences are taken."""
     kind = x.dtype.kind
     if kind == "f" and x.itemsize > 2:
@@ -321,15 +319,18 @@ def _as_differentiable(
 
 def _prepare_unread(x: Array, where: str) -> Array:
     """Return a spacing whose values must not be read, in the dtype to calculate with."""
-    xp = namespace_of(x)
     name = dtype_name(x.dtype)
     if name.startswith("complex") or name == "bool":
         raise TypeError(f"`spacing` for {where} must be real numbers; got dtype {name}.")
+    return widen(x)
+
+
+def widen(x: Array) -> Array:
+    """Return numbers as floats that can be subtracted: integers wrap around, halves overflow."""
+    xp, name = namespace_of(x), dtype_name(x.dtype)
     if name.startswith(("int", "uint")):
-        x = xp.astype(x, widest_float(xp, x))
-    elif name in HALF_PRECISION:
-        x = xp.astype(x, xp.float32)
-    return x
+        return xp.astype(x, widest_float(xp, x))
+    return xp.astype(x, xp.float32) if name in HALF_PRECISION else x
 
 
 def _is_lazy_time(spacing: Any) -> bool:

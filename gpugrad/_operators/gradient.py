@@ -9,7 +9,6 @@ from gpugrad._engines import evaluate
 from gpugrad._grids import (
     ONE_SIDED,
     Options,
-    check_alone,
     parse_one_axis,
     plan_as_numpy,
     plan_axes,
@@ -177,11 +176,11 @@ def gradient(
         return results if stack or len(plans) > 1 else results[0]
     options = Options(1, accuracy, edge_accuracy, boundary, period, stagger)
     if curvilinear is not None:
-        from gpugrad._operators.curvilinear import gradient_on_grid
-
-        check_alone(options, varargs, time_unit, where, skipna)
         options = refine_ends(options, edge_order)
-        return gradient_on_grid(as_field(f), curvilinear, axis, options, out, stack, backend)
+        return apply_operator(
+            "gradient", f, varargs, axis, time_unit, options, where, skipna, out, stack, backend,
+            curvilinear,
+        )  # fmt: skip
     samples = MaskedFields([as_field(f)], where, skipna)
     options = samples.choose(options)
     plans = plan_gradient(samples.fields[0], varargs, axis, edge_order, time_unit, options)
@@ -436,7 +435,6 @@ def gradient_norm(
             "by a unit of time first, as in `f / numpy.timedelta64(1, 's')`."
         )
     options = Options(1, accuracy, edge_accuracy, boundary, period)
-    result: Array = apply_operator(
+    return apply_operator(
         "gradient_norm", f, spacing, axis, time_unit, options, where, skipna, out, False, backend
     )
-    return result

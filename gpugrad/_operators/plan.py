@@ -18,7 +18,6 @@ from gpugrad._arrays import (
     library_of,
     namespace_of,
     result_dtype,
-    stack_results,
 )
 from gpugrad._engines import evaluate, name_in_force
 from gpugrad._grids import (
@@ -30,7 +29,7 @@ from gpugrad._grids import (
     plan_axes,
     plan_gradient,
 )
-from gpugrad._operators.components import check_plans
+from gpugrad._operators.components import check_plans, find_shape, join_results
 from gpugrad._operators.matrix import make_matrix, make_offset
 from gpugrad._operators.stages import (
     Outputs,
@@ -136,12 +135,7 @@ class Plan:
         def evaluate_stage(outputs: Any) -> Any:
             return evaluate(outputs, None, False, self._backend)
 
-        results = self._program.run(fields, evaluate_stage)
-        join: Any = stack_results if self._stack else tuple
-        if len(self._gives) > 1:
-            n = self._gives[1]
-            results = [join(results[i : i + n]) for i in range(0, len(results), n)]
-        return join(results) if self._gives else results[0]
+        return join_results(self._program.run(fields, evaluate_stage), self._gives, self._stack)
 
     def _parse_fields(self, f: Any, takes: tuple[int, ...]) -> list[Array]:
         """Return the fields that are given, checked."""
@@ -355,8 +349,8 @@ def plan(
         "edge_order": edge_order,
         "stagger": stagger,
         "components": components,
+        "stack": stack or None,
     }
-    keywords["stack"] = stack or None
     options = Options(
         1 if order is None else order, accuracy, edge_accuracy, boundary, period, stagger
     )
@@ -438,9 +432,7 @@ def make_recipe(
     if keywords["components"] is not None:
         components = keywords["components"]
     check_plans(row, plans[0], [f] * components)
-    shape = row.shape_of_results(components, axes, bool(keywords["stack"]))
-    if keywords["stack"] and not shape:
-        raise ValueError("`stack` needs three axes: on two, the curl has one component.")
+    shape = find_shape(row, components, axes, bool(keywords["stack"]))
     outputs = row.terms(*plans, partial(number_term, where=where), components)
     if row.gives == "pairs":
         return PlannedOperator(_make_hessian(outputs, plans[0]), (), shape)
