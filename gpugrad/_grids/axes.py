@@ -69,22 +69,6 @@ def refine_ends(options: Options, edge_order: Any) -> Options:
     return options
 
 
-def check_alone(
-    options: Options, varargs: tuple[Any, ...], time_unit: Any, where: Any, skipna: bool
-) -> None:
-    """Raise TypeError where a curved grid is given beside what belongs to a straight one."""
-    if varargs or time_unit is not None:
-        raise TypeError(
-            "`curvilinear` must stand alone: its coordinates take the place of spacings and of "
-            "`time_unit`. Leave these out."
-        )
-    if where is not None or skipna or options.stagger is not None:
-        raise TypeError(
-            "`curvilinear` must stand without `where`, `skipna` and `stagger`, which are known of "
-            "straight grids only. Leave these out; NaN spreads to its neighbours."
-        )
-
-
 def _is_plain(f: Array, varargs: tuple[Any, ...], axis: Any, edge_order: Any) -> bool:
     """Tell whether a call is one of those that may be planned once for all."""
     return (
@@ -153,8 +137,7 @@ def _plan_axes(
     scheme = parse_scheme(options)
     sides = parse_boundaries(options.boundary, len(axes))
     periods = parse_periods(options.period, sides)
-    shifts = parse_staggers(options.stagger, len(axes))
-    schemes = [scheme._replace(shift=shift) for shift in shifts]
+    schemes = [scheme._replace(shift=n) for n in parse_staggers(options.stagger, len(axes))]
     check_lengths(f.shape, axes, 1)
     for i, pair, scheme in zip(axes, sides, schemes, strict=True):
         check_length(i, f.shape[i], scheme, pair)

@@ -55,19 +55,16 @@ def parse_edge_order(edge_order: Any) -> int:
 
 def check_lengths(shape: tuple[Any, ...], axes: tuple[int, ...], edge_order: int) -> None:
     """Raise ValueError where an axis has too few samples for the ends, or an unknown number."""
-    needed = edge_order + 1
-    for length in shape:
-        if length != length or length is None:
-            raise ValueError(
-                f"`f` must have a known shape; got {tuple(shape)}, an array of unknown chunk "
-                "sizes. Call its `compute_chunk_sizes()` first."
-            )
+    if any(length is None or length != length for length in shape):  # Dask's unknown ones are NaN
+        raise ValueError(
+            f"`f` must have a known shape; got {tuple(shape)}, an array of unknown chunk "
+            "sizes. Call its `compute_chunk_sizes()` first."
+        )
     for axis in axes:
-        length = shape[axis]
-        if length < needed:
+        if shape[axis] <= edge_order:
             raise ValueError(
-                f"axis {axis} of `f` must have at least {needed} samples with "
-                f"edge_order={edge_order}; got length {length} (shape {tuple(shape)}). "
+                f"axis {axis} of `f` must have at least {edge_order + 1} samples with "
+                f"edge_order={edge_order}; got length {shape[axis]} (shape {tuple(shape)}). "
                 "Pass a longer field, or leave this axis out with `axis=`."
             )
 
@@ -254,7 +251,10 @@ def _parse_number(distance: Any, where: str, time_unit: str | None) -> Any:
             distance = rate(distance, time_unit)
         distance = distance[()]
     elif type(distance) is not bool and isinstance(distance, (int, float, Real)):
-        distance = _as_float(distance)
+        try:
+            distance = float(distance)
+        except OverflowError:  # an integer beyond all floats
+            distance = math.inf
     elif is_library_array(distance):
         return _prepare_unread(distance, where)
     else:
@@ -273,13 +273,6 @@ def _parse_number(distance: Any, where: str, time_unit: str | None) -> Any:
             "It is the distance between neighbouring samples."
         )
     return distance
-
-
-def _as_float(number: Any) -> float:
-    try:
-        return float(number)
-    except OverflowError:
-        return math.inf
 
 
 def _as_differentiable(x: NumpyArray, where: str, time_unit: str | None) -> NumpyArray:

@@ -9,6 +9,7 @@ from typing import Any, ParamSpec, TypeVar
 import numpy as np
 
 from gpugrad._arrays import PLAIN, library_of_labels
+from gpugrad._labels.typing import Call
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -33,11 +34,7 @@ def accepts_labels(operator: Callable[P, R]) -> Callable[P, R]:
     return call
 
 
-Call = Callable[..., Any]
-
-
 ON_SPHERE = ("spherical_gradient", "spherical_divergence", "spherical_curl")
-
 
 ON_POINTS = {
     "turning_points": "call_on_curves",

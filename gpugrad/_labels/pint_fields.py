@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import cycle
 from typing import Any
 
 from gpugrad._arrays import library_of_labels
+from gpugrad._labels.typing import Call
 from gpugrad._labels.units import are_dates, unit_of_time
 from gpugrad._stencils import OPERATORS
 
 
-def call(
-    operator: Callable[..., Any], f: Any, spacing: Sequence[Any], options: dict[str, Any]
-) -> Any:
+def call(operator: Call, f: Any, spacing: Sequence[Any], options: dict[str, Any]) -> Any:
     """Call an operator on magnitudes, and give its results their units.
 
     Raises
@@ -55,7 +54,7 @@ def call(
     return tuple(_attach_units(line, registry, unit, by) for line in results)
 
 
-def call_on_sphere(operator: Callable[..., Any], f: Any, options: dict[str, Any]) -> Any:
+def call_on_sphere(operator: Call, f: Any, options: dict[str, Any]) -> Any:
     """Call an operator on a sphere on magnitudes, and give its results their units.
 
     The radius is in metres by default; a plain number has no unit.

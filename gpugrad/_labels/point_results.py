@@ -10,11 +10,10 @@ import numpy as np
 
 from gpugrad._arrays import library_of_labels
 from gpugrad._labels.pint_fields import convert, difference, registry_of
+from gpugrad._labels.typing import Call
 from gpugrad._labels.units import per
 from gpugrad._labels.xarray_coordinates import coordinates_beside, find_spacings, strip_labels
 from gpugrad._labels.xarray_fields import check_array, choose_by_dimension, find_dims
-
-Call = Callable[..., Any]
 
 POINT = "point"
 """The dimension along which points are counted."""
@@ -155,9 +154,7 @@ def _on_quantities(operator: Call, y: Any, x: Any, axis: int, options: dict[str,
     return _attach_units(points, registry, units)
 
 
-def _critical_quantities(
-    operator: Call, f: Any, coords: Sequence[Any], options: dict[str, Any]
-) -> Any:
+def _critical_quantities(operator: Call, f: Any, coords: Any, options: dict[str, Any]) -> Any:
     registry = registry_of([f, *coords])
     f = registry.Quantity(f)
     steps = [registry.Quantity(coordinate) for coordinate in coords]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from gpugrad._arrays import library_of_labels
 from gpugrad._labels.cf_axes import find_geographic
+from gpugrad._labels.typing import Call
 from gpugrad._labels.xarray_coordinates import pick_coordinate
 from gpugrad._labels.xarray_fields import describe_fields, find_dims, label_results, take_fields
 
@@ -16,9 +16,7 @@ _DIRECTIONS = ["north", "east"]
 _RADIANS = ("rad", "radian", "radians")
 
 
-def call(
-    operator: Callable[..., Any], f: Any, places: dict[str, Any], options: dict[str, Any]
-) -> Any:
+def call(operator: Call, f: Any, places: dict[str, Any], options: dict[str, Any]) -> Any:
     """Call an operator on what DataArrays hold, and give its results their labels.
 
     `places` has the latitudes and longitudes that are given: names, arrays or DataArrays.

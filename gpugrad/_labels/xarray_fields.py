@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator as operators
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from numpy.lib.array_utils import normalize_axis_index
 from gpugrad._arrays import library_of_labels
 from gpugrad._labels.names import Label, Labels, kept_attributes
 from gpugrad._labels.staggered import StaggeredResults, adds_components
+from gpugrad._labels.typing import Call
 from gpugrad._labels.xarray_coordinates import (
     Spacing,
     check_aligned,
@@ -31,9 +32,7 @@ _BY_DIMENSION: dict[str, Any] = {"boundary": "one-sided", "period": None, "stagg
 """Options that may be given by dimension, and what the other dimensions have."""
 
 
-def call(
-    operator: Callable[..., Any], f: Any, spacing: Sequence[Any], options: dict[str, Any]
-) -> Any:
+def call(operator: Call, f: Any, spacing: Sequence[Any], options: dict[str, Any]) -> Any:
     """Call an operator on what DataArrays hold, and give its results their labels.
 
     Raises

@@ -7,7 +7,7 @@ from itertools import chain
 from typing import Any
 
 from gpugrad._arrays import Array, as_field, assign, check_out, flatten_rows
-from gpugrad._grids import Options, check_alone, plan_axes
+from gpugrad._grids import Options, plan_axes
 from gpugrad._operators.components import as_components, check_plans, find_shape, join_results
 from gpugrad._operators.samples import MaskedFields
 from gpugrad._stencils import OPERATORS, AxisPlan, Operator, arrange_hessian, each_derivative
@@ -33,7 +33,7 @@ def apply_operator(
     if curvilinear is not None:
         from gpugrad._operators.curvilinear import apply_on_grid
 
-        check_alone(options, spacing, time_unit, where, skipna)
+        _check_alone(options, spacing, time_unit, where, skipna)
         return apply_on_grid(row, fields, curvilinear, axis, options, out, stack, backend)
     samples = MaskedFields(fields, where, skipna)
     chosen = samples.choose(options)
@@ -48,6 +48,22 @@ def apply_operator(
         return _evaluate_rows(row, samples, outputs, plans[0], shape, out, stack, backend)
     results = samples.evaluate(outputs, out, stack, backend)
     return results if shape else results[0]
+
+
+def _check_alone(
+    options: Options, varargs: tuple[Any, ...], time_unit: Any, where: Any, skipna: bool
+) -> None:
+    """Raise TypeError where a curved grid is given beside what belongs to a straight one."""
+    if varargs or time_unit is not None:
+        raise TypeError(
+            "`curvilinear` must stand alone: its coordinates take the place of spacings and of "
+            "`time_unit`. Leave these out."
+        )
+    if where is not None or skipna or options.stagger is not None:
+        raise TypeError(
+            "`curvilinear` must stand without `where`, `skipna` and `stagger`, which are known of "
+            "straight grids only. Leave these out; NaN spreads to its neighbours."
+        )
 
 
 def _evaluate_rows(

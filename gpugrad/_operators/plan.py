@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import partial
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -113,15 +113,9 @@ class Plan:
         ValueError
             If `f` has another shape, or is on another device.
         """
-        if (
-            type(f) is np.ndarray
-            and f.shape == self.shape
-            and f.dtype == self.dtype
-            and not self._takes
-        ):
-            fields = [f]
-        else:
-            fields = self._parse_fields(f, self._takes)
+        is_plain = type(f) is np.ndarray and not self._takes  # most calls, which feel a microsecond
+        fits = is_plain and f.shape == self.shape and f.dtype == self.dtype
+        fields = [f] if fits else self._parse_fields(f, self._takes)
         stages, gives = self._program.stages, self._gives
         if len(stages) > 1 or len(gives) > 1:
             return self._apply_stages(fields, out)
@@ -131,11 +125,8 @@ class Plan:
     def _apply_stages(self, fields: Sequence[Array], out: Any) -> Any:
         if out is not None:
             raise TypeError(f"`out` does not go with a plan of {self.operator}. Leave it out.")
-
-        def evaluate_stage(outputs: Any) -> Any:
-            return evaluate(outputs, None, False, self._backend)
-
-        return join_results(self._program.run(fields, evaluate_stage), self._gives, self._stack)
+        results = self._program.run(fields, partial(evaluate, backend=self._backend))
+        return join_results(results, self._gives, self._stack)
 
     def _parse_fields(self, f: Any, takes: tuple[int, ...]) -> list[Array]:
         """Return the fields that are given, checked."""
@@ -363,14 +354,6 @@ def plan(
     return Plan(operator, program, template, takes, gives, bool(stack), backend)
 
 
-class PlannedOperator(NamedTuple):
-    """A program, and how its fields come and results go: (), (n,) or (m, n) arrays."""
-
-    program: Stages
-    takes: tuple[int, ...]
-    gives: tuple[int, ...]
-
-
 def make_template(shape: Any, dtype: Any, like: Any) -> Array:
     """Return an array of the kind that is planned for, which holds a single number."""
     try:
@@ -404,10 +387,12 @@ def make_recipe(
     options: Options,
     keywords: Mapping[str, Any],
     where: Array | None = None,
-) -> PlannedOperator:
-    """Return the recipe of an operator for fields like `f`; `keywords` are options not all take.
+) -> tuple[Stages, tuple[int, ...], tuple[int, ...]]:
+    """Return the program of an operator for fields like `f`, and how its fields and results lie.
 
-    `where` is a mask of the shape of `f`, false where samples are masked.
+    Fields, and results, are one array: (), a tuple: (n,), or a tuple of tuples: (m, n). `keywords`
+    are options that not all operators take. `where` is a mask of the shape of `f`, false where
+    samples are masked.
     """
     row = OPERATORS.get(operator)
     if row is None:
@@ -435,9 +420,9 @@ def make_recipe(
     shape = find_shape(row, components, axes, bool(keywords["stack"]))
     outputs = row.terms(*plans, partial(number_term, where=where), components)
     if row.gives == "pairs":
-        return PlannedOperator(_make_hessian(outputs, plans[0]), (), shape)
+        return _make_hessian(outputs, plans[0]), (), shape
     takes = () if row.takes == "field" else (components,)
-    return PlannedOperator(single_stage(components, outputs), takes, shape)
+    return single_stage(components, outputs), takes, shape
 
 
 def _make_hessian(stage: Sequence[Sequence[Term]], first: Sequence[AxisPlan]) -> Stages:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from importlib import import_module
 from types import ModuleType
 from typing import Any
 
@@ -23,6 +24,7 @@ from gpugrad._arrays import (
     from_host,
     host_values,
     library_of,
+    namespace_of,
     result_dtype,
 )
 from gpugrad._grids import parse_axes, parse_spacings
@@ -87,10 +89,11 @@ def smooth_derivative(
 
 def _run_work(f: Array, axis: int, work: Callable[[Array], Array]) -> Array:
     """Apply host code, or CuPy's to CuPy's arrays; on Dask's to blocks that have whole lines."""
+    xp = namespace_of(f)
+    dtype = result_dtype(xp, f)
     if array_api_compat.is_cupy_array(f):
-        return work(f).astype(result_dtype(array_api_compat.array_namespace(f), f))
+        return work(f).astype(dtype)
     if array_api_compat.is_dask_array(f):
-        dtype = result_dtype(np, f)
         return f.rechunk({axis: -1}).map_blocks(
             lambda block: work(block).astype(dtype), dtype=dtype
         )
@@ -101,10 +104,9 @@ def _run_work(f: Array, axis: int, work: Callable[[Array], Array]) -> Array:
             f"{library_of(f)} that lies on a device, is being traced or differentiated. Pass "
             "`gpugrad.asnumpy(f)`, or an array of CuPy."
         )
-    xp = array_api_compat.array_namespace(f)
     if isinstance(f, np.ndarray):
-        return np.asarray(work(values).astype(result_dtype(np, f)))
-    return xp.astype(from_host(work(values), f), result_dtype(xp, f))
+        return np.asarray(work(values).astype(dtype))
+    return xp.astype(from_host(work(values), f), dtype)
 
 
 def _make_filter(
@@ -206,8 +208,6 @@ def _make_spline(
 
 
 def _load_scipy(module: str, f: Array) -> ModuleType:
-    from importlib import import_module
-
     package = "cupyx.scipy" if array_api_compat.is_cupy_array(f) else "scipy"
     try:
         return import_module(f"{package}.{module}")

@@ -108,9 +108,10 @@ class SphereGrid(NamedTuple):
         xp = namespace_of(north)
         cos, sin = (match_library(wave(self.longitude), north) for wave in (np.cos, np.sin))
         poles = [int(i) for i in np.flatnonzero(at_pole)]
-        n = north.shape[axis]
+        # Rows at poles are cut out of the rows between them.
+        bounds = sorted({0, north.shape[axis], *poles, *(i + 1 for i in poles)})
         rows: list[list[Array]] = [[], []]
-        for start, stop in _cut_range(n, poles):
+        for start, stop in pairwise(bounds):
             sections = [x[rows_of(x.ndim, axis, start, stop)] for x in (north, east)]
             if start in poles:
                 # Northwards is inwards at one pole and outwards at the other.
@@ -164,12 +165,6 @@ def _concatenate(arrays: Sequence[Array], axis: int) -> Array:
     return concat(arrays, axis=axis)
 
 
-def _cut_range(n: int, rows: Sequence[int]) -> list[tuple[int, int]]:
-    """Cut a range into those rows alone and the stretches between."""
-    bounds = sorted({0, n, *rows, *(i + 1 for i in rows)})
-    return [*pairwise(bounds)]
-
-
 def make_sphere_grid(
     f: Array, latitude: Any, longitude: Any, degrees: bool, axis: Any, periodic: bool | None
 ) -> SphereGrid:
@@ -177,10 +172,8 @@ def make_sphere_grid(
     axes = parse_axes(axis, f.ndim)
     if len(axes) != 2:
         raise ValueError(f"`axis` must name two axes, of latitude and longitude; got {axis!r}.")
-    phi, lam = (
-        _parse_coordinate(x, name, degrees)
-        for x, name in ((latitude, "latitude"), (longitude, "longitude"))
-    )
+    phi = _parse_coordinate(latitude, "latitude", degrees)
+    lam = _parse_coordinate(longitude, "longitude", degrees)
     if (abs(phi) > math.pi / 2 + _NEAR).any():
         limit = "90 degrees" if degrees else "pi / 2"
         raise ValueError(
