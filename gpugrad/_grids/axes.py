@@ -70,7 +70,7 @@ def refine_ends(options: Options, edge_order: Any) -> Options:
 
 
 def _is_plain(f: Array, varargs: tuple[Any, ...], axis: Any, edge_order: Any) -> bool:
-    """Tell whether a call is one of those that may be planned once for all."""
+    """Tell whether a call has arguments that may be the key under which its plans are kept."""
     return (
         (type(f) is np.ndarray or type(f).__module__ == "cupy")
         and type(edge_order) is int
@@ -85,10 +85,10 @@ def plan_as_numpy(
     """Plan NumPy's gradient."""
     if time_unit is None and _is_plain(f, varargs, axis, edge_order):
         return _plan_evenly(f.shape, axis, edge_order, *varargs)
-    return _plan_anew(f, varargs, axis, edge_order, time_unit)
+    return _plan_first_derivatives(f, varargs, axis, edge_order, time_unit)
 
 
-def _plan_anew(
+def _plan_first_derivatives(
     f: Array, varargs: tuple[Any, ...], axis: Any, edge_order: Any, time_unit: str | None
 ) -> list[AxisPlan]:
     axes = parse_axes(axis, f.ndim)
@@ -105,7 +105,8 @@ def _plan_evenly(shape: tuple[int, ...], axis: Any, edge_order: Any, *h: float) 
     No double of what `plan_once` remembers for each axis: that spares making plans, this parsing
     arguments, which takes longer than the arithmetic on ten numbers.
     """
-    return _plan_anew(np.broadcast_to(0.0, shape), h, axis, edge_order, None)
+    # An array of this shape stands in for the field; it holds a single number.
+    return _plan_first_derivatives(np.broadcast_to(0.0, shape), h, axis, edge_order, None)
 
 
 def plan_axes(

@@ -25,7 +25,7 @@ def copy_mask(where: Any, f: Array) -> Array | None:
         return None
     if is_library_array(where):
         return as_mask(namespace_of(where).asarray(where, copy=True), f)
-    return as_mask(np.array(where, subok=True), f)
+    return as_mask(np.array(where, subok=True), f)  # what is masked in `where` stays so
 
 
 def is_masked(f: Array) -> bool:

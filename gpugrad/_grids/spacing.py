@@ -25,10 +25,11 @@ from gpugrad._arrays import (
     namespace_of,
     widest_float,
 )
-from gpugrad._grids.steps import find_steps, find_steps_of_lines, lines_are_alike, rate
+from gpugrad._grids.steps import count_units, find_steps, find_steps_of_lines, lines_are_alike
 from gpugrad._stencils import Steps, rows_of
 
 _REMEMBERED_BYTES = 1 << 14
+"""Up to this size coordinates are the key under which their steps are kept."""
 
 
 def parse_axes(axis: Any, ndim: int) -> tuple[int, ...]:
@@ -204,6 +205,7 @@ def _read_spacing(spacing: Any, where: str, f: Array) -> Any:
         return spacing
     if is_library_array(spacing):
         return _read_library_array(spacing, where, f)
+    # Quantities of pint and unyt have `units`. Astropy's are arrays of NumPy that have a `unit`.
     if hasattr(type(spacing), "units") or (
         isinstance(spacing, np.ndarray) and hasattr(type(spacing), "unit")
     ):
@@ -248,7 +250,7 @@ def _parse_number(distance: Any, where: str, time_unit: str | None) -> Any:
     if isinstance(distance, np.ndarray):
         distance = _as_differentiable(distance, where, time_unit)
         if distance.dtype.kind == "m" and time_unit is not None:
-            distance = rate(distance, time_unit)
+            distance = count_units(distance, time_unit)
         distance = distance[()]
     elif type(distance) is not bool and isinstance(distance, (int, float, Real)):
         try:

@@ -15,11 +15,11 @@ _NOT_OF_DERIVATIVES = (
     "scale_factor", "add_offset", "_FillValue", "missing_value", "flag_values", "flag_meanings",
     "flag_masks", "_Unsigned",
 )  # fmt: skip
-"""Attributes that say of a field what is not so of its derivatives."""
+"""Attributes of a field that are not true of its derivatives."""
 
 
 def kept_attributes(attributes: Mapping[Any, Any]) -> dict[Any, Any]:
-    """Return what of a field's attributes is true of its derivatives too."""
+    """Return those attributes of a field that its derivatives have too."""
     return {key: value for key, value in attributes.items() if key not in _NOT_OF_DERIVATIVES}
 
 
@@ -74,10 +74,10 @@ class Labels:
             return [self._label_sum(name, "component of the curl", row.power) for name in names]
         if row.takes == "vector":
             return [self._label_sum(operator, operator, row.power)]
-        what = operator.removeprefix("vector_")
+        kind = operator.removeprefix("vector_")
         return [
             self._label_sum(
-                f"{what}_{name}", f"{what.replace('_', ' ')} of {name}", row.power, [units]
+                f"{kind}_{name}", f"{kind.replace('_', ' ')} of {name}", row.power, [units]
             )
             for name, units in zip(self.names, self.units, strict=True)
         ]

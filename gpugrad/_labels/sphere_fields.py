@@ -36,27 +36,30 @@ def call(operator: Call, f: Any, places: dict[str, Any], options: dict[str, Any]
         else pick_coordinate(first, places[kind], f"`{kind}`", "a coordinate")
         for kind in ("latitude", "longitude")
     }
-    dims = _dims_of(first, options.pop("axis", None), grid)
+    dims = _find_grid_dims(first, options.pop("axis", None), grid)
     in_degrees = options.pop("degrees", None)
     for kind, coordinate in grid.items():
-        options[kind] = _in_degrees(coordinate, dims, in_degrees)
-    by, radius = _parse_radius(options.pop("radius", None))
+        options[kind] = _convert_to_degrees(coordinate, dims, in_degrees)
+    radius = options.pop("radius", None)
+    length_unit = "m" if radius is None else None  # the unit of a plain number is not known
+    if library_of_labels(radius) == "pint":
+        length_unit, radius = format(radius.units, "~"), float(radius.magnitude)
     values = [field.data for field in fields]
-    if library_of_labels(values[0]) == "pint" and by not in (None, "m"):
-        radius = values[0]._REGISTRY.Quantity(radius, by)
+    if library_of_labels(values[0]) == "pint" and length_unit not in (None, "m"):
+        radius = values[0]._REGISTRY.Quantity(radius, length_unit)
     if radius is not None:
         options["radius"] = radius
     axes = tuple(first.get_axis_num(dim) for dim in dims)
     results = operator(values if is_vector else values[0], axis=axes, **options)
     name = operator.__name__.removeprefix("spherical_")
-    labels = describe_fields(fields, _DIRECTIONS, [by, by]).of(name)
+    labels = describe_fields(fields, _DIRECTIONS, [length_unit] * 2).of(name)
     return label_results(first, results, labels, _DIRECTIONS)
 
 
-def _dims_of(f: Any, named: Any, grid: dict[str, Any]) -> list[Any]:
+def _find_grid_dims(f: Any, axis: Any, grid: dict[str, Any]) -> list[Any]:
     """Return the dimensions of latitude and of longitude; on a curved grid in the field's order."""
-    if named is not None:
-        return find_dims(f, named)
+    if axis is not None:
+        return find_dims(f, axis)
     if not all(hasattr(coordinate, "dims") for coordinate in grid.values()):
         return find_dims(f, (-2, -1))
     latitude, longitude = (coordinate.dims for coordinate in grid.values())
@@ -71,7 +74,7 @@ def _dims_of(f: Any, named: Any, grid: dict[str, Any]) -> list[Any]:
     )
 
 
-def _in_degrees(coordinate: Any, dims: list[Any], in_degrees: bool | None) -> Any:
+def _convert_to_degrees(coordinate: Any, dims: list[Any], in_degrees: bool | None) -> Any:
     """Return the values of a coordinate on the host, in degrees, along the dimensions in order.
 
     Coordinates that are lazy are computed: what the formulas are depends on them.
@@ -85,12 +88,3 @@ def _in_degrees(coordinate: Any, dims: list[Any], in_degrees: bool | None) -> An
         return coordinate.to("degree").magnitude
     are_radians = str(units).lower() in _RADIANS if in_degrees is None else not in_degrees
     return np.degrees(np.asarray(coordinate)) if are_radians else coordinate
-
-
-def _parse_radius(radius: Any) -> tuple[str | None, Any]:
-    """Return the unit of lengths, None where it is not known, and the radius as a number."""
-    if radius is None:
-        return "m", None
-    if library_of_labels(radius) == "pint":
-        return format(radius.units, "~"), float(radius.magnitude)
-    return None, radius

@@ -74,8 +74,8 @@ class StaggeredResults:
             _check_equal(still_fields, dim)
             places = [field.coords for field in still_fields[:1]]
             places += [self._move_coordinates(field, k) for field in moved_fields]
-            meeting, *others = (_lines_along(place, dim) for place in places)
-            for place in others:
+            meeting, *other_places = (_lines_along(place, dim) for place in places)
+            for place in other_places:
                 _check_near(meeting, place, dim)
             coordinates |= meeting
         return coordinates
@@ -152,11 +152,9 @@ def _list_terms(operator: str, fields: int, axes: int) -> list[list[tuple[int, i
     least, most = row.axes
     if most is not None and not least <= axes <= most:
         return []  # which the operator refuses, in its words
-
-    def term(axis: int, i: int = 0, sign: int = 1) -> tuple[int, int]:
-        return i, axis
-
-    outputs = row.make_outputs(lambda order: range(axes), term, fields)
+    outputs = row.make_outputs(
+        lambda order: range(axes), lambda axis, i=0, sign=1: (i, axis), fields
+    )
     return [[(i, j) for i, j in terms if i < fields] for terms in outputs]
 
 

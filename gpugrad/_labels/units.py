@@ -50,7 +50,7 @@ def _spell_units(units: str) -> str:
     return re.sub(r"(?<=[A-Za-z])\^?(-?\d+)", r"**\1", units.strip()).replace(" ", " * ")
 
 
-def read(units: str, registry: Any) -> Any:
+def read_units(units: str, registry: Any) -> Any:
     """Return units written as the CF conventions do, as those of a registry of pint.
 
     Raises

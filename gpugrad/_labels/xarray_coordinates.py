@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gpugrad._arrays import library_of_labels
-from gpugrad._labels.units import are_dates, read, unit_of_time
+from gpugrad._labels.units import are_dates, read_units, unit_of_time
 
 
 class Spacing(NamedTuple):
@@ -30,7 +30,7 @@ class Spacing(NamedTuple):
         if has_units or self.units is None or self.are_dates:
             return self.value
         registry = field._REGISTRY
-        return registry.Quantity(self.value, read(str(self.units), registry))
+        return registry.Quantity(self.value, read_units(str(self.units), registry))
 
     def units_in(self, options: dict[str, Any]) -> Any:
         """Return the units of what stands below a derivative."""
@@ -42,7 +42,7 @@ class Spacing(NamedTuple):
 
 
 def strip_labels(value: Any) -> Any:
-    """Return what an array of xarray holds, or a sequence of them; other values as they are."""
+    """Return the data of an array of xarray, or of each in a sequence; other values as they are."""
     if library_of_labels(value) != "xarray":
         return value
     return type(value)(map(strip_labels, value)) if isinstance(value, (tuple, list)) else value.data

@@ -46,25 +46,25 @@ def call(operator: Call, f: Any, spacing: Sequence[Any], options: dict[str, Any]
     apart = is_staggered and adds_components(operator.__name__)
     fields, is_vector = take_fields(operator.__name__, f, options, apart)
     first = fields[0]
-    named = options.pop("axis", None)
-    if named is None and operator.__name__ in ALONG_ONE:
-        named = first.dims[-1]
+    axis = options.pop("axis", None)
+    if axis is None and operator.__name__ in ALONG_ONE:
+        axis = first.dims[-1]
     grid = options.get("curvilinear")
     if grid is not None:
         grid = [_pick_grid_coordinate(first, coordinate) for coordinate in grid]
-        named = tuple(grid[0].dims) if named is None else named
-    dims = find_dims(first, named)
-    is_one = isinstance(named, (str, int)) or operator.__name__ in ALONG_ONE
-    choose_by_dimension(first, dims, is_one, options)
+        axis = tuple(grid[0].dims) if axis is None else axis
+    dims = find_dims(first, axis)
+    is_single = isinstance(axis, (str, int)) or operator.__name__ in ALONG_ONE
+    choose_by_dimension(first, dims, is_single, options)
     faces = StaggeredResults(operator.__name__, fields, dims, options) if is_staggered else None
     if grid is None:
         steps = find_spacings(faces.owners if faces else [first] * len(dims), dims, spacing)
-        below = [str(dim) for dim in dims]
+        axis_names = [str(dim) for dim in dims]
     else:
         # The operator refuses spacings beside a grid, in its words.
         steps = [Spacing(distance) for distance in spacing]
         options["curvilinear"] = tuple(_along_axes(coordinate, dims) for coordinate in grid)
-        below = [str(coordinate.name or f"x{i}") for i, coordinate in enumerate(grid)]
+        axis_names = [str(coordinate.name or f"x{i}") for i, coordinate in enumerate(grid)]
     if options.get("time_unit") is None and any(step.are_dates for step in steps):
         options["time_unit"] = "s"
     values = [field.data for field in fields]
@@ -73,7 +73,7 @@ def call(operator: Call, f: Any, spacing: Sequence[Any], options: dict[str, Any]
     results = operator(
         values if is_vector else values[0],
         *[step.beside(values[0]) for step in steps],
-        axis=axes[0] if is_one else tuple(axes),
+        axis=axes[0] if is_single else tuple(axes),
         **options,
     )
     if grid is None:
@@ -82,8 +82,8 @@ def call(operator: Call, f: Any, spacing: Sequence[Any], options: dict[str, Any]
     else:
         units = [coordinate.attrs.get("units") for coordinate in grid]
     order = operators.index(options.get("order", 1))
-    labels = describe_fields(fields, below, units, order).of(operator.__name__)
-    return label_results(first, results, labels, below, faces)
+    labels = describe_fields(fields, axis_names, units, order).of(operator.__name__)
+    return label_results(first, results, labels, axis_names, faces)
 
 
 def _is_staggered(options: dict[str, Any]) -> bool:
@@ -102,7 +102,7 @@ def take_fields(
     """
     f = _split_components(operator, f)
     is_vector = isinstance(f, (tuple, list))
-    fields = _align(f, apart) if is_vector else [check_array(f)]
+    fields = _align_components(f, apart) if is_vector else [check_array(f)]
     if options.get("out") is not None:  # the coordinates of what is there would be unknown
         raise TypeError("`out` does not go with a DataArray: pass its `.data` in its place.")
     return fields, is_vector
@@ -148,7 +148,7 @@ def check_array(f: Any) -> Any:
     return f
 
 
-def _align(v: Sequence[Any], apart: bool) -> list[Any]:
+def _align_components(v: Sequence[Any], apart: bool) -> list[Any]:
     """Return components with the dimensions of the first in its order, if coordinates agree."""
     import xarray
 
@@ -175,13 +175,12 @@ def _align(v: Sequence[Any], apart: bool) -> list[Any]:
         ) from error
 
 
-def find_dims(f: Any, named: Any) -> list[Any]:
-    """Return the dimensions that are named, or numbered, by default all."""
-    if named is None:
+def find_dims(f: Any, axis: Any) -> list[Any]:
+    """Return the dimensions that `axis` names or numbers, by default all."""
+    if axis is None:
         return [*f.dims]
-    named = [named] if isinstance(named, (str, int)) else [*named]
     dims = []
-    for dim in named:
+    for dim in [axis] if isinstance(axis, (str, int)) else axis:
         if isinstance(dim, (int, np.integer)):
             dim = f.dims[normalize_axis_index(int(dim), f.ndim)]
         if dim not in f.dims:
@@ -213,7 +212,9 @@ def _along_axes(coordinate: Any, dims: Sequence[Any]) -> Any:
     return coordinate.transpose(*dims).data
 
 
-def choose_by_dimension(f: Any, dims: Sequence[Any], is_one: bool, options: dict[str, Any]) -> None:
+def choose_by_dimension(
+    f: Any, dims: Sequence[Any], is_single: bool, options: dict[str, Any]
+) -> None:
     """Replace options that are given by dimension, as ``{"lon": "periodic"}``, by lists."""
     for name, default in _BY_DIMENSION.items():
         chosen = options.get(name)
@@ -226,7 +227,7 @@ def choose_by_dimension(f: Any, dims: Sequence[Any], is_one: bool, options: dict
                 f"{in_words(unknown)}."
             )
         by_dim = [chosen.get(dim, default) for dim in dims]
-        options[name] = by_dim[0] if is_one else by_dim
+        options[name] = by_dim[0] if is_single else by_dim
 
 
 def _place_mask(f: Any, options: dict[str, Any]) -> None:
@@ -246,16 +247,16 @@ def label_results(
     """Return the results as DataArrays, in tuples as they came."""
     import xarray
 
-    waiting = iter(enumerate(labels))
+    numbered_labels = iter(enumerate(labels))
     true_attributes = kept_attributes(f.attrs)
 
-    def walk(result: Any) -> Any:
+    def label(result: Any) -> Any:
         if isinstance(result, tuple):
-            return tuple(walk(inner) for inner in result)
-        new = NEW_DIMS[: result.ndim - f.ndim]
-        if new:
-            return _label_stacked(f, result, labels, new, dims, faces)
-        number, (name, attributes) = next(waiting)
+            return tuple(map(label, result))
+        new_dims = NEW_DIMS[: result.ndim - f.ndim]
+        if new_dims:
+            return label_stacked(result, new_dims)
+        number, (name, attributes) = next(numbered_labels)
         if library_of_labels(result) == "pint":
             attributes.pop("units", None)
         coords = f.coords if faces is None else faces.coordinates(number)
@@ -263,24 +264,13 @@ def label_results(
             result, coords, f.dims, name=name, attrs=true_attributes | attributes
         )
 
-    return walk(results)
+    def label_stacked(result: Any, new_dims: tuple[str, ...]) -> Any:
+        units = {label.attributes.get("units") for label in labels}
+        is_known = len(units) == 1 and None not in units and library_of_labels(result) != "pint"
+        attributes = true_attributes | ({"units": units.pop()} if is_known else {})
+        coords = {**(f.coords if faces is None else faces.common_coordinates())}
+        if result.shape[len(new_dims) - 1] == len(dims):
+            coords[new_dims[-1]] = dims
+        return xarray.DataArray(result, coords, (*new_dims, *f.dims), attrs=attributes)
 
-
-def _label_stacked(
-    f: Any,
-    result: Any,
-    labels: list[Label],
-    new: tuple[str, ...],
-    dims: list[str],
-    faces: StaggeredResults | None,
-) -> Any:
-    import xarray
-
-    true_attributes = kept_attributes(f.attrs)
-    units = {label.attributes.get("units") for label in labels}
-    if len(units) == 1 and None not in units and library_of_labels(result) != "pint":
-        true_attributes["units"] = units.pop()
-    coordinates = {**(f.coords if faces is None else faces.common_coordinates())}
-    if result.shape[len(new) - 1] == len(dims):
-        coordinates[new[-1]] = dims
-    return xarray.DataArray(result, dims=(*new, *f.dims), coords=coordinates, attrs=true_attributes)
+    return label(results)

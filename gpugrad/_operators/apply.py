@@ -36,9 +36,9 @@ def apply_operator(
         _check_alone(options, spacing, time_unit, where, skipna)
         return apply_on_grid(row, fields, curvilinear, axis, options, out, stack, backend)
     samples = MaskedFields(fields, where, skipna)
-    chosen = samples.choose(options)
+    options = samples.refine(options)
     plans = [
-        plan_axes(samples.fields[0], spacing, axis, time_unit, chosen._replace(order=order))
+        plan_axes(samples.fields[0], spacing, axis, time_unit, options._replace(order=order))
         for order in row.orders
     ]
     check_plans(row, plans[0], samples.fields)
@@ -86,6 +86,7 @@ def _evaluate_rows(
         results = samples.evaluate(outputs, None, False, backend)
 
         def differentiate(slope: Array, plans: Sequence[AxisPlan]) -> Any:
+            # A slope that is missing is NaN, whatever masked the samples that it lacks.
             slopes = MaskedFields([slope], skipna=samples.are_masked_anywhere)
             return slopes.evaluate(each_derivative(plans, slopes.term), backend=backend)
 

@@ -78,11 +78,9 @@ def apply_on_grid(
     axes = len(grid.plans)
     check_count(row, fields, axes)
     shape = find_shape(row, len(fields), axes, stack)
-
-    def entry(j: int, i: int = 0, sign: int = 1) -> tuple[int, tuple[int, int]]:
-        return sign, (i, j)
-
-    outputs = row.make_outputs(lambda order: range(axes), entry, len(fields))
+    outputs = row.make_outputs(
+        lambda order: range(axes), lambda j, i=0, sign=1: (sign, (i, j)), len(fields)
+    )
     wanted = {place for terms in outputs for _, place in terms}
     entries: dict[tuple[int, int], Array] = {}
     for i, field in enumerate(fields):  # one after the other: slopes are as large as fields
@@ -132,11 +130,11 @@ def differentiate_grid(
     sides = parse_boundaries(options.boundary, len(axes))
     tangents = []
     for axis, pair, jump in zip(axes, sides, jumps, strict=True):
-        along = options._replace(boundary=pair[0].name)
+        axis_options = options._replace(boundary=pair[0].name)
         if not {side.name for side in pair} <= {"periodic", "one-sided"}:
             # What is beyond the end is said of the field, not of the coordinates.
-            along = options._replace(boundary="one-sided", edge_accuracy=options.accuracy)
-        (plan,) = plan_axes(np.broadcast_to(0.0, shape), (), axis, None, along)
+            axis_options = options._replace(boundary="one-sided", edge_accuracy=options.accuracy)
+        (plan,) = plan_axes(np.broadcast_to(0.0, shape), (), axis, None, axis_options)
         row = []
         for x, step in zip(xs, jump, strict=True):
             if not step:
@@ -161,6 +159,7 @@ def _warn_of_jump(x: Array, axis: int, pair: Sides) -> None:
     values = host_values(x)
     if pair[0].name != "periodic" or values is None or not values.size:
         return
+    # Where the coordinate comes back, this is a step about as long as the others.
     closing = np.take(values, 0, axis) - np.take(values, -1, axis)
     if np.abs(closing).max() > 1.5 * np.abs(np.diff(values, axis=axis)).max():
         warn_caller(

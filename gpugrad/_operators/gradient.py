@@ -182,7 +182,7 @@ def gradient(
             curvilinear,
         )  # fmt: skip
     samples = MaskedFields([as_field(f)], where, skipna)
-    options = samples.choose(options)
+    options = samples.refine(options)
     plans = plan_gradient(samples.fields[0], varargs, axis, edge_order, time_unit, options)
     if not plans:
         return _return_nothing(out, stack)
@@ -246,8 +246,8 @@ def derivative(
         and `accuracy` 2, as in `numpy.gradient`.
     period : number, optional
         The period of a periodic axis, in the unit of the coordinates (of `time_unit` for dates).
-        By default, on uneven samples, the gap from the last sample to the first is the mean of
-        the first and the last gap; on even ones it is a gap like any other.
+        By default, on uneven samples, the step from the last sample to the first is the mean of
+        the first and the last step; on even ones it is a step like any other.
     stagger : {None, "left", "right"}, optional
         Where results are: at the samples, or on the face half a cell before each of them ("left")
         or behind it ("right"). On uneven samples a face is midway between two of them; beyond an
@@ -302,7 +302,7 @@ def derivative(
     for order :math:`m` and accuracy :math:`p`. One-sided formulas take :math:`m + q` samples for
     accuracy :math:`q`. On uneven samples the weights are those of the polynomial through the same
     samples. There, a derivative of even order loses one power of its accuracy inside, unless
-    the gaps change smoothly; with `stagger`, one of odd order does. With `order` 1, `accuracy` 2
+    the steps change smoothly; with `stagger`, one of odd order does. With `order` 1, `accuracy` 2
     and one-sided ends, results have the bits of `numpy.gradient`.
 
     With `stagger`, the formula is central about the face, on :math:`\lfloor (m + p) / 2 \rfloor`
@@ -350,7 +350,7 @@ def derivative(
             f, spacing, axis, order, smooth, boundary, time_unit, out, unfit_options
         )
     samples = MaskedFields([as_field(f)], where, skipna)
-    options = samples.choose(Options(order, accuracy, edge_accuracy, boundary, period, stagger))
+    options = samples.refine(Options(order, accuracy, edge_accuracy, boundary, period, stagger))
     plans = plan_axes(samples.fields[0], (spacing,), parse_one_axis(axis), time_unit, options)
     results = samples.evaluate(each_derivative(plans, samples.term), out, False, backend)
     return results[0]

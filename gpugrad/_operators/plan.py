@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from functools import partial
 from types import ModuleType
 from typing import Any
@@ -34,7 +35,7 @@ from gpugrad._operators.matrix import make_matrix, make_offset
 from gpugrad._operators.stages import (
     Outputs,
     Stages,
-    bind,
+    bind_fields,
     check_linear,
     number_term,
     single_stage,
@@ -87,8 +88,7 @@ class Plan:
         self.dtype = like.dtype
         self.library = library_of(like)
         self._device = device_of(like) if is_library_array(like) else None
-        xp = np if isinstance(like, np.ndarray) else namespace_of(like)
-        self._result_dtype = result_dtype(xp, like)
+        self._result_dtype = result_dtype(namespace_of(like), like)
 
     def __call__(self, f: Any, out: Any = None) -> Any:
         """Apply the operator.
@@ -119,7 +119,7 @@ class Plan:
         stages, gives = self._program.stages, self._gives
         if len(stages) > 1 or len(gives) > 1:
             return self._apply_stages(fields, out)
-        results = evaluate(bind(stages[0], fields), out, self._stack, self._backend)
+        results = evaluate(bind_fields(stages[0], fields), out, self._stack, self._backend)
         return results if gives else results[0]
 
     def _apply_stages(self, fields: Sequence[Array], out: Any) -> Any:
@@ -213,15 +213,14 @@ class Plan:
             given for results that are missing is not read, and it returns zeros at masked samples.
         """
         check_linear(self._program, "an adjoint")
-        turned = object.__new__(Plan)
-        turned.__dict__.update(self.__dict__)
-        turned.operator = f"adjoint of {self.operator}"
-        turned.dtype = self._result_dtype
-        turned._program = transpose_program(self._program, self.shape)
-        turned._takes, turned._gives = self._gives, self._takes
-        turned._stack = self._stack and bool(self._takes)
-        turned._has_mask = False
-        return turned
+        transposed = copy(self)
+        transposed.operator = f"adjoint of {self.operator}"
+        transposed.dtype = self._result_dtype
+        transposed._program = transpose_program(self._program, self.shape)
+        transposed._takes, transposed._gives = self._gives, self._takes
+        transposed._stack = self._stack and bool(self._takes)
+        transposed._has_mask = False
+        return transposed
 
     def __repr__(self) -> str:
         count = " x ".join(map(str, self._takes))
@@ -373,9 +372,9 @@ def make_template(shape: Any, dtype: Any, like: Any) -> Array:
         name = dtype_name(np.dtype(dtype))
     except TypeError:
         name = dtype if isinstance(dtype, str) else dtype_name(dtype)
-    placed = {} if device is None else {"device": device}
-    single = xp.zeros((1,) * len(shape), dtype=getattr(xp, name), **placed)
-    return as_field(xp.broadcast_to(single, shape))
+    keywords = {} if device is None else {"device": device}
+    number = xp.zeros((1,) * len(shape), dtype=getattr(xp, name), **keywords)
+    return as_field(xp.broadcast_to(number, shape))
 
 
 def make_recipe(
@@ -426,11 +425,11 @@ def make_recipe(
 
 
 def _make_hessian(stage: Sequence[Sequence[Term]], first: Sequence[AxisPlan]) -> Stages:
-    valid = [find_results(terms) for terms in stage]  # a slope that is missing is masked
+    valid = [find_results(terms) for terms in stage]  # no derivative reads a slope that is missing
     mixed: list[tuple[Term, ...]] = []
 
     def differentiate(slope: int, plans: Sequence[AxisPlan]) -> Sequence[int]:
-        start = 1 + len(stage) + len(mixed)
+        start = 1 + len(stage) + len(mixed)  # after the field and the first stage
         mixed.extend((number_term(plan, slope, where=valid[slope - 1]),) for plan in plans)
         return range(start, start + len(plans))
 

@@ -28,7 +28,7 @@ class MaskedFields:
             pairs = [_find_masked(f, shared, bool(skipna)) for f in fields]
             self.fields, self.masks = [f for f, _ in pairs], [mask for _, mask in pairs]
 
-    def choose(self, options: Options) -> Options:
+    def refine(self, options: Options) -> Options:
         """Return options with the best accuracy that formulas beside masked samples may have."""
         return choose_beside_masked(options) if self.are_masked_anywhere else options
 

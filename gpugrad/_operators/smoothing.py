@@ -80,14 +80,14 @@ def smooth_derivative(
             '`smooth` must be "spline", {"spline": penalty} or {"window": samples, "polynomial": '
             f"degree}}; got {smooth!r}."
         )
-    result = _run_work(f, axis, work)
+    result = _smooth_lines(f, axis, work)
     if out is None:
         return result
     assign(check_out(out, f, 1, False), [result])
     return out
 
 
-def _run_work(f: Array, axis: int, work: Callable[[Array], Array]) -> Array:
+def _smooth_lines(f: Array, axis: int, work: Callable[[Array], Array]) -> Array:
     """Apply host code, or CuPy's to CuPy's arrays; on Dask's to blocks that have whole lines."""
     xp = namespace_of(f)
     dtype = result_dtype(xp, f)
@@ -195,12 +195,12 @@ def _make_spline(
 
     def work(values: NumpyArray) -> NumpyArray:
         lines = np.moveaxis(values, axis, -1)
-        wide: Any = np.complex128 if values.dtype.kind == "c" else np.float64
-        result = np.empty(lines.shape, wide)
+        wide_dtype: Any = np.complex128 if values.dtype.kind == "c" else np.float64
+        result = np.empty(lines.shape, wide_dtype)
         for line in np.ndindex(lines.shape[:-1]):
-            curve = lines[line].astype(wide)
+            curve = lines[line].astype(wide_dtype)
             result[line].real = differentiate(curve.real)
-            if wide is np.complex128:
+            if wide_dtype is np.complex128:
                 result[line].imag = differentiate(curve.imag)
         return np.moveaxis(result, -1, axis)
 

@@ -81,11 +81,11 @@ class SphereGrid(NamedTuple):
             roll = partial(namespace_of(f).roll, shift=f.shape[across] // 2, axis=across)
             return [roll(f[rows_of(f.ndim, axis, i, i + 1)]) for i in rows]
 
-        whole = _concatenate([*beyond(before), f, *beyond(after)], axis)
-        # There the latitude counts on past the pole, so that it rises or falls throughout.
-        over = [math.copysign(math.pi, phi[i]) - phi[i] for i in (*before, *after)]
-        extended = np.concatenate([over[: len(before)], phi, over[len(before) :]])
-        slope = derivative(whole, extended, axis=axis, **keywords)
+        extended_field = _concatenate([*beyond(before), f, *beyond(after)], axis)
+        # Beyond a pole the latitude counts on, so that it rises or falls throughout.
+        phi_beyond = [math.copysign(math.pi, phi[i]) - phi[i] for i in (*before, *after)]
+        extended_phi = [*phi_beyond[: len(before)], *phi, *phi_beyond[len(before) :]]
+        slope = derivative(extended_field, extended_phi, axis=axis, **keywords)
         return slope[rows_of(f.ndim, axis, len(before), len(before) + n)]
 
     def _rows_beyond(self, end: int, accuracy: int) -> list[int]:
@@ -106,7 +106,7 @@ class SphereGrid(NamedTuple):
         """Replace the rows at poles by the components of the one vector that the gradient is."""
         axis, across = self.axes
         xp = namespace_of(north)
-        cos, sin = (match_library(wave(self.longitude), north) for wave in (np.cos, np.sin))
+        cos, sin = (match_library(g(self.longitude), north) for g in (np.cos, np.sin))
         poles = [int(i) for i in np.flatnonzero(at_pole)]
         # Rows at poles are cut out of the rows between them.
         bounds = sorted({0, north.shape[axis], *poles, *(i + 1 for i in poles)})
@@ -135,11 +135,11 @@ class SphereGrid(NamedTuple):
         position = [np.cos(phi) * np.cos(lam), np.cos(phi) * np.sin(lam), np.sin(phi)]
         boundary = ["one-sided", "periodic" if self.periodic else "one-sided"]
         options = Options(1, accuracy, edge, boundary, None)
-        nothing = [(0.0,) * 3] * 2
-        along = differentiate_grid(position, f.shape, self.axes, options, nothing)
+        no_jumps = [(0.0,) * 3] * 2
+        derivatives = differentiate_grid(position, f.shape, self.axes, options, no_jumps)
         tangents = [
             [radius * sum(map(operator.mul, row, unit)) for unit in self.unit_vectors()]
-            for row in along
+            for row in derivatives
         ]
         names = ["latitude in degrees", "longitude in degrees"]
         inverse = invert(tangents, [np.degrees(phi), np.degrees(lam)], names)
@@ -190,9 +190,9 @@ def make_sphere_grid(
                 f"{tuple(f.shape)}; got {x.shape}. Name the axes with `axis`, latitude first."
             )
     if is_curved:
-        order = axes[0] < axes[1]
+        latitude_first = axes[0] < axes[1]
         shape = tuple(n if i in axes else 1 for i, n in enumerate(f.shape))
-        phi, lam = ((x if order else x.T).reshape(shape) for x in (phi, lam))
+        phi, lam = ((x if latitude_first else x.T).reshape(shape) for x in (phi, lam))
         return SphereGrid(phi, lam, (axes[0], axes[1]), True, bool(periodic), False)
     steps = np.diff(phi)
     if not ((steps > 0).all() or (steps < 0).all()):

@@ -58,7 +58,7 @@ class Stages(NamedTuple):
             if is_selection(stage):
                 arrays += [selection.apply(arrays) for selection in stage]
             else:
-                arrays += evaluate(bind(stage, arrays))
+                arrays += evaluate(bind_fields(stage, arrays))
         return [arrays[number] for number in self.results]
 
 
@@ -67,7 +67,7 @@ def is_selection(stage: Stage) -> TypeGuard[tuple[Selection, ...]]:
     return isinstance(stage[0], Selection)
 
 
-def bind(stage: Any, fields: Sequence[Any]) -> list[tuple[Term, ...]]:
+def bind_fields(stage: Any, fields: Sequence[Any]) -> list[tuple[Term, ...]]:
     """Return the outputs of a stage with fields in place of their numbers."""
     return [
         _kind_of(terms)([term._replace(field=fields[term.field]) for term in terms])
@@ -109,17 +109,17 @@ def transpose_program(program: Stages, shape: tuple[int, ...]) -> Stages:
     for k, number in enumerate(program.results):
         sources_of[number].append(k)
     stages: list[Any] = []
-    back: dict[int, list[Term]] = {i: [] for i in range(program.inputs)}
+    last_terms: dict[int, list[Term]] = {i: [] for i in range(program.inputs)}
     count = len(program.results)
     end = program.inputs + sum(map(len, program.stages))
     for stage in reversed(program.stages):
         end -= len(stage)
-        between: dict[int, list[Term]] = defaultdict(list)
+        inner_terms: dict[int, list[Term]] = defaultdict(list)
         selections: list[Selection] = []
         for number, terms in enumerate(stage, start=end):
             for sign, field, plan, rows, _ in as_matrices(terms):
                 transposed = transpose_plan(bring_home(plan), shape[plan.axis])
-                target = back if field < program.inputs else between
+                target = last_terms if field < program.inputs else inner_terms
                 sources = sources_of[number]
                 if rows is not None:
                     selections += [Selection(k, rows) for k in sources]
@@ -130,13 +130,13 @@ def transpose_program(program: Stages, shape: tuple[int, ...]) -> Stages:
         if selections:
             stages.append(tuple(selections))
             count += len(selections)
-        if between:
-            stages.append(tuple(map(_put_added_first, between.values())))
-            for field in between:
+        if inner_terms:
+            stages.append(tuple(map(_put_added_first, inner_terms.values())))
+            for field in inner_terms:
                 sources_of[field].append(count)
                 count += 1
-    stages.append(tuple(map(_put_added_first, back.values())))
-    return Stages(len(program.results), tuple(stages), tuple(range(count, count + len(back))))
+    stages.append(tuple(map(_put_added_first, last_terms.values())))
+    return Stages(len(program.results), tuple(stages), tuple(range(count, count + len(last_terms))))
 
 
 def as_matrices(terms: Any) -> Iterator[Term]:
