@@ -16,10 +16,10 @@ _DIRECTIONS = ["north", "east"]
 _RADIANS = ("rad", "radian", "radians")
 
 
-def call(operator: Call, f: Any, places: dict[str, Any], options: dict[str, Any]) -> Any:
+def call(operator: Call, f: Any, options: dict[str, Any]) -> Any:
     """Call an operator on what DataArrays hold, and give its results their labels.
 
-    `places` has the latitudes and longitudes that are given: names, arrays or DataArrays.
+    Latitudes and longitudes may be names, arrays or DataArrays.
 
     Raises
     ------
@@ -32,8 +32,8 @@ def call(operator: Call, f: Any, places: dict[str, Any], options: dict[str, Any]
     first = fields[0]
     grid = {
         kind: find_geographic(kind, first)
-        if places.get(kind) is None
-        else pick_coordinate(first, places[kind], f"`{kind}`", "a coordinate")
+        if options.get(kind) is None
+        else pick_coordinate(first, options[kind], f"`{kind}`", "a coordinate")
         for kind in ("latitude", "longitude")
     }
     dims = _find_grid_dims(first, options.pop("axis", None), grid)

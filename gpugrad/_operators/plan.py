@@ -118,15 +118,12 @@ class Plan:
         fields = [f] if fits else self._parse_fields(f, self._takes)
         stages, gives = self._program.stages, self._gives
         if len(stages) > 1 or len(gives) > 1:
-            return self._apply_stages(fields, out)
+            if out is not None:
+                raise TypeError(f"`out` does not go with a plan of {self.operator}. Leave it out.")
+            evaluate_stage = partial(evaluate, backend=self._backend)
+            return join_results(self._program.run(fields, evaluate_stage), gives, self._stack)
         results = evaluate(bind_fields(stages[0], fields), out, self._stack, self._backend)
         return results if gives else results[0]
-
-    def _apply_stages(self, fields: Sequence[Array], out: Any) -> Any:
-        if out is not None:
-            raise TypeError(f"`out` does not go with a plan of {self.operator}. Leave it out.")
-        results = self._program.run(fields, partial(evaluate, backend=self._backend))
-        return join_results(results, self._gives, self._stack)
 
     def _parse_fields(self, f: Any, takes: tuple[int, ...]) -> list[Array]:
         """Return the fields that are given, checked."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import reduce
+from operator import and_
 from typing import Any
 
 import numpy as np
@@ -63,8 +65,9 @@ class MaskedFields:
 
 def _find_masked(f: Array, mask: Array | None, skipna: bool) -> tuple[Array, Array | None]:
     """Return a field without a mask of its own, and where it is valid."""
+    masks = [mask]
     if is_masked(f):
-        mask = _combine_masks(mask, ~np.ma.getmaskarray(f))
+        masks.append(~np.ma.getmaskarray(f))
         f = np.asarray(f)
     elif isinstance(f, np.ndarray) and type(f) is not np.ndarray:
         raise TypeError(
@@ -76,7 +79,10 @@ def _find_masked(f: Array, mask: Array | None, skipna: bool) -> tuple[Array, Arr
             "`where` and `skipna` take Dask arrays of plain blocks; got one of masked blocks. Pass "
             "`dask.array.ma.filled(f, numpy.nan)` and `skipna=True`."
         )
-    return f, _combine_masks(mask, find_valid(f)) if skipna else mask
+    if skipna:
+        masks.append(find_valid(f))
+    masks = [mask for mask in masks if mask is not None]
+    return f, reduce(and_, masks) if masks else None
 
 
 def _mask_result(result: Array) -> Array:
@@ -85,9 +91,3 @@ def _mask_result(result: Array) -> Array:
         return np.ma.array(result, mask=np.isnan(result), copy=False)
     result[np.isnan(np.asarray(result))] = np.ma.masked
     return result
-
-
-def _combine_masks(a: Array | None, b: Array | None) -> Array | None:
-    if a is None or b is None:
-        return b if a is None else a
-    return a & b
