@@ -35,7 +35,7 @@ from gpugrad._stencils import (
 )
 
 _PLAIN = {int, str, type(None)}
-"""The types of options that may be a key: others may have no hash, and True is found as 1."""
+"""The types of options that may be a key: others may have no hash, and True equals 1."""
 
 
 def parse_one_axis(axis: Any) -> int:
@@ -100,10 +100,10 @@ def _plan_first_derivatives(
 
 @lru_cache(maxsize=512, typed=True)
 def _plan_evenly(shape: tuple[int, ...], axis: Any, edge_order: Any, *h: float) -> list[AxisPlan]:
-    """Plan once what comes again and again: a shape, with numbers for spacings or none.
+    """Plan NumPy's gradient once for each shape, with numbers for spacings or none.
 
-    No double of what `plan_once` remembers for each axis: that spares making plans, this parsing
-    arguments, which takes longer than the arithmetic on ten numbers.
+    `plan_once` keeps plans of single axes, which spares making them. What is kept here spares
+    parsing arguments too, which takes longer than the arithmetic on ten numbers.
     """
     # An array of this shape stands in for the field; it holds a single number.
     return _plan_first_derivatives(np.broadcast_to(0.0, shape), h, axis, edge_order, None)
@@ -113,7 +113,6 @@ def plan_axes(
     f: Array, varargs: tuple[Any, ...], axis: Any, time_unit: str | None, options: Options
 ) -> list[AxisPlan]:
     """Plan the derivative along each axis that is asked for, as `options` say."""
-    # An option of another type, such as an array, has no hash, and True would be found as 1.
     is_plain = time_unit is None and _is_plain(f, varargs, axis, 1)
     if is_plain and _PLAIN.issuperset(map(type, options)):
         plans = _plan_axes_evenly(f.shape, f.dtype, axis, options, *varargs)
@@ -157,9 +156,9 @@ def _plan_axes(
 def _plan_axes_evenly(
     shape: tuple[int, ...], dtype: np.dtype[Any], axis: Any, options: Options, *h: float
 ) -> list[AxisPlan]:
-    """Plan once what comes again and again, as `_plan_evenly`, for any scheme.
+    """Plan any scheme once for each shape, as `_plan_evenly`.
 
-    Apart from that one, as boundary values must fit a field's dtype: to hash that, and options,
-    would cost NumPy's calls a few percent.
+    Boundary values must fit the dtype of a field, so it is a part of the key, and so are options.
+    `_plan_evenly` does without: to hash both would cost NumPy's calls a few percent.
     """
     return _plan_axes(np.broadcast_to(np.zeros((), dtype), shape), h, axis, None, options)

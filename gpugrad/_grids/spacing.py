@@ -42,6 +42,8 @@ def parse_axes(axis: Any, ndim: int) -> tuple[int, ...]:
 
 def parse_edge_order(edge_order: Any) -> int:
     """Return `edge_order` as the integer 1 or 2."""
+    if type(edge_order) is int and (edge_order == 1 or edge_order == 2):
+        return edge_order
     if isinstance(edge_order, bool) or not isinstance(edge_order, (int, float, Real)):
         raise TypeError(
             f"`edge_order` must be 1 or 2; got {edge_order!r}, a {type(edge_order).__name__}."
@@ -56,11 +58,12 @@ def parse_edge_order(edge_order: Any) -> int:
 
 def check_lengths(shape: tuple[Any, ...], axes: tuple[int, ...], edge_order: int) -> None:
     """Raise ValueError where an axis has too few samples for the ends, or an unknown number."""
-    if any(length is None or length != length for length in shape):  # Dask's unknown ones are NaN
-        raise ValueError(
-            f"`f` must have a known shape; got {tuple(shape)}, an array of unknown chunk "
-            "sizes. Call its `compute_chunk_sizes()` first."
-        )
+    for length in shape:  # where Dask does not know a length, it is NaN
+        if length != length or length is None:
+            raise ValueError(
+                f"`f` must have a known shape; got {tuple(shape)}, an array of unknown chunk "
+                "sizes. Call its `compute_chunk_sizes()` first."
+            )
     for axis in axes:
         if shape[axis] <= edge_order:
             raise ValueError(

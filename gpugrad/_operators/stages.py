@@ -105,7 +105,9 @@ def transpose_program(program: Stages, shape: tuple[int, ...]) -> Stages:
     of, by its transposed plans. What later stages read of an earlier one is summed up first. With
     masks, each plan is given only the rows that take it.
     """
-    sources_of = defaultdict(list)  # by number: what the transposed program knows of it
+    # By number in the program, the arrays of the transposed program that are handed back to it. A
+    # later stage hands back to an earlier one, so the stages are gone through from the last.
+    sources_of = defaultdict(list)
     for k, number in enumerate(program.results):
         sources_of[number].append(k)
     stages: list[Any] = []
@@ -122,10 +124,9 @@ def transpose_program(program: Stages, shape: tuple[int, ...]) -> Stages:
                 target = last_terms if field < program.inputs else inner_terms
                 sources = sources_of[number]
                 if rows is not None:
+                    start = count + len(selections)
                     selections += [Selection(k, rows) for k in sources]
-                    sources = [
-                        *range(count + len(selections) - len(sources), count + len(selections))
-                    ]
+                    sources = [*range(start, count + len(selections))]
                 target[field] += [Term(sign, k, transposed) for k in sources]
         if selections:
             stages.append(tuple(selections))
@@ -151,6 +152,7 @@ def as_matrices(terms: Any) -> Iterator[Term]:
 
 
 def _put_added_first(terms: list[Term]) -> tuple[Term, ...]:
+    # A sum that starts with an added term needs no pass that changes signs.
     return tuple(sorted(terms, key=lambda term: -term.sign))
 
 
