@@ -175,12 +175,11 @@ def _check_equal(components: Sequence[Any], dim: Any) -> None:
 
 def _lines_along(coords: Any, dim: Any) -> dict[Any, Any]:
     """Return the coordinates that lie along one dimension alone."""
-    lines = {}
-    for name, coordinate in coords.items():
-        dims = coordinate[0] if isinstance(coordinate, tuple) else coordinate.dims
-        if dims == (dim,):
-            lines[name] = coordinate
-    return lines
+    return {
+        name: coordinate
+        for name, coordinate in coords.items()
+        if (coordinate[0] if isinstance(coordinate, tuple) else coordinate.dims) == (dim,)
+    }
 
 
 def _check_near(first: dict[Any, Any], second: dict[Any, Any], dim: Any) -> None:

@@ -76,15 +76,14 @@ def _make_differences(plan: AxisPlan, shape: tuple[int, ...], mask: Any) -> Any:
     sparse = load_scipy()
     size = math.prod(shape)
     numbers = np.arange(size).reshape(shape)
-    rows, columns, values = [], [], []
+    entries = []
     mask = None if mask is None else asnumpy(mask).ravel()
     for row, column, value in _list_entries(plan, numbers):
         picked = slice(None) if mask is None else mask[row.ravel()]
-        rows.append(row.ravel()[picked])
-        columns.append(column.ravel()[picked])
-        values.append(np.broadcast_to(value, row.shape).ravel()[picked])
-    where = (np.concatenate(rows), np.concatenate(columns))
-    return sparse.coo_array((np.concatenate(values), where), shape=(size, size)).tocsr()
+        arrays = (row, column, np.broadcast_to(value, row.shape))
+        entries.append([array.ravel()[picked] for array in arrays])
+    rows, columns, values = map(np.concatenate, zip(*entries, strict=True))
+    return sparse.coo_array((values, (rows, columns)), shape=(size, size)).tocsr()
 
 
 def _list_entries(plan: AxisPlan, numbers: NumpyArray) -> Iterator[tuple[NumpyArray, ...]]:

@@ -110,7 +110,7 @@ class SphereGrid(NamedTuple):
         poles = [int(i) for i in np.flatnonzero(at_pole)]
         # Rows at poles are cut out of the rows between them.
         bounds = sorted({0, north.shape[axis], *poles, *(i + 1 for i in poles)})
-        rows: list[list[Array]] = [[], []]
+        pieces = []
         for start, stop in pairwise(bounds):
             sections = [x[rows_of(x.ndim, axis, start, stop)] for x in (north, east)]
             if start in poles:
@@ -122,9 +122,9 @@ class SphereGrid(NamedTuple):
                 g_x = xp.sum(g_n * cos, axis=across, keepdims=True)
                 g_y = xp.sum(g_n * sin, axis=across, keepdims=True)
                 sections = [(g_x * cos + g_y * sin) * sign, g_y * cos - g_x * sin]
-            for row, section in zip(rows, sections, strict=True):
-                row.append(section)
-        return _concatenate(rows[0], axis), _concatenate(rows[1], axis)
+            pieces.append(sections)
+        north, east = (_concatenate(sections, axis) for sections in zip(*pieces, strict=True))
+        return north, east
 
     def _gradient_on_curved(
         self, f: Array, radius: float, accuracy: Any, edge: Any, backend: str | None
