@@ -13,7 +13,6 @@ Examples
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import gpugrad
@@ -28,16 +27,9 @@ except ImportError as error:
     ) from error
 
 
-def _axis(dims: Sequence[Any]) -> Any:
-    """Return what an operator takes as `axis`: one name, several, or None for all."""
-    if len(dims) == 1:
-        return dims[0]
-    return tuple(dims) or None
-
-
 def _unknown(accessor: Any, name: str, elsewhere: str) -> AttributeError:
     """Return the error for an operator that is not there, with those that are."""
-    known = ", ".join(one for one in dir(accessor) if not one.startswith("_"))
+    known = ", ".join(known for known in dir(accessor) if not known.startswith("_"))
     return AttributeError(
         f".gpugrad has no operator {name!r}; it has: {known} ({elsewhere})", name=name, obj=accessor
     )
@@ -155,8 +147,8 @@ def _make_method(row: Operator) -> Any:
 
     def of_array(self: Any, *dims: Any, **options: Any) -> Any:
         # The gradient along one dimension alone is one array, and no tuple.
-        axis = _axis(dims) if row.gives == "each" else dims or None
-        return operator(self._f, axis=axis, **options)
+        is_alone = row.gives == "each" and len(dims) == 1
+        return operator(self._f, axis=dims[0] if is_alone else dims or None, **options)
 
     def of_dataset(self: Any, *names: Any, axis: Any = None, **options: Any) -> Any:
         return self._call(operator, names, axis, options)

@@ -364,6 +364,11 @@ class TestPlans:
         inner = np.vdot(np.nan_to_num(there), np.where(np.isnan(there), 0, g))
         assert inner == pytest.approx(np.vdot(f, plan.adjoint()(g)), rel=1e-12)
 
+    def test_what_is_masked_in_where_is_not_valid(self, rng):
+        where = np.ma.array(np.ones(6, bool), mask=[0, 0, 1, 0, 0, 0])
+        f = rng.normal(size=6)
+        assert_same_bits(gpugrad.plan(6, where=where)(f), gpugrad.gradient(f, where=where))
+
     def test_what_makes_no_sense_is_refused(self, rng):
         with pytest.raises(TypeError, match="`where` must be a boolean array"):
             gpugrad.plan(5, where=np.ones(5))

@@ -96,6 +96,16 @@ def test_rates_between_dates_have_the_unit_of_time():
     assert gpugrad.derivative(f, dates, order=2, time_unit="m").units == UNITS.Unit("m/min**2")
 
 
+def test_periods_of_axes_without_a_spacing_are_kept():
+    f = np.arange(12.0).reshape(3, 4) ** 2
+    options = {"boundary": "periodic", "period": [3.0, None]}
+    for got, expected in zip(
+        gpugrad.gradient(Q(f, "K"), **options), gpugrad.gradient(f, **options), strict=True
+    ):
+        assert str(got.units) == "kelvin"
+        assert np.array_equal(got.magnitude, expected)
+
+
 def test_a_period_is_converted_to_the_unit_of_the_spacing():
     angle = np.arange(5) * 60.0
     f = Q(np.sin(np.radians(angle)), "K")

@@ -174,7 +174,7 @@ def _make_planner(
         )
         if request.skipna and may_be_masked(f.dtype):
             best = request.edge_accuracy
-            options = options._replace(beside_holes=request.accuracy if best is None else best)
+            options = options._replace(beside_masked=request.accuracy if best is None else best)
         return plan_axes(stand_in, spacing, tuple(axes), time_unit, options)
 
     return plan

@@ -35,7 +35,7 @@ from gpugrad._stencils import (
 )
 
 _PLAIN = {int, str, type(None)}
-"""The types of options that may be a key: others may have no hash, and True is found as 1."""
+"""The types of options that may be a key: others may have no hash, and True equals 1."""
 
 
 def parse_one_axis(axis: Any) -> int:
@@ -69,24 +69,8 @@ def refine_ends(options: Options, edge_order: Any) -> Options:
     return options
 
 
-def check_alone(
-    options: Options, varargs: tuple[Any, ...], time_unit: Any, where: Any, skipna: bool
-) -> None:
-    """Raise TypeError where a curved grid is given beside what belongs to a straight one."""
-    if varargs or time_unit is not None:
-        raise TypeError(
-            "`curvilinear` must stand alone: its coordinates take the place of spacings and of "
-            "`time_unit`. Leave these out."
-        )
-    if where is not None or skipna or options.stagger is not None:
-        raise TypeError(
-            "`curvilinear` must stand without `where`, `skipna` and `stagger`, which are known of "
-            "straight grids only. Leave these out; NaN spreads to its neighbours."
-        )
-
-
 def _is_plain(f: Array, varargs: tuple[Any, ...], axis: Any, edge_order: Any) -> bool:
-    """Tell whether a call is one of those that may be planned once for all."""
+    """Tell whether a call has arguments that may be the key under which its plans are kept."""
     return (
         (type(f) is np.ndarray or type(f).__module__ == "cupy")
         and type(edge_order) is int
@@ -101,10 +85,10 @@ def plan_as_numpy(
     """Plan NumPy's gradient."""
     if time_unit is None and _is_plain(f, varargs, axis, edge_order):
         return _plan_evenly(f.shape, axis, edge_order, *varargs)
-    return _plan_anew(f, varargs, axis, edge_order, time_unit)
+    return _plan_first_derivatives(f, varargs, axis, edge_order, time_unit)
 
 
-def _plan_anew(
+def _plan_first_derivatives(
     f: Array, varargs: tuple[Any, ...], axis: Any, edge_order: Any, time_unit: str | None
 ) -> list[AxisPlan]:
     axes = parse_axes(axis, f.ndim)
@@ -116,19 +100,19 @@ def _plan_anew(
 
 @lru_cache(maxsize=512, typed=True)
 def _plan_evenly(shape: tuple[int, ...], axis: Any, edge_order: Any, *h: float) -> list[AxisPlan]:
-    """Plan once what comes again and again: a shape, with numbers for spacings or none.
+    """Plan NumPy's gradient once for each shape, with numbers for spacings or none.
 
-    No double of what `plan_once` remembers for each axis: that spares making plans, this parsing
-    arguments, which takes longer than the arithmetic on ten numbers.
+    `plan_once` keeps plans of single axes, which spares making them. What is kept here spares
+    parsing arguments too, which takes longer than the arithmetic on ten numbers.
     """
-    return _plan_anew(np.broadcast_to(0.0, shape), h, axis, edge_order, None)
+    # An array of this shape stands in for the field; it holds a single number.
+    return _plan_first_derivatives(np.broadcast_to(0.0, shape), h, axis, edge_order, None)
 
 
 def plan_axes(
     f: Array, varargs: tuple[Any, ...], axis: Any, time_unit: str | None, options: Options
 ) -> list[AxisPlan]:
     """Plan the derivative along each axis that is asked for, as `options` say."""
-    # An option of another type, such as an array, has no hash, and True would be found as 1.
     is_plain = time_unit is None and _is_plain(f, varargs, axis, 1)
     if is_plain and _PLAIN.issuperset(map(type, options)):
         plans = _plan_axes_evenly(f.shape, f.dtype, axis, options, *varargs)
@@ -153,13 +137,12 @@ def _plan_axes(
     scheme = parse_scheme(options)
     sides = parse_boundaries(options.boundary, len(axes))
     periods = parse_periods(options.period, sides)
-    shifts = parse_staggers(options.stagger, len(axes))
-    schemes = [scheme._replace(shift=shift) for shift in shifts]
+    schemes = [scheme._replace(shift=n) for n in parse_staggers(options.stagger, len(axes))]
     check_lengths(f.shape, axes, 1)
     for i, pair, scheme in zip(axes, sides, schemes, strict=True):
         check_length(i, f.shape[i], scheme, pair)
         check_value(f, pair)
-    best = options.beside_holes
+    best = options.beside_masked
     make_plan = plan_derivative if best is None else partial(plan_beside_masked, best=best)
     return [
         make_plan(i, h, f.shape[i], scheme, pair, period)
@@ -173,9 +156,9 @@ def _plan_axes(
 def _plan_axes_evenly(
     shape: tuple[int, ...], dtype: np.dtype[Any], axis: Any, options: Options, *h: float
 ) -> list[AxisPlan]:
-    """Plan once what comes again and again, as `_plan_evenly`, for any scheme.
+    """Plan any scheme once for each shape, as `_plan_evenly`.
 
-    Apart from that one, as boundary values must fit a field's dtype: to hash that, and options,
-    would cost NumPy's calls a few percent.
+    Boundary values must fit the dtype of a field, so it is a part of the key, and so are options.
+    `_plan_evenly` does without: to hash both would cost NumPy's calls a few percent.
     """
     return _plan_axes(np.broadcast_to(np.zeros((), dtype), shape), h, axis, None, options)

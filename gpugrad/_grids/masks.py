@@ -13,12 +13,10 @@ from gpugrad._grids.options import Options
 _NO_NAN = ("int", "uint")
 
 
-def choose_beside_holes(options: Options) -> Options:
+def choose_beside_masked(options: Options) -> Options:
     """Return options with the best accuracy that formulas beside masked samples may have."""
-    edge_accuracy = options.edge_accuracy
-    return options._replace(
-        beside_holes=options.accuracy if edge_accuracy is None else edge_accuracy
-    )
+    best = options.accuracy if options.edge_accuracy is None else options.edge_accuracy
+    return options._replace(beside_masked=best)
 
 
 def copy_mask(where: Any, f: Array) -> Array | None:
@@ -26,10 +24,8 @@ def copy_mask(where: Any, f: Array) -> Array | None:
     if where is None:
         return None
     if is_library_array(where):
-        where = namespace_of(where).asarray(where, copy=True)
-    else:
-        where = np.array(where)
-    return as_mask(where, f)
+        return as_mask(namespace_of(where).asarray(where, copy=True), f)
+    return as_mask(np.array(where, subok=True), f)  # what is masked in `where` stays so
 
 
 def is_masked(f: Array) -> bool:
@@ -82,5 +78,4 @@ def as_mask(where: Any, f: Array) -> Array:
         raise ValueError(f"{must}; got shape {tuple(where.shape)}.")
     if tuple(where.shape) == shape:
         return where
-    xp = np if isinstance(f, np.ndarray) else namespace_of(f)
-    return xp.broadcast_to(where, shape)
+    return namespace_of(f).broadcast_to(where, shape)

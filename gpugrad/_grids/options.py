@@ -6,8 +6,6 @@ import math
 from numbers import Integral, Real
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from gpugrad._arrays import Array, dtype_name
 from gpugrad._stencils import MAX_ACCURACY, MAX_ORDER, TABLE, Scheme, Side, Sides
 
@@ -23,43 +21,56 @@ class Options(NamedTuple):
     boundary: Any = ONE_SIDED
     period: Any = None
     stagger: Any = None
-    beside_holes: Any = None
+    beside_masked: Any = None
     """The best accuracy of formulas beside masked samples, None where nothing is masked."""
 
     @property
     def are_numpys(self) -> bool:
         """Whether nothing is asked for that `numpy.gradient` does not have."""
-        _, accuracy, edge_accuracy, boundary, period, stagger, beside_holes = self
-        return (
-            boundary is ONE_SIDED
-            and accuracy == 2
-            and edge_accuracy is None
-            and period is None
-            and stagger is None
-            and beside_holes is None
-        )
+        _, accuracy, edge_accuracy, boundary, *others = self
+        is_plain = all(option is None for option in (edge_accuracy, *others))
+        return is_plain and boundary is ONE_SIDED and accuracy == 2
 
 
 def parse_scheme(options: Options) -> Scheme:
     """Return the scheme that is asked for."""
-    accuracy, edge_accuracy = options.accuracy, options.edge_accuracy
     order = _parse_integer(options.order, "order")
     if not 1 <= order <= MAX_ORDER:
         raise ValueError(f"`order` must be from 1 to {MAX_ORDER}; got {order}.")
-    accuracy = _parse_integer(accuracy, "accuracy")
+    accuracy = _parse_integer(options.accuracy, "accuracy")
     if accuracy not in range(2, MAX_ACCURACY + 1, 2):
         raise ValueError(
             f"`accuracy` must be an even number from 2 to {MAX_ACCURACY}, as the formulas inside "
             f"are symmetric; got {accuracy}."
         )
-    if edge_accuracy is not None:
-        edge_accuracy = _parse_integer(edge_accuracy, "edge_accuracy")
-        if not 1 <= edge_accuracy <= accuracy:
-            raise ValueError(
-                f"`edge_accuracy` must be from 1 to that of the inside, {accuracy}; got "
-                f"{edge_accuracy}."
-            )
+    if options.edge_accuracy is None:
+        return Scheme(order, accuracy)
+    edge_accuracy = _parse_integer(options.edge_accuracy, "edge_accuracy")
+    if not 1 <= edge_accuracy <= accuracy:
+        raise ValueError(
+            f"`edge_accuracy` must be from 1 to that of the inside, {accuracy}; got "
+            f"{edge_accuracy}."
+        )
     return Scheme(order, accuracy, edge_accuracy)
+
+
+def list_by_axis(
+    option: Any, count: int, must: str, where: str = "to differentiate along", cure: str = ""
+) -> list[Any]:
+    """Return what an option says of each of `count` axes: a list of its own, or one for all.
+
+    Raises
+    ------
+    ValueError
+        If a list has another length; `must` is how the error starts.
+    """
+    entries = option if isinstance(option, list) else [option] * count
+    if len(entries) != count:
+        raise ValueError(
+            f"{must} a list with one entry for each of the {count} axes {where}; got "
+            f"{len(entries)}.{cure}"
+        )
+    return entries
 
 
 _SHIFTS = {None: 0, "left": -1, "right": 1}
@@ -67,12 +78,7 @@ _SHIFTS = {None: 0, "left": -1, "right": 1}
 
 def parse_staggers(stagger: Any, count: int) -> list[int]:
     """Return for each of `count` axes how many half cells from its sample a result is."""
-    staggers = stagger if isinstance(stagger, list) else [stagger] * count
-    if len(staggers) != count:
-        raise ValueError(
-            f"`stagger` must be one for all axes, or a list with one entry for each of the {count} "
-            f"axes to differentiate along; got {len(staggers)}."
-        )
+    staggers = list_by_axis(stagger, count, "`stagger` must be one for all axes, or")
     for side in staggers:
         if not (side is None or isinstance(side, str)):
             raise TypeError(f'`stagger` must be "left", "right" or None; got {side!r}.')
@@ -85,7 +91,7 @@ def parse_staggers(stagger: Any, count: int) -> list[int]:
 
 
 def _parse_integer(number: Any, name: str) -> int:
-    if isinstance(number, (bool, np.bool_)) or not isinstance(number, Integral):
+    if isinstance(number, bool) or not isinstance(number, Integral):
         raise TypeError(f"`{name}` must be an integer; got {number!r}, a {type(number).__name__}.")
     return int(number)
 
@@ -94,28 +100,25 @@ def parse_periods(period: Any, sides: list[Sides]) -> list[float | None]:
     """Return the period of each axis, None where there is none or where it is to be inferred."""
     periodic = [lower.name == "periodic" for lower, _ in sides]
     periods = period if isinstance(period, list) else [period if p else None for p in periodic]
-    if len(periods) != len(sides):
-        raise ValueError(
-            f"`period` must be a number, or a list with one entry for each of the {len(sides)} "
-            f"axes to differentiate along; got {len(periods)}."
-        )
-    have_period = [entry is not None for entry in periods]
+    list_by_axis(periods, len(sides), "`period` must be a number, or")
+    pairs = zip(periods, periodic, strict=True)
     if (period is not None and not any(periodic)) or any(
-        has_period and not wraps for has_period, wraps in zip(have_period, periodic, strict=True)
+        entry is not None and not wraps for entry, wraps in pairs
     ):
         raise ValueError(
             f'`period` must go with periodic axes; got {period!r}. Add `boundary="periodic"`.'
         )
-    return [None if entry is None else _parse_period(entry) for entry in periods]
+    return [None if entry is None else parse_positive(entry, "period") for entry in periods]
 
 
-def _parse_period(period: Any) -> float:
-    if isinstance(period, (bool, np.bool_)) or not isinstance(period, Real):
-        raise TypeError(f"`period` must be a real number; got {period!r}.")
-    number = float(period)
-    if not (math.isfinite(number) and number > 0):
-        raise ValueError(f"`period` must be positive and finite; got {number}.")
-    return number
+def parse_positive(number: Any, name: str, kind: str = "a real number") -> float:
+    """Return a length, such as a period, as a positive float; raise if it is none."""
+    if isinstance(number, bool) or not isinstance(number, Real):
+        raise TypeError(f"`{name}` must be {kind}; got {number!r}.")
+    length = float(number)
+    if not 0 < length < math.inf:
+        raise ValueError(f"`{name}` must be positive and finite; got {length}.")
+    return length
 
 
 def parse_boundaries(boundary: Any, count: int) -> list[Sides]:
@@ -131,12 +134,8 @@ def parse_boundaries(boundary: Any, count: int) -> list[Sides]:
     """
     if not isinstance(boundary, list):
         return [_parse_pair(boundary)] * count
-    if len(boundary) != count:
-        raise ValueError(
-            f"`boundary` must be a list with one entry for each of the {count} axes to "
-            f"differentiate along; got {len(boundary)}. A pair (lower, upper) is a tuple."
-        )
-    return [_parse_pair(entry) for entry in boundary]
+    cure = " A pair (lower, upper) is a tuple."
+    return [*map(_parse_pair, list_by_axis(boundary, count, "`boundary` must be", cure=cure))]
 
 
 def _parse_pair(boundary: Any) -> Sides:
@@ -172,7 +171,7 @@ def _parse_side(boundary: Any) -> Side:
 
 
 def _parse_value(value: Any) -> float:
-    if isinstance(value, (bool, np.bool_)) or not isinstance(value, Real):
+    if isinstance(value, bool) or not isinstance(value, Real):
         raise TypeError(
             "`boundary` must be a name, a real number (the field beyond the end), "
             '{"normal": number}, a pair of these (lower, upper) or a list of one for each axis; '

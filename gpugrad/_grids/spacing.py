@@ -15,6 +15,7 @@ from numpy.lib.array_utils import normalize_axis_tuple
 from gpugrad._arrays import (
     HALF_PRECISION,
     Array,
+    NumpyArray,
     asnumpy,
     device_of,
     dtype_name,
@@ -24,10 +25,11 @@ from gpugrad._arrays import (
     namespace_of,
     widest_float,
 )
-from gpugrad._grids.steps import find_steps, find_steps_of_lines, lines_are_alike, rate
+from gpugrad._grids.steps import count_units, find_steps, find_steps_of_lines, lines_are_alike
 from gpugrad._stencils import Steps, rows_of
 
 _REMEMBERED_BYTES = 1 << 14
+"""Up to this size coordinates are the key under which their steps are kept."""
 
 
 def parse_axes(axis: Any, ndim: int) -> tuple[int, ...]:
@@ -42,7 +44,7 @@ def parse_edge_order(edge_order: Any) -> int:
     """Return `edge_order` as the integer 1 or 2."""
     if type(edge_order) is int and (edge_order == 1 or edge_order == 2):
         return edge_order
-    if isinstance(edge_order, (bool, np.bool_)) or not isinstance(edge_order, (int, float, Real)):
+    if isinstance(edge_order, bool) or not isinstance(edge_order, (int, float, Real)):
         raise TypeError(
             f"`edge_order` must be 1 or 2; got {edge_order!r}, a {type(edge_order).__name__}."
         )
@@ -56,19 +58,17 @@ def parse_edge_order(edge_order: Any) -> int:
 
 def check_lengths(shape: tuple[Any, ...], axes: tuple[int, ...], edge_order: int) -> None:
     """Raise ValueError where an axis has too few samples for the ends, or an unknown number."""
-    needed = edge_order + 1
-    for length in shape:
+    for length in shape:  # where Dask does not know a length, it is NaN
         if length != length or length is None:
             raise ValueError(
                 f"`f` must have a known shape; got {tuple(shape)}, an array of unknown chunk "
                 "sizes. Call its `compute_chunk_sizes()` first."
             )
     for axis in axes:
-        length = shape[axis]
-        if length < needed:
+        if shape[axis] <= edge_order:
             raise ValueError(
-                f"axis {axis} of `f` must have at least {needed} samples with "
-                f"edge_order={edge_order}; got length {length} (shape {tuple(shape)}). "
+                f"axis {axis} of `f` must have at least {edge_order + 1} samples with "
+                f"edge_order={edge_order}; got length {shape[axis]} (shape {tuple(shape)}). "
                 "Pass a longer field, or leave this axis out with `axis=`."
             )
 
@@ -102,11 +102,10 @@ def parse_spacings(
     if not varargs:
         spacings: list[Any] = [1.0] * len(axes)
     elif len(varargs) == len(axes):
-        spacings = []
-        for spacing, axis in zip(varargs, axes, strict=True):
-            if not isinstance(spacing, (float, int, np.ndarray)) and _is_lazy_time(spacing):
-                spacing = asnumpy(spacing)  # dates become numbers on the host
-            spacings.append(_parse_spacing(spacing, f, axis, time_unit))
+        spacings = [
+            _parse_spacing(spacing, f, axis, time_unit)
+            for spacing, axis in zip(varargs, axes, strict=True)
+        ]
     else:
         spacing = _read_spacing(varargs[0], "all axes", f) if len(varargs) == 1 else None
         if len(varargs) != 1 or getattr(spacing, "ndim", 0) != 0:
@@ -128,6 +127,8 @@ def parse_spacings(
 def _parse_spacing(spacing: Any, f: Array, axis: int, time_unit: str | None) -> Any:
     if type(spacing) is float and 0.0 < abs(spacing) < math.inf:
         return spacing
+    if not isinstance(spacing, (int, np.ndarray)) and _is_lazy_time(spacing):
+        spacing = asnumpy(spacing)  # dates become numbers on the host
     where, length = f"axis {axis}", f.shape[axis]
     spacing = _read_spacing(spacing, where, f)
     ndim = getattr(spacing, "ndim", 0)
@@ -207,6 +208,7 @@ def _read_spacing(spacing: Any, where: str, f: Array) -> Any:
         return spacing
     if is_library_array(spacing):
         return _read_library_array(spacing, where, f)
+    # Quantities of pint and unyt have `units`. Astropy's are arrays of NumPy that have a `unit`.
     if hasattr(type(spacing), "units") or (
         isinstance(spacing, np.ndarray) and hasattr(type(spacing), "unit")
     ):
@@ -251,10 +253,13 @@ def _parse_number(distance: Any, where: str, time_unit: str | None) -> Any:
     if isinstance(distance, np.ndarray):
         distance = _as_differentiable(distance, where, time_unit)
         if distance.dtype.kind == "m" and time_unit is not None:
-            distance = rate(distance, time_unit)
+            distance = count_units(distance, time_unit)
         distance = distance[()]
     elif type(distance) is not bool and isinstance(distance, (int, float, Real)):
-        distance = _as_float(distance)
+        try:
+            distance = float(distance)
+        except OverflowError:  # an integer beyond all floats
+            distance = math.inf
     elif is_library_array(distance):
         return _prepare_unread(distance, where)
     else:
@@ -275,16 +280,7 @@ def _parse_number(distance: Any, where: str, time_unit: str | None) -> Any:
     return distance
 
 
-def _as_float(number: Any) -> float:
-    try:
-        return float(number)
-    except OverflowError:
-        return math.inf
-
-
-def _as_differentiable(
-    x: np.ndarray[Any, Any], where: str, time_unit: str | None
-) -> np.ndarray[Any, Any]:
+def _as_differentiable(x: NumpyArray, where: str, time_unit: str | None) -> NumpyArray:
     """Return coordinates in the dtype in which their differences are taken."""
     kind = x.dtype.kind
     if kind == "f" and x.itemsize > 2:
@@ -321,15 +317,18 @@ def _as_differentiable(
 
 def _prepare_unread(x: Array, where: str) -> Array:
     """Return a spacing whose values must not be read, in the dtype to calculate with."""
-    xp = namespace_of(x)
     name = dtype_name(x.dtype)
     if name.startswith("complex") or name == "bool":
         raise TypeError(f"`spacing` for {where} must be real numbers; got dtype {name}.")
+    return widen(x)
+
+
+def widen(x: Array) -> Array:
+    """Return numbers as floats that can be subtracted: integers wrap around, halves overflow."""
+    xp, name = namespace_of(x), dtype_name(x.dtype)
     if name.startswith(("int", "uint")):
-        x = xp.astype(x, widest_float(xp, x))
-    elif name in HALF_PRECISION:
-        x = xp.astype(x, xp.float32)
-    return x
+        return xp.astype(x, widest_float(xp, x))
+    return xp.astype(x, xp.float32) if name in HALF_PRECISION else x
 
 
 def _is_lazy_time(spacing: Any) -> bool:

@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from gpugrad._labels.xarray_coordinates import in_words
+
 _POINTS = {"u": "X", "v": "Y", "w": "Z"}
 _NAMES = {
     "X": ("x", "lon", "longitude", "xc", "easting"),
@@ -66,11 +68,11 @@ def _is_axis(letter: str, dim: Any, f: Any) -> bool:
     attributes = f.coords[dim].attrs if dim in f.coords else {}
     if "axis" in attributes:
         return bool(attributes["axis"] == letter)
-    if attributes.get("standard_name") in _STANDARD_NAMES[letter]:
-        return True
-    if letter in _UNITS and attributes.get("units") == _UNITS[letter]:
-        return True
-    return str(dim).lower() in _NAMES[letter]
+    return (
+        attributes.get("standard_name") in _STANDARD_NAMES[letter]
+        or attributes.get("units", "") == _UNITS.get(letter)
+        or str(dim).lower() in _NAMES[letter]
+    )
 
 
 _GEOGRAPHIC = {
@@ -93,20 +95,18 @@ def find_geographic(kind: str, f: Any) -> Any:
     """
     names, units = _GEOGRAPHIC[kind]
     along = {name: x for name, x in f.coords.items() if x.ndim}
-    candidates = [name for name, x in along.items() if x.attrs.get("standard_name") == kind]
-    candidates = candidates or [
-        name
-        for name, x in along.items()
-        if re.fullmatch(units, str(x.attrs.get("units", "")).lower())
-    ]
-    candidates = candidates or [name for name in along if str(name).lower() in names]
-    candidates = candidates or [name for name in _ask_cf_xarray(kind, f) if name in along]
+    texts = {name: str(x.attrs.get("units", "")).lower() for name, x in along.items()}
+    candidates = (
+        [name for name, x in along.items() if x.attrs.get("standard_name") == kind]
+        or [name for name, text in texts.items() if re.fullmatch(units, text)]
+        or [name for name in along if str(name).lower() in names]
+        or [name for name in _ask_cf_xarray(kind, f) if name in along]
+    )
     if len(candidates) != 1:
-        what = f"found {', '.join(map(str, candidates))}" if candidates else "found none"
-        listed = ", ".join(map(str, along)) or "no coordinates"
         raise ValueError(
             f"`f` must have one coordinate that is its {kind}, as its name or CF attributes tell; "
-            f"{what} among {listed}. Pass {kind}= with a name or an array."
+            f"found {in_words(candidates) or 'none'} among {in_words(along) or 'no coordinates'}. "
+            f"Pass {kind}= with a name or an array."
         )
     return f.coords[candidates[0]]
 

@@ -9,6 +9,7 @@ from typing import Any, ParamSpec, TypeVar
 import numpy as np
 
 from gpugrad._arrays import PLAIN, library_of_labels
+from gpugrad._labels.typing import Call
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -33,11 +34,7 @@ def accepts_labels(operator: Callable[P, R]) -> Callable[P, R]:
     return call
 
 
-Call = Callable[..., Any]
-
-
 ON_SPHERE = ("spherical_gradient", "spherical_divergence", "spherical_curl")
-
 
 ON_POINTS = {
     "turning_points": "call_on_curves",
@@ -54,49 +51,31 @@ def call_labelled(operator: Call, arguments: tuple[Any, ...], options: dict[str,
 
         call: Call = getattr(point_results, ON_POINTS[operator.__name__])
         return call(operator, arguments, options)
-    names = ("v", "f")
     if not arguments:
-        arguments = tuple(options.pop(name) for name in names if name in options)
+        arguments = tuple(options.pop(name) for name in ("v", "f") if name in options)
         if not arguments:
             return operator.__wrapped__(**options)  # type: ignore[attr-defined]
     f, *spacings = arguments
-    if operator.__name__ in ON_SPHERE:
-        names = ("latitude", "longitude")
-        places = dict(zip(names, spacings, strict=False)) | {
-            name: options.pop(name) for name in names if name in options
-        }
-        if library_of_labels(f) == "xarray":
-            from gpugrad._labels import sphere_fields
-
-            return sphere_fields.call(operator, f, places, options)
-        return _beside_plain(operator, f, [], places | options, on_sphere=True)
-    if "spacing" in options:
+    is_on_sphere = operator.__name__ in ON_SPHERE
+    if is_on_sphere:
+        options = dict(zip(("latitude", "longitude"), spacings, strict=False)) | options
+        spacings = []
+    elif "spacing" in options:
         spacings = [options.pop("spacing")]
     if library_of_labels(f) == "xarray":
-        from gpugrad._labels import xarray_fields
+        from gpugrad._labels import sphere_fields, xarray_fields
 
+        if is_on_sphere:
+            return sphere_fields.call(operator, f, options)
         return xarray_fields.call(operator, f, spacings, options)
-    return _beside_plain(operator, f, spacings, options, on_sphere=False)
-
-
-def _beside_plain(
-    operator: Call, f: Any, spacing: list[Any], options: dict[str, Any], on_sphere: bool
-) -> Any:
-    """Call an operator on a field without names; what xarray holds beside it loses them."""
-    spacing = [_strip_labels(value) for value in spacing]
-    options = {name: _strip_labels(value) for name, value in options.items()}
-    if all(library_of_labels(value) != "pint" for value in (f, *spacing, *options.values())):
-        return operator.__wrapped__(f, *spacing, **options)  # type: ignore[attr-defined]
     from gpugrad._labels import pint_fields
+    from gpugrad._labels.xarray_coordinates import strip_labels
 
-    if on_sphere:
+    # The field has no names, so spacings and options that have some lose them.
+    spacings = [*map(strip_labels, spacings)]
+    options = {name: strip_labels(value) for name, value in options.items()}
+    if all(library_of_labels(value) != "pint" for value in (f, *spacings, *options.values())):
+        return operator.__wrapped__(f, *spacings, **options)  # type: ignore[attr-defined]
+    if is_on_sphere:
         return pint_fields.call_on_sphere(operator, f, options)
-    return pint_fields.call(operator, f, spacing, options)
-
-
-def _strip_labels(value: Any) -> Any:
-    if library_of_labels(value) != "xarray":
-        return value
-    return (
-        type(value)(map(_strip_labels, value)) if isinstance(value, (tuple, list)) else value.data
-    )
+    return pint_fields.call(operator, f, spacings, options)

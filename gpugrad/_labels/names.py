@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from gpugrad._labels.units import per
@@ -14,11 +15,11 @@ _NOT_OF_DERIVATIVES = (
     "scale_factor", "add_offset", "_FillValue", "missing_value", "flag_values", "flag_meanings",
     "flag_masks", "_Unsigned",
 )  # fmt: skip
-"""Attributes that say of a field what is not so of its derivatives."""
+"""Attributes of a field that are not true of its derivatives."""
 
 
 def kept_attributes(attributes: Mapping[Any, Any]) -> dict[Any, Any]:
-    """Return what of a field's attributes is true of its derivatives too."""
+    """Return those attributes of a field that its derivatives have too."""
     return {key: value for key, value in attributes.items() if key not in _NOT_OF_DERIVATIVES}
 
 
@@ -29,6 +30,7 @@ class Label(NamedTuple):
     attributes: dict[str, Any]
 
 
+@dataclass
 class Labels:
     """Labels for the results of operators on fields.
 
@@ -46,21 +48,21 @@ class Labels:
         Of the derivative, where the operator has one.
     """
 
-    def __init__(
-        self,
-        names: Sequence[str],
-        units: Sequence[Any],
-        dims: Sequence[str],
-        dim_units: Sequence[Any],
-        order: int = 1,
-    ) -> None:
-        self.names = [name or "f" for name in names]
-        self.units, self.dims, self.dim_units, self.order = units, dims, dim_units, order
+    names: Sequence[str]
+    units: Sequence[Any]
+    dims: Sequence[str]
+    dim_units: Sequence[Any]
+    order: int = 1
+
+    def __post_init__(self) -> None:
+        self.names = [name or "f" for name in self.names]
 
     def of(self, operator: str) -> list[Label]:
         """Return a label for each result of an operator, in the order of its results."""
         if operator == "error_estimate":
-            return [_of_error(self._label_derivative(0, 0))]
+            name, attributes = self._label_derivative(0, 0)
+            long_name = f"error of the {attributes['long_name']}"
+            return [Label(f"error_{name}", attributes | {"long_name": long_name})]
         row = OPERATORS[operator]
         fields, axes = range(len(self.names)), range(len(self.dims))
         if row.gives == "each":
@@ -72,10 +74,10 @@ class Labels:
             return [self._label_sum(name, "component of the curl", row.power) for name in names]
         if row.takes == "vector":
             return [self._label_sum(operator, operator, row.power)]
-        what = operator.removeprefix("vector_")
+        kind = operator.removeprefix("vector_")
         return [
             self._label_sum(
-                f"{what}_{name}", f"{what.replace('_', ' ')} of {name}", row.power, [units]
+                f"{kind}_{name}", f"{kind.replace('_', ' ')} of {name}", row.power, [units]
             )
             for name, units in zip(self.names, self.units, strict=True)
         ]
@@ -83,18 +85,18 @@ class Labels:
     def _label_derivative(self, i: int, j: int) -> Label:
         power = str(self.order) if self.order > 1 else ""
         long_name = f"derivative of {self.names[i]} along {self.dims[j]}"
-        if power:
-            long_name = f"{long_name}, order {power}"
+        long_name += f", order {power}" if power else ""
         units = per(self.units[i], self.dim_units[j], self.order)
         return _make_label(f"d{power}{self.names[i]}_d{self.dims[j]}{power}", long_name, units)
 
     def _label_second(self, i: int, j: int) -> Label:
-        along = f"{self.dims[i]} and {self.dims[j]}"
-        units = per(per(self.units[0], self.dim_units[i]), self.dim_units[j])
+        field, a, b = self.names[0], self.dims[i], self.dims[j]
+        long_name = f"derivative of {field} along {a} and {b}"
         if i == j:
             units = per(self.units[0], self.dim_units[i], 2)
-        name = f"d2{self.names[0]}_d{self.dims[i]}_d{self.dims[j]}"
-        return _make_label(name, f"derivative of {self.names[0]} along {along}", units)
+        else:
+            units = per(per(self.units[0], self.dim_units[i]), self.dim_units[j])
+        return _make_label(f"d2{field}_d{a}_d{b}", long_name, units)
 
     def _label_sum(
         self, name: str, long_name: str, power: int, units_of_fields: Sequence[Any] | None = None
@@ -103,11 +105,6 @@ class Labels:
         fields = self.units if units_of_fields is None else units_of_fields
         units = {per(field_units, by, power) for field_units in fields for by in self.dim_units}
         return _make_label(name, long_name, units.pop() if len(units) == 1 else None)
-
-
-def _of_error(label: Label) -> Label:
-    name = f"the {label.attributes['long_name']}"
-    return Label(f"error_{label.name}", label.attributes | {"long_name": f"error of {name}"})
 
 
 def _make_label(name: str, long_name: str, units: str | None) -> Label:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
+from itertools import cycle
 from typing import Any
 
 from gpugrad._arrays import library_of_labels
-from gpugrad._labels.units import unit_of_time
-from gpugrad._stencils import OPERATORS, Operator
+from gpugrad._labels.typing import Call
+from gpugrad._labels.units import are_dates, unit_of_time
+from gpugrad._stencils import OPERATORS
 
 
-def call(
-    operator: Callable[..., Any], f: Any, spacing: Sequence[Any], options: dict[str, Any]
-) -> Any:
+def call(operator: Call, f: Any, spacing: Sequence[Any], options: dict[str, Any]) -> Any:
     """Call an operator on magnitudes, and give its results their units.
 
     Raises
@@ -23,10 +23,7 @@ def call(
     # The error of a derivative has the derivative's unit.
     row = OPERATORS[operator.__name__.replace("error_estimate", "derivative")]
     is_uniform = row.adds_axes or bool(options.get("stack"))
-    is_vector = isinstance(f, (tuple, list))
-    components = f if is_vector else [f]
-    registry = registry_of([*components, *spacing, *options.values()])
-    fields = _fields_of(components, registry)
+    registry, fields, values = _take_fields(f, [*spacing, *options.values()])
     steps = [_as_step(distance, registry, options) for distance in spacing]
     if is_uniform:
         steps = [convert(step, steps[0].units, "spacings of all axes") for step in steps]
@@ -35,28 +32,30 @@ def call(
     if "boundary" in options:
         options["boundary"] = _strip_boundary(options["boundary"], fields[0], steps)
     _refuse_others(options)
-    values = [field.magnitude for field in fields]
     spaces = [
-        distance if _are_dates(distance) else step.magnitude
+        distance if are_dates(distance) else step.magnitude
         for distance, step in zip(spacing, steps, strict=True)
     ]
-    results = operator(values if is_vector else values[0], *spaces, **options)
+    results = operator(values, *spaces, **options)
     unit = difference(fields[0])
     order = options.get("order", row.power)
-    by = [difference(step) for step in steps] or [registry.Unit("")]
-    if is_uniform:
-        return _attach_unit(results, registry, unit / by[0] ** order)
-    return _attach_units(row, results, registry, unit, by, order)
+    step_units = [difference(step) for step in steps] or [registry.Unit("")]
+    if is_uniform or not isinstance(results, tuple):
+        return _attach_unit(results, registry, unit / step_units[0] ** order)
+    if row.gives == "pairs":
+        rows = zip(results, cycle(step_units), strict=False)
+        return tuple(_attach_units(line, registry, unit / by, step_units) for line, by in rows)
+    if row.takes == "field":
+        return _attach_units(results, registry, unit, step_units)
+    return tuple(_attach_units(line, registry, unit, step_units) for line in results)
 
 
-def call_on_sphere(operator: Callable[..., Any], f: Any, options: dict[str, Any]) -> Any:
+def call_on_sphere(operator: Call, f: Any, options: dict[str, Any]) -> Any:
     """Call an operator on a sphere on magnitudes, and give its results their units.
 
     The radius is in metres by default; a plain number has no unit.
     """
-    is_vector = isinstance(f, (tuple, list))
-    registry = registry_of([*(f if is_vector else [f]), *options.values()])
-    fields = _fields_of(f if is_vector else [f], registry)
+    registry, fields, values = _take_fields(f, options.values())
     names = [n for n in ("latitude", "longitude") if options.get(n) is not None]
     if any(library_of_labels(options[n]) == "pint" for n in names):
         unit = "degree" if options.get("degrees", True) else "radian"
@@ -66,25 +65,34 @@ def call_on_sphere(operator: Callable[..., Any], f: Any, options: dict[str, Any]
                 coordinate = registry.Quantity(coordinate, unit)
             options[name] = convert(coordinate, registry.Unit("degree"), f"`{name}`").magnitude
         options["degrees"] = True
-    by = registry.Unit("metre")
+    length_unit = registry.Unit("metre")
     if options.get("radius") is not None:
         radius = registry.Quantity(options["radius"])
-        options["radius"], by = float(radius.magnitude), radius.units
+        options["radius"], length_unit = float(radius.magnitude), radius.units
     _refuse_others(options)
-    values = [field.magnitude for field in fields]
-    results = operator(values if is_vector else values[0], **options)
-    return _attach_unit(results, registry, difference(fields[0]) / by)
+    results = operator(values, **options)
+    return _attach_unit(results, registry, difference(fields[0]) / length_unit)
 
 
-def _fields_of(components: Sequence[Any], registry: Any) -> list[Any]:
+def _take_fields(f: Any, others: Iterable[Any]) -> tuple[Any, list[Any], Any]:
+    """Return the registry of a call, its fields in one unit, and their magnitudes as `f` has them.
+
+    `others` are the other arguments of the call.
+    """
+    is_vector = isinstance(f, (tuple, list))
+    components = f if is_vector else [f]
+    registry = registry_of([*components, *others])
     fields = [registry.Quantity(field) for field in components]
     for field in fields:
+        # Differences of degrees above a zero have a unit, differences of logarithms have none.
         if not (field._is_multiplicative or "delta_" in str(difference(field))):
             raise ValueError(
                 f"`f` must be in units that can be subtracted; got {field.units}, which is a "
                 "logarithm. Convert it first, as in `f.to_base_units()`."
             )
-    return [convert(field, fields[0].units, "components of `v`") for field in fields]
+    fields = [convert(field, fields[0].units, "components of `v`") for field in fields]
+    values = [field.magnitude for field in fields]
+    return registry, fields, values if is_vector else values[0]
 
 
 def difference(field: Any) -> Any:
@@ -93,13 +101,9 @@ def difference(field: Any) -> Any:
     return (sample - sample).units
 
 
-def _are_dates(value: Any) -> bool:
-    return getattr(getattr(value, "dtype", None), "kind", "") in ("m", "M")
-
-
 def _as_step(distance: Any, registry: Any, options: dict[str, Any]) -> Any:
     """Return a spacing with its unit; that of dates is the one that rates are per."""
-    if _are_dates(distance):
+    if are_dates(distance):
         return registry.Quantity(1.0, unit_of_time(options.get("time_unit") or "s"))
     step = registry.Quantity(distance)
     # A number is a distance already, which has no zero.
@@ -109,10 +113,7 @@ def _as_step(distance: Any, registry: Any, options: dict[str, Any]) -> Any:
 def _strip_period(period: Any, steps: Sequence[Any]) -> Any:
     """Return periods as numbers, in the units of their spacings."""
     if isinstance(period, list):
-        axis_steps = steps if len(steps) == len(period) else [*steps[:1]] * len(period)
-        return [
-            _strip_period(value, [step]) for value, step in zip(period, axis_steps, strict=False)
-        ]
+        return [_strip_period(value, step) for value, step in _pair_with_steps(period, steps)]
     if library_of_labels(period) != "pint" or not steps:
         return period
     return float(convert(period, steps[0].units, "`period` and the spacing").magnitude)
@@ -121,21 +122,22 @@ def _strip_period(period: Any, steps: Sequence[Any]) -> Any:
 def _strip_boundary(boundary: Any, field: Any, steps: Sequence[Any]) -> Any:
     """Return boundaries with numbers in the unit of the field, or of its slope."""
     if isinstance(boundary, list):
-        axis_steps = steps if len(steps) == len(boundary) else [*steps[:1]] * len(boundary)
-        pairs = (
-            zip(boundary, axis_steps, strict=True)
-            if axis_steps
-            else ((side, None) for side in boundary)
-        )
-        return [
-            _strip_boundary(side, field, [] if step is None else [step]) for side, step in pairs
-        ]
+        pairs = _pair_with_steps(boundary, steps)
+        return [_strip_boundary(side, field, step) for side, step in pairs]
     if isinstance(boundary, tuple):
         return tuple(_strip_boundary(side, field, steps) for side in boundary)
     if isinstance(boundary, dict):
         unit = difference(field) / difference(steps[0]) if steps else difference(field)
         return {name: _strip_number(value, unit) for name, value in boundary.items()}
     return _strip_number(boundary, field.units)
+
+
+def _pair_with_steps(entries: list[Any], steps: Sequence[Any]) -> list[tuple[Any, Sequence[Any]]]:
+    """Return the entry of each axis with the spacing along it, in a list that may be empty."""
+    steps_by_axis = [[step] for step in steps]
+    if len(steps) != len(entries):  # one spacing for all axes, or none
+        steps_by_axis = [[*steps[:1]]] * len(entries)
+    return [*zip(entries, steps_by_axis, strict=True)]
 
 
 def _strip_number(value: Any, unit: Any) -> Any:
@@ -145,7 +147,7 @@ def _strip_number(value: Any, unit: Any) -> Any:
 
 
 def _refuse_others(options: dict[str, Any]) -> None:
-    """Raise TypeError where something has units that are not known what to do with."""
+    """Raise TypeError where an option has units that nothing is done with."""
     for name, value in options.items():
         if library_of_labels(value) == "pint":
             raise TypeError(f"`{name}` must be without units; got a Quantity. Pass its magnitude.")
@@ -166,7 +168,7 @@ def registry_of(values: Sequence[Any]) -> Any:
 
 
 def convert(quantity: Any, units: Any, what: str) -> Any:
-    """Return a quantity in other units; `what` has to have them says the error if it can't."""
+    """Return a quantity in other units; the error where it has none such starts with `what`."""
     if quantity.units == units:
         return quantity
     if not quantity.is_compatible_with(units):
@@ -183,22 +185,7 @@ def _attach_unit(results: Any, registry: Any, unit: Any) -> Any:
     return registry.Quantity(results, unit)
 
 
-def _attach_units(
-    row: Operator, results: Any, registry: Any, unit: Any, by: Sequence[Any], order: int
-) -> Any:
-    def step(j: int) -> Any:
-        return by[j] if len(by) > 1 else by[0]
-
-    if not isinstance(results, tuple):
-        return registry.Quantity(results, unit / by[0] ** order)
-    if row.takes == "field" and row.gives == "each":
-        return tuple(registry.Quantity(df, unit / step(j)) for j, df in enumerate(results))
-    if row.gives == "each":
-        return tuple(
-            tuple(registry.Quantity(df, unit / step(j)) for j, df in enumerate(line))
-            for line in results
-        )
-    return tuple(
-        tuple(registry.Quantity(df, unit / step(i) / step(j)) for j, df in enumerate(line))
-        for i, line in enumerate(results)
-    )
+def _attach_units(line: Any, registry: Any, unit: Any, step_units: Sequence[Any]) -> Any:
+    """Give each derivative of a line its unit; the unit of one spacing may stand for all axes."""
+    pairs = zip(line, cycle(step_units), strict=False)
+    return tuple(registry.Quantity(df, unit / by) for df, by in pairs)

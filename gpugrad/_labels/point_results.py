@@ -10,11 +10,10 @@ import numpy as np
 
 from gpugrad._arrays import library_of_labels
 from gpugrad._labels.pint_fields import convert, difference, registry_of
+from gpugrad._labels.typing import Call
 from gpugrad._labels.units import per
-from gpugrad._labels.xarray_coordinates import find_spacings
+from gpugrad._labels.xarray_coordinates import coordinates_beside, find_spacings, strip_labels
 from gpugrad._labels.xarray_fields import check_array, choose_by_dimension, find_dims
-
-Call = Callable[..., Any]
 
 POINT = "point"
 """The dimension along which points are counted."""
@@ -29,7 +28,7 @@ def call_on_curves(operator: Call, arguments: tuple[Any, ...], options: dict[str
     x: Any = named.get("x")
     y, axis = named["y"], named.get("axis", -1)
     if library_of_labels(y) != "xarray":
-        x = x.data if library_of_labels(x) == "xarray" else x
+        x = strip_labels(x)
         if all(library_of_labels(value) is None for value in (y, x, options.get("prominence"))):
             return operator(y, x, axis, **options)
         return _on_quantities(operator, y, x, axis, options)
@@ -40,18 +39,18 @@ def call_on_curves(operator: Call, arguments: tuple[Any, ...], options: dict[str
         options["time_unit"] = options.get("time_unit") or "s"
     place = step.beside(y.data) if has_places else None
     points = operator(y.data, place, y.get_axis_num(dim), **options)
-    others = [other for other in y.dims if other != dim]
-    rows = np.unravel_index(np.asarray(points.curve), [y.sizes[other] for other in others] or [1])
-    coords = _coordinates_at(y, dict(zip(others, rows, strict=False)), drop=[dim])
-    below = step.units_in(options | {"time_unit": options.get("time_unit") or "s"})
+    other_dims = [name for name in y.dims if name != dim]
+    rows = np.unravel_index(np.asarray(points.curve), [y.sizes[name] for name in other_dims] or [1])
+    coords = _coordinates_at(y, dict(zip(other_dims, rows, strict=False)), drop=[dim])
+    step_units = step.units_in(options | {"time_unit": options.get("time_unit") or "s"})
     units = {
         "position": None if step.are_dates else step.units,
         "extent": None if step.are_dates else step.units,
         "value": y.attrs.get("units"),
         "prominence": y.attrs.get("units"),
-        "slope": per(y.attrs.get("units"), below),
+        "slope": per(y.attrs.get("units"), step_units),
     }
-    if operator.__name__ == "inflection_points":  # there it is a slope that stands out
+    if operator.__name__ == "inflection_points":  # what stands out there is a slope
         units["prominence"] = units["slope"]
     return _relabel_points(points, lambda name, values: _as_points(values, coords, units.get(name)))
 
@@ -60,10 +59,7 @@ def call_on_fields(operator: Call, arguments: tuple[Any, ...], options: dict[str
     """Call `critical_points` on a field of xarray or pint."""
     f, *coords = (options.pop("f"), *arguments) if "f" in options else arguments
     if library_of_labels(f) != "xarray":
-        coords = [
-            coordinate.data if library_of_labels(coordinate) == "xarray" else coordinate
-            for coordinate in coords
-        ]
+        coords = [*map(strip_labels, coords)]
         if all(library_of_labels(coordinate) is None for coordinate in (f, *coords)):
             return operator(f, *coords, **options)
         return _critical_quantities(operator, f, coords, options)
@@ -83,8 +79,8 @@ def call_on_fields(operator: Call, arguments: tuple[Any, ...], options: dict[str
 
     def label(name: str, values: Any) -> Any:
         axes = {"axis": dims} if name in ("position", "index") else {}
-        second = {"position": "axis", "index": "axis", "eigenvalues": "bend"}.get(name)
-        return _as_points(values, along | scalars | axes, units.get(name), second)
+        second_dim = {"position": "axis", "index": "axis", "eigenvalues": "bend"}.get(name)
+        return _as_points(values, along | scalars | axes, units.get(name), second_dim)
 
     return _relabel_points(points, label)
 
@@ -104,7 +100,7 @@ def call_on_noise(operator: Call, arguments: tuple[Any, ...], options: dict[str,
     attrs = {"long_name": f"noise of {f.name or 'f'}"}
     if "units" in f.attrs:
         attrs["units"] = f.attrs["units"]
-    coords = {name: c for name, c in f.coords.items() if dim not in c.dims}
+    coords = coordinates_beside(f, [dim])
     return xarray.DataArray(level, coords, other_dims, name=f"noise_{f.name or 'f'}", attrs=attrs)
 
 
@@ -113,19 +109,18 @@ def _coordinates_at(f: Any, rows: dict[Any, Any], drop: Sequence[Any]) -> dict[A
     import xarray
 
     where = {dim: xarray.DataArray(index, dims=POINT) for dim, index in rows.items()}
-    coordinates = {
-        name: c for name, c in f.coords.items() if not any(dim in c.dims for dim in drop)
-    }
     return {
-        name: c.isel({dim: where[dim] for dim in c.dims}).drop_vars([*c.coords])
-        for name, c in coordinates.items()
+        name: x.isel({dim: where[dim] for dim in x.dims}).drop_vars([*x.coords])
+        for name, x in coordinates_beside(f, drop).items()
     }
 
 
-def _as_points(values: Any, coords: dict[Any, Any], units: Any, second: str | None = None) -> Any:
+def _as_points(
+    values: Any, coords: dict[Any, Any], units: Any, second_dim: str | None = None
+) -> Any:
     import xarray
 
-    dims = (POINT,) if second is None else (POINT, second)
+    dims = (POINT,) if second_dim is None else (POINT, second_dim)
     attrs = {} if units is None or library_of_labels(values) == "pint" else {"units": units}
     return xarray.DataArray(values, coords, dims, attrs=attrs)
 
@@ -140,39 +135,35 @@ def _relabel_points(points: Any, label: Callable[[str, Any], Any]) -> Any:
 
 def _on_quantities(operator: Call, y: Any, x: Any, axis: int, options: dict[str, Any]) -> Any:
     """Call an operator on the magnitudes of curves, and give its points their units."""
-    registry = registry_of(
-        [value for value in (y, x, options.get("prominence")) if value is not None]
-    )
+    prominence = options.get("prominence")
+    registry = registry_of([y, x, prominence])
     y = registry.Quantity(y)
-    unit, change = y.units, difference(y)
-    values = x
-    by = registry.Unit("")
+    units = {"value": y.units, "prominence": difference(y), "slope": difference(y)}
+    places = x
     if library_of_labels(x) == "pint":
-        values, by = x.magnitude, difference(x) if np.ndim(x.magnitude) else x.units
-    slope = change / by
-    stands_out = slope if operator.__name__ == "inflection_points" else change
-    least = options.get("prominence")
-    if library_of_labels(least) == "pint":
-        options["prominence"] = float(convert(least, stands_out, "`prominence` and `y`").magnitude)
-    points = operator(y.magnitude, values, axis, **options)
-    units = {"value": unit, "prominence": stands_out, "slope": slope}
-    if library_of_labels(x) == "pint":
-        units |= {"position": x.units, "extent": by}
-    return _relabel_points(
-        points, lambda name, a: registry.Quantity(a, units[name]) if name in units else a
-    )
+        places, step_units = x.magnitude, difference(x) if np.ndim(x.magnitude) else x.units
+        units |= {"position": x.units, "extent": step_units, "slope": difference(y) / step_units}
+    if operator.__name__ == "inflection_points":  # what stands out there is a slope
+        units["prominence"] = units["slope"]
+    if library_of_labels(prominence) == "pint":
+        prominence = convert(prominence, units["prominence"], "`prominence` and `y`")
+        options["prominence"] = float(prominence.magnitude)
+    points = operator(y.magnitude, places, axis, **options)
+    return _attach_units(points, registry, units)
 
 
-def _critical_quantities(
-    operator: Call, f: Any, coords: Sequence[Any], options: dict[str, Any]
-) -> Any:
+def _critical_quantities(operator: Call, f: Any, coords: Any, options: dict[str, Any]) -> Any:
     registry = registry_of([f, *coords])
     f = registry.Quantity(f)
     steps = [registry.Quantity(coordinate) for coordinate in coords]
     steps = [convert(step, steps[0].units, "coordinates of all axes") for step in steps]
     points = operator(f.magnitude, *[step.magnitude for step in steps], **options)
-    by = steps[0].units if steps else registry.Unit("")
-    units = {"position": by, "value": f.units, "eigenvalues": difference(f) / by**2}
+    unit = steps[0].units if steps else registry.Unit("")
+    units = {"position": unit, "value": f.units, "eigenvalues": difference(f) / unit**2}
+    return _attach_units(points, registry, units)
+
+
+def _attach_units(points: Any, registry: Any, units: dict[str, Any]) -> Any:
     return _relabel_points(
         points, lambda name, a: registry.Quantity(a, units[name]) if name in units else a
     )

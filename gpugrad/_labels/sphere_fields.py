@@ -2,34 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from gpugrad._arrays import library_of_labels
 from gpugrad._labels.cf_axes import find_geographic
-from gpugrad._labels.names import Labels
-from gpugrad._labels.xarray_coordinates import check_aligned
-from gpugrad._labels.xarray_fields import (
-    align,
-    check_array,
-    find_dims,
-    label_results,
-    refuse_out,
-    split_components,
-)
+from gpugrad._labels.typing import Call
+from gpugrad._labels.xarray_coordinates import pick_coordinate
+from gpugrad._labels.xarray_fields import describe_fields, find_dims, label_results, take_fields
 
 _DIRECTIONS = ["north", "east"]
 _RADIANS = ("rad", "radian", "radians")
 
 
-def call(
-    operator: Callable[..., Any], f: Any, places: dict[str, Any], options: dict[str, Any]
-) -> Any:
+def call(operator: Call, f: Any, options: dict[str, Any]) -> Any:
     """Call an operator on what DataArrays hold, and give its results their labels.
 
-    `places` has the latitudes and longitudes that are given: names, arrays or DataArrays.
+    Latitudes and longitudes may be names, arrays or DataArrays.
 
     Raises
     ------
@@ -38,53 +28,38 @@ def call(
     ValueError
         If latitudes or longitudes can't be found, or do not lie along two dimensions of `f`.
     """
-    f = split_components(operator.__name__, f)
-    is_vector = isinstance(f, (tuple, list))
-    fields = align(f) if is_vector else [check_array(f)]
+    fields, is_vector = take_fields(operator.__name__, f, options)
     first = fields[0]
-    refuse_out(options)
     grid = {
-        kind: _find_coordinate(kind, first, places.get(kind)) for kind in ("latitude", "longitude")
+        kind: find_geographic(kind, first)
+        if options.get(kind) is None
+        else pick_coordinate(first, options[kind], f"`{kind}`", "a coordinate")
+        for kind in ("latitude", "longitude")
     }
-    dims = _dims_of(first, options.pop("axis", None), grid)
+    dims = _find_grid_dims(first, options.pop("axis", None), grid)
     in_degrees = options.pop("degrees", None)
     for kind, coordinate in grid.items():
-        options[kind] = _in_degrees(coordinate, dims, in_degrees)
-    by, options["radius"] = _parse_radius(options.pop("radius", None))
-    if options["radius"] is None:
-        del options["radius"]
+        options[kind] = _convert_to_degrees(coordinate, dims, in_degrees)
+    radius = options.pop("radius", None)
+    length_unit = "m" if radius is None else None  # the unit of a plain number is not known
+    if library_of_labels(radius) == "pint":
+        length_unit, radius = format(radius.units, "~"), float(radius.magnitude)
     values = [field.data for field in fields]
-    if library_of_labels(values[0]) == "pint" and by not in (None, "m"):
-        options["radius"] = values[0]._REGISTRY.Quantity(options["radius"], by)
+    if library_of_labels(values[0]) == "pint" and length_unit not in (None, "m"):
+        radius = values[0]._REGISTRY.Quantity(radius, length_unit)
+    if radius is not None:
+        options["radius"] = radius
     axes = tuple(first.get_axis_num(dim) for dim in dims)
     results = operator(values if is_vector else values[0], axis=axes, **options)
-    labels = Labels(
-        [str(field.name or "") for field in fields],
-        [field.attrs.get("units") for field in fields],
-        _DIRECTIONS,
-        [by, by],
-    ).of(operator.__name__.removeprefix("spherical_"))
+    name = operator.__name__.removeprefix("spherical_")
+    labels = describe_fields(fields, _DIRECTIONS, [length_unit] * 2).of(name)
     return label_results(first, results, labels, _DIRECTIONS)
 
 
-def _find_coordinate(kind: str, f: Any, place: Any) -> Any:
-    """Return the latitude or longitude: a DataArray, or an array as given."""
-    if place is None:
-        return find_geographic(kind, f)
-    if isinstance(place, str):
-        if place not in f.coords:
-            listed = ", ".join(map(str, f.coords)) or "none"
-            raise ValueError(f"`{kind}` must name a coordinate of `f`: {listed}; got {place!r}.")
-        return f.coords[place]
-    if hasattr(place, "dims"):
-        check_aligned(f, place, f"`{kind}`")
-    return place
-
-
-def _dims_of(f: Any, named: Any, grid: dict[str, Any]) -> list[Any]:
+def _find_grid_dims(f: Any, axis: Any, grid: dict[str, Any]) -> list[Any]:
     """Return the dimensions of latitude and of longitude; on a curved grid in the field's order."""
-    if named is not None:
-        return find_dims(f, named)
+    if axis is not None:
+        return find_dims(f, axis)
     if not all(hasattr(coordinate, "dims") for coordinate in grid.values()):
         return find_dims(f, (-2, -1))
     latitude, longitude = (coordinate.dims for coordinate in grid.values())
@@ -99,7 +74,7 @@ def _dims_of(f: Any, named: Any, grid: dict[str, Any]) -> list[Any]:
     )
 
 
-def _in_degrees(coordinate: Any, dims: list[Any], in_degrees: bool | None) -> Any:
+def _convert_to_degrees(coordinate: Any, dims: list[Any], in_degrees: bool | None) -> Any:
     """Return the values of a coordinate on the host, in degrees, along the dimensions in order.
 
     Coordinates that are lazy are computed: what the formulas are depends on them.
@@ -113,12 +88,3 @@ def _in_degrees(coordinate: Any, dims: list[Any], in_degrees: bool | None) -> An
         return coordinate.to("degree").magnitude
     are_radians = str(units).lower() in _RADIANS if in_degrees is None else not in_degrees
     return np.degrees(np.asarray(coordinate)) if are_radians else coordinate
-
-
-def _parse_radius(radius: Any) -> tuple[str | None, Any]:
-    """Return the unit of lengths, None where it is not known, and the radius as a number."""
-    if radius is None:
-        return "m", None
-    if library_of_labels(radius) == "pint":
-        return format(radius.units, "~"), float(radius.magnitude)
-    return None, radius

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from gpugrad._grids import parse_boundaries, parse_periods, parse_staggers
+from gpugrad._labels.xarray_coordinates import coordinates_beside
 from gpugrad._stencils import OPERATORS
 
 _NEAR = 0.3
@@ -44,8 +45,7 @@ class StaggeredResults:
         # the component is that is differentiated along it: another would be half a cell off.
         for j in range(count):
             components = [fields[i] for i, along in terms if along == j] or [fields[0]]
-            for component in components[1:]:
-                self._check_equal(components[0], component, dims[j])
+            _check_equal(components, dims[j])
             self.owners.append(components[0])
 
     @property
@@ -63,28 +63,20 @@ class StaggeredResults:
         terms = self._outputs[number]
         if len(terms) == 1:
             ((i, j),) = terms
-            return (
-                self._move_coordinates(self._fields[i], j)
-                if self._shifts[j]
-                else self._fields[i].coords
-            )
+            f = self._fields[i]
+            return self._move_coordinates(f, j) if self._shifts[j] else f.coords
         # A sum lies at one place only if all its terms do: those moved along an axis must meet
         # the others, whose samples lie half a cell away from theirs.
-        coordinates = _of_other_dims(self._fields[0], self._dims)
+        coordinates = coordinates_beside(self._fields[0], self._dims)
         for k, dim in enumerate(self._dims):
             moved_fields = [self._fields[i] for i, j in terms if j == k and self._shifts[k]]
             still_fields = [self._fields[i] for i, j in terms if j != k or not self._shifts[k]]
-            for field in still_fields[1:]:
-                self._check_equal(still_fields[0], field, dim)
-            places = [_lines_along(self._move_coordinates(field, k), dim) for field in moved_fields]
-            if still_fields:
-                meeting = _lines_along(still_fields[0].coords, dim)
-                for place in places:
-                    _check_near(meeting, place, dim)
-            else:
-                meeting = places[0]
-                for place in places[1:]:
-                    _check_near(meeting, place, dim)
+            _check_equal(still_fields, dim)
+            places = [field.coords for field in still_fields[:1]]
+            places += [self._move_coordinates(field, k) for field in moved_fields]
+            meeting, *other_places = (_lines_along(place, dim) for place in places)
+            for place in other_places:
+                _check_near(meeting, place, dim)
             coordinates |= meeting
         return coordinates
 
@@ -93,12 +85,12 @@ class StaggeredResults:
         if len(self._outputs) == 1:
             return self.coordinates(0)
         moved = {dim for dim, shift in zip(self._dims, self._shifts, strict=True) if shift}
-        return _of_other_dims(self._fields[0], moved)
+        return coordinates_beside(self._fields[0], moved)
 
     def _move_coordinates(self, f: Any, j: int) -> dict[Any, Any]:
         """Return a field's coordinates, those along an axis half a cell from its samples."""
         dim = self._dims[j]
-        coordinates = _of_other_dims(f, [dim])
+        coordinates = coordinates_beside(f, [dim])
         for name, coordinate in f.coords.items():
             if coordinate.dims != (dim,):
                 continue
@@ -143,17 +135,6 @@ class StaggeredResults:
         around: Any = np.ones((), f"m8[{self._time_unit}]") * period
         return (around if extent[0] > extent[0] * 0 else -around) - extent
 
-    def _check_equal(self, a: Any, b: Any, dim: Any) -> None:
-        ours, theirs = a.coords.get(dim), b.coords.get(dim)
-        if a.sizes[dim] != b.sizes[dim] or not (
-            ours is None or theirs is None or np.array_equal(ours.values, theirs.values)
-        ):
-            raise ValueError(
-                f"components of `v` must have the same coordinates along {dim!r}, but for the "
-                f"one that is differentiated along it; {a.name!r} and {b.name!r} differ. "
-                "Interpolate them first."
-            )
-
 
 _OF_SAMPLES = ("bounds", "actual_range", "valid_min", "valid_max", "valid_range")
 """Attributes of coordinates that are not true of those between them."""
@@ -171,40 +152,43 @@ def _list_terms(operator: str, fields: int, axes: int) -> list[list[tuple[int, i
     least, most = row.axes
     if most is not None and not least <= axes <= most:
         return []  # which the operator refuses, in its words
-
-    def term(axis: int, i: int = 0, sign: int = 1) -> tuple[int, int]:
-        return i, axis
-
-    outputs = row.make_outputs(lambda order: range(axes), term, fields)
+    outputs = row.make_outputs(
+        lambda order: range(axes), lambda axis, i=0, sign=1: (i, axis), fields
+    )
     return [[(i, j) for i, j in terms if i < fields] for terms in outputs]
 
 
-def _of_other_dims(f: Any, dims: Any) -> dict[Any, Any]:
-    return {
-        name: coordinate
-        for name, coordinate in f.coords.items()
-        if not any(dim in coordinate.dims for dim in dims)
-    }
+def _check_equal(components: Sequence[Any], dim: Any) -> None:
+    """Raise ValueError unless components have the coordinates of the first along a dimension."""
+    for component in components[1:]:
+        first = components[0]
+        ours, theirs = first.coords.get(dim), component.coords.get(dim)
+        if first.sizes[dim] != component.sizes[dim] or not (
+            ours is None or theirs is None or np.array_equal(ours.values, theirs.values)
+        ):
+            raise ValueError(
+                f"components of `v` must have the same coordinates along {dim!r}, but for the "
+                f"one that is differentiated along it; {first.name!r} and {component.name!r} "
+                "differ. Interpolate them first."
+            )
 
 
 def _lines_along(coords: Any, dim: Any) -> dict[Any, Any]:
     """Return the coordinates that lie along one dimension alone."""
-    lines = {}
-    for name, coordinate in coords.items():
-        dims = coordinate[0] if isinstance(coordinate, tuple) else coordinate.dims
-        if dims == (dim,):
-            lines[name] = coordinate
-    return lines
+    return {
+        name: coordinate
+        for name, coordinate in coords.items()
+        if (coordinate[0] if isinstance(coordinate, tuple) else coordinate.dims) == (dim,)
+    }
 
 
 def _check_near(first: dict[Any, Any], second: dict[Any, Any], dim: Any) -> None:
     """Raise ValueError unless terms of a sum meet between the same neighbours."""
     if dim not in first or dim not in second:
         return
-    pair = first[dim], second[dim]
     a, b = (
         np.asarray(coordinate[1] if isinstance(coordinate, tuple) else coordinate.values)
-        for coordinate in pair
+        for coordinate in (first[dim], second[dim])
     )
     if a.dtype == object:
         return

@@ -32,6 +32,11 @@ def unit_of_time(time_unit: str) -> str:
     return _TIMES.get(time_unit, time_unit)
 
 
+def are_dates(value: Any) -> bool:
+    """Tell whether these are dates, or spans of time, of NumPy."""
+    return getattr(getattr(value, "dtype", None), "kind", "") in ("m", "M")
+
+
 def _write_units(units: str, by: str, power: int) -> str:
     if any(sign in by for sign in " /*^") or by[-1:].isdigit():
         by = f"({by})"
@@ -45,7 +50,7 @@ def _spell_units(units: str) -> str:
     return re.sub(r"(?<=[A-Za-z])\^?(-?\d+)", r"**\1", units.strip()).replace(" ", " * ")
 
 
-def read(units: str, registry: Any) -> Any:
+def read_units(units: str, registry: Any) -> Any:
     """Return units written as the CF conventions do, as those of a registry of pint.
 
     Raises
@@ -74,14 +79,13 @@ def _cancel_units(units: str, by: str, power: int) -> str | None:
             registry.parse_units(_spell_units(units))
             / registry.parse_units(_spell_units(by)) ** power
         )
-        names = {**result._units}
-        powers = {registry.get_symbol(name) or name: exponent for name, exponent in names.items()}
+        powers = {registry.get_symbol(name) or name: n for name, n in {**result._units}.items()}
     except Exception:  # noqa: BLE001 - whatever pint can't read stays as it is
         return None
-    if any(exponent != int(exponent) for exponent in powers.values()):
+    if any(n != int(n) for n in powers.values()):
         return None
     ordered = sorted(powers.items(), key=lambda item: item[1] < 0)
-    return " ".join(n if t == 1 else f"{n}{int(t)}" for n, t in ordered) or "1"
+    return " ".join(name if n == 1 else f"{name}{int(n)}" for name, n in ordered) or "1"
 
 
 def _find_registry() -> Any:

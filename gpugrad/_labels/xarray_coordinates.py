@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from gpugrad._arrays import library_of_labels
-from gpugrad._labels.units import read, unit_of_time
+from gpugrad._labels.units import are_dates, read_units, unit_of_time
 
 
 class Spacing(NamedTuple):
@@ -20,18 +20,17 @@ class Spacing(NamedTuple):
     @property
     def are_dates(self) -> bool:
         """Whether these are dates, or spans of time, of NumPy."""
-        return getattr(getattr(self.value, "dtype", None), "kind", "") in ("m", "M")
+        return are_dates(self.value)
 
     def beside(self, field: Any) -> Any:
         """Return the spacing for a field: with units of pint if it has some, else without."""
         has_units = library_of_labels(self.value) == "pint"
-        if library_of_labels(field) == "pint":
-            plain = has_units or self.units is None or self.are_dates
-            if plain:
-                return self.value
-            registry = field._REGISTRY
-            return registry.Quantity(self.value, read(str(self.units), registry))
-        return self.value.magnitude if has_units else self.value
+        if library_of_labels(field) != "pint":
+            return self.value.magnitude if has_units else self.value
+        if has_units or self.units is None or self.are_dates:
+            return self.value
+        registry = field._REGISTRY
+        return registry.Quantity(self.value, read_units(str(self.units), registry))
 
     def units_in(self, options: dict[str, Any]) -> Any:
         """Return the units of what stands below a derivative."""
@@ -40,6 +39,32 @@ class Spacing(NamedTuple):
         if library_of_labels(self.value) == "pint":
             return format(self.value.units, "~C").replace("**", "").replace("*", " ") or "1"
         return self.units
+
+
+def strip_labels(value: Any) -> Any:
+    """Return the data of an array of xarray, or of each in a sequence; other values as they are."""
+    if library_of_labels(value) != "xarray":
+        return value
+    return type(value)(map(strip_labels, value)) if isinstance(value, (tuple, list)) else value.data
+
+
+def coordinates_beside(f: Any, dims: Iterable[Any]) -> dict[Any, Any]:
+    """Return the coordinates of a field that lie along none of some dimensions."""
+    dims = {*dims}
+    return {name: x for name, x in f.coords.items() if dims.isdisjoint(x.dims)}
+
+
+def pick_coordinate(f: Any, place: Any, what: str, named: str = "coordinates") -> Any:
+    """Return a coordinate of `f` by its name, or another array, which must lie as `f` does."""
+    if isinstance(place, str):
+        if place not in f.coords:
+            raise ValueError(
+                f"{what} must name {named} of `f`: {in_words(f.coords) or 'none'}; got {place!r}."
+            )
+        return f.coords[place]
+    if hasattr(place, "dims"):
+        check_aligned(f, place, what)
+    return place
 
 
 def check_aligned(f: Any, array: Any, what: str) -> None:
@@ -72,30 +97,20 @@ def find_spacings(
 
     `fields` are those whose coordinates count, one for each axis.
     """
-    if spacing:
-        owners = [*zip(fields, dims, strict=True)]
-        if len(spacing) == len(dims):
-            return [
-                _parse_spacing(f, dim, distance)
-                for (f, dim), distance in zip(owners, spacing, strict=True)
-            ]
+    if not spacing:
+        return [
+            _coordinate_spacing(f, f.coords[dim]) if dim in f.coords else Spacing(1.0)
+            for f, dim in zip(fields, dims, strict=True)
+        ]
+    if len(spacing) != len(dims):
         return [_parse_spacing(fields[0], None, distance) for distance in spacing]
-    return [
-        _coordinate_spacing(f, f.coords[dim]) if dim in f.coords else Spacing(1.0)
-        for f, dim in zip(fields, dims, strict=True)
-    ]
+    return [*map(_parse_spacing, fields, dims, spacing)]
 
 
 def _parse_spacing(f: Any, dim: Any, distance: Any) -> Spacing:
-    if isinstance(distance, str):
-        if distance not in f.coords:
-            listed = ", ".join(map(str, f.coords)) or "none"
-            raise ValueError(f"`spacing` must name coordinates of `f`: {listed}; got {distance!r}.")
-        distance = f.coords[distance]
-    elif not hasattr(distance, "dims"):
+    distance = pick_coordinate(f, distance, "`spacing`")
+    if not hasattr(distance, "dims"):
         return Spacing(distance)
-    else:
-        check_aligned(f, distance, "`spacing`")
     if distance.ndim == 1 and dim is not None and distance.dims != (dim,):
         raise ValueError(
             f"`spacing` must lie along {dim!r}, the axis to differentiate along; got coordinates "
@@ -112,8 +127,8 @@ def _coordinate_spacing(f: Any, coordinate: Any) -> Spacing:
         return Spacing(coordinate.expand_dims(missing).transpose(*f.dims).data, units)
     if coordinate.dtype == object and hasattr(coordinate.values.flat[0], "calendar"):
         start = coordinate.values[0]  # dates of another calendar than NumPy's
-        past = [date - start for date in coordinate.values]
-        return Spacing(np.array(past, "timedelta64[us]"))  # nanoseconds end after 292 years
+        spans = [date - start for date in coordinate.values]
+        return Spacing(np.array(spans, "timedelta64[us]"))  # nanoseconds end after 292 years
     if coordinate.dtype.kind not in "iufmM":
         raise TypeError(
             f"coordinate {coordinate.name!r} must hold numbers or dates to be a spacing; got "
@@ -122,6 +137,6 @@ def _coordinate_spacing(f: Any, coordinate: Any) -> Spacing:
     return Spacing(coordinate.data if coordinate.ndim == 1 else coordinate.values, units)
 
 
-def in_words(names: Sequence[Any]) -> str:
+def in_words(names: Iterable[Any]) -> str:
     """Return names as a list for people."""
     return ", ".join(map(str, names))

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import operator as operators
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_index
 
 from gpugrad._arrays import library_of_labels
 from gpugrad._labels.names import Label, Labels, kept_attributes
 from gpugrad._labels.staggered import StaggeredResults, adds_components
-from gpugrad._labels.xarray_coordinates import Spacing, check_aligned, find_spacings, in_words
+from gpugrad._labels.typing import Call
+from gpugrad._labels.xarray_coordinates import (
+    Spacing,
+    check_aligned,
+    find_spacings,
+    in_words,
+    pick_coordinate,
+)
 from gpugrad._stencils import OPERATORS
 
 NEW_DIMS = ("component", "along")
@@ -24,9 +32,7 @@ _BY_DIMENSION: dict[str, Any] = {"boundary": "one-sided", "period": None, "stagg
 """Options that may be given by dimension, and what the other dimensions have."""
 
 
-def call(
-    operator: Callable[..., Any], f: Any, spacing: Sequence[Any], options: dict[str, Any]
-) -> Any:
+def call(operator: Call, f: Any, spacing: Sequence[Any], options: dict[str, Any]) -> Any:
     """Call an operator on what DataArrays hold, and give its results their labels.
 
     Raises
@@ -36,32 +42,29 @@ def call(
     ValueError
         If an axis or a coordinate is unknown, or components have other dimensions or coordinates.
     """
-    f = split_components(operator.__name__, f)
-    is_vector = isinstance(f, (tuple, list))
     is_staggered = _is_staggered(options)
     apart = is_staggered and adds_components(operator.__name__)
-    fields = align(f, apart) if is_vector else [check_array(f)]
+    fields, is_vector = take_fields(operator.__name__, f, options, apart)
     first = fields[0]
-    refuse_out(options)
-    named = options.pop("axis", None)
-    if named is None and operator.__name__ in ALONG_ONE:
-        named = first.dims[-1]
+    axis = options.pop("axis", None)
+    if axis is None and operator.__name__ in ALONG_ONE:
+        axis = first.dims[-1]
     grid = options.get("curvilinear")
     if grid is not None:
-        grid = [_grid_coordinate(first, coordinate) for coordinate in grid]
-        named = tuple(grid[0].dims) if named is None else named
-    dims = find_dims(first, named)
-    is_one = isinstance(named, (str, int)) or operator.__name__ in ALONG_ONE
-    choose_by_dimension(first, dims, is_one, options)
+        grid = [_pick_grid_coordinate(first, coordinate) for coordinate in grid]
+        axis = tuple(grid[0].dims) if axis is None else axis
+    dims = find_dims(first, axis)
+    is_single = isinstance(axis, (str, int)) or operator.__name__ in ALONG_ONE
+    choose_by_dimension(first, dims, is_single, options)
     faces = StaggeredResults(operator.__name__, fields, dims, options) if is_staggered else None
     if grid is None:
         steps = find_spacings(faces.owners if faces else [first] * len(dims), dims, spacing)
-        below = [str(dim) for dim in dims]
+        axis_names = [str(dim) for dim in dims]
     else:
         # The operator refuses spacings beside a grid, in its words.
         steps = [Spacing(distance) for distance in spacing]
         options["curvilinear"] = tuple(_along_axes(coordinate, dims) for coordinate in grid)
-        below = [str(coordinate.name or f"x{i}") for i, coordinate in enumerate(grid)]
+        axis_names = [str(coordinate.name or f"x{i}") for i, coordinate in enumerate(grid)]
     if options.get("time_unit") is None and any(step.are_dates for step in steps):
         options["time_unit"] = "s"
     values = [field.data for field in fields]
@@ -70,7 +73,7 @@ def call(
     results = operator(
         values if is_vector else values[0],
         *[step.beside(values[0]) for step in steps],
-        axis=axes[0] if is_one else tuple(axes),
+        axis=axes[0] if is_single else tuple(axes),
         **options,
     )
     if grid is None:
@@ -78,14 +81,9 @@ def call(
         units = units * len(dims) if len(units) == 1 else units
     else:
         units = [coordinate.attrs.get("units") for coordinate in grid]
-    labels = Labels(
-        [str(field.name or "") for field in fields],
-        [field.attrs.get("units") for field in fields],
-        below,
-        units,
-        operators.index(options.get("order", 1)),
-    ).of(operator.__name__)
-    return label_results(first, results, labels, below, faces)
+    order = operators.index(options.get("order", 1))
+    labels = describe_fields(fields, axis_names, units, order).of(operator.__name__)
+    return label_results(first, results, labels, axis_names, faces)
 
 
 def _is_staggered(options: dict[str, Any]) -> bool:
@@ -95,13 +93,30 @@ def _is_staggered(options: dict[str, Any]) -> bool:
     return any(stagger) if isinstance(stagger, list) else stagger is not None
 
 
-def refuse_out(options: dict[str, Any]) -> None:
-    """Raise TypeError where an array to write to is given: its coordinates would be unknown."""
-    if options.get("out") is not None:
+def take_fields(
+    operator: str, f: Any, options: dict[str, Any], apart: bool = False
+) -> tuple[list[Any], bool]:
+    """Return the components of a vector field, or a list of one field; tell which it is.
+
+    `apart` says that components may lie at different places, as on a staggered grid.
+    """
+    f = _split_components(operator, f)
+    is_vector = isinstance(f, (tuple, list))
+    fields = _align_components(f, apart) if is_vector else [check_array(f)]
+    if options.get("out") is not None:  # the coordinates of what is there would be unknown
         raise TypeError("`out` does not go with a DataArray: pass its `.data` in its place.")
+    return fields, is_vector
 
 
-def split_components(operator: str, f: Any) -> Any:
+def describe_fields(
+    fields: Sequence[Any], dims: Sequence[str], dim_units: Sequence[Any], order: int = 1
+) -> Labels:
+    """Return what makes labels for the derivatives of DataArrays."""
+    names = [str(field.name or "") for field in fields]
+    return Labels(names, [field.attrs.get("units") for field in fields], dims, dim_units, order)
+
+
+def _split_components(operator: str, f: Any) -> Any:
     """Return a vector field that is one array as a list of components, those of its first axis."""
     row = OPERATORS.get(operator.removeprefix("spherical_"))
     if row is None or row.takes == "field" or not hasattr(f, "coords") or hasattr(f, "data_vars"):
@@ -120,7 +135,7 @@ def check_array(f: Any) -> Any:
     """Return a DataArray with dimensions; refuse the other types of xarray."""
     if type(f).__name__ == "Dataset":
         raise TypeError(
-            f"`f` must be one variable of a Dataset; got all of them: {', '.join(map(str, f))}. "
+            f"`f` must be one variable of a Dataset; got all of them: {in_words(f)}. "
             'Pick one, as in `ds["T"]`.'
         )
     if not hasattr(f, "coords"):
@@ -133,11 +148,8 @@ def check_array(f: Any) -> Any:
     return f
 
 
-def align(v: Sequence[Any], apart: bool = False) -> list[Any]:
-    """Return components with the dimensions of the first in its order, if coordinates agree.
-
-    `apart` says that they may lie at different places, those of a staggered grid.
-    """
+def _align_components(v: Sequence[Any], apart: bool) -> list[Any]:
+    """Return components with the dimensions of the first in its order, if coordinates agree."""
     import xarray
 
     for component in v:
@@ -163,40 +175,30 @@ def align(v: Sequence[Any], apart: bool = False) -> list[Any]:
         ) from error
 
 
-def find_dims(f: Any, named: Any) -> list[Any]:
-    """Return the dimensions that are named, or numbered, by default all."""
-    if named is None:
+def find_dims(f: Any, axis: Any) -> list[Any]:
+    """Return the dimensions that `axis` names or numbers, by default all."""
+    if axis is None:
         return [*f.dims]
-    named = [named] if isinstance(named, (str, int)) else [*named]
     dims = []
-    for dim in named:
-        if isinstance(dim, str) or not isinstance(dim, (int, np.integer)):
-            if dim not in f.dims:
-                listed = ", ".join(map(str, f.dims))
-                raise ValueError(f"`axis` must name dimensions of `f`: {listed}; got {dim!r}.")
-            dims.append(dim)
-        else:
-            if not -f.ndim <= dim < f.ndim:
-                raise np.exceptions.AxisError(int(dim), f.ndim)
-            dims.append(f.dims[dim])
+    for dim in [axis] if isinstance(axis, (str, int)) else axis:
+        if isinstance(dim, (int, np.integer)):
+            dim = f.dims[normalize_axis_index(int(dim), f.ndim)]
+        if dim not in f.dims:
+            raise ValueError(
+                f"`axis` must name dimensions of `f`: {in_words(f.dims)}; got {dim!r}."
+            )
+        dims.append(dim)
     return dims
 
 
-def _grid_coordinate(f: Any, coordinate: Any) -> Any:
+def _pick_grid_coordinate(f: Any, place: Any) -> Any:
     """Return a coordinate of a curved grid, given by name or as a DataArray."""
-    if isinstance(coordinate, str):
-        if coordinate not in f.coords:
-            listed = ", ".join(map(str, f.coords)) or "none"
-            raise ValueError(
-                f"`curvilinear` must name coordinates of `f`: {listed}; got {coordinate!r}."
-            )
-        return f.coords[coordinate]
+    coordinate = pick_coordinate(f, place, "`curvilinear`")
     if not hasattr(coordinate, "dims"):
         raise TypeError(
             "`curvilinear` must hold names of coordinates or DataArrays for a DataArray; got "
             f"{type(coordinate).__name__}. Pass `f.data` to use plain arrays."
         )
-    check_aligned(f, coordinate, "`curvilinear`")
     return coordinate
 
 
@@ -210,7 +212,9 @@ def _along_axes(coordinate: Any, dims: Sequence[Any]) -> Any:
     return coordinate.transpose(*dims).data
 
 
-def choose_by_dimension(f: Any, dims: Sequence[Any], is_one: bool, options: dict[str, Any]) -> None:
+def choose_by_dimension(
+    f: Any, dims: Sequence[Any], is_single: bool, options: dict[str, Any]
+) -> None:
     """Replace options that are given by dimension, as ``{"lon": "periodic"}``, by lists."""
     for name, default in _BY_DIMENSION.items():
         chosen = options.get(name)
@@ -223,7 +227,7 @@ def choose_by_dimension(f: Any, dims: Sequence[Any], is_one: bool, options: dict
                 f"{in_words(unknown)}."
             )
         by_dim = [chosen.get(dim, default) for dim in dims]
-        options[name] = by_dim[0] if is_one else by_dim
+        options[name] = by_dim[0] if is_single else by_dim
 
 
 def _place_mask(f: Any, options: dict[str, Any]) -> None:
@@ -243,16 +247,16 @@ def label_results(
     """Return the results as DataArrays, in tuples as they came."""
     import xarray
 
-    waiting = iter(enumerate(labels))
+    numbered_labels = iter(enumerate(labels))
     true_attributes = kept_attributes(f.attrs)
 
-    def walk(result: Any) -> Any:
+    def label(result: Any) -> Any:
         if isinstance(result, tuple):
-            return tuple(walk(inner) for inner in result)
-        new = NEW_DIMS[: result.ndim - f.ndim]
-        if new:
-            return _label_stacked(f, result, labels, new, dims, faces)
-        number, (name, attributes) = next(waiting)
+            return tuple(map(label, result))
+        new_dims = NEW_DIMS[: result.ndim - f.ndim]
+        if new_dims:
+            return label_stacked(result, new_dims)
+        number, (name, attributes) = next(numbered_labels)
         if library_of_labels(result) == "pint":
             attributes.pop("units", None)
         coords = f.coords if faces is None else faces.coordinates(number)
@@ -260,24 +264,13 @@ def label_results(
             result, coords, f.dims, name=name, attrs=true_attributes | attributes
         )
 
-    return walk(results)
+    def label_stacked(result: Any, new_dims: tuple[str, ...]) -> Any:
+        units = {label.attributes.get("units") for label in labels}
+        is_known = len(units) == 1 and None not in units and library_of_labels(result) != "pint"
+        attributes = true_attributes | ({"units": units.pop()} if is_known else {})
+        coords = {**(f.coords if faces is None else faces.common_coordinates())}
+        if result.shape[len(new_dims) - 1] == len(dims):
+            coords[new_dims[-1]] = dims
+        return xarray.DataArray(result, coords, (*new_dims, *f.dims), attrs=attributes)
 
-
-def _label_stacked(
-    f: Any,
-    result: Any,
-    labels: list[Label],
-    new: tuple[str, ...],
-    dims: list[str],
-    faces: StaggeredResults | None,
-) -> Any:
-    import xarray
-
-    true_attributes = kept_attributes(f.attrs)
-    units = {label.attributes.get("units") for label in labels}
-    if len(units) == 1 and None not in units and library_of_labels(result) != "pint":
-        true_attributes["units"] = units.pop()
-    coordinates = {**(f.coords if faces is None else faces.common_coordinates())}
-    if result.shape[len(new) - 1] == len(dims):
-        coordinates[new[-1]] = dims
-    return xarray.DataArray(result, dims=(*new, *f.dims), coords=coordinates, attrs=true_attributes)
+    return label(results)

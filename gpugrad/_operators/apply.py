@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any
 
-from gpugrad._arrays import Array, as_field, assign, check_out, flatten_rows, stack_results
+from gpugrad._arrays import Array, as_field, assign, check_out, flatten_rows
 from gpugrad._grids import Options, plan_axes
-from gpugrad._operators.components import as_components, check_plans
+from gpugrad._operators.components import as_components, check_plans, find_shape, join_results
 from gpugrad._operators.samples import MaskedFields
 from gpugrad._stencils import OPERATORS, AxisPlan, Operator, arrange_hessian, each_derivative
 
@@ -24,27 +25,45 @@ def apply_operator(
     out: Any = None,
     stack: bool = False,
     backend: str | None = None,
+    curvilinear: Any = None,
 ) -> Any:
     """Return the results of an operator of the table, in tuples or in one array."""
     row = OPERATORS[name]
-    samples = MaskedFields(
-        [as_field(f)] if row.takes == "field" else as_components(f), where, skipna
-    )
-    chosen = samples.choose(options)
+    fields = [as_field(f)] if row.takes == "field" else as_components(f)
+    if curvilinear is not None:
+        from gpugrad._operators.curvilinear import apply_on_grid
+
+        _check_alone(options, spacing, time_unit, where, skipna)
+        return apply_on_grid(row, fields, curvilinear, axis, options, out, stack, backend)
+    samples = MaskedFields(fields, where, skipna)
+    options = samples.refine(options)
     plans = [
-        plan_axes(samples.fields[0], spacing, axis, time_unit, chosen._replace(order=order))
+        plan_axes(samples.fields[0], spacing, axis, time_unit, options._replace(order=order))
         for order in row.orders
     ]
     check_plans(row, plans[0], samples.fields)
-    outputs = row.terms(*plans, samples.term, len(samples.fields))
-    shape = row.shape_of_results(len(samples.fields), len(plans[0]))
+    outputs = row.terms(*plans, samples.term, len(fields))
+    shape = find_shape(row, len(fields), len(plans[0]), stack)
     if len(shape) == 2:
         return _evaluate_rows(row, samples, outputs, plans[0], shape, out, stack, backend)
-    if shape:
-        return samples.evaluate(outputs, out, stack, backend)
-    if stack:
-        raise ValueError("`stack` needs three axes: on two, the curl has one component.")
-    return samples.evaluate(outputs, out, False, backend)[0]
+    results = samples.evaluate(outputs, out, stack, backend)
+    return results if shape else results[0]
+
+
+def _check_alone(
+    options: Options, varargs: tuple[Any, ...], time_unit: Any, where: Any, skipna: bool
+) -> None:
+    """Raise TypeError where a curved grid is given beside what belongs to a straight one."""
+    if varargs or time_unit is not None:
+        raise TypeError(
+            "`curvilinear` must stand alone: its coordinates take the place of spacings and of "
+            "`time_unit`. Leave these out."
+        )
+    if where is not None or skipna or options.stagger is not None:
+        raise TypeError(
+            "`curvilinear` must stand without `where`, `skipna` and `stagger`, which are known of "
+            "straight grids only. Leave these out; NaN spreads to its neighbours."
+        )
 
 
 def _evaluate_rows(
@@ -52,7 +71,7 @@ def _evaluate_rows(
     samples: MaskedFields,
     outputs: Sequence[Any],
     first: Sequence[AxisPlan],
-    shape: tuple[int, int],
+    shape: tuple[int, ...],
     out: Any,
     stack: bool,
     backend: str | None,
@@ -67,15 +86,13 @@ def _evaluate_rows(
         results = samples.evaluate(outputs, None, False, backend)
 
         def differentiate(slope: Array, plans: Sequence[AxisPlan]) -> Any:
+            # A slope that is missing is NaN, whatever masked the samples that it lacks.
             slopes = MaskedFields([slope], skipna=samples.are_masked_anywhere)
             return slopes.evaluate(each_derivative(plans, slopes.term), backend=backend)
 
-        rows = arrange_hessian(results, first, differentiate)
+        results = [*chain(*arrange_hessian(results, first, differentiate))]
         if targets is not None:
-            assign(targets, [entry for entries in rows for entry in entries])
+            assign(targets, results)
     else:
         results = samples.evaluate(outputs, targets, False, backend)
-        rows = [results[i : i + shape[1]] for i in range(0, len(results), shape[1])]
-    if out is not None:
-        return out
-    return stack_results([stack_results(row) for row in rows]) if stack else tuple(map(tuple, rows))
+    return join_results(results, shape, stack) if out is None else out

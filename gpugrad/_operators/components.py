@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from gpugrad._arrays import Array, as_field, device_of, dtype_name, is_library_array, library_of
+from gpugrad._arrays import (
+    Array,
+    as_field,
+    device_of,
+    dtype_name,
+    from_host,
+    is_library_array,
+    library_of,
+    stack_results,
+)
 from gpugrad._stencils import AxisPlan, Operator
 
 
@@ -14,13 +23,13 @@ def as_components(v: Any) -> list[Array]:
     if isinstance(v, (list, tuple)):
         fields = [as_field(component) for component in v]
     else:
-        whole = as_field(v)
-        if whole.ndim < 2:
+        v = as_field(v)
+        if v.ndim < 2:
             raise ValueError(
                 "`v` must have its components on its first axis, and samples on others; got an "
-                f"array of shape {tuple(whole.shape)}. Pass a sequence of components."
+                f"array of shape {tuple(v.shape)}. Pass a sequence of components."
             )
-        fields = [whole[i, ...] for i in range(whole.shape[0])]
+        fields = [v[i, ...] for i in range(v.shape[0])]
     if not fields:
         raise ValueError("`v` must have at least one component; got none.")
     first = fields[0]
@@ -50,6 +59,30 @@ def as_components(v: Any) -> list[Array]:
 
 def _kind_of(f: Array) -> str:
     return f"{library_of(f)}'s {type(f).__name__}"
+
+
+def match_library(values: Array, f: Array) -> Array:
+    """Return values of the host as an array of the library and on the device of a field."""
+    if is_library_array(f) and not is_library_array(values):
+        return from_host(values, like=f)
+    return values
+
+
+def find_shape(row: Operator, components: int, axes: int, stack: bool) -> tuple[int, ...]:
+    """Return how many results lie in tuples, or on the first axes of one array: () for one."""
+    shape = row.shape_of_results(components, axes, stack)
+    if stack and not shape:
+        raise ValueError("`stack` needs three axes: on two, the curl has one component.")
+    return shape
+
+
+def join_results(results: Sequence[Array], shape: Sequence[int], stack: bool) -> Any:
+    """Return results in tuples, or in one array, as many in each as `shape` says."""
+    join: Callable[[Sequence[Any]], Any] = stack_results if stack else tuple
+    if len(shape) > 1:
+        n = shape[1]
+        results = [join(results[i : i + n]) for i in range(0, len(results), n)]
+    return join(results) if shape else results[0]
 
 
 def check_plans(row: Operator, plans: Sequence[AxisPlan], fields: Sequence[Array]) -> None:

@@ -13,24 +13,28 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gpugrad._arrays import (
-    HALF_PRECISION,
     Array,
     deliver,
     device_of,
     dtype_name,
     flatten_rows,
-    from_host,
     host_values,
     is_library_array,
     library_of,
     namespace_of,
-    stack_results,
-    widest_float,
 )
 from gpugrad._engines import evaluate
-from gpugrad._grids import Options, parse_axes, parse_boundaries, plan_axes, warn_caller
-from gpugrad._operators.components import check_count
-from gpugrad._stencils import OPERATORS, AxisPlan, Sides, Term, rows_of
+from gpugrad._grids import (
+    Options,
+    list_by_axis,
+    parse_axes,
+    parse_boundaries,
+    plan_axes,
+    warn_caller,
+    widen,
+)
+from gpugrad._operators.components import check_count, find_shape, join_results, match_library
+from gpugrad._stencils import AxisPlan, Operator, Sides, Term, add_up
 
 Matrix = list[list[Array]]
 
@@ -56,23 +60,8 @@ class Grid(NamedTuple):
         return sum(products[1:], start=products[0])
 
 
-def gradient_on_grid(
-    f: Array,
-    coordinates: Any,
-    axis: Any,
-    options: Options,
-    out: Any,
-    stack: bool,
-    backend: str | None,
-) -> tuple[Array, ...] | Array:
-    """Return the derivative of a field with respect to each coordinate."""
-    grid = make_grid(f, coordinates, axis, options, backend)
-    slopes = grid.slopes(f)
-    results = deliver([grid.component(slopes, i) for i in range(len(slopes))], f, out, stack)
-    return results if stack or len(slopes) > 1 else results[0]
-
-
-def jacobian_on_grid(
+def apply_on_grid(
+    row: Operator,
     fields: Sequence[Array],
     coordinates: Any,
     axis: Any,
@@ -80,28 +69,33 @@ def jacobian_on_grid(
     out: Any,
     stack: bool,
     backend: str | None,
-) -> tuple[tuple[Array, ...], ...] | Array:
-    """Return the derivatives of all components with respect to all coordinates."""
-    matrix = _differentiate_all(fields, coordinates, axis, options, backend)
-    if out is not None:
-        shape = (len(matrix), len(matrix[0]), *fields[0].shape)
-        targets = flatten_rows(out, shape, stack)
-        deliver([entry for row in matrix for entry in row], fields[0], targets, False)
-        return out
-    rows: list[Any] = [deliver(row, fields[0], None, stack) for row in matrix]
-    return stack_results(rows) if stack else tuple(rows)
-
-
-def _differentiate_all(
-    fields: Sequence[Array], coordinates: Any, axis: Any, options: Options, backend: str | None
-) -> Matrix:
-    """Return the derivatives of components with respect to coordinates: ``[i][j]`` is dv_i/dx_j."""
-    grid = make_grid(fields[0], coordinates, axis, options, backend)
-    rows = []
-    for f in fields:
-        slopes = grid.slopes(f)
-        rows.append([grid.component(slopes, j) for j in range(len(grid.inverse))])
-    return rows
+) -> Any:
+    """Return the results of an operator of the table, with respect to the coordinates."""
+    if row.gives == "curl":
+        check_count(row, fields, len(fields))
+    f = fields[0]
+    grid = make_grid(f, coordinates, axis, options, backend)
+    axes = len(grid.plans)
+    check_count(row, fields, axes)
+    shape = find_shape(row, len(fields), axes, stack)
+    outputs = row.make_outputs(
+        lambda order: range(axes), lambda j, i=0, sign=1: (sign, (i, j)), len(fields)
+    )
+    wanted = {place for terms in outputs for _, place in terms}
+    entries: dict[tuple[int, int], Array] = {}
+    for i, field in enumerate(fields):  # one after the other: slopes are as large as fields
+        slopes = grid.slopes(field)
+        entries |= {(i, j): grid.component(slopes, j) for j in range(axes) if (i, j) in wanted}
+    sums = [
+        add_up([entries[place] for _, place in terms], [sign for sign, _ in terms])
+        for terms in outputs
+    ]
+    if len(shape) < 2:
+        results = deliver(sums, f, out, stack)
+        return results if shape else results[0]
+    targets = None if out is None else flatten_rows(out, (*shape, *f.shape), stack)
+    results = deliver(sums, f, targets, False)
+    return join_results(results, shape, stack) if out is None else out
 
 
 def make_grid(f: Array, coordinates: Any, axis: Any, options: Options, backend: str | None) -> Grid:
@@ -119,7 +113,7 @@ def make_grid(f: Array, coordinates: Any, axis: Any, options: Options, backend: 
     plans = plan_axes(f, (), axes, None, options)
     tangents = differentiate_grid(xs, f.shape, axes, options, jumps)
     inverse = invert(tangents, xs, [f"coordinate {i}" for i in range(len(xs))])
-    return Grid(plans, into_library(inverse, f), backend)
+    return Grid(plans, [[match_library(w, f) for w in row] for row in inverse], backend)
 
 
 def differentiate_grid(
@@ -136,11 +130,11 @@ def differentiate_grid(
     sides = parse_boundaries(options.boundary, len(axes))
     tangents = []
     for axis, pair, jump in zip(axes, sides, jumps, strict=True):
-        along = options._replace(boundary=pair[0].name)
+        axis_options = options._replace(boundary=pair[0].name)
         if not {side.name for side in pair} <= {"periodic", "one-sided"}:
             # What is beyond the end is said of the field, not of the coordinates.
-            along = options._replace(boundary="one-sided", edge_accuracy=options.accuracy)
-        (plan,) = plan_axes(np.broadcast_to(0.0, shape), (), axis, None, along)
+            axis_options = options._replace(boundary="one-sided", edge_accuracy=options.accuracy)
+        (plan,) = plan_axes(np.broadcast_to(0.0, shape), (), axis, None, axis_options)
         row = []
         for x, step in zip(xs, jump, strict=True):
             if not step:
@@ -155,7 +149,7 @@ def _differentiate_coordinate(x: Array, axis: int, plan: AxisPlan, jump: float) 
     step = jump / x.shape[axis]
     if step:  # without the part that grows by the same step each time, it is periodic
         ramp = np.arange(x.shape[axis]).reshape((-1,) + (1,) * (x.ndim - axis - 1)) * step
-        x = x - (ramp if isinstance(x, np.ndarray) else from_host(ramp, like=x))
+        x = x - match_library(ramp, x)
     slope = evaluate([(Term(1, x, plan),)], backend="auto")[0]
     return slope + step if step else slope
 
@@ -165,9 +159,9 @@ def _warn_of_jump(x: Array, axis: int, pair: Sides) -> None:
     values = host_values(x)
     if pair[0].name != "periodic" or values is None or not values.size:
         return
-    after, before = (values[rows_of(values.ndim, axis, *s)] for s in ((1, None), (0, -1)))
-    first, last = (values[rows_of(values.ndim, axis, *s)] for s in ((0, 1), (-1, None)))
-    if np.abs(first - last).max() > 1.5 * np.abs(after - before).max():
+    # Where the coordinate comes back, this is a step about as long as the others.
+    closing = np.take(values, 0, axis) - np.take(values, -1, axis)
+    if np.abs(closing).max() > 1.5 * np.abs(np.diff(values, axis=axis)).max():
         warn_caller(
             f"a coordinate in `curvilinear` jumps where axis {axis} closes: it does not come back "
             "to where it started. Say by how much it grows each time round, as in "
@@ -214,8 +208,7 @@ def _check_determinant(
         return
     lengths: Any = 1.0
     for row in tangents:
-        squares = sum(np.square(np.asarray(host_values(t))) for t in row)
-        lengths = lengths * np.sqrt(squares)
+        lengths = lengths * np.sqrt(sum(np.square(np.asarray(host_values(t))) for t in row))
     # Relative to the lengths of the tangents: the test must not depend on units, nor miss NaN.
     vanishes = ~(np.abs(values) > 16 * np.finfo(values.dtype).eps * lengths)
     if vanishes.any():
@@ -237,12 +230,9 @@ def _check_determinant(
 
 def _parse_coordinates(coordinates: Any, f: Array, axes: Sequence[int]) -> list[Array]:
     """Return coordinates as float arrays with the axes of `f`, on the host where they are known."""
-    if not isinstance(coordinates, (tuple, list)) or len(coordinates) != len(axes):
-        count = (
-            len(coordinates)
-            if isinstance(coordinates, (tuple, list))
-            else type(coordinates).__name__
-        )
+    is_sequence = isinstance(coordinates, (tuple, list))
+    if not is_sequence or len(coordinates) != len(axes):
+        count = len(coordinates) if is_sequence else type(coordinates).__name__
         raise TypeError(
             f"`curvilinear` must be a tuple of {len(axes)} arrays, the coordinates of the samples, "
             f"as many as axes to differentiate along; got {count}. Name the axes with `axis`."
@@ -250,9 +240,7 @@ def _parse_coordinates(coordinates: Any, f: Array, axes: Sequence[int]) -> list[
     if not 1 <= len(axes) <= 3:
         raise ValueError(f"`curvilinear` must have 1, 2 or 3 coordinates; got {len(axes)}.")
     xs = [_parse_coordinate(x, i, f, axes) for i, x in enumerate(coordinates)]
-    if any(is_library_array(x) for x in xs):
-        xs = [x if is_library_array(x) else from_host(x, like=f) for x in xs]
-    return xs
+    return [match_library(x, f) for x in xs] if any(map(is_library_array, xs)) else xs
 
 
 def _parse_coordinate(x: Any, number: int, f: Array, axes: Sequence[int]) -> Array:
@@ -266,13 +254,9 @@ def _parse_coordinate(x: Any, number: int, f: Array, axes: Sequence[int]) -> Arr
         x = x if host_values(x) is None else host_values(x)
     else:
         x = np.asarray(x)
-    kind = dtype_name(x.dtype)
-    if kind.startswith(("int", "uint")):
-        x = namespace_of(x).astype(x, widest_float(namespace_of(x), x))
-    elif kind in HALF_PRECISION:
-        x = namespace_of(x).astype(x, namespace_of(x).float32)
-    elif not kind.startswith(("float", "longdouble")):
-        raise TypeError(f"{name} must hold real numbers; got dtype {kind}.")
+    x = widen(x)
+    if not dtype_name(x.dtype).startswith(("float", "longdouble")):
+        raise TypeError(f"{name} must hold real numbers; got dtype {dtype_name(x.dtype)}.")
     space = tuple(f.shape[i] for i in sorted(axes))
     shape = tuple(x.shape)
     if shape == space and len(shape) < f.ndim:
@@ -292,17 +276,11 @@ def _parse_coordinate(x: Any, number: int, f: Array, axes: Sequence[int]) -> Arr
 
 def _parse_jumps(period: Any, sides: Sequence[Sides], count: int) -> list[tuple[float, ...]]:
     """Return by how much each coordinate grows once round each axis."""
-    periods = period if isinstance(period, list) else [period] * len(sides)
-    nothing = (0.0,) * count
-    if len(periods) != len(sides):
-        raise ValueError(
-            f"`period` must be a list with one entry for each of the {len(sides)} axes on a curved "
-            f"grid; got {len(periods)}."
-        )
+    periods = list_by_axis(period, len(sides), "`period` must be", "on a curved grid")
     jumps = []
     for entry, (side, _) in zip(periods, sides, strict=True):
         if entry is None or (side.name != "periodic" and not isinstance(period, list)):
-            jumps.append(nothing)
+            jumps.append((0.0,) * count)
             continue
         if not isinstance(entry, tuple) or len(entry) != count or side.name != "periodic":
             raise ValueError(
@@ -312,45 +290,3 @@ def _parse_jumps(period: Any, sides: Sequence[Sides], count: int) -> list[tuple[
             )
         jumps.append(tuple(float(step) for step in entry))
     return jumps
-
-
-def into_library(matrix: Matrix, f: Array) -> Matrix:
-    """Return a matrix whose entries are arrays of the library of `f`."""
-    if not is_library_array(f) or is_library_array(matrix[0][0]):
-        return matrix
-    return [[from_host(w, like=f) for w in row] for row in matrix]
-
-
-def divergence_on_grid(
-    fields: Sequence[Array],
-    coordinates: Any,
-    axis: Any,
-    options: Options,
-    out: Any,
-    backend: str | None,
-) -> Array:
-    """Return the sum of the derivatives of components with respect to their coordinates."""
-    grid = make_grid(fields[0], coordinates, axis, options, backend)
-    check_count(OPERATORS["divergence"], fields, len(grid.plans))
-    terms = [grid.component(grid.slopes(f), i) for i, f in enumerate(fields)]
-    return deliver([sum(terms[1:], start=terms[0])], fields[0], out, False)[0]
-
-
-def curl_on_grid(
-    fields: Sequence[Array],
-    coordinates: Any,
-    axis: Any,
-    options: Options,
-    out: Any,
-    stack: bool,
-    backend: str | None,
-) -> tuple[Array, ...] | Array:
-    """Return the one component of a curl on two axes, or the three of them on three."""
-    check_count(OPERATORS["curl"], fields, len(fields))
-    rows = _differentiate_all(fields, coordinates, axis, options, backend)
-    check_count(OPERATORS["curl"], fields, len(rows[0]))
-    if len(rows) == 2 and stack:
-        raise ValueError("`stack` needs three axes: on two, the curl has one component.")
-    pairs = [(0, 1)] if len(rows) == 2 else [(1, 2), (2, 0), (0, 1)]
-    results = deliver([rows[j][i] - rows[i][j] for i, j in pairs], fields[0], out, stack)
-    return results if len(rows) == 3 else results[0]

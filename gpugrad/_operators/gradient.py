@@ -9,7 +9,6 @@ from gpugrad._engines import evaluate
 from gpugrad._grids import (
     ONE_SIDED,
     Options,
-    check_alone,
     parse_one_axis,
     plan_as_numpy,
     plan_axes,
@@ -82,12 +81,12 @@ def gradient(
         ``datetime64`` or ``timedelta64``.
     where : array of bool, optional
         Where samples are valid: an array that broadcasts to the shape of `f`, of its library. Only
-        these are read. Beside a hole formulas become one-sided, of the best accuracy that the
-        samples there allow, but not above `edge_accuracy` if that is given; where there are not
-        enough of them, and in the hole, the result is NaN.
+        these are read. Beside masked samples formulas become one-sided, of the best accuracy that
+        the samples there allow, but not above `edge_accuracy` if that is given; where there are not
+        enough of them, and at masked samples, the result is NaN.
     skipna : bool, optional
-        Whether NaN is a hole, too. Of a masked array, with this or with `where`, what is masked
-        is a hole, and the result is masked where it would be NaN.
+        Whether NaN is masked, too. With this or with `where`, the mask of a masked array counts as
+        well, and the result is masked where it would be NaN.
     curvilinear : tuple of arrays, optional
         In place of spacings, on a curved grid: the coordinates of each sample, one array for each
         axis to differentiate along, of their shape or of that of `f`. Then the result has the
@@ -177,13 +176,13 @@ def gradient(
         return results if stack or len(plans) > 1 else results[0]
     options = Options(1, accuracy, edge_accuracy, boundary, period, stagger)
     if curvilinear is not None:
-        from gpugrad._operators.curvilinear import gradient_on_grid
-
-        check_alone(options, varargs, time_unit, where, skipna)
         options = refine_ends(options, edge_order)
-        return gradient_on_grid(as_field(f), curvilinear, axis, options, out, stack, backend)
+        return apply_operator(
+            "gradient", f, varargs, axis, time_unit, options, where, skipna, out, stack, backend,
+            curvilinear,
+        )  # fmt: skip
     samples = MaskedFields([as_field(f)], where, skipna)
-    options = samples.choose(options)
+    options = samples.refine(options)
     plans = plan_gradient(samples.fields[0], varargs, axis, edge_order, time_unit, options)
     if not plans:
         return _return_nothing(out, stack)
@@ -247,8 +246,8 @@ def derivative(
         and `accuracy` 2, as in `numpy.gradient`.
     period : number, optional
         The period of a periodic axis, in the unit of the coordinates (of `time_unit` for dates).
-        By default, on uneven samples, the gap from the last sample to the first is the mean of
-        the first and the last gap; on even ones it is a gap like any other.
+        By default, on uneven samples, the step from the last sample to the first is the mean of
+        the first and the last step; on even ones it is a step like any other.
     stagger : {None, "left", "right"}, optional
         Where results are: at the samples, or on the face half a cell before each of them ("left")
         or behind it ("right"). On uneven samples a face is midway between two of them; beyond an
@@ -263,7 +262,7 @@ def derivative(
         (on CuPy arrays CuPy's; ends "one-sided", "periodic", "symmetric" or "nearest");
         ``"spline"``, the cubic smoothing spline, also on uneven samples, its penalty by
         cross-validation; ``{"spline": penalty}`` with one of yours. It has a scheme of its
-        own, and goes with no accuracy, period, stagger, holes or backend.
+        own, and goes with no accuracy, period, stagger, mask or backend.
     out : array, optional
         Where to write, an array of the shape of `f`. May overlap with it.
     backend : {"auto", "slices", "numpy", "numba", "cupy"}, optional
@@ -303,7 +302,7 @@ def derivative(
     for order :math:`m` and accuracy :math:`p`. One-sided formulas take :math:`m + q` samples for
     accuracy :math:`q`. On uneven samples the weights are those of the polynomial through the same
     samples. There, a derivative of even order loses one power of its accuracy inside, unless
-    the gaps change smoothly; with `stagger`, one of odd order does. With `order` 1, `accuracy` 2
+    the steps change smoothly; with `stagger`, one of odd order does. With `order` 1, `accuracy` 2
     and one-sided ends, results have the bits of `numpy.gradient`.
 
     With `stagger`, the formula is central about the face, on :math:`\lfloor (m + p) / 2 \rfloor`
@@ -351,7 +350,7 @@ def derivative(
             f, spacing, axis, order, smooth, boundary, time_unit, out, unfit_options
         )
     samples = MaskedFields([as_field(f)], where, skipna)
-    options = samples.choose(Options(order, accuracy, edge_accuracy, boundary, period, stagger))
+    options = samples.refine(Options(order, accuracy, edge_accuracy, boundary, period, stagger))
     plans = plan_axes(samples.fields[0], (spacing,), parse_one_axis(axis), time_unit, options)
     results = samples.evaluate(each_derivative(plans, samples.term), out, False, backend)
     return results[0]
@@ -436,7 +435,6 @@ def gradient_norm(
             "by a unit of time first, as in `f / numpy.timedelta64(1, 's')`."
         )
     options = Options(1, accuracy, edge_accuracy, boundary, period)
-    result: Array = apply_operator(
+    return apply_operator(
         "gradient_norm", f, spacing, axis, time_unit, options, where, skipna, out, False, backend
     )
-    return result

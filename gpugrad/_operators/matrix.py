@@ -32,9 +32,8 @@ def make_matrix(program: Stages, shape: tuple[int, ...], format: str) -> Any:
     """Return the matrix of a program: fields, and results, below each other, raveled."""
     sparse = load_scipy()
     size, program = math.prod(shape), bring_masks_home(program)
-    matrices: list[dict[int, Any]] = [
-        {i: None} for i in range(program.inputs)
-    ]  # None: the identity
+    # By number, as in the program, of each array its blocks by input; None is the identity.
+    matrices: list[dict[int, Any]] = [{i: None} for i in range(program.inputs)]
     for stage in program.stages:
         new_matrices = []
         for terms in stage:
@@ -46,9 +45,9 @@ def make_matrix(program: Stages, shape: tuple[int, ...], format: str) -> Any:
                     row[i] = row[i] + product if i in row else product
             new_matrices.append(row)
         matrices += new_matrices
-    nothing = sparse.csr_array((size, size))
+    empty_block = sparse.csr_array((size, size))
     blocks = [
-        [matrices[number].get(i, nothing) for i in range(program.inputs)]
+        [matrices[number].get(i, empty_block) for i in range(program.inputs)]
         for number in program.results
     ]
     matrix = sparse.block_array(blocks, format="csr")
@@ -77,15 +76,14 @@ def _make_differences(plan: AxisPlan, shape: tuple[int, ...], mask: Any) -> Any:
     sparse = load_scipy()
     size = math.prod(shape)
     numbers = np.arange(size).reshape(shape)
-    rows, columns, values = [], [], []
+    entries = []
     mask = None if mask is None else asnumpy(mask).ravel()
     for row, column, value in _list_entries(plan, numbers):
         picked = slice(None) if mask is None else mask[row.ravel()]
-        rows.append(row.ravel()[picked])
-        columns.append(column.ravel()[picked])
-        values.append(np.broadcast_to(value, row.shape).ravel()[picked])
-    where = (np.concatenate(rows), np.concatenate(columns))
-    return sparse.coo_array((np.concatenate(values), where), shape=(size, size)).tocsr()
+        arrays = (row, column, np.broadcast_to(value, row.shape))
+        entries.append([array.ravel()[picked] for array in arrays])
+    rows, columns, values = map(np.concatenate, zip(*entries, strict=True))
+    return sparse.coo_array((values, (rows, columns)), shape=(size, size)).tocsr()
 
 
 def _list_entries(plan: AxisPlan, numbers: NumpyArray) -> Iterator[tuple[NumpyArray, ...]]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from copy import copy
+from functools import partial
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -17,21 +19,26 @@ from gpugrad._arrays import (
     library_of,
     namespace_of,
     result_dtype,
-    stack_results,
 )
 from gpugrad._engines import evaluate, name_in_force
 from gpugrad._grids import (
     ONE_SIDED,
     Options,
-    choose_beside_holes,
+    choose_beside_masked,
     copy_mask,
     parse_one_axis,
     plan_axes,
     plan_gradient,
 )
-from gpugrad._operators.components import check_plans
+from gpugrad._operators.components import check_plans, find_shape, join_results
 from gpugrad._operators.matrix import make_matrix, make_offset
-from gpugrad._operators.stages import Stages, bind, check_linear, plan_stages, transpose_program
+from gpugrad._operators.stages import (
+    Stages,
+    bind_fields,
+    check_linear,
+    plan_stages,
+    transpose_program,
+)
 from gpugrad._stencils import OPERATORS
 
 
@@ -79,8 +86,7 @@ class Plan:
         self.dtype = like.dtype
         self.library = library_of(like)
         self._device = device_of(like) if is_library_array(like) else None
-        xp = np if isinstance(like, np.ndarray) else namespace_of(like)
-        self._result_dtype = result_dtype(xp, like)
+        self._result_dtype = result_dtype(namespace_of(like), like)
 
     def __call__(self, f: Any, out: Any = None) -> Any:
         """Apply the operator.
@@ -105,34 +111,17 @@ class Plan:
         ValueError
             If `f` has another shape, or is on another device.
         """
-        if (
-            type(f) is np.ndarray
-            and f.shape == self.shape
-            and f.dtype == self.dtype
-            and not self._takes
-        ):
-            fields = [f]
-        else:
-            fields = self._parse_fields(f, self._takes)
+        is_plain = type(f) is np.ndarray and not self._takes  # most calls, which feel a microsecond
+        fits = is_plain and f.shape == self.shape and f.dtype == self.dtype
+        fields = [f] if fits else self._parse_fields(f, self._takes)
         stages, gives = self._program.stages, self._gives
         if len(stages) > 1 or len(gives) > 1:
-            return self._apply_stages(fields, out)
-        results = evaluate(bind(stages[0], fields), out, self._stack, self._backend)
+            if out is not None:
+                raise TypeError(f"`out` does not go with a plan of {self.operator}. Leave it out.")
+            evaluate_stage = partial(evaluate, backend=self._backend)
+            return join_results(self._program.run(fields, evaluate_stage), gives, self._stack)
+        results = evaluate(bind_fields(stages[0], fields), out, self._stack, self._backend)
         return results if gives else results[0]
-
-    def _apply_stages(self, fields: Sequence[Array], out: Any) -> Any:
-        if out is not None:
-            raise TypeError(f"`out` does not go with a plan of {self.operator}. Leave it out.")
-
-        def evaluate_stage(outputs: Any) -> Any:
-            return evaluate(outputs, None, False, self._backend)
-
-        results = self._program.run(fields, evaluate_stage)
-        join: Any = stack_results if self._stack else tuple
-        if len(self._gives) > 1:
-            n = self._gives[1]
-            results = [join(results[i : i + n]) for i in range(0, len(results), n)]
-        return join(results) if self._gives else results[0]
 
     def _parse_fields(self, f: Any, takes: tuple[int, ...]) -> list[Array]:
         """Return the fields that are given, checked."""
@@ -152,7 +141,7 @@ class Plan:
         f = as_field(f)
         if self._has_mask and isinstance(f, np.ndarray) and type(f) is not np.ndarray:
             raise TypeError(
-                "`f` must be a plain array for a plan with `where`, which knows the holes; got a "
+                "`f` must be a plain array for a plan with `where`, which has the mask; got a "
                 f"{type(f).__name__}. Pass `numpy.asarray(f)`."
             )
         device = None if self._device is None else device_of(f)
@@ -182,8 +171,8 @@ class Plan:
         scipy.sparse.sparray of shape (results * size, components * size)
             With ``size`` samples of a field. Fields are raveled in C order and lie one after the
             other, as do results, in the order in which the operator has them. For one of each,
-            ``plan.matrix() @ f.ravel() + plan.offset()`` is ``plan(f).ravel()``. With holes, the
-            columns of samples in them, and the rows of results that are missing, are empty.
+            ``plan.matrix() @ f.ravel() + plan.offset()`` is ``plan(f).ravel()``. With a mask,
+            the columns of masked samples, and the rows of results that are missing, are empty.
 
         Raises
         ------
@@ -202,7 +191,7 @@ class Plan:
         -------
         numpy.ndarray of shape (results * size,), float64
             In the order of the rows of `matrix`; zeros, unless a boundary has a number, and NaN
-            where the plan has holes and no result.
+            where a mask leaves no result.
         """
         return make_offset(self._program, self.shape)
 
@@ -215,19 +204,18 @@ class Plan:
             It takes what this plan returns, and returns what this one takes, in the dtype of
             results: the inner product of ``plan(f)`` and ``g`` is that of ``f`` and
             ``plan.adjoint()(g)``. Weights are real, so for complex fields it is the conjugate
-            transpose as well. What `offset` has is not part of it. With holes, what it is given
-            for results that are missing is not read, and it returns zeros in the holes.
+            transpose as well. What `offset` has is not part of it. With a mask, what it is
+            given for results that are missing is not read, and it returns zeros at masked samples.
         """
         check_linear(self._program, "an adjoint")
-        turned = object.__new__(Plan)
-        turned.__dict__.update(self.__dict__)
-        turned.operator = f"adjoint of {self.operator}"
-        turned.dtype = self._result_dtype
-        turned._program = transpose_program(self._program, self.shape)
-        turned._takes, turned._gives = self._gives, self._takes
-        turned._stack = self._stack and bool(self._takes)
-        turned._has_mask = False
-        return turned
+        transposed = copy(self)
+        transposed.operator = f"adjoint of {self.operator}"
+        transposed.dtype = self._result_dtype
+        transposed._program = transpose_program(self._program, self.shape)
+        transposed._takes, transposed._gives = self._gives, self._takes
+        transposed._stack = self._stack and bool(self._takes)
+        transposed._has_mask = False
+        return transposed
 
     def __repr__(self) -> str:
         count = " x ".join(map(str, self._takes))
@@ -310,8 +298,8 @@ def plan(
     -----
     An operator on samples is an affine map, :math:`A f + b`. The rows of :math:`A` are formulas,
     with those for the boundaries near the ends; :math:`b` is zero unless a boundary has a given
-    value or slope. With `where`, rows beside a hole have the formulas that they take there. Samples
-    which `where` calls valid are taken as they are, NaN or not.
+    value or slope. With `where`, rows beside masked samples have the formulas that they take
+    there. Samples which `where` calls valid are taken as they are, NaN or not.
 
     Examples
     --------
@@ -326,7 +314,7 @@ def plan(
            [ 0.,  4., -8.,  4.],
            [ 0.,  0.,  4., -8.]])
 
-    A hole leaves a field in two parts:
+    A masked sample leaves a field in two parts:
 
     >>> slope = gpugrad.plan(5, where=np.array([True, True, False, True, True]))
     >>> slope(np.array([0.0, 1.0, 1e20, 5.0, 7.0]))
@@ -346,26 +334,18 @@ def plan(
         "edge_order": edge_order,
         "stagger": stagger,
         "components": components,
+        "stack": stack or None,
     }
-    keywords["stack"] = stack or None
     options = Options(
         1 if order is None else order, accuracy, edge_accuracy, boundary, period, stagger
     )
     mask = copy_mask(where, template)
     if mask is not None:
-        options = choose_beside_holes(options)
+        options = choose_beside_masked(options)
     program, takes, gives = make_recipe(
         operator, template, spacing, axis, time_unit, options, keywords, mask
     )
     return Plan(operator, program, template, takes, gives, bool(stack), backend)
-
-
-class PlannedOperator(NamedTuple):
-    """A program, and how its fields come and results go: (), (n,) or (m, n) arrays."""
-
-    program: Stages
-    takes: tuple[int, ...]
-    gives: tuple[int, ...]
 
 
 def make_template(shape: Any, dtype: Any, like: Any) -> Array:
@@ -387,9 +367,9 @@ def make_template(shape: Any, dtype: Any, like: Any) -> Array:
         name = dtype_name(np.dtype(dtype))
     except TypeError:
         name = dtype if isinstance(dtype, str) else dtype_name(dtype)
-    placed = {} if device is None else {"device": device}
-    single = xp.zeros((1,) * len(shape), dtype=getattr(xp, name), **placed)
-    return as_field(xp.broadcast_to(single, shape))
+    keywords = {} if device is None else {"device": device}
+    number = xp.zeros((1,) * len(shape), dtype=getattr(xp, name), **keywords)
+    return as_field(xp.broadcast_to(number, shape))
 
 
 def make_recipe(
@@ -401,10 +381,12 @@ def make_recipe(
     options: Options,
     keywords: Mapping[str, Any],
     where: Array | None = None,
-) -> PlannedOperator:
-    """Return the recipe of an operator for fields like `f`; `keywords` are options not all take.
+) -> tuple[Stages, tuple[int, ...], tuple[int, ...]]:
+    """Return the program of an operator for fields like `f`, and how its fields and results lie.
 
-    `where` is a mask of the shape of `f`, false where samples are masked.
+    Fields, and results, are one array: (), a tuple: (n,), or a tuple of tuples: (m, n). `keywords`
+    are options that not all operators take. `where` is a mask of the shape of `f`, false where
+    samples are masked.
     """
     row = OPERATORS.get(operator)
     if row is None:
@@ -429,8 +411,6 @@ def make_recipe(
     if keywords["components"] is not None:
         components = keywords["components"]
     check_plans(row, plans[0], [f] * components)
-    shape = row.shape_of_results(components, axes, bool(keywords["stack"]))
-    if keywords["stack"] and not shape:
-        raise ValueError("`stack` needs three axes: on two, the curl has one component.")
+    shape = find_shape(row, components, axes, bool(keywords["stack"]))
     takes = () if row.takes == "field" else (components,)
-    return PlannedOperator(plan_stages(row, plans, components, where), takes, shape)
+    return plan_stages(row, plans, components, where), takes, shape

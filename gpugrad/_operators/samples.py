@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import reduce
+from operator import and_
 from typing import Any
 
 import numpy as np
 
 from gpugrad._arrays import Array
 from gpugrad._engines import evaluate
-from gpugrad._grids import Options, as_mask, choose_beside_holes, find_valid, is_masked
+from gpugrad._grids import Options, as_mask, choose_beside_masked, find_valid, is_masked
 from gpugrad._stencils import AxisPlan, Term
 
 
@@ -28,9 +30,9 @@ class MaskedFields:
             pairs = [_find_masked(f, shared, bool(skipna)) for f in fields]
             self.fields, self.masks = [f for f, _ in pairs], [mask for _, mask in pairs]
 
-    def choose(self, options: Options) -> Options:
+    def refine(self, options: Options) -> Options:
         """Return options with the best accuracy that formulas beside masked samples may have."""
-        return choose_beside_holes(options) if self.are_masked_anywhere else options
+        return choose_beside_masked(options) if self.are_masked_anywhere else options
 
     def term(self, plan: AxisPlan, i: int = 0, sign: int = 1) -> Term:
         """Return the term of the field with number `i`."""
@@ -63,8 +65,9 @@ class MaskedFields:
 
 def _find_masked(f: Array, mask: Array | None, skipna: bool) -> tuple[Array, Array | None]:
     """Return a field without a mask of its own, and where it is valid."""
+    masks = [mask]
     if is_masked(f):
-        mask = _combine_masks(mask, ~np.ma.getmaskarray(f))
+        masks.append(~np.ma.getmaskarray(f))
         f = np.asarray(f)
     elif isinstance(f, np.ndarray) and type(f) is not np.ndarray:
         raise TypeError(
@@ -76,7 +79,10 @@ def _find_masked(f: Array, mask: Array | None, skipna: bool) -> tuple[Array, Arr
             "`where` and `skipna` take Dask arrays of plain blocks; got one of masked blocks. Pass "
             "`dask.array.ma.filled(f, numpy.nan)` and `skipna=True`."
         )
-    return f, _combine_masks(mask, find_valid(f)) if skipna else mask
+    if skipna:
+        masks.append(find_valid(f))
+    masks = [mask for mask in masks if mask is not None]
+    return f, reduce(and_, masks) if masks else None
 
 
 def _mask_result(result: Array) -> Array:
@@ -85,9 +91,3 @@ def _mask_result(result: Array) -> Array:
         return np.ma.array(result, mask=np.isnan(result), copy=False)
     result[np.isnan(np.asarray(result))] = np.ma.masked
     return result
-
-
-def _combine_masks(a: Array | None, b: Array | None) -> Array | None:
-    if a is None or b is None:
-        return b if a is None else a
-    return a & b

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from importlib import import_module
 from types import ModuleType
 from typing import Any
 
@@ -23,6 +24,7 @@ from gpugrad._arrays import (
     from_host,
     host_values,
     library_of,
+    namespace_of,
     result_dtype,
 )
 from gpugrad._grids import parse_axes, parse_spacings
@@ -78,19 +80,20 @@ def smooth_derivative(
             '`smooth` must be "spline", {"spline": penalty} or {"window": samples, "polynomial": '
             f"degree}}; got {smooth!r}."
         )
-    result = _run_work(f, axis, work)
+    result = _smooth_lines(f, axis, work)
     if out is None:
         return result
     assign(check_out(out, f, 1, False), [result])
     return out
 
 
-def _run_work(f: Array, axis: int, work: Callable[[Array], Array]) -> Array:
+def _smooth_lines(f: Array, axis: int, work: Callable[[Array], Array]) -> Array:
     """Apply host code, or CuPy's to CuPy's arrays; on Dask's to blocks that have whole lines."""
+    xp = namespace_of(f)
+    dtype = result_dtype(xp, f)
     if array_api_compat.is_cupy_array(f):
-        return work(f).astype(result_dtype(array_api_compat.array_namespace(f), f))
+        return work(f).astype(dtype)
     if array_api_compat.is_dask_array(f):
-        dtype = result_dtype(np, f)
         return f.rechunk({axis: -1}).map_blocks(
             lambda block: work(block).astype(dtype), dtype=dtype
         )
@@ -101,10 +104,9 @@ def _run_work(f: Array, axis: int, work: Callable[[Array], Array]) -> Array:
             f"{library_of(f)} that lies on a device, is being traced or differentiated. Pass "
             "`gpugrad.asnumpy(f)`, or an array of CuPy."
         )
-    xp = array_api_compat.array_namespace(f)
     if isinstance(f, np.ndarray):
-        return np.asarray(work(values).astype(result_dtype(np, f)))
-    return xp.astype(from_host(work(values), f), result_dtype(xp, f))
+        return np.asarray(work(values).astype(dtype))
+    return xp.astype(from_host(work(values), f), dtype)
 
 
 def _make_filter(
@@ -193,12 +195,12 @@ def _make_spline(
 
     def work(values: NumpyArray) -> NumpyArray:
         lines = np.moveaxis(values, axis, -1)
-        wide: Any = np.complex128 if values.dtype.kind == "c" else np.float64
-        result = np.empty(lines.shape, wide)
+        wide_dtype: Any = np.complex128 if values.dtype.kind == "c" else np.float64
+        result = np.empty(lines.shape, wide_dtype)
         for line in np.ndindex(lines.shape[:-1]):
-            curve = lines[line].astype(wide)
+            curve = lines[line].astype(wide_dtype)
             result[line].real = differentiate(curve.real)
-            if wide is np.complex128:
+            if wide_dtype is np.complex128:
                 result[line].imag = differentiate(curve.imag)
         return np.moveaxis(result, -1, axis)
 
@@ -206,8 +208,6 @@ def _make_spline(
 
 
 def _load_scipy(module: str, f: Array) -> ModuleType:
-    from importlib import import_module
-
     package = "cupyx.scipy" if array_api_compat.is_cupy_array(f) else "scipy"
     try:
         return import_module(f"{package}.{module}")

@@ -8,15 +8,14 @@ differentiated as three Cartesian components, each a scalar field that is smooth
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
-
-from gpugrad._arrays import Array, as_field, deliver, from_host, is_library_array
+from gpugrad._arrays import Array, as_field, deliver
+from gpugrad._grids import parse_positive
 from gpugrad._labels import accepts_labels
-from gpugrad._operators.components import as_components
-from gpugrad._operators.sphere_grid import SphereGrid, make_sphere_grid, parse_radius
+from gpugrad._operators.components import as_components, match_library
+from gpugrad._operators.sphere_grid import make_sphere_grid
 
 EARTH = 6_371_000.0
 """The mean radius of the Earth, in metres."""
@@ -110,7 +109,8 @@ def spherical_gradient(
     """
     f = as_field(f)
     grid = make_sphere_grid(f, latitude, longitude, degrees, axis, periodic)
-    results = grid.gradient(f, parse_radius(radius), (accuracy, edge_accuracy), backend)
+    radius = parse_positive(radius, "radius", "a number")
+    results = grid.gradient(f, radius, (accuracy, edge_accuracy), backend)
     return deliver(results, f, out, stack)
 
 
@@ -175,10 +175,9 @@ def spherical_divergence(
     True
     """
     options = (radius, degrees, axis, periodic, (accuracy, edge_accuracy), backend)
-    (f, *_), rows = _differentiate_vector(v, latitude, longitude, *options)
-    terms = [n * d_n + e * d_e for n, e, d_n, d_e in rows]
-    result: Array = deliver([terms[0] + terms[1] + terms[2]], f, out, False)[0]
-    return result
+    f, rows = _differentiate_vector(v, latitude, longitude, *options)
+    x, y, z = (n * d_n + e * d_e for n, e, d_n, d_e in rows)
+    return deliver([x + y + z], f, out, False)[0]
 
 
 @accepts_labels
@@ -240,10 +239,9 @@ def spherical_curl(
     array([-2.,  2.])
     """
     options = (radius, degrees, axis, periodic, (accuracy, edge_accuracy), backend)
-    (f, *_), rows = _differentiate_vector(v, latitude, longitude, *options)
-    terms = [n * d_e - e * d_n for n, e, d_n, d_e in rows]
-    result: Array = deliver([terms[0] + terms[1] + terms[2]], f, out, False)[0]
-    return result
+    f, rows = _differentiate_vector(v, latitude, longitude, *options)
+    x, y, z = (n * d_e - e * d_n for n, e, d_n, d_e in rows)
+    return deliver([x + y + z], f, out, False)[0]
 
 
 def _differentiate_vector(
@@ -256,11 +254,11 @@ def _differentiate_vector(
     periodic: bool | None,
     accuracies: tuple[Any, Any],
     backend: str | None,
-) -> tuple[list[Array], list[tuple[Array, ...]]]:
-    """Return the components and, for each Cartesian direction, what the operators are made of.
+) -> tuple[Array, Iterator[tuple[Array, ...]]]:
+    """Return a component and, for each Cartesian direction, what the operators are made of.
 
-    That is the unit vectors' components in this direction, to the north and to the east, and the
-    derivatives of the field's.
+    This is the unit vectors' components in the direction, to the north and to the east, and the
+    derivatives of the field's component.
     """
     fields = as_components(v)
     if len(fields) != 2:
@@ -271,22 +269,10 @@ def _differentiate_vector(
     grid = make_sphere_grid(fields[0], latitude, longitude, degrees, axis, periodic)
     # Integers times floats are not for all libraries.
     north, east = deliver(fields, fields[0], None, False)
-    rows = []
-    for n, e in zip(*unit_vectors(grid, fields[0]), strict=True):
-        slopes = grid.gradient(n * north + e * east, parse_radius(radius), accuracies, backend)
-        rows.append((n, e, *slopes))
-    return fields, rows
+    radius = parse_positive(radius, "radius", "a number")
 
+    def differentiate(n: Array, e: Array) -> tuple[Array, ...]:
+        n, e = match_library(n, north), match_library(e, north)
+        return n, e, *grid.gradient(n * north + e * east, radius, accuracies, backend)
 
-def unit_vectors(grid: SphereGrid, like: Array) -> tuple[list[Array], list[Array]]:
-    """Return the Cartesian components of the unit vectors to the north and to the east."""
-    phi, lam = grid.latitude, grid.longitude
-    sin, cos = np.sin(phi), np.cos(phi)
-    zero = np.zeros_like(phi)
-    vectors: Sequence[list[Any]] = (
-        [-sin * np.cos(lam), -sin * np.sin(lam), cos],
-        [-np.sin(lam), np.cos(lam), zero],
-    )
-    if is_library_array(like):
-        vectors = [[from_host(x, like=like) for x in vector] for vector in vectors]
-    return vectors[0], vectors[1]
+    return fields[0], map(differentiate, *grid.unit_vectors())

@@ -5,22 +5,16 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Sequence
+from functools import partial
 from itertools import pairwise
-from numbers import Real
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from gpugrad._arrays import (
-    Array,
-    NumpyArray,
-    from_host,
-    host_values,
-    is_library_array,
-    namespace_of,
-)
+from gpugrad._arrays import Array, NumpyArray, host_values, is_library_array, namespace_of
 from gpugrad._grids import Options, parse_axes
-from gpugrad._operators.curvilinear import differentiate_grid, into_library, invert
+from gpugrad._operators.components import match_library
+from gpugrad._operators.curvilinear import differentiate_grid, invert
 from gpugrad._operators.gradient import derivative, gradient
 from gpugrad._stencils import rows_of
 
@@ -57,7 +51,7 @@ class SphereGrid(NamedTuple):
         with np.errstate(divide="ignore"):
             factor = np.where(at_pole, np.nan, 1 / (radius * cosine))
         north = north * (1 / radius)
-        east = east * (from_host(factor, like=f) if is_library_array(f) else factor)
+        east = east * match_library(factor, f)
         if self.is_even and at_pole.any():
             north, east = self._mend_poles(north, east, at_pole)
         return [north, east]
@@ -81,21 +75,17 @@ class SphereGrid(NamedTuple):
         before, after = (self._rows_beyond(end, keywords["accuracy"]) for end in (0, -1))
         if not (before or after):
             return derivative(f, phi, axis=axis, **keywords)
-        xp = np if isinstance(f, np.ndarray) else namespace_of(f)
-        concat = np.ma.concatenate if isinstance(f, np.ma.MaskedArray) else xp.concat
 
         def beyond(rows: Sequence[int]) -> list[Array]:
-            field_rows = [f[rows_of(f.ndim, axis, i, i + 1)] for i in rows]
             # Over a pole a meridian goes on as the opposite one, half the longitudes away.
-            return [
-                xp.roll(field_row, f.shape[across] // 2, axis=across) for field_row in field_rows
-            ]
+            roll = partial(namespace_of(f).roll, shift=f.shape[across] // 2, axis=across)
+            return [roll(f[rows_of(f.ndim, axis, i, i + 1)]) for i in rows]
 
-        whole = concat([*beyond(before), f, *beyond(after)], axis=axis)
-        # There the latitude counts on past the pole, so that it rises or falls throughout.
-        over = [math.copysign(math.pi, phi[i]) - phi[i] for i in (*before, *after)]
-        extended = np.concatenate([over[: len(before)], phi, over[len(before) :]])
-        slope = derivative(whole, extended, axis=axis, **keywords)
+        extended_field = _concatenate([*beyond(before), f, *beyond(after)], axis)
+        # Beyond a pole the latitude counts on, so that it rises or falls throughout.
+        phi_beyond = [math.copysign(math.pi, phi[i]) - phi[i] for i in (*before, *after)]
+        extended_phi = [*phi_beyond[: len(before)], *phi, *phi_beyond[len(before) :]]
+        slope = derivative(extended_field, extended_phi, axis=axis, **keywords)
         return slope[rows_of(f.ndim, axis, len(before), len(before) + n)]
 
     def _rows_beyond(self, end: int, accuracy: int) -> list[int]:
@@ -115,15 +105,13 @@ class SphereGrid(NamedTuple):
     def _mend_poles(self, north: Array, east: Array, at_pole: NumpyArray) -> tuple[Array, Array]:
         """Replace the rows at poles by the components of the one vector that the gradient is."""
         axis, across = self.axes
-        xp = np if isinstance(north, np.ndarray) else namespace_of(north)
-        concat = np.ma.concatenate if isinstance(north, np.ma.MaskedArray) else xp.concat
-        cos, sin = np.cos(self.longitude), np.sin(self.longitude)
-        if is_library_array(north):
-            cos, sin = from_host(cos, like=north), from_host(sin, like=north)
+        xp = namespace_of(north)
+        cos, sin = (match_library(g(self.longitude), north) for g in (np.cos, np.sin))
         poles = [int(i) for i in np.flatnonzero(at_pole)]
-        n = north.shape[axis]
-        rows: list[list[Array]] = [[], []]
-        for start, stop in _cut_range(n, poles):
+        # Rows at poles are cut out of the rows between them.
+        bounds = sorted({0, north.shape[axis], *poles, *(i + 1 for i in poles)})
+        pieces = []
+        for start, stop in pairwise(bounds):
             sections = [x[rows_of(x.ndim, axis, start, stop)] for x in (north, east)]
             if start in poles:
                 # Northwards is inwards at one pole and outwards at the other.
@@ -134,41 +122,47 @@ class SphereGrid(NamedTuple):
                 g_x = xp.sum(g_n * cos, axis=across, keepdims=True)
                 g_y = xp.sum(g_n * sin, axis=across, keepdims=True)
                 sections = [(g_x * cos + g_y * sin) * sign, g_y * cos - g_x * sin]
-            for row, section in zip(rows, sections, strict=True):
-                row.append(section)
-        return concat(rows[0], axis=axis), concat(rows[1], axis=axis)
+            pieces.append(sections)
+        north, east = (_concatenate(sections, axis) for sections in zip(*pieces, strict=True))
+        return north, east
 
     def _gradient_on_curved(
         self, f: Array, radius: float, accuracy: Any, edge: Any, backend: str | None
     ) -> list[Array]:
         """Return the gradient on latitudes and longitudes that are fields themselves."""
         phi, lam = self.latitude, self.longitude
-        cos, sin = np.cos(phi), np.sin(phi)
         # Latitude and longitude are singular at poles, Cartesian positions are not.
-        position = [cos * np.cos(lam), cos * np.sin(lam), sin]
-        to_north = [-sin * np.cos(lam), -sin * np.sin(lam), cos]
-        to_east = [-np.sin(lam), np.cos(lam), np.zeros_like(lam)]
+        position = [np.cos(phi) * np.cos(lam), np.cos(phi) * np.sin(lam), np.sin(phi)]
         boundary = ["one-sided", "periodic" if self.periodic else "one-sided"]
         options = Options(1, accuracy, edge, boundary, None)
-        nothing = [(0.0,) * 3] * 2
-        along = differentiate_grid(position, f.shape, self.axes, options, nothing)
+        no_jumps = [(0.0,) * 3] * 2
+        derivatives = differentiate_grid(position, f.shape, self.axes, options, no_jumps)
         tangents = [
-            [radius * sum(map(operator.mul, row, unit)) for unit in (to_north, to_east)]
-            for row in along
+            [radius * sum(map(operator.mul, row, unit)) for unit in self.unit_vectors()]
+            for row in derivatives
         ]
         names = ["latitude in degrees", "longitude in degrees"]
-        inverse = into_library(invert(tangents, [np.degrees(phi), np.degrees(lam)], names), f)
+        inverse = invert(tangents, [np.degrees(phi), np.degrees(lam)], names)
         slopes = gradient(
             f, axis=self.axes, accuracy=accuracy, edge_accuracy=edge, boundary=boundary,
             backend=backend,
         )  # fmt: skip
-        return [row[0] * slopes[0] + row[1] * slopes[1] for row in inverse]
+        rows = [[match_library(w, f) for w in row] for row in inverse]
+        return [row[0] * slopes[0] + row[1] * slopes[1] for row in rows]
+
+    def unit_vectors(self) -> tuple[list[NumpyArray], list[NumpyArray]]:
+        """Return the Cartesian components of the unit vectors to the north and to the east."""
+        phi, lam = self.latitude, self.longitude
+        return (
+            [-np.sin(phi) * np.cos(lam), -np.sin(phi) * np.sin(lam), np.cos(phi)],
+            [-np.sin(lam), np.cos(lam), np.zeros_like(lam)],
+        )
 
 
-def _cut_range(n: int, rows: Sequence[int]) -> list[tuple[int, int]]:
-    """Cut a range into those rows alone and the stretches between."""
-    bounds = sorted({0, n, *rows, *(i + 1 for i in rows)})
-    return [*pairwise(bounds)]
+def _concatenate(arrays: Sequence[Array], axis: int) -> Array:
+    is_masked = isinstance(arrays[0], np.ma.MaskedArray)  # whose masks `numpy.concat` would lose
+    concat = np.ma.concatenate if is_masked else namespace_of(arrays[0]).concat
+    return concat(arrays, axis=axis)
 
 
 def make_sphere_grid(
@@ -178,10 +172,8 @@ def make_sphere_grid(
     axes = parse_axes(axis, f.ndim)
     if len(axes) != 2:
         raise ValueError(f"`axis` must name two axes, of latitude and longitude; got {axis!r}.")
-    phi, lam = (
-        _parse_coordinate(x, name, degrees)
-        for x, name in ((latitude, "latitude"), (longitude, "longitude"))
-    )
+    phi = _parse_coordinate(latitude, "latitude", degrees)
+    lam = _parse_coordinate(longitude, "longitude", degrees)
     if (abs(phi) > math.pi / 2 + _NEAR).any():
         limit = "90 degrees" if degrees else "pi / 2"
         raise ValueError(
@@ -198,9 +190,9 @@ def make_sphere_grid(
                 f"{tuple(f.shape)}; got {x.shape}. Name the axes with `axis`, latitude first."
             )
     if is_curved:
-        order = axes[0] < axes[1]
+        latitude_first = axes[0] < axes[1]
         shape = tuple(n if i in axes else 1 for i, n in enumerate(f.shape))
-        phi, lam = ((x if order else x.T).reshape(shape) for x in (phi, lam))
+        phi, lam = ((x if latitude_first else x.T).reshape(shape) for x in (phi, lam))
         return SphereGrid(phi, lam, (axes[0], axes[1]), True, bool(periodic), False)
     steps = np.diff(phi)
     if not ((steps > 0).all() or (steps < 0).all()):
@@ -254,13 +246,3 @@ def _parse_coordinate(x: Any, name: str, degrees: bool) -> NumpyArray:
     if not np.isfinite(values).all():
         raise ValueError(f"`{name}` must be finite. Fill the gaps in it, or leave samples out.")
     return np.radians(values) if degrees else values
-
-
-def parse_radius(radius: Any) -> float:
-    """Return the radius of the sphere as a number."""
-    if isinstance(radius, bool) or not isinstance(radius, Real):
-        raise TypeError(f"`radius` must be a number; got {radius!r}.")
-    number = float(radius)
-    if not (math.isfinite(number) and number > 0):
-        raise ValueError(f"`radius` must be positive and finite; got {number}.")
-    return number

@@ -61,7 +61,7 @@ class Stages(NamedTuple):
             if is_selection(stage):
                 arrays += [selection.apply(arrays) for selection in stage]
             else:
-                arrays += evaluate(bind(stage, arrays))
+                arrays += evaluate(bind_fields(stage, arrays))
         return [arrays[number] for number in self.results]
 
 
@@ -75,7 +75,7 @@ def change_terms(stage: Any, change: Callable[[Term], Term]) -> list[tuple[Term,
     return [_kind_of(terms)(map(change, terms)) for terms in stage]
 
 
-def bind(stage: Any, fields: Sequence[Any]) -> list[tuple[Term, ...]]:
+def bind_fields(stage: Any, fields: Sequence[Any]) -> list[tuple[Term, ...]]:
     """Return the outputs of a stage with fields in place of their numbers."""
     return change_terms(stage, lambda term: term._replace(field=fields[term.field]))
 
@@ -126,38 +126,39 @@ def transpose_program(program: Stages, shape: tuple[int, ...]) -> Stages:
     of, by its transposed plans. What later stages read of an earlier one is summed up first. With
     masks, each plan is given only the rows that take it.
     """
-    sources_of = defaultdict(list)  # by number: what the transposed program knows of it
+    # By number in the program, the arrays of the transposed program that are handed back to it. A
+    # later stage hands back to an earlier one, so the stages are gone through from the last.
+    sources_of = defaultdict(list)
     for k, number in enumerate(program.results):
         sources_of[number].append(k)
     stages: list[Any] = []
-    back: dict[int, list[Term]] = {i: [] for i in range(program.inputs)}
+    last_terms: dict[int, list[Term]] = {i: [] for i in range(program.inputs)}
     count = len(program.results)
     end = program.inputs + sum(map(len, program.stages))
     for stage in reversed(program.stages):
         end -= len(stage)
-        between: dict[int, list[Term]] = defaultdict(list)
+        inner_terms: dict[int, list[Term]] = defaultdict(list)
         selections: list[Selection] = []
         for number, terms in enumerate(stage, start=end):
             for sign, field, plan, rows, _ in as_matrices(terms):
                 transposed = transpose_plan(bring_home(plan), shape[plan.axis])
-                target = back if field < program.inputs else between
+                target = last_terms if field < program.inputs else inner_terms
                 sources = sources_of[number]
                 if rows is not None:
+                    start = count + len(selections)
                     selections += [Selection(k, rows) for k in sources]
-                    sources = [
-                        *range(count + len(selections) - len(sources), count + len(selections))
-                    ]
+                    sources = [*range(start, count + len(selections))]
                 target[field] += [Term(sign, k, transposed) for k in sources]
         if selections:
             stages.append(tuple(selections))
             count += len(selections)
-        if between:
-            stages.append(tuple(map(_put_added_first, between.values())))
-            for field in between:
+        if inner_terms:
+            stages.append(tuple(map(_put_added_first, inner_terms.values())))
+            for field in inner_terms:
                 sources_of[field].append(count)
                 count += 1
-    stages.append(tuple(map(_put_added_first, back.values())))
-    return Stages(len(program.results), tuple(stages), tuple(range(count, count + len(back))))
+    stages.append(tuple(map(_put_added_first, last_terms.values())))
+    return Stages(len(program.results), tuple(stages), tuple(range(count, count + len(last_terms))))
 
 
 def as_matrices(terms: Any) -> Iterator[Term]:
@@ -172,6 +173,7 @@ def as_matrices(terms: Any) -> Iterator[Term]:
 
 
 def _put_added_first(terms: list[Term]) -> tuple[Term, ...]:
+    # A sum that starts with an added term needs no pass that changes signs.
     return tuple(sorted(terms, key=lambda term: -term.sign))
 
 

@@ -8,11 +8,9 @@ from __future__ import annotations
 from typing import Any
 
 from gpugrad._arrays import Array
-from gpugrad._grids import ONE_SIDED, Options, check_alone
+from gpugrad._grids import ONE_SIDED, Options
 from gpugrad._labels import accepts_labels
 from gpugrad._operators.apply import apply_operator
-from gpugrad._operators.components import as_components
-from gpugrad._operators.curvilinear import curl_on_grid, divergence_on_grid, jacobian_on_grid
 
 
 @accepts_labels
@@ -49,7 +47,7 @@ def divergence(
         components alike.
     where, skipna : optional
         Which samples are valid, as for `gradient`: `where`, of the shape of a component, holds
-        for all of them, while NaN is a hole of its own component only. A sum is NaN where one of
+        for all of them, while NaN is masked in its own component only. A sum is NaN where one of
         its terms is.
     curvilinear : tuple of arrays, optional
         In place of spacings, as for `gradient`. Components are those along the coordinates.
@@ -93,13 +91,10 @@ def divergence(
            [8., 8., 8.]])
     """
     options = Options(1, accuracy, edge_accuracy, boundary, period, stagger)
-    if curvilinear is not None:
-        check_alone(options, spacing, time_unit, where, skipna)
-        return divergence_on_grid(as_components(v), curvilinear, axis, options, out, backend)
-    result: Array = apply_operator(
-        "divergence", v, spacing, axis, time_unit, options, where, skipna, out, False, backend
-    )
-    return result
+    return apply_operator(
+        "divergence", v, spacing, axis, time_unit, options, where, skipna, out, False, backend,
+        curvilinear,
+    )  # fmt: skip
 
 
 @accepts_labels
@@ -169,13 +164,10 @@ def curl(
            [2., 2., 2.]])
     """
     options = Options(1, accuracy, edge_accuracy, boundary, period, stagger)
-    if curvilinear is not None:
-        check_alone(options, spacing, time_unit, where, skipna)
-        return curl_on_grid(as_components(v), curvilinear, axis, options, out, stack, backend)
-    result: Array = apply_operator(
-        "curl", v, spacing, axis, time_unit, options, where, skipna, out, stack, backend
-    )
-    return result
+    return apply_operator(
+        "curl", v, spacing, axis, time_unit, options, where, skipna, out, stack, backend,
+        curvilinear,
+    )  # fmt: skip
 
 
 @accepts_labels
@@ -236,10 +228,9 @@ def laplacian(
            [-4., -4., -4., -4.]])
     """
     options = Options(2, accuracy, edge_accuracy, boundary, period)
-    result: Array = apply_operator(
+    return apply_operator(
         "laplacian", f, spacing, axis, time_unit, options, where, skipna, out, False, backend
     )
-    return result
 
 
 @accepts_labels
@@ -300,10 +291,9 @@ def vector_laplacian(
     array([2., 0.])
     """
     options = Options(2, accuracy, edge_accuracy, boundary, period)
-    result: Array = apply_operator(
+    return apply_operator(
         "vector_laplacian", v, spacing, axis, time_unit, options, where, skipna, out, stack, backend
     )
-    return result
 
 
 @accepts_labels
@@ -364,13 +354,10 @@ def jacobian(
            [1., 1.]])
     """
     options = Options(1, accuracy, edge_accuracy, boundary, period, stagger)
-    if curvilinear is not None:
-        check_alone(options, spacing, time_unit, where, skipna)
-        return jacobian_on_grid(as_components(v), curvilinear, axis, options, out, stack, backend)
-    result: Array = apply_operator(
-        "jacobian", v, spacing, axis, time_unit, options, where, skipna, out, stack, backend
-    )
-    return result
+    return apply_operator(
+        "jacobian", v, spacing, axis, time_unit, options, where, skipna, out, stack, backend,
+        curvilinear,
+    )  # fmt: skip
 
 
 @accepts_labels
@@ -434,7 +421,6 @@ def hessian(
            [3., 0.]])
     """
     options = Options(1, accuracy, edge_accuracy, boundary, period)
-    result: Array = apply_operator(
+    return apply_operator(
         "hessian", f, spacing, axis, time_unit, options, where, skipna, out, stack, backend
     )
-    return result
