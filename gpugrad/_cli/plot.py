@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import importlib
 import math
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import gpugrad
-from gpugrad._files import FileError, need
+from gpugrad._files import FileError, import_library, open_sources
 from gpugrad._labels import per
 
 if TYPE_CHECKING:
@@ -39,15 +38,13 @@ def add_parser(commands: Any) -> None:
         "middle of the others or where --at says; of one axis the curve and its derivative.",
     )
     plot.add_argument("input", type=Path, metavar="IN", help="the file with the field")
-    plot.add_argument(
-        "--output", type=Path, default=Path("gpugrad-plot.png"), metavar="FILE",
-        help="the picture to write (default: %(default)s)",
-    )  # fmt: skip
+    add_output(plot, "gpugrad-plot.png")
     plot.add_argument("--var", metavar="NAME", help="the variable")
     plot.add_argument(
         "--at", nargs="+", default=[], metavar="AXIS=INDEX", help="where to cut other axes"
     )
     plot.add_argument("--debug", action="store_true", help="show where an error comes from")
+    plot.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> str | None:
@@ -61,32 +58,40 @@ def run(arguments: argparse.Namespace) -> str | None:
     return None
 
 
+def add_output(parser: argparse.ArgumentParser, default: str) -> None:
+    """Add the option that says which picture to write."""
+    parser.add_argument(
+        "--output", type=Path, default=Path(default), metavar="FILE",
+        help="the picture to write (default: %(default)s)",
+    )  # fmt: skip
+
+
 def import_matplotlib(module: str) -> Any:
     """Import a module of matplotlib, or raise FileError with how to install it."""
-    try:
-        return importlib.import_module(module)
-    except ImportError as error:
-        raise need("demo", "matplotlib", "drawing") from error
+    return import_library(module, "demo", "drawing", "matplotlib")
 
 
-def check_picture(output: str | Path) -> Path:
+def check_picture(path: Path) -> Path:
     """Return the path of a picture, or raise FileError before any work is done."""
-    path = Path(output)
     formats = import_matplotlib("matplotlib.figure").Figure().canvas.get_supported_filetypes()
     if path.suffix[1:].lower() not in formats:
-        raise FileError(
-            f"--output must end in one of .{', .'.join(sorted(formats))}; got {output}."
-        )
+        raise FileError(f"--output must end in one of .{', .'.join(sorted(formats))}; got {path}.")
     if path.is_dir():
-        raise FileError(f"--output must be a file to write; {output} is a folder.")
+        raise FileError(f"--output must be a file to write; {path} is a folder.")
     if not path.parent.is_dir():
         raise FileError(f"--output must be in a folder that exists; there is no {path.parent}.")
     return path
 
 
-def _plot_file(arguments: argparse.Namespace) -> str:
-    from gpugrad._files import open_sources
+def save_picture(figure: Any, output: Path) -> None:
+    """Write a figure to a file, or raise FileError."""
+    try:
+        figure.savefig(output, dpi=150)
+    except (OSError, ValueError) as error:
+        raise FileError(f"the picture can't be written to {output}: {error}") from error
 
+
+def _plot_file(arguments: argparse.Namespace) -> str:
     figures = import_matplotlib("matplotlib.figure")
     output = check_picture(arguments.output)
     with ExitStack() as files:
@@ -98,17 +103,12 @@ def _plot_file(arguments: argparse.Namespace) -> str:
         values = _read_slice(source, cut)
     where = ", ".join(f"{source.dims[axis]} {i}" for axis, i in cut.items())
     title = f"{source.name or arguments.input.name}" + (f"  ({where})" if where else "")
-    if values.ndim == 1:
-        figure = _draw_curve(figures, source, values)
-    else:
-        figure = _draw_plane(figures, source, values)
     if values.ndim > 1 and np.isnan(values).any():
         title += ", grey where missing"
+    draw = _draw_curve if values.ndim == 1 else _draw_plane
+    figure = draw(figures, source, values)
     figure.suptitle(title)
-    try:
-        figure.savefig(output, dpi=150)
-    except (OSError, ValueError) as error:
-        raise FileError(f"the picture can't be written to {output}: {error}") from error
+    save_picture(figure, output)
     return f"{output}: {title}, {' x '.join(map(str, values.shape))} samples"
 
 
@@ -133,12 +133,12 @@ def _read_slice(source: Source, cut: dict[int, int]) -> Values:
         slice(cut[axis], cut[axis] + 1) if axis in cut else slice(0, n)
         for axis, n in enumerate(source.shape)
     )
-    shape = [stretch.stop - stretch.start for stretch in window]
+    shape = source.shape[len(cut) :]
     if math.prod(shape) * source.dtype.itemsize > 2e9:
         raise FileError(f"a slice of {source.label} has {math.prod(shape)} samples: too many.")
-    values = np.empty(shape, source.dtype)
+    values = np.empty((1,) * len(cut) + shape, source.dtype)
     source.read(window, values)
-    return values.reshape(shape[len(cut) :]).astype(np.float64)
+    return values.reshape(shape).astype(np.float64)
 
 
 def _coordinates_of(source: Source, axis: int) -> Values:
