@@ -96,11 +96,10 @@ def find_map(layout: Layout) -> dict[str, Any]:
     if not all(dim in layout.coordinates for dim in dims):
         return {}
     (dy, y), (dx, x) = (_find_step(dim, layout.coordinates[dim].values) for dim in dims)
-    map_options: dict[str, Any] = {"transform": (dx, 0.0, x - dx / 2, 0.0, dy, y - dy / 2)}
+    transform = dx, 0.0, x - dx / 2, 0.0, dy, y - dy / 2
     units = [str(layout.coordinates[dim].attrs.get("units")) for dim in dims]
-    return map_options | (
-        {"crs": "EPSG:4326"} if units == ["degrees_north", "degrees_east"] else {}
-    )
+    crs = {"crs": "EPSG:4326"} if units == ["degrees_north", "degrees_east"] else {}
+    return {"transform": transform, **crs}
 
 
 def _find_step(dim: str, x: Values) -> tuple[float, float]:
@@ -150,9 +149,9 @@ def as_attributes(attributes: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def encode(one: Coordinate) -> tuple[Values, dict[str, Any]]:
+def encode(coordinate: Coordinate) -> tuple[Values, dict[str, Any]]:
     """Return a coordinate as numbers or text: dates as seconds, as the CF conventions say it."""
-    values, attributes = one.values, as_attributes(one.attrs)
+    values, attributes = coordinate.values, as_attributes(coordinate.attrs)
     if values.dtype.kind == "M":
         since = values.astype("datetime64[ns]")
         dates = since[~np.isnat(since)]

@@ -5,11 +5,12 @@ from __future__ import annotations
 import zipfile
 from contextlib import ExitStack
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
 from gpugrad._files.errors import FileError
-from gpugrad._files.raw import RawArray, Window, check_whole, open_npy
+from gpugrad._files.raw import Window, check_whole, open_npy
 from gpugrad._files.source import Source, Values, choose, format_of
 
 _NUMBERS = "iufcmM"
@@ -61,7 +62,8 @@ def _open_format(
         if kind == "npy":
             if names:
                 raise FileError(f"{path} has one array without a name; leave --var out.")
-            return [_open_npy(path, files)]
+            file = files.enter_context(path.open("rb", buffering=0))
+            return [_open_raw(path, "", file, 0, path.stat().st_size)]
         if kind == "npz":
             return _open_npz(path, names, memory, files)
         from gpugrad._files import datasets
@@ -73,9 +75,10 @@ def _open_format(
         raise FileError(f"{path} can't be read: {error.strerror}.") from error
 
 
-def _source_of_raw(
-    path: Path, name: str, array: RawArray, reverse: bool, shape: tuple[int, ...]
-) -> Source:
+def _open_raw(path: Path, name: str, file: BinaryIO, start: int, size: int) -> Source:
+    """Open the `.npy` that begins at `start` in a file and ends at `size`."""
+    array, reverse = open_npy(path, file, start)
+    check_whole(path, array, size)
     native = array.dtype.newbyteorder("=")
 
     def read(window: Window, into: Values) -> None:
@@ -88,18 +91,10 @@ def _source_of_raw(
         array.read(window, foreign)
         into[...] = foreign
 
-    order = tuple(range(len(shape)))
-    dims = tuple(f"axis{i}" for i in order)
-    return Source(
-        path, name, shape, native, read, dims, slowest_first=order[::-1] if reverse else order
-    )
-
-
-def _open_npy(path: Path, files: ExitStack) -> Source:
-    file = files.enter_context(path.open("rb", buffering=0))
-    array, reverse = open_npy(path, file)
-    check_whole(path, array, path.stat().st_size)
-    return _source_of_raw(path, "", array, reverse, array.shape[::-1] if reverse else array.shape)
+    order = tuple(range(len(array.shape)))
+    if not reverse:
+        return Source(path, name, array.shape, native, read)
+    return Source(path, name, array.shape[::-1], native, read, slowest_first=order[::-1])
 
 
 def _open_npz(path: Path, names: tuple[str, ...], memory: float, files: ExitStack) -> list[Source]:
@@ -134,11 +129,7 @@ def _open_member(
         file.seek(info.header_offset + 26)
         lengths = np.frombuffer(file.read(4), "<u2")
         start = info.header_offset + 30 + int(lengths.sum())
-        array, reverse = open_npy(path, file, start)
-        check_whole(path, array, start + info.file_size)
-        return _source_of_raw(
-            path, name, array, reverse, array.shape[::-1] if reverse else array.shape
-        )
+        return _open_raw(path, name, file, start, start + info.file_size)
     if info.file_size > memory:
         raise FileError(
             f"{name} in {path} is compressed as a whole and takes {info.file_size} bytes of "
@@ -149,7 +140,11 @@ def _open_member(
             values = np.lib.format.read_array(member, allow_pickle=False)
     except (zipfile.BadZipFile, ValueError, EOFError, OSError) as error:
         raise FileError(f"{name} in {path} is damaged: {error}.") from error
-    return _in_memory(path, name, values)
+
+    def read(window: Window, into: Values) -> None:
+        into[...] = values[window]
+
+    return Source(path, name, values.shape, values.dtype.newbyteorder("="), read)
 
 
 def _check_sum(path: Path, archive: zipfile.ZipFile, name: str, info: zipfile.ZipInfo) -> None:
@@ -160,11 +155,3 @@ def _check_sum(path: Path, archive: zipfile.ZipFile, name: str, info: zipfile.Zi
                 pass
     except (zipfile.BadZipFile, EOFError) as error:
         raise FileError(f"{name} in {path} is damaged: {error}.") from error
-
-
-def _in_memory(path: Path, name: str, values: Values) -> Source:
-    def read(window: Window, into: Values) -> None:
-        into[...] = values[window]
-
-    dims = tuple(f"axis{i}" for i in range(values.ndim))
-    return Source(path, name, values.shape, values.dtype.newbyteorder("="), read, dims)

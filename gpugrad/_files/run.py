@@ -24,7 +24,7 @@ from gpugrad._files.errors import FileError
 from gpugrad._files.job import Job, Progress
 from gpugrad._files.journal import Journal, check_free
 from gpugrad._files.layout import Layout, check_format
-from gpugrad._files.raw import Window, as_bytes
+from gpugrad._files.raw import Window, as_bytes, shape_of
 from gpugrad._files.readers import open_sources
 from gpugrad._files.source import Source, format_of, is_zarr
 from gpugrad._files.targets import Target, bytes_beside, move, open_target
@@ -124,12 +124,12 @@ def differentiate(
         if os.name == "nt":  # where open files can't be removed
             journal.close()
         shutil.rmtree(beside)
-    layout = run.layout
-    counts = [*journal.missing.values()]
+    layout, missing = run.layout, [*journal.missing.values()]
     return Summary(
         out, layout.names, layout.shape, layout.dtype.name, len(run.blocks), len(done),
         layout.nbytes, len(fields), len(fields) * math.prod(layout.shape),
-        sum(one for one, _ in counts), sum(one for _, one in counts), run.work.notes,
+        sum(samples for samples, _ in missing), sum(results for _, results in missing),
+        run.work.notes,
     )  # fmt: skip
 
 
@@ -184,16 +184,15 @@ def _cut_field(
     f = fields[0]
     dtype = work.find_dtype(f)
     # Read into one buffer while another is computed; what is decoded or encoded passes a third.
-    base_bytes = OWN_BYTES + LIBRARY_BYTES.get(format_of(f.path), 0)
-    if kind != format_of(f.path):
-        base_bytes += LIBRARY_BYTES.get(kind, 0)
-    decoded = format_of(f.path) in LIBRARY_BYTES
-    sample = len(fields) * f.dtype.itemsize * (4 if decoded else 2)
+    kinds = {format_of(f.path), kind}
+    base_bytes = OWN_BYTES + sum(LIBRARY_BYTES.get(known, 0) for known in kinds)
+    sample = len(fields) * f.dtype.itemsize * (4 if format_of(f.path) in LIBRARY_BYTES else 2)
     sample += len(work.names) * dtype.itemsize * (3 if kind == "zarr" else 2)
     if any(plan.alternatives for plan in work.plans):
         sample += len(fields) + 1  # where samples are valid, and how it is found
-    along = [[plan for plan in work.plans if plan.axis == i] for i in range(len(f.shape))]
-    reaches = [*map(find_reach, along)]  # what ends need is at most about as much
+    reaches = [  # what ends need is at most about as much
+        find_reach(plan for plan in work.plans if plan.axis == axis) for axis in range(len(f.shape))
+    ]
     budget = min(memory - base_bytes, BLOCK_BYTES * sample / f.dtype.itemsize)
     in_chunks = kind in ("zarr", "netcdf")
     units = choose_units(
@@ -322,20 +321,19 @@ def _check_done(
     target: Target, layout: Layout, blocks: Sequence[Block], journal: Journal
 ) -> set[int]:
     """Return the blocks that are done: those whose bytes have the checksums in the journal."""
-    lost = set()
-    for block in blocks:
-        if (
-            block.number in journal.done
-            and _checksums(target, layout, block.window) != (journal.done[block.number])
-        ):
-            lost.add(block.number)
+    lost = {
+        block.number
+        for block in blocks
+        if block.number in journal.done
+        and _checksums(target, layout, block.window) != journal.done[block.number]
+    }
     if lost:
         journal.forget(lost)
     return set(journal.done)
 
 
 def _checksums(target: Target, layout: Layout, window: Window) -> list[int]:
-    values = np.empty([stretch.stop - stretch.start for stretch in window], layout.dtype)
+    values = np.empty(shape_of(window), layout.dtype)
     sums = []
     for number in range(len(layout.names)):
         try:
@@ -352,25 +350,25 @@ def _nothing_lost(beside: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        advice = ""
-        if _has_blocks(beside):
-            advice = f" What is done is kept in {beside}; --resume goes on from there."
-        if not beside.exists():
-            raise FileError(
-                f"{beside} is gone, and what was done with it: {error}. Has someone removed it? "
-                "Run it again."
-            ) from error
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise FileError(f"the disk is full. Free some space.{advice}") from error
-        if error.errno == errno.EFBIG:
-            raise FileError(
-                f"a file grew larger than is allowed here (ulimit -f). Raise the limit.{advice}"
-            ) from error
-        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-            raise FileError(
-                f"{error.filename or beside} can't be written: {error.strerror}."
-            ) from error
-        raise FileError(f"{error}.{advice}") from error
+        raise FileError(_explain(error, beside)) from error
+
+
+def _explain(error: OSError, beside: Path) -> str:
+    if not beside.exists():
+        return (
+            f"{beside} is gone, and what was done with it: {error}. Has someone removed it? "
+            "Run it again."
+        )
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return f"{error.filename or beside} can't be written: {error.strerror}."
+    advice = ""
+    if _has_blocks(beside):
+        advice = f" What is done is kept in {beside}; --resume goes on from there."
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"the disk is full. Free some space.{advice}"
+    if error.errno == errno.EFBIG:
+        return f"a file grew larger than is allowed here (ulimit -f). Raise the limit.{advice}"
+    return f"{error}.{advice}"
 
 
 def _in_megabytes(count: float) -> str:

@@ -95,7 +95,7 @@ class Source:
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
     read: Callable[[Window, Values], None]
-    dims: tuple[str, ...]
+    dims: tuple[str, ...] = ()
     coordinates: Mapping[str, Values] = field(default_factory=dict)
     beside: Mapping[str, Coordinate] = field(default_factory=dict)
     attributes: Mapping[str, Any] = field(default_factory=dict)
@@ -106,10 +106,10 @@ class Source:
     place: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if not self.chunks:
-            object.__setattr__(self, "chunks", (1,) * len(self.shape))
-        if not self.slowest_first:
-            object.__setattr__(self, "slowest_first", tuple(range(len(self.shape))))
+        axes = tuple(range(len(self.shape)))
+        object.__setattr__(self, "dims", self.dims or tuple(f"axis{i}" for i in axes))
+        object.__setattr__(self, "chunks", self.chunks or (1,) * len(axes))
+        object.__setattr__(self, "slowest_first", self.slowest_first or axes)
 
     @property
     def label(self) -> str:
@@ -121,7 +121,6 @@ class Source:
         def read(window: Window, into: Values) -> None:
             self.read((slice(i, i + 1), *window), into[None])
 
-        inner_axes = [axis - 1 for axis in self.slowest_first if axis]
         return replace(
             self,
             name=f"{self.name or 'component'}{i}",
@@ -129,7 +128,7 @@ class Source:
             dims=self.dims[1:],
             read=read,
             chunks=self.chunks[1:],
-            slowest_first=tuple(inner_axes),
+            slowest_first=tuple([axis - 1 for axis in self.slowest_first if axis]),
             beside={
                 name: coordinate
                 for name, coordinate in self.beside.items()
