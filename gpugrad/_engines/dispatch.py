@@ -24,7 +24,7 @@ from gpugrad._arrays import (
     view_to_write,
 )
 from gpugrad._arrays import threads as _threads
-from gpugrad._engines import numpy_blocks
+from gpugrad._engines import numpy_blocks, numpy_subclasses, slices
 from gpugrad._engines.protocol import Engine, Outputs, SeamsEngine, StackingEngine
 from gpugrad._engines.selection import name_in_force
 from gpugrad._stencils import Norm, distinct_arrays, distinct_fields, distinct_masks, replace_fields
@@ -62,9 +62,8 @@ def _run(evaluation: Evaluation, f: Array, out: Any, stack: bool) -> tuple[Array
         if targets is not None:
             _write_on_host(evaluation, targets)
             return out if stack else tuple(targets)
-        stacked = memory.empty(
-            (len(outputs), *f.shape), result_dtype(np, evaluation.outputs[0][0].field)
-        )
+        dtype = result_dtype(np, outputs[0][0].field)
+        stacked = memory.empty((len(outputs), *f.shape), dtype)
         _write_on_host(evaluation, [stacked[i, ...] for i in range(len(outputs))])
         return stacked if type(f) is np.ndarray else from_host(stacked, like=f)
     if evaluation.stack:
@@ -177,9 +176,8 @@ def _evaluate_in_task(
 
 
 def _find_blocks(outputs: Outputs, _: str) -> Evaluation | None:
-    if numpy_blocks.unsupported(outputs) is not None:
-        return None
-    return Evaluation(numpy_blocks.evaluate, outputs, on_host=True)
+    can_run = numpy_blocks.unsupported(outputs) is None
+    return Evaluation(numpy_blocks.evaluate, outputs, on_host=True) if can_run else None
 
 
 def _find_compiled(outputs: Outputs, _: str) -> Evaluation | None:
@@ -188,32 +186,22 @@ def _find_compiled(outputs: Outputs, _: str) -> Evaluation | None:
     from gpugrad._engines.compiled import engine as compiled_engine
 
     engine: SeamsEngine = compiled_engine
-    found = _find_on_host(engine, outputs)
-    if isinstance(found, str):
+    evaluation = _find_on_host(engine, outputs)
+    if isinstance(evaluation, str):
         return None
-    _results_so_far += found.outputs[0][0].field.size * len(outputs)
-    if _results_so_far < COMPILING_SIZE or compiled_engine.start() is not None:
-        return None
-    return found
+    _results_so_far += evaluation.outputs[0][0].field.size * len(outputs)
+    is_worth_it = _results_so_far >= COMPILING_SIZE and compiled_engine.start() is None
+    return evaluation if is_worth_it else None
 
 
-def _find_subclasses(outputs: Outputs, _: str) -> Evaluation:
-    from gpugrad._engines import numpy_subclasses
-
-    engine: Engine = numpy_subclasses
-    return Evaluation(engine.evaluate, outputs)
-
-
-def _find_slices(outputs: Outputs, _: str) -> Evaluation:
-    from gpugrad._engines import slices
-
-    engine: Engine = slices
+def _take_all(engine: Engine, outputs: Outputs, _: str) -> Evaluation:
+    """Take an engine that evaluates whatever its row of the table sends."""
     return Evaluation(engine.evaluate, outputs)
 
 
 def _find_on_gpu(outputs: Outputs, _: str) -> Evaluation | None:
-    found = _find_gpu_engine(outputs)
-    return None if isinstance(found, str) else found
+    evaluation = _find_gpu_engine(outputs)
+    return None if isinstance(evaluation, str) else evaluation
 
 
 def _is_on_gpu(f: Array) -> bool:
@@ -259,10 +247,10 @@ def _find_named_gpu(outputs: Outputs, _: str) -> Evaluation:
         raise BackendError(
             f'backend "cupy" cannot run: {gpu.problem}. To mend it: {gpu.cure}.{then}'
         )
-    found = _find_gpu_engine(outputs)
-    if isinstance(found, str):
-        raise _refuse_gpu(found, way)
-    return found
+    evaluation = _find_gpu_engine(outputs)
+    if isinstance(evaluation, str):
+        raise _refuse_gpu(evaluation, way)
+    return evaluation
 
 
 def _find_way_to_gpu(f: Array) -> str:
@@ -295,12 +283,12 @@ def _load_named(name: str) -> Engine:
 
 def _find_named(outputs: Outputs, name: str) -> Evaluation:
     """Find an engine that works on the host and was asked for by name, or say why it can't."""
-    found = _find_on_host(_load_named(name), outputs)
-    if not isinstance(found, str):
-        return found
+    evaluation = _find_on_host(_load_named(name), outputs)
+    if not isinstance(evaluation, str):
+        return evaluation
     is_home = isinstance(outputs[0][0].field, np.ndarray)
     cure = "" if is_home else ", or bring the field home with `gpugrad.asnumpy(f)`"
-    raise BackendError(f'backend "{name}" cannot run this: {found}. Use backend="auto"{cure}.')
+    raise BackendError(f'backend "{name}" cannot run this: {evaluation}. Use backend="auto"{cure}.')
 
 
 def _find_on_host(engine: Engine, outputs: Outputs) -> Evaluation | str:
@@ -373,7 +361,7 @@ _TABLE = (
     EngineRow(
         "numpy_subclasses",
         lambda f, _: isinstance(f, np.ndarray) and type(f) is not np.ndarray,
-        _find_subclasses,
+        partial(_take_all, numpy_subclasses),
     ),
     EngineRow("cupy", lambda f, name: name == "auto" and _is_on_gpu(f), _find_on_gpu),
     EngineRow(
@@ -383,6 +371,6 @@ _TABLE = (
         ),
         _find_compiled,
     ),
-    EngineRow("slices", lambda *_: True, _find_slices),
+    EngineRow("slices", lambda *_: True, partial(_take_all, slices)),
 )
 """The engines, in the order in which they are tried."""

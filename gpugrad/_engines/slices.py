@@ -7,7 +7,7 @@ differentiation flows through it. Every other engine is tested against its bits.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from types import ModuleType
 from typing import Any
@@ -24,48 +24,58 @@ from gpugrad._arrays import (
     result_dtype,
     working_dtype,
 )
+from gpugrad._engines.protocol import Outputs
 from gpugrad._stencils import AxisPlan, Formula, Norm, Term, add_up, find_usable, is_single, rows_of
 
 _REAL_PART = {"complex64": "float32", "complex128": "float64"}
 
 
-def unsupported(outputs: Sequence[Sequence[Term]]) -> str | None:
+def unsupported(outputs: Outputs) -> str | None:
     """Return None: whatever speaks the array API is supported."""
     return None
 
 
-def evaluate(
-    outputs: Sequence[Sequence[Term]], out: Sequence[Array] | None = None
-) -> tuple[Array, ...]:
+def evaluate(outputs: Outputs, out: Sequence[Array] | None = None) -> tuple[Array, ...]:
     """Evaluate each output; `out` is written only after every field has been read."""
-    results = tuple(_evaluate_one(terms) for terms in outputs)
+    return evaluate_terms(_differentiate_term, outputs, out)
+
+
+def evaluate_terms(
+    differentiate: Callable[[ModuleType, Term, Any], Array],
+    outputs: Outputs,
+    out: Sequence[Array] | None,
+) -> tuple[Array, ...]:
+    """Evaluate each output by what returns the derivative of a term, in a dtype."""
+    results = tuple(_evaluate_output(differentiate, terms) for terms in outputs)
     if out is None:
         return results
     assign(out, results)
     return tuple(out)
 
 
-def _evaluate_one(terms: Sequence[Term]) -> Array:
+def _evaluate_output(
+    differentiate: Callable[[ModuleType, Term, Any], Array], terms: Sequence[Term]
+) -> Array:
     f = terms[0].field
     xp = namespace_of(f)
     if is_single(terms):
-        return _differentiate_term(xp, terms[0], result_dtype(xp, f))
+        return differentiate(xp, terms[0], result_dtype(xp, f))
     # Each term is rounded to the working precision, what they make once more to the result's.
     working = working_dtype(xp, f)
-    parts = [_differentiate_term(xp, term, working) for term in terms]
+    derivatives = [differentiate(xp, term, working) for term in terms]
     signs = None if isinstance(terms, Norm) else [term.sign for term in terms]
-    return combine(f, parts, signs)
+    return combine(f, derivatives, signs)
 
 
-def combine(f: Array, parts: Sequence[Array], signs: Sequence[int] | None) -> Array:
+def combine(f: Array, derivatives: Sequence[Array], signs: Sequence[int] | None) -> Array:
     """Return what derivatives of `f`, and of fields like it, make: their sum, or their norm.
 
     `signs` says for each whether it is added (1) or subtracted (-1); None stands for a norm.
     """
     xp = namespace_of(f)
     if signs is not None:
-        return cast(xp, add_up(parts, signs), result_dtype(xp, f))
-    total = add_up([_square(xp, part) for part in parts], [1] * len(parts))
+        return cast(xp, add_up(derivatives, signs), result_dtype(xp, f))
+    total = add_up([_square(xp, df) for df in derivatives], [1] * len(derivatives))
     if isinstance(total, np.ndarray):
         with np.errstate(invalid="ignore"):  # what lies beneath a mask may be negative
             root = np.sqrt(total.astype(np.float64) if total.dtype.kind == "O" else total)
@@ -77,29 +87,29 @@ def combine(f: Array, parts: Sequence[Array], signs: Sequence[int] | None) -> Ar
     return cast(xp, root, result_dtype(xp, f, is_norm=True))
 
 
-def _square(xp: ModuleType, part: Array) -> Array:
+def _square(xp: ModuleType, df: Array) -> Array:
     """Return the squared magnitudes of real or complex numbers."""
-    if dtype_name(part.dtype).startswith("complex"):
-        re, im = xp.real(part), xp.imag(part)
+    if dtype_name(df.dtype).startswith("complex"):
+        re, im = xp.real(df), xp.imag(df)
         return re * re + im * im
-    return part * part
+    return df * df
 
 
 def _differentiate_term(xp: ModuleType, term: Term, dtype: Any) -> Array:
-    """Return the derivative of a term: with holes, each row by the first plan that can."""
+    """Return the derivative of a term: under a mask, each row by the first plan that can."""
     _, f, plan, where, _ = term
     if where is None:
         return _differentiate(xp, f, plan, dtype)
-    # What is in a hole must not touch the arithmetic: a NaN would spoil gradients of gradients.
+    # What is masked must not touch the arithmetic: a NaN would spoil gradients of gradients.
     f = xp.where(where, f, xp.zeros_like(f))
     n, axis = f.shape[plan.axis], plan.axis
     quietly = np.errstate(all="ignore") if isinstance(f, np.ndarray) else nullcontext()
     with quietly:  # formulas that are not used in the end must not warn
         total = None
-        for one in reversed(plan.ranked):
-            part = _differentiate(xp, f, one, dtype)
-            other = full_of_nan(xp, part) if total is None else total
-            total = xp.where(find_usable(xp, where, one.regions(n), axis), part, other)
+        for ranked in reversed(plan.ranked):
+            df = _differentiate(xp, f, ranked, dtype)
+            other = full_of_nan(xp, df) if total is None else total
+            total = xp.where(find_usable(xp, where, ranked.regions(n), axis), df, other)
     return total
 
 
