@@ -33,9 +33,10 @@ class Part(NamedTuple):
     def operands(self) -> tuple[str, ...]:
         """What is read for this term, in order: samples, factors, a constant, a divisor."""
         divisor = "row" if self.divisor == "inverse" else self.divisor
-        factors = (*self.weights, self.constant, divisor)
-        factors = tuple(w for w in factors if w in ("row", "each"))
-        return ("sample",) * len(self.weights) + factors
+        factors = [
+            kind for kind in (*self.weights, self.constant, divisor) if kind in ("row", "each")
+        ]
+        return ("sample",) * len(self.weights) + tuple(factors)
 
     @property
     def often(self) -> int:
@@ -44,7 +45,7 @@ class Part(NamedTuple):
 
 
 class Choice(NamedTuple):
-    """A term of a field with holes: for each result the first of several ways that is open.
+    """A term of a masked field: for each result the first of several ways that is open.
 
     Each way is a part, and the numbers of the samples that it takes among those of all ways. It
     is open where these, and the sample with number 0, are valid; where none is, there is NaN.
@@ -133,9 +134,9 @@ class KernelSpec(NamedTuple):
 
     @property
     def is_branching(self) -> bool:
-        """Tell whether there are more ways beside holes than vectors should take."""
+        """Tell whether there are more ways beside masked samples than vectors should take."""
         choices = [part for parts in self.sums for part in parts if isinstance(part, Choice)]
-        return any(sum(len(taps) for taps, _ in one.ways) > MOST_TAPS for one in choices)
+        return any(sum(len(taps) for taps, _ in choice.ways) > MOST_TAPS for choice in choices)
 
     @property
     def sums(self) -> tuple[Sum, ...]:
