@@ -38,7 +38,6 @@ class BenchRow:
     """One field: what it is, and the median seconds of each contender."""
 
     label: str
-    nbytes: int
     seconds: dict[str, float]
 
 
@@ -75,7 +74,7 @@ def _measure_shape(shape: tuple[int, ...], dtype: np.dtype[Any]) -> BenchRow:
             if i:  # the first round warms up
                 times[name].append(time.perf_counter() - started)
     label = " x ".join(map(str, shape)) + f" {dtype}"
-    return BenchRow(label, f.nbytes, {name: median(seconds) for name, seconds in times.items()})
+    return BenchRow(label, {name: median(seconds) for name, seconds in times.items()})
 
 
 def _contenders(f: np.ndarray[Any, Any]) -> dict[str, Callable[[], Any]]:

@@ -7,6 +7,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from statistics import median
 from types import ModuleType
@@ -228,13 +229,8 @@ def compare_terrain(elevation: Elevation, xp: ModuleType) -> bool:
 def compare(label: str, f: NumpyArray, *spacing: Any, xp: ModuleType, repeats: int) -> bool:
     """Differentiate with numpy, and with gpugrad on `xp`: print a row, tell if bits are equal."""
     field = xp.asarray(f)
-
-    def by_numpy() -> Any:
-        return np.gradient(f, *spacing, edge_order=2)
-
-    def by_gpugrad() -> Any:
-        return gpugrad.gradient(field, *spacing, edge_order=2)
-
+    by_numpy = partial(np.gradient, f, *spacing, edge_order=2)
+    by_gpugrad = partial(gpugrad.gradient, field, *spacing, edge_order=2)
     pairs = zip(by_numpy(), by_gpugrad(), strict=True)
     is_equal = [same_bits(expected, gpugrad.asnumpy(df)) for expected, df in pairs]
     times = [(_seconds(by_numpy), _seconds(by_gpugrad)) for _ in range(repeats)]

@@ -117,7 +117,7 @@ def _describe(done: Summary, seconds: float) -> str:
     shape = " x ".join(map(str, done.shape))
     size = f"{done.nbytes / 1e6:,.1f} MB" if done.nbytes >= 1e5 else f"{done.nbytes / 1e3:,.1f} kB"
     count = f"{done.blocks:,} block" + "s" * (done.blocks != 1)
-    before = f", {done.found} of them before" if done.found else ""
+    before = f", {done.blocks_before} of them before" if done.blocks_before else ""
     what = f"{len(done.names)} results of" if len(done.names) > 1 else "one result of"
     return (
         f"{done.out}: {', '.join(done.names)}; {what} {shape} {done.dtype}, {size} in "

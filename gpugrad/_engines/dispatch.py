@@ -12,6 +12,7 @@ import numpy as np
 from gpugrad._arrays import (
     Array,
     BackendError,
+    NumpyArray,
     assign,
     check_out,
     from_host,
@@ -58,16 +59,13 @@ def _run(evaluation: Evaluation, f: Array, out: Any, stack: bool) -> tuple[Array
         return evaluation.results()
     is_norm = isinstance(outputs[0], Norm)
     targets = None if out is None else check_out(out, f, len(outputs), stack, is_norm)
-    if evaluation.on_host:
+    if evaluation.allocate_stack:
         if targets is not None:
-            _write_on_host(evaluation, targets)
+            _write(evaluation, targets)
             return out if stack else tuple(targets)
-        dtype = result_dtype(np, outputs[0][0].field)
-        stacked = memory.empty((len(outputs), *f.shape), dtype)
-        _write_on_host(evaluation, [stacked[i, ...] for i in range(len(outputs))])
-        return stacked if type(f) is np.ndarray else from_host(stacked, like=f)
-    if evaluation.stack:
-        return _write_beside(evaluation, targets, out, stack)
+        stacked = evaluation.allocate_stack(outputs[0][0].field, len(outputs))
+        _write(evaluation, [stacked[i, ...] for i in range(len(outputs))])
+        return stacked if evaluation.like is None else from_host(stacked, evaluation.like)
     results = evaluation.results()
     if targets is None:
         return stack_results(results)
@@ -86,21 +84,20 @@ def _run(evaluation: Evaluation, f: Array, out: Any, stack: bool) -> tuple[Array
 class Evaluation(NamedTuple):
     """What an engine is to evaluate, and by which of its functions (see `protocol`).
 
-    One that works `on_host` takes arrays of NumPy, also to write to. Where the field is of
-    another library, `like`, its outputs are NumPy's views of memory that both can see.
+    An engine that works `on_host` takes arrays of NumPy, also to write to. Where the field is of
+    another library, `like`, the outputs have NumPy's views of memory that both can see. An engine
+    with `allocate_stack` can write into arrays that exist.
     """
 
     evaluate: Callable[..., tuple[Array, ...]]
     outputs: Outputs
     on_host: bool = False
     like: Array = None
-    stack: Callable[[Array, int], Array] | None = None
+    allocate_stack: Callable[[Array, int], Array] | None = None
     evaluate_seams: Callable[[Outputs], tuple[Array, ...] | None] | None = None
 
     def results(self, out: Sequence[Array] | None = None) -> tuple[Array, ...]:
         """Evaluate the outputs, into `out` if it is given; results are of the field's library."""
-        if not self.on_host:
-            return self.evaluate(self.outputs)
         if self.like is None:
             return self.evaluate(self.outputs, out)
         with np.errstate(all="ignore"):  # other libraries don't warn of overflow
@@ -121,7 +118,6 @@ class EngineRow(NamedTuple):
     an engine that was named raises BackendError instead, and says why.
     """
 
-    engine: str
     applies: Callable[[Array, str], bool]
     find: Callable[[Outputs, str], Evaluation | None]
 
@@ -129,7 +125,7 @@ class EngineRow(NamedTuple):
 def _choose(outputs: Outputs, backend: str | None) -> Evaluation:
     """Return the evaluation by the first engine of the table that takes these outputs."""
     f, name = outputs[0][0].field, name_in_force(backend)
-    for _, applies, find in _TABLE:
+    for applies, find in _TABLE:
         if applies(f, name):
             evaluation = find(outputs, name)
             if evaluation is not None:
@@ -176,8 +172,13 @@ def _evaluate_in_task(
 
 
 def _find_blocks(outputs: Outputs, _: str) -> Evaluation | None:
-    can_run = numpy_blocks.unsupported(outputs) is None
-    return Evaluation(numpy_blocks.evaluate, outputs, on_host=True) if can_run else None
+    if numpy_blocks.unsupported(outputs) is not None:
+        return None
+    return Evaluation(numpy_blocks.evaluate, outputs, True, None, _allocate_on_host)
+
+
+def _allocate_on_host(f: NumpyArray, count: int) -> NumpyArray:
+    return memory.empty((count, *f.shape), result_dtype(np, f))
 
 
 def _find_compiled(outputs: Outputs, _: str) -> Evaluation | None:
@@ -227,7 +228,8 @@ def _find_gpu_engine(outputs: Outputs) -> Evaluation | str:
         return reason
     # What takes part in automatic differentiation is not written to, but stacked afterwards.
     is_free = not any(getattr(f, "requires_grad", False) for f in distinct_fields(outputs))
-    return Evaluation(engine.evaluate, outputs, stack=engine.allocate_stack if is_free else None)
+    allocate_stack = engine.allocate_stack if is_free else None
+    return Evaluation(engine.evaluate, outputs, allocate_stack=allocate_stack)
 
 
 def _find_named_gpu(outputs: Outputs, _: str) -> Evaluation:
@@ -303,7 +305,7 @@ def _find_on_host(engine: Engine, outputs: Outputs) -> Evaluation | str:
     if reason is not None:
         return reason
     like, seams = None if on_host is outputs else f, getattr(engine, "evaluate_seams", None)
-    return Evaluation(engine.evaluate, on_host, on_host=True, like=like, evaluate_seams=seams)
+    return Evaluation(engine.evaluate, on_host, True, like, _allocate_on_host, seams)
 
 
 def _view_on_host(outputs: Outputs) -> Outputs | None:
@@ -317,9 +319,9 @@ def _view_on_host(outputs: Outputs) -> Outputs | None:
     return replace_fields(outputs, views)
 
 
-def _write_on_host(evaluation: Evaluation, targets: Sequence[Array]) -> None:
+def _write(evaluation: Evaluation, targets: Sequence[Array]) -> None:
     """Evaluate straight into `targets`, or beside them where that is unsafe."""
-    views = [view_to_write(target) for target in targets]
+    views = [*map(view_to_write, targets)] if evaluation.on_host else targets
     read = distinct_arrays(evaluation.outputs)
     if any(view is None for view in views) or overlap_any(views, read):
         assign(targets, evaluation.results())
@@ -327,50 +329,31 @@ def _write_on_host(evaluation: Evaluation, targets: Sequence[Array]) -> None:
         evaluation.results(views)
 
 
-def _write_beside(
-    evaluation: Evaluation, targets: Sequence[Array] | None, out: Any, stack: bool
-) -> tuple[Array, ...] | Array:
-    """Evaluate into `out`, or into a new array for all outputs, of the field's library."""
-    if targets is None:
-        assert evaluation.stack is not None
-        out = evaluation.stack(evaluation.outputs[0][0].field, len(evaluation.outputs))
-        targets = [out[i, ...] for i in range(len(evaluation.outputs))]
-    if overlap_any(targets, distinct_arrays(evaluation.outputs)):
-        assign(targets, evaluation.results())
-    else:
-        evaluation.evaluate(evaluation.outputs, targets)
-    return out if stack else tuple(targets)
-
-
 _TABLE = (
     # Plain arrays come first: their calls are the ones that feel a microsecond. Before a compiler
     # is there, small work goes elsewhere (`_find_compiled`).
     EngineRow(
-        "numba",
         lambda f, name: type(f) is np.ndarray and f.size >= COMPILED_SIZE and name == "auto",
         _find_compiled,
     ),
-    EngineRow("numpy", lambda f, name: type(f) is np.ndarray and name == "auto", _find_blocks),
+    EngineRow(lambda f, name: type(f) is np.ndarray and name == "auto", _find_blocks),
     # Lazy arrays take any name along, for their blocks.
-    EngineRow("dask", lambda f, _: array_api_compat.is_dask_array(f), _find_in_tasks),
+    EngineRow(lambda f, _: array_api_compat.is_dask_array(f), _find_in_tasks),
     # What was named is used, or says why it cannot be.
-    EngineRow("numpy", lambda _, name: name == "numpy", _find_named),
-    EngineRow("numba", lambda _, name: name == "numba", _find_named),
-    EngineRow("cupy", lambda _, name: name == "cupy", _find_named_gpu),
+    EngineRow(lambda _, name: name in ("numpy", "numba"), _find_named),
+    EngineRow(lambda _, name: name == "cupy", _find_named_gpu),
     # From here on the name is "auto" or "slices".
     EngineRow(
-        "numpy_subclasses",
         lambda f, _: isinstance(f, np.ndarray) and type(f) is not np.ndarray,
         partial(_take_all, numpy_subclasses),
     ),
-    EngineRow("cupy", lambda f, name: name == "auto" and _is_on_gpu(f), _find_on_gpu),
+    EngineRow(lambda f, name: name == "auto" and _is_on_gpu(f), _find_on_gpu),
     EngineRow(
-        "numba",
         lambda f, name: (
             name == "auto" and array_api_compat.is_torch_array(f) and f.numel() >= COMPILED_SIZE
         ),
         _find_compiled,
     ),
-    EngineRow("slices", lambda *_: True, partial(_take_all, slices)),
+    EngineRow(lambda *_: True, partial(_take_all, slices)),
 )
 """The engines, in the order in which they are tried."""

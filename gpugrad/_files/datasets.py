@@ -156,7 +156,10 @@ def _open_bare_zarr(path: Path, names: tuple[str, ...]) -> Source | None:
         raise FileError(f"{path} is no Zarr store, or is damaged: {in_one_line(error)}.") from error
     name = ""
     if isinstance(node, zarr.Group):
-        node, names = _enter_group(node, names)
+        group, names_in_group = _split_group(path, names)
+        inner = node.get(group) if group else node
+        if hasattr(inner, "arrays"):  # else there is no such group: errors list what there is
+            node, names = inner, names_in_group
         try:
             arrays = dict(node.arrays())
         except Exception as error:
@@ -169,27 +172,15 @@ def _open_bare_zarr(path: Path, names: tuple[str, ...]) -> Source | None:
     elif names:
         raise FileError(f"{path} has one array without a name; leave --var out.")
     shape, chunks = tuple(node.shape), tuple(node.chunks)
-    array = node
 
     def fetch(window: Window) -> Values:
-        return np.asarray(array[window])
+        return np.asarray(node[window])
 
     return Source(
-        path, name, shape, np.dtype(array.dtype).newbyteorder("="),
+        path, name, shape, np.dtype(node.dtype).newbyteorder("="),
         _name_damaged_chunks(path, name, fetch, chunks, shape),
-        attributes=dict(array.attrs), chunks=chunks,
+        attributes=dict(node.attrs), chunks=chunks,
     )  # fmt: skip
-
-
-def _enter_group(group: Any, names: tuple[str, ...]) -> tuple[Any, tuple[str, ...]]:
-    """Return the group in which variables lie that are named with a path, and their own names."""
-    folders = {name.rpartition("/")[0] for name in names}
-    if len(folders) != 1 or not (folder := folders.pop()).strip("/"):
-        return group, names
-    inner = group.get(folder.strip("/"))
-    if not hasattr(inner, "arrays"):
-        return group, names  # there is none: errors list what there is
-    return inner, tuple(name.rpartition("/")[2] for name in names)
 
 
 def _has_dims(array: Any) -> bool:

@@ -52,7 +52,7 @@ class Summary:
     shape: tuple[int, ...]
     dtype: str
     blocks: int
-    found: int
+    blocks_before: int
     nbytes: int
     fields: int = 1
     samples: int = 0
@@ -101,29 +101,29 @@ def differentiate(
     TypeError, ValueError, BackendError
         As the operators raise them.
     """
-    beside = out.with_name(out.name + ".partial")
-    _check_place(path, out, beside, overwrite, resume)
-    with ExitStack() as files, _nothing_lost(beside):
+    folder = out.with_name(out.name + ".partial")
+    _check_place(path, out, folder, overwrite, resume)
+    with ExitStack() as files, _nothing_lost(folder):
         fields = as_components(open_sources(path, names, memory / 4, files), request)
         run = _prepare_run(fields, request, out, memory)
-        begun = beside.exists() and resume
-        _make_folder(beside)
+        begun = folder.exists() and resume
+        _make_folder(folder)
         # Whoever has the journal has the folder: what is in it is removed by nobody else.
-        journal = Journal(beside / "journal", run.identity, anew=not begun)
+        journal = Journal(folder / "journal", run.identity, anew=not begun)
         files.enter_context(closing(journal))
-        files.push(partial(_leave_nothing_empty, beside))
+        files.push(partial(_leave_nothing_empty, folder))
         if not begun:
             _check_space(out.parent, bytes_beside(run.kind, run.layout))
         done = set(journal.done)
-        if not (journal.is_finished and not any(beside.glob("data.*")) and out.exists()):
+        if not (journal.is_finished and not any(folder.glob("data.*")) and out.exists()):
             if out.exists() and not overwrite:
                 raise FileError(
                     f"{out} exists, and what goes on would replace it. Pass --overwrite --resume."
                 )
-            done = _finish_run(run, beside, out, journal, files, progress)
+            done = _finish_run(run, folder, out, journal, files, progress)
         if os.name == "nt":  # where open files can't be removed
             journal.close()
-        shutil.rmtree(beside)
+        shutil.rmtree(folder)
     layout, missing = run.layout, [*journal.missing.values()]
     return Summary(
         out, layout.names, layout.shape, layout.dtype.name, len(run.blocks), len(done),
@@ -156,10 +156,10 @@ def _prepare_run(fields: list[Source], request: FileRequest, out: Path, memory: 
 
 
 def _finish_run(
-    run: Run, beside: Path, out: Path, journal: Journal, files: ExitStack, progress: Progress | None
+    run: Run, folder: Path, out: Path, journal: Journal, files: ExitStack, progress: Progress | None
 ) -> set[int]:
     """Do what is not done yet; return the blocks that were."""
-    target = open_target(run.kind, beside, run.layout, bool(journal.done), files)
+    target = open_target(run.kind, folder, run.layout, bool(journal.done), files)
     done = _check_done(target, run.layout, run.blocks, journal)
     blocks_left = [block for block in run.blocks if block.number not in done]
     Job(run.fields, run.work, run.backend, target, journal, run.layout).run(blocks_left, progress)
@@ -170,8 +170,8 @@ def _finish_run(
             f"{path} was changed while it was read. Pass --overwrite to begin again, once it is "
             "whole."
         )
-    if not (beside / "journal").exists():
-        raise FileError(f"{beside} was removed by someone while it was written. Run it again.")
+    if not (folder / "journal").exists():
+        raise FileError(f"{folder} was removed by someone while it was written. Run it again.")
     journal.finish()
     move(made, out)
     return done
@@ -212,25 +212,21 @@ def _cut_field(
 
 def _lay_out(f: Source, work: Work, units: tuple[int, ...], request: FileRequest) -> Layout:
     places = work.places
-    results = len(work.names)
-    is_each = len(places.dims) == results
+    times = len(work.names) // len(places.dims)  # either each result has its own, or all have one
     return Layout(
-        work.names, f.shape, work.find_dtype(f), places.dims if is_each else places.dims * results,
-        units, places.coordinates, work.attributes, f.place,
-        places.shifts if is_each else places.shifts * results, _tell_history(f, request),
+        work.names, f.shape, work.find_dtype(f), places.dims * times, units, places.coordinates,
+        work.attributes, f.place, places.shifts * times, _tell_history(f, request),
     )  # fmt: skip
 
 
 def _tell_history(f: Source, request: FileRequest) -> str:
     """Return what was done, in words for those who find the file."""
-    chosen = [
-        f"{name}={value!r}"
+    options = "".join(
+        f", {name}={value!r}"
         for name, value in asdict(request).items()
         if value != getattr(FileRequest(), name) and name not in ("operator", "backend")
-    ]
-    return f"gpugrad {__version__}: {request.operator} of {f.label}" + "".join(
-        f", {option}" for option in chosen
     )
+    return f"gpugrad {__version__}: {request.operator} of {f.label}{options}"
 
 
 _STATE = "the state of the input:"
@@ -265,23 +261,23 @@ def _identify_run(
     }
 
 
-def _check_place(path: Path, out: Path, beside: Path, overwrite: bool, resume: bool) -> None:
+def _check_place(path: Path, out: Path, folder: Path, overwrite: bool, resume: bool) -> None:
     if out.exists() and path.exists() and out.samefile(path):
         raise FileError(f"OUT must be another file than IN, which is read till the end; got {out}.")
     if path.resolve() in out.resolve().parents:
         raise FileError(f"OUT must not lie in IN, which is read till the end; got {out}.")
-    if beside.exists():
-        check_free(beside / "journal")
+    if folder.exists():
+        check_free(folder / "journal")
     if out.is_dir() and not is_zarr(out):
         raise FileError(f"{out} is a folder, but no Zarr store; it stays. Choose another name.")
     if format_of(out, written=True) == "zarr" and out.is_file():
         raise FileError(f"{out} is a file, but no Zarr store; it stays. Choose another name.")
-    if out.exists() and not overwrite and not (resume and beside.exists()):
+    if out.exists() and not overwrite and not (resume and folder.exists()):
         nothing = ", and nothing unfinished is beside it" if resume else ""
         raise FileError(f"{out} exists{nothing}. Pass --overwrite to replace it, or another name.")
-    if beside.exists() and not (overwrite or resume):
+    if folder.exists() and not (overwrite or resume):
         raise FileError(
-            f"{beside} holds what an earlier run has left unfinished. Pass --resume to go on, or "
+            f"{folder} holds what an earlier run has left unfinished. Pass --resume to go on, or "
             "--overwrite to begin again."
         )
     if not out.parent.is_dir():
@@ -290,21 +286,21 @@ def _check_place(path: Path, out: Path, beside: Path, overwrite: bool, resume: b
         raise FileError(f"the folder {out.parent} can't be written to. Choose another.")
 
 
-def _make_folder(beside: Path) -> None:
+def _make_folder(folder: Path) -> None:
     try:
-        beside.mkdir(exist_ok=True)
+        folder.mkdir(exist_ok=True)
     except OSError as error:
-        raise FileError(f"{beside} can't be made: {error.strerror}.") from error
+        raise FileError(f"{folder} can't be made: {error.strerror}.") from error
 
 
-def _leave_nothing_empty(beside: Path, *error: object) -> None:
+def _leave_nothing_empty(folder: Path, *error: object) -> None:
     """Remove what an error has left behind before a first block was done."""
-    if error[0] is not None and not _has_blocks(beside):
-        shutil.rmtree(beside, ignore_errors=True)
+    if error[0] is not None and not _has_blocks(folder):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
-def _has_blocks(beside: Path) -> bool:
-    journal = beside / "journal"
+def _has_blocks(folder: Path) -> bool:
+    journal = folder / "journal"
     return journal.exists() and journal.read_bytes().count(b"\n") > 1
 
 
@@ -345,25 +341,25 @@ def _checksums(target: Target, layout: Layout, window: Window) -> list[int]:
 
 
 @contextmanager
-def _nothing_lost(beside: Path) -> Iterator[None]:
+def _nothing_lost(folder: Path) -> Iterator[None]:
     """Turn errors of the system into errors that say what has become of the work."""
     try:
         yield
     except OSError as error:
-        raise FileError(_explain(error, beside)) from error
+        raise FileError(_explain(error, folder)) from error
 
 
-def _explain(error: OSError, beside: Path) -> str:
-    if not beside.exists():
+def _explain(error: OSError, folder: Path) -> str:
+    if not folder.exists():
         return (
-            f"{beside} is gone, and what was done with it: {error}. Has someone removed it? "
+            f"{folder} is gone, and what was done with it: {error}. Has someone removed it? "
             "Run it again."
         )
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return f"{error.filename or beside} can't be written: {error.strerror}."
+        return f"{error.filename or folder} can't be written: {error.strerror}."
     advice = ""
-    if _has_blocks(beside):
-        advice = f" What is done is kept in {beside}; --resume goes on from there."
+    if _has_blocks(folder):
+        advice = f" What is done is kept in {folder}; --resume goes on from there."
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return f"the disk is full. Free some space.{advice}"
     if error.errno == errno.EFBIG:

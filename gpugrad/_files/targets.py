@@ -173,15 +173,15 @@ def bytes_beside(kind: str, layout: Layout) -> int:
     return layout.nbytes * (1 if kind in ("npy", "zarr") else 2)
 
 
-def move(made: Path, out: Path) -> None:
-    """Put what was made in its place; where a file is there, in one step."""
+def move(result: Path, out: Path) -> None:
+    """Put a result in its place; where a file is there, in one step."""
     if out.is_dir() and not out.is_symlink():
-        old = made.parent / "replaced"
+        old = result.parent / "replaced"
         os.replace(out, old)
-        os.replace(made, out)
+        os.replace(result, out)
         shutil.rmtree(old)
     else:
-        os.replace(made, out)
+        os.replace(result, out)
 
 
 def _open_raw(
