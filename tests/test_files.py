@@ -861,7 +861,7 @@ def test_a_file_in_fortran_order_is_not_written_in_crumbs(tmp_path, rng, monkeyp
     write = RawArray.write
 
     def counted(self, window, values):
-        pieces.append(values.size / max(1, len([*self._runs(window)])))
+        pieces.append(values.size / max(1, len([*self._find_runs(window)])))
         return write(self, window, values)
 
     monkeypatch.setattr(RawArray, "write", counted)

@@ -326,5 +326,6 @@ class _Block:
         if buffer is None or buffer.size < like.size:
             buffer = self._buffers[key] = np.empty(like.size, dtype)
         buffer = buffer[: like.size]
+        # A ufunc is fast where all its operands have their axes in one order in memory.
         order = sorted(range(like.ndim), key=lambda i: abs(like.strides[i]), reverse=True)
         return buffer.reshape([like.shape[i] for i in order]).transpose(np.argsort(order))

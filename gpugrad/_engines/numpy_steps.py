@@ -68,7 +68,7 @@ def place_all(
     key = (n, f.ndim, f.dtype)
     known = plan.memo.get(key)
     if known is None:
-        if len(plan.memo) >= 64:
+        if len(plan.memo) >= 64:  # plans outlive calls, and fields of ever new lengths may come
             plan.memo.clear()
         whole = (_WHOLE,) * axis + (slice(0, n),) + (_WHOLE,) * (f.ndim - axis - 1)
         # The ends come last: they overwrite what a step for all between may leave there.

@@ -131,7 +131,7 @@ def _differentiate(xp: ModuleType, f: Array, plan: AxisPlan, dtype: Any) -> Arra
         if not formula.offsets:  # of an alternative: any value will do
             return f[rows_of(f.ndim, axis, start, stop)]
         samples = [f[rows_of(f.ndim, axis, start + k, stop + k)] for k in formula.offsets]
-        return _combine(xp, samples, axis, formula, arithmetic)
+        return _combine_samples(xp, samples, axis, formula, arithmetic)
 
     pieces = [differentiate(*region) for region in plan.regions(f.shape[axis])]
     joined = xp.concat([cast(xp, piece, dtype) for piece in pieces], axis=axis)
@@ -149,22 +149,22 @@ def differentiate_rows(
     xp = namespace_of(samples[0])
     samples = [as_working(xp, sample) for sample in samples]
     arithmetic = _arithmetic_dtype(xp, samples[0], spacing)
-    return cast(xp, _combine(xp, samples, axis, formula, arithmetic), dtype)
+    return cast(xp, _combine_samples(xp, samples, axis, formula, arithmetic), dtype)
 
 
-def _combine(
+def _combine_samples(
     xp: ModuleType, samples: Sequence[Array], axis: int, formula: Formula, dtype: Any
 ) -> Array:
     """Return some rows: a weighted sum of shifted slices, from left to right."""
     f = samples[0]
     if not formula.is_sum:
         samples = [cast(xp, sample, dtype) for sample in samples]
-    total = add_up(samples, [_beside(xp, w, f, axis, dtype) for w in formula.weights])
+    total = add_up(samples, [_shape_weight(xp, w, f, axis, dtype) for w in formula.weights])
     if formula.constant is not None:
-        total = total + _beside(xp, formula.constant, f, axis, dtype)
+        total = total + _shape_weight(xp, formula.constant, f, axis, dtype)
     if formula.divisor is None:
         return total
-    return cast(xp, total, dtype) / _beside(xp, formula.divisor, f, axis, dtype)
+    return cast(xp, total, dtype) / _shape_weight(xp, formula.divisor, f, axis, dtype)
 
 
 def as_working(xp: ModuleType, f: Array) -> Array:
@@ -186,7 +186,7 @@ def _arithmetic_dtype(xp: ModuleType, f: Array, spacing: np.dtype[Any] | None) -
     return xp.result_type(f.dtype, available[name]) if name in available else f.dtype
 
 
-def _beside(xp: ModuleType, w: Any, f: Array, axis: int, dtype: Any) -> Any:
+def _shape_weight(xp: ModuleType, w: Any, f: Array, axis: int, dtype: Any) -> Any:
     """Return a weight in the form that multiplies slices of `f`; a 1-D one lies along `axis`.
 
     One with more axes has those of `f`.

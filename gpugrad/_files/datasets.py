@@ -14,7 +14,7 @@ import numpy as np
 
 from gpugrad._files.errors import EXTRA, FileError, import_library, need
 from gpugrad._files.raw import Window
-from gpugrad._files.source import Coordinate, Source, Values, choose, in_one_line
+from gpugrad._files.source import Coordinate, Source, Values, choose_variables, in_one_line
 
 GDAL_BYTES = 1 << 24
 """How much GDAL may keep of what it has read or is to write; by itself it takes what it likes."""
@@ -31,6 +31,7 @@ def open_dataset(path: Path, kind: str, names: tuple[str, ...], files: ExitStack
     options: dict[str, Any] = {"engine": "zarr"} if kind == "zarr" else {}
     try:
         with warnings.catch_warnings(action="ignore"):  # of stores without metadata in one place
+            # Without a cache, in which what was read would stay, and in windows, not Dask's chunks.
             data = xarray.open_dataset(
                 path, group=group, cache=False, chunks=None, decode_coords="all", **options
             )
@@ -52,7 +53,7 @@ def open_dataset(path: Path, kind: str, names: tuple[str, ...], files: ExitStack
         raise FileError(
             f"--var must name a variable of {path} with its group; it has: {', '.join(inside)}."
         )
-    return [_from_xarray(path, data[name]) for name in choose(path, names, variables)]
+    return [_from_xarray(path, data[name]) for name in choose_variables(path, names, variables)]
 
 
 def _split_group(path: Path, names: tuple[str, ...]) -> tuple[str | None, tuple[str, ...]]:
@@ -167,7 +168,7 @@ def _open_bare_zarr(path: Path, names: tuple[str, ...]) -> Source | None:
         bare = {key for key, array in arrays.items() if array.ndim and not _has_dims(array)}
         if not bare or (names and not bare & set(names) and bare != {*arrays}):
             return None
-        (name, *_) = choose(path, names, [*arrays])
+        (name, *_) = choose_variables(path, names, [*arrays])
         node = arrays[name]
     elif names:
         raise FileError(f"{path} has one array without a name; leave --var out.")
@@ -239,7 +240,7 @@ def open_geotiff(path: Path, names: tuple[str, ...], files: ExitStack) -> list[S
             place=place,
         )  # fmt: skip
 
-    return [open_band(band) for band in choose(path, names, bands)]
+    return [open_band(band) for band in choose_variables(path, names, bands)]
 
 
 def _units_of(crs: Any) -> dict[str, dict[str, str]]:

@@ -15,8 +15,8 @@ from gpugrad._files.datasets import GDAL_BYTES
 from gpugrad._files.errors import EXTRA, import_library
 from gpugrad._files.layout import (
     Layout,
-    describe,
-    encode,
+    describe_file,
+    encode_coordinate,
     find_map,
     missing_value,
     with_coordinates,
@@ -38,12 +38,12 @@ def join_netcdf(joined: Path, layout: Layout, arrays: list[RawArray]) -> None:
     h5netcdf = import_h5netcdf()
     dtype = written_dtype("netcdf", layout.dtype)
     with h5netcdf.File(joined, "w") as data:
-        data.attrs.update(describe(layout))
+        data.attrs.update(describe_file(layout))
         data.dimensions = {
             dim: n for dims in layout.dims for dim, n in zip(dims, layout.shape, strict=True)
         }
         for name, coordinate in layout.coordinates.items():
-            values, attributes = encode(coordinate)
+            values, attributes = encode_coordinate(coordinate)
             kind = values.dtype
             if kind.kind == "U":
                 kind, values = import_module("h5py").string_dtype(), values.astype(object)
@@ -56,7 +56,7 @@ def join_netcdf(joined: Path, layout: Layout, arrays: list[RawArray]) -> None:
                 fillvalue=missing_value(dtype),
             )  # fmt: skip
             variable.attrs.update(with_coordinates(layout, dims, result_attributes))
-            for window, values in pieces(layout, array):
+            for window, values in read_pieces(layout, array):
                 variable[window] = values
 
 
@@ -77,12 +77,12 @@ def join_geotiff(joined: Path, layout: Layout, arrays: list[RawArray]) -> None:
             image.set_band_description(band, name)
             if layout.attributes and "units" in layout.attributes[band - 1]:
                 image.set_band_unit(band, layout.attributes[band - 1]["units"])
-            for window, values in pieces(layout, array):
+            for window, values in read_pieces(layout, array):
                 place = rasterio.windows.Window.from_slices(*window)
                 image.write(values.astype(dtype, copy=False), band, window=place)
 
 
-def pieces(layout: Layout, array: RawArray) -> Iterator[tuple[Window, Values]]:
+def read_pieces(layout: Layout, array: RawArray) -> Iterator[tuple[Window, Values]]:
     """Yield an array in pieces of whole chunks, not much larger than `PIECE_BYTES` if they can."""
     # A chunk that is written in two pieces would be encoded twice, so pieces are whole chunks.
     steps = [*layout.chunks]

@@ -115,7 +115,7 @@ def _find_step(dim: str, x: Values) -> tuple[float, float]:
     )
 
 
-def describe(layout: Layout) -> dict[str, str]:
+def describe_file(layout: Layout) -> dict[str, str]:
     """Return what a file of results says of itself."""
     return {"Conventions": "CF-1.8"} | ({"history": layout.history} if layout.history else {})
 
@@ -149,7 +149,7 @@ def as_attributes(attributes: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def encode(coordinate: Coordinate) -> tuple[Values, dict[str, Any]]:
+def encode_coordinate(coordinate: Coordinate) -> tuple[Values, dict[str, Any]]:
     """Return a coordinate as numbers or text: dates as seconds, as the CF conventions say it."""
     values, attributes = coordinate.values, as_attributes(coordinate.attrs)
     if values.dtype.kind == "M":

@@ -68,14 +68,14 @@ def find_places(
     for number in range(faces.count):
         moved = {dim: by_dim[dim] for dim in faces.moved(number)}
         # An axis along which all lie at one place keeps its name.
-        new = {dim: f"{dim}_{side}" for dim, side in moved.items() if _is_shared(faces, dim)}
-        names.append(tuple(new.get(dim, dim) for dim in first.dims))
+        new_names = {dim: f"{dim}_{side}" for dim, side in moved.items() if _is_shared(faces, dim)}
+        names.append(tuple(new_names.get(dim, dim) for dim in first.dims))
         shifts.append(tuple({"left": -0.5, "right": 0.5}.get(moved.get(dim, ""), 0.0)
                             for dim in first.dims))  # fmt: skip
         for name, labelled in faces.coordinates(number).items():
             coordinate = _as_coordinate(labelled)
-            ends = [moved[dim] for dim in coordinate.dims if dim in new]
-            along = tuple(new.get(dim, dim) for dim in coordinate.dims)
+            ends = [moved[dim] for dim in coordinate.dims if dim in new_names]
+            along = tuple(new_names.get(dim, dim) for dim in coordinate.dims)
             coordinates[f"{name}_{ends[0]}" if ends else name] = replace(coordinate, dims=along)
     return Places(owners, tuple(names), _drop_references(coordinates), tuple(shifts))
 
@@ -88,10 +88,10 @@ def _is_shared(faces: StaggeredResults, dim: str) -> bool:
 
 def _coordinates_of(f: Source) -> dict[str, Coordinate]:
     of_axes = {
-        dim: Coordinate((dim,), partial(np.asarray, values), f.coordinate_attributes.get(dim, {}),
-                        values.nbytes)
-        for dim, values in f.coordinates.items() if dim in f.dims
-    }  # fmt: skip
+        dim: _as_coordinate(((dim,), values, f.coordinate_attributes.get(dim, {})))
+        for dim, values in f.coordinates.items()
+        if dim in f.dims
+    }
     return of_axes | {name: f.beside[name] for name in f.beside if name not in of_axes}
 
 
@@ -122,16 +122,16 @@ def _drop_references(coordinates: Mapping[str, Coordinate]) -> dict[str, Coordin
 
 def at_samples(f: Source) -> Source:
     """Return a field with the names of axes that they have at the samples: ``x`` for ``x_left``."""
-    new = {dim: re.sub(r"(?<=.)_(left|right)$", "", dim) for dim in f.dims}
+    new_names = {dim: re.sub(r"(?<=.)_(left|right)$", "", dim) for dim in f.dims}
 
     def renamed(entries: Mapping[str, Any]) -> dict[str, Any]:
-        return {new.get(name, name): coordinate for name, coordinate in entries.items()}
+        return {new_names.get(name, name): coordinate for name, coordinate in entries.items()}
 
     beside = {
-        name: replace(coordinate, dims=tuple(new.get(dim, dim) for dim in coordinate.dims))
+        name: replace(coordinate, dims=tuple(new_names.get(dim, dim) for dim in coordinate.dims))
         for name, coordinate in f.beside.items()
     }
     return replace(
-        f, dims=tuple(new.get(dim, dim) for dim in f.dims), coordinates=renamed(f.coordinates),
+        f, dims=tuple(new_names[dim] for dim in f.dims), coordinates=renamed(f.coordinates),
         coordinate_attributes=renamed(f.coordinate_attributes), beside=renamed(beside),
     )  # fmt: skip

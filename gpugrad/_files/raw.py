@@ -48,7 +48,7 @@ class RawArray:
 
     def read(self, window: Window, into: np.ndarray[Any, Any]) -> None:
         """Read a window into an array of its shape and of this dtype."""
-        for start, index in self._runs(window):
+        for start, index in self._find_runs(window):
             target = into[index]
             buffer = target if target.flags.c_contiguous else np.empty_like(target, order="C")
             view = as_bytes(buffer)
@@ -63,13 +63,13 @@ class RawArray:
 
     def write(self, window: Window, values: np.ndarray[Any, Any]) -> None:
         """Write an array of the shape of a window."""
-        for start, index in self._runs(window):
+        for start, index in self._find_runs(window):
             view = as_bytes(np.asarray(values[index], self.dtype))
             self.file.seek(start)
             while view:
                 view = view[self.file.write(view) :]
 
-    def _runs(self, window: Window) -> Iterator[tuple[int, tuple[Any, ...]]]:
+    def _find_runs(self, window: Window) -> Iterator[tuple[int, tuple[Any, ...]]]:
         """Yield the places in the file of contiguous runs, and their indices in the window."""
         lengths = shape_of(window)
         if not all(lengths):
@@ -77,6 +77,7 @@ class RawArray:
         inner = len(window)  # the axes from here on are read as a whole
         while inner and lengths[inner - 1] == self.shape[inner - 1]:
             inner -= 1
+        # A run goes through these axes, and a stretch of the one before them.
         outer = window[: max(inner - 1, 0)]
         strides = [self.dtype.itemsize * math.prod(self.shape[i + 1 :]) for i in range(len(window))]
         first = self.offset + sum(map(mul, [rows.start for rows in window], strides))
@@ -128,11 +129,11 @@ def create_npy(file: BinaryIO, shape: tuple[int, ...], dtype: np.dtype[Any]) -> 
     header = np.lib.format.header_data_from_array_1_0(np.empty(0, dtype))
     np.lib.format.write_array_header_1_0(file, header | {"shape": shape})
     array = RawArray(file, file.tell(), shape, dtype)
-    reserve(file, array.offset + array.nbytes)
+    _reserve_space(file, array.offset + array.nbytes)
     return array
 
 
-def reserve(file: BinaryIO, size: int) -> None:
+def _reserve_space(file: BinaryIO, size: int) -> None:
     """Make a file `size` bytes long and take the space now, where the system can."""
     try:
         os.posix_fallocate(file.fileno(), 0, size)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import zipfile
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
@@ -11,7 +12,7 @@ import numpy as np
 
 from gpugrad._files.errors import FileError
 from gpugrad._files.raw import Window, check_whole, open_npy
-from gpugrad._files.source import Source, Values, choose, format_of
+from gpugrad._files.source import Source, Values, choose_variables, format_of
 
 _NUMBERS = "iufcmM"
 """Kinds of dtypes that have differences."""
@@ -110,7 +111,7 @@ def _open_npz(path: Path, names: tuple[str, ...], memory: float, files: ExitStac
         }
         return [
             _open_member(path, archive, name, members[name], memory, files)
-            for name in choose(path, names, [*members])
+            for name in choose_variables(path, names, [*members])
         ]
 
 
@@ -123,7 +124,9 @@ def _open_member(
     files: ExitStack,
 ) -> Source:
     if info.compress_type == zipfile.ZIP_STORED:
-        _check_sum(path, archive, name, info)
+        with _refuse_damage(path, name), archive.open(info) as member:
+            while member.read(1 << 22):  # once, for its sum alone
+                pass
         file = files.enter_context(path.open("rb", buffering=0))
         # After the local header, whose two lengths of names stand at its byte 26.
         file.seek(info.header_offset + 26)
@@ -135,11 +138,8 @@ def _open_member(
             f"{name} in {path} is compressed as a whole and takes {info.file_size} bytes of "
             f"memory; at most {int(memory)} are allowed. Save it as .npy, or raise --memory."
         )
-    try:
-        with archive.open(info) as member:
-            values = np.lib.format.read_array(member, allow_pickle=False)
-    except (zipfile.BadZipFile, ValueError, EOFError, OSError) as error:
-        raise FileError(f"{name} in {path} is damaged: {error}.") from error
+    with _refuse_damage(path, name), archive.open(info) as member:
+        values = np.lib.format.read_array(member, allow_pickle=False)
 
     def read(window: Window, into: Values) -> None:
         into[...] = values[window]
@@ -147,11 +147,9 @@ def _open_member(
     return Source(path, name, values.shape, values.dtype.newbyteorder("="), read)
 
 
-def _check_sum(path: Path, archive: zipfile.ZipFile, name: str, info: zipfile.ZipInfo) -> None:
-    """Raise FileError where the sum of a member is not the archive's: read once, for that alone."""
+@contextmanager
+def _refuse_damage(path: Path, name: str) -> Iterator[None]:
     try:
-        with archive.open(info) as member:
-            while member.read(1 << 22):
-                pass
-    except (zipfile.BadZipFile, EOFError) as error:
+        yield
+    except (zipfile.BadZipFile, ValueError, EOFError, OSError) as error:
         raise FileError(f"{name} in {path} is damaged: {error}.") from error

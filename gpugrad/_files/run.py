@@ -27,7 +27,7 @@ from gpugrad._files.layout import Layout, check_format
 from gpugrad._files.raw import Window, as_bytes, shape_of
 from gpugrad._files.readers import open_sources
 from gpugrad._files.source import Source, format_of, is_zarr
-from gpugrad._files.targets import Target, bytes_beside, move, open_target
+from gpugrad._files.targets import Target, bytes_beside, move_result, open_target
 from gpugrad._files.work import FileRequest, Work, as_components, plan_work
 from gpugrad._stencils import find_reach
 from gpugrad._version import __version__
@@ -173,7 +173,7 @@ def _finish_run(
     if not (folder / "journal").exists():
         raise FileError(f"{folder} was removed by someone while it was written. Run it again.")
     journal.finish()
-    move(made, out)
+    move_result(made, out)
     return done
 
 

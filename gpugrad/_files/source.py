@@ -163,7 +163,7 @@ def is_zarr(path: Path) -> bool:
     return any((path / name).exists() for name in ("zarr.json", ".zarray", ".zgroup"))
 
 
-def choose(path: Path, names: tuple[str, ...], variables: list[str]) -> list[str]:
+def choose_variables(path: Path, names: tuple[str, ...], variables: list[str]) -> list[str]:
     """Return the variables to open."""
     listed = ", ".join(variables) or "none"
     missing = [name for name in names if name not in variables]

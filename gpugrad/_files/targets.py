@@ -17,8 +17,8 @@ from gpugrad._files.joins import import_h5netcdf, import_rasterio, join_geotiff,
 from gpugrad._files.layout import (
     Layout,
     check_format,
-    describe,
-    encode,
+    describe_file,
+    encode_coordinate,
     missing_value,
     with_coordinates,
 )
@@ -109,9 +109,9 @@ class _Zarr:
             self._arrays: list[Any] = [group[name] for name in layout.names]
             return
         group = zarr.open_group(self._path, mode="w", zarr_format=3)
-        group.attrs.update(describe(layout))
+        group.attrs.update(describe_file(layout))
         for name, coordinate in layout.coordinates.items():
-            values, attributes = encode(coordinate)
+            values, attributes = encode_coordinate(coordinate)
             with warnings.catch_warnings(action="ignore"):  # not all readers of Zarr know texts
                 created = group.create_array(
                     name, shape=values.shape, dtype=values.dtype, dimension_names=coordinate.dims,
@@ -173,7 +173,7 @@ def bytes_beside(kind: str, layout: Layout) -> int:
     return layout.nbytes * (1 if kind in ("npy", "zarr") else 2)
 
 
-def move(result: Path, out: Path) -> None:
+def move_result(result: Path, out: Path) -> None:
     """Put a result in its place; where a file is there, in one step."""
     if out.is_dir() and not out.is_symlink():
         old = result.parent / "replaced"

@@ -349,14 +349,15 @@ class _Kernel(Vectors):
 
     def load_factors(self, operands: Sequence[Operand], parts: Sum) -> list[Operand]:
         """Return operands with those factors loaded that are the same all along a row."""
-        precisions = ["", *(part.arithmetic for part in parts for _ in part.operands)]
-        often = [False, *(k < part.often for part in parts for k in range(len(part.operands)))]
-        return [
-            operand._replace(factor=self.load(operand.address, REAL[precision]))
-            if operand.kind == "row" and is_often
-            else operand
-            for operand, precision, is_often in zip(operands, precisions, often, strict=True)
-        ]
+        remaining, loaded = iter(operands[1:]), [operands[0]]
+        for part in parts:
+            loaded += [
+                operand._replace(factor=self.load(operand.address, REAL[part.arithmetic]))
+                if operand.kind == "row" and k < part.often
+                else operand
+                for k, operand in enumerate(islice(remaining, len(part.operands)))
+            ]
+        return loaded
 
     def load_valid(self, operand: Operand, count: int) -> ir.Value:
         """Return for each of `count` samples whether it is valid."""

@@ -49,6 +49,7 @@ class LlvmFunction:
         i.add_incoming(start, before)
         yield i
         following = build.add(i, WORD(step))
+        # Not the block "loop": what was written inside may have ended in a block of its own.
         i.add_incoming(following, build.block)
         build.cbranch(build.icmp_signed("<", following, stop), head, after)
         build.position_at_end(after)

@@ -70,7 +70,7 @@ def cut_tile(
     if len(tile) > 1 and len(long_rows) == 1:
         rows, (a, b) = long_rows, long_rows[0]
         lower, upper = range(start, a), range(b, stop)
-    elif len(tile) > 1 and not long_rows:
+    elif len(tile) > 1 and not long_rows:  # columns: each has one formula all along
         rows = [(i, i + 1) for i in range(start, stop)]
     for row in rows:
         choices[fastest] = [row]

@@ -86,9 +86,9 @@ def _evaluate_in_blocks(
     number = {key: i for i, key in enumerate(collections)}
     fields = _unify_chunks([*collections.values()])
     derivatives, plans, sums = _list_derivatives(outputs, number)
+    # The same call must give the same name, so what engines keep with a plan is left out.
     weights = [(p.lower, p.interior, p.upper) for plan in plans for p in plan.ranked]
-    token = tokenize([f.name for f in fields], derivatives, weights, sums, engine)
-    name = f"gpugrad-{token}"
+    name = f"gpugrad-{tokenize([f.name for f in fields], derivatives, weights, sums, engine)}"
     layer = _make_layer(name, fields, derivatives, plans, sums, engine)
     graph = HighLevelGraph.from_collections(name, layer, dependencies=fields)
     metas = []
