@@ -20,7 +20,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Parameters
     ----------
     argv : sequence of str, optional
-        The arguments after the name of the program; those of this process by default.
+        The arguments after the name of the program; by default the arguments of this process.
 
     Returns
     -------
@@ -57,7 +57,8 @@ def _run_command(
 class _Command(argparse.ArgumentParser):
     """A parser whose errors are one line, as all others of the command.
 
-    Numbers with an exponent are no options, nor are those of boundaries, as in ``-0.5:symmetric``.
+    Numbers with an exponent are no options, nor are the numbers of a boundary, as in
+    ``-0.5:symmetric``.
     """
 
     def __init__(self, *args: Any, **options: Any) -> None:

@@ -181,21 +181,19 @@ def _find_axis(source: Source, axis: int) -> _Axis:
 
 
 def _label_field(source: Source) -> str:
-    units = source.attributes.get("units")
-    name = source.name or "f"
-    return f"{name}{_line_break(name)}({units})" if units else name
+    return _add_units(source.name or "f", source.attributes.get("units"))
 
 
-def _line_break(name: str) -> str:
-    return "\n" if len(name) > 26 else " "
+def _add_units(name: str, units: str | None) -> str:
+    line_break = "\n" if len(name) > 26 else " "
+    return f"{name}{line_break}({units})" if units else name
 
 
 def _label_slope(source: Source, what: str, axes: Sequence[_Axis]) -> str:
     """Return what a derivative is called, with units if they are the same along all axes."""
     below = {_name_degree(axis.units) for axis in axes}
     units = {per(source.attributes.get("units"), by) for by in below}
-    common = units.pop() if len(units) == 1 else None
-    return f"{what}{_line_break(what)}({common})" if common else what
+    return _add_units(what, units.pop() if len(units) == 1 else None)
 
 
 def _name_degree(units: str | None) -> str | None:

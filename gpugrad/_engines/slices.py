@@ -189,7 +189,7 @@ def _arithmetic_dtype(xp: ModuleType, f: Array, spacing: np.dtype[Any] | None) -
 def _shape_weight(xp: ModuleType, w: Any, f: Array, axis: int, dtype: Any) -> Any:
     """Return a weight in the form that multiplies slices of `f`; a 1-D one lies along `axis`.
 
-    One with more axes has those of `f`.
+    A weight of several axes has the axes of `f`.
     """
     if isinstance(w, np.longdouble) and not _has_longdouble(f):
         return float(w)

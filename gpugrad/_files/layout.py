@@ -17,8 +17,9 @@ from gpugrad._files.source import Coordinate, Values
 class Layout:
     """What is to be written: results of one shape and dtype, with names for them and their axes.
 
-    `dims` are the names of axes of each result, `shifts` by how many cells each lies beside the
-    samples, `place` where a GeoTIFF has these, `history` what was done, in words.
+    `dims` are the names of the axes of each result. `shifts` tell by how many cells each result
+    lies beside the samples, and `place` tells where the samples lie on a map, if a GeoTIFF says it.
+    `history` is what was done, in words.
     """
 
     names: tuple[str, ...]
@@ -123,7 +124,7 @@ def describe_file(layout: Layout) -> dict[str, str]:
 def with_coordinates(
     layout: Layout, dims: Sequence[str], attributes: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Return attributes of a result that name its coordinates, but for those of its axes."""
+    """Return attributes of a result that name its coordinates, but not its axes' own."""
     plain = as_attributes(attributes)
     named = [
         name

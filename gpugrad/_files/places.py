@@ -1,6 +1,6 @@
 """Where results lie: their axes, and the coordinates that are written beside them.
 
-Results between the samples have coordinates half-way, as those of xarray's fields have.
+Results between the samples have coordinates half-way, as results on xarray's fields have.
 """
 
 from __future__ import annotations

@@ -75,7 +75,7 @@ class Source:
     dims : tuple of str
         The axes' names; ``axis0``, ``axis1``, ... where the file has none.
     coordinates : dict
-        For axes that have some, their name and 1-D coordinates.
+        The 1-D coordinates of axes, by the name of the axis; some axes may have none.
     beside : dict
         Other coordinates, which are no spacings: of several axes, of none, or texts.
     attributes : dict
@@ -85,7 +85,7 @@ class Source:
     slowest_first : tuple of int
         The axes in the order in which the file has them.
     unknown_spacing : dict
-        Why the file's coordinates of an axis are no spacing, for axes of which that is so.
+        For axes whose coordinates in the file are no spacing, why they are none.
     place : dict
         Where a GeoTIFF lies: its ``transform`` and ``crs``.
     """

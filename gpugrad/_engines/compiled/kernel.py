@@ -128,7 +128,7 @@ class _Kernel(Vectors):
         """Write a row: its lower end, what lies before whole lines, these, the rest, its upper end.
 
         A line is all that one cache line holds, 64 bytes. The stores of a row are in the order
-        of memory, so that those of single results, too, leave the processor as whole lines.
+        of memory, so that single results, too, leave the processor as whole lines.
         """
         recipe = self.recipe
         sums = [
