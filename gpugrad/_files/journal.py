@@ -44,12 +44,12 @@ class Journal:
             if anew:
                 self._file.truncate(0)
                 _clear_beside(path)
-            self._go_on(path, work)
+            self._read_records(path, work)
         except BaseException:
             self._file.close()
             raise
 
-    def _go_on(self, path: Path, work: dict[str, Any]) -> None:
+    def _read_records(self, path: Path, work: dict[str, Any]) -> None:
         self._file.seek(0)
         # A process that died may have left half a line: what it says can't be trusted, and the
         # next record must not be appended to it.

@@ -103,7 +103,7 @@ def differentiate(
     """
     folder = out.with_name(out.name + ".partial")
     _check_place(path, out, folder, overwrite, resume)
-    with ExitStack() as files, _nothing_lost(folder):
+    with ExitStack() as files, _explain_errors(folder):
         fields = as_components(open_sources(path, names, memory / 4, files), request)
         run = _prepare_run(fields, request, out, memory)
         begun = folder.exists() and resume
@@ -111,7 +111,7 @@ def differentiate(
         # Whoever has the journal has the folder: what is in it is removed by nobody else.
         journal = Journal(folder / "journal", run.identity, anew=not begun)
         files.enter_context(closing(journal))
-        files.push(partial(_leave_nothing_empty, folder))
+        files.push(partial(_remove_without_blocks, folder))
         if not begun:
             _check_space(out.parent, bytes_beside(run.kind, run.layout))
         done = set(journal.done)
@@ -165,7 +165,7 @@ def _finish_run(
     Job(run.fields, run.work, run.backend, target, journal, run.layout).run(blocks_left, progress)
     made = target.finish()
     path = run.fields[0].path
-    if _state_of_input(path) != run.identity[_STATE]:
+    if _describe_state(path) != run.identity[_STATE]:
         raise FileError(
             f"{path} was changed while it was read. Pass --overwrite to begin again, once it is "
             "whole."
@@ -215,11 +215,11 @@ def _lay_out(f: Source, work: Work, units: tuple[int, ...], request: FileRequest
     times = len(work.names) // len(places.dims)  # either each result has its own, or all have one
     return Layout(
         work.names, f.shape, work.find_dtype(f), places.dims * times, units, places.coordinates,
-        work.attributes, f.place, places.shifts * times, _tell_history(f, request),
+        work.attributes, f.place, places.shifts * times, _describe_history(f, request),
     )  # fmt: skip
 
 
-def _tell_history(f: Source, request: FileRequest) -> str:
+def _describe_history(f: Source, request: FileRequest) -> str:
     """Return what was done, in words for those who find the file."""
     options = "".join(
         f", {name}={value!r}"
@@ -232,7 +232,7 @@ def _tell_history(f: Source, request: FileRequest) -> str:
 _STATE = "the state of the input:"
 
 
-def _state_of_input(path: Path) -> str:
+def _describe_state(path: Path) -> str:
     """Return in words how large a file or folder is, and when it was changed."""
     entries = [path, *path.rglob("*")] if path.is_dir() else [path]
     states = [entry.stat() for entry in entries]
@@ -247,12 +247,12 @@ def _identify_run(
     path = fields[0].path
     options = {key: value for key, value in asdict(request).items() if key != "backend"}
     options["coords"] = [
-        f"{name}, {_state_of_input(Path(name))}" if Path(name).is_file() else name
+        f"{name}, {_describe_state(Path(name))}" if Path(name).is_file() else name
         for name in request.coords
     ]
     return {
         "IN": str(path.resolve()),
-        _STATE: _state_of_input(path),
+        _STATE: _describe_state(path),
         "--var": [f.name for f in fields],
         **{f"--{key.replace('_', '-')}": value for key, value in options.items()},
         "results of shape": layout.shape,
@@ -293,7 +293,7 @@ def _make_folder(folder: Path) -> None:
         raise FileError(f"{folder} can't be made: {error.strerror}.") from error
 
 
-def _leave_nothing_empty(folder: Path, *error: object) -> None:
+def _remove_without_blocks(folder: Path, *error: object) -> None:
     """Remove what an error has left behind before a first block was done."""
     if error[0] is not None and not _has_blocks(folder):
         shutil.rmtree(folder, ignore_errors=True)
@@ -321,14 +321,14 @@ def _check_done(
         block.number
         for block in blocks
         if block.number in journal.done
-        and _checksums(target, layout, block.window) != journal.done[block.number]
+        and _compute_checksums(target, layout, block.window) != journal.done[block.number]
     }
     if lost:
         journal.forget(lost)
     return set(journal.done)
 
 
-def _checksums(target: Target, layout: Layout, window: Window) -> list[int]:
+def _compute_checksums(target: Target, layout: Layout, window: Window) -> list[int]:
     values = np.empty(shape_of(window), layout.dtype)
     sums = []
     for number in range(len(layout.names)):
@@ -341,15 +341,15 @@ def _checksums(target: Target, layout: Layout, window: Window) -> list[int]:
 
 
 @contextmanager
-def _nothing_lost(folder: Path) -> Iterator[None]:
+def _explain_errors(folder: Path) -> Iterator[None]:
     """Turn errors of the system into errors that say what has become of the work."""
     try:
         yield
     except OSError as error:
-        raise FileError(_explain(error, folder)) from error
+        raise FileError(_say_cause(error, folder)) from error
 
 
-def _explain(error: OSError, folder: Path) -> str:
+def _say_cause(error: OSError, folder: Path) -> str:
     if not folder.exists():
         return (
             f"{folder} is gone, and what was done with it: {error}. Has someone removed it? "
