@@ -83,7 +83,7 @@ def test_info_prints_the_table_of_this_machine():
     assert done.stdout == f"{gpugrad.info()}\n"
 
 
-@pytest.mark.parametrize("command", ["info", "demo"])
+@pytest.mark.parametrize("command", ["info", "demo", "bench"])
 def test_mistake_in_the_environment_variable_is_an_error_without_traceback(command, tmp_path):
     done = run_command(command, cwd=tmp_path, GPUGRAD_BACKEND="fortran")
     assert done.returncode == 1

@@ -507,10 +507,10 @@ class TestEngines:
         derivative = dask_tasks.Derivative(0, 0, None, False)
         plan = first_derivative(0, 1.0, 1)
 
-        def cut(chunks):
-            return [part.core for part in dask_graph._cut_chunks(derivative, plan, (chunks,))]
+        def cut(*bounds):
+            return [part.core for part in dask_graph._cut_chunks(derivative, plan, bounds)]
 
-        first, again, others = cut((5, 5, 5, 5)), cut((5, 5, 5, 5)), cut((9, 11))
+        first, again, others = cut(0, 5, 10, 15, 20), cut(0, 5, 10, 15, 20), cut(0, 9, 20)
         assert all(a is b for a, b in zip(first, again, strict=True))
         assert first[1] is first[2]
         assert first[0] is not first[1]

@@ -388,7 +388,7 @@ def test_an_interrupted_run_leaves_no_output_that_looks_finished(interrupted):
 
 def test_resume_goes_on_from_the_last_block(interrupted, field):
     done = differentiate(interrupted / "f.npy", interrupted / "g.npy", resume=True)
-    assert done.found == 3
+    assert done.blocks_before == 3
     expected = gpugrad.gradient(field, stack=True)
     np.testing.assert_array_equal(np.load(interrupted / "g.npy"), expected)
     assert not (interrupted / "g.npy.partial").exists()
@@ -399,7 +399,7 @@ def test_resume_writes_damaged_blocks_again(interrupted, field):
         file.seek(200)
         file.write(b"damaged!")
     done = differentiate(interrupted / "f.npy", interrupted / "g.npy", resume=True)
-    assert done.found == 2
+    assert done.blocks_before == 2
     expected = gpugrad.gradient(field, stack=True)
     np.testing.assert_array_equal(np.load(interrupted / "g.npy"), expected)
 
@@ -418,7 +418,8 @@ def test_resume_needs_the_same_work(interrupted, field):
 def test_a_torn_line_of_the_journal_does_not_count(interrupted):
     journal = interrupted / "g.npy.partial" / "journal"
     journal.write_bytes(journal.read_bytes()[:-5])
-    assert differentiate(interrupted / "f.npy", interrupted / "g.npy", resume=True).found == 2
+    done = differentiate(interrupted / "f.npy", interrupted / "g.npy", resume=True)
+    assert done.blocks_before == 2
 
 
 def test_resume_after_the_move_finds_all_done(interrupted, monkeypatch):
@@ -431,7 +432,7 @@ def test_resume_after_the_move_finds_all_done(interrupted, monkeypatch):
             differentiate(interrupted / "f.npy", interrupted / "g.npy", resume=True)
     assert (interrupted / "g.npy").exists()
     done = differentiate(interrupted / "f.npy", interrupted / "g.npy", resume=True)
-    assert done.found == done.blocks
+    assert done.blocks_before == done.blocks
     assert not (interrupted / "g.npy.partial").exists()
 
 
@@ -902,7 +903,7 @@ def test_a_file_in_fortran_order_is_not_written_in_crumbs(tmp_path, rng, monkeyp
     write = RawArray.write
 
     def counted(self, window, values):
-        pieces.append(values.size / max(1, len([*self._runs(window)])))
+        pieces.append(values.size / max(1, len([*self._find_runs(window)])))
         return write(self, window, values)
 
     monkeypatch.setattr(RawArray, "write", counted)

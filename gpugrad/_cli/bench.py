@@ -7,15 +7,13 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from statistics import median
 from typing import Any
 
 import numpy as np
 
 import gpugrad
-from gpugrad._cli.plot import check_picture, import_matplotlib
-from gpugrad._files import FileError
+from gpugrad._cli.plot import add_output, check_picture, import_matplotlib, save_picture
 
 SHAPES = ((64, 64, 64), (128, 128, 128), (256, 256, 256), (2048, 2048), (1 << 22,))
 ROUNDS = 5
@@ -30,11 +28,9 @@ def add_parser(commands: Any) -> None:
         "with numpy.gradient and with copying the same number of bytes, and draw the result. It "
         "takes about a minute and some 600 MB of memory.",
     )
-    bench.add_argument(
-        "--output", type=Path, default=Path("gpugrad-bench.png"), metavar="FILE",
-        help="the picture to write (default: %(default)s)",
-    )  # fmt: skip
+    add_output(bench, "gpugrad-bench.png")
     bench.add_argument("--quick", action="store_true", help="small fields only, in a few seconds")
+    bench.set_defaults(run=run)
 
 
 @dataclass(frozen=True)
@@ -42,29 +38,29 @@ class BenchRow:
     """One field: what it is, and the median seconds of each contender."""
 
     label: str
-    nbytes: int
     seconds: dict[str, float]
 
 
-def run(arguments: argparse.Namespace) -> str | None:
-    """Run `gpugrad bench`; return None, or what is wrong."""
-    try:
-        figures = import_matplotlib("matplotlib.figure")
-        output = check_picture(arguments.output)
-    except FileError as error:
-        return str(error)
+def run(arguments: argparse.Namespace) -> None:
+    """Run `gpugrad bench`.
+
+    Raises
+    ------
+    FileError
+        If matplotlib is missing, or the picture cannot be written.
+    ValueError
+        If ``GPUGRAD_BACKEND`` names no backend.
+    """
+    figures = import_matplotlib("matplotlib.figure")
+    output = check_picture(arguments.output)
     print(gpugrad.info())
     rows = []
     for shape in SHAPES[:1] if arguments.quick else SHAPES:
         for dtype in (np.float32, np.float64):
             rows.append(_measure_shape(shape, np.dtype(dtype)))
             print(_describe_row(rows[-1]), flush=True)
-    try:
-        _draw_rows(figures, rows).savefig(output, dpi=150)
-    except (OSError, ValueError) as error:
-        return f"the picture can't be written to {output}: {error}"
+    save_picture(_draw_rows(figures, rows), output)
     print(output)
-    return None
 
 
 def _measure_shape(shape: tuple[int, ...], dtype: np.dtype[Any]) -> BenchRow:
@@ -78,7 +74,7 @@ def _measure_shape(shape: tuple[int, ...], dtype: np.dtype[Any]) -> BenchRow:
             if i:  # the first round warms up
                 times[name].append(time.perf_counter() - started)
     label = " x ".join(map(str, shape)) + f" {dtype}"
-    return BenchRow(label, f.nbytes, {name: median(some) for name, some in times.items()})
+    return BenchRow(label, {name: median(seconds) for name, seconds in times.items()})
 
 
 def _contenders(f: np.ndarray[Any, Any]) -> dict[str, Callable[[], Any]]:
@@ -113,9 +109,9 @@ def _contenders(f: np.ndarray[Any, Any]) -> dict[str, Callable[[], Any]]:
 
 
 def _describe_row(row: BenchRow) -> str:
-    numpys = row.seconds["numpy.gradient"]
+    numpy_seconds = row.seconds["numpy.gradient"]
     times = ", ".join(
-        f"{name} {seconds * 1e3:.2f} ms ({numpys / seconds:.1f}x)"
+        f"{name} {seconds * 1e3:.2f} ms ({numpy_seconds / seconds:.1f}x)"
         for name, seconds in row.seconds.items()
     )
     return f"{row.label}: {times}"

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from gpugrad._cli.grad_options import add_field, add_run, add_scheme, parse_stagger
@@ -41,6 +42,7 @@ def add_parser(commands: Any) -> None:
     add_field(grad)
     add_scheme(grad)
     add_run(grad)
+    grad.set_defaults(run=run)
 
 
 class _AsWritten(argparse.HelpFormatter):
@@ -92,23 +94,12 @@ def _interrupted_by(number: int) -> Iterator[None]:
 def _differentiate(arguments: argparse.Namespace) -> None:
     from gpugrad._files import FileRequest, differentiate
 
-    boundary = arguments.boundary
-    request = FileRequest(
-        operator=arguments.operator,
-        axes=tuple(arguments.axis),
-        spacing=tuple(arguments.spacing),
-        coords=tuple(arguments.coords),
-        order=arguments.order,
-        accuracy=arguments.accuracy,
-        edge_order=arguments.edge_order,
-        edge_accuracy=arguments.edge_accuracy,
-        boundary=boundary[0] if len(boundary) == 1 else boundary,
-        period=arguments.period,
-        stagger=parse_stagger(arguments.stagger),
-        skipna=arguments.skipna,
-        time_unit=arguments.time_unit,
-        backend=arguments.backend,
-    )
+    chosen = {option.name: getattr(arguments, option.name) for option in fields(FileRequest)}
+    chosen |= {name: tuple(chosen[name]) for name in ("axes", "spacing", "coords")}
+    chosen["stagger"] = parse_stagger(arguments.stagger)
+    if len(arguments.boundary) == 1:
+        (chosen["boundary"],) = arguments.boundary
+    request = FileRequest(**chosen)
     started = time.perf_counter()
     with _show_progress(arguments.quiet) as progress:
         done = differentiate(
@@ -126,7 +117,7 @@ def _describe(done: Summary, seconds: float) -> str:
     shape = " x ".join(map(str, done.shape))
     size = f"{done.nbytes / 1e6:,.1f} MB" if done.nbytes >= 1e5 else f"{done.nbytes / 1e3:,.1f} kB"
     count = f"{done.blocks:,} block" + "s" * (done.blocks != 1)
-    before = f", {done.found} of them before" if done.found else ""
+    before = f", {done.blocks_before} of them before" if done.blocks_before else ""
     what = f"{len(done.names)} results of" if len(done.names) > 1 else "one result of"
     return (
         f"{done.out}: {', '.join(done.names)}; {what} {shape} {done.dtype}, {size} in "
@@ -134,20 +125,20 @@ def _describe(done: Summary, seconds: float) -> str:
     )
 
 
-def _tell_of_missing(done: Summary, skipna: bool) -> list[str]:
-    """Return a note where missing samples have spread."""
+def _tell_of_missing(done: Summary, skipna: bool) -> Iterator[str]:
+    """Yield a note where missing samples have spread."""
     if skipna or not done.missing:
-        return []
+        return
     results = len(done.names) * done.samples // max(done.fields, 1)
-    note = (
-        f"{_part(done.missing, done.samples, 'samples')} are missing, and so are "
-        f"{_part(done.missing_results, results, 'results')}, those that read one. With --skipna "
-        "formulas beside a missing sample become one-sided, and few results are lost but its own."
+    yield (
+        f"{_say_share(done.missing, done.samples, 'samples')} are missing, and so are "
+        f"{_say_share(done.missing_results, results, 'results')}, those that read one. With "
+        "--skipna formulas beside a missing sample become one-sided, and few results are lost but "
+        "its own."
     )
-    return [note]
 
 
-def _part(count: int, whole: int, what: str) -> str:
+def _say_share(count: int, whole: int, what: str) -> str:
     percent = 100 * count / whole
     share = f"{percent:.1f} %" if percent >= 0.1 else "less than 0.1 %"
     return f"{count:,} of {whole:,} {what} ({share})"
@@ -156,12 +147,11 @@ def _part(count: int, whole: int, what: str) -> str:
 @contextmanager
 def _show_progress(quiet: bool) -> Iterator[Progress | None]:
     """Draw a bar on a terminal, if tqdm is there to draw it."""
-    if quiet or not sys.stderr.isatty():
-        yield None
-        return
     try:
         from tqdm import tqdm
     except ImportError:
+        quiet = True
+    if quiet or not sys.stderr.isatty():
         yield None
         return
     bar: Any = None

@@ -33,7 +33,7 @@ def add_field(grad: argparse.ArgumentParser) -> None:
         "band; for a vector field its components (default: the only one there is)",
     )  # fmt: skip
     field.add_argument(
-        "--axis", nargs="+", default=[], metavar="AXIS",
+        "--axis", dest="axes", nargs="+", default=[], metavar="AXIS",
         help="axes to differentiate along, by name or by number from 0 (default: all)",
     )  # fmt: skip
     field.add_argument(
@@ -52,7 +52,7 @@ def add_field(grad: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     field.add_argument(
         "--skipna", action="store_true",
-        help="take missing values as holes: beside them formulas become one-sided "
+        help="take missing values as masked: beside them formulas become one-sided "
         "(default: what reads one is missing too)",
     )  # fmt: skip
 
@@ -108,7 +108,7 @@ def add_run(grad: argparse.ArgumentParser) -> None:
     """Add the options that say how the work is done."""
     work = grad.add_argument_group("how to do it")
     work.add_argument(
-        "--memory", type=parse_size, default="2GB", metavar="SIZE",
+        "--memory", type=_parse_size, default="2GB", metavar="SIZE",
         help="how much memory to take at most, as 500MB or 2GB (default: %(default)s)",
     )  # fmt: skip
     work.add_argument(
@@ -126,23 +126,23 @@ def add_run(grad: argparse.ArgumentParser) -> None:
 
 def parse_boundary(text: str) -> Any:
     """Return a name, a number, a name with a number, or a pair of them that a colon separates."""
-    parts = text.split(":")
-    if len(parts) > 2:
+    if text.count(":") > 1:
         raise argparse.ArgumentTypeError(
             f"must have one colon at most, as in LOWER:UPPER; got {text!r}"
         )
-    sides = [_parse_side(part, text) for part in parts]
+    sides = [_parse_side(side, text) for side in text.split(":")]
     if len({side == "periodic" for side in sides}) > 1:
         raise argparse.ArgumentTypeError(f"must be periodic at both ends or none; got {text!r}")
     return tuple(sides) if len(sides) > 1 else sides[0]
 
 
-def _parse_side(part: str, text: str) -> Any:
-    kind, sign, number = part.partition("=")
-    if part in _BOUNDARIES:
-        return part
+def _parse_side(side: str, text: str) -> Any:
+    """Return what lies beyond one end; `text` says it of both."""
+    kind, sign, number = side.partition("=")
+    if side in _BOUNDARIES:
+        return side
     try:
-        value = float(number if sign else part)
+        value = float(number if sign else side)
         if math.isfinite(value) and (not sign or (kind in TABLE and TABLE[kind].value)):
             return {kind: value} if sign else value
     except ValueError:
@@ -156,23 +156,10 @@ def _parse_side(part: str, text: str) -> Any:
 
 def parse_stagger(names: list[str]) -> Any:
     """Return sides as `gpugrad.gradient` takes them."""
-    several = [None if name == "none" else name for name in names]
-    if not any(several):
+    sides = [None if name == "none" else name for name in names]
+    if not any(sides):
         return None
-    return several[0] if len(several) == 1 else several
-
-
-def parse_size(text: str) -> float:
-    """Return a size in bytes."""
-    match = re.fullmatch(r"([0-9.]+)\s*([kmgt]i?)?b?", text.strip().lower())
-    try:
-        if match:
-            return float(match[1]) * _UNITS[match[2] or ""]
-    except ValueError:
-        pass
-    raise argparse.ArgumentTypeError(
-        f"must be a number of bytes with a unit, such as 500MB or 2GB; got {text!r}"
-    )
+    return sides[0] if len(sides) == 1 else sides
 
 
 def _number_that(
@@ -192,6 +179,18 @@ def _number_that(
     return parse
 
 
+def _count_bytes(text: str) -> float:
+    match = re.fullmatch(r"([0-9.]+)\s*((?:[kmgt]i?)?)b?", text.strip().lower())
+    return float(match[1]) * _UNITS[match[2]] if match else math.nan
+
+
+def _is_positive(number: float) -> bool:
+    return math.isfinite(number) and number > 0
+
+
+_parse_size = _number_that(
+    _count_bytes, math.isfinite, "a number of bytes with a unit, such as 500MB or 2GB"
+)
 _parse_order = _number_that(int, range(1, MAX_ORDER + 1).__contains__, f"from 1 to {MAX_ORDER}")
 _parse_accuracy = _number_that(
     int, range(2, MAX_ACCURACY + 1, 2).__contains__, f"an even number from 2 to {MAX_ACCURACY}"
@@ -200,8 +199,6 @@ _parse_edge_accuracy = _number_that(
     int, range(1, MAX_ACCURACY + 1).__contains__, f"from 1 to {MAX_ACCURACY}"
 )
 _parse_spacing = _number_that(
-    float, lambda h: math.isfinite(h) and h != 0, "finite numbers, not zero: distances of samples"
+    float, lambda h: _is_positive(abs(h)), "finite numbers, not zero: distances of samples"
 )
-_parse_period = _number_that(
-    float, lambda length: math.isfinite(length) and length > 0, "a positive, finite number"
-)
+_parse_period = _number_that(float, _is_positive, "a positive, finite number")

@@ -10,10 +10,8 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 import gpugrad
-from gpugrad._cli import bench, grad, plot
+from gpugrad._cli import bench, demo, grad, plot
 from gpugrad._files import FileError
-
-_COMMANDS = {"grad": grad, "plot": plot, "bench": bench}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -22,7 +20,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Parameters
     ----------
     argv : sequence of str, optional
-        The arguments after the name of the program; those of this process by default.
+        The arguments after the name of the program; by default the arguments of this process.
 
     Returns
     -------
@@ -30,50 +28,37 @@ def main(argv: Sequence[str] | None = None) -> int:
         0 where all went well, 1 after an error, which is printed to the standard error stream.
     """
     try:
-        status = _run_command(*_build_parser(), argv)
+        reason = _run_command(*_build_parser(), argv)
+        if reason is not None:
+            print(f"gpugrad: error: {reason}", file=sys.stderr)
         sys.stdout.flush()  # here, where a closed pipe can be answered
-        return status
+        return int(reason is not None)
     except BrokenPipeError:  # whoever reads our output has had enough, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
 
 
-def _run_command(parser: argparse.ArgumentParser, commands: Any, argv: Sequence[str] | None) -> int:
+def _run_command(
+    parser: argparse.ArgumentParser, commands: Any, argv: Sequence[str] | None
+) -> object:
+    """Run the command that is named; return None, or what is wrong."""
     arguments, unknown = parser.parse_known_args(argv)
     if unknown:
         named = commands.choices.get(arguments.command, parser)
         named.error(f"unrecognized arguments: {' '.join(unknown)}")
-    if arguments.command is None:
-        parser.print_help()
-        return 0
-    if arguments.command in _COMMANDS:
-        reason = _COMMANDS[arguments.command].run(arguments)
-        return 0 if reason is None else _report_failure(reason)
     try:
-        info = gpugrad.info()  # a mistake in GPUGRAD_BACKEND shows here
-    except ValueError as error:
-        return _report_failure(error)
-    if arguments.command == "info":
-        print(info)
-        return 0
-    from gpugrad._cli import demo
-
-    try:
-        is_equal = demo.run(arguments.output)
-    except (FileError, gpugrad.BackendError) as error:
-        return _report_failure(error)
-    return 0 if is_equal else _report_failure("a derivative differs from that of numpy.gradient")
-
-
-def _report_failure(reason: object) -> int:
-    print(f"gpugrad: error: {reason}", file=sys.stderr)
-    return 1
+        return arguments.run(arguments)
+    except (FileError, gpugrad.BackendError, ValueError) as error:
+        if getattr(arguments, "debug", False):
+            raise
+        return error  # a ValueError is a mistake in GPUGRAD_BACKEND
 
 
 class _Command(argparse.ArgumentParser):
     """A parser whose errors are one line, as all others of the command.
 
-    Numbers with an exponent are no options, nor are those of boundaries, as in ``-0.5:symmetric``.
+    Numbers with an exponent are no options, nor are the numbers of a boundary, as in
+    ``-0.5:symmetric``.
     """
 
     def __init__(self, *args: Any, **options: Any) -> None:
@@ -97,26 +82,14 @@ def _build_parser() -> tuple[argparse.ArgumentParser, Any]:
     commands = parser.add_subparsers(
         dest="command", metavar="command", title="commands", parser_class=_Command
     )
-    demo = commands.add_parser(
-        "demo",
-        help="slope and aspect of a real elevation model, checked and timed against numpy",
-        description="Compute slope and aspect of an elevation model that ships with matplotlib, "
-        "draw them with the relief, and compare gpugrad.gradient with numpy.gradient: "
-        "bits and time. The exit status is 1 if any bit differs. The arithmetic runs where "
-        "GPUGRAD_BACKEND says, by default on the GPU where one is usable, else on the CPU.",
-    )
-    demo.add_argument(
-        "--output",
-        default="gpugrad-demo.png",
-        metavar="FILE",
-        help="the picture to write (default: %(default)s)",
-    )
-    for module in _COMMANDS.values():
+    for module in (demo, grad, plot, bench):
         module.add_parser(commands)
-    commands.add_parser(
+    info = commands.add_parser(
         "info",
         help="what is installed, which devices are usable, what runs where",
         description="Say what is installed, which devices are usable, what runs where, "
         "and why the GPU is not used.",
     )
+    info.set_defaults(run=lambda _: print(gpugrad.info()))
+    parser.set_defaults(run=lambda _: parser.print_help())
     return parser, commands

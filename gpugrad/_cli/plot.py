@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import importlib
 import math
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 import gpugrad
-from gpugrad._files import FileError, need
+from gpugrad._files import FileError, import_library, open_sources
 from gpugrad._labels import per
 
 if TYPE_CHECKING:
@@ -39,15 +39,13 @@ def add_parser(commands: Any) -> None:
         "middle of the others or where --at says; of one axis the curve and its derivative.",
     )
     plot.add_argument("input", type=Path, metavar="IN", help="the file with the field")
-    plot.add_argument(
-        "--output", type=Path, default=Path("gpugrad-plot.png"), metavar="FILE",
-        help="the picture to write (default: %(default)s)",
-    )  # fmt: skip
+    add_output(plot, "gpugrad-plot.png")
     plot.add_argument("--var", metavar="NAME", help="the variable")
     plot.add_argument(
         "--at", nargs="+", default=[], metavar="AXIS=INDEX", help="where to cut other axes"
     )
     plot.add_argument("--debug", action="store_true", help="show where an error comes from")
+    plot.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> str | None:
@@ -61,32 +59,40 @@ def run(arguments: argparse.Namespace) -> str | None:
     return None
 
 
+def add_output(parser: argparse.ArgumentParser, default: str) -> None:
+    """Add the option that says which picture to write."""
+    parser.add_argument(
+        "--output", type=Path, default=Path(default), metavar="FILE",
+        help="the picture to write (default: %(default)s)",
+    )  # fmt: skip
+
+
 def import_matplotlib(module: str) -> Any:
     """Import a module of matplotlib, or raise FileError with how to install it."""
-    try:
-        return importlib.import_module(module)
-    except ImportError as error:
-        raise need("demo", "matplotlib", "drawing") from error
+    return import_library(module, "demo", "drawing", "matplotlib")
 
 
-def check_picture(output: str | Path) -> Path:
+def check_picture(path: Path) -> Path:
     """Return the path of a picture, or raise FileError before any work is done."""
-    path = Path(output)
     formats = import_matplotlib("matplotlib.figure").Figure().canvas.get_supported_filetypes()
     if path.suffix[1:].lower() not in formats:
-        raise FileError(
-            f"--output must end in one of .{', .'.join(sorted(formats))}; got {output}."
-        )
+        raise FileError(f"--output must end in one of .{', .'.join(sorted(formats))}; got {path}.")
     if path.is_dir():
-        raise FileError(f"--output must be a file to write; {output} is a folder.")
+        raise FileError(f"--output must be a file to write; {path} is a folder.")
     if not path.parent.is_dir():
         raise FileError(f"--output must be in a folder that exists; there is no {path.parent}.")
     return path
 
 
-def _plot_file(arguments: argparse.Namespace) -> str:
-    from gpugrad._files import open_sources
+def save_picture(figure: Any, output: Path) -> None:
+    """Write a figure to a file, or raise FileError."""
+    try:
+        figure.savefig(output, dpi=150)
+    except (OSError, ValueError) as error:
+        raise FileError(f"the picture can't be written to {output}: {error}") from error
 
+
+def _plot_file(arguments: argparse.Namespace) -> str:
     figures = import_matplotlib("matplotlib.figure")
     output = check_picture(arguments.output)
     with ExitStack() as files:
@@ -98,17 +104,12 @@ def _plot_file(arguments: argparse.Namespace) -> str:
         values = _read_slice(source, cut)
     where = ", ".join(f"{source.dims[axis]} {i}" for axis, i in cut.items())
     title = f"{source.name or arguments.input.name}" + (f"  ({where})" if where else "")
-    if values.ndim == 1:
-        figure = _draw_curve(figures, source, values)
-    else:
-        figure = _draw_plane(figures, source, values)
     if values.ndim > 1 and np.isnan(values).any():
         title += ", grey where missing"
+    draw = _draw_curve if values.ndim == 1 else _draw_plane
+    figure = draw(figures, source, values)
     figure.suptitle(title)
-    try:
-        figure.savefig(output, dpi=150)
-    except (OSError, ValueError) as error:
-        raise FileError(f"the picture can't be written to {output}: {error}") from error
+    save_picture(figure, output)
     return f"{output}: {title}, {' x '.join(map(str, values.shape))} samples"
 
 
@@ -133,118 +134,105 @@ def _read_slice(source: Source, cut: dict[int, int]) -> Values:
         slice(cut[axis], cut[axis] + 1) if axis in cut else slice(0, n)
         for axis, n in enumerate(source.shape)
     )
-    shape = [stretch.stop - stretch.start for stretch in window]
+    shape = source.shape[len(cut) :]
     if math.prod(shape) * source.dtype.itemsize > 2e9:
         raise FileError(f"a slice of {source.label} has {math.prod(shape)} samples: too many.")
-    values = np.empty(shape, source.dtype)
+    values = np.empty((1,) * len(cut) + shape, source.dtype)
     source.read(window, values)
-    return values.reshape(shape[len(cut) :]).astype(np.float64)
+    return values.reshape(shape).astype(np.float64)
 
 
-def _coordinates_of(source: Source, axis: int) -> Values:
-    """Return where samples are drawn: dates as matplotlib counts them, in days."""
-    n = source.shape[axis]
-    coordinates = source.coordinates.get(source.dims[axis])
-    if coordinates is None:
-        return np.arange(float(n))
-    if coordinates.dtype.kind == "M":
+@dataclass(frozen=True)
+class _Axis:
+    """An axis of a field as it is drawn: dates as matplotlib counts them, in days.
+
+    `units` are None where they are unknown.
+    """
+
+    values: Values
+    label: str
+    units: str | None = None
+    has_dates: bool = False
+
+    def show_dates(self, drawn: Any) -> None:
+        """Label an axis of a picture with dates, where it has some."""
+        if self.has_dates:
+            from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+
+            locator = AutoDateLocator()
+            drawn.set_major_locator(locator)
+            drawn.set_major_formatter(ConciseDateFormatter(locator))
+
+
+def _find_axis(source: Source, axis: int) -> _Axis:
+    dim = source.dims[axis]
+    if dim not in source.coordinates:
+        return _Axis(np.arange(float(source.shape[axis])), f"{dim} (samples)")
+    values = source.coordinates[dim]
+    units = source.coordinate_attributes.get(dim, {}).get("units")
+    if values.dtype.kind == "M":
         from matplotlib.dates import date2num
 
-        return np.asarray(date2num(coordinates), np.float64)
-    if coordinates.dtype.kind == "m":
-        return coordinates / np.timedelta64(1, "D")
-    return coordinates.astype(np.float64)
-
-
-def _units_of(source: Source, axis: int) -> str | None:
-    """Return the units of an axis as it is drawn, None where they are unknown."""
-    dim = source.dims[axis]
-    if dim not in source.coordinates:
-        return None
-    if source.coordinates[dim].dtype.kind in "mM":
-        return "day"
-    return source.coordinate_attributes.get(dim, {}).get("units")
-
-
-def _label_axis(source: Source, axis: int) -> str:
-    dim = source.dims[axis]
-    if dim not in source.coordinates:
-        return f"{dim} (samples)"
-    units, kind = _units_of(source, axis), source.coordinates[dim].dtype.kind
-    if kind == "M":
-        return dim
-    if kind == "m":  # the time since a date, in another calendar than NumPy's
-        since = str(source.coordinate_attributes.get(dim, {}).get("units", ""))
-        units = f"days{since.removeprefix('seconds')}"
-    return f"{dim} ({units})" if units else dim
+        return _Axis(np.asarray(date2num(values), np.float64), dim, "day", has_dates=True)
+    if values.dtype.kind == "m":  # the time since a date, in another calendar than NumPy's
+        since = str(units or "").removeprefix("seconds")
+        return _Axis(values / np.timedelta64(1, "D"), f"{dim} (days{since})", "day")
+    return _Axis(values.astype(np.float64), f"{dim} ({units})" if units else dim, units)
 
 
 def _label_field(source: Source) -> str:
-    units = source.attributes.get("units")
-    name = source.name or "f"
-    return f"{name}{_line_break(name)}({units})" if units else name
+    return _add_units(source.name or "f", source.attributes.get("units"))
 
 
-def _line_break(name: str) -> str:
-    return "\n" if len(name) > 26 else " "
+def _add_units(name: str, units: str | None) -> str:
+    line_break = "\n" if len(name) > 26 else " "
+    return f"{name}{line_break}({units})" if units else name
 
 
-def _label_slope(source: Source, what: str, axes: Sequence[int]) -> str:
+def _label_slope(source: Source, what: str, axes: Sequence[_Axis]) -> str:
     """Return what a derivative is called, with units if they are the same along all axes."""
-    below = {_one_degree(_units_of(source, axis)) for axis in axes}
+    below = {_name_degree(axis.units) for axis in axes}
     units = {per(source.attributes.get("units"), by) for by in below}
-    common = units.pop() if len(units) == 1 else None
-    return f"{what}{_line_break(what)}({common})" if common else what
+    return _add_units(what, units.pop() if len(units) == 1 else None)
 
 
-def _one_degree(units: str | None) -> str | None:
+def _name_degree(units: str | None) -> str | None:
     """Return one name for degrees to the north and to the east."""
     return "degree" if str(units).startswith("degree") else units
 
 
-def _show_dates(source: Source, axis: int, drawn: Any) -> None:
-    """Label an axis of a picture with dates, where it has some."""
-    coordinates = source.coordinates.get(source.dims[axis])
-    if coordinates is not None and coordinates.dtype.kind == "M":
-        from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
-
-        locator = AutoDateLocator()
-        drawn.set_major_locator(locator)
-        drawn.set_major_formatter(ConciseDateFormatter(locator))
-
-
-def _find_aspect(source: Source, x: Values, y: Values) -> float | str:
+def _find_aspect(x: _Axis, y: _Axis) -> float | str:
     """Return the ratio of lengths on the axes: true where both have one unit, or are degrees."""
-    units = [str(_units_of(source, axis) or "") for axis in (-2, -1)]
-    wide, high = np.ptp(x), np.ptp(y)
+    wide, high = np.ptp(x.values), np.ptp(y.values)
     if not (wide and high) or not 0.2 < wide / high < 5:
         return "auto"  # a true picture would be a thin stripe
-    if units[0].startswith("degree") and units[1].startswith("degree"):
-        return float(1 / max(np.cos(np.radians(y.mean())), 0.2))
-    return "equal" if units[0] == units[1] and units[0] else "auto"
+    if _name_degree(x.units) == _name_degree(y.units) == "degree":
+        return float(1 / max(np.cos(np.radians(y.values.mean())), 0.2))
+    return "equal" if x.units and x.units == y.units else "auto"
 
 
 def _draw_curve(figures: Any, source: Source, values: Values) -> Any:
-    x = _coordinates_of(source, -1)
+    x = _find_axis(source, -1)
     figure = figures.Figure((9, 6), layout="constrained")
     curve, slope = figure.subplots(2, 1, sharex=True)
-    curve.plot(x, values, color="#2f5d8a")
+    curve.plot(x.values, values, color="#2f5d8a")
     curve.set_ylabel(_label_field(source))
-    slope.plot(x, gpugrad.gradient(values, x), color="#c2512e")
+    slope.plot(x.values, gpugrad.gradient(values, x.values), color="#c2512e")
     slope.axhline(0, color="0.7", linewidth=0.8, zorder=0)
     name = f"d{source.name or 'f'}/d{source.dims[-1]}"
-    slope.set_ylabel(_label_slope(source, name, (-1,)))
-    slope.set_xlabel(_label_axis(source, -1))
-    _show_dates(source, -1, slope.xaxis)
+    slope.set_ylabel(_label_slope(source, name, [x]))
+    slope.set_xlabel(x.label)
+    x.show_dates(slope.xaxis)
     return figure
 
 
 def _draw_plane(figures: Any, source: Source, values: Values) -> Any:
-    y, x = _coordinates_of(source, -2), _coordinates_of(source, -1)
+    y_axis, x_axis = _find_axis(source, -2), _find_axis(source, -1)
+    y, x = y_axis.values, x_axis.values
     dy, dx = gpugrad.gradient(values, y, x)
     magnitude = np.hypot(dx, dy)
     shape = values.shape
-    aspect = _find_aspect(source, x, y)
+    aspect = _find_aspect(x_axis, y_axis)
     height = 5.6
     if aspect != "auto":  # as high as a true picture is
         ratio = float(np.ptp(y) / np.ptp(x)) * (1.0 if aspect == "equal" else float(aspect))
@@ -252,19 +240,19 @@ def _draw_plane(figures: Any, source: Source, values: Values) -> Any:
     figure = figures.Figure((13, height), layout="constrained")
     field, steepness = figure.subplots(1, 2, sharex=True, sharey=True)
     thin = tuple(slice(None, None, -(-n // PIXELS)) for n in shape)
-    steep = _label_slope(source, "magnitude of the gradient", (-2, -1))
+    steep = _label_slope(source, "magnitude of the gradient", [y_axis, x_axis])
     for axes, shown, colors, label in (
         (field, values, "viridis", _label_field(source)),
         (steepness, magnitude, "magma", steep),
     ):
         mesh = axes.pcolormesh(x[thin[1]], y[thin[0]], shown[thin], cmap=colors, shading="nearest")
         figure.colorbar(mesh, ax=axes, label=label, shrink=0.9)
-        axes.set_xlabel(_label_axis(source, -1))
+        axes.set_xlabel(x_axis.label)
         axes.set_facecolor(MISSING)
         axes.set_aspect(aspect)
-        _show_dates(source, -1, axes.xaxis)
-    field.set_ylabel(_label_axis(source, -2))
-    _show_dates(source, -2, field.yaxis)
+        x_axis.show_dates(axes.xaxis)
+    field.set_ylabel(y_axis.label)
+    y_axis.show_dates(field.yaxis)
     extent = field.get_xlim(), field.get_ylim()
     every = tuple(slice(n // ARROWS // 2, None, max(1, max(shape) // ARROWS)) for n in shape)
     longest = float(np.nanmax(magnitude[every], initial=0.0))

@@ -12,6 +12,7 @@ import numpy as np
 from gpugrad._arrays import (
     Array,
     BackendError,
+    NumpyArray,
     assign,
     check_out,
     from_host,
@@ -24,7 +25,7 @@ from gpugrad._arrays import (
     view_to_write,
 )
 from gpugrad._arrays import threads as _threads
-from gpugrad._engines import numpy_blocks
+from gpugrad._engines import numpy_blocks, numpy_subclasses, slices
 from gpugrad._engines.protocol import Engine, Outputs, SeamsEngine, StackingEngine
 from gpugrad._engines.selection import name_in_force
 from gpugrad._stencils import Norm, distinct_arrays, distinct_fields, distinct_masks, replace_fields
@@ -58,17 +59,13 @@ def _run(evaluation: Evaluation, f: Array, out: Any, stack: bool) -> tuple[Array
         return evaluation.results()
     is_norm = isinstance(outputs[0], Norm)
     targets = None if out is None else check_out(out, f, len(outputs), stack, is_norm)
-    if evaluation.on_host:
+    if evaluation.allocate_stack:
         if targets is not None:
-            _write_on_host(evaluation, targets)
+            _write(evaluation, targets)
             return out if stack else tuple(targets)
-        stacked = memory.empty(
-            (len(outputs), *f.shape), result_dtype(np, evaluation.outputs[0][0].field)
-        )
-        _write_on_host(evaluation, [stacked[i, ...] for i in range(len(outputs))])
-        return stacked if type(f) is np.ndarray else from_host(stacked, like=f)
-    if evaluation.stack:
-        return _write_beside(evaluation, targets, out, stack)
+        stacked = evaluation.allocate_stack(outputs[0][0].field, len(outputs))
+        _write(evaluation, [stacked[i, ...] for i in range(len(outputs))])
+        return stacked if evaluation.like is None else from_host(stacked, evaluation.like)
     results = evaluation.results()
     if targets is None:
         return stack_results(results)
@@ -87,21 +84,20 @@ def _run(evaluation: Evaluation, f: Array, out: Any, stack: bool) -> tuple[Array
 class Evaluation(NamedTuple):
     """What an engine is to evaluate, and by which of its functions (see `protocol`).
 
-    One that works `on_host` takes arrays of NumPy, also to write to. Where the field is of
-    another library, `like`, its outputs are NumPy's views of memory that both can see.
+    An engine that works `on_host` takes arrays of NumPy, also to write to. Where the field is of
+    another library, `like`, the outputs have NumPy's views of memory that both can see. An engine
+    with `allocate_stack` can write into arrays that exist.
     """
 
     evaluate: Callable[..., tuple[Array, ...]]
     outputs: Outputs
     on_host: bool = False
     like: Array = None
-    stack: Callable[[Array, int], Array] | None = None
+    allocate_stack: Callable[[Array, int], Array] | None = None
     evaluate_seams: Callable[[Outputs], tuple[Array, ...] | None] | None = None
 
     def results(self, out: Sequence[Array] | None = None) -> tuple[Array, ...]:
         """Evaluate the outputs, into `out` if it is given; results are of the field's library."""
-        if not self.on_host:
-            return self.evaluate(self.outputs)
         if self.like is None:
             return self.evaluate(self.outputs, out)
         with np.errstate(all="ignore"):  # other libraries don't warn of overflow
@@ -122,7 +118,6 @@ class EngineRow(NamedTuple):
     an engine that was named raises BackendError instead, and says why.
     """
 
-    engine: str
     applies: Callable[[Array, str], bool]
     find: Callable[[Outputs, str], Evaluation | None]
 
@@ -130,7 +125,7 @@ class EngineRow(NamedTuple):
 def _choose(outputs: Outputs, backend: str | None) -> Evaluation:
     """Return the evaluation by the first engine of the table that takes these outputs."""
     f, name = outputs[0][0].field, name_in_force(backend)
-    for _, applies, find in _TABLE:
+    for applies, find in _TABLE:
         if applies(f, name):
             evaluation = find(outputs, name)
             if evaluation is not None:
@@ -179,7 +174,11 @@ def _evaluate_in_task(
 def _find_blocks(outputs: Outputs, _: str) -> Evaluation | None:
     if numpy_blocks.unsupported(outputs) is not None:
         return None
-    return Evaluation(numpy_blocks.evaluate, outputs, on_host=True)
+    return Evaluation(numpy_blocks.evaluate, outputs, True, None, _allocate_on_host)
+
+
+def _allocate_on_host(f: NumpyArray, count: int) -> NumpyArray:
+    return memory.empty((count, *f.shape), result_dtype(np, f))
 
 
 def _find_compiled(outputs: Outputs, _: str) -> Evaluation | None:
@@ -188,32 +187,22 @@ def _find_compiled(outputs: Outputs, _: str) -> Evaluation | None:
     from gpugrad._engines.compiled import engine as compiled_engine
 
     engine: SeamsEngine = compiled_engine
-    found = _find_on_host(engine, outputs)
-    if isinstance(found, str):
+    evaluation = _find_on_host(engine, outputs)
+    if isinstance(evaluation, str):
         return None
-    _results_so_far += found.outputs[0][0].field.size * len(outputs)
-    if _results_so_far < COMPILING_SIZE or compiled_engine.start() is not None:
-        return None
-    return found
+    _results_so_far += evaluation.outputs[0][0].field.size * len(outputs)
+    is_worth_it = _results_so_far >= COMPILING_SIZE and compiled_engine.start() is None
+    return evaluation if is_worth_it else None
 
 
-def _find_subclasses(outputs: Outputs, _: str) -> Evaluation:
-    from gpugrad._engines import numpy_subclasses
-
-    engine: Engine = numpy_subclasses
-    return Evaluation(engine.evaluate, outputs)
-
-
-def _find_slices(outputs: Outputs, _: str) -> Evaluation:
-    from gpugrad._engines import slices
-
-    engine: Engine = slices
+def _take_all(engine: Engine, outputs: Outputs, _: str) -> Evaluation:
+    """Take an engine that evaluates whatever its row of the table sends."""
     return Evaluation(engine.evaluate, outputs)
 
 
 def _find_on_gpu(outputs: Outputs, _: str) -> Evaluation | None:
-    found = _find_gpu_engine(outputs)
-    return None if isinstance(found, str) else found
+    evaluation = _find_gpu_engine(outputs)
+    return None if isinstance(evaluation, str) else evaluation
 
 
 def _is_on_gpu(f: Array) -> bool:
@@ -239,7 +228,8 @@ def _find_gpu_engine(outputs: Outputs) -> Evaluation | str:
         return reason
     # What takes part in automatic differentiation is not written to, but stacked afterwards.
     is_free = not any(getattr(f, "requires_grad", False) for f in distinct_fields(outputs))
-    return Evaluation(engine.evaluate, outputs, stack=engine.allocate_stack if is_free else None)
+    allocate_stack = engine.allocate_stack if is_free else None
+    return Evaluation(engine.evaluate, outputs, allocate_stack=allocate_stack)
 
 
 def _find_named_gpu(outputs: Outputs, _: str) -> Evaluation:
@@ -259,10 +249,10 @@ def _find_named_gpu(outputs: Outputs, _: str) -> Evaluation:
         raise BackendError(
             f'backend "cupy" cannot run: {gpu.problem}. To mend it: {gpu.cure}.{then}'
         )
-    found = _find_gpu_engine(outputs)
-    if isinstance(found, str):
-        raise _refuse_gpu(found, way)
-    return found
+    evaluation = _find_gpu_engine(outputs)
+    if isinstance(evaluation, str):
+        raise _refuse_gpu(evaluation, way)
+    return evaluation
 
 
 def _find_way_to_gpu(f: Array) -> str:
@@ -295,12 +285,12 @@ def _load_named(name: str) -> Engine:
 
 def _find_named(outputs: Outputs, name: str) -> Evaluation:
     """Find an engine that works on the host and was asked for by name, or say why it can't."""
-    found = _find_on_host(_load_named(name), outputs)
-    if not isinstance(found, str):
-        return found
+    evaluation = _find_on_host(_load_named(name), outputs)
+    if not isinstance(evaluation, str):
+        return evaluation
     is_home = isinstance(outputs[0][0].field, np.ndarray)
     cure = "" if is_home else ", or bring the field home with `gpugrad.asnumpy(f)`"
-    raise BackendError(f'backend "{name}" cannot run this: {found}. Use backend="auto"{cure}.')
+    raise BackendError(f'backend "{name}" cannot run this: {evaluation}. Use backend="auto"{cure}.')
 
 
 def _find_on_host(engine: Engine, outputs: Outputs) -> Evaluation | str:
@@ -315,7 +305,7 @@ def _find_on_host(engine: Engine, outputs: Outputs) -> Evaluation | str:
     if reason is not None:
         return reason
     like, seams = None if on_host is outputs else f, getattr(engine, "evaluate_seams", None)
-    return Evaluation(engine.evaluate, on_host, on_host=True, like=like, evaluate_seams=seams)
+    return Evaluation(engine.evaluate, on_host, True, like, _allocate_on_host, seams)
 
 
 def _view_on_host(outputs: Outputs) -> Outputs | None:
@@ -329,9 +319,9 @@ def _view_on_host(outputs: Outputs) -> Outputs | None:
     return replace_fields(outputs, views)
 
 
-def _write_on_host(evaluation: Evaluation, targets: Sequence[Array]) -> None:
+def _write(evaluation: Evaluation, targets: Sequence[Array]) -> None:
     """Evaluate straight into `targets`, or beside them where that is unsafe."""
-    views = [view_to_write(target) for target in targets]
+    views = [*map(view_to_write, targets)] if evaluation.on_host else targets
     read = distinct_arrays(evaluation.outputs)
     if any(view is None for view in views) or overlap_any(views, read):
         assign(targets, evaluation.results())
@@ -339,50 +329,31 @@ def _write_on_host(evaluation: Evaluation, targets: Sequence[Array]) -> None:
         evaluation.results(views)
 
 
-def _write_beside(
-    evaluation: Evaluation, targets: Sequence[Array] | None, out: Any, stack: bool
-) -> tuple[Array, ...] | Array:
-    """Evaluate into `out`, or into a new array for all outputs, of the field's library."""
-    if targets is None:
-        assert evaluation.stack is not None
-        out = evaluation.stack(evaluation.outputs[0][0].field, len(evaluation.outputs))
-        targets = [out[i, ...] for i in range(len(evaluation.outputs))]
-    if overlap_any(targets, distinct_arrays(evaluation.outputs)):
-        assign(targets, evaluation.results())
-    else:
-        evaluation.evaluate(evaluation.outputs, targets)
-    return out if stack else tuple(targets)
-
-
 _TABLE = (
     # Plain arrays come first: their calls are the ones that feel a microsecond. Before a compiler
     # is there, small work goes elsewhere (`_find_compiled`).
     EngineRow(
-        "numba",
         lambda f, name: type(f) is np.ndarray and f.size >= COMPILED_SIZE and name == "auto",
         _find_compiled,
     ),
-    EngineRow("numpy", lambda f, name: type(f) is np.ndarray and name == "auto", _find_blocks),
+    EngineRow(lambda f, name: type(f) is np.ndarray and name == "auto", _find_blocks),
     # Lazy arrays take any name along, for their blocks.
-    EngineRow("dask", lambda f, _: array_api_compat.is_dask_array(f), _find_in_tasks),
+    EngineRow(lambda f, _: array_api_compat.is_dask_array(f), _find_in_tasks),
     # What was named is used, or says why it cannot be.
-    EngineRow("numpy", lambda _, name: name == "numpy", _find_named),
-    EngineRow("numba", lambda _, name: name == "numba", _find_named),
-    EngineRow("cupy", lambda _, name: name == "cupy", _find_named_gpu),
+    EngineRow(lambda _, name: name in ("numpy", "numba"), _find_named),
+    EngineRow(lambda _, name: name == "cupy", _find_named_gpu),
     # From here on the name is "auto" or "slices".
     EngineRow(
-        "numpy_subclasses",
         lambda f, _: isinstance(f, np.ndarray) and type(f) is not np.ndarray,
-        _find_subclasses,
+        partial(_take_all, numpy_subclasses),
     ),
-    EngineRow("cupy", lambda f, name: name == "auto" and _is_on_gpu(f), _find_on_gpu),
+    EngineRow(lambda f, name: name == "auto" and _is_on_gpu(f), _find_on_gpu),
     EngineRow(
-        "numba",
         lambda f, name: (
             name == "auto" and array_api_compat.is_torch_array(f) and f.numel() >= COMPILED_SIZE
         ),
         _find_compiled,
     ),
-    EngineRow("slices", lambda *_: True, _find_slices),
+    EngineRow(lambda *_: True, partial(_take_all, slices)),
 )
 """The engines, in the order in which they are tried."""

@@ -70,8 +70,7 @@ def info() -> Info:
         compiled = "numba, compiled, for much work on large arrays"
         picks["NumPy arrays"] += f"; {compiled}"
         picks["PyTorch arrays"] += f"; {compiled} in host memory"
-    versions: dict[str, str | None] = {"gpugrad": __version__}
-    versions |= {name: _installed_version(name) for name in _LIBRARIES}
+    versions = {"gpugrad": __version__, **{name: _installed_version(name) for name in _LIBRARIES}}
     return Info(versions, gpu, _threads.count(), name_in_force(), picks)
 
 

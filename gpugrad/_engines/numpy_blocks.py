@@ -23,6 +23,7 @@ from gpugrad._engines.numpy_steps import (
     find_result,
     place_all,
 )
+from gpugrad._engines.protocol import Outputs
 from gpugrad._stencils import (
     AxisPlan,
     Norm,
@@ -51,7 +52,7 @@ CONVERTED_SIZE = 1 << 21
 _AS_THEY_ARE = tuple(np.dtype(name) for name in ("f4", "f8", "c8", "c16"))
 
 
-def unsupported(outputs: Sequence[Sequence[Term]]) -> str | None:
+def unsupported(outputs: Outputs) -> str | None:
     """Say why these outputs need another engine, or return None."""
     for terms in outputs:
         for _, f, plan, *_ in terms:
@@ -64,9 +65,7 @@ def unsupported(outputs: Sequence[Sequence[Term]]) -> str | None:
     return None
 
 
-def evaluate(
-    outputs: Sequence[Sequence[Term]], out: Sequence[NumpyArray] | None = None
-) -> tuple[NumpyArray, ...]:
+def evaluate(outputs: Outputs, out: Sequence[NumpyArray] | None = None) -> tuple[NumpyArray, ...]:
     """Evaluate each output; arrays in `out` overlap with no field and not with each other."""
     f = outputs[0][0].field
     is_integer = f.dtype.kind in "iu"
@@ -74,24 +73,25 @@ def evaluate(
         make = np.empty_like if f.size < SMALL_SIZE else memory.empty_like
         out = [make(terms[0].field, find_result(terms)) for terms in outputs]
     if is_integer and f.size <= CONVERTED_SIZE:
-        outputs = _convert(outputs)
+        outputs = _convert_integers(outputs)
         f, is_integer = outputs[0][0].field, False
     if not is_integer and f.nbytes <= WHOLE_BYTES:
         for terms, target in zip(outputs, out, strict=True):
-            _write(target, terms, None, None)
+            _write(target, terms, None)
         return tuple(out)
 
-    def write_share(blocks: Sequence[Index]) -> None:
-        scratch = _Scratch()
-        for block in blocks:
+    def write_share(places: Sequence[Index]) -> None:
+        block = _Block()
+        for place in places:
+            block.place = place
             for terms, target in zip(outputs, out, strict=True):
-                _write(target[block], terms, block, scratch)
+                _write(target[place], terms, block)
 
-    threads.for_each_share(write_share, _split(f), threads.count())
+    threads.for_each_share(write_share, _cut_field(f), threads.count())
     return tuple(out)
 
 
-def _convert(outputs: Sequence[Sequence[Term]]) -> Sequence[Sequence[Term]]:
+def _convert_integers(outputs: Outputs) -> Outputs:
     """Return outputs with integer fields converted, each once, to the working precision."""
     floats = {
         id(f): f.astype(find_precision(f.dtype, None).working) for f in distinct_fields(outputs)
@@ -99,7 +99,7 @@ def _convert(outputs: Sequence[Sequence[Term]]) -> Sequence[Sequence[Term]]:
     return replace_fields(outputs, floats)
 
 
-def _split(f: NumpyArray) -> list[Index]:
+def _cut_field(f: NumpyArray) -> list[Index]:
     """Cut the shape of `f` into blocks of neighbouring memory, slowest axis first."""
     target = max(1, BLOCK_BYTES // find_precision(f.dtype, None).working.itemsize)
     lengths = list(f.shape)
@@ -114,105 +114,91 @@ def _split(f: NumpyArray) -> list[Index]:
     return list(itertools.product(*cuts))
 
 
-def _write(
-    piece: NumpyArray, terms: Sequence[Term], block: Index | None, scratch: _Scratch | None
-) -> None:
+def _write(piece: NumpyArray, terms: Sequence[Term], block: _Block | None) -> None:
     """Write one output, or a block of it, to `piece`."""
-    _, f, plan, *_ = terms[0]
-    precision = find_precision(f.dtype, plan.dtype)
+    precision = find_precision(terms[0].field.dtype, terms[0].plan.dtype)
     if is_single(terms):
-        if piece.dtype == precision.result:
-            _differentiate_term(terms[0], precision, piece, block, scratch)
-        else:
-            exact = _buffer(scratch, "result", piece, precision.result)
-            _differentiate_term(terms[0], precision, exact, block, scratch)
+        is_exact = piece.dtype == precision.result
+        exact = piece if is_exact else _buffer(block, "result", piece, precision.result)
+        _differentiate_term(terms[0], precision, exact, block)
+        if not is_exact:
             np.copyto(piece, exact, casting="same_kind")
         return
     if isinstance(terms, Norm):
-        _write_norm(piece, terms, block, scratch)
+        _write_norm(piece, terms, block)
         return
     # Each term is rounded to the working precision, their sum once more to the result's.
-    total = _buffer(scratch, "total", piece, precision.working)
-    part = _buffer(scratch, "part", piece, precision.working)
+    total = _buffer(block, "total", piece, precision.working)
+    derivative = _buffer(block, "derivative", piece, precision.working)
     for i, term in enumerate(terms):
-        target, sign = part if i else total, term.sign
         precision = find_precision(term.field.dtype, term.plan.dtype)
-        _differentiate_term(term, precision, target, block, scratch)
+        _differentiate_term(term, precision, derivative if i else total, block)
         if i:
-            (np.add if sign == 1 else np.subtract)(total, part, total)
-        elif sign == -1:
+            (np.add if term.sign == 1 else np.subtract)(total, derivative, total)
+        elif term.sign == -1:
             np.negative(total, total)
     np.copyto(piece, total.astype(precision.result, copy=False), casting="same_kind")
 
 
-def _differentiate_term(
-    term: Term,
-    precision: Precision,
-    piece: NumpyArray,
-    block: Index | None,
-    scratch: _Scratch | None,
-) -> None:
-    """Write the derivative of a term, or a block of it, to `piece`: with holes, plan by plan."""
-    _, f, plan, where, _ = term
-    if where is None:
-        _differentiate(f, plan, precision, piece, block, scratch)
-        return
-    left = np.array(where if block is None else where[block])
-    piece[...] = complex(np.nan, np.nan) if piece.dtype.kind == "c" else np.nan
-    derivative = _buffer(scratch, "around holes", piece, piece.dtype)
-    with np.errstate(all="ignore"):  # of what is in holes, and of formulas that aren't used
-        for one in plan.ranked:
-            usable = np.zeros_like(left)
-            for index, samples, _, _ in place_all(f, one, precision, block):
-                if samples:
-                    usable[index] = left[index]
-                    for read in samples:
-                        usable[index] &= where[read]
-            if usable.any():
-                _differentiate(f, one, precision, derivative, block, scratch)
-                np.copyto(piece, derivative, where=usable)
-                left &= ~usable
-                if not left.any():
-                    return
-
-
-def _write_norm(
-    piece: NumpyArray, terms: Norm, block: Index | None, scratch: _Scratch | None
-) -> None:
+def _write_norm(piece: NumpyArray, terms: Norm, block: _Block | None) -> None:
     """Write the root of the sum of squared magnitudes, or a block of it, to `piece`."""
     working = find_precision(terms[0].field.dtype, None).working
-    part = _buffer(scratch, "part", piece, working)
-    total = _buffer(scratch, "total", piece, part.real.dtype)
-    square = _buffer(scratch, "square", piece, total.dtype)
+    derivative = _buffer(block, "derivative", piece, working)
+    total = _buffer(block, "total", piece, derivative.real.dtype)
+    square = _buffer(block, "square", piece, total.dtype)
     for i, term in enumerate(terms):
         precision = find_precision(term.field.dtype, term.plan.dtype)
-        _differentiate_term(term, precision, part, block, scratch)
+        _differentiate_term(term, precision, derivative, block)
         target = square if i else total
-        np.multiply(part.real, part.real, target)
+        np.multiply(derivative.real, derivative.real, target)
         if working.kind == "c":
-            np.multiply(part.imag, part.imag, part.imag)
-            np.add(target, part.imag, target)
+            np.multiply(derivative.imag, derivative.imag, derivative.imag)
+            np.add(target, derivative.imag, target)
         if i:
             np.add(total, square, total)
     np.copyto(piece, np.sqrt(total, total), casting="same_kind")
 
 
+def _differentiate_term(
+    term: Term, precision: Precision, piece: NumpyArray, block: _Block | None
+) -> None:
+    """Write the derivative of a term, or a block of it, to `piece`: under a mask, plan by plan."""
+    _, f, plan, where, _ = term
+    if where is None:
+        _differentiate(f, plan, precision, piece, block)
+        return
+    place = None if block is None else block.place
+    missing = np.array(where if place is None else where[place])
+    piece[...] = complex(np.nan, np.nan) if piece.dtype.kind == "c" else np.nan
+    derivative = _buffer(block, "beside masked", piece, piece.dtype)
+    with np.errstate(all="ignore"):  # of masked samples, and of formulas that aren't used
+        for ranked in plan.ranked:
+            usable = np.zeros_like(missing)
+            for index, samples, _, _ in place_all(f, ranked, precision, place):
+                if samples:
+                    usable[index] = missing[index]
+                    for read in samples:
+                        usable[index] &= where[read]
+            if usable.any():
+                _differentiate(f, ranked, precision, derivative, block)
+                np.copyto(piece, derivative, where=usable)
+                missing &= ~usable
+                if not missing.any():
+                    return
+
+
 def _differentiate(
-    f: NumpyArray,
-    plan: AxisPlan,
-    precision: Precision,
-    piece: NumpyArray,
-    block: Index | None,
-    scratch: _Scratch | None,
+    f: NumpyArray, plan: AxisPlan, precision: Precision, piece: NumpyArray, block: _Block | None
 ) -> None:
     """Write the derivative of `f` along one axis, or a block of it, to `piece`.
 
     The dtype of `piece` is the working precision's or the result's. Weights come in the dtype of
     the arithmetic, so NumPy's promotion rounds where it rounds in `numpy.gradient`.
     """
+    place = None if block is None else block.place
     working = precision.working
     converts = f.dtype != working
-    for index, samples, step, is_row in place_all(f, plan, precision, block):
+    for index, samples, step, is_row in place_all(f, plan, precision, place):
         if not samples:  # a row without a formula, in an alternative plan
             continue
         divisor = step.divisor
@@ -228,21 +214,21 @@ def _differentiate(
                 total = _add_up_row([f[i] for i in samples], step, precision)
             piece[index] = total if divisor is None else total / divisor
         elif step.is_difference:
-            if piece.size >= FLAT_SIZE and _subtract_flat(f, plan.axis, step, piece, block):
+            if piece.size >= FLAT_SIZE and _subtract_flat(f, plan.axis, step, piece, place):
                 continue
             target = piece[index]
-            total = target if target.dtype == working else _buffer(scratch, "sum", target, working)
+            total = target if target.dtype == working else _buffer(block, "sum", target, working)
             if converts:
                 np.subtract(f[samples[0]], f[samples[1]], total, dtype=working)
             else:
                 np.subtract(f[samples[0]], f[samples[1]], total)
             np.divide(total, divisor, target)
         else:
-            _add_up_in_place([f[i] for i in samples], step, precision, piece[index], scratch)
+            _add_up_in_place([f[i] for i in samples], step, precision, piece[index], block)
 
 
 def _subtract_flat(
-    f: NumpyArray, axis: int, step: Step, piece: NumpyArray, block: Index | None
+    f: NumpyArray, axis: int, step: Step, piece: NumpyArray, place: Index | None
 ) -> bool:
     """Write differences along the rows of contiguous memory as if it were a single row.
 
@@ -250,23 +236,21 @@ def _subtract_flat(
     across the ends of rows is overwritten by the ends' own formulas; it must raise no warning of
     its own, so where anything overflows or is invalid, nothing has been done: return False.
     """
-    part = f if block is None else f[block]
-    shape = part.shape
+    read = f if place is None else f[place]
+    if axis == 0:
+        read, piece = read.T, piece.T
     if (
-        part.ndim == 1
+        read.ndim == 1
+        or axis not in (0, read.ndim - 1)
         or step.divisor.ndim != 0
-        or part.dtype != piece.dtype
-        or part.dtype not in _AS_THEY_ARE
-        or shape[axis] != f.shape[axis]
-        or shape[axis] == part.size
+        or read.dtype != piece.dtype
+        or read.dtype not in _AS_THEY_ARE
+        or read.shape[-1] != f.shape[axis]
+        or read.shape[-1] == read.size
+        or not (read.flags.c_contiguous and piece.flags.c_contiguous)
     ):
         return False
-    if axis == part.ndim - 1 and part.flags.c_contiguous and piece.flags.c_contiguous:
-        samples, target = part.reshape(-1), piece.reshape(-1)
-    elif axis == 0 and part.flags.f_contiguous and piece.flags.f_contiguous:
-        samples, target = part.T.reshape(-1), piece.T.reshape(-1)
-    else:
-        return False
+    samples, target = read.reshape(-1), piece.reshape(-1)
     start, stop = max(0, -min(step.offsets)), samples.size - max(0, *step.offsets)
     plus, minus = (samples[start + offset : stop + offset] for offset in step.offsets)
     target = target[start:stop]
@@ -280,37 +264,37 @@ def _subtract_flat(
     return True
 
 
-def _add_up_row(parts: Sequence[Any], step: Step, precision: Precision) -> Any:
+def _add_up_row(rows: Sequence[Any], step: Step, precision: Precision) -> Any:
     """Return the weighted sum of single rows; bare samples beside products have their precision."""
     if precision.arithmetic != precision.working and len({*map(type, step.weights)}) > 1:
-        parts = [part.astype(precision.arithmetic) for part in parts]
-    total = add_up(parts, step.weights)
+        rows = [row.astype(precision.arithmetic) for row in rows]
+    total = add_up(rows, step.weights)
     return total if step.constant is None else total + step.constant
 
 
 def _add_up_in_place(
-    parts: Sequence[NumpyArray],
+    samples: Sequence[NumpyArray],
     step: Step,
     precision: Precision,
     target: NumpyArray,
-    scratch: _Scratch | None,
+    block: _Block | None,
 ) -> None:
     """Write the weighted sum of many rows to `target`; the products go through one buffer."""
     is_sum = all(type(w) is int for w in step.weights)
     dtype = precision.working if is_sum else precision.arithmetic
-    total = target if target.dtype == dtype else _buffer(scratch, "sum", target, dtype)
+    total = target if target.dtype == dtype else _buffer(block, "sum", target, dtype)
     first = step.weights[0]
     if type(first) is int:  # no product with 1 or -1, which for complex numbers is not the same
         sign = np.positive if first == 1 else np.negative
-        sign(parts[0], total, dtype=dtype.newbyteorder("="), casting="same_kind")
+        sign(samples[0], total, dtype=dtype.newbyteorder("="), casting="same_kind")
     else:
-        np.multiply(first, parts[0], total, casting="same_kind")
-    product = None if scratch is None else scratch.take("product", target, dtype)
-    for part, weight in zip(parts[1:], step.weights[1:], strict=True):
+        np.multiply(first, samples[0], total, casting="same_kind")
+    product = None if block is None else block.take("product", target, dtype)
+    for sample, weight in zip(samples[1:], step.weights[1:], strict=True):
         if type(weight) is int:
-            (np.add if weight == 1 else np.subtract)(total, part, total)
+            (np.add if weight == 1 else np.subtract)(total, sample, total)
         else:
-            np.add(total, np.multiply(weight, part, product), total)
+            np.add(total, np.multiply(weight, sample, product), total)
     if step.constant is not None:
         np.add(total, step.constant, total)
     if step.divisor is not None:
@@ -320,15 +304,19 @@ def _add_up_in_place(
 
 
 def _buffer(
-    scratch: _Scratch | None, purpose: str, like: NumpyArray, dtype: np.dtype[Any]
+    block: _Block | None, purpose: str, like: NumpyArray, dtype: np.dtype[Any]
 ) -> NumpyArray:
-    return np.empty(like.shape, dtype) if scratch is None else scratch.take(purpose, like, dtype)
+    return np.empty(like.shape, dtype) if block is None else block.take(purpose, like, dtype)
 
 
-class _Scratch:
-    """Buffers for one block, one per purpose, made when first needed and then kept."""
+class _Block:
+    """The place in a field of the block that a thread works on, and buffers for all its blocks.
+
+    There is one buffer per purpose, made when it is first needed and then kept.
+    """
 
     def __init__(self) -> None:
+        self.place: Index = ()
         self._buffers: dict[tuple[str, np.dtype[Any]], NumpyArray] = {}
 
     def take(self, purpose: str, like: NumpyArray, dtype: np.dtype[Any]) -> NumpyArray:
@@ -338,5 +326,6 @@ class _Scratch:
         if buffer is None or buffer.size < like.size:
             buffer = self._buffers[key] = np.empty(like.size, dtype)
         buffer = buffer[: like.size]
+        # A ufunc is fast where all its operands have their axes in one order in memory.
         order = sorted(range(like.ndim), key=lambda i: abs(like.strides[i]), reverse=True)
         return buffer.reshape([like.shape[i] for i in order]).transpose(np.argsort(order))

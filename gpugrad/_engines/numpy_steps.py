@@ -68,7 +68,7 @@ def place_all(
     key = (n, f.ndim, f.dtype)
     known = plan.memo.get(key)
     if known is None:
-        if len(plan.memo) >= 64:
+        if len(plan.memo) >= 64:  # plans outlive calls, and fields of ever new lengths may come
             plan.memo.clear()
         whole = (_WHOLE,) * axis + (slice(0, n),) + (_WHOLE,) * (f.ndim - axis - 1)
         # The ends come last: they overwrite what a step for all between may leave there.
@@ -116,19 +116,18 @@ def _make_step(axis: int, ndim: int, region: Region, precision: Precision) -> St
 
 
 def _place(step: Step, axis: int, block: Index) -> Placed:
-    rows = block[axis]
-    start, stop, offsets = step.start, step.stop, step.offsets
-    all_before, all_after = (_WHOLE,) * axis, (_WHOLE,) * (len(block) - axis - 1)
-    before, after = block[:axis], block[axis + 1 :]
-    if stop - start == 1:
-        target = (*all_before, start - rows.start, *all_after)
-        read = tuple([(*before, start + offset, *after) for offset in offsets])
-        return Placed(target, read, _cut_step(step, (*before, *after)), True)
+    rows, before, after = block[axis], block[:axis], block[axis + 1 :]
+    start, stop = step.start, step.stop
     low, high = max(start, rows.start), min(stop, rows.stop)
-    step = _cut_step(step, (*before, slice(low - start, high - start), *after))
-    target = (*all_before, slice(low - rows.start, high - rows.start), *all_after)
-    read = tuple([(*before, slice(low + offset, high + offset), *after) for offset in offsets])
-    return Placed(target, read, step, False)
+    is_row = stop - start == 1
+
+    def move(shift: int) -> Any:
+        return low + shift if is_row else slice(low + shift, high + shift)
+
+    target = (_WHOLE,) * axis + (move(-rows.start),) + (_WHOLE,) * len(after)
+    read = tuple([(*before, move(offset), *after) for offset in step.offsets])
+    box = (*before, *after) if is_row else (*before, move(-start), *after)
+    return Placed(target, read, _cut_step(step, box), is_row)
 
 
 def _cut_step(step: Step, box: Index) -> Step:

@@ -1,8 +1,8 @@
 """What an engine is: two functions of outputs, which a module has, and two that it may have.
 
 An output is a sum of terms, or their norm; a term is a field with a plan. Whoever writes an engine
-writes these functions, and one row of the table in `dispatch`. The suite then compares its bits
-with those of `slices`.
+writes these functions, and one row of the table in `dispatch`. The suite then compares its results
+with the results of `slices`, bit by bit.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ differentiation flows through it. Every other engine is tested against its bits.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from types import ModuleType
 from typing import Any
@@ -24,48 +24,58 @@ from gpugrad._arrays import (
     result_dtype,
     working_dtype,
 )
+from gpugrad._engines.protocol import Outputs
 from gpugrad._stencils import AxisPlan, Formula, Norm, Term, add_up, find_usable, is_single, rows_of
 
 _REAL_PART = {"complex64": "float32", "complex128": "float64"}
 
 
-def unsupported(outputs: Sequence[Sequence[Term]]) -> str | None:
+def unsupported(outputs: Outputs) -> str | None:
     """Return None: whatever speaks the array API is supported."""
     return None
 
 
-def evaluate(
-    outputs: Sequence[Sequence[Term]], out: Sequence[Array] | None = None
-) -> tuple[Array, ...]:
+def evaluate(outputs: Outputs, out: Sequence[Array] | None = None) -> tuple[Array, ...]:
     """Evaluate each output; `out` is written only after every field has been read."""
-    results = tuple(_evaluate_one(terms) for terms in outputs)
+    return evaluate_terms(_differentiate_term, outputs, out)
+
+
+def evaluate_terms(
+    differentiate: Callable[[ModuleType, Term, Any], Array],
+    outputs: Outputs,
+    out: Sequence[Array] | None,
+) -> tuple[Array, ...]:
+    """Evaluate each output by what returns the derivative of a term, in a dtype."""
+    results = tuple(_evaluate_output(differentiate, terms) for terms in outputs)
     if out is None:
         return results
     assign(out, results)
     return tuple(out)
 
 
-def _evaluate_one(terms: Sequence[Term]) -> Array:
+def _evaluate_output(
+    differentiate: Callable[[ModuleType, Term, Any], Array], terms: Sequence[Term]
+) -> Array:
     f = terms[0].field
     xp = namespace_of(f)
     if is_single(terms):
-        return _differentiate_term(xp, terms[0], result_dtype(xp, f))
+        return differentiate(xp, terms[0], result_dtype(xp, f))
     # Each term is rounded to the working precision, what they make once more to the result's.
     working = working_dtype(xp, f)
-    parts = [_differentiate_term(xp, term, working) for term in terms]
+    derivatives = [differentiate(xp, term, working) for term in terms]
     signs = None if isinstance(terms, Norm) else [term.sign for term in terms]
-    return combine(f, parts, signs)
+    return combine(f, derivatives, signs)
 
 
-def combine(f: Array, parts: Sequence[Array], signs: Sequence[int] | None) -> Array:
+def combine(f: Array, derivatives: Sequence[Array], signs: Sequence[int] | None) -> Array:
     """Return what derivatives of `f`, and of fields like it, make: their sum, or their norm.
 
     `signs` says for each whether it is added (1) or subtracted (-1); None stands for a norm.
     """
     xp = namespace_of(f)
     if signs is not None:
-        return cast(xp, add_up(parts, signs), result_dtype(xp, f))
-    total = add_up([_square(xp, part) for part in parts], [1] * len(parts))
+        return cast(xp, add_up(derivatives, signs), result_dtype(xp, f))
+    total = add_up([_square(xp, df) for df in derivatives], [1] * len(derivatives))
     if isinstance(total, np.ndarray):
         with np.errstate(invalid="ignore"):  # what lies beneath a mask may be negative
             root = np.sqrt(total.astype(np.float64) if total.dtype.kind == "O" else total)
@@ -77,29 +87,29 @@ def combine(f: Array, parts: Sequence[Array], signs: Sequence[int] | None) -> Ar
     return cast(xp, root, result_dtype(xp, f, is_norm=True))
 
 
-def _square(xp: ModuleType, part: Array) -> Array:
+def _square(xp: ModuleType, df: Array) -> Array:
     """Return the squared magnitudes of real or complex numbers."""
-    if dtype_name(part.dtype).startswith("complex"):
-        re, im = xp.real(part), xp.imag(part)
+    if dtype_name(df.dtype).startswith("complex"):
+        re, im = xp.real(df), xp.imag(df)
         return re * re + im * im
-    return part * part
+    return df * df
 
 
 def _differentiate_term(xp: ModuleType, term: Term, dtype: Any) -> Array:
-    """Return the derivative of a term: with holes, each row by the first plan that can."""
+    """Return the derivative of a term: under a mask, each row by the first plan that can."""
     _, f, plan, where, _ = term
     if where is None:
         return _differentiate(xp, f, plan, dtype)
-    # What is in a hole must not touch the arithmetic: a NaN would spoil gradients of gradients.
+    # What is masked must not touch the arithmetic: a NaN would spoil gradients of gradients.
     f = xp.where(where, f, xp.zeros_like(f))
     n, axis = f.shape[plan.axis], plan.axis
     quietly = np.errstate(all="ignore") if isinstance(f, np.ndarray) else nullcontext()
     with quietly:  # formulas that are not used in the end must not warn
         total = None
-        for one in reversed(plan.ranked):
-            part = _differentiate(xp, f, one, dtype)
-            other = full_of_nan(xp, part) if total is None else total
-            total = xp.where(find_usable(xp, where, one.regions(n), axis), part, other)
+        for ranked in reversed(plan.ranked):
+            df = _differentiate(xp, f, ranked, dtype)
+            other = full_of_nan(xp, df) if total is None else total
+            total = xp.where(find_usable(xp, where, ranked.regions(n), axis), df, other)
     return total
 
 
@@ -121,7 +131,7 @@ def _differentiate(xp: ModuleType, f: Array, plan: AxisPlan, dtype: Any) -> Arra
         if not formula.offsets:  # of an alternative: any value will do
             return f[rows_of(f.ndim, axis, start, stop)]
         samples = [f[rows_of(f.ndim, axis, start + k, stop + k)] for k in formula.offsets]
-        return _combine(xp, samples, axis, formula, arithmetic)
+        return _combine_samples(xp, samples, axis, formula, arithmetic)
 
     pieces = [differentiate(*region) for region in plan.regions(f.shape[axis])]
     joined = xp.concat([cast(xp, piece, dtype) for piece in pieces], axis=axis)
@@ -139,22 +149,22 @@ def differentiate_rows(
     xp = namespace_of(samples[0])
     samples = [as_working(xp, sample) for sample in samples]
     arithmetic = _arithmetic_dtype(xp, samples[0], spacing)
-    return cast(xp, _combine(xp, samples, axis, formula, arithmetic), dtype)
+    return cast(xp, _combine_samples(xp, samples, axis, formula, arithmetic), dtype)
 
 
-def _combine(
+def _combine_samples(
     xp: ModuleType, samples: Sequence[Array], axis: int, formula: Formula, dtype: Any
 ) -> Array:
     """Return some rows: a weighted sum of shifted slices, from left to right."""
     f = samples[0]
     if not formula.is_sum:
         samples = [cast(xp, sample, dtype) for sample in samples]
-    total = add_up(samples, [_beside(xp, w, f, axis, dtype) for w in formula.weights])
+    total = add_up(samples, [_shape_weight(xp, w, f, axis, dtype) for w in formula.weights])
     if formula.constant is not None:
-        total = total + _beside(xp, formula.constant, f, axis, dtype)
+        total = total + _shape_weight(xp, formula.constant, f, axis, dtype)
     if formula.divisor is None:
         return total
-    return cast(xp, total, dtype) / _beside(xp, formula.divisor, f, axis, dtype)
+    return cast(xp, total, dtype) / _shape_weight(xp, formula.divisor, f, axis, dtype)
 
 
 def as_working(xp: ModuleType, f: Array) -> Array:
@@ -176,10 +186,10 @@ def _arithmetic_dtype(xp: ModuleType, f: Array, spacing: np.dtype[Any] | None) -
     return xp.result_type(f.dtype, available[name]) if name in available else f.dtype
 
 
-def _beside(xp: ModuleType, w: Any, f: Array, axis: int, dtype: Any) -> Any:
+def _shape_weight(xp: ModuleType, w: Any, f: Array, axis: int, dtype: Any) -> Any:
     """Return a weight in the form that multiplies slices of `f`; a 1-D one lies along `axis`.
 
-    One with more axes has those of `f`.
+    A weight of several axes has the axes of `f`.
     """
     if isinstance(w, np.longdouble) and not _has_longdouble(f):
         return float(w)

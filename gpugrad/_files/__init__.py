@@ -4,7 +4,7 @@ A job reads a block with the rows beside it, computes, and writes, within a limi
 journal lets it go on where it was broken off.
 """
 
-from gpugrad._files.errors import FileError, need
+from gpugrad._files.errors import FileError, import_library
 from gpugrad._files.job import Progress
 from gpugrad._files.readers import open_sources
 from gpugrad._files.run import Summary, differentiate

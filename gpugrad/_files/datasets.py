@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from gpugrad._files.errors import EXTRA, FileError, need
+from gpugrad._files.errors import EXTRA, FileError, import_library, need
 from gpugrad._files.raw import Window
-from gpugrad._files.source import Coordinate, Source, Values, choose, in_one_line
+from gpugrad._files.source import Coordinate, Source, Values, choose_variables, in_one_line
 
 GDAL_BYTES = 1 << 24
 """How much GDAL may keep of what it has read or is to write; by itself it takes what it likes."""
@@ -22,10 +22,7 @@ GDAL_BYTES = 1 << 24
 
 def open_dataset(path: Path, kind: str, names: tuple[str, ...], files: ExitStack) -> list[Source]:
     """Open NetCDF and Zarr through xarray, which knows their conventions."""
-    try:
-        import xarray
-    except ImportError as error:
-        raise need(EXTRA, "xarray", f"reading {path}") from error
+    xarray = import_library("xarray", EXTRA, f"reading {path}")
     if kind == "zarr":
         plain = _open_bare_zarr(path, names)
         if plain is not None:
@@ -33,8 +30,8 @@ def open_dataset(path: Path, kind: str, names: tuple[str, ...], files: ExitStack
     group, names = _split_group(path, names)
     options: dict[str, Any] = {"engine": "zarr"} if kind == "zarr" else {}
     try:
-        with warnings.catch_warnings():  # of stores without metadata in one place
-            warnings.simplefilter("ignore")
+        with warnings.catch_warnings(action="ignore"):  # of stores without metadata in one place
+            # Without a cache, in which what was read would stay, and in windows, not Dask's chunks.
             data = xarray.open_dataset(
                 path, group=group, cache=False, chunks=None, decode_coords="all", **options
             )
@@ -56,7 +53,7 @@ def open_dataset(path: Path, kind: str, names: tuple[str, ...], files: ExitStack
         raise FileError(
             f"--var must name a variable of {path} with its group; it has: {', '.join(inside)}."
         )
-    return [_from_xarray(path, data[name]) for name in choose(path, names, variables)]
+    return [_from_xarray(path, data[name]) for name in choose_variables(path, names, variables)]
 
 
 def _split_group(path: Path, names: tuple[str, ...]) -> tuple[str | None, tuple[str, ...]]:
@@ -83,39 +80,37 @@ def _from_xarray(path: Path, variable: Any) -> Source:
     dtype = np.dtype(variable.dtype)
     if dtype.kind not in "biufcmM":
         raise FileError(f"{name} in {path} must hold numbers; it holds {dtype}.")
-    chunks = variable.encoding.get("preferred_chunks") or {}
-    chunk_shape = variable.encoding.get("chunksizes") or [
-        chunks.get(dim, 1) for dim in variable.dims
-    ]
+    preferred = variable.encoding.get("preferred_chunks") or {}
+    chunks = tuple(
+        variable.encoding.get("chunksizes") or (preferred.get(dim, 1) for dim in variable.dims)
+    )
 
     def fetch(window: Window) -> Values:
         return np.asarray(variable.variable[window].values)
 
-    coordinates, attributes_of = {}, {}
-    unknown, beside = {}, {}
+    coordinates, coordinate_attributes, unknown, beside = {}, {}, {}, {}
     for key, coordinate in variable.coords.items():
-        if coordinate.dims != (key,):
-            if key != name:
-                beside[str(key)] = _as_late_coordinate(coordinate)
-            continue
-        values, attributes_of[str(key)] = _as_numbers(coordinate)
-        if values.dtype.kind in "iufmM":
-            coordinates[str(key)] = values
-        else:
+        spaces_axis = coordinate.dims == (key,)
+        if spaces_axis:
+            values, attributes = _as_numbers(coordinate)
+            if values.dtype.kind in "iufmM":
+                coordinates[str(key)], coordinate_attributes[str(key)] = values, attributes
+                continue
             unknown[str(key)] = "its coordinates are no numbers"
+        if spaces_axis or key != name:
             beside[str(key)] = _as_late_coordinate(coordinate)
     return Source(
         path,
         name,
         tuple(variable.shape),
         dtype.newbyteorder("="),
-        _name_damaged_chunks(path, name, fetch, tuple(chunk_shape), tuple(variable.shape)),
+        _name_damaged_chunks(path, name, fetch, chunks, tuple(variable.shape)),
         tuple(map(str, variable.dims)),
         coordinates,
         beside,
         dict(variable.attrs) | _grid_mapping(variable),
-        {dim: attributes_of[dim] for dim in coordinates},
-        tuple(chunk_shape),
+        coordinate_attributes,
+        chunks,
         unknown_spacing=unknown,
     )
 
@@ -155,52 +150,38 @@ def _as_numbers(coordinate: Any) -> tuple[Values, dict[str, Any]]:
 
 def _open_bare_zarr(path: Path, names: tuple[str, ...]) -> Source | None:
     """Open a Zarr array that stands alone or in a group without names for its axes."""
-    try:
-        import zarr
-    except ImportError as error:
-        raise need(EXTRA, "zarr", f"reading {path}") from error
+    zarr = import_library("zarr", EXTRA, f"reading {path}")
     try:
         node = zarr.open(path, mode="r")
     except Exception as error:
         raise FileError(f"{path} is no Zarr store, or is damaged: {in_one_line(error)}.") from error
     name = ""
     if isinstance(node, zarr.Group):
-        node, names = _enter_group(node, names)
+        group, names_in_group = _split_group(path, names)
+        inner = node.get(group) if group else node
+        if hasattr(inner, "arrays"):  # else there is no such group: errors list what there is
+            node, names = inner, names_in_group
         try:
             arrays = dict(node.arrays())
         except Exception as error:
             raise FileError(f"{path} is damaged: {in_one_line(error)}.") from error
-        bare = {
-            key for key, candidate in arrays.items() if candidate.ndim and not _has_dims(candidate)
-        }
+        bare = {key for key, array in arrays.items() if array.ndim and not _has_dims(array)}
         if not bare or (names and not bare & set(names) and bare != {*arrays}):
             return None
-        (name, *_) = choose(path, names, [*arrays])
+        (name, *_) = choose_variables(path, names, [*arrays])
         node = arrays[name]
     elif names:
         raise FileError(f"{path} has one array without a name; leave --var out.")
     shape, chunks = tuple(node.shape), tuple(node.chunks)
-    array = node
 
     def fetch(window: Window) -> Values:
-        return np.asarray(array[window])
+        return np.asarray(node[window])
 
     return Source(
-        path, name, shape, np.dtype(array.dtype).newbyteorder("="),
+        path, name, shape, np.dtype(node.dtype).newbyteorder("="),
         _name_damaged_chunks(path, name, fetch, chunks, shape),
-        tuple(f"axis{i}" for i in range(len(shape))), attributes=dict(array.attrs), chunks=chunks,
+        attributes=dict(node.attrs), chunks=chunks,
     )  # fmt: skip
-
-
-def _enter_group(group: Any, names: tuple[str, ...]) -> tuple[Any, tuple[str, ...]]:
-    """Return the group in which variables lie that are named with a path, and their own names."""
-    folders = {name.rpartition("/")[0] for name in names}
-    if len(folders) != 1 or not (folder := folders.pop()).strip("/"):
-        return group, names
-    inner = group.get(folder.strip("/"))
-    if not hasattr(inner, "arrays"):
-        return group, names  # there is none: errors list what there is
-    return inner, tuple(name.rpartition("/")[2] for name in names)
 
 
 def _has_dims(array: Any) -> bool:
@@ -210,11 +191,7 @@ def _has_dims(array: Any) -> bool:
 
 def open_geotiff(path: Path, names: tuple[str, ...], files: ExitStack) -> list[Source]:
     """Open bands of a GeoTIFF; what is not there is not a number."""
-    try:
-        import rasterio
-        from rasterio.windows import Window as Rectangle
-    except ImportError as error:
-        raise need("geotiff", "rasterio", f"reading {path}") from error
+    rasterio = import_library("rasterio", "geotiff", f"reading {path}")
     files.enter_context(rasterio.Env(GDAL_CACHEMAX=GDAL_BYTES))
     try:
         image = rasterio.open(path)
@@ -225,11 +202,11 @@ def open_geotiff(path: Path, names: tuple[str, ...], files: ExitStack) -> list[S
     shape = image.height, image.width
     t = image.transform
     coordinates: dict[str, Values] = {}
-    unknown: dict[str, str] = {}
+    unknown = {}
     if t.b or t.d:
         steps = f"{math.hypot(t.b, t.e):.6g} and {math.hypot(t.a, t.d):.6g} apart"
         reason = f"the image is rotated: its rows and columns, {steps}, are not along y and x"
-        unknown = {"y": reason, "x": reason}
+        unknown = dict.fromkeys("yx", reason)
     elif not t.is_identity:
         coordinates = {
             "y": t.f + t.e * (np.arange(shape[0]) + 0.5),
@@ -248,9 +225,7 @@ def open_geotiff(path: Path, names: tuple[str, ...], files: ExitStack) -> list[S
 
         def fetch(window: Window) -> Values:
             rows, columns = window
-            rectangle = Rectangle.from_slices(
-                (rows.start, rows.stop), (columns.start, columns.stop)
-            )
+            rectangle = rasterio.windows.Window.from_slices(rows, columns)
             values = image.read(int(band), window=rectangle, masked=is_masked)
             if is_masked:
                 values = values.astype(dtype).filled(np.nan)
@@ -265,7 +240,7 @@ def open_geotiff(path: Path, names: tuple[str, ...], files: ExitStack) -> list[S
             place=place,
         )  # fmt: skip
 
-    return [open_band(band) for band in choose(path, names, bands)]
+    return [open_band(band) for band in choose_variables(path, names, bands)]
 
 
 def _units_of(crs: Any) -> dict[str, dict[str, str]]:
@@ -276,7 +251,7 @@ def _units_of(crs: Any) -> dict[str, dict[str, str]]:
         return {"y": {"units": "degrees_north"}, "x": {"units": "degrees_east"}}
     units = str(crs.linear_units)
     units = "m" if units in ("metre", "meter") else units
-    return {} if units == "unknown" else {name: {"units": units} for name in ("y", "x")}
+    return {} if units == "unknown" else {axis: {"units": units} for axis in "yx"}
 
 
 def _name_damaged_chunks(
@@ -310,9 +285,9 @@ def _chunks_of(
     window: Window, chunks: tuple[int, ...], shape: tuple[int, ...]
 ) -> Iterator[tuple[tuple[int, ...], Window]]:
     """Yield the number and the place of each chunk that a window touches."""
-    numbers = [
-        range(part.start // c, -(-part.stop // c)) for part, c in zip(window, chunks, strict=True)
-    ]
+    numbers = (
+        range(rows.start // c, -(-rows.stop // c)) for rows, c in zip(window, chunks, strict=True)
+    )
     for chunk in product(*numbers):
-        parts = zip(chunk, chunks, shape, strict=True)
-        yield chunk, tuple(slice(i * c, min((i + 1) * c, n)) for i, c, n in parts)
+        places = zip(chunk, chunks, shape, strict=True)
+        yield chunk, tuple(slice(i * c, min((i + 1) * c, n)) for i, c, n in places)

@@ -44,12 +44,12 @@ class Journal:
             if anew:
                 self._file.truncate(0)
                 _clear_beside(path)
-            self._go_on(path, work)
+            self._read_records(path, work)
         except BaseException:
             self._file.close()
             raise
 
-    def _go_on(self, path: Path, work: dict[str, Any]) -> None:
+    def _read_records(self, path: Path, work: dict[str, Any]) -> None:
         self._file.seek(0)
         # A process that died may have left half a line: what it says can't be trusted, and the
         # next record must not be appended to it.
@@ -70,14 +70,13 @@ class Journal:
             self.missing = {int(record["block"]): record["missing"] for record in records}
         except (ValueError, KeyError, TypeError) as error:
             raise FileError(f"{path} is damaged. Pass --overwrite to begin again.") from error
-        differing = [name for name in work if before.get(name) != work[name]]
-        if differing:
-            name = differing[0]
-            raise FileError(
-                f"{path.parent} was begun with {name} {_say_value(before.get(name))}; got "
-                f"{_say_value(work[name])}. Pass --overwrite to begin again, or what "
-                "it was begun with."
-            )
+        for name, value in work.items():
+            if before.get(name) != value:
+                raise FileError(
+                    f"{path.parent} was begun with {name} {_say_value(before.get(name))}; got "
+                    f"{_say_value(value)}. Pass --overwrite to begin again, or what it was begun "
+                    "with."
+                )
 
     def add(self, block: int, checksums: list[int], missing: list[int]) -> None:
         """Say that a block is written, and how many of its samples and results are missing."""

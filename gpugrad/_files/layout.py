@@ -17,8 +17,9 @@ from gpugrad._files.source import Coordinate, Values
 class Layout:
     """What is to be written: results of one shape and dtype, with names for them and their axes.
 
-    `dims` are the names of axes of each result, `shifts` by how many cells each lies beside the
-    samples, `place` where a GeoTIFF has these, `history` what was done, in words.
+    `dims` are the names of the axes of each result. `shifts` tell by how many cells each result
+    lies beside the samples, and `place` tells where the samples lie on a map, if a GeoTIFF says it.
+    `history` is what was done, in words.
     """
 
     names: tuple[str, ...]
@@ -96,11 +97,10 @@ def find_map(layout: Layout) -> dict[str, Any]:
     if not all(dim in layout.coordinates for dim in dims):
         return {}
     (dy, y), (dx, x) = (_find_step(dim, layout.coordinates[dim].values) for dim in dims)
-    map_options: dict[str, Any] = {"transform": (dx, 0.0, x - dx / 2, 0.0, dy, y - dy / 2)}
+    transform = dx, 0.0, x - dx / 2, 0.0, dy, y - dy / 2
     units = [str(layout.coordinates[dim].attrs.get("units")) for dim in dims]
-    return map_options | (
-        {"crs": "EPSG:4326"} if units == ["degrees_north", "degrees_east"] else {}
-    )
+    crs = {"crs": "EPSG:4326"} if units == ["degrees_north", "degrees_east"] else {}
+    return {"transform": transform, **crs}
 
 
 def _find_step(dim: str, x: Values) -> tuple[float, float]:
@@ -116,7 +116,7 @@ def _find_step(dim: str, x: Values) -> tuple[float, float]:
     )
 
 
-def describe(layout: Layout) -> dict[str, str]:
+def describe_file(layout: Layout) -> dict[str, str]:
     """Return what a file of results says of itself."""
     return {"Conventions": "CF-1.8"} | ({"history": layout.history} if layout.history else {})
 
@@ -124,7 +124,7 @@ def describe(layout: Layout) -> dict[str, str]:
 def with_coordinates(
     layout: Layout, dims: Sequence[str], attributes: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Return attributes of a result that name its coordinates, but for those of its axes."""
+    """Return attributes of a result that name its coordinates, but not its axes' own."""
     plain = as_attributes(attributes)
     named = [
         name
@@ -150,9 +150,9 @@ def as_attributes(attributes: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def encode(one: Coordinate) -> tuple[Values, dict[str, Any]]:
+def encode_coordinate(coordinate: Coordinate) -> tuple[Values, dict[str, Any]]:
     """Return a coordinate as numbers or text: dates as seconds, as the CF conventions say it."""
-    values, attributes = one.values, as_attributes(one.attrs)
+    values, attributes = coordinate.values, as_attributes(coordinate.attrs)
     if values.dtype.kind == "M":
         since = values.astype("datetime64[ns]")
         dates = since[~np.isnat(since)]

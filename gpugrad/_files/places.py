@@ -1,22 +1,21 @@
 """Where results lie: their axes, and the coordinates that are written beside them.
 
-Results between the samples have coordinates half-way, as those of xarray's fields have.
+Results between the samples have coordinates half-way, as results on xarray's fields have.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
 from gpugrad._files.source import Coordinate, Source
 from gpugrad._labels import StaggeredResults
-
-_SIDES = ("left", "right")
-"""What the names of axes between the samples end in, where others lie at the samples."""
 
 _ELSEWHERE = ("bounds", "climatology")
 """Attributes that name variables which are not written."""
@@ -44,17 +43,6 @@ class Places:
     shifts: tuple[tuple[float, ...], ...]
 
 
-@dataclass(frozen=True)
-class _Field:
-    """As much of a DataArray as `StaggeredResults` looks at."""
-
-    source: Source
-    name: str
-    dims: tuple[str, ...]
-    sizes: Mapping[str, int]
-    coords: Mapping[str, Coordinate]
-
-
 def find_places(
     fields: Sequence[Source], axes: Sequence[int], operator: str, options: dict[str, Any]
 ) -> Places:
@@ -73,21 +61,21 @@ def find_places(
         still = (0.0,) * len(first.dims)
         unmoved = _drop_references(_coordinates_of(first))
         return Places((first,) * len(axes), (first.dims,), unmoved, (still,))
-    faces = StaggeredResults(operator, [_as_labelled(one) for one in fields], dims, options)
-    owners = tuple(one.source for one in faces.owners)
+    faces = StaggeredResults(operator, [*map(_as_labelled, fields)], dims, options)
+    owners = tuple(owner.source for owner in faces.owners)
     names, shifts, coordinates = [], [], {}
     by_dim = dict(zip(dims, sides, strict=True))
     for number in range(faces.count):
         moved = {dim: by_dim[dim] for dim in faces.moved(number)}
         # An axis along which all lie at one place keeps its name.
-        new = {dim: f"{dim}_{side}" for dim, side in moved.items() if _is_shared(faces, dim)}
-        names.append(tuple(new.get(dim, dim) for dim in first.dims))
+        new_names = {dim: f"{dim}_{side}" for dim, side in moved.items() if _is_shared(faces, dim)}
+        names.append(tuple(new_names.get(dim, dim) for dim in first.dims))
         shifts.append(tuple({"left": -0.5, "right": 0.5}.get(moved.get(dim, ""), 0.0)
                             for dim in first.dims))  # fmt: skip
-        for name, one in faces.coordinates(number).items():
-            coordinate = _as_coordinate(one)
-            ends = [moved[dim] for dim in coordinate.dims if dim in new]
-            along = tuple(new.get(dim, dim) for dim in coordinate.dims)
+        for name, labelled in faces.coordinates(number).items():
+            coordinate = _as_coordinate(labelled)
+            ends = [moved[dim] for dim in coordinate.dims if dim in new_names]
+            along = tuple(new_names.get(dim, dim) for dim in coordinate.dims)
             coordinates[f"{name}_{ends[0]}" if ends else name] = replace(coordinate, dims=along)
     return Places(owners, tuple(names), _drop_references(coordinates), tuple(shifts))
 
@@ -100,18 +88,19 @@ def _is_shared(faces: StaggeredResults, dim: str) -> bool:
 
 def _coordinates_of(f: Source) -> dict[str, Coordinate]:
     of_axes = {
-        dim: Coordinate((dim,), partial(np.asarray, values), f.coordinate_attributes.get(dim, {}),
-                        values.nbytes)
-        for dim, values in f.coordinates.items() if dim in f.dims
-    }  # fmt: skip
-    return of_axes | {
-        name: coordinate for name, coordinate in f.beside.items() if name not in of_axes
+        dim: _as_coordinate(((dim,), values, f.coordinate_attributes.get(dim, {})))
+        for dim, values in f.coordinates.items()
+        if dim in f.dims
     }
+    return of_axes | {name: f.beside[name] for name in f.beside if name not in of_axes}
 
 
-def _as_labelled(f: Source) -> _Field:
+def _as_labelled(f: Source) -> SimpleNamespace:
+    """Return as much of a DataArray as `StaggeredResults` looks at."""
     sizes = dict(zip(f.dims, f.shape, strict=True))
-    return _Field(f, f.name, f.dims, sizes, _coordinates_of(f))
+    return SimpleNamespace(
+        source=f, name=f.name, dims=f.dims, sizes=sizes, coords=_coordinates_of(f)
+    )
 
 
 def _as_coordinate(coordinate: Any) -> Coordinate:
@@ -133,20 +122,16 @@ def _drop_references(coordinates: Mapping[str, Coordinate]) -> dict[str, Coordin
 
 def at_samples(f: Source) -> Source:
     """Return a field with the names of axes that they have at the samples: ``x`` for ``x_left``."""
-    new = {
-        dim: dim.rpartition("_")[0]
-        for dim in f.dims
-        if dim.rpartition("_")[0] and dim.rpartition("_")[2] in _SIDES
-    }
+    new_names = {dim: re.sub(r"(?<=.)_(left|right)$", "", dim) for dim in f.dims}
 
     def renamed(entries: Mapping[str, Any]) -> dict[str, Any]:
-        return {new.get(name, name): coordinate for name, coordinate in entries.items()}
+        return {new_names.get(name, name): coordinate for name, coordinate in entries.items()}
 
     beside = {
-        name: replace(coordinate, dims=tuple(new.get(dim, dim) for dim in coordinate.dims))
+        name: replace(coordinate, dims=tuple(new_names.get(dim, dim) for dim in coordinate.dims))
         for name, coordinate in f.beside.items()
     }
     return replace(
-        f, dims=tuple(new.get(dim, dim) for dim in f.dims), coordinates=renamed(f.coordinates),
+        f, dims=tuple(new_names[dim] for dim in f.dims), coordinates=renamed(f.coordinates),
         coordinate_attributes=renamed(f.coordinate_attributes), beside=renamed(beside),
     )  # fmt: skip

@@ -6,11 +6,14 @@ writes to it. Plain reads and writes have neither trouble.
 
 from __future__ import annotations
 
+import errno
 import math
 import os
 import tokenize
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import product
+from operator import mul
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -22,19 +25,22 @@ Window = tuple[slice, ...]
 """A stretch of each axis, with start and stop, every sample of it."""
 
 
+def shape_of(window: Window) -> tuple[int, ...]:
+    """Return the shape of a window."""
+    return tuple([rows.stop - rows.start for rows in window])
+
+
+@dataclass(eq=False)
 class RawArray:
     """An array in a file, contiguous in C order from some byte on.
 
     Not for several threads at once.
     """
 
-    def __init__(
-        self, file: BinaryIO, offset: int, shape: Sequence[int], dtype: np.dtype[Any]
-    ) -> None:
-        self.file = file
-        self.offset = offset
-        self.shape = tuple(shape)
-        self.dtype = dtype
+    file: BinaryIO
+    offset: int
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
 
     @property
     def nbytes(self) -> int:
@@ -42,7 +48,7 @@ class RawArray:
 
     def read(self, window: Window, into: np.ndarray[Any, Any]) -> None:
         """Read a window into an array of its shape and of this dtype."""
-        for start, index in self._runs(window):
+        for start, index in self._find_runs(window):
             target = into[index]
             buffer = target if target.flags.c_contiguous else np.empty_like(target, order="C")
             view = as_bytes(buffer)
@@ -57,27 +63,26 @@ class RawArray:
 
     def write(self, window: Window, values: np.ndarray[Any, Any]) -> None:
         """Write an array of the shape of a window."""
-        for start, index in self._runs(window):
+        for start, index in self._find_runs(window):
             view = as_bytes(np.asarray(values[index], self.dtype))
             self.file.seek(start)
             while view:
                 view = view[self.file.write(view) :]
 
-    def _runs(self, window: Window) -> Iterator[tuple[int, tuple[Any, ...]]]:
+    def _find_runs(self, window: Window) -> Iterator[tuple[int, tuple[Any, ...]]]:
         """Yield the places in the file of contiguous runs, and their indices in the window."""
-        lengths = [part.stop - part.start for part in window]
+        lengths = shape_of(window)
         if not all(lengths):
             return
         inner = len(window)  # the axes from here on are read as a whole
         while inner and lengths[inner - 1] == self.shape[inner - 1]:
             inner -= 1
+        # A run goes through these axes, and a stretch of the one before them.
         outer = window[: max(inner - 1, 0)]
         strides = [self.dtype.itemsize * math.prod(self.shape[i + 1 :]) for i in range(len(window))]
-        first = self.offset + sum(
-            part.start * stride for part, stride in zip(window, strides, strict=True)
-        )
-        for index in product(*(range(part.stop - part.start) for part in outer)):
-            yield first + sum(i * s for i, s in zip(index, strides, strict=False)), index
+        first = self.offset + sum(map(mul, [rows.start for rows in window], strides))
+        for index in product(*map(range, shape_of(outer))):
+            yield first + sum(map(mul, index, strides)), index
 
 
 def as_bytes(values: np.ndarray[Any, Any]) -> memoryview:
@@ -119,20 +124,20 @@ def check_whole(path: Path, array: RawArray, size: int) -> None:
         )
 
 
-def create_npy(file: BinaryIO, shape: Sequence[int], dtype: np.dtype[Any]) -> RawArray:
+def create_npy(file: BinaryIO, shape: tuple[int, ...], dtype: np.dtype[Any]) -> RawArray:
     """Write the header of a `.npy` file and reserve the space for its array."""
     header = np.lib.format.header_data_from_array_1_0(np.empty(0, dtype))
-    np.lib.format.write_array_header_1_0(file, header | {"shape": tuple(shape)})
+    np.lib.format.write_array_header_1_0(file, header | {"shape": shape})
     array = RawArray(file, file.tell(), shape, dtype)
-    reserve(file, array.offset + array.nbytes)
+    _reserve_space(file, array.offset + array.nbytes)
     return array
 
 
-def reserve(file: BinaryIO, size: int) -> None:
+def _reserve_space(file: BinaryIO, size: int) -> None:
     """Make a file `size` bytes long and take the space now, where the system can."""
     try:
         os.posix_fallocate(file.fileno(), 0, size)
     except (AttributeError, OSError) as error:
-        if isinstance(error, OSError) and error.errno == 28:  # no space left on device
+        if getattr(error, "errno", None) == errno.ENOSPC:
             raise
         file.truncate(size)

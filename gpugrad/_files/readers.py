@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import zipfile
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
 from gpugrad._files.errors import FileError
-from gpugrad._files.raw import RawArray, Window, check_whole, open_npy
-from gpugrad._files.source import Source, Values, choose, format_of
+from gpugrad._files.raw import Window, check_whole, open_npy
+from gpugrad._files.source import Source, Values, choose_variables, format_of
 
 _NUMBERS = "iufcmM"
 """Kinds of dtypes that have differences."""
@@ -61,7 +63,8 @@ def _open_format(
         if kind == "npy":
             if names:
                 raise FileError(f"{path} has one array without a name; leave --var out.")
-            return [_open_npy(path, files)]
+            file = files.enter_context(path.open("rb", buffering=0))
+            return [_open_raw(path, "", file, 0, path.stat().st_size)]
         if kind == "npz":
             return _open_npz(path, names, memory, files)
         from gpugrad._files import datasets
@@ -73,9 +76,10 @@ def _open_format(
         raise FileError(f"{path} can't be read: {error.strerror}.") from error
 
 
-def _source_of_raw(
-    path: Path, name: str, array: RawArray, reverse: bool, shape: tuple[int, ...]
-) -> Source:
+def _open_raw(path: Path, name: str, file: BinaryIO, start: int, size: int) -> Source:
+    """Open the `.npy` that begins at `start` in a file and ends at `size`."""
+    array, reverse = open_npy(path, file, start)
+    check_whole(path, array, size)
     native = array.dtype.newbyteorder("=")
 
     def read(window: Window, into: Values) -> None:
@@ -88,18 +92,10 @@ def _source_of_raw(
         array.read(window, foreign)
         into[...] = foreign
 
-    order = tuple(range(len(shape)))
-    dims = tuple(f"axis{i}" for i in order)
-    return Source(
-        path, name, shape, native, read, dims, slowest_first=order[::-1] if reverse else order
-    )
-
-
-def _open_npy(path: Path, files: ExitStack) -> Source:
-    file = files.enter_context(path.open("rb", buffering=0))
-    array, reverse = open_npy(path, file)
-    check_whole(path, array, path.stat().st_size)
-    return _source_of_raw(path, "", array, reverse, array.shape[::-1] if reverse else array.shape)
+    order = tuple(range(len(array.shape)))
+    if not reverse:
+        return Source(path, name, array.shape, native, read)
+    return Source(path, name, array.shape[::-1], native, read, slowest_first=order[::-1])
 
 
 def _open_npz(path: Path, names: tuple[str, ...], memory: float, files: ExitStack) -> list[Source]:
@@ -115,7 +111,7 @@ def _open_npz(path: Path, names: tuple[str, ...], memory: float, files: ExitStac
         }
         return [
             _open_member(path, archive, name, members[name], memory, files)
-            for name in choose(path, names, [*members])
+            for name in choose_variables(path, names, [*members])
         ]
 
 
@@ -128,43 +124,32 @@ def _open_member(
     files: ExitStack,
 ) -> Source:
     if info.compress_type == zipfile.ZIP_STORED:
-        _check_sum(path, archive, name, info)
+        with _refuse_damage(path, name), archive.open(info) as member:
+            while member.read(1 << 22):  # once, for its sum alone
+                pass
         file = files.enter_context(path.open("rb", buffering=0))
         # After the local header, whose two lengths of names stand at its byte 26.
         file.seek(info.header_offset + 26)
         lengths = np.frombuffer(file.read(4), "<u2")
         start = info.header_offset + 30 + int(lengths.sum())
-        array, reverse = open_npy(path, file, start)
-        check_whole(path, array, start + info.file_size)
-        return _source_of_raw(
-            path, name, array, reverse, array.shape[::-1] if reverse else array.shape
-        )
+        return _open_raw(path, name, file, start, start + info.file_size)
     if info.file_size > memory:
         raise FileError(
             f"{name} in {path} is compressed as a whole and takes {info.file_size} bytes of "
             f"memory; at most {int(memory)} are allowed. Save it as .npy, or raise --memory."
         )
-    try:
-        with archive.open(info) as member:
-            values = np.lib.format.read_array(member, allow_pickle=False)
-    except (zipfile.BadZipFile, ValueError, EOFError, OSError) as error:
-        raise FileError(f"{name} in {path} is damaged: {error}.") from error
-    return _in_memory(path, name, values)
+    with _refuse_damage(path, name), archive.open(info) as member:
+        values = np.lib.format.read_array(member, allow_pickle=False)
 
-
-def _check_sum(path: Path, archive: zipfile.ZipFile, name: str, info: zipfile.ZipInfo) -> None:
-    """Raise FileError where the sum of a member is not the archive's: read once, for that alone."""
-    try:
-        with archive.open(info) as member:
-            while member.read(1 << 22):
-                pass
-    except (zipfile.BadZipFile, EOFError) as error:
-        raise FileError(f"{name} in {path} is damaged: {error}.") from error
-
-
-def _in_memory(path: Path, name: str, values: Values) -> Source:
     def read(window: Window, into: Values) -> None:
         into[...] = values[window]
 
-    dims = tuple(f"axis{i}" for i in range(values.ndim))
-    return Source(path, name, values.shape, values.dtype.newbyteorder("="), read, dims)
+    return Source(path, name, values.shape, values.dtype.newbyteorder("="), read)
+
+
+@contextmanager
+def _refuse_damage(path: Path, name: str) -> Iterator[None]:
+    try:
+        yield
+    except (zipfile.BadZipFile, ValueError, EOFError, OSError) as error:
+        raise FileError(f"{name} in {path} is damaged: {error}.") from error

@@ -24,10 +24,10 @@ from gpugrad._files.errors import FileError
 from gpugrad._files.job import Job, Progress
 from gpugrad._files.journal import Journal, check_free
 from gpugrad._files.layout import Layout, check_format
-from gpugrad._files.raw import Window, as_bytes
+from gpugrad._files.raw import Window, as_bytes, shape_of
 from gpugrad._files.readers import open_sources
 from gpugrad._files.source import Source, format_of, is_zarr
-from gpugrad._files.targets import Target, bytes_beside, move, open_target
+from gpugrad._files.targets import Target, bytes_beside, move_result, open_target
 from gpugrad._files.work import FileRequest, Work, as_components, plan_work
 from gpugrad._stencils import find_reach
 from gpugrad._version import __version__
@@ -52,7 +52,7 @@ class Summary:
     shape: tuple[int, ...]
     dtype: str
     blocks: int
-    found: int
+    blocks_before: int
     nbytes: int
     fields: int = 1
     samples: int = 0
@@ -101,35 +101,35 @@ def differentiate(
     TypeError, ValueError, BackendError
         As the operators raise them.
     """
-    beside = out.with_name(out.name + ".partial")
-    _check_place(path, out, beside, overwrite, resume)
-    with ExitStack() as files, _nothing_lost(beside):
+    folder = out.with_name(out.name + ".partial")
+    _check_place(path, out, folder, overwrite, resume)
+    with ExitStack() as files, _explain_errors(folder):
         fields = as_components(open_sources(path, names, memory / 4, files), request)
         run = _prepare_run(fields, request, out, memory)
-        begun = beside.exists() and resume
-        _make_folder(beside)
+        begun = folder.exists() and resume
+        _make_folder(folder)
         # Whoever has the journal has the folder: what is in it is removed by nobody else.
-        journal = Journal(beside / "journal", run.identity, anew=not begun)
+        journal = Journal(folder / "journal", run.identity, anew=not begun)
         files.enter_context(closing(journal))
-        files.push(partial(_leave_nothing_empty, beside))
+        files.push(partial(_remove_without_blocks, folder))
         if not begun:
             _check_space(out.parent, bytes_beside(run.kind, run.layout))
         done = set(journal.done)
-        if not (journal.is_finished and not any(beside.glob("data.*")) and out.exists()):
+        if not (journal.is_finished and not any(folder.glob("data.*")) and out.exists()):
             if out.exists() and not overwrite:
                 raise FileError(
                     f"{out} exists, and what goes on would replace it. Pass --overwrite --resume."
                 )
-            done = _finish_run(run, beside, out, journal, files, progress)
+            done = _finish_run(run, folder, out, journal, files, progress)
         if os.name == "nt":  # where open files can't be removed
             journal.close()
-        shutil.rmtree(beside)
-    layout = run.layout
-    counts = [*journal.missing.values()]
+        shutil.rmtree(folder)
+    layout, missing = run.layout, [*journal.missing.values()]
     return Summary(
         out, layout.names, layout.shape, layout.dtype.name, len(run.blocks), len(done),
         layout.nbytes, len(fields), len(fields) * math.prod(layout.shape),
-        sum(one for one, _ in counts), sum(one for _, one in counts), run.work.notes,
+        sum(samples for samples, _ in missing), sum(results for _, results in missing),
+        run.work.notes,
     )  # fmt: skip
 
 
@@ -156,24 +156,24 @@ def _prepare_run(fields: list[Source], request: FileRequest, out: Path, memory: 
 
 
 def _finish_run(
-    run: Run, beside: Path, out: Path, journal: Journal, files: ExitStack, progress: Progress | None
+    run: Run, folder: Path, out: Path, journal: Journal, files: ExitStack, progress: Progress | None
 ) -> set[int]:
     """Do what is not done yet; return the blocks that were."""
-    target = open_target(run.kind, beside, run.layout, bool(journal.done), files)
+    target = open_target(run.kind, folder, run.layout, bool(journal.done), files)
     done = _check_done(target, run.layout, run.blocks, journal)
     blocks_left = [block for block in run.blocks if block.number not in done]
     Job(run.fields, run.work, run.backend, target, journal, run.layout).run(blocks_left, progress)
     made = target.finish()
     path = run.fields[0].path
-    if _state_of_input(path) != run.identity[_STATE]:
+    if _describe_state(path) != run.identity[_STATE]:
         raise FileError(
             f"{path} was changed while it was read. Pass --overwrite to begin again, once it is "
             "whole."
         )
-    if not (beside / "journal").exists():
-        raise FileError(f"{beside} was removed by someone while it was written. Run it again.")
+    if not (folder / "journal").exists():
+        raise FileError(f"{folder} was removed by someone while it was written. Run it again.")
     journal.finish()
-    move(made, out)
+    move_result(made, out)
     return done
 
 
@@ -184,17 +184,16 @@ def _cut_field(
     f = fields[0]
     dtype = work.find_dtype(f)
     # Read into one buffer while another is computed; what is decoded or encoded passes a third.
-    base_bytes = OWN_BYTES + LIBRARY_BYTES.get(format_of(f.path), 0)
-    if kind != format_of(f.path):
-        base_bytes += LIBRARY_BYTES.get(kind, 0)
-    decoded = format_of(f.path) in LIBRARY_BYTES
-    sample = len(fields) * f.dtype.itemsize * (4 if decoded else 2)
+    kinds = {format_of(f.path), kind}
+    base_bytes = OWN_BYTES + sum(LIBRARY_BYTES.get(known, 0) for known in kinds)
+    sample = len(fields) * f.dtype.itemsize * (4 if format_of(f.path) in LIBRARY_BYTES else 2)
     sample += dtype.itemsize * (2 * work.outputs + (len(work.names) if kind == "zarr" else 0))
     if any(plan.alternatives for plan in work.plans):
         # Where samples are valid, of all that any stage reads, and how it is found.
         sample += len(fields) + sum(map(len, work.program.stages[:-1])) + 1
-    along = [[plan for plan in work.plans if plan.axis == i] for i in range(len(f.shape))]
-    reaches = [*map(find_reach, along)]  # what ends need is at most about as much
+    reaches = [  # what ends need is at most about as much
+        find_reach(plan for plan in work.plans if plan.axis == axis) for axis in range(len(f.shape))
+    ]
     budget = min(memory - base_bytes, BLOCK_BYTES * sample / f.dtype.itemsize)
     in_chunks = kind in ("zarr", "netcdf")
     units = choose_units(
@@ -214,31 +213,27 @@ def _cut_field(
 
 def _lay_out(f: Source, work: Work, units: tuple[int, ...], request: FileRequest) -> Layout:
     places = work.places
-    results = len(work.names)
-    is_each = len(places.dims) == results
+    times = len(work.names) // len(places.dims)  # either each result has its own, or all have one
     return Layout(
-        work.names, f.shape, work.find_dtype(f), places.dims if is_each else places.dims * results,
-        units, places.coordinates, work.attributes, f.place,
-        places.shifts if is_each else places.shifts * results, _tell_history(f, request),
+        work.names, f.shape, work.find_dtype(f), places.dims * times, units, places.coordinates,
+        work.attributes, f.place, places.shifts * times, _describe_history(f, request),
     )  # fmt: skip
 
 
-def _tell_history(f: Source, request: FileRequest) -> str:
+def _describe_history(f: Source, request: FileRequest) -> str:
     """Return what was done, in words for those who find the file."""
-    chosen = [
-        f"{name}={value!r}"
+    options = "".join(
+        f", {name}={value!r}"
         for name, value in asdict(request).items()
         if value != getattr(FileRequest(), name) and name not in ("operator", "backend")
-    ]
-    return f"gpugrad {__version__}: {request.operator} of {f.label}" + "".join(
-        f", {option}" for option in chosen
     )
+    return f"gpugrad {__version__}: {request.operator} of {f.label}{options}"
 
 
 _STATE = "the state of the input:"
 
 
-def _state_of_input(path: Path) -> str:
+def _describe_state(path: Path) -> str:
     """Return in words how large a file or folder is, and when it was changed."""
     entries = [path, *path.rglob("*")] if path.is_dir() else [path]
     states = [entry.stat() for entry in entries]
@@ -253,12 +248,12 @@ def _identify_run(
     path = fields[0].path
     options = {key: value for key, value in asdict(request).items() if key != "backend"}
     options["coords"] = [
-        f"{name}, {_state_of_input(Path(name))}" if Path(name).is_file() else name
+        f"{name}, {_describe_state(Path(name))}" if Path(name).is_file() else name
         for name in request.coords
     ]
     return {
         "IN": str(path.resolve()),
-        _STATE: _state_of_input(path),
+        _STATE: _describe_state(path),
         "--var": [f.name for f in fields],
         **{f"--{key.replace('_', '-')}": value for key, value in options.items()},
         "results of shape": layout.shape,
@@ -267,23 +262,23 @@ def _identify_run(
     }
 
 
-def _check_place(path: Path, out: Path, beside: Path, overwrite: bool, resume: bool) -> None:
+def _check_place(path: Path, out: Path, folder: Path, overwrite: bool, resume: bool) -> None:
     if out.exists() and path.exists() and out.samefile(path):
         raise FileError(f"OUT must be another file than IN, which is read till the end; got {out}.")
     if path.resolve() in out.resolve().parents:
         raise FileError(f"OUT must not lie in IN, which is read till the end; got {out}.")
-    if beside.exists():
-        check_free(beside / "journal")
+    if folder.exists():
+        check_free(folder / "journal")
     if out.is_dir() and not is_zarr(out):
         raise FileError(f"{out} is a folder, but no Zarr store; it stays. Choose another name.")
     if format_of(out, written=True) == "zarr" and out.is_file():
         raise FileError(f"{out} is a file, but no Zarr store; it stays. Choose another name.")
-    if out.exists() and not overwrite and not (resume and beside.exists()):
+    if out.exists() and not overwrite and not (resume and folder.exists()):
         nothing = ", and nothing unfinished is beside it" if resume else ""
         raise FileError(f"{out} exists{nothing}. Pass --overwrite to replace it, or another name.")
-    if beside.exists() and not (overwrite or resume):
+    if folder.exists() and not (overwrite or resume):
         raise FileError(
-            f"{beside} holds what an earlier run has left unfinished. Pass --resume to go on, or "
+            f"{folder} holds what an earlier run has left unfinished. Pass --resume to go on, or "
             "--overwrite to begin again."
         )
     if not out.parent.is_dir():
@@ -292,21 +287,21 @@ def _check_place(path: Path, out: Path, beside: Path, overwrite: bool, resume: b
         raise FileError(f"the folder {out.parent} can't be written to. Choose another.")
 
 
-def _make_folder(beside: Path) -> None:
+def _make_folder(folder: Path) -> None:
     try:
-        beside.mkdir(exist_ok=True)
+        folder.mkdir(exist_ok=True)
     except OSError as error:
-        raise FileError(f"{beside} can't be made: {error.strerror}.") from error
+        raise FileError(f"{folder} can't be made: {error.strerror}.") from error
 
 
-def _leave_nothing_empty(beside: Path, *error: object) -> None:
+def _remove_without_blocks(folder: Path, *error: object) -> None:
     """Remove what an error has left behind before a first block was done."""
-    if error[0] is not None and not _has_blocks(beside):
-        shutil.rmtree(beside, ignore_errors=True)
+    if error[0] is not None and not _has_blocks(folder):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
-def _has_blocks(beside: Path) -> bool:
-    journal = beside / "journal"
+def _has_blocks(folder: Path) -> bool:
+    journal = folder / "journal"
     return journal.exists() and journal.read_bytes().count(b"\n") > 1
 
 
@@ -323,20 +318,19 @@ def _check_done(
     target: Target, layout: Layout, blocks: Sequence[Block], journal: Journal
 ) -> set[int]:
     """Return the blocks that are done: those whose bytes have the checksums in the journal."""
-    lost = set()
-    for block in blocks:
-        if (
-            block.number in journal.done
-            and _checksums(target, layout, block.window) != (journal.done[block.number])
-        ):
-            lost.add(block.number)
+    lost = {
+        block.number
+        for block in blocks
+        if block.number in journal.done
+        and _compute_checksums(target, layout, block.window) != journal.done[block.number]
+    }
     if lost:
         journal.forget(lost)
     return set(journal.done)
 
 
-def _checksums(target: Target, layout: Layout, window: Window) -> list[int]:
-    values = np.empty([stretch.stop - stretch.start for stretch in window], layout.dtype)
+def _compute_checksums(target: Target, layout: Layout, window: Window) -> list[int]:
+    values = np.empty(shape_of(window), layout.dtype)
     sums = []
     for number in range(len(layout.names)):
         try:
@@ -348,30 +342,30 @@ def _checksums(target: Target, layout: Layout, window: Window) -> list[int]:
 
 
 @contextmanager
-def _nothing_lost(beside: Path) -> Iterator[None]:
+def _explain_errors(folder: Path) -> Iterator[None]:
     """Turn errors of the system into errors that say what has become of the work."""
     try:
         yield
     except OSError as error:
-        advice = ""
-        if _has_blocks(beside):
-            advice = f" What is done is kept in {beside}; --resume goes on from there."
-        if not beside.exists():
-            raise FileError(
-                f"{beside} is gone, and what was done with it: {error}. Has someone removed it? "
-                "Run it again."
-            ) from error
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise FileError(f"the disk is full. Free some space.{advice}") from error
-        if error.errno == errno.EFBIG:
-            raise FileError(
-                f"a file grew larger than is allowed here (ulimit -f). Raise the limit.{advice}"
-            ) from error
-        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-            raise FileError(
-                f"{error.filename or beside} can't be written: {error.strerror}."
-            ) from error
-        raise FileError(f"{error}.{advice}") from error
+        raise FileError(_say_cause(error, folder)) from error
+
+
+def _say_cause(error: OSError, folder: Path) -> str:
+    if not folder.exists():
+        return (
+            f"{folder} is gone, and what was done with it: {error}. Has someone removed it? "
+            "Run it again."
+        )
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return f"{error.filename or folder} can't be written: {error.strerror}."
+    advice = ""
+    if _has_blocks(folder):
+        advice = f" What is done is kept in {folder}; --resume goes on from there."
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"the disk is full. Free some space.{advice}"
+    if error.errno == errno.EFBIG:
+        return f"a file grew larger than is allowed here (ulimit -f). Raise the limit.{advice}"
+    return f"{error}.{advice}"
 
 
 def _in_megabytes(count: float) -> str:

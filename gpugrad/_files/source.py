@@ -75,7 +75,7 @@ class Source:
     dims : tuple of str
         The axes' names; ``axis0``, ``axis1``, ... where the file has none.
     coordinates : dict
-        For axes that have some, their name and 1-D coordinates.
+        The 1-D coordinates of axes, by the name of the axis; some axes may have none.
     beside : dict
         Other coordinates, which are no spacings: of several axes, of none, or texts.
     attributes : dict
@@ -85,7 +85,7 @@ class Source:
     slowest_first : tuple of int
         The axes in the order in which the file has them.
     unknown_spacing : dict
-        Why the file's coordinates of an axis are no spacing, for axes of which that is so.
+        For axes whose coordinates in the file are no spacing, why they are none.
     place : dict
         Where a GeoTIFF lies: its ``transform`` and ``crs``.
     """
@@ -95,7 +95,7 @@ class Source:
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
     read: Callable[[Window, Values], None]
-    dims: tuple[str, ...]
+    dims: tuple[str, ...] = ()
     coordinates: Mapping[str, Values] = field(default_factory=dict)
     beside: Mapping[str, Coordinate] = field(default_factory=dict)
     attributes: Mapping[str, Any] = field(default_factory=dict)
@@ -106,10 +106,10 @@ class Source:
     place: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if not self.chunks:
-            object.__setattr__(self, "chunks", (1,) * len(self.shape))
-        if not self.slowest_first:
-            object.__setattr__(self, "slowest_first", tuple(range(len(self.shape))))
+        axes = tuple(range(len(self.shape)))
+        object.__setattr__(self, "dims", self.dims or tuple(f"axis{i}" for i in axes))
+        object.__setattr__(self, "chunks", self.chunks or (1,) * len(axes))
+        object.__setattr__(self, "slowest_first", self.slowest_first or axes)
 
     @property
     def label(self) -> str:
@@ -121,7 +121,6 @@ class Source:
         def read(window: Window, into: Values) -> None:
             self.read((slice(i, i + 1), *window), into[None])
 
-        inner_axes = [axis - 1 for axis in self.slowest_first if axis]
         return replace(
             self,
             name=f"{self.name or 'component'}{i}",
@@ -129,7 +128,7 @@ class Source:
             dims=self.dims[1:],
             read=read,
             chunks=self.chunks[1:],
-            slowest_first=tuple(inner_axes),
+            slowest_first=tuple([axis - 1 for axis in self.slowest_first if axis]),
             beside={
                 name: coordinate
                 for name, coordinate in self.beside.items()
@@ -164,7 +163,7 @@ def is_zarr(path: Path) -> bool:
     return any((path / name).exists() for name in ("zarr.json", ".zarray", ".zgroup"))
 
 
-def choose(path: Path, names: tuple[str, ...], variables: list[str]) -> list[str]:
+def choose_variables(path: Path, names: tuple[str, ...], variables: list[str]) -> list[str]:
     """Return the variables to open."""
     listed = ", ".join(variables) or "none"
     missing = [name for name in names if name not in variables]

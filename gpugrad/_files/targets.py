@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import shutil
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -17,8 +17,8 @@ from gpugrad._files.joins import import_h5netcdf, import_rasterio, join_geotiff,
 from gpugrad._files.layout import (
     Layout,
     check_format,
-    describe,
-    encode,
+    describe_file,
+    encode_coordinate,
     missing_value,
     with_coordinates,
 )
@@ -42,26 +42,26 @@ class Target(Protocol):
 class _Npy:
     """One array, with the results on its first axis if there are several."""
 
-    suffix = ".npy"
-
     def __init__(self, folder: Path, layout: Layout, go_on: bool, files: ExitStack) -> None:
         self._path = folder / "data.npy"
-        stacked = len(layout.names) > 1
-        shape = (len(layout.names), *layout.shape) if stacked else layout.shape
+        self._is_stacked = len(layout.names) > 1
+        shape = (len(layout.names), *layout.shape) if self._is_stacked else layout.shape
         self._array = _open_raw(self._path, shape, layout.dtype, go_on, files)
-        self._stacked = stacked
 
-    def _whole(self, number: int, window: Window) -> Window:
-        return (slice(number, number + 1), *window) if self._stacked else window
+    def _place(self, number: int, window: Window, values: Values) -> tuple[Window, Values]:
+        if not self._is_stacked:
+            return window, values
+        return (slice(number, number + 1), *window), values[None]
 
     def write(self, number: int, window: Window, values: Values) -> None:
-        self._array.write(self._whole(number, window), values[None] if self._stacked else values)
+        self._array.write(*self._place(number, window, values))
 
     def read(self, number: int, window: Window, into: Values) -> None:
-        self._array.read(self._whole(number, window), into[None] if self._stacked else into)
+        self._array.read(*self._place(number, window, into))
 
     def finish(self) -> Path:
-        _close_file(self._array.file)
+        os.fsync(self._array.file.fileno())
+        self._array.file.close()
         return self._path
 
 
@@ -109,24 +109,24 @@ class _Zarr:
             self._arrays: list[Any] = [group[name] for name in layout.names]
             return
         group = zarr.open_group(self._path, mode="w", zarr_format=3)
-        group.attrs.update(describe(layout))
+        group.attrs.update(describe_file(layout))
         for name, coordinate in layout.coordinates.items():
-            values, attributes = encode(coordinate)
-            with warnings.catch_warnings():  # zarr: not all that read this format know texts
-                warnings.simplefilter("ignore")
+            values, attributes = encode_coordinate(coordinate)
+            with warnings.catch_warnings(action="ignore"):  # not all readers of Zarr know texts
                 created = group.create_array(
                     name, shape=values.shape, dtype=values.dtype, dimension_names=coordinate.dims,
                     attributes=attributes, fill_value="" if values.dtype.kind == "U" else 0,
                 )  # fmt: skip
                 created[...] = values
-        results = zip(layout.names, layout.dims, layout.attributes, strict=True)
         self._arrays = [
             group.create_array(
                 name, shape=layout.shape, dtype=layout.dtype, chunks=layout.chunks,
                 dimension_names=dims, attributes=with_coordinates(layout, dims, attributes),
                 compressors=[Crc32cCodec()], fill_value=missing_value(layout.dtype),
             )
-            for name, dims, attributes in results
+            for name, dims, attributes in zip(
+                layout.names, layout.dims, layout.attributes, strict=True
+            )
         ]  # fmt: skip
 
     def write(self, number: int, window: Window, values: Values) -> None:
@@ -138,8 +138,7 @@ class _Zarr:
     def finish(self) -> Path:
         import zarr
 
-        with warnings.catch_warnings():  # zarr: not all that read this format know such metadata
-            warnings.simplefilter("ignore")
+        with warnings.catch_warnings(action="ignore"):  # not all readers of Zarr know this metadata
             zarr.consolidate_metadata(self._path)
         for path in self._path.rglob("*"):
             if path.is_file():
@@ -174,24 +173,19 @@ def bytes_beside(kind: str, layout: Layout) -> int:
     return layout.nbytes * (1 if kind in ("npy", "zarr") else 2)
 
 
-def move(made: Path, out: Path) -> None:
-    """Put what was made in its place; where a file is there, in one step."""
+def move_result(result: Path, out: Path) -> None:
+    """Put a result in its place; where a file is there, in one step."""
     if out.is_dir() and not out.is_symlink():
-        old = made.parent / "replaced"
+        old = result.parent / "replaced"
         os.replace(out, old)
-        os.replace(made, out)
+        os.replace(result, out)
         shutil.rmtree(old)
     else:
-        os.replace(made, out)
+        os.replace(result, out)
 
 
 def _open_raw(
-    path: Path, shape: Sequence[int], dtype: np.dtype[Any], go_on: bool, files: ExitStack
+    path: Path, shape: tuple[int, ...], dtype: np.dtype[Any], go_on: bool, files: ExitStack
 ) -> RawArray:
     file = files.enter_context(path.open("r+b" if go_on else "w+b", buffering=0))
     return open_npy(path, file)[0] if go_on else create_npy(file, shape, dtype)
-
-
-def _close_file(file: BinaryIO) -> None:
-    os.fsync(file.fileno())
-    file.close()

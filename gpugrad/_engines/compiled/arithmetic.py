@@ -12,6 +12,11 @@ REAL = {"f4": ir.FloatType(), "f8": ir.DoubleType()}
 REAL_PART = {"c8": "f4", "c16": "f8"}
 
 
+def type_of(count: int, kind: ir.Type) -> ir.Type:
+    """Return the type of `count` numbers of a type: a number, or a vector."""
+    return kind if count == 1 else ir.VectorType(kind, count)
+
+
 class Vectors(LlvmFunction):
     """A function that computes with numbers of a dtype: one at a time, or in vectors.
 
@@ -20,6 +25,12 @@ class Vectors(LlvmFunction):
 
     real: str
     is_complex: bool
+
+    def add(self, total: ir.Value | None, value: ir.Value, sign: int) -> ir.Value:
+        """Return a total with a value added, or subtracted where `sign` is -1; None is no total."""
+        if total is None:
+            return value if sign == 1 else self.build.fneg(value)
+        return (self.build.fadd if sign == 1 else self.build.fsub)(total, value)
 
     def square(self, value: ir.Value, count: int) -> ir.Value:
         """Return the squared magnitudes of `count` values."""
@@ -102,8 +113,7 @@ class Vectors(LlvmFunction):
 
     def vector(self, real: str, count: int) -> ir.Type:
         """Return the type that holds `count` results in a precision: a number, or a vector."""
-        lanes = count * (1 + self.is_complex)
-        return REAL[real] if lanes == 1 else ir.VectorType(REAL[real], lanes)
+        return type_of(count * (1 + self.is_complex), REAL[real])
 
     def convert(self, value: ir.Value, real: str, count: int) -> ir.Value:
         """Return values in a precision."""

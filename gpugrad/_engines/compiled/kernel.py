@@ -12,11 +12,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import cache, partial, reduce
+from itertools import islice
 from typing import NamedTuple
 
 from llvmlite import ir
 
-from gpugrad._engines.compiled.arithmetic import REAL, REAL_PART, Vectors
+from gpugrad._engines.compiled.arithmetic import REAL, REAL_PART, Vectors, type_of
 from gpugrad._engines.compiled.kernel_spec import Choice, KernelSpec, Part, Sum
 from gpugrad._engines.compiled.llvm import INT, WORD, compile_module
 
@@ -127,7 +128,7 @@ class _Kernel(Vectors):
         """Write a row: its lower end, what lies before whole lines, these, the rest, its upper end.
 
         A line is all that one cache line holds, 64 bytes. The stores of a row are in the order
-        of memory, so that those of single results, too, leave the processor as whole lines.
+        of memory, so that single results, too, leave the processor as whole lines.
         """
         recipe = self.recipe
         sums = [
@@ -139,10 +140,8 @@ class _Kernel(Vectors):
         for operands, parts in zip(lower, recipe.lower, strict=True):
             self.write_results(operands, parts, 1)
 
-        if recipe.is_branching:
-            self.write_by_validity(interior, n)
-        else:
-            self.write_in_stretches(interior, n)
+        write = self.write_by_validity if recipe.is_branching else self.write_in_stretches
+        write(interior, n)
 
         for operands, parts in zip(upper, recipe.upper, strict=True):
             self.write_results(operands, parts, 1)
@@ -170,10 +169,10 @@ class _Kernel(Vectors):
             stretches = [(WORD(0), head, 1), (head, tail, lanes), (tail, n, 1)]
         for start, stop, count in stretches:
             with self.loop(start, stop, count) as i:
-                here = [operand._replace(steps=i) for operand in interior]
+                operands = [operand._replace(steps=i) for operand in interior]
                 if count == lanes:
-                    self.fetch_ahead(here)
-                self.write_results(here, recipe.interior, count)
+                    self.fetch_ahead(operands)
+                self.write_results(operands, recipe.interior, count)
 
     def count_whole(self, start: ir.Value, stop: ir.Value, count: int) -> ir.Value:
         """Return where the last whole vector of so many results stops."""
@@ -197,26 +196,26 @@ class _Kernel(Vectors):
         build.position_at_end(head)
         i = build.phi(WORD)
         i.add_incoming(WORD(0), before)
-        here = [operand._replace(steps=i) for operand in interior]
-        beyond_line = build.and_(self.locate(here[0]), WORD(LINE - 1))
+        operands = [operand._replace(steps=i) for operand in interior]
+        beyond_line = build.and_(self.locate(operands[0]), WORD(LINE - 1))
         fits = build.icmp_signed("<=", build.add(i, WORD(lanes)), n)
         fits = build.and_(fits, build.icmp_signed("==", beyond_line, WORD(0)))
         may_fit = ir.Constant(ir.IntType(1), 0) if recipe.scatters else fits
         build.cbranch(may_fit, whole, single)
 
         build.position_at_end(whole)
-        flags = self.list_first_flags(here)
+        flags = self.list_first_flags(operands)
         build.cbranch(self.is_all(reduce(build.and_, flags)), line, single)
 
         build.position_at_end(line)
         self.is_whole = True
-        self.write_results(here, recipe.interior, lanes)
+        self.write_results(operands, recipe.interior, lanes)
         self.is_whole = False
         after_line = build.block
         build.branch(following)
 
         build.position_at_end(single)
-        self.write_results(here, recipe.interior, 1)
+        self.write_results(operands, recipe.interior, 1)
         after_single = build.block
         build.branch(following)
 
@@ -231,13 +230,13 @@ class _Kernel(Vectors):
 
     def list_first_flags(self, operands: Sequence[Operand]) -> list[ir.Value]:
         """Return for each of a line's results whether the samples of the first ways are valid."""
-        rest, flags = iter(operands[1:]), []
+        remaining, flags = iter(operands[1:]), []
         for part in self.recipe.interior:
-            here = [next(rest) for _ in part.operands]
+            part_operands = [*islice(remaining, len(part.operands))]
             if isinstance(part, Choice):
                 taps, _ = part.ways[0]
-                valid = [here[part.samples + k] for k in sorted({0, *taps})]
-                flags += [self.load_valid(one, self.lanes) for one in valid]
+                valid = [part_operands[part.samples + k] for k in sorted({0, *taps})]
+                flags += [self.load_valid(operand, self.lanes) for operand in valid]
         return flags
 
     def fetch_ahead(self, operands: Sequence[Operand]) -> None:
@@ -245,8 +244,8 @@ class _Kernel(Vectors):
         build = self.build
         for k in self.recipe.leads:
             address = build.add(self.locate(operands[k]), WORD(AHEAD))
-            there = build.inttoptr(address, ir.IntType(8).as_pointer())
-            arguments = [there, INT(0), INT(3), INT(1)]  # to be read, and often; data
+            pointer = build.inttoptr(address, ir.IntType(8).as_pointer())
+            arguments = [pointer, INT(0), INT(3), INT(1)]  # to be read, and often; data
             build.call(self.declare("llvm.prefetch.p0", VOID, arguments), arguments)
 
     def write_results(self, operands: Sequence[Operand], parts: Sum, count: int) -> None:
@@ -266,33 +265,25 @@ class _Kernel(Vectors):
                 (build.bitcast(single, whole), build.add(address, WORD(k * width)), 1)
                 for k, single in enumerate(singles)
             ]
-        for value, there, align in pieces:
-            store = build.store(value, build.inttoptr(there, value.type.as_pointer()))
+        for value, place, align in pieces:
+            store = build.store(value, build.inttoptr(place, value.type.as_pointer()))
             store.align = align
             if self.recipe.streams:
                 store.set_metadata("nontemporal", self.module.add_metadata([INT(1)]))
 
     def combine(self, operands: Sequence[Operand], parts: Sum, count: int) -> ir.Value:
         """Return `count` results: the sum of the parts, from left to right, or their norm."""
-        build, rest, total = self.build, iter(operands), None
+        remaining, total, is_norm = iter(operands), None, self.recipe.is_norm
         for part in parts:
-            here = [next(rest) for _ in part.operands]
-            if isinstance(part, Choice) and self.is_whole:
-                taps, way = part.ways[0]
-                factors = here[2 * part.samples :][: len(way.operands) - len(taps)]
-                value = self.differentiate(way, [*(here[k] for k in taps), *factors], count)
-            elif isinstance(part, Choice):
-                value = self.choose(part, here, count)
+            part_operands = [*islice(remaining, len(part.operands))]
+            if isinstance(part, Choice):
+                value = self.choose(part, part_operands, count)
             else:
-                value = self.differentiate(part, here, count)
-            if self.recipe.is_norm:
+                value = self.differentiate(part, part_operands, count)
+            if is_norm:
                 value = self.square(value, count)
-                total = value if total is None else build.fadd(total, value)
-            elif total is None:
-                total = value if part.sign == 1 else build.fneg(value)
-            else:
-                total = (build.fadd if part.sign == 1 else build.fsub)(total, value)
-        return self.take_root(total) if self.recipe.is_norm else total
+            total = self.add(total, value, 1 if is_norm else part.sign)
+        return self.take_root(total) if is_norm else total
 
     def differentiate(self, part: Part, operands: Sequence[Operand], count: int) -> ir.Value:
         """Return `count` values of one part, rounded to the precision of the results."""
@@ -305,10 +296,7 @@ class _Kernel(Vectors):
             value = self.convert(self.load_samples(operand, count), working, count)
             if weight not in "+-":
                 value = self.multiply(next(factors), value)
-            if total is None:
-                total = build.fneg(value) if weight == "-" else value
-            else:
-                total = (build.fsub if weight == "-" else build.fadd)(total, value)
+            total = self.add(total, value, -1 if weight == "-" else 1)
         if part.constant:
             constant = self.convert(next(factors), working, count)
             total = build.fadd(total, self.make_real(constant) if self.is_complex else constant)
@@ -318,8 +306,12 @@ class _Kernel(Vectors):
         return self.convert(total, self.real, count)
 
     def choose(self, choice: Choice, operands: Sequence[Operand], count: int) -> ir.Value:
-        """Return `count` values of a term with holes; once all are found, no more is computed."""
+        """Return `count` values of a masked term; once all are found, no more is computed."""
         build, n = self.build, choice.samples
+        if self.is_whole:
+            taps, part = choice.ways[0]
+            first_factors = operands[2 * n :][: len(part.operands) - len(taps)]
+            return self.differentiate(part, [*(operands[k] for k in taps), *first_factors], count)
         factors = iter(operands[2 * n :])
         valid = cache(lambda k: self.load_valid(operands[n + k], count))  # when first needed
         kind = self.vector(self.real, count)
@@ -330,8 +322,8 @@ class _Kernel(Vectors):
         for taps, part in choice.ways:
             is_open = reduce(build.and_, map(valid, taps), missing)
             samples = [operands[k] for k in taps]
-            rest = [next(factors) for name in part.operands if name != "sample"]
-            value = self.differentiate(part, [*samples, *rest], count)
+            way_factors = islice(factors, len(part.operands) - len(taps))
+            value = self.differentiate(part, [*samples, *way_factors], count)
             total = build.select(self.widen(is_open, count), value, total)
             missing = build.and_(missing, build.not_(is_open))
             totals.append((total, build.block))
@@ -357,46 +349,45 @@ class _Kernel(Vectors):
 
     def load_factors(self, operands: Sequence[Operand], parts: Sum) -> list[Operand]:
         """Return operands with those factors loaded that are the same all along a row."""
-        precisions = ["", *(part.arithmetic for part in parts for _ in part.operands)]
-        often = [False, *(k < part.often for part in parts for k in range(len(part.operands)))]
-        return [
-            operand._replace(factor=self.load(operand.address, REAL[precision]))
-            if operand.kind == "row" and is_often
-            else operand
-            for operand, precision, is_often in zip(operands, precisions, often, strict=True)
-        ]
+        remaining, loaded = iter(operands[1:]), [operands[0]]
+        for part in parts:
+            loaded += [
+                operand._replace(factor=self.load(operand.address, REAL[part.arithmetic]))
+                if operand.kind == "row" and k < part.often
+                else operand
+                for k, operand in enumerate(islice(remaining, len(part.operands)))
+            ]
+        return loaded
 
     def load_valid(self, operand: Operand, count: int) -> ir.Value:
         """Return for each of `count` samples whether it is valid."""
-        byte = ir.IntType(8)
-        if count == 1:
-            stored = self.load(self.locate(operand), byte)
-        elif self.recipe.spreads:
-            stored = self.gather(operand, count, ir.VectorType(byte, count), 1)
-        else:
-            stored = self.load(self.locate(operand), ir.VectorType(byte, count))
+        kind = type_of(count, ir.IntType(8))
+        stored = self.load_lanes(operand, count, kind, 1, self.recipe.spreads)
         return self.build.icmp_unsigned("!=", stored, ir.Constant(stored.type, None))
 
     def load_samples(self, operand: Operand, count: int) -> ir.Value:
         """Return `count` samples as they are stored, but integers as floats."""
         kind = self.recipe.sample
-        is_integer = kind[0] in "iu"
+        size, is_integer = int(kind[1:]), kind[0] in "iu"
         if is_integer:
-            integer = ir.IntType(8 * int(kind[1:]))
-            stored = integer if count == 1 else ir.VectorType(integer, count)
+            stored = type_of(count, ir.IntType(8 * size))
         else:
             stored = self.vector(REAL_PART.get(kind, kind), count)
-        if count > 1 and self.recipe.gathers:
-            samples = self.gather(operand, count, stored, int(kind[1:]))
-        else:
-            samples = self.load(self.locate(operand), stored)
+        samples = self.load_lanes(operand, count, stored, size, self.recipe.gathers)
         if not is_integer:
             return samples
         to_float = self.build.sitofp if kind[0] == "i" else self.build.uitofp
         return to_float(samples, self.vector("f8", count))
 
-    def gather(self, operand: Operand, count: int, kind: ir.VectorType, size: int) -> ir.Value:
-        """Return what lies some way apart, `size` bytes each, loaded in pieces of a register."""
+    def load_lanes(
+        self, operand: Operand, count: int, kind: ir.Type, size: int, is_apart: bool
+    ) -> ir.Value:
+        """Return `count` values of `size` bytes, which lie apart or side by side.
+
+        Those that lie apart are loaded one by one, in pieces that fit a register.
+        """
+        if count == 1 or not is_apart:
+            return self.load(self.locate(operand), kind)
         build = self.build
         width = min(size, 8)
         piece = ir.IntType(8 * width)
@@ -404,9 +395,9 @@ class _Kernel(Vectors):
         address = self.locate(operand)
         for i in range(count):
             for k in range(size // width):
-                there = build.add(address, WORD(k * width))
+                place = build.add(address, WORD(k * width))
                 lane = INT(i * (size // width) + k)
-                pieces = build.insert_element(pieces, self.load(there, piece), lane)
+                pieces = build.insert_element(pieces, self.load(place, piece), lane)
             address = build.add(address, operand.step)
         return build.bitcast(pieces, kind)
 
@@ -415,10 +406,9 @@ class _Kernel(Vectors):
         lanes = count * (1 + self.is_complex)
         factor = operand.factor
         if factor is None:
-            kind = REAL[part.arithmetic]
-            many = count > 1 and operand.kind == "each"
-            address = self.locate(operand) if operand.kind == "each" else operand.address
-            factor = self.load(address, ir.VectorType(kind, count) if many else kind)
+            is_each = operand.kind == "each"
+            address = self.locate(operand) if is_each else operand.address
+            factor = self.load(address, type_of(count if is_each else 1, REAL[part.arithmetic]))
         if lanes == 1:
             return factor
         if not isinstance(factor.type, ir.VectorType):

@@ -33,9 +33,10 @@ class Part(NamedTuple):
     def operands(self) -> tuple[str, ...]:
         """What is read for this term, in order: samples, factors, a constant, a divisor."""
         divisor = "row" if self.divisor == "inverse" else self.divisor
-        factors = (*self.weights, self.constant, divisor)
-        factors = tuple(w for w in factors if w in ("row", "each"))
-        return ("sample",) * len(self.weights) + factors
+        factors = [
+            kind for kind in (*self.weights, self.constant, divisor) if kind in ("row", "each")
+        ]
+        return ("sample",) * len(self.weights) + tuple(factors)
 
     @property
     def often(self) -> int:
@@ -44,10 +45,10 @@ class Part(NamedTuple):
 
 
 class Choice(NamedTuple):
-    """A term of a field with holes: for each result the first of several ways that is open.
+    """A term of a masked field: for each result the first of several ways that is open.
 
-    Each way is a part, and the numbers of the samples that it takes among those of all ways. It
-    is open where these, and the sample with number 0, are valid; where none is, there is NaN.
+    A way is a part, with the numbers of its samples in the list of all samples. A way is open where
+    its samples, and the sample with number 0, are valid. Where no way is open, the result is NaN.
     """
 
     ways: tuple[tuple[tuple[int, ...], Part], ...]
@@ -67,7 +68,7 @@ class Choice(NamedTuple):
 
     @property
     def often(self) -> int:
-        """How many of the operands are those of the first way, which nearly all results take."""
+        """How many operands nearly all results need: none of the factors of later ways."""
         taps, part = self.ways[0]
         return 2 * self.samples + len(part.operands) - len(taps)
 
@@ -97,12 +98,12 @@ class KernelSpec(NamedTuple):
 
     A row is one result for each sum in `lower`, then as many as there is room for by `interior`,
     then one for each in `upper`. Operands of all of them, the result of a sum first, have `places`
-    relative to `bases`, of which those that are True move from row to row; so it is known here
-    which of them coincide. `sample` and `result` are dtypes of NumPy without byte order.
-    `gathers` says that the samples of a row do not lie side by side, `scatters` the same of its
-    results, `streams` that results are stored past the cache; `spreads` that what tells whether
-    samples are valid does not lie side by side; `is_norm` that sums are of squared magnitudes, and
-    results their roots. `leads` are operands of the interior that come to new memory first.
+    relative to `bases`, so it is known here which operands coincide. A base that is True moves from
+    row to row. `sample` and `result` are dtypes of NumPy without byte order. `gathers` says that
+    the samples of a row do not lie side by side, `scatters` the same of its results, `spreads` the
+    same of its mask. `streams` says that results are stored past the cache, `is_norm` that sums are
+    of squared magnitudes, and results their roots. `leads` are operands of the interior that come
+    to new memory first.
     """
 
     sample: str
@@ -133,9 +134,9 @@ class KernelSpec(NamedTuple):
 
     @property
     def is_branching(self) -> bool:
-        """Tell whether there are more ways beside holes than vectors should take."""
+        """Tell whether there are more ways beside masked samples than vectors should take."""
         choices = [part for parts in self.sums for part in parts if isinstance(part, Choice)]
-        return any(sum(len(taps) for taps, _ in one.ways) > MOST_TAPS for one in choices)
+        return any(sum(len(taps) for taps, _ in choice.ways) > MOST_TAPS for choice in choices)
 
     @property
     def sums(self) -> tuple[Sum, ...]:

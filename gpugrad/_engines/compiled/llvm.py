@@ -49,32 +49,29 @@ class LlvmFunction:
         i.add_incoming(start, before)
         yield i
         following = build.add(i, WORD(step))
+        # Not the block "loop": what was written inside may have ended in a block of its own.
         i.add_incoming(following, build.block)
         build.cbranch(build.icmp_signed("<", following, stop), head, after)
         build.position_at_end(after)
 
 
-class _Runner(LlvmFunction):
-    """The loop over items, between forgetting and asking what went wrong."""
-
-    def __init__(self, module: ir.Module) -> None:
-        super().__init__(module, INT, 2)
-
-    def write(self) -> None:
-        build, (items, count) = self.build, self.function.args
-        forget, ask = (
-            ir.Function(self.module, ir.FunctionType(INT, [INT]), name)
-            for name in ("feclearexcept", "fetestexcept")
-        )
-        kernel = ir.FunctionType(ir.VoidType(), [WORD] * 3)
-        everything = INT(sum(Trouble.here()))
-        build.call(forget, [everything])
-        with self.loop(WORD(0), count) as i:
-            item = build.add(items, build.mul(i, WORD(32)))
-            address, *arguments = [self.word(item, k) for k in range(4)]
-            build.call(build.inttoptr(address, kernel.as_pointer()), arguments)
-        build.fence("seq_cst")  # results stored past the cache become visible to other threads
-        build.ret(build.call(ask, [everything]))
+def _write_runner(module: ir.Module) -> None:
+    """Write the loop over items, between forgetting and asking what went wrong."""
+    runner = LlvmFunction(module, INT, 2)
+    build, (items, count) = runner.build, runner.function.args
+    forget, ask = (
+        ir.Function(module, ir.FunctionType(INT, [INT]), name)
+        for name in ("feclearexcept", "fetestexcept")
+    )
+    kernel = ir.FunctionType(ir.VoidType(), [WORD] * 3)
+    everything = INT(sum(Trouble.here()))
+    build.call(forget, [everything])
+    with runner.loop(WORD(0), count) as i:
+        item = build.add(items, build.mul(i, WORD(32)))
+        address, *arguments = [runner.word(item, k) for k in range(4)]
+        build.call(build.inttoptr(address, kernel.as_pointer()), arguments)
+    build.fence("seq_cst")  # results stored past the cache become visible to other threads
+    build.ret(build.call(ask, [everything]))
 
 
 @lru_cache(maxsize=1)
@@ -85,7 +82,7 @@ def compile_runner() -> Callable[[int, int], int]:
     in the arithmetic of all of them is returned as the bits of `Trouble`.
     """
     kind = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t)
-    run: Callable[[int, int], int] = kind(compile_module(lambda module: _Runner(module).write()))
+    run: Callable[[int, int], int] = kind(compile_module(_write_runner))
     return run
 
 

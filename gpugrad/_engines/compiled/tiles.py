@@ -66,18 +66,16 @@ def cut_tile(
     """Yield the boxes of a tile that have the same formulas all over, but for ends of rows."""
     choices = [_cut_stretch(terms, i, stretch, shape[i]) for i, stretch in enumerate(tile)]
     start, stop = tile[fastest]
-    rows: list[tuple[Stretch, range, range]]
+    rows, lower, upper = choices[fastest], range(0), range(0)
     # Most rows have one long stretch between two ends. A seam in their middle makes two, and a
     # short row none: then each stretch, or each sample, is a box, which is slower and rare.
-    long = [(a, b) for a, b in choices[fastest] if b - a >= SHORT_ROW]
-    if len(tile) > 1 and len(long) == 1:
-        ((a, b),) = long
-        rows = [((a, b), range(start, a), range(b, stop))]
-    elif len(tile) > 1 and not long:
-        rows = [((i, i + 1), range(0), range(0)) for i in range(start, stop)]
-    else:
-        rows = [(stretch, range(0), range(0)) for stretch in choices[fastest]]
-    for row, lower, upper in rows:
+    long_rows = [(a, b) for a, b in rows if b - a >= SHORT_ROW]
+    if len(tile) > 1 and len(long_rows) == 1:
+        rows, (a, b) = long_rows, long_rows[0]
+        lower, upper = range(start, a), range(b, stop)
+    elif len(tile) > 1 and not long_rows:  # columns: each has one formula all along
+        rows = [(i, i + 1) for i in range(start, stop)]
+    for row in rows:
         choices[fastest] = [row]
         for bounds in itertools.product(*choices):
             yield Box(bounds, lower, upper)
@@ -89,7 +87,7 @@ def _cut_stretch(terms: Sequence[Term], axis: int, stretch: Stretch, n: int) -> 
     cuts = {start, stop}
     for term in terms:
         if term.plan.axis == axis:
-            regions = [r for plan in term.plan.ranked for r in plan.regions(n)]
+            regions = [region for plan in term.plan.ranked for region in plan.regions(n)]
             for _, first, last in (*regions, *(seam.region for seam in term.seams)):
                 cuts |= {min(max(row, start), stop) for row in (first, last)}
     return [*itertools.pairwise(sorted(cuts))]

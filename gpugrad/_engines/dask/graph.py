@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from itertools import accumulate, pairwise, product
+from itertools import accumulate, product
 from operator import getitem
 from typing import Any
 
@@ -23,11 +23,11 @@ from gpugrad._engines.dask.tasks import (
     Evaluate,
     EvaluateSeams,
     Faces,
-    Outputs,
     Sums,
     cut_faces,
     make_task,
 )
+from gpugrad._engines.protocol import Outputs
 from gpugrad._stencils import (
     AxisPlan,
     ChunkPlan,
@@ -80,15 +80,15 @@ def _evaluate_in_blocks(
     from dask.base import tokenize
     from dask.highlevelgraph import HighLevelGraph
 
-    given = {id(f): f for f in distinct_fields(outputs)}
-    like = outputs[0][0].field.chunks
-    given |= {id(where): where.rechunk(like) for where in distinct_masks(outputs)}
-    number = {key: i for i, key in enumerate(given)}
-    fields = _unify([*given.values()])
+    collections = {id(f): f for f in distinct_fields(outputs)}
+    chunks = outputs[0][0].field.chunks
+    collections |= {id(where): where.rechunk(chunks) for where in distinct_masks(outputs)}
+    number = {key: i for i, key in enumerate(collections)}
+    fields = _unify_chunks([*collections.values()])
     derivatives, plans, sums = _list_derivatives(outputs, number)
+    # The same call must give the same name, so what engines keep with a plan is left out.
     weights = [(p.lower, p.interior, p.upper) for plan in plans for p in plan.ranked]
-    token = tokenize([f.name for f in fields], derivatives, weights, sums, engine)
-    name = f"gpugrad-{token}"
+    name = f"gpugrad-{tokenize([f.name for f in fields], derivatives, weights, sums, engine)}"
     layer = _make_layer(name, fields, derivatives, plans, sums, engine)
     graph = HighLevelGraph.from_collections(name, layer, dependencies=fields)
     metas = []
@@ -113,7 +113,7 @@ def _evaluate_in_blocks(
     ]  # fmt: skip
 
 
-def _unify(fields: list[Array]) -> list[Array]:
+def _unify_chunks(fields: list[Array]) -> list[Array]:
     """Return fields with common chunks, cut finer where they have to be, as in Dask's sums."""
     if all(f.chunks == fields[0].chunks for f in fields):
         return fields
@@ -128,23 +128,20 @@ def _list_derivatives(
     outputs: Outputs, number: dict[int, int]
 ) -> tuple[tuple[Derivative, ...], list[AxisPlan], Sums]:
     """Return the derivatives in these outputs, each once, their plans, and how they add up."""
-    found: dict[tuple[Derivative, int], int] = {}
-    plans: list[AxisPlan] = []
+    known: dict[tuple[Derivative, int], tuple[int, AxisPlan]] = {}
     sums = []
     for terms in outputs:
         for_sum = not is_single(terms)
         numbers = []
         for _, f, plan, where, _ in terms:
-            mask = None if where is None else number[id(where)]
+            mask = number.get(id(where))
             derivative = Derivative(number[id(f)], plan.axis, plan.dtype, for_sum, mask)
-            key = derivative, id(plan)
-            if key not in found:
-                found[key] = len(plans)
-                plans.append(plan)
-            numbers.append(found[key])
+            i, _ = known.setdefault((derivative, id(plan)), (len(known), plan))
+            numbers.append(i)
         signs = None if isinstance(terms, Norm) else tuple([term.sign for term in terms])
         sums.append((tuple(numbers), signs))
-    return tuple([derivative for derivative, _ in found]), plans, tuple(sums)
+    plans = [plan for _, plan in known.values()]
+    return tuple([derivative for derivative, _ in known]), plans, tuple(sums)
 
 
 def _make_layer(
@@ -157,12 +154,15 @@ def _make_layer(
 ) -> dict[Any, Any]:
     """Return the tasks: for each block one that computes it and, if need be, one for its faces."""
     chunks = fields[0].chunks
-    places = [[slice(*pair) for pair in pairwise((0, *accumulate(own)))] for own in chunks]
-    cut = [_cut_chunks(*pair, chunks) for pair in zip(derivatives, plans, strict=True)]
+    bounds = [(0, *accumulate(lengths)) for lengths in chunks]
+    cuts = [
+        _cut_chunks(derivative, plan, bounds[plan.axis])
+        for derivative, plan in zip(derivatives, plans, strict=True)
+    ]
     wanted: defaultdict[BlockSource, set[tuple[int, int]]] = defaultdict(set)
-    for derivative, parts in zip(derivatives, cut, strict=True):
-        for i, part in enumerate(parts):
-            for source, start, stop in _list_sources(derivative, part, i):
+    for derivative, cut in zip(derivatives, cuts, strict=True):
+        for i, plan in enumerate(cut):
+            for source, start, stop in _list_sources(derivative, plan, i):
                 wanted[source].add((start, stop))
     in_memory = [_is_in_memory(f) for f in fields]
     faces = {
@@ -181,20 +181,19 @@ def _make_layer(
             ])  # fmt: skip
             if stretches:
                 layer[f"{name}-faces-{i}", *index] = cut_faces, Faces(stretches), (f.name, *index)
-        place = [own[i] for own, i in zip(places, index, strict=True)]
-        here = tuple([
-            _cut_lines(parts[index[d.axis]], place)
-            for d, parts in zip(derivatives, cut, strict=True)
+        place = [slice(*rows[i : i + 2]) for rows, i in zip(bounds, index, strict=True)]
+        block_plans = tuple([
+            _cut_lines(cut[index[d.axis]], place) for d, cut in zip(derivatives, cuts, strict=True)
         ])  # fmt: skip
         sources: dict[BlockSource, Any] = {}
-        for derivative, part in zip(derivatives, here, strict=True):
-            for source, _, _ in _list_sources(derivative, part, index[derivative.axis]):
+        for derivative, plan in zip(derivatives, block_plans, strict=True):
+            for source, _, _ in _list_sources(derivative, plan, index[derivative.axis]):
                 i, axis, chunk = source
                 key = f"{name}-faces-{i}" if source in faces else fields[i].name
                 sources[source] = (key, *index[:axis], chunk, *index[axis + 1 :])
         layer[name, *index] = make_task(
             (name, *index),
-            BlockTask(*engine, derivatives, here, sums, tuple(sources)),
+            BlockTask(*engine, derivatives, block_plans, sums, tuple(sources)),
             [(f.name, *index) for f in fields],
             [*sources.values()],
         )
@@ -213,10 +212,9 @@ def _is_in_memory(f: Array) -> bool:
 
 
 def _cut_chunks(
-    derivative: Derivative, plan: AxisPlan, chunks: Sequence[Sequence[int]]
+    derivative: Derivative, plan: AxisPlan, bounds: Sequence[int]
 ) -> Sequence[ChunkPlan | BlockWindow]:
-    """Return what there is to do for each chunk of an axis."""
-    bounds = (0, *accumulate(chunks[plan.axis]))
+    """Return what there is to do for each chunk of an axis, which lie between `bounds`."""
     if derivative.mask is None and not plan.varies_across:
         return cut_at_seams(plan, bounds)
     return [
@@ -227,21 +225,21 @@ def _cut_chunks(
     ]
 
 
-def _cut_lines(part: ChunkPlan | BlockWindow, place: Sequence[slice]) -> ChunkPlan | BlockWindow:
+def _cut_lines(plan: ChunkPlan | BlockWindow, place: Sequence[slice]) -> ChunkPlan | BlockWindow:
     """Return the same for the lines of a block, where weights differ from line to line."""
-    if isinstance(part, ChunkPlan) or not part.plan.varies_across:
-        return part
-    axis, box = part.plan.axis, [*place]
+    if isinstance(plan, ChunkPlan) or not plan.plan.varies_across:
+        return plan
+    axis, box = plan.plan.axis, [*place]
     box[axis] = slice(None)  # there the plan is cut already
-    return part._replace(plan=part.plan.change_formulas(lambda formula: formula.cut(box, axis)))
+    return plan._replace(plan=plan.plan.change_formulas(lambda formula: formula.cut(box, axis)))
 
 
 def _list_sources(
-    derivative: Derivative, part: ChunkPlan | BlockWindow, chunk: int
+    derivative: Derivative, plan: ChunkPlan | BlockWindow, chunk: int
 ) -> Iterator[tuple[BlockSource, int, int]]:
     """Yield what a chunk needs of others."""
     fields = [i for i in (derivative.field, derivative.mask) if i is not None]
-    for reader in [part] if isinstance(part, BlockWindow) else part.patches:
+    for reader in [plan] if isinstance(plan, BlockWindow) else plan.patches:
         for other, start, stop in reader.samples:
             if other != chunk:
                 for field in fields:

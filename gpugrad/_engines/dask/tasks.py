@@ -2,8 +2,8 @@
 
 An engine that takes terms with seams reads those samples where they lie, and makes all derivatives
 in one pass. For others a block is evaluated as if it were alone, and the rows that read beyond its
-faces are put right by slices. Beside holes, and where lines differ, any row may need any of its
-neighbours: there a block is joined with the faces, and evaluated with them.
+faces are put right by slices. Beside masked samples, and where lines differ, any row may need any
+of its neighbours: there a block is joined with the faces, and evaluated with them.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import numpy as np
 
 from gpugrad._arrays import Array, namespace_of, result_dtype, threads, working_dtype
 from gpugrad._engines import slices
+from gpugrad._engines.protocol import Outputs
 from gpugrad._stencils import IDENTITY, AxisPlan, ChunkPlan, Norm, Seam, Stretch, Term, rows_of
 
 try:
@@ -29,10 +30,9 @@ except ImportError as error:
         'To mend it: pip install --upgrade "dask[array]"'
     ) from error
 
-Outputs = Sequence[Sequence[Term]]
 Evaluate = Callable[[Outputs], Sequence[Array]]
 EvaluateSeams = Callable[[Outputs], Sequence[Array] | None]
-_Part = tuple["Derivative", ChunkPlan, Array]
+_Chunk = tuple["Derivative", ChunkPlan, Array]
 
 
 class BlockSource(NamedTuple):
@@ -115,11 +115,8 @@ def make_task(key: Any, job: BlockTask, blocks: Sequence[Any], others: Sequence[
 
 def cut_faces(faces: Faces, block: Array) -> dict[tuple[int, int, int], Array]:
     """Return copies of the rows that other blocks need, which keep no block in memory."""
-    parts = {
-        (axis, start, stop): block[rows_of(block.ndim, axis, start, stop)]
-        for axis, start, stop in faces.stretches
-    }
-    return {key: part.copy() if hasattr(part, "copy") else part for key, part in parts.items()}
+    views = {stretch: block[rows_of(block.ndim, *stretch)] for stretch in faces.stretches}
+    return {key: view.copy() if hasattr(view, "copy") else view for key, view in views.items()}
 
 
 def compute_block(job: BlockTask, blocks: list[Array], others: list[Any]) -> Any:
@@ -143,31 +140,31 @@ def _differentiate(
     fields = [exact[d.field] if d.for_sum else blocks[d.field] for d in job.derivatives]
     if not all(blocks[0].shape):
         return [slices.cast(xp, f, result_dtype(xp, f)) for f in fields for xp in [namespace_of(f)]]
-    parts = list(zip(job.derivatives, job.plans, fields, strict=True))
-    alone = [(d, plan, f) for d, plan, f in parts if isinstance(plan, ChunkPlan)]
+    triples = zip(job.derivatives, job.plans, fields, strict=True)
+    chunks = [(d, plan, f) for d, plan, f in triples if isinstance(plan, ChunkPlan)]
     # All that one engine can make in a pass is made together; windows are joined one by one.
-    made = iter(_evaluate_at_seams(job, alone, sources) or _patch_all(job, alone, sources))
+    results = iter(_evaluate_at_seams(job, chunks, sources) or _patch_all(job, chunks, sources))
     return [
-        _evaluate_window(job, blocks, derivative, plan, sources)
-        if isinstance(plan, BlockWindow)
-        else next(made)
-        for derivative, plan, _ in parts
+        next(results)
+        if isinstance(plan, ChunkPlan)
+        else _evaluate_window(job, blocks, derivative, plan, sources)
+        for derivative, plan in zip(job.derivatives, job.plans, strict=True)
     ]
 
 
 def _evaluate_at_seams(
-    job: BlockTask, parts: Sequence[_Part], sources: dict[BlockSource, Any]
+    job: BlockTask, chunks: Sequence[_Chunk], sources: dict[BlockSource, Any]
 ) -> Sequence[Array] | None:
     """Return derivatives by an engine that reads other blocks where they lie, None without one.
 
     Those of a sum, too, are made one by one: each has a formula of its own at each face, and so
     many sums of different formulas would take longer to compile than all blocks to evaluate.
     """
-    if job.evaluate_seams is None or not parts:
+    if job.evaluate_seams is None or not chunks:
         return None
     outputs = [
         [Term(1, f, plan.core, None, tuple(_find_seams(f, derivative, plan, sources)))]
-        for derivative, plan, f in parts
+        for derivative, plan, f in chunks
     ]
     return job.evaluate_seams(outputs)
 
@@ -177,22 +174,22 @@ def _find_seams(
 ) -> Iterator[Seam]:
     """Yield the rows of a block that read others; what they read of itself is not cut out."""
     for start, stop, patch_plan, samples in plan.patches:
-        found = []
+        rows: list[Array | None] = []
         for chunk, first, last in samples:
             source = BlockSource(derivative.field, derivative.axis, chunk)
             is_beyond = source in sources
             # None leaves the samples to the block itself, which has them where they lie.
-            found.append(_fetch(sources, source, f, first, last) if is_beyond else None)
-        yield Seam(patch_plan, start, stop, tuple(found))
+            rows.append(_fetch(sources, source, f, first, last) if is_beyond else None)
+        yield Seam(patch_plan, start, stop, tuple(rows))
 
 
 def _patch_all(
-    job: BlockTask, parts: Sequence[_Part], sources: dict[BlockSource, Any]
+    job: BlockTask, chunks: Sequence[_Chunk], sources: dict[BlockSource, Any]
 ) -> Iterator[Array]:
     """Yield derivatives by the block's own engine, the rows that read other blocks by slices."""
-    whole = [[Term(1, f, plan.core)] for _, plan, f in parts if plan.start < plan.stop]
+    whole = [[Term(1, f, plan.core)] for _, plan, f in chunks if plan.start < plan.stop]
     cores = iter(job.evaluate(whole) if whole else ())
-    for derivative, plan, f in parts:
+    for derivative, plan, f in chunks:
         core = next(cores) if plan.start < plan.stop else None
         yield _patch(core, f, derivative, plan, sources)
 
@@ -209,13 +206,13 @@ def _evaluate_window(
 
     def join(number: int) -> Array:
         block = blocks[number]
-        parts = [
+        stretches = [
             _fetch(sources, BlockSource(number, axis, chunk), block, start, stop)
             for chunk, start, stop in window.samples
         ]
-        if len(parts) == 1:
-            return parts[0]
-        whole = namespace_of(block).concat(parts, axis=axis)
+        if len(stretches) == 1:
+            return stretches[0]
+        whole = namespace_of(block).concat(stretches, axis=axis)
         # NumPy joins big-endian samples to native ones.
         return whole if whole.dtype == block.dtype else whole.astype(block.dtype)
 
@@ -232,10 +229,10 @@ def _fetch(
     sources: dict[BlockSource, Any], source: BlockSource, block: Array, start: int, stop: int
 ) -> Any:
     """Return rows of another block, or of this one where the source is none of the others."""
-    found: Any = sources.get(source, block)
-    if isinstance(found, dict):
-        return found[source.axis, start, stop]
-    return found[rows_of(block.ndim, source.axis, start, stop)]
+    samples: Any = sources.get(source, block)
+    if isinstance(samples, dict):  # faces
+        return samples[source.axis, start, stop]
+    return samples[rows_of(block.ndim, source.axis, start, stop)]
 
 
 def _convert_half_precision(block: Array) -> Array:
@@ -256,29 +253,29 @@ def _patch(
     xp = namespace_of(f)
     dtype = result_dtype(xp, f)
 
-    rows = []
+    patches = []
     for start, stop, patch_plan, samples in plan.patches:
         read = [
             _fetch(sources, BlockSource(derivative.field, axis, chunk), f, first, last)
             for chunk, first, last in samples
         ]
-        made = slices.differentiate_rows(read, patch_plan.interior, axis, spacing, dtype)
-        rows.append((start, stop, made))
-    if not rows:
+        rows = slices.differentiate_rows(read, patch_plan.interior, axis, spacing, dtype)
+        patches.append((start, stop, rows))
+    if not patches:
         return core
-    if core is None and len(rows) == 1:
-        return rows[0][2]
+    if core is None and len(patches) == 1:
+        return patches[0][2]
     if isinstance(f, np.ndarray) or array_api_compat.is_cupy_array(f):
         if core is None:
             core = xp.empty_like(f, dtype=dtype)
-        for start, stop, made in rows:
-            core[rows_of(f.ndim, axis, start, stop)] = made
+        for start, stop, rows in patches:
+            core[rows_of(f.ndim, axis, start, stop)] = rows
         return core
     # Arrays of other libraries may be immutable.
     if core is not None:
-        made = core[rows_of(f.ndim, axis, plan.start, plan.stop)]
-        rows.append((plan.start, plan.stop, made))
-    return xp.concat([made for _, _, made in sorted(rows, key=itemgetter(0))], axis=axis)
+        rows = core[rows_of(f.ndim, axis, plan.start, plan.stop)]
+        patches.append((plan.start, plan.stop, rows))
+    return xp.concat([rows for _, _, rows in sorted(patches, key=itemgetter(0))], axis=axis)
 
 
 def _add_up_terms(job: BlockTask, blocks: list[Array], derivatives: list[Array]) -> Iterator[Array]:
@@ -290,12 +287,14 @@ def _add_up_terms(job: BlockTask, blocks: list[Array], derivatives: list[Array])
         # Each term is rounded to the working precision, what they make once more to the result's.
         f = blocks[first.field]
         xp = namespace_of(f)
-        parts = [slices.cast(xp, derivatives[i], working_dtype(xp, f)) for i in numbers]
+        rounded = [slices.cast(xp, derivatives[i], working_dtype(xp, f)) for i in numbers]
         dtype = result_dtype(xp, f)
-        if f.size and all(type(part) is np.ndarray and part.dtype == dtype for part in parts):
-            terms = [Term(1, part, IDENTITY) for part in parts]
-            if signs is not None:
-                terms = [term._replace(sign=sign) for term, sign in zip(terms, signs, strict=True)]
+        if f.size and all(type(df) is np.ndarray and df.dtype == dtype for df in rounded):
+            # An engine adds up in one pass, with no array between.
+            terms = [
+                Term(sign, df, IDENTITY)
+                for sign, df in zip(signs or [1] * len(rounded), rounded, strict=True)
+            ]
             yield from job.evaluate([Norm(terms) if signs is None else terms])
         else:
-            yield slices.combine(f, parts, signs)
+            yield slices.combine(f, rounded, signs)
