@@ -26,9 +26,16 @@ from gpugrad._arrays import (
 )
 from gpugrad._arrays import threads as _threads
 from gpugrad._engines import numpy_blocks, numpy_subclasses, slices
-from gpugrad._engines.protocol import Engine, Outputs, SeamsEngine, StackingEngine
+from gpugrad._engines.protocol import Engine, SeamsEngine, StackingEngine
 from gpugrad._engines.selection import name_in_force
-from gpugrad._stencils import Norm, distinct_arrays, distinct_fields, distinct_masks, replace_fields
+from gpugrad._stencils import (
+    Norm,
+    Outputs,
+    distinct_arrays,
+    distinct_fields,
+    distinct_masks,
+    replace_fields,
+)
 
 COMPILED_SIZE = 1 << 16
 """Samples of a field from which on compiled code is faster, once it is there."""

@@ -23,10 +23,10 @@ from gpugrad._engines.numpy_steps import (
     find_result,
     place_all,
 )
-from gpugrad._engines.protocol import Outputs
 from gpugrad._stencils import (
     AxisPlan,
     Norm,
+    Outputs,
     Term,
     add_up,
     distinct_fields,

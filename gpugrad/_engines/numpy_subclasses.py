@@ -13,9 +13,8 @@ from typing import Any
 import numpy as np
 
 from gpugrad._arrays import NumpyArray, working_dtype
-from gpugrad._engines.protocol import Outputs
 from gpugrad._engines.slices import evaluate_terms
-from gpugrad._stencils import Term, add_up, distinct_fields
+from gpugrad._stencils import Outputs, Term, add_up, distinct_fields
 
 
 def unsupported(outputs: Outputs) -> str | None:

@@ -11,9 +11,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from gpugrad._arrays import Array
-from gpugrad._stencils import Term
-
-Outputs = Sequence[Sequence[Term]]
+from gpugrad._stencils import Outputs
 
 
 class Engine(Protocol):

@@ -24,8 +24,17 @@ from gpugrad._arrays import (
     result_dtype,
     working_dtype,
 )
-from gpugrad._engines.protocol import Outputs
-from gpugrad._stencils import AxisPlan, Formula, Norm, Term, add_up, find_usable, is_single, rows_of
+from gpugrad._stencils import (
+    AxisPlan,
+    Formula,
+    Norm,
+    Outputs,
+    Term,
+    add_up,
+    find_usable,
+    is_single,
+    rows_of,
+)
 
 _REAL_PART = {"complex64": "float32", "complex128": "float64"}
 

@@ -12,7 +12,7 @@ import numpy as np
 from gpugrad._arrays import Array
 from gpugrad._engines import evaluate
 from gpugrad._grids import Options, as_mask, choose_beside_masked, find_valid, is_masked
-from gpugrad._stencils import AxisPlan, Term
+from gpugrad._stencils import AxisPlan, Outputs, Term
 
 
 class MaskedFields:
@@ -39,11 +39,7 @@ class MaskedFields:
         return Term(sign, self.fields[i], plan, self.masks[i])
 
     def evaluate(
-        self,
-        outputs: Sequence[Sequence[Term]],
-        out: Any = None,
-        stack: bool = False,
-        backend: str | None = None,
+        self, outputs: Outputs, out: Any = None, stack: bool = False, backend: str | None = None
     ) -> Any:
         """Evaluate outputs; of masked arrays, results are masked where there is no derivative."""
         if not self.are_masked_arrays:

@@ -21,6 +21,7 @@ from gpugrad._stencils import (
     Formula,
     Norm,
     Operator,
+    Outputs,
     Term,
     arrange_hessian,
     choose_rows,
@@ -42,9 +43,8 @@ class Selection(NamedTuple):
         return xp.where(self.where, f, xp.zeros_like(f))
 
 
-Outputs = tuple[tuple[Term, ...], ...]
-Stage = Outputs | tuple[Selection, ...]
-Evaluate = Callable[[Sequence[Sequence[Term]]], Sequence[Array]]
+Stage = tuple[tuple[Term, ...], ...] | tuple[Selection, ...]
+Evaluate = Callable[[Outputs], Sequence[Array]]
 
 
 class Stages(NamedTuple):

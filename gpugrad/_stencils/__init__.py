@@ -17,6 +17,7 @@ from gpugrad._stencils.plan import (
     AxisPlan,
     Formula,
     Norm,
+    Outputs,
     Region,
     Seam,
     Steps,

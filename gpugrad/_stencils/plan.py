@@ -215,6 +215,10 @@ def cut_weight(w: Any, box: Sequence[slice], axis: int) -> Any:
     return w[tuple([slice(None) if n == 1 else rows for n, rows in own])]
 
 
+Outputs = Sequence[Sequence[Term]]
+"""What engines evaluate: each output is a sum of terms, or their `Norm`."""
+
+
 class Norm(tuple[Term, ...]):
     """An output that is the root of the sum of its terms' squared magnitudes, not their sum.
 
@@ -231,9 +235,7 @@ def is_single(terms: Sequence[Term]) -> bool:
     return len(terms) == 1 and terms[0].sign == 1 and type(terms) is not Norm
 
 
-def replace_fields(
-    outputs: Sequence[Sequence[Term]], fields: Mapping[int, Array]
-) -> list[Sequence[Term]]:
+def replace_fields(outputs: Outputs, fields: Mapping[int, Array]) -> list[Sequence[Term]]:
     """Return outputs over other fields, each found by the `id` of the one it stands for.
 
     Masks are replaced likewise, where there is something to stand for them.
@@ -246,18 +248,18 @@ def replace_fields(
     return [(Norm if isinstance(terms, Norm) else tuple)(map(replace, terms)) for terms in outputs]
 
 
-def distinct_fields(outputs: Sequence[Sequence[Term]]) -> list[Array]:
+def distinct_fields(outputs: Outputs) -> list[Array]:
     """Return the fields of all terms, each once."""
     return [*{id(term.field): term.field for terms in outputs for term in terms}.values()]
 
 
-def distinct_masks(outputs: Sequence[Sequence[Term]]) -> list[Array]:
+def distinct_masks(outputs: Outputs) -> list[Array]:
     """Return the masks of all terms, each once."""
     masks = (term.where for terms in outputs for term in terms)
     return [*{id(where): where for where in masks if where is not None}.values()]
 
 
-def distinct_arrays(outputs: Sequence[Sequence[Term]]) -> list[Array]:
+def distinct_arrays(outputs: Outputs) -> list[Array]:
     """Return all arrays of a caller's that terms read: fields, masks, what lies beyond seams.
 
     Weights are not among them: whatever the coordinates, the package has computed them.
@@ -267,7 +269,7 @@ def distinct_arrays(outputs: Sequence[Sequence[Term]]) -> list[Array]:
     return [*distinct_fields(outputs), *distinct_masks(outputs), *beyond.values()]
 
 
-def describe_outputs(outputs: Sequence[Sequence[Term]], arrays: Sequence[Array]) -> Hashable:
+def describe_outputs(outputs: Outputs, arrays: Sequence[Array]) -> Hashable:
     """Return what a program for outputs depends on, but for plans and the addresses of arrays.
 
     `arrays` are all that it reads and writes, but for weights.

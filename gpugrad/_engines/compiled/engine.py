@@ -19,12 +19,10 @@ from gpugrad._engines.compiled.factors import Factors
 from gpugrad._engines.compiled.masked_sums import evaluate_sums, is_masked_sum
 from gpugrad._engines.numpy_steps import find_result
 from gpugrad._engines.store import Store
-from gpugrad._stencils import Term, describe_outputs, distinct_arrays, distinct_masks
+from gpugrad._stencils import Outputs, describe_outputs, distinct_arrays, distinct_masks
 
 if TYPE_CHECKING:
     from gpugrad._engines.compiled.program import Program
-
-Outputs = Sequence[Sequence[Term]]
 
 THREADED_BYTES = 1 << 21
 """Bytes of a field from which on more threads than one pay."""

@@ -15,7 +15,7 @@ import numpy as np
 
 from gpugrad._arrays import NumpyArray
 from gpugrad._engines.numpy_steps import Precision, exact_reciprocal, find_precision
-from gpugrad._stencils import AxisPlan, Formula, Term
+from gpugrad._stencils import AxisPlan, Formula, Outputs
 
 
 class Factor(NamedTuple):
@@ -163,7 +163,7 @@ class Factors:
         Where the arrays lie, as long as this object lives.
     """
 
-    def __init__(self, outputs: Sequence[Sequence[Term]]) -> None:
+    def __init__(self, outputs: Outputs) -> None:
         self.number: dict[object, int] = {}
         self.addresses: list[int] = []
         self._tables: list[FactorTable] = []  # a plan may forget its own while the arrays are read

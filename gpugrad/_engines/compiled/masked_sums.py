@@ -15,12 +15,10 @@ from typing import Any
 import numpy as np
 
 from gpugrad._arrays import NumpyArray
-from gpugrad._stencils import IDENTITY, Norm, Piece, Term, cut_plan, rows_of
+from gpugrad._stencils import IDENTITY, Norm, Outputs, Piece, Term, cut_plan, rows_of
 
 SLAB_BYTES = 1 << 23
 """Bytes of a field in a slab: what is made of it is still in a cache when it is added up."""
-
-Outputs = Sequence[Sequence[Term]]
 
 
 def is_masked_sum(terms: Sequence[Term]) -> bool:

@@ -21,9 +21,16 @@ from gpugrad._engines.compiled.kernel import compile_kernel
 from gpugrad._engines.compiled.kernel_spec import Choice, KernelSpec, Part, Place
 from gpugrad._engines.compiled.tiles import Box, cut_field, cut_tile
 from gpugrad._engines.numpy_steps import find_precision
-from gpugrad._stencils import AxisPlan, Norm, Region, Seam, Term, distinct_arrays, distinct_fields
-
-Outputs = Sequence[Sequence[Term]]
+from gpugrad._stencils import (
+    AxisPlan,
+    Norm,
+    Outputs,
+    Region,
+    Seam,
+    Term,
+    distinct_arrays,
+    distinct_fields,
+)
 
 STREAM_BYTES = 1 << 24
 """Bytes of all outputs from which on they are stored past the cache: less may be read from it."""

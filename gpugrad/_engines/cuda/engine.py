@@ -19,10 +19,10 @@ import numpy as np
 
 from gpugrad._arrays import Array, NumpyArray, library_of
 from gpugrad._engines.cuda import program as gpu_program
-from gpugrad._engines.cuda.program import Outputs, make_program
+from gpugrad._engines.cuda.program import make_program
 from gpugrad._engines.numpy_steps import find_precision, find_result
 from gpugrad._engines.store import Store
-from gpugrad._stencils import AxisPlan, describe_outputs, distinct_fields, distinct_masks
+from gpugrad._stencils import AxisPlan, Outputs, describe_outputs, distinct_fields, distinct_masks
 
 SAMPLES = ("f2", "f4", "f8", "c8", "c16", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8")
 """The dtypes that the kernel takes."""

@@ -16,9 +16,15 @@ import numpy as np
 
 from gpugrad._arrays import Array, NumpyArray
 from gpugrad._engines.numpy_steps import Precision, find_precision
-from gpugrad._stencils import AxisPlan, Formula, Norm, Term, distinct_fields, distinct_masks
-
-Outputs = Sequence[Sequence[Term]]
+from gpugrad._stencils import (
+    AxisPlan,
+    Formula,
+    Norm,
+    Outputs,
+    Term,
+    distinct_fields,
+    distinct_masks,
+)
 
 THREADS = 256
 """Threads of a block, the constant of that name in `stencil.cu`."""

@@ -16,8 +16,15 @@ import torch
 from gpugrad._arrays import Array, dtype_name, result_dtype, working_dtype
 from gpugrad._engines import slices
 from gpugrad._engines.cuda import engine
-from gpugrad._engines.cuda.program import Outputs
-from gpugrad._stencils import AxisPlan, Norm, Term, distinct_fields, replace_fields, transpose_plan
+from gpugrad._stencils import (
+    AxisPlan,
+    Norm,
+    Outputs,
+    Term,
+    distinct_fields,
+    replace_fields,
+    transpose_plan,
+)
 
 _NAMES = {np.dtype(name).name for name in engine.SAMPLES}
 

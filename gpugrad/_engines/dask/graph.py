@@ -27,11 +27,11 @@ from gpugrad._engines.dask.tasks import (
     cut_faces,
     make_task,
 )
-from gpugrad._engines.protocol import Outputs
 from gpugrad._stencils import (
     AxisPlan,
     ChunkPlan,
     Norm,
+    Outputs,
     Term,
     cut_at_seams,
     cut_plan,

@@ -19,8 +19,17 @@ import numpy as np
 
 from gpugrad._arrays import Array, namespace_of, result_dtype, threads, working_dtype
 from gpugrad._engines import slices
-from gpugrad._engines.protocol import Outputs
-from gpugrad._stencils import IDENTITY, AxisPlan, ChunkPlan, Norm, Seam, Stretch, Term, rows_of
+from gpugrad._stencils import (
+    IDENTITY,
+    AxisPlan,
+    ChunkPlan,
+    Norm,
+    Outputs,
+    Seam,
+    Stretch,
+    Term,
+    rows_of,
+)
 
 try:
     from dask._task_spec import List, Task, TaskRef
