@@ -18,8 +18,7 @@ from gpugrad._files.source import Source, Values
 from gpugrad._files.targets import Target
 from gpugrad._files.work import Work
 from gpugrad._grids import find_valid
-from gpugrad._operators import change_terms
-from gpugrad._stencils import Term
+from gpugrad._stencils import Term, change_terms
 
 Progress = Callable[[int, int], None]
 """Told how many more bytes of results are done, of how many in all."""

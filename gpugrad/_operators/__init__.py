@@ -6,4 +6,4 @@ evaluated by `_engines`. Curved grids, the sphere and reusable plans are here to
 
 from gpugrad._operators.components import check_mixed
 from gpugrad._operators.gradient import derivative
-from gpugrad._operators.stages import Stages, change_terms, plan_stages
+from gpugrad._operators.stages import Stages, plan_stages

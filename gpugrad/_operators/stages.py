@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
 from typing import Any, NamedTuple, TypeGuard
 
 import numpy as np
@@ -24,6 +23,7 @@ from gpugrad._stencils import (
     Outputs,
     Term,
     arrange_hessian,
+    change_terms,
     choose_rows,
     find_results,
     transpose_plan,
@@ -70,31 +70,22 @@ def is_selection(stage: Stage) -> TypeGuard[tuple[Selection, ...]]:
     return isinstance(stage[0], Selection)
 
 
-def change_terms(stage: Any, change: Callable[[Term], Term]) -> list[tuple[Term, ...]]:
-    """Return the outputs of a stage with each term changed."""
-    return [_kind_of(terms)(map(change, terms)) for terms in stage]
-
-
 def bind_fields(stage: Any, fields: Sequence[Any]) -> list[tuple[Term, ...]]:
     """Return the outputs of a stage with fields in place of their numbers."""
     return change_terms(stage, lambda term: term._replace(field=fields[term.field]))
 
 
-def _kind_of(terms: Sequence[Term]) -> type[tuple[Term, ...]]:
-    return Norm if type(terms) is Norm else tuple
-
-
-def number_term(plan: AxisPlan, i: int = 0, sign: int = 1, where: Any = None) -> Term:
+def number_term(plan: AxisPlan, i: int = 0, sign: int = 1) -> Term:
     """Make a term of the field with number `i`."""
-    return Term(sign, i, plan, where)
+    return Term(sign, i, plan)
 
 
 def plan_stages(
     row: Operator, plans: Sequence[Sequence[AxisPlan]], components: int, where: Any = None
 ) -> Stages:
     """Return the stages of an operator of the table, given plans for each of its orders."""
-    outputs = row.terms(*plans, partial(number_term, where=where), components)
-    first_stage = tuple(_kind_of(terms)(terms) for terms in outputs)
+    outputs = row.terms(*plans, number_term, components)
+    first_stage = tuple(change_terms(outputs, lambda term: term._replace(where=where)))
     numbers = range(components, components + len(first_stage))
     if row.gives != "pairs":
         return Stages(components, (first_stage,), tuple(numbers))
@@ -103,7 +94,7 @@ def plan_stages(
 
     def differentiate(slope: int, first: Sequence[AxisPlan]) -> Sequence[int]:
         start = numbers.stop + len(mixed)
-        mixed.extend((number_term(plan, slope, where=valid[slope - 1]),) for plan in first)
+        mixed.extend((Term(1, slope, plan, valid[slope - 1]),) for plan in first)
         return range(start, start + len(first))
 
     rows = arrange_hessian(numbers, plans[0], differentiate)
@@ -190,13 +181,10 @@ def bring_masks_home(program: Stages) -> Stages:
         return entry._replace(where=home[id(where)])
 
     stages = [
-        tuple([
-            move(output) if isinstance(output, Selection) else _kind_of(output)(map(move, output))
-            for output in stage
-        ])
+        map(move, stage) if is_selection(stage) else change_terms(stage, move)
         for stage in program.stages
-    ]  # fmt: skip
-    return program._replace(stages=tuple(stages))
+    ]
+    return program._replace(stages=tuple(map(tuple, stages)))
 
 
 def bring_home(plan: AxisPlan) -> AxisPlan:

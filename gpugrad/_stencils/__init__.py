@@ -23,6 +23,7 @@ from gpugrad._stencils.plan import (
     Steps,
     Term,
     add_up,
+    change_terms,
     cut_weight,
     describe_outputs,
     distinct_arrays,

@@ -235,7 +235,12 @@ def is_single(terms: Sequence[Term]) -> bool:
     return len(terms) == 1 and terms[0].sign == 1 and type(terms) is not Norm
 
 
-def replace_fields(outputs: Outputs, fields: Mapping[int, Array]) -> list[Sequence[Term]]:
+def change_terms(outputs: Any, change: Callable[[Term], Term]) -> list[tuple[Term, ...]]:
+    """Return outputs with each term changed; a norm stays a norm."""
+    return [(Norm if type(terms) is Norm else tuple)(map(change, terms)) for terms in outputs]
+
+
+def replace_fields(outputs: Outputs, fields: Mapping[int, Array]) -> list[tuple[Term, ...]]:
     """Return outputs over other fields, each found by the `id` of the one it stands for.
 
     Masks are replaced likewise, where there is something to stand for them.
@@ -245,7 +250,7 @@ def replace_fields(outputs: Outputs, fields: Mapping[int, Array]) -> list[Sequen
         where = fields.get(id(term.where), term.where)
         return term._replace(field=fields[id(term.field)], where=where)
 
-    return [(Norm if isinstance(terms, Norm) else tuple)(map(replace, terms)) for terms in outputs]
+    return change_terms(outputs, replace)
 
 
 def distinct_fields(outputs: Outputs) -> list[Array]:

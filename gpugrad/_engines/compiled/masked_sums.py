@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from gpugrad._arrays import NumpyArray
-from gpugrad._stencils import IDENTITY, Norm, Outputs, Piece, Term, cut_plan, rows_of
+from gpugrad._stencils import IDENTITY, Outputs, Piece, Term, change_terms, cut_plan, rows_of
 
 SLAB_BYTES = 1 << 23
 """Bytes of a field in a slab: what is made of it is still in a cache when it is added up."""
@@ -43,20 +43,18 @@ def evaluate_sums(
     for slab, (start, stop) in enumerate(pairwise(bounds)):
         here = rows_of(f.ndim, slowest, start, stop)
         across = {name: _take(term, here) for name, term in terms.items() if name not in along}
-        slopes = evaluate([[term] for term in across.values()], None) if across else ()
-        made = dict(zip(across, slopes, strict=True))
+        derivatives = evaluate([[term] for term in across.values()], None) if across else ()
+        slopes = dict(zip(across, derivatives, strict=True))
         for name, term in along.items():
             piece = pieces[name][slab]
-            (rows_made,) = evaluate([[_join(term, piece)]], None)
-            made[name] = rows_made[rows_of(f.ndim, slowest, piece.start, piece.stop)]
-        sums = [
-            (Norm if isinstance(output, Norm) else tuple)(
-                [Term(term.sign, made[_name(term)], IDENTITY) for term in output]
-            )
-            for output in outputs
-        ]
+            (joined,) = evaluate([[_join(term, piece)]], None)
+            slopes[name] = joined[rows_of(f.ndim, slowest, piece.start, piece.stop)]
+
+        def take_slope(term: Term, slopes: dict[Any, NumpyArray] = slopes) -> Term:
+            return Term(term.sign, slopes[_name(term)], IDENTITY)
+
         with np.errstate(all="ignore"):  # as of all masked fields
-            evaluate(sums, [target[here] for target in out])
+            evaluate(change_terms(outputs, take_slope), [target[here] for target in out])
 
 
 def _name(term: Term) -> tuple[int, int, int]:

@@ -7,7 +7,7 @@ start. Where a field requires gradients, the way back is the same kernel with th
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import cupy
 import numpy as np
@@ -17,24 +17,16 @@ from gpugrad._arrays import Array, dtype_name, result_dtype, working_dtype
 from gpugrad._engines import slices
 from gpugrad._engines.cuda import engine
 from gpugrad._stencils import (
-    AxisPlan,
     Norm,
     Outputs,
     Term,
+    change_terms,
     distinct_fields,
     replace_fields,
     transpose_plan,
 )
 
 _NAMES = {np.dtype(name).name for name in engine.SAMPLES}
-
-
-class _Part(NamedTuple):
-    """A term whose field is known by its number: a tensor of its own would be kept alive."""
-
-    sign: int
-    field: int
-    plan: AxisPlan
 
 
 def unsupported(outputs: Outputs) -> str | None:
@@ -67,9 +59,10 @@ def evaluate(outputs: Outputs, out: Sequence[Array] | None = None) -> tuple[Arra
         if torch.is_grad_enabled() and any(f.requires_grad for f in fields):
             return tuple(map(_evaluate_differentiably, outputs))
         return _compute(outputs)
+    # Terms with numbers of fields: PyTorch would keep tensors in them alive, without its knowledge.
     number = {id(f): i for i, f in enumerate(fields)}
-    parts = [[_Part(t.sign, number[id(t.field)], t.plan) for t in terms] for terms in outputs]
-    results: tuple[Array, ...] = _Differentiate.apply(parts, *fields)
+    numbered = change_terms(outputs, lambda term: term._replace(field=number[id(term.field)]))
+    results: tuple[Array, ...] = _Differentiate.apply(numbered, *fields)
     return results
 
 
@@ -91,19 +84,19 @@ class _Differentiate(torch.autograd.Function):  # type: ignore[misc]
     """Outputs as a function of their fields, linear: its way back is the transpose."""
 
     @staticmethod
-    def forward(ctx: Any, parts: list[list[_Part]], *fields: Array) -> tuple[Array, ...]:
-        ctx.parts, ctx.shape = parts, fields[0].shape
-        return _compute([[Term(s, fields[i], plan) for s, i, plan in terms] for terms in parts])
+    def forward(ctx: Any, outputs: Outputs, *fields: Array) -> tuple[Array, ...]:
+        ctx.outputs, ctx.shape = outputs, fields[0].shape
+        return _compute(change_terms(outputs, lambda term: term._replace(field=fields[term.field])))
 
     @staticmethod
     def backward(ctx: Any, *cotangents: Array) -> tuple[Array | None, ...]:
         needed = [i for i, is_needed in enumerate(ctx.needs_input_grad[1:]) if is_needed]
-        back: dict[int, list[_Part]] = {i: [] for i in needed}
-        for k, terms in enumerate(ctx.parts):
-            for sign, i, plan in terms:
+        back: dict[int, list[Term]] = {i: [] for i in needed}
+        for k, terms in enumerate(ctx.outputs):
+            for sign, i, plan, *_ in terms:
                 if i in back:
                     transposed = transpose_plan(plan, ctx.shape[plan.axis])
-                    back[i].append(_Part(sign, k, transposed))
+                    back[i].append(Term(sign, k, transposed))
         # Applied, not computed, so that gradients of gradients work too.
         results = _Differentiate.apply([back[i] for i in needed], *cotangents)
         gradients = dict(zip(needed, results, strict=True))
