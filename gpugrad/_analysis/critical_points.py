@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import operator
 from dataclasses import dataclass
+from functools import reduce
 from itertools import product
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -21,6 +23,7 @@ from gpugrad._analysis.newton import Surfaces, find_zeros
 from gpugrad._arrays import Array, NumpyArray, asnumpy, is_library_array, namespace_of, result_dtype
 from gpugrad._grids import parse_boundaries, parse_periods, parse_spacings
 from gpugrad._labels import accepts_labels
+from gpugrad._stencils import rows_of
 
 _TWINS = 1e-3
 """Points nearer than this, in steps of the grid, are one that was found from several samples."""
@@ -144,9 +147,7 @@ def critical_points(
     wide = make_comparable(f)
     for k, axis in enumerate(axes):
         if axis.period is not None:
-            first, last = (
-                _cut_along(wide, k, stretch) for stretch in (slice(0, 2), slice(-2, None))
-            )
+            first, last = (wide[rows_of(n, k, *ends)] for ends in ((0, 2), (-2, None)))
             wide = xp.concat([last, wide, first], axis=k)
     rows = _find_candidates(xp, wide)
     for k, axis in enumerate(axes):
@@ -242,10 +243,6 @@ def _read_axes(f: Array, coords: tuple[Any, ...], boundary: Any, period: Any) ->
     return axes
 
 
-def _cut_along(a: Array, axis: int, stretch: slice) -> Array:
-    return a[tuple(stretch if k == axis else slice(None) for k in range(a.ndim))]
-
-
 def _find_candidates(xp: ModuleType, f: Array) -> NumpyArray:
     """Return the samples around which differences along each axis have both signs.
 
@@ -254,19 +251,20 @@ def _find_candidates(xp: ModuleType, f: Array) -> NumpyArray:
     """
     mask = None
     for axis in range(f.ndim):
-        a, b = _cut_along(f, axis, slice(None, -1)), _cut_along(f, axis, slice(1, None))
-        signs = [_spread_steps(step, axis) for step in (b >= a, b <= a, b != a)]
-        both_signs = signs[0] & signs[1] & signs[2]
-        mask = both_signs if mask is None else mask & both_signs
+        a, b = (f[rows_of(f.ndim, axis, *ends)] for ends in ((0, -1), (1, None)))
+        for step in (b >= a, b <= a, b != a):
+            is_near = _spread_steps(step, axis)
+            mask = is_near if mask is None else mask & is_near
     return np.stack([asnumpy(i) for i in xp.nonzero(mask)], axis=-1) + 1
 
 
 def _spread_steps(step: Array, axis: int) -> Array:
     """Tell for each sample but the outermost whether a step of its 3^n samples is of the kind."""
     for k in range(step.ndim):
-        width = step.shape[k] - (1 if k == axis else 2)
-        shifted = [_cut_along(step, k, slice(i, i + width)) for i in range(2 if k == axis else 3)]
-        step = shifted[0] | shifted[1] if k == axis else shifted[0] | shifted[1] | shifted[2]
+        count = 2 if k == axis else 3
+        width = step.shape[k] - count + 1
+        shifted = (step[rows_of(step.ndim, k, i, i + width)] for i in range(count))
+        step = reduce(operator.or_, shifted)
     return step
 
 

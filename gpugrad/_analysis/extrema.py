@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from types import ModuleType
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, Self
 
 import array_api_compat
 import numpy as np
@@ -31,8 +31,6 @@ from gpugrad._arrays import (
     working_dtype,
 )
 from gpugrad._grids import parse_axes, parse_spacings
-
-_Points = TypeVar("_Points", bound="PointsOfCurves")
 
 _BREAK = 2
 """The step to a NaN, from one, or beyond an end."""
@@ -60,16 +58,17 @@ class Extrema(NamedTuple):
     @property
     def is_maximum(self) -> NumpyArray:
         """Whether it goes up before or down after, and not the contrary."""
-        up, down = self.before == 1, self.after == -1
-        is_maximum = (up | (self.before == _BREAK)) & (down | (self.after == _BREAK)) & (up | down)
-        return np.asarray(is_maximum)
+        return self._is_extremum(1)
 
     @property
     def is_minimum(self) -> NumpyArray:
         """Whether it goes down before or up after, and not the contrary."""
-        down, up = self.before == -1, self.after == 1
-        is_minimum = (down | (self.before == _BREAK)) & (up | (self.after == _BREAK)) & (up | down)
-        return np.asarray(is_minimum)
+        return self._is_extremum(-1)
+
+    def _is_extremum(self, sign: int) -> NumpyArray:
+        before, after = self.before == sign, self.after == -sign
+        no_contrary = (before | (self.before == _BREAK)) & (after | (self.after == _BREAK))
+        return np.asarray(no_contrary & (before | after))
 
     @property
     def at_end(self) -> NumpyArray:
@@ -89,7 +88,7 @@ def as_curves(y: Any, axis: Any) -> tuple[Array, int, Array]:
     y = as_numbers(y, "y")
     xp = namespace_of(y)
     (axis,) = parse_axes(axis, y.ndim)
-    rows = xp.permute_dims(y, (*(i for i in range(y.ndim) if i != axis), axis))
+    rows = xp.moveaxis(y, axis, -1)
     return y, axis, make_comparable(xp.reshape(rows, (math.prod(rows.shape[:-1]), y.shape[axis])))
 
 
@@ -102,8 +101,8 @@ def as_numbers(y: Any, called: str) -> Array:
         If the values are unknown yet, or if they are not real numbers.
     """
     y = as_field(y)
-    if array_api_compat.is_dask_array(y) or is_tracer(y):
-        lazy = array_api_compat.is_dask_array(y)
+    lazy = array_api_compat.is_dask_array(y)
+    if lazy or is_tracer(y):
         raise TypeError(
             f"`{called}` must have values: how many points there are depends on them; got "
             f"{'a Dask array, not computed yet' if lazy else 'a JAX tracer'}. "
@@ -207,32 +206,20 @@ def read_coordinates(x: Any, y: Array, axis: int) -> Coordinates:
             parse_spacings((x,), (axis,), y)
         x = asnumpy(x)
     coordinates = np.asarray(x)
-    unit = (
-        _fine_unit(coordinates.dtype)
-        if coordinates.ndim == 1 and coordinates.dtype.kind in "mM"
-        else None
-    )
-    if coordinates.ndim == 1 and coordinates.dtype.kind in "iufmM":
-        up, down = coordinates[1:] > coordinates[:-1], coordinates[1:] < coordinates[:-1]
-        if up.any() and down.any():
-            i = int(np.flatnonzero(up != up[0])[0])
-            raise ValueError(
-                f"`x` must go up throughout, or down; got {coordinates[i]} and "
-                f"{coordinates[i + 1]} at positions {i} and {i + 1}, and the contrary before. "
-                "Sort the samples by `x`."
-            )
     if coordinates.ndim > 1:
         raise ValueError(
             f"`x` must be a number or 1-D, the same for all curves; got shape {coordinates.shape}. "
             "Look at curves with coordinates of their own one by one."
         )
+    if coordinates.ndim == 1 and coordinates.dtype.kind in "iufmM":
+        _check_monotonic(coordinates)
+    are_dates = coordinates.ndim == 1 and coordinates.dtype.kind in "mM"
+    unit = _find_fine_unit(coordinates.dtype) if are_dates else None
     spacing = parse_spacings((x,), (axis,), y, unit)[0]
     if coordinates.ndim == 0:
         return Coordinates(count * spacing, give_back, give_back)
     if unit is None:
-        return Coordinates(
-            as_wide(coordinates.astype(np.result_type(coordinates, "f4"))), give_back, give_back
-        )
+        return Coordinates(as_wide(coordinates), give_back, give_back)
     origin = coordinates[0].astype(f"{coordinates.dtype.kind}8[{unit}]")
 
     def as_span(values: NumpyArray) -> NumpyArray:
@@ -242,7 +229,17 @@ def read_coordinates(x: Any, y: Array, axis: int) -> Coordinates:
     return Coordinates(relative, lambda values: origin + as_span(values), as_span)
 
 
-def _fine_unit(dtype: np.dtype[Any]) -> str:
+def _check_monotonic(x: NumpyArray) -> None:
+    up, down = x[1:] > x[:-1], x[1:] < x[:-1]
+    if up.any() and down.any():
+        i = int(np.flatnonzero(up != up[0])[0])
+        raise ValueError(
+            f"`x` must go up throughout, or down; got {x[i]} and {x[i + 1]} at positions {i} and "
+            f"{i + 1}, and the contrary before. Sort the samples by `x`."
+        )
+
+
+def _find_fine_unit(dtype: np.dtype[Any]) -> str:
     """Return a unit of time fine enough for places between samples, and coarse enough to last."""
     return _FINER.get(np.datetime_data(dtype)[0], "ms")
 
@@ -275,7 +272,7 @@ class PointsOfCurves:
     def __len__(self) -> int:
         return len(self.kind)
 
-    def select(self: _Points, chosen: NumpyArray) -> _Points:
+    def select(self, chosen: NumpyArray) -> Self:
         """Return the points where `chosen`, a NumPy array of booleans or of indices, says so."""
         places = np.arange(len(self))[np.asarray(chosen)]
         arrays = {}
@@ -301,8 +298,22 @@ def check_prominence(prominence: Any) -> float | None:
     return least
 
 
-def find_prominences(rows: NumpyArray, extrema: Extrema) -> NumpyArray:
-    """Return how far each extremum stands out, NaN where a side is unknown or nothing turns."""
+def choose_prominent(
+    rows: Array, extrema: Extrema, least: float | None, per: float = 1.0
+) -> tuple[Extrema, NumpyArray | None]:
+    """Return the extrema that stand out by `least`, and by how much; all where it is None.
+
+    Prominences are multiplied by `per`, which changes their unit.
+    """
+    if least is None:
+        return extrema, None
+    prominences = _find_prominences(asnumpy(rows), extrema) * per
+    chosen = ~(prominences < least)  # those that are not known are NaN, and stay
+    return extrema.select(chosen), prominences[chosen]
+
+
+def _find_prominences(rows: NumpyArray, extrema: Extrema) -> NumpyArray:
+    """Return how far each extremum stands out, NaN where a side is unknown or it is none."""
     try:
         from scipy.signal import peak_prominences
     except ImportError as error:

@@ -13,9 +13,9 @@ from gpugrad._analysis.extrema import (
     as_curves,
     as_wide,
     check_prominence,
+    choose_prominent,
     encode_steps,
     find_extrema,
-    find_prominences,
     gather,
     read_coordinates,
     samples_around,
@@ -114,13 +114,7 @@ def inflection_points(
     slopes, steps = _compare_slopes(rows, places.x)
     extrema = find_extrema(xp, steps)
     extrema = extrema.select((extrema.is_maximum | extrema.is_minimum) & ~extrema.at_end)
-    prominences = None
-    if least is not None:
-        prominences = find_prominences(asnumpy(slopes), extrema) * per
-        extrema, prominences = (
-            extrema.select(prominences >= least),
-            prominences[prominences >= least],
-        )
+    extrema, prominences = choose_prominent(slopes, extrema, least, per)
     position, value, slope, extent = _locate_inflections(rows, places.x, extrema)
     dtype = result_dtype(namespace_of(y), y)
     return InflectionPoints(
@@ -180,8 +174,8 @@ def _locate_inflections(
 
 def _units_per(x: Any, y: Array, axis: int, time_unit: str | None) -> float:
     """Return how many of the units that dates are counted in make one of `time_unit`."""
-    given = None if x is None else asnumpy(x)
-    dates = given is not None and given.ndim == 1 and given.dtype.kind in "mM"
+    coordinates = np.empty(0) if x is None else asnumpy(x)
+    dates = coordinates.ndim == 1 and coordinates.dtype.kind in "mM"
     if dates != (time_unit is not None):
         parse_spacings((1.0 if x is None else x,), (axis,), y, time_unit)  # says what is wrong
     if not dates:

@@ -12,6 +12,7 @@ from gpugrad._arrays import Array, NumpyArray, as_field, asnumpy, from_host, nam
 from gpugrad._grids import ONE_SIDED, Options, parse_axes, parse_scheme
 from gpugrad._labels import accepts_labels
 from gpugrad._operators import derivative
+from gpugrad._stencils import rows_of
 from gpugrad._stencils.textbook import stencil
 
 _ORDERS = 12
@@ -76,7 +77,7 @@ def noise_level(f: Any, axis: int = -1) -> Any:
     if length < 7:
         raise ValueError(f"`f` must have 7 samples or more along axis {axis}; got {length}.")
     xp = namespace_of(f)
-    rows = xp.permute_dims(f, (*(i for i in range(f.ndim) if i != axis), axis))
+    rows = xp.moveaxis(f, axis, -1)
     if array_api_compat.is_dask_array(f):  # one task for some curves, each of them whole
         rows = rows.rechunk({i: -1 if i == f.ndim - 1 else "auto" for i in range(f.ndim)})
         nothing = np.empty((0,) * (f.ndim - 1))
@@ -279,12 +280,11 @@ def error_estimate(
     high = derivative(f, spacing, accuracy=accuracy + 2, **options)
     xp = namespace_of(low)
     size = xp.abs(low - high)
-
-    def rows(stretch: slice) -> Array:
-        return size[tuple(stretch if k == at else slice(None) for k in range(size.ndim))]
-
-    after = xp.concat([rows(slice(1, None)), rows(slice(-1, None))], axis=at)
-    before = xp.concat([rows(slice(0, 1)), rows(slice(None, -1))], axis=at)
+    first, last, all_but_first, all_but_last = (
+        size[rows_of(size.ndim, at, *ends)] for ends in ((0, 1), (-1, None), (1, None), (0, -1))
+    )
+    before = xp.concat([first, all_but_last], axis=at)
+    after = xp.concat([all_but_first, last], axis=at)
     return xp.maximum(size, xp.maximum(before, after))
 
 

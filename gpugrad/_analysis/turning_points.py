@@ -13,15 +13,15 @@ from gpugrad._analysis.extrema import (
     as_curves,
     as_wide,
     check_prominence,
+    choose_prominent,
     compare_samples,
     find_extrema,
-    find_prominences,
     gather,
     read_coordinates,
     samples_around,
     to_library,
 )
-from gpugrad._arrays import Array, NumpyArray, asnumpy, namespace_of, result_dtype
+from gpugrad._arrays import Array, NumpyArray, namespace_of, result_dtype
 from gpugrad._labels import accepts_labels
 
 
@@ -159,11 +159,7 @@ def turning_points(
         extrema = extrema.select(extrema.is_maximum | extrema.is_minimum)
     if not ends:
         extrema = extrema.select(~extrema.at_end)
-    prominences = None
-    if least is not None:
-        prominences = find_prominences(asnumpy(rows), extrema)
-        chosen = ~(prominences < least)
-        extrema, prominences = extrema.select(chosen), prominences[chosen]
+    extrema, prominences = choose_prominent(rows, extrema, least)
     position, value = _locate_extrema(rows, places.x, extrema)
     kind = np.full(extrema.curve.size, "plateau")
     kind[extrema.is_maximum], kind[extrema.is_minimum] = "maximum", "minimum"

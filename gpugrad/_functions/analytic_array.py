@@ -26,6 +26,9 @@ _FUNCTIONS = frozenset([
     "expand_dims", "squeeze", "broadcast_to", "zeros_like", "ones_like", "full_like",
     "roll", "flip", "diff", "trace", "shape", "ndim", "size",
 ])
+_METHODS = frozenset([
+    "sum", "prod", "mean", "cumsum", "reshape", "ravel", "transpose", "dot", "copy",
+])
 # fmt: on
 
 
@@ -56,10 +59,9 @@ class NotAnalytic(TypeError):
 
 
 _Operators = np.lib.mixins.NDArrayOperatorsMixin
-_Binary = Callable[[Any, Any], Any]
 
 
-def _make_operators(name: str) -> tuple[_Binary, _Binary]:
+def _make_operators(name: str) -> tuple[Callable[..., Any], Callable[..., Any]]:
     """Return the methods of an operator with the array on its left and on its right.
 
     With numbers and arrays the array's own operators apply: they are faster than ufuncs, and they
@@ -146,17 +148,7 @@ class Tracked(_Operators):
             return getattr(self._values, name)
         if name == "T":
             return Tracked(self._values.T)
-        if name in (
-            "sum",
-            "prod",
-            "mean",
-            "cumsum",
-            "reshape",
-            "ravel",
-            "transpose",
-            "dot",
-            "copy",
-        ):
+        if name in _METHODS:
             method = getattr(self._values, name)
             return lambda *args, **options: _wrap_result(method(*unwrap(args), **unwrap(options)))
         # NumPy and others look for protocols by name: to lack one is an answer, not a refusal.

@@ -10,7 +10,7 @@ import numpy as np
 
 from gpugrad._arrays import Array, empty
 from gpugrad._functions.analytic_array import NotAnalytic, Tracked, refusal, unwrap
-from gpugrad._functions.differences import LineSamples, central, step_for
+from gpugrad._functions.differences import LineSamples, central_differences, find_steps
 
 
 class _Precision(NamedTuple):
@@ -160,10 +160,10 @@ class ComplexStep:
         size, n = coords[0].size, len(coords)
         picked = sorted({0, size // 2, size - 1})
         points = [x[picked] for x in coords]
-        steps = step_for(points, 1, 8, float(np.finfo(points[0].dtype).eps))
+        steps = find_steps(points, 1, 8, float(np.finfo(points[0].dtype).eps))
         samples = LineSamples(self.function, points, [{i: 1} for i in range(n)])
-        values, errors = central(samples, 1, 8, steps, True)
-        for m, (value, error) in enumerate(zip(values, errors or [], strict=True)):
+        values, errors = central_differences(samples, 1, 8, steps, True)
+        for m, (value, error) in enumerate(zip(values, errors, strict=True)):
             slope = np.stack([derivatives[picked] for derivatives in slopes[m * n : m * n + n]])
             differs = np.abs(value - slope) > 8 * error + 1e-6 * np.abs(slope)
             if differs.any():

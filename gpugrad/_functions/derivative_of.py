@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable
+from functools import reduce
 from numbers import Real
 from typing import Any, NamedTuple
 
@@ -30,6 +31,8 @@ class Estimate(NamedTuple):
 class FunctionDerivative:
     """A derivative of a function: a function itself, made by `gradient_of` and its relatives.
 
+    `options` are the arguments of the one that makes it, and `row` says how derivatives add up.
+
     Attributes
     ----------
     method : str
@@ -41,13 +44,12 @@ class FunctionDerivative:
     ) -> None:
         check_callable(func)
         self._row = row  # what adds the derivatives up, if anything does
-        asked = options["method"]
-        if asked not in METHODS:
-            raise ValueError(f"`method` must be one of {', '.join(METHODS)}; got {asked!r}.")
-        accuracy, step = options["accuracy"], options["step"]
-        if (accuracy is not None or step is not None) and asked != "central":
+        method, accuracy, step = options["method"], options["accuracy"], options["step"]
+        if method not in METHODS:
+            raise ValueError(f"`method` must be one of {', '.join(METHODS)}; got {method!r}.")
+        if (accuracy is not None or step is not None) and method != "central":
             raise ValueError(
-                f'`accuracy` and `step` go with method="central"; got method={asked!r}, which '
+                f'`accuracy` and `step` go with method="central"; got method={method!r}, which '
                 "chooses its steps itself."
             )
         scheme = parse_scheme(Options(order, _ACCURACY if accuracy is None else accuracy))
@@ -59,11 +61,11 @@ class FunctionDerivative:
             options["return_error"],
             is_diagonal=kind == "hessian" and row is not None,
         )
-        self._func, self._asked = func, asked
+        self._func, self._asked_method = func, method
         self._is_analytic = False
-        self._vector, self._stack = options["vector"], options["stack"]
-        self._axis = parse_points_axis(options["points_axis"], options["vector"])
-        self.method: str = asked
+        self._vector, self._stack = options.get("vector", False), options.get("stack", False)
+        self._axis = parse_points_axis(options.get("points_axis"), self._vector)
+        self.method: str = method
 
     def __repr__(self) -> str:
         """Say of what it is the derivative."""
@@ -74,50 +76,40 @@ class FunctionDerivative:
     def __call__(self, *coordinates: Any) -> Any:
         """Return the derivative at points: at numbers, at arrays, or at one array of vectors."""
         points = Points(coordinates, self._axis)
-        kind = self._request.kind
-        if kind == "derivative" and len(points.flat) != 1:
+        n, kind, row = len(points.flat), self._request.kind, self._row
+        if kind == "derivative" and n != 1:
             raise TypeError(
-                f"`derivative_of` needs one coordinate; got {len(points.flat)}. For functions of "
+                f"`derivative_of` needs one coordinate; got {n}. For functions of "
                 "several there are `gradient_of` and `hessian_of`."
             )
-        if self._row is not None:
-            _check_axes(self._row, len(points.flat))
+        if row is not None and row.axes[1] is not None and not row.axes[0] <= n <= row.axes[1]:
+            raise ValueError(f"a {row.title} needs two or three coordinates; got {n}.")
         function = UserFunction(self._func, self._vector, kind == "jacobian")
         function.is_analytic = self._is_analytic
-        function.check_count(len(points.flat))
+        function.check_count(n)
         if not points.size:
             raise ValueError("points must be one at least; got none.")
-        values, errors, self.method = differentiate(function, points, self._request, self._asked)
+        values, errors, self.method = differentiate(
+            function, points, self._request, self._asked_method
+        )
         self._is_analytic = function.is_analytic
-        if self._row is not None:
-            values = _add_up(self._row, values, len(points.flat))
-            errors = errors and _add_up(self._row, errors, len(points.flat), all_plus=True)
+        with_error = self._request.with_error
+        if row is not None:
+            values = _add_up(row, values, n)
+            errors = _add_up(row, errors, n, all_plus=True) if with_error else []
         if points.on_host and not function.has_slopes:
-            _warn_of_nothing(values, points)
-        packed = self._pack_results(values, points)
-        return packed if errors is None else Estimate(packed, self._pack_results(errors, points))
+            _warn_of_nans(values, points)
+        results = self._pack_results(values, points)
+        return Estimate(results, self._pack_results(errors, points)) if with_error else results
 
     def _pack_results(self, derivatives: list[Array], points: Points) -> Any:
-        kind, n = self._request.kind, len(points.flat)
-        if self._row is not None:
-            return (
-                derivatives[0] if len(derivatives) == 1 else points.packed(derivatives, self._stack)
-            )
-        if kind == "derivative" or (kind == "gradient" and n == 1 and points.axis is None):
-            return (
-                derivatives[0][None, ...] if self._stack and kind == "gradient" else derivatives[0]
-            )
-        if kind == "gradient":
-            return points.packed(derivatives, self._stack)
-        return points.packed(
-            [derivatives[i : i + n] for i in range(0, len(derivatives), n)], self._stack
-        )
-
-
-def _check_axes(row: Operator, axes: int) -> None:
-    least, most = row.axes
-    if most is not None and not least <= axes <= most:
-        raise ValueError(f"a {row.title} needs two or three coordinates; got {axes}.")
+        if self._row is None and self._request.kind in ("jacobian", "hessian"):
+            return points.pack(derivatives, self._stack, width=len(points.flat))
+        # What adds up to one number for each point is never wrapped, whatever `stack` says.
+        is_bare = self._row is not None or (points.axis is None and not self._stack)
+        if len(derivatives) == 1 and is_bare:
+            return derivatives[0]
+        return points.pack(derivatives, self._stack)
 
 
 def _add_up(row: Operator, derivatives: list[Array], n: int, all_plus: bool = False) -> list[Array]:
@@ -153,22 +145,18 @@ def _parse_step(step: Any) -> Any:
     return steps if isinstance(step, (tuple, list)) else step
 
 
-def _warn_of_nothing(values: list[Array], points: Points) -> None:
-    if not any(np.isnan(np.min(value)) for value in values):
+def _warn_of_nans(values: list[Array], points: Points) -> None:
+    if not any(np.isnan(np.min(value)) for value in values):  # one pass without a temporary
         return
-    nothing = np.isnan(np.asarray(values[0]))
-    for value in values[1:]:
-        nothing = nothing | np.isnan(value)
-    count = int(nothing.sum())
-    if count:
-        first = int(np.argmax(np.ravel(nothing)))
-        where = ", ".join(f"{float(c[first]):g}" for c in points.flat)
-        warnings.warn(
-            f"the derivative is NaN at {count} of {points.size} points, the first at ({where}): "
-            "`func` has no finite value there, or its values on neither side tell a slope.",
-            RuntimeWarning,
-            stacklevel=3,
-        )
+    is_nan = reduce(np.logical_or, map(np.isnan, values))
+    first = int(np.argmax(is_nan))
+    where = ", ".join(f"{float(c[first]):g}" for c in points.flat)
+    warnings.warn(
+        f"the derivative is NaN at {int(is_nan.sum())} of {points.size} points, the first at "
+        f"({where}): `func` has no finite value there, or its values on neither side tell a slope.",
+        RuntimeWarning,
+        stacklevel=3,
+    )
 
 
 def gradient_of(
@@ -277,7 +265,7 @@ def gradient_of(
     >>> slope.method
     'extrapolation'
     """
-    return FunctionDerivative(func, "gradient", 1, _pick_options(locals()))
+    return FunctionDerivative(func, "gradient", 1, locals())
 
 
 def derivative_of(
@@ -324,8 +312,7 @@ def derivative_of(
     >>> bool(abs(curvature(1.0) - np.e) < 1e-11)
     True
     """
-    arguments = {**locals(), "vector": False, "points_axis": None, "stack": False}
-    return FunctionDerivative(func, "derivative", order, _pick_options(arguments))
+    return FunctionDerivative(func, "derivative", order, locals())
 
 
 def jacobian_of(
@@ -375,7 +362,7 @@ def jacobian_of(
     array([[1., 2.],
            [3., 1.]])
     """
-    return FunctionDerivative(func, "jacobian", 1, _pick_options(locals()))
+    return FunctionDerivative(func, "jacobian", 1, locals())
 
 
 def hessian_of(
@@ -428,7 +415,7 @@ def hessian_of(
     array([[2., 3.],
            [3., 0.]])
     """
-    return FunctionDerivative(func, "hessian", 2, _pick_options(locals()))
+    return FunctionDerivative(func, "hessian", 2, locals())
 
 
 def divergence_of(
@@ -473,10 +460,7 @@ def divergence_of(
     >>> float(spread(1.0, 5.0))
     5.0
     """
-    arguments = {**locals(), "stack": False}
-    return FunctionDerivative(
-        func, "jacobian", 1, _pick_options(arguments), OPERATORS["divergence"]
-    )
+    return FunctionDerivative(func, "jacobian", 1, locals(), OPERATORS["divergence"])
 
 
 def curl_of(
@@ -525,7 +509,7 @@ def curl_of(
     >>> float(turn(1.0, 5.0))
     2.0
     """
-    return FunctionDerivative(func, "jacobian", 1, _pick_options(locals()), OPERATORS["curl"])
+    return FunctionDerivative(func, "jacobian", 1, locals(), OPERATORS["curl"])
 
 
 def laplacian_of(
@@ -571,10 +555,4 @@ def laplacian_of(
     >>> float(bump(1.0, 5.0).round(9))
     10.0
     """
-    arguments = {**locals(), "stack": False}
-    return FunctionDerivative(func, "hessian", 2, _pick_options(arguments), OPERATORS["laplacian"])
-
-
-def _pick_options(arguments: dict[str, Any]) -> dict[str, Any]:
-    names = ("method", "accuracy", "step", "vector", "points_axis", "stack", "return_error")
-    return {name: arguments[name] for name in names}
+    return FunctionDerivative(func, "hessian", 2, locals(), OPERATORS["laplacian"])
