@@ -1,4 +1,4 @@
-"""Where sequences turn: steps up, down and level, and the places between them where that changes.
+"""Extrema of sequences: where steps up, down and level change into each other.
 
 The passes over whole curves are made by the array's own library. What they find is little, and
 comes to the host, where the rest is done.
@@ -9,7 +9,8 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
+from functools import partial
 from types import ModuleType
 from typing import Any, NamedTuple, Self
 
@@ -73,14 +74,12 @@ class Extrema(NamedTuple):
     @property
     def at_end(self) -> NumpyArray:
         """Whether the curve ends or breaks there, so that one side is unknown."""
-        ends: NumpyArray = (self.before == _BREAK) | (self.after == _BREAK)
-        return ends
+        return np.asarray((self.before == _BREAK) | (self.after == _BREAK))
 
     @property
     def middle(self) -> NumpyArray:
         """The sample in the middle of the run, the left one of two."""
-        middle: NumpyArray = (self.first + self.last) // 2
-        return middle
+        return np.asarray((self.first + self.last) // 2)
 
 
 def as_curves(y: Any, axis: Any) -> tuple[Array, int, Array]:
@@ -140,6 +139,7 @@ def compare_samples(xp: ModuleType, rows: Array) -> Array:
 
 def encode_steps(xp: ModuleType, up: Array, down: Array, level: Array) -> Array:
     """Return 1 where it goes up, -1 where down, 0 where level, 2 where nobody knows."""
+    # Beside a NaN none of the three holds, and 2 remains.
     up, down, level = (xp.astype(step, xp.int8) for step in (up, down, level))
     return 2 - 2 * level - up - 3 * down
 
@@ -168,7 +168,7 @@ def gather(rows: Array, places: NumpyArray) -> NumpyArray:
 
 
 def samples_around(rows: Array, extrema: Extrema, reach: range) -> list[NumpyArray]:
-    """Return, for each extremum, the samples at these distances from the first of its run."""
+    """Return, for each extremum, the samples at distances in a range from the first of its run."""
     start = extrema.curve * rows.shape[1] + extrema.first
     return [as_wide(gather(rows, start + k)) for k in reach]
 
@@ -194,10 +194,7 @@ def read_coordinates(x: Any, y: Array, axis: int) -> Coordinates:
     ValueError
         If they go both up and down, or for what `gradient` raises it.
     """
-
-    def give_back(values: NumpyArray) -> Array:
-        return to_library(values, y)
-
+    give_back = partial(to_library, y=y)
     count = np.arange(y.shape[axis], dtype=np.float64)
     if x is None:
         return Coordinates(count, give_back, give_back)
@@ -275,15 +272,15 @@ class PointsOfCurves:
     def select(self, chosen: NumpyArray) -> Self:
         """Return the points where `chosen`, a NumPy array of booleans or of indices, says so."""
         places = np.arange(len(self))[np.asarray(chosen)]
-        arrays = {}
-        for field in fields(self):
-            entries = getattr(self, field.name)
+
+        def pick(entries: Any) -> Any:
+            if entries is None:
+                return None
             if isinstance(entries, np.ndarray) or library_of_labels(entries):
-                entries = entries[places]
-            elif entries is not None:
-                entries = namespace_of(entries).take(entries, from_host(places, entries), axis=0)
-            arrays[field.name] = entries
-        return type(self)(**arrays)
+                return entries[places]
+            return namespace_of(entries).take(entries, from_host(places, entries), axis=0)
+
+        return type(self)(**{name: pick(entries) for name, entries in vars(self).items()})
 
 
 def check_prominence(prominence: Any) -> float | None:
@@ -324,8 +321,7 @@ def _find_prominences(rows: NumpyArray, extrema: Extrema) -> NumpyArray:
     for sign, kind in ((1, extrema.is_maximum), (-1, extrema.is_minimum)):
         peaks = np.flatnonzero(kind & ~extrema.at_end)
         curves, starts = np.unique(extrema.curve[peaks], return_index=True)
-        for curve, start, stop in zip(curves, starts, [*starts[1:], None], strict=False):
-            peaks_of_curve = peaks[start:stop]
+        for curve, peaks_of_curve in zip(curves, np.split(peaks, starts)[1:], strict=True):
             row = sign * rows[curve].astype(np.float64)
             prominences[peaks_of_curve] = peak_prominences(row, extrema.middle[peaks_of_curve])[0]
     return prominences

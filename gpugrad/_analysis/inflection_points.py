@@ -93,8 +93,8 @@ def inflection_points(
 
     A second difference that is no more than the rounding of samples and coordinates counts as
     zero. Straight pieces between two bends in opposite directions are one point, at their middle;
-    those between two bends in the same direction are none. An inflection is a place where the
-    slope between samples turns, so the prominence is that of the slope, in the sense of
+    those between two bends in the same direction are none. An inflection is an extremum of the
+    slope between samples, so its prominence is the prominence of the slope, as in
     `turning_points`. Noise has many inflections: smooth it first.
 
     Examples
@@ -148,7 +148,11 @@ def _compare_slopes(rows: Array, x: NumpyArray) -> tuple[Array, Array]:
 def _locate_inflections(
     rows: Array, x: NumpyArray, extrema: Extrema
 ) -> tuple[NumpyArray, NumpyArray, NumpyArray, NumpyArray]:
-    """Return position, value, slope and extent; extrema are extrema of the slopes."""
+    """Return position, value, slope and extent, from the extrema of the slopes.
+
+    Between two single slopes it is the zero of the second derivative of the cubic through four
+    samples, in Newton's form: `s`, `c` and `d` are divided differences of order 1, 2 and 3.
+    """
     first, last = extrema.first, extrema.last + 1  # samples of a straight piece or a step
     start = extrema.curve * rows.shape[1]
     a, b = as_wide(gather(rows, start + first)), as_wide(gather(rows, start + last))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Any, NamedTuple
 
 import array_api_compat
@@ -280,11 +281,9 @@ def error_estimate(
     high = derivative(f, spacing, accuracy=accuracy + 2, **options)
     xp = namespace_of(low)
     size = xp.abs(low - high)
-    first, last, all_but_first, all_but_last = (
-        size[rows_of(size.ndim, at, *ends)] for ends in ((0, 1), (-1, None), (1, None), (0, -1))
-    )
-    before = xp.concat([first, all_but_last], axis=at)
-    after = xp.concat([all_but_first, last], axis=at)
+    rows = partial(rows_of, size.ndim, at)
+    after = xp.concat([size[rows(1, None)], size[rows(-1, None)]], axis=at)
+    before = xp.concat([size[rows(0, 1)], size[rows(0, -1)]], axis=at)
     return xp.maximum(size, xp.maximum(before, after))
 
 

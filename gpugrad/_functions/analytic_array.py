@@ -86,8 +86,8 @@ def _make_operators(name: str) -> tuple[Callable[..., Any], Callable[..., Any]]:
     return left, right
 
 
-def _is_plain(thing: Any) -> bool:
-    return type(thing) is np.ndarray or isinstance(thing, (int, float, complex))
+def _is_plain(operand: Any) -> bool:
+    return type(operand) is np.ndarray or isinstance(operand, (int, float, complex))
 
 
 class Tracked(_Operators):
@@ -115,7 +115,7 @@ class Tracked(_Operators):
         return _wrap_result(func(*unwrap(args), **unwrap(options)))
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
-        """Refuse: what follows would go unseen."""
+        """Refuse: operations on a plain array would go unseen."""
         raise refusal("a conversion to an array")
 
     __add__, __radd__ = _make_operators("add")
@@ -125,7 +125,7 @@ class Tracked(_Operators):
     __pow__, __rpow__ = _make_operators("pow")
 
     def __getitem__(self, key: Any) -> Tracked:
-        """Return a part of the points."""
+        """Return some of the points."""
         return Tracked(self._values[key])
 
     def __len__(self) -> int:
@@ -137,7 +137,7 @@ class Tracked(_Operators):
         raise refusal("a branch on a value")
 
     def __float__(self) -> float:
-        """Refuse: half of the number would be lost."""
+        """Refuse: the imaginary part would be lost."""
         raise refusal("a conversion to a single number")
 
     __int__ = __complex__ = __index__ = __float__

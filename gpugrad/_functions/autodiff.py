@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
 
 import array_api_compat
 
@@ -28,9 +27,14 @@ def make_derivative(evaluate: Evaluate) -> Evaluate:
     """
 
     def differentiate(coords: list[Array]) -> list[Array]:
-        xp, vjp = namespace_of(coords[0]), _find_vjp(coords[0])
-        # Libraries refuse what does not depend on coordinates: a constant is made to.
-        values, pull = vjp(lambda *c: tuple(v + 0 * c[0] for v in evaluate(list(c))), *coords)
+        xp, is_torch = namespace_of(coords[0]), array_api_compat.is_torch_array(coords[0])
+        library = sys.modules["torch"].func if is_torch else sys.modules["jax"]
+
+        def evaluate_tied(*variables: Array) -> tuple[Array, ...]:
+            # Libraries insist that results depend on the coordinates; a constant does not.
+            return tuple(value + 0 * variables[0] for value in evaluate(list(variables)))
+
+        values, pull = library.vjp(evaluate_tied, *coords)
         results: list[Array] = []
         for i in range(len(values)):
             seeds = [xp.ones_like(v) if i == j else xp.zeros_like(v) for j, v in enumerate(values)]
@@ -38,11 +42,3 @@ def make_derivative(evaluate: Evaluate) -> Evaluate:
         return results
 
     return differentiate
-
-
-def _find_vjp(x: Array) -> Any:
-    if array_api_compat.is_torch_array(x):
-        return sys.modules["torch"].func.vjp
-    import jax
-
-    return jax.vjp

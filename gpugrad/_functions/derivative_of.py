@@ -115,8 +115,8 @@ class FunctionDerivative:
 def _add_up(row: Operator, derivatives: list[Array], n: int, all_plus: bool = False) -> list[Array]:
     """Return the sums of an operator of the table, from all derivatives that it may add.
 
-    Of each component these are the derivatives by all coordinates. Bounds of errors add up,
-    whatever the signs.
+    `derivatives` has, for each component, the derivatives by all coordinates. Bounds of errors add
+    up, whatever the signs.
     """
     components = len(derivatives) // n
     if row.takes == "vector" and components != n:
@@ -208,9 +208,9 @@ def gradient_of(
     FunctionDerivative
         A function of points: numbers or arrays of any shape that broadcast together, of NumPy,
         CuPy, PyTorch, JAX or another array-API library, or one array of all coordinates. It
-        returns what it was given: a tuple with an array for each coordinate (for a single
-        coordinate the bare array), or one array of the shape of that of the points. Library,
-        device and dtype are those of the points; integers become float64. In the unit of `func`
+        returns the same form: a tuple with an array for each coordinate (for a single
+        coordinate the bare array), or one array of the shape of the array of points. Library,
+        device and dtype are taken from the points; integers become float64. In the unit of `func`
         per unit of the coordinate.
 
     Raises
@@ -225,17 +225,18 @@ def gradient_of(
     -----
     RuntimeWarning
         If NumPy points have a derivative that is NaN, because `func` is NaN or raises an error
-        there, or because its values on neither side tell a slope, as those of a root at 0.
+        there, or because its values on neither side tell a slope, as at a root at 0.
 
     Notes
     -----
-    - "autodiff": that of PyTorch or JAX, for functions written with them or with operators.
+    - "autodiff": automatic differentiation by PyTorch or JAX, for functions written
+      with them or with operators.
     - "complex": :math:`f'(x) = \operatorname{Im} f(x + \mathrm{i} h) / h` with
       :math:`h = 2^{-100}` (in proportion to points that are very large or small), where nothing
       is subtracted and no digit lost. Only for NumPy points and functions of NumPy's analytic
       operations: points track what is done to them, and absolute values, comparisons, conversions
-      and the like are refused by name. Values must be those of the real function, and at three
-      points of the first call slopes those of real differences.
+      and the like are refused by name. Values must agree with the real function, and
+      at three points of the first call slopes must agree with real differences.
     - "extrapolation": central differences at steps from the size of the point downwards, combined
       to eighth order; for each point the best step.
     - "central": central differences with one step and the weights of `stencil`, the cheapest.
@@ -343,7 +344,7 @@ def jacobian_of(
     FunctionDerivative
         A function of points that returns ``result[i][j]``, the derivative of component i by
         coordinate j; or, where it is called with one array of points, an array with the axes of i
-        and j in place of that of the components.
+        and j in place of the axis of the components.
 
     Raises
     ------
@@ -392,7 +393,7 @@ def hessian_of(
     FunctionDerivative
         A function of points that returns ``result[i][j]``, the derivative by the coordinates i
         and j; or, where it is called with one array of points, an array with the axes of i and j
-        in place of that of the components. It is symmetric to the bit but with "autodiff".
+        in place of the axis of the components. It is symmetric to the bit but with "autodiff".
 
     Raises
     ------
@@ -451,7 +452,7 @@ def divergence_of(
     -----
     .. math:: \operatorname{div} f = \sum_{i=1}^{n} \frac{\partial f_i}{\partial x_i}
 
-    A bound of the error is the sum of the bounds of what is added.
+    The bound of the error is the sum of the bounds of the terms.
 
     Examples
     --------
@@ -490,7 +491,7 @@ def curl_of(
     FunctionDerivative
         A function of points. With two coordinates it returns the one component across the plane,
         with three a tuple of three; or, where it is called with one array of points, an array with
-        the components where those of the points are.
+        its components on the same axis as the points.
 
     Raises
     ------
@@ -499,8 +500,7 @@ def curl_of(
 
     Notes
     -----
-    The components are those of `curl`. A bound of the error is the sum of the bounds of what is
-    added.
+    The components are as in `curl`. The bound of the error is the sum of the bounds of the terms.
 
     Examples
     --------
@@ -546,7 +546,7 @@ def laplacian_of(
     .. math:: \Delta f = \sum_{i=1}^{n} \frac{\partial^2 f}{\partial x_i^2}
 
     Second derivatives along the axes alone are computed, as `hessian_of` has them on its diagonal.
-    A bound of the error is the sum of the bounds of what is added.
+    The bound of the error is the sum of the bounds of the terms.
 
     Examples
     --------

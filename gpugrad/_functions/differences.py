@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import lru_cache, reduce
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -93,12 +94,14 @@ def _scale_of(xp: ModuleType, x: Array) -> Array:
     return xp.asarray(2.0, dtype=x.dtype, **place_of(x)) ** (xp.floor(xp.log2(size)) + 1.0)
 
 
-def find_steps(coords: Sequence[Array], order: int, accuracy: int, eps: float) -> list[Array]:
+def find_steps(coords: Sequence[Array], order: int, accuracy: int) -> list[Array]:
     """Return steps at which rounding and truncation balance, if the function's scale is 1."""
+    eps = float(namespace_of(coords[0]).finfo(coords[0].dtype).eps)
     relative = 2.0 ** round(math.log2(eps) / (order + accuracy))
     return [s * relative for s in scales_of(coords)]
 
 
+@dataclass(eq=False)
 class LineSamples:
     """The values of a function at points beside others, on both sides or one, for several lines.
 
@@ -106,19 +109,14 @@ class LineSamples:
     (line, distance, point).
     """
 
-    def __init__(
-        self,
-        evaluate: Evaluate,
-        coords: list[Array],
-        lines: Sequence[Line],
-        sides: tuple[int, ...] = _BOTH,
-    ) -> None:
-        self.evaluate = evaluate
-        self.coords = coords
-        self.lines = lines
-        self.sides = sides
-        self.xp: ModuleType = namespace_of(coords[0])
-        self.eps = float(self.xp.finfo(coords[0].dtype).eps)
+    evaluate: Evaluate
+    coords: list[Array]
+    lines: Sequence[Line]
+    sides: tuple[int, ...] = _BOTH
+
+    def __post_init__(self) -> None:
+        self.xp: ModuleType = namespace_of(self.coords[0])
+        self.eps = float(self.xp.finfo(self.coords[0].dtype).eps)
 
     def at(self, distances: Sequence[float], steps: list[Array]) -> list[SidesOfStep]:
         """Return the values at the distances, in steps, to each side, for each component."""
@@ -195,13 +193,8 @@ def central_differences(
         values.append(weighed / units)
         if with_error:
             truncation = _find_truncation(combined, order, sides, weighed)
-            half = reach if sides == 2 else reach // 2
-            tolerance = 0.4 / 4**half
-            errors.append(
-                _bound_error(
-                    samples, sides_of_step, f0, order, distances, steps, truncation, tolerance
-                )
-            )
+            bound = _bound_error(samples, sides_of_step, f0, order, distances, steps, truncation)
+            errors.append(bound)
     return values, errors
 
 
@@ -235,7 +228,6 @@ def _bound_error(
     distances: tuple[Any, ...],
     steps: list[Array],
     truncation: Array,
-    tolerance: float,
 ) -> Array:
     """Bound the error of a difference; infinite where the samples do not see the function.
 
@@ -254,7 +246,10 @@ def _bound_error(
     missed = 0.0
     if sides == 2:
         missed = abs(_add_up_distances(weights_for(distances, 0, 2).factors, away[0] + away[1]))
-    tolerated = tolerance * variation + rounding
+    # The last distance serves the comparison alone. From one side, the same accuracy takes twice
+    # as many samples.
+    half = (len(distances) - 1) // (3 - sides)
+    tolerated = 0.4 / 4**half * variation + rounding
     error = (truncation + SAFETY * (rounding + missed)) / units
     seen = (truncation / 2 + missed <= tolerated) & xp.isfinite(error)
     return xp.where(seen, error, math.inf)

@@ -18,7 +18,7 @@ from gpugrad._functions.points import place_of
 
 _DEEPEST = 160
 _FURTHER = 6
-"""Halvings more for points so near to an end of the domain that there was no derivative yet."""
+"""Further halvings for points so near to an end of the domain that they have no derivative yet."""
 _UNSETTLED = 0.01
 """Derivatives from one side that change by such a share with the step may grow without bound."""
 
@@ -28,7 +28,7 @@ def extrapolate(
 ) -> tuple[list[Array], list[Array], list[Array]]:
     r"""Return derivatives by the best of many steps, bounds of their errors, and what was cut off.
 
-    Steps are halved from the given ones on. At each step, the formula on the last steps
+    Steps are halved, beginning with `steps`. At each step, the formula on the last steps
     (distances 1, 2, 4, 8, ...) is compared with the formula at the step before, and with how well
     the same polynomial gives the value in the middle. Where the sum of these differences and of
     the rounding is smallest, the value is taken, point by point. The last list tells where the

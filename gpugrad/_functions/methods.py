@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 from itertools import chain, product
 from typing import Any, NamedTuple
 
@@ -54,7 +55,7 @@ Derivatives = tuple[list[Array], list[Array]]
 """Derivatives, components first and then variables; their errors, an empty list if not wanted."""
 
 
-@np.errstate(all="ignore")  # values that are not finite make NaNs, of which callers tell
+@np.errstate(all="ignore")  # values that are not finite make NaNs, and callers warn of them
 def differentiate(function: UserFunction, points: Points, request: Request, method: str) -> Any:
     """Return derivatives, errors and the name of the method that was taken."""
     if method != "auto":
@@ -86,9 +87,7 @@ def _in_blocks(
         keep_freed_memory()
     values, errors = Blocks(points), Blocks(points)
     for block in points.blocks(rows):
-        derivatives, bounds = compute(
-            function, [c[block] for c in points.flat], request, points.eps
-        )
+        derivatives, bounds = compute(function, [c[block] for c in points.flat], request)
         if request.is_diagonal and len(derivatives) == n * n:  # by methods that compute them all
             derivatives, bounds = derivatives[:: n + 1], bounds[:: n + 1]
         values.add(block, derivatives)
@@ -96,21 +95,17 @@ def _in_blocks(
     return values.arrays(), errors.arrays()
 
 
-def _autodiff_block(
-    function: UserFunction, coords: list[Array], request: Request, eps: float
-) -> Derivatives:
+def _autodiff_block(function: UserFunction, coords: list[Array], request: Request) -> Derivatives:
     reason = autodiff.why_not(coords[0])
     if reason is not None:
         raise TypeError(reason)
     compute: Evaluate = function
     for _ in range(request.order):
         compute = autodiff.make_derivative(compute)
-    return _with_rounding(compute, compute(coords), coords, request, eps)
+    return _with_rounding(compute, compute(coords), coords, request)
 
 
-def _complex_block(
-    function: UserFunction, coords: list[Array], request: Request, eps: float
-) -> Derivatives:
+def _complex_block(function: UserFunction, coords: list[Array], request: Request) -> Derivatives:
     if library_of(coords[0]) != "NumPy":
         raise TypeError(
             f'the method "complex" needs NumPy points; got {library_of(coords[0])}. Use the '
@@ -120,17 +115,17 @@ def _complex_block(
     derivatives = slopes.first(coords)
     if request.order == 1:
         function.has_slopes = slopes.are_complete and not request.with_error
-        return _with_rounding(slopes, derivatives, coords, request, eps)
+        return _with_rounding(slopes, derivatives, coords, request)
     steps = [s / 2 for s in scales_of(coords)]
     method, lines = _extrapolate_lines(request.order - 1), _make_axes(len(coords))
-    values, errors = _differentiate_rows(slopes, coords, lines, steps, method, True)
+    values, errors = _differentiate_rows(slopes, coords, steps, method, True, lines)
     if request.kind != "hessian":
         return values, errors
     return _make_symmetric(values, errors, len(coords))
 
 
 def _extrapolated_block(
-    function: UserFunction, coords: list[Array], request: Request, eps: float
+    function: UserFunction, coords: list[Array], request: Request
 ) -> Derivatives:
     steps = [s / 2 for s in scales_of(coords)]
     return _differentiate_axes(function, coords, steps, _extrapolate_lines(request.order), request)
@@ -148,11 +143,9 @@ def _extrapolate_lines(order: int) -> LineMethod:
     return method
 
 
-def _central_block(
-    function: UserFunction, coords: list[Array], request: Request, eps: float
-) -> Derivatives:
+def _central_block(function: UserFunction, coords: list[Array], request: Request) -> Derivatives:
     order, accuracy = request.order, request.accuracy
-    steps = find_steps(coords, order, accuracy, eps)
+    steps = find_steps(coords, order, accuracy)
     if request.step is not None:
         is_list = isinstance(request.step, list)
         numbers = request.step if is_list else [request.step] * len(coords)
@@ -172,7 +165,7 @@ def _central_block(
     return _differentiate_axes(function, coords, steps, method, request)
 
 
-_COMPUTE: dict[str, Callable[[UserFunction, list[Array], Request, float], Derivatives]] = {
+_COMPUTE: dict[str, Callable[[UserFunction, list[Array], Request], Derivatives]] = {
     "autodiff": _autodiff_block,
     "complex": _complex_block,
     "extrapolation": _extrapolated_block,
@@ -193,16 +186,17 @@ def _differentiate_axes(
 ) -> Derivatives:
     """Differentiate along all axes in one go, or one by one where there are many points.
 
-    What calls cost is shared in the one case; in the other, coordinates that stay are no copies.
+    One call of the function for all axes spares the cost of calls, which is most of the time where
+    points are few. With many points, calls axis by axis need no copies of coordinates that stay.
     """
+    differentiate = partial(
+        _differentiate_rows, function, coords, steps, method, request.with_error
+    )
     if request.kind == "hessian":
-        return _differentiate_twice(function, coords, steps, method, request)
+        return _differentiate_twice(differentiate, steps, request.is_diagonal)
     lines = _make_axes(len(coords))
     groups = [[line] for line in lines] if coords[0].shape[0] > _MANY else [lines]
-    results = [
-        _differentiate_rows(function, coords, group, steps, method, request.with_error)
-        for group in groups
-    ]
+    results = map(differentiate, groups)
     # Each group has its lines for all components; the results have the components first.
     values, errors = ([*chain(*zip(*rows, strict=True))] for rows in zip(*results, strict=True))
     return values, errors
@@ -211,10 +205,10 @@ def _differentiate_axes(
 def _differentiate_rows(
     evaluate: Evaluate,
     coords: list[Array],
-    lines: list[Line],
     steps: list[Array],
     method: LineMethod,
     with_error: bool,
+    lines: list[Line],
 ) -> Derivatives:
     """Return derivatives along lines one by one, and their errors."""
     samples = LineSamples(evaluate, coords, lines)
@@ -236,24 +230,19 @@ def _make_symmetric(values: list[Array], errors: list[Array], n: int) -> Derivat
 
 
 def _differentiate_twice(
-    evaluate: Evaluate,
-    coords: list[Array],
-    steps: list[Array],
-    method: LineMethod,
-    request: Request,
+    differentiate: Callable[[list[Line]], Derivatives], steps: list[Array], is_diagonal: bool
 ) -> Derivatives:
     r"""Return second derivatives along the axes and the diagonals between them.
 
     With :math:`D_\pm` the second derivatives along the directions
     :math:`h_i e_i \pm h_j e_j`, the mixed one is :math:`(D_+ - D_-) / (4 h_i h_j)`.
     """
-    n, with_error = len(coords), request.with_error
-    straight = _differentiate_rows(evaluate, coords, _make_axes(n), steps, method, with_error)
+    n = len(steps)
+    straight = differentiate(_make_axes(n))
     pairs = [(i, j) for i in range(n) for j in range(i)]
-    if request.is_diagonal or not pairs:
+    if is_diagonal or not pairs:
         return straight
-    lines: list[Line] = [{i: 1, j: sign} for i, j in pairs for sign in (1, -1)]
-    values, errors = _differentiate_rows(evaluate, coords, lines, steps, method, with_error)
+    values, errors = differentiate([{i: 1, j: sign} for i, j in pairs for sign in (1, -1)])
     areas = [4 * steps[i] * steps[j] for i, j in pairs]
     values = [(values[2 * k] - values[2 * k + 1]) / area for k, area in enumerate(areas)]
     if errors:
@@ -269,7 +258,7 @@ def _differentiate_twice(
 
 
 def _with_rounding(
-    compute: Evaluate, values: list[Array], coords: list[Array], request: Request, eps: float
+    compute: Evaluate, values: list[Array], coords: list[Array], request: Request
 ) -> Derivatives:
     """Return exact derivatives and how far they are off by rounding.
 
@@ -280,6 +269,8 @@ def _with_rounding(
     if not request.with_error:
         return values, []
     xp = namespace_of(coords[0])
+    precision = xp.finfo(coords[0].dtype)
+    eps, smallest = float(precision.eps), float(precision.smallest_normal)
     changes = [xp.full_like(v, -1.0) for v in values]
     for pattern in range(3):
         signs = [1 if (i + pattern) % 2 or pattern == 2 else -1 for i in range(len(coords))]
@@ -290,7 +281,6 @@ def _with_rounding(
         for k, (moved_value, v) in enumerate(zip(compute(moved), values, strict=True)):
             change = abs(moved_value - v)
             changes[k] = xp.where(change > changes[k], change, changes[k])
-    smallest = float(xp.finfo(coords[0].dtype).smallest_normal)
     errors = [
         xp.where(xp.isfinite(v) & (c >= 0), 2 * c + 8 * eps * abs(v) + smallest, math.inf)
         for c, v in zip(changes, values, strict=True)

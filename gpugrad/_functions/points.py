@@ -55,18 +55,17 @@ class Points:
             whole = _as_arrays(coords)[0]
             if whole.ndim == 0:
                 raise ValueError("points must be an array with a component axis; got one number.")
-            coords = tuple(_split_components(whole, axis))
+            moved = namespace_of(whole).moveaxis(whole, axis, 0)
+            coords = tuple(moved[i, ...] for i in range(moved.shape[0]))
         if not coords:
             raise TypeError("points must be given: one number or array for each coordinate.")
         arrays = _as_arrays(coords)
         self.axis = axis
         self.xp: ModuleType = namespace_of(arrays[0])
-        dtype = self._common_dtype(arrays)
-        self.result_dtype = dtype
-        if dtype_name(dtype) in HALF_PRECISION:
+        self.result_dtype = dtype = self._common_dtype(arrays)
+        self.is_half = dtype_name(dtype) in HALF_PRECISION
+        if self.is_half:
             dtype = self.xp.float32
-        self.dtype = dtype
-        self.eps = float(self.xp.finfo(dtype).eps)
         broadcast = self.xp.broadcast_arrays(
             *(self.xp.astype(x, dtype, copy=False) for x in arrays)
         )
@@ -85,7 +84,7 @@ class Points:
                     f"points must be real numbers; got dtype {kind}. A function of a complex "
                     "variable is a function of its real and its imaginary part."
                 )
-            if not kind.startswith(("int", "uint")):
+            if "float" in kind:
                 floats.append(x.dtype)
         return self.xp.result_type(*floats) if floats else widest_float(self.xp, arrays[0])
 
@@ -107,7 +106,7 @@ class Points:
     def restore_shape(self, flat: Array) -> Array:
         """Return a flat result in the shape and the dtype of the points."""
         xp = self.xp
-        if dtype_name(self.result_dtype) in HALF_PRECISION:
+        if self.is_half:
             flat = xp.astype(flat, self.result_dtype)
         result = xp.reshape(flat, self.shape)
         return result[()] if self.on_host else result
@@ -185,11 +184,6 @@ def parse_points_axis(axis: Any, vector: bool) -> int | None:
     if isinstance(axis, bool) or number not in (0, -1):
         raise ValueError(f"`points_axis` must be 0 (first), -1 (last) or None; got {axis!r}.")
     return number
-
-
-def _split_components(whole: Array, axis: int) -> list[Array]:
-    moved = namespace_of(whole).moveaxis(whole, axis, 0)
-    return [moved[i, ...] for i in range(moved.shape[0])]
 
 
 def _as_arrays(arguments: Sequence[Any]) -> list[Array]:

@@ -121,17 +121,15 @@ def sample(
     function.check_count(len(axes))
     if array_api_compat.is_dask_array(axes[0]):
         return Sampled(_evaluate_lazily(function, axes), tuple(axes))
-    shape = tuple(x.shape[0] for x in axes)
     limit = min(memory, _CACHED) if isinstance(axes[0], np.ndarray) else memory
-    boxes = [*_cut_boxes(shape, max(1, limit // 8))]
-    field = _fill_field(function, axes, shape, _show_progress(boxes, progress))
-    return Sampled(field, tuple(axes))
+    boxes = [*_cut_boxes(tuple(x.shape[0] for x in axes), max(1, limit // 8))]
+    return Sampled(_fill_field(function, axes, _show_progress(boxes, progress)), tuple(axes))
 
 
 def _make_axes(coordinates: Sequence[Any], like: Any, dtype: Any) -> list[Array]:
     """Return the coordinates as 1-D arrays of one library, on one device, of one dtype."""
     arrays = [x for x in coordinates if is_library_array(x)]
-    libraries = {library_of(x) for x in arrays}
+    libraries = {*map(library_of, arrays)}
     if len(libraries) > 1:
         raise TypeError(
             f"coordinates must be arrays of one library; got {' and '.join(sorted(libraries))}."
@@ -218,14 +216,9 @@ def _cut_boxes(shape: tuple[int, ...], limit: int) -> Iterator[tuple[slice, ...]
         yield tuple(slice(a, min(a + k, n)) for a, k, n in zip(starts, lengths, shape, strict=True))
 
 
-def _fill_field(
-    function: UserFunction,
-    axes: list[Array],
-    shape: tuple[int, ...],
-    boxes: Iterator[tuple[slice, ...]],
-) -> Array:
+def _fill_field(function: UserFunction, axes: list[Array], boxes: Iterator[Any]) -> Array:
     """Return the field, filled box by box."""
-    xp = namespace_of(axes[0])
+    xp, shape = namespace_of(axes[0]), tuple(x.shape[0] for x in axes)
     field = None
     for box in boxes:
         values = _evaluate_box(function, [x[section] for x, section in zip(axes, box, strict=True)])

@@ -234,8 +234,7 @@ class UserFunction:
             raise ValueError(
                 f"`func` must return {wanted} for a single point; got shape {host.shape}."
             )
-        values: list[Any] = host.ravel().tolist()
-        return values
+        return [*host.ravel().tolist()]
 
 
 def _common_shape(coords: list[Array]) -> tuple[int, ...]:

@@ -44,7 +44,7 @@ class Tape:
 
 
 class UnsupportedError(ValueError):
-    """An expression holds something that has no value at a point, or that nobody computes."""
+    """An expression holds something that has no value at a point, or that no library computes."""
 
 
 # What operations are called: by SymPy, by array libraries, in C++.
@@ -137,7 +137,7 @@ _CUDA = {
 
 
 def record(expressions: Sequence[Any], symbols: Sequence[Any]) -> Tape:
-    """Turn expressions into a tape, with what they have in common computed once.
+    """Turn expressions into a tape that computes common subexpressions once.
 
     Raises
     ------
@@ -275,18 +275,18 @@ class _Recorder:
         if exponent == sp.Rational(1, 2):
             return self.step("sqrt", self.operand(base))
         if exponent.is_Integer and exponent <= 64:
-            return self.repeated(self.operand(base), int(exponent))
+            return self.whole_power(self.operand(base), int(exponent))
         if exponent.is_Rational and exponent.q == 2 and exponent.p <= 64:
-            whole = self.repeated(self.operand(base), int(exponent.p // 2))
+            whole = self.whole_power(self.operand(base), int(exponent.p // 2))
             return self.step("*", whole, self.step("sqrt", self.operand(base)))
         return self.step("pow", self.operand(base), self.operand(exponent))
 
-    def repeated(self, base: Operand, exponent: int) -> Operand:
+    def whole_power(self, base: Operand, exponent: int) -> Operand:
         """Multiply by squaring: exact to a few rounding errors, and quicker than a power."""
         if exponent == 1:
             return base
-        half = self.repeated(base, exponent // 2)
-        square = self.step("*", half, half)
+        root = self.whole_power(base, exponent // 2)
+        square = self.step("*", root, root)
         return self.step("*", square, base) if exponent % 2 else square
 
     def pieces(self, e: Any) -> Operand:

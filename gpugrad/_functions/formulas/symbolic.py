@@ -228,10 +228,10 @@ def symbolic_curl(exprs: Any, *symbols: Any, backend: str | None = None) -> Symb
     if len(fs) != len(names) or len(fs) not in (2, 3):
         raise ValueError(_one_for_each("curl, in two or three dimensions,", fs, names))
 
-    def turn(i: int, k: int) -> Any:
+    def across(i: int, k: int) -> Any:
         return fs[k].diff(names[i]) - fs[i].diff(names[k])
 
-    result = turn(0, 1) if len(fs) == 2 else (turn(1, 2), turn(2, 0), turn(0, 1))
+    result = across(0, 1) if len(fs) == 2 else (across(1, 2), across(2, 0), across(0, 1))
     return _make_function("curl", result, names, back, backend)
 
 
@@ -271,8 +271,8 @@ def symbolic_laplacian(expr: Any, *symbols: Any, backend: str | None = None) -> 
 def _differentiate_once(expr: Any, f: Any, names: Sequence[Any]) -> list[Any]:
     """Return first derivatives, to be differentiated again, unless a text makes too much of them.
 
-    Second derivatives grow with the square of them: of nested functions and long products they
-    take minutes, and nobody wants to wait for a text that somebody else may have written.
+    Second derivatives grow with the square of first ones: nested functions and long
+    products take minutes, which is too long for a text that a stranger may have written.
     """
     slopes = [f.diff(s) for s in names]
     _check_size(expr, slopes)

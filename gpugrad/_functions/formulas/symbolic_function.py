@@ -94,15 +94,17 @@ class SymbolicFunction:
                 f"got {len(points)} for {len(self.symbols)}."
             )
         xp, library, arrays, dtype = _as_points(points, self.backend)
-        half = dtype_name(dtype) in HALF_PRECISION
-        inner = xp.float32 if half else dtype
+        # In half precision, intermediate values may overflow although the results fit.
+        is_half = dtype_name(dtype) in HALF_PRECISION
+        inner = xp.float32 if is_half else dtype
         arrays = xp.broadcast_arrays(*[xp.astype(array, inner, copy=False) for array in arrays])
+        # An output may be a point itself, or the same array twice: results must not share memory.
         used_ids = {id(array) for array in arrays}
         results = []
         for result in self._run_in_library(library, arrays):
             result = xp.asarray(result, copy=True) if id(result) in used_ids else result
             used_ids.add(id(result))
-            result = xp.astype(result, dtype) if half else result
+            result = xp.astype(result, dtype) if is_half else result
             is_number = library == "NumPy" and result.ndim == 0
             results.append(result[()] if is_number else result)
         return lay_out(self.expressions, iter(results))
