@@ -278,11 +278,9 @@ def _gather_windows(f: Array, rows: NumpyArray) -> NumpyArray:
 def _name_kinds(hessian: NumpyArray, pieces: Surfaces) -> NumpyArray:
     spacing = pieces.spacing
     bend = np.linalg.eigvalsh(hessian * spacing[:, :, None] * spacing[:, None, :])
-    kind = np.full(len(bend), "saddle", "<U10")
-    kind[(bend > 0).all(axis=-1)], kind[(bend < 0).all(axis=-1)] = "minimum", "maximum"
     unsure = np.abs(bend).min(axis=-1, initial=np.inf) / 2 <= _DOUBT * _measure_misfit(pieces)
-    kind[unsure] = "degenerate"
-    return kind
+    is_kind = [unsure, (bend > 0).all(axis=-1), (bend < 0).all(axis=-1)]
+    return np.select(is_kind, ["degenerate", "minimum", "maximum"], "saddle")
 
 
 def _measure_misfit(pieces: Surfaces) -> NumpyArray:

@@ -101,7 +101,7 @@ def as_numbers(y: Any, called: str) -> Array:
     """
     y = as_field(y)
     lazy = array_api_compat.is_dask_array(y)
-    if lazy or is_tracer(y):
+    if lazy or (array_api_compat.is_jax_array(y) and isinstance(y, sys.modules["jax"].core.Tracer)):
         raise TypeError(
             f"`{called}` must have values: how many points there are depends on them; got "
             f"{'a Dask array, not computed yet' if lazy else 'a JAX tracer'}. "
@@ -124,17 +124,6 @@ def make_comparable(y: Array) -> Array:
         xp = namespace_of(y)
         return xp.astype(y, working_dtype(xp, y))
     return y
-
-
-def is_tracer(y: Array) -> bool:
-    """Tell whether an array stands for values not yet known in a trace of JAX."""
-    return array_api_compat.is_jax_array(y) and isinstance(y, sys.modules["jax"].core.Tracer)
-
-
-def compare_samples(xp: ModuleType, rows: Array) -> Array:
-    """Return the steps from sample to sample. Compared, not subtracted: nothing overflows."""
-    a, b = rows[:, :-1], rows[:, 1:]
-    return encode_steps(xp, b > a, b < a, a == b)
 
 
 def encode_steps(xp: ModuleType, up: Array, down: Array, level: Array) -> Array:
@@ -296,16 +285,17 @@ def check_prominence(prominence: Any) -> float | None:
 
 
 def choose_prominent(
-    rows: Array, extrema: Extrema, least: float | None, per: float = 1.0
+    rows: Array, extrema: Extrema, least: float | None, keep_nan: bool, per: float = 1.0
 ) -> tuple[Extrema, NumpyArray | None]:
     """Return the extrema that stand out by `least`, and by how much; all where it is None.
 
-    Prominences are multiplied by `per`, which changes their unit.
+    Prominences are multiplied by `per`, which changes their unit. `keep_nan` keeps extrema whose
+    prominence is not known.
     """
     if least is None:
         return extrema, None
     prominences = _find_prominences(asnumpy(rows), extrema) * per
-    chosen = ~(prominences < least)  # those that are not known are NaN, and stay
+    chosen = (prominences >= least) | (keep_nan & np.isnan(prominences))
     return extrema.select(chosen), prominences[chosen]
 
 

@@ -114,7 +114,7 @@ def inflection_points(
     slopes, steps = _compare_slopes(rows, places.x)
     extrema = find_extrema(xp, steps)
     extrema = extrema.select((extrema.is_maximum | extrema.is_minimum) & ~extrema.at_end)
-    extrema, prominences = choose_prominent(slopes, extrema, least, per)
+    extrema, prominences = choose_prominent(slopes, extrema, least, keep_nan=False, per=per)
     position, value, slope, extent = _locate_inflections(rows, places.x, extrema)
     dtype = result_dtype(namespace_of(y), y)
     return InflectionPoints(

@@ -70,13 +70,9 @@ class Surfaces(NamedTuple):
             all_orders = np.moveaxis(by_order.reshape(count, 3, *other_axes), 1, -1)
         by_axis = np.moveaxis(all_orders, 0, -1)
         unit = np.eye(n, dtype=int)
-        gradient = [by_axis[tuple(first)] for first in unit]
-        hessian = [[by_axis[tuple(first + second)] for first in unit] for second in unit]
-        return (
-            by_axis[(0,) * n],
-            np.stack(gradient, axis=-1),
-            np.moveaxis(np.array(hessian), -1, 0),
-        )
+        gradient = np.stack([by_axis[tuple(first)] for first in unit], axis=-1)
+        hessian = np.array([[by_axis[tuple(first + second)] for first in unit] for second in unit])
+        return by_axis[(0,) * n], gradient, np.moveaxis(hessian, -1, 0)
 
 
 def _blend_parabolas(nodes: NumpyArray, at: NumpyArray) -> NumpyArray:

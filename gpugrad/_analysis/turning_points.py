@@ -14,7 +14,7 @@ from gpugrad._analysis.extrema import (
     as_wide,
     check_prominence,
     choose_prominent,
-    compare_samples,
+    encode_steps,
     find_extrema,
     gather,
     read_coordinates,
@@ -154,20 +154,21 @@ def turning_points(
     y, axis, rows = as_curves(y, axis)
     places = read_coordinates(x, y, axis)
     xp = namespace_of(rows)
-    extrema = find_extrema(xp, compare_samples(xp, rows))
+    a, b = rows[:, :-1], rows[:, 1:]
+    # Samples are compared, not subtracted: nothing overflows, and nothing is rounded.
+    extrema = find_extrema(xp, encode_steps(xp, b > a, b < a, a == b))
     if not plateaus:
         extrema = extrema.select(extrema.is_maximum | extrema.is_minimum)
     if not ends:
         extrema = extrema.select(~extrema.at_end)
-    extrema, prominences = choose_prominent(rows, extrema, least)
+    extrema, prominences = choose_prominent(rows, extrema, least, keep_nan=True)
     position, value = _locate_extrema(rows, places.x, extrema)
-    kind = np.full(extrema.curve.size, "plateau")
-    kind[extrema.is_maximum], kind[extrema.is_minimum] = "maximum", "minimum"
+    are_extrema = [extrema.is_maximum, extrema.is_minimum]
     dtype = result_dtype(namespace_of(y), y)
     return TurningPoints(
         position=places.restore(position),
         value=to_library(value, y, dtype),
-        kind=kind,
+        kind=np.select(are_extrema, ["maximum", "minimum"], "plateau"),
         index=to_library(extrema.middle, y),
         extent=places.restore_span(np.abs(places.x[extrema.last] - places.x[extrema.first])),
         curve=to_library(extrema.curve, y),

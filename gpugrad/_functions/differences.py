@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, reduce
@@ -336,10 +337,9 @@ def _find_poor(both_sided: LineDerivatives, samples: LineSamples) -> Array | Non
     poor = xp.any(xp.stack(both_sided.poor, axis=0), axis=(0, 1))
     if not bool(xp.any(poor)):
         return None
-    has_value = xp.zeros_like(poor)
-    for f0 in samples.evaluate([x[poor] for x in samples.coords]):
-        has_value = has_value | _spread_chosen(xp, xp.isfinite(f0), poor)
-    poor = poor & has_value
+    components = samples.evaluate([x[poor] for x in samples.coords])
+    has_value = reduce(operator.or_, map(xp.isfinite, components))
+    poor = poor & _spread_chosen(xp, has_value, poor)
     return poor if bool(xp.any(poor)) else None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from itertools import chain, product
 from typing import Any, NamedTuple
@@ -61,15 +62,11 @@ def differentiate(function: UserFunction, points: Points, request: Request, meth
     if method != "auto":
         return (*_in_blocks(function, points, request, method), method)
     if autodiff.why_not(points.flat[0]) is None:
-        try:
+        with suppress(Exception):  # libraries raise errors of many kinds at foreign code
             return (*_in_blocks(function, points, request, "autodiff"), "autodiff")
-        except Exception:  # noqa: BLE001 - libraries raise errors of many kinds at foreign code
-            pass
     elif points.on_host:
-        try:
+        with suppress(NotAnalytic):
             return (*_in_blocks(function, points, request, "complex"), "complex")
-        except NotAnalytic:
-            pass
     return (*_in_blocks(function, points, request, "extrapolation"), "extrapolation")
 
 
@@ -271,6 +268,7 @@ def _with_rounding(
     xp = namespace_of(coords[0])
     precision = xp.finfo(coords[0].dtype)
     eps, smallest = float(precision.eps), float(precision.smallest_normal)
+    # -1 stays where no direction leads to a number: the error is infinite there.
     changes = [xp.full_like(v, -1.0) for v in values]
     for pattern in range(3):
         signs = [1 if (i + pattern) % 2 or pattern == 2 else -1 for i in range(len(coords))]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -224,9 +225,9 @@ def _fill_field(function: UserFunction, axes: list[Array], boxes: Iterator[Any])
         values = _evaluate_box(function, [x[section] for x, section in zip(axes, box, strict=True)])
         if field is None:
             field = xp.empty(shape, dtype=values.dtype, **place_of(values))
-        elif xp.result_type(field.dtype, values.dtype) != field.dtype:
+        elif xp.result_type(field.dtype, values.dtype) != field.dtype:  # a later box may be complex
             field = xp.astype(field, xp.result_type(field.dtype, values.dtype))
-        if array_api_compat.is_jax_array(field):
+        if array_api_compat.is_jax_array(field):  # arrays of JAX cannot be written to
             field = field.at[box].set(values)
         else:
             field[box] = values
@@ -239,13 +240,11 @@ def _evaluate_box(function: UserFunction, sections: list[Array]) -> Array:
     # Constants, sums over the grid by mistake, single numbers: `UserFunction` tells them apart.
     fits = False
     if not (function.vector or function.is_looped or len(shape) == 1):
-        try:
+        with suppress(TypeError, ValueError):
             result = function.raw(open_sections)
             spread = tuple(np.broadcast_shapes(getattr(result, "shape", ()), shape)) == shape
             has_axes = spread and getattr(result, "ndim", 0) == len(shape)
             fits = has_axes and library_of(result) == library_of(sections[0])
-        except (TypeError, ValueError):
-            pass
     if not fits:
         flat = [xp.reshape(x, (-1,)) for x in xp.broadcast_arrays(*open_sections)]
         return xp.reshape(function(flat)[0], shape)

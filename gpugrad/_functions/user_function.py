@@ -19,11 +19,11 @@ from gpugrad._arrays import (
 from gpugrad._functions.points import place_of
 
 
-def check_callable(func: Any, name: str = "func") -> None:
+def check_callable(func: Any) -> None:
     """Raise TypeError unless there is a function."""
     if not callable(func):
         raise TypeError(
-            f"`{name}` must be a function of the coordinates; got {type(func).__name__}. For "
+            f"`func` must be a function of the coordinates; got {type(func).__name__}. For "
             "samples of a function there is `gradient`."
         )
 
@@ -184,6 +184,7 @@ class UserFunction:
         """Tell a constant, which is the same anywhere, from a sum over all points."""
         xp = namespace_of(coords[0])
         flat = [xp.reshape(c, (-1,)) for c in xp.broadcast_arrays(*coords)]
+        # A sum over fewer points is another number, unless points left out add nothing by chance.
         for picked in (slice(0, 1), slice(-1, None), slice(None, None, 2)):
             again = self.raw([c[picked] for c in flat])
             again = again if component is None else again[component]
@@ -221,7 +222,7 @@ class UserFunction:
                 result = self.func(np.array(point)) if self.vector else self.func(*point)
             except (ValueError, ArithmeticError):
                 rows.append(None)
-            except TypeError as error:
+            except TypeError as error:  # no single numbers either: the first error says more
                 raise (cause or error) from (error if cause else None)
             else:
                 rows.append(self._read_components(result))
