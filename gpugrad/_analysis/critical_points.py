@@ -318,8 +318,8 @@ def _drop_twins(points: NumpyArray, periods: list[float]) -> NumpyArray:
         if not len(close):
             break
         first_of_pair, second_of_pair = order[close], order[close + k]
-        apart = points[first_of_pair] - points[second_of_pair]
-        apart -= around * np.rint(apart / spans)
-        same = (np.abs(apart) < _TWINS).all(axis=-1) & (first_of_pair != second_of_pair)
+        offset = points[first_of_pair] - points[second_of_pair]
+        offset -= around * np.rint(offset / spans)
+        same = (np.abs(offset) < _TWINS).all(axis=-1) & (first_of_pair != second_of_pair)
         is_twin[np.maximum(first_of_pair, second_of_pair)[same]] = True
     return np.flatnonzero(~is_twin)

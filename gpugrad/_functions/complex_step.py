@@ -129,7 +129,7 @@ class ComplexStep:
                     fit = np.isfinite(f0) & (np.abs(errors) <= tolerance * (1 + np.abs(f0)))
                     fits[m] = fit if fits[m] is None else fit & fits[m]
                 # The step is a power of two, so that its inverse is exact and multiplying is safe.
-                place = derivatives.place_of(m, i, block, f0.dtype)
+                place = derivatives.block_of(m, i, block, f0.dtype)
                 slope = np.multiply(result.imag, 1 / step, out=place)
                 size = np.abs(slope, out=scratch)
                 if step.ndim:
@@ -222,8 +222,8 @@ class _Slopes:
         """Return the derivatives of each component by each variable, in the shape of the points."""
         return [self._arrays[key].reshape(self.shape) for key in sorted(self._arrays)]
 
-    def place_of(self, component: int, variable: int, block: slice, dtype: np.dtype[Any]) -> Array:
-        """Return where the derivatives at a block of points belong."""
+    def block_of(self, component: int, variable: int, block: slice, dtype: np.dtype[Any]) -> Array:
+        """Return the memory for the derivatives at a block of points."""
         key = (component, variable)
         if key not in self._arrays:
             self._arrays[key] = empty((self.coords[0].size,), dtype)

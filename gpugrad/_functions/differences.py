@@ -238,22 +238,23 @@ def _bound_error(
     """
     xp, x, sides = samples.xp, samples.coords[0], len(sides_of_step)
     units = abs(samples.units(steps, order))
-    away = [values - f0[None, None, :] for values in sides_of_step]
-    variation = xp.max(reduce(xp.maximum, map(abs, away)), axis=1)
+    changes = [values - f0[None, None, :] for values in sides_of_step]
+    variation = xp.max(reduce(xp.maximum, map(abs, changes)), axis=1)
     reach = xp.asarray([float(d) for d in distances], dtype=x.dtype, **place_of(x))
     rise = abs(combine_sides(sides_of_step, f0, 1)) / (sides * reach)[None, :, None]
     rounding = samples.noise(steps, abs(f0)[None, :] + variation, xp.max(rise, axis=1))
     rounding = rounding * weights_for(distances, order, sides).total
     missed = 0.0
     if sides == 2:
-        missed = abs(_add_up_distances(weights_for(distances, 0, 2).factors, away[0] + away[1]))
+        formula = weights_for(distances, 0, 2).factors
+        missed = abs(_add_up_distances(formula, changes[0] + changes[1]))
     # The last distance serves the comparison alone. From one side, the same accuracy takes twice
     # as many samples.
     half = (len(distances) - 1) // (3 - sides)
     tolerated = 0.4 / 4**half * variation + rounding
     error = (truncation + SAFETY * (rounding + missed)) / units
-    seen = (truncation / 2 + missed <= tolerated) & xp.isfinite(error)
-    return xp.where(seen, error, math.inf)
+    is_seen = (truncation / 2 + missed <= tolerated) & xp.isfinite(error)
+    return xp.where(is_seen, error, math.inf)
 
 
 def combine_sides(sides_of_step: SidesOfStep, f0: Array | None, order: int) -> Array:

@@ -117,12 +117,12 @@ class UserFunction:
         xp = namespace_of(coords[0])
         last = max(c.shape[-1] for c in coords) - 1
         picked = xp.asarray([0, last // 2, last])
-        few = [xp.take(c, picked, axis=-1) for c in coords]
-        shape = _common_shape(few)
-        full = [xp.broadcast_to(c, shape) for c in few]
+        sampled = [xp.take(c, picked, axis=-1) for c in coords]
+        shape = _common_shape(sampled)
+        full = [xp.broadcast_to(c, shape) for c in sampled]
         tolerance = 16 * float(xp.finfo(coords[0].dtype).eps)
         try:
-            from_open = self._split_components(self.raw(few), few, shape)
+            from_open = self._split_components(self.raw(sampled), sampled, shape)
             from_full = self._split_components(self.raw(full), full, shape)
             return all(
                 bool(xp.all((abs(a - b) <= tolerance * abs(b)) | (a == b) | xp.isnan(a + b)))
@@ -184,11 +184,11 @@ class UserFunction:
         """Tell a constant, which is the same anywhere, from a sum over all points."""
         xp = namespace_of(coords[0])
         flat = [xp.reshape(c, (-1,)) for c in xp.broadcast_arrays(*coords)]
-        # A sum over fewer points is another number, unless points left out add nothing by chance.
+        # A sum over fewer points is another number, a constant is not.
         for picked in (slice(0, 1), slice(-1, None), slice(None, None, 2)):
-            again = self.raw([c[picked] for c in flat])
-            again = again if component is None else again[component]
-            if getattr(again, "shape", ()) != () or not bool(again == value):
+            result = self.raw([c[picked] for c in flat])
+            result = result if component is None else result[component]
+            if getattr(result, "shape", ()) != () or not bool(result == value):
                 return False
         return True
 
