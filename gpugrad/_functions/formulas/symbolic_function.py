@@ -178,25 +178,24 @@ def _as_points(points: Sequence[Any], backend: str | None) -> tuple[Any, str, li
         )
     library = libraries[0] if libraries else "NumPy"
     like = next((a for a in (*arrays, np.empty(0)) if library_of(a) == library), None)
-    if like is None:  # numbers and NumPy arrays alone, to be moved to the backend
-        xp, place = namespace(str(backend)), {}
-    else:
-        xp, place = namespace_of(like), place_of(like)
+    # Without one, there are numbers and NumPy arrays alone, to be moved to the backend.
+    xp = namespace(str(backend)) if like is None else namespace_of(like)
     host = [p if is_library_array(p) else np.asarray(p) for p in points]
     for name in (dtype_name(p.dtype) for p in host):
         if not name.startswith(("int", "uint", "float", "bfloat")):
             raise TypeError(f"Points must be real numbers; got dtype {name}.")
     dtype = _find_dtype(xp, points, host)
-    return xp, library, [_move_point(xp, p, dtype, place) for p in host], dtype
+    return xp, library, [_move_point(xp, p, dtype, like) for p in host], dtype
 
 
-def _move_point(xp: Any, p: Array, dtype: Any, place: dict[str, Any]) -> Array:
+def _move_point(xp: Any, p: Array, dtype: Any, like: Array | None) -> Array:
     if is_library_array(p):
         return xp.astype(p, dtype, copy=False)
     if xp.__name__.endswith("numpy") and "jax" not in xp.__name__:
         return np.asarray(p, dtype)
+    place = {} if like is None else place_of(like)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # PyTorch's word on arrays that cannot be written to
+        warnings.simplefilter("ignore")  # PyTorch warns of arrays that cannot be written to
         return xp.astype(xp.asarray(np.array(p), **place), dtype)
 
 
