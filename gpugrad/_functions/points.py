@@ -137,14 +137,14 @@ class Blocks:
 
     def __init__(self, points: Points) -> None:
         self.points = points
-        self._parts: list[list[Array]] = []
+        self._pending: list[list[Array]] = []
         self._whole: list[Array] = []
 
     def add(self, block: slice, results: list[Array]) -> None:
         """Take in the flat results of a block of points."""
         points = self.points
         if not points.on_host or block.stop - block.start == points.size:
-            self._parts.append(results)
+            self._pending.append(results)
             return
         self._whole = self._whole or [empty((points.size,), result.dtype) for result in results]
         for whole, result in zip(self._whole, results, strict=True):
@@ -154,7 +154,7 @@ class Blocks:
         """Return whole results, in the shape of the points."""
         whole = self._whole or [
             pieces[0] if len(pieces) == 1 else self.points.xp.concat(list(pieces))
-            for pieces in zip(*self._parts, strict=True)
+            for pieces in zip(*self._pending, strict=True)
         ]
         return [self.points.restore_shape(flat) for flat in whole]
 
