@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import operator
 from dataclasses import dataclass
+from functools import reduce
 from itertools import product
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -21,12 +23,13 @@ from gpugrad._analysis.newton import Surfaces, find_zeros
 from gpugrad._arrays import Array, NumpyArray, asnumpy, is_library_array, namespace_of, result_dtype
 from gpugrad._grids import parse_boundaries, parse_periods, parse_spacings
 from gpugrad._labels import accepts_labels
+from gpugrad._stencils import rows_of
 
 _TWINS = 1e-3
-"""Points nearer than this, in steps of the grid, are one that was found from several samples."""
+"""Points nearer than this, in steps of the grid, are the same one, reached from two samples."""
 
 _DOUBT = 0.1
-"""Bends that are this small beside what they leave out do not tell a kind."""
+"""Bends this small, in comparison with what a quadratic leaves out, do not tell a kind."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,16 +106,17 @@ def critical_points(
     position is :math:`O(h^2)`, and so is that of the value, or less.
 
     The kind follows from the signs of the eigenvalues of the Hessian. Where one of them bends the
-    field over a gap by less than a tenth of what the quadratic around the sample leaves out, or by
+    field over a step by less than a tenth of what the quadratic around the sample leaves out, or by
     no more than rounding, samples this far apart do not tell its sign: the point is "degenerate",
     and there may be more of them, as along a valley with a level floor. Where a point breaks up
     under the least change of the field, as a monkey saddle does into two saddles,
     one of these near-by fields may be found. A field that is constant, or constant along an axis,
     has no isolated critical point, and none is found.
 
-    The grid is covered up to the middles of its outermost gaps. Extrema on an edge, where the
+    The grid is covered up to the middles of its outermost steps. Extrema on an edge, where the
     gradient is not zero, are not among the points. Where two points are nearer than about two
-    gaps, samples may not tell them apart. Noise is full of critical points: smooth the field first.
+    steps, samples may not tell them apart. Noise is full of critical points: smooth the field
+    first.
 
     Samples are compared by the array's library, on its device. The host waits for
     it and gets :math:`3^n` samples for each candidate.
@@ -144,9 +148,7 @@ def critical_points(
     wide = make_comparable(f)
     for k, axis in enumerate(axes):
         if axis.period is not None:
-            first, last = (
-                _cut_along(wide, k, stretch) for stretch in (slice(0, 2), slice(-2, None))
-            )
+            first, last = wide[rows_of(n, k, 0, 2)], wide[rows_of(n, k, -2, None)]
             wide = xp.concat([last, wide, first], axis=k)
     rows = _find_candidates(xp, wide)
     for k, axis in enumerate(axes):
@@ -161,7 +163,8 @@ def critical_points(
     which, step = find_zeros(pieces)
     rows, pieces = rows[which], pieces.select(which)
     places_in_steps = rows + pieces.count_steps(step)
-    chosen = _drop_twins(places_in_steps, [a.wraps(n) for a, n in zip(axes, shape, strict=True)])
+    lengths = [np.inf if a.period is None else n for a, n in zip(axes, shape, strict=True)]
+    chosen = _drop_twins(places_in_steps, lengths)
     index = np.rint(places_in_steps[chosen]).astype(int) - [axis.shift for axis in axes]
     index %= np.array(shape)
     order = np.lexsort(index.T[::-1])
@@ -188,14 +191,10 @@ class _Axis(NamedTuple):
     def shift(self) -> int:
         return 0 if self.period is None else 2
 
-    def wraps(self, length: int) -> float:
-        return np.inf if self.period is None else length
-
     def around(self, row: NumpyArray) -> NumpyArray:
         """Return where five samples lie as seen from their middle, NaN beyond an edge."""
         x = np.pad(self.x, 2, constant_values=np.nan)
-        nodes: NumpyArray = x[row[:, None] + np.arange(5)] - self.x[row][:, None]
-        return nodes
+        return np.asarray(x[row[:, None] + np.arange(5)] - self.x[row][:, None])
 
     def place(self, row: NumpyArray, step: NumpyArray) -> NumpyArray:
         """Return coordinates; on a periodic axis within one period of the first sample."""
@@ -227,23 +226,18 @@ def _read_axes(f: Array, coords: tuple[Any, ...], boundary: Any, period: Any) ->
         if lower.name != "periodic":
             axes.append(_Axis(places, None))
             continue
-        closing = (places[1] - places[0] + places[-1] - places[-2]) / 2
         extent = places[-1] - places[0]
-        if span is not None:
-            closing = np.sign(extent) * span - extent
+        mean_step = (places[1] - places[0] + places[-1] - places[-2]) / 2
+        closing = mean_step if span is None else np.sign(extent) * span - extent
         if not closing * extent > 0:
             raise ValueError(
                 f"`period` of axis {k} must be greater than the distance from the first sample to "
                 f"the last, {abs(extent)}; got {span}."
             )
         span = extent + closing
-        around = [*(places[-2:] - span), *places, *(places[:2] + span)]
-        axes.append(_Axis(np.array(around), float(span)))
+        wrapped = [*(places[-2:] - span), *places, *(places[:2] + span)]
+        axes.append(_Axis(np.array(wrapped), float(span)))
     return axes
-
-
-def _cut_along(a: Array, axis: int, stretch: slice) -> Array:
-    return a[tuple(stretch if k == axis else slice(None) for k in range(a.ndim))]
 
 
 def _find_candidates(xp: ModuleType, f: Array) -> NumpyArray:
@@ -254,31 +248,29 @@ def _find_candidates(xp: ModuleType, f: Array) -> NumpyArray:
     """
     mask = None
     for axis in range(f.ndim):
-        a, b = _cut_along(f, axis, slice(None, -1)), _cut_along(f, axis, slice(1, None))
-        signs = [_spread_steps(step, axis) for step in (b >= a, b <= a, b != a)]
-        both_signs = signs[0] & signs[1] & signs[2]
-        mask = both_signs if mask is None else mask & both_signs
+        a, b = f[rows_of(f.ndim, axis, 0, -1)], f[rows_of(f.ndim, axis, 1, None)]
+        for step in (b >= a, b <= a, b != a):
+            is_near = _spread_steps(step, axis)
+            mask = is_near if mask is None else mask & is_near
     return np.stack([asnumpy(i) for i in xp.nonzero(mask)], axis=-1) + 1
 
 
 def _spread_steps(step: Array, axis: int) -> Array:
     """Tell for each sample but the outermost whether a step of its 3^n samples is of the kind."""
     for k in range(step.ndim):
-        width = step.shape[k] - (1 if k == axis else 2)
-        shifted = [_cut_along(step, k, slice(i, i + width)) for i in range(2 if k == axis else 3)]
-        step = shifted[0] | shifted[1] if k == axis else shifted[0] | shifted[1] | shifted[2]
+        count = 2 if k == axis else 3
+        width = step.shape[k] - count + 1
+        shifted = (step[rows_of(step.ndim, k, i, i + width)] for i in range(count))
+        step = reduce(operator.or_, shifted)
     return step
 
 
 def _gather_windows(f: Array, rows: NumpyArray) -> NumpyArray:
-    """Return the 5^n samples around each of these, on the host, 0 beyond an edge."""
-    n = f.ndim
-    around = np.stack(np.meshgrid(*[np.arange(-2, 3)] * n, indexing="ij"), axis=-1)
-    places = np.moveaxis(rows.reshape(-1, *[1] * n, n) + around, -1, 0)
-    shape = tuple(f.shape)
-    inside = np.ones(places.shape[1:], bool)
-    for place, length in zip(places, shape, strict=True):
-        inside &= (place >= 0) & (place < length)
+    """Return the 5^n samples around each row's sample, on the host, 0 beyond an edge."""
+    n, shape = f.ndim, tuple(f.shape)
+    places = rows.T.reshape(n, -1, *[1] * n) + np.indices((5,) * n)[:, None] - 2
+    lengths = np.reshape(shape, (n, *[1] * (n + 1)))
+    inside = ((places >= 0) & (places < lengths)).all(axis=0)
     flat = np.ravel_multi_index(tuple(places), shape, mode="clip")
     return np.where(inside, as_wide(gather(f, flat.reshape(-1))).reshape(flat.shape), 0.0)
 
@@ -286,11 +278,9 @@ def _gather_windows(f: Array, rows: NumpyArray) -> NumpyArray:
 def _name_kinds(hessian: NumpyArray, pieces: Surfaces) -> NumpyArray:
     spacing = pieces.spacing
     bend = np.linalg.eigvalsh(hessian * spacing[:, :, None] * spacing[:, None, :])
-    kind = np.full(len(bend), "saddle", "<U10")
-    kind[(bend > 0).all(axis=-1)], kind[(bend < 0).all(axis=-1)] = "minimum", "maximum"
     unsure = np.abs(bend).min(axis=-1, initial=np.inf) / 2 <= _DOUBT * _measure_misfit(pieces)
-    kind[unsure] = "degenerate"
-    return kind
+    is_kind = [unsure, (bend > 0).all(axis=-1), (bend < 0).all(axis=-1)]
+    return np.select(is_kind, ["degenerate", "minimum", "maximum"], "saddle")
 
 
 def _measure_misfit(pieces: Surfaces) -> NumpyArray:
@@ -328,8 +318,8 @@ def _drop_twins(points: NumpyArray, periods: list[float]) -> NumpyArray:
         if not len(close):
             break
         first_of_pair, second_of_pair = order[close], order[close + k]
-        apart = points[first_of_pair] - points[second_of_pair]
-        apart -= around * np.rint(apart / spans)
-        same = (np.abs(apart) < _TWINS).all(axis=-1) & (first_of_pair != second_of_pair)
+        offset = points[first_of_pair] - points[second_of_pair]
+        offset -= around * np.rint(offset / spans)
+        same = (np.abs(offset) < _TWINS).all(axis=-1) & (first_of_pair != second_of_pair)
         is_twin[np.maximum(first_of_pair, second_of_pair)[same]] = True
     return np.flatnonzero(~is_twin)

@@ -1,4 +1,4 @@
-"""Where sequences turn: steps up, down and level, and the places between them where that changes.
+"""Extrema of sequences: where steps up, down and level change into each other.
 
 The passes over whole curves are made by the array's own library. What they find is little, and
 comes to the host, where the rest is done.
@@ -9,9 +9,10 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
+from functools import partial
 from types import ModuleType
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, Self
 
 import array_api_compat
 import numpy as np
@@ -31,8 +32,6 @@ from gpugrad._arrays import (
     working_dtype,
 )
 from gpugrad._grids import parse_axes, parse_spacings
-
-_Points = TypeVar("_Points", bound="PointsOfCurves")
 
 _BREAK = 2
 """The step to a NaN, from one, or beyond an end."""
@@ -60,28 +59,27 @@ class Extrema(NamedTuple):
     @property
     def is_maximum(self) -> NumpyArray:
         """Whether it goes up before or down after, and not the contrary."""
-        up, down = self.before == 1, self.after == -1
-        is_maximum = (up | (self.before == _BREAK)) & (down | (self.after == _BREAK)) & (up | down)
-        return np.asarray(is_maximum)
+        return self._is_extremum(1)
 
     @property
     def is_minimum(self) -> NumpyArray:
         """Whether it goes down before or up after, and not the contrary."""
-        down, up = self.before == -1, self.after == 1
-        is_minimum = (down | (self.before == _BREAK)) & (up | (self.after == _BREAK)) & (up | down)
-        return np.asarray(is_minimum)
+        return self._is_extremum(-1)
+
+    def _is_extremum(self, sign: int) -> NumpyArray:
+        before, after = self.before == sign, self.after == -sign
+        no_contrary = (before | (self.before == _BREAK)) & (after | (self.after == _BREAK))
+        return np.asarray(no_contrary & (before | after))
 
     @property
     def at_end(self) -> NumpyArray:
         """Whether the curve ends or breaks there, so that one side is unknown."""
-        ends: NumpyArray = (self.before == _BREAK) | (self.after == _BREAK)
-        return ends
+        return np.asarray((self.before == _BREAK) | (self.after == _BREAK))
 
     @property
     def middle(self) -> NumpyArray:
         """The sample in the middle of the run, the left one of two."""
-        middle: NumpyArray = (self.first + self.last) // 2
-        return middle
+        return np.asarray((self.first + self.last) // 2)
 
 
 def as_curves(y: Any, axis: Any) -> tuple[Array, int, Array]:
@@ -89,7 +87,7 @@ def as_curves(y: Any, axis: Any) -> tuple[Array, int, Array]:
     y = as_numbers(y, "y")
     xp = namespace_of(y)
     (axis,) = parse_axes(axis, y.ndim)
-    rows = xp.permute_dims(y, (*(i for i in range(y.ndim) if i != axis), axis))
+    rows = xp.moveaxis(y, axis, -1)
     return y, axis, make_comparable(xp.reshape(rows, (math.prod(rows.shape[:-1]), y.shape[axis])))
 
 
@@ -102,8 +100,8 @@ def as_numbers(y: Any, called: str) -> Array:
         If the values are unknown yet, or if they are not real numbers.
     """
     y = as_field(y)
-    if array_api_compat.is_dask_array(y) or is_tracer(y):
-        lazy = array_api_compat.is_dask_array(y)
+    lazy = array_api_compat.is_dask_array(y)
+    if lazy or (array_api_compat.is_jax_array(y) and isinstance(y, sys.modules["jax"].core.Tracer)):
         raise TypeError(
             f"`{called}` must have values: how many points there are depends on them; got "
             f"{'a Dask array, not computed yet' if lazy else 'a JAX tracer'}. "
@@ -128,19 +126,9 @@ def make_comparable(y: Array) -> Array:
     return y
 
 
-def is_tracer(y: Array) -> bool:
-    """Tell whether an array stands for values not yet known in a trace of JAX."""
-    return array_api_compat.is_jax_array(y) and isinstance(y, sys.modules["jax"].core.Tracer)
-
-
-def compare_samples(xp: ModuleType, rows: Array) -> Array:
-    """Return the steps from sample to sample. Compared, not subtracted: nothing overflows."""
-    a, b = rows[:, :-1], rows[:, 1:]
-    return encode_steps(xp, b > a, b < a, a == b)
-
-
 def encode_steps(xp: ModuleType, up: Array, down: Array, level: Array) -> Array:
     """Return 1 where it goes up, -1 where down, 0 where level, 2 where nobody knows."""
+    # Beside a NaN none of the three holds, and 2 remains.
     up, down, level = (xp.astype(step, xp.int8) for step in (up, down, level))
     return 2 - 2 * level - up - 3 * down
 
@@ -169,7 +157,7 @@ def gather(rows: Array, places: NumpyArray) -> NumpyArray:
 
 
 def samples_around(rows: Array, extrema: Extrema, reach: range) -> list[NumpyArray]:
-    """Return, for each extremum, the samples at these distances from the first of its run."""
+    """Return, for each extremum, the samples at distances in a range from the first of its run."""
     start = extrema.curve * rows.shape[1] + extrema.first
     return [as_wide(gather(rows, start + k)) for k in reach]
 
@@ -195,10 +183,7 @@ def read_coordinates(x: Any, y: Array, axis: int) -> Coordinates:
     ValueError
         If they go both up and down, or for what `gradient` raises it.
     """
-
-    def give_back(values: NumpyArray) -> Array:
-        return to_library(values, y)
-
+    give_back = partial(to_library, y=y)
     count = np.arange(y.shape[axis], dtype=np.float64)
     if x is None:
         return Coordinates(count, give_back, give_back)
@@ -207,32 +192,20 @@ def read_coordinates(x: Any, y: Array, axis: int) -> Coordinates:
             parse_spacings((x,), (axis,), y)
         x = asnumpy(x)
     coordinates = np.asarray(x)
-    unit = (
-        _fine_unit(coordinates.dtype)
-        if coordinates.ndim == 1 and coordinates.dtype.kind in "mM"
-        else None
-    )
-    if coordinates.ndim == 1 and coordinates.dtype.kind in "iufmM":
-        up, down = coordinates[1:] > coordinates[:-1], coordinates[1:] < coordinates[:-1]
-        if up.any() and down.any():
-            i = int(np.flatnonzero(up != up[0])[0])
-            raise ValueError(
-                f"`x` must go up throughout, or down; got {coordinates[i]} and "
-                f"{coordinates[i + 1]} at positions {i} and {i + 1}, and the contrary before. "
-                "Sort the samples by `x`."
-            )
     if coordinates.ndim > 1:
         raise ValueError(
             f"`x` must be a number or 1-D, the same for all curves; got shape {coordinates.shape}. "
             "Look at curves with coordinates of their own one by one."
         )
+    if coordinates.ndim == 1 and coordinates.dtype.kind in "iufmM":
+        _check_monotonic(coordinates)
+    are_dates = coordinates.ndim == 1 and coordinates.dtype.kind in "mM"
+    unit = _find_fine_unit(coordinates.dtype) if are_dates else None
     spacing = parse_spacings((x,), (axis,), y, unit)[0]
     if coordinates.ndim == 0:
         return Coordinates(count * spacing, give_back, give_back)
     if unit is None:
-        return Coordinates(
-            as_wide(coordinates.astype(np.result_type(coordinates, "f4"))), give_back, give_back
-        )
+        return Coordinates(as_wide(coordinates), give_back, give_back)
     origin = coordinates[0].astype(f"{coordinates.dtype.kind}8[{unit}]")
 
     def as_span(values: NumpyArray) -> NumpyArray:
@@ -242,7 +215,17 @@ def read_coordinates(x: Any, y: Array, axis: int) -> Coordinates:
     return Coordinates(relative, lambda values: origin + as_span(values), as_span)
 
 
-def _fine_unit(dtype: np.dtype[Any]) -> str:
+def _check_monotonic(x: NumpyArray) -> None:
+    up, down = x[1:] > x[:-1], x[1:] < x[:-1]
+    if up.any() and down.any():
+        i = int(np.flatnonzero(up != up[0])[0])
+        raise ValueError(
+            f"`x` must go up throughout, or down; got {x[i]} and {x[i + 1]} at positions {i} and "
+            f"{i + 1}, and the contrary before. Sort the samples by `x`."
+        )
+
+
+def _find_fine_unit(dtype: np.dtype[Any]) -> str:
     """Return a unit of time fine enough for places between samples, and coarse enough to last."""
     return _FINER.get(np.datetime_data(dtype)[0], "ms")
 
@@ -275,18 +258,18 @@ class PointsOfCurves:
     def __len__(self) -> int:
         return len(self.kind)
 
-    def select(self: _Points, chosen: NumpyArray) -> _Points:
+    def select(self, chosen: NumpyArray) -> Self:
         """Return the points where `chosen`, a NumPy array of booleans or of indices, says so."""
         places = np.arange(len(self))[np.asarray(chosen)]
-        arrays = {}
-        for field in fields(self):
-            entries = getattr(self, field.name)
+
+        def pick(entries: Any) -> Any:
+            if entries is None:
+                return None
             if isinstance(entries, np.ndarray) or library_of_labels(entries):
-                entries = entries[places]
-            elif entries is not None:
-                entries = namespace_of(entries).take(entries, from_host(places, entries), axis=0)
-            arrays[field.name] = entries
-        return type(self)(**arrays)
+                return entries[places]
+            return namespace_of(entries).take(entries, from_host(places, entries), axis=0)
+
+        return type(self)(**{name: pick(entries) for name, entries in vars(self).items()})
 
 
 def check_prominence(prominence: Any) -> float | None:
@@ -301,8 +284,23 @@ def check_prominence(prominence: Any) -> float | None:
     return least
 
 
-def find_prominences(rows: NumpyArray, extrema: Extrema) -> NumpyArray:
-    """Return how far each extremum stands out, NaN where a side is unknown or nothing turns."""
+def choose_prominent(
+    rows: Array, extrema: Extrema, least: float | None, keep_nan: bool, per: float = 1.0
+) -> tuple[Extrema, NumpyArray | None]:
+    """Return the extrema that stand out by `least`, and by how much; all where it is None.
+
+    Prominences are multiplied by `per`, which changes their unit. `keep_nan` keeps extrema whose
+    prominence is not known.
+    """
+    if least is None:
+        return extrema, None
+    prominences = _find_prominences(asnumpy(rows), extrema) * per
+    chosen = (prominences >= least) | (keep_nan & np.isnan(prominences))
+    return extrema.select(chosen), prominences[chosen]
+
+
+def _find_prominences(rows: NumpyArray, extrema: Extrema) -> NumpyArray:
+    """Return how far each extremum stands out, NaN where a side is unknown or it is none."""
     try:
         from scipy.signal import peak_prominences
     except ImportError as error:
@@ -313,8 +311,7 @@ def find_prominences(rows: NumpyArray, extrema: Extrema) -> NumpyArray:
     for sign, kind in ((1, extrema.is_maximum), (-1, extrema.is_minimum)):
         peaks = np.flatnonzero(kind & ~extrema.at_end)
         curves, starts = np.unique(extrema.curve[peaks], return_index=True)
-        for curve, start, stop in zip(curves, starts, [*starts[1:], None], strict=False):
-            peaks_of_curve = peaks[start:stop]
+        for curve, peaks_of_curve in zip(curves, np.split(peaks, starts)[1:], strict=True):
             row = sign * rows[curve].astype(np.float64)
             prominences[peaks_of_curve] = peak_prominences(row, extrema.middle[peaks_of_curve])[0]
     return prominences

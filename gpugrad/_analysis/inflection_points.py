@@ -13,9 +13,9 @@ from gpugrad._analysis.extrema import (
     as_curves,
     as_wide,
     check_prominence,
+    choose_prominent,
     encode_steps,
     find_extrema,
-    find_prominences,
     gather,
     read_coordinates,
     samples_around,
@@ -93,8 +93,8 @@ def inflection_points(
 
     A second difference that is no more than the rounding of samples and coordinates counts as
     zero. Straight pieces between two bends in opposite directions are one point, at their middle;
-    those between two bends in the same direction are none. An inflection is a place where the
-    slope between samples turns, so the prominence is that of the slope, in the sense of
+    those between two bends in the same direction are none. An inflection is an extremum of the
+    slope between samples, so its prominence is the prominence of the slope, as in
     `turning_points`. Noise has many inflections: smooth it first.
 
     Examples
@@ -114,13 +114,7 @@ def inflection_points(
     slopes, steps = _compare_slopes(rows, places.x)
     extrema = find_extrema(xp, steps)
     extrema = extrema.select((extrema.is_maximum | extrema.is_minimum) & ~extrema.at_end)
-    prominences = None
-    if least is not None:
-        prominences = find_prominences(asnumpy(slopes), extrema) * per
-        extrema, prominences = (
-            extrema.select(prominences >= least),
-            prominences[prominences >= least],
-        )
+    extrema, prominences = choose_prominent(slopes, extrema, least, keep_nan=False, per=per)
     position, value, slope, extent = _locate_inflections(rows, places.x, extrema)
     dtype = result_dtype(namespace_of(y), y)
     return InflectionPoints(
@@ -154,7 +148,11 @@ def _compare_slopes(rows: Array, x: NumpyArray) -> tuple[Array, Array]:
 def _locate_inflections(
     rows: Array, x: NumpyArray, extrema: Extrema
 ) -> tuple[NumpyArray, NumpyArray, NumpyArray, NumpyArray]:
-    """Return position, value, slope and extent; extrema are extrema of the slopes."""
+    """Return position, value, slope and extent, from the extrema of the slopes.
+
+    Between two single slopes it is the zero of the second derivative of the cubic through four
+    samples, in Newton's form: `s`, `c` and `d` are divided differences of order 1, 2 and 3.
+    """
     first, last = extrema.first, extrema.last + 1  # samples of a straight piece or a step
     start = extrema.curve * rows.shape[1]
     a, b = as_wide(gather(rows, start + first)), as_wide(gather(rows, start + last))
@@ -180,8 +178,8 @@ def _locate_inflections(
 
 def _units_per(x: Any, y: Array, axis: int, time_unit: str | None) -> float:
     """Return how many of the units that dates are counted in make one of `time_unit`."""
-    given = None if x is None else asnumpy(x)
-    dates = given is not None and given.ndim == 1 and given.dtype.kind in "mM"
+    coordinates = np.empty(0) if x is None else asnumpy(x)
+    dates = coordinates.ndim == 1 and coordinates.dtype.kind in "mM"
     if dates != (time_unit is not None):
         parse_spacings((1.0 if x is None else x,), (axis,), y, time_unit)  # says what is wrong
     if not dates:

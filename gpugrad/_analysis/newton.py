@@ -3,7 +3,8 @@
 Along an axis the surface is, between two samples, a blend of the two parabolas around them: the
 first as it is at the first sample, the second at the second, in proportion between. So its first
 derivative has no jumps, and is the central difference at each sample. At the edge of a grid,
-where there is one parabola, it is that one. In several dimensions it is the product of these.
+where there is only one parabola, it is that parabola. In several dimensions it is the product over
+the axes.
 
 References
 ----------
@@ -51,17 +52,15 @@ class Surfaces(NamedTuple):
     @property
     def spacing(self) -> NumpyArray:
         """The mean of the two steps beside the middle, for each axis."""
-        size: NumpyArray = np.abs(self.nodes[:, :, 3] - self.nodes[:, :, 1]) / 2
-        return size
+        return np.asarray(np.abs(self.nodes[:, :, 3] - self.nodes[:, :, 1]) / 2)
 
     def count_steps(self, at: NumpyArray) -> NumpyArray:
         """Return how far points are from the middle, as shares of the steps they lie in."""
         before, after = -self.nodes[:, :, 1], self.nodes[:, :, 3]
-        shares: NumpyArray = at / np.where(at * after > 0, after, before)
-        return shares
+        return np.asarray(at / np.where(at * after > 0, after, before))
 
     def expand(self, at: NumpyArray) -> tuple[NumpyArray, NumpyArray, NumpyArray]:
-        """Return value, gradient and Hessian at a point of each, given from its middle."""
+        """Return value, gradient and Hessian of each piece at a point, as seen from its middle."""
         count, n = at.shape
         all_orders, weights = self.values, _blend_parabolas(self.nodes, at)
         for k in range(n):  # the first axis of samples becomes the last one, of orders 0 to 2
@@ -71,13 +70,9 @@ class Surfaces(NamedTuple):
             all_orders = np.moveaxis(by_order.reshape(count, 3, *other_axes), 1, -1)
         by_axis = np.moveaxis(all_orders, 0, -1)
         unit = np.eye(n, dtype=int)
-        gradient = [by_axis[tuple(first)] for first in unit]
-        hessian = [[by_axis[tuple(first + second)] for first in unit] for second in unit]
-        return (
-            by_axis[(0,) * n],
-            np.stack(gradient, axis=-1),
-            np.moveaxis(np.array(hessian), -1, 0),
-        )
+        gradient = np.stack([by_axis[tuple(first)] for first in unit], axis=-1)
+        hessian = np.array([[by_axis[tuple(first + second)] for first in unit] for second in unit])
+        return by_axis[(0,) * n], gradient, np.moveaxis(hessian, -1, 0)
 
 
 def _blend_parabolas(nodes: NumpyArray, at: NumpyArray) -> NumpyArray:
@@ -160,32 +155,34 @@ def _iterate_newton(
     for _ in range(_STEPS):
         if not len(busy):
             break
-        now = surfaces.select(pieces[busy])
-        step, rests = _step_newton(now, at[busy])
+        surfaces_there = surfaces.select(pieces[busy])
+        step, is_level = _find_newton_step(surfaces_there, at[busy])
         wanted = at[busy] + step
         at[busy] = np.clip(wanted, low[busy], high[busy])
-        small = (np.abs(step / now.spacing) < _CLOSE).all(axis=-1)
-        outside[busy] += (np.abs((wanted - at[busy]) / now.spacing) > _CLOSE).any(axis=-1)
-        has_zero[busy[small & rests]] = True
-        busy = busy[~small & (outside[busy] < 2)]
+        spacing = surfaces_there.spacing
+        is_short = (np.abs(step / spacing) < _CLOSE).all(axis=-1)
+        outside[busy] += (np.abs((wanted - at[busy]) / spacing) > _CLOSE).any(axis=-1)
+        has_zero[busy[is_short & is_level]] = True
+        busy = busy[~is_short & (outside[busy] < 2)]
     which = np.flatnonzero(has_zero & (outside < 2))
     return which, at[which]
 
 
-def _step_newton(surfaces: Surfaces, at: NumpyArray) -> tuple[NumpyArray, NumpyArray]:
+def _find_newton_step(surfaces: Surfaces, at: NumpyArray) -> tuple[NumpyArray, NumpyArray]:
     """Return a Newton step from each point, and whether it leaves no slope behind."""
     spacing = surfaces.spacing
     _, gradient, hessian = surfaces.expand(at)
-    bend, turned = _diagonalise(hessian * spacing[:, :, None] * spacing[:, None, :])
-    along = np.einsum("mik,mi->mk", turned, gradient * spacing)
+    bend, directions = _diagonalise(hessian * spacing[:, :, None] * spacing[:, None, :])
+    slope = np.einsum("mik,mi->mk", directions, gradient * spacing)
     axes = tuple(range(1, surfaces.values.ndim))
     # Smaller bends and slopes are rounding: dividing by them would send points anywhere.
     noise = 1e-12 * np.abs(surfaces.values).max(axis=axes, initial=0.0)[:, None]
     bends = np.abs(bend) > noise
-    step = -np.einsum("mik,mk->mi", turned, np.where(bends, along / np.where(bends, bend, 1), 0.0))
+    along = np.where(bends, slope / np.where(bends, bend, 1), 0.0)
+    step = -np.einsum("mik,mk->mi", directions, along)
     longest = np.abs(step).max(axis=-1, keepdims=True, initial=0.0)
     step *= _LONGEST / np.maximum(longest, _LONGEST)
-    return step * spacing, (bends | (np.abs(along) <= noise)).all(axis=-1)
+    return step * spacing, (bends | (np.abs(slope) <= noise)).all(axis=-1)
 
 
 def _diagonalise(hessian: NumpyArray) -> tuple[NumpyArray, NumpyArray]:
@@ -196,6 +193,6 @@ def _diagonalise(hessian: NumpyArray) -> tuple[NumpyArray, NumpyArray]:
     xx, yy, xy = hessian[:, 0, 0], hessian[:, 1, 1], hessian[:, 0, 1]
     angle = np.arctan2(2 * xy, xx - yy) / 2
     middle, half = (xx + yy) / 2, np.hypot((xx - yy) / 2, xy)
-    along, across = np.cos(angle), np.sin(angle)
-    turned = np.stack([along, -across, across, along], axis=-1).reshape(-1, 2, 2)
-    return np.stack([middle + half, middle - half], axis=-1), turned
+    cosine, sine = np.cos(angle), np.sin(angle)
+    directions = np.stack([cosine, -sine, sine, cosine], axis=-1).reshape(-1, 2, 2)
+    return np.stack([middle + half, middle - half], axis=-1), directions

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Any, NamedTuple
 
 import array_api_compat
@@ -12,16 +13,17 @@ from gpugrad._arrays import Array, NumpyArray, as_field, asnumpy, from_host, nam
 from gpugrad._grids import ONE_SIDED, Options, parse_axes, parse_scheme
 from gpugrad._labels import accepts_labels
 from gpugrad._operators import derivative
+from gpugrad._stencils import rows_of
 from gpugrad._stencils.textbook import stencil
 
 _ORDERS = 12
 """Differences taken at most."""
 
 _ALIKE = 4.0
-"""Estimates from three differences in a row agree if none is so many times another."""
+"""Estimates from three orders in a row agree if none is more than so many times another."""
 
 _ABOVE = 4.0
-"""What counts as a difference of the curve has so many times the variance of the noise's."""
+"""Differences with so many times the variance of noise alone show the curve."""
 
 
 @accepts_labels
@@ -52,10 +54,10 @@ def noise_level(f: Any, axis: int = -1) -> Any:
     -----
     Of independent noise with the standard deviation :math:`\sigma`, the :math:`k`-th differences
     have the variance :math:`\binom{2k}{k} \sigma^2`, while those of a smooth curve vanish as
-    :math:`h^k`. Taken is the first order from which three in a row have estimates that
-    agree within a factor of 4, and differences of both signs, and of the three estimates the last,
-    in which there is least of the curve. The host waits for
-    a device; a lazy array is computed. Noise must be independent from sample to sample.
+    :math:`h^k`. Of the first three orders in a row that have differences of both signs, and
+    estimates that agree within a factor of 4, the last estimate is returned, as it has the least
+    of the curve in it. The host waits for a device; a lazy array is computed. Noise must be
+    independent from sample to sample.
 
     References
     ----------
@@ -76,7 +78,7 @@ def noise_level(f: Any, axis: int = -1) -> Any:
     if length < 7:
         raise ValueError(f"`f` must have 7 samples or more along axis {axis}; got {length}.")
     xp = namespace_of(f)
-    rows = xp.permute_dims(f, (*(i for i in range(f.ndim) if i != axis), axis))
+    rows = xp.moveaxis(f, axis, -1)
     if array_api_compat.is_dask_array(f):  # one task for some curves, each of them whole
         rows = rows.rechunk({i: -1 if i == f.ndim - 1 else "auto" for i in range(f.ndim)})
         nothing = np.empty((0,) * (f.ndim - 1))
@@ -97,6 +99,7 @@ def _find_levels(rows: Array) -> NumpyArray:
         mixed.append(asnumpy(signs))
     sigma = np.sqrt(np.array(estimates, np.float64))
     level = np.full(sigma.shape[1:], np.nan)
+    # From the last order to the first: the first three that agree overwrite what later ones gave.
     for k in range(len(sigma) - 3, -1, -1):
         in_a_row = sigma[k : k + 3]
         alike = (in_a_row.max(axis=0) <= _ALIKE * in_a_row.min(axis=0)) & mixed[k]
@@ -204,6 +207,7 @@ def recommended_spacing(
 
 def _estimate_magnitude(f: NumpyArray, spacing: float, noise: float, order: int) -> float:
     """Return the size of a derivative, from the nearest samples that tell it from noise."""
+    # The variance that noise alone gives to differences of this order.
     floor = math.comb(2 * order, order) * noise**2
     for stride in range(1, (f.size - 1) // order + 1):
         differences = f
@@ -279,12 +283,9 @@ def error_estimate(
     high = derivative(f, spacing, accuracy=accuracy + 2, **options)
     xp = namespace_of(low)
     size = xp.abs(low - high)
-
-    def rows(stretch: slice) -> Array:
-        return size[tuple(stretch if k == at else slice(None) for k in range(size.ndim))]
-
-    after = xp.concat([rows(slice(1, None)), rows(slice(-1, None))], axis=at)
-    before = xp.concat([rows(slice(0, 1)), rows(slice(None, -1))], axis=at)
+    rows = partial(rows_of, size.ndim, at)
+    after = xp.concat([size[rows(1, None)], size[rows(-1, None)]], axis=at)
+    before = xp.concat([size[rows(0, 1)], size[rows(0, -1)]], axis=at)
     return xp.maximum(size, xp.maximum(before, after))
 
 

@@ -13,15 +13,15 @@ from gpugrad._analysis.extrema import (
     as_curves,
     as_wide,
     check_prominence,
-    compare_samples,
+    choose_prominent,
+    encode_steps,
     find_extrema,
-    find_prominences,
     gather,
     read_coordinates,
     samples_around,
     to_library,
 )
-from gpugrad._arrays import Array, NumpyArray, asnumpy, namespace_of, result_dtype
+from gpugrad._arrays import Array, NumpyArray, namespace_of, result_dtype
 from gpugrad._labels import accepts_labels
 
 
@@ -40,8 +40,8 @@ class TurningPoints(PointsOfCurves):
     index : array of int
         The highest or lowest sample; of a level run the middle one, the left of two.
     extent : array
-        From the first to the last sample of a level run, in the unit of the coordinates; 0 for a
-        turn at one sample.
+        From the first to the last sample of a level run, in the unit of the coordinates; 0 for an
+        extremum at one sample.
     curve : array of int
         The number of the curve, counted in C order over the axes other than that of the samples.
     prominence : array or None
@@ -84,7 +84,7 @@ def turning_points(
     axis : int, optional
         The axis along which a curve runs, by default the last; each entry of the others is a curve.
     prominence : number, optional
-        Leave out turns that stand out by less, in the unit of `y`; level runs that are no turns
+        Leave out extrema that stand out by less, in the unit of `y`; level runs that are no extrema
         stay. That needs SciPy.
     ends : bool, optional
         Whether the ends of a curve, and samples beside a NaN, count as maxima or minima too. They
@@ -115,22 +115,22 @@ def turning_points(
     Notes
     -----
     A curve turns at sample :math:`i` if it rises before and falls after it, or the contrary. The
-    samples are compared, not subtracted, so no rounding hides or makes a turn. The place is the
+    samples are compared, not subtracted, so rounding neither hides nor makes one. The place is the
     vertex of the parabola through the three samples, which is where the line through the two
-    slopes :math:`s_\pm` at the midpoints :math:`m_\pm` of the gaps is zero:
+    slopes :math:`s_\pm` at the midpoints :math:`m_\pm` of the steps is zero:
 
     .. math::
 
         x^* = m_- + \frac{s_-}{s_- - s_+} (m_+ - m_-) + O(h^2), \qquad
         y^* = y_i + \tfrac12 (x^* - x_i)\, p'(x_i) + O(h^3)
 
-    Several equal samples in a row, between a rise and a fall, are one turn: at their middle, with
-    their value. A turn stands out by its prominence: the height of a maximum above
+    Several equal samples in a row, between a rise and a fall, are one extremum: at their middle,
+    with their value. An extremum stands out by its prominence: the height of a maximum above
     the higher of the two lowest points that one has to pass on the way to higher ground, or to the
     end, on either side. Among those that stand out by a given prominence,
     maxima and minima still alternate, unless two are of equal height.
 
-    On a GPU, one pass finds the turns. The host waits for it, and gets three samples
+    On a GPU, one pass finds the extrema. The host waits for it, and gets three samples
     for each, and with `prominence` all of `y`. Nothing is differentiated through.
 
     References
@@ -154,24 +154,21 @@ def turning_points(
     y, axis, rows = as_curves(y, axis)
     places = read_coordinates(x, y, axis)
     xp = namespace_of(rows)
-    extrema = find_extrema(xp, compare_samples(xp, rows))
+    a, b = rows[:, :-1], rows[:, 1:]
+    # Samples are compared, not subtracted: nothing overflows, and nothing is rounded.
+    extrema = find_extrema(xp, encode_steps(xp, b > a, b < a, a == b))
     if not plateaus:
         extrema = extrema.select(extrema.is_maximum | extrema.is_minimum)
     if not ends:
         extrema = extrema.select(~extrema.at_end)
-    prominences = None
-    if least is not None:
-        prominences = find_prominences(asnumpy(rows), extrema)
-        chosen = ~(prominences < least)
-        extrema, prominences = extrema.select(chosen), prominences[chosen]
+    extrema, prominences = choose_prominent(rows, extrema, least, keep_nan=True)
     position, value = _locate_extrema(rows, places.x, extrema)
-    kind = np.full(extrema.curve.size, "plateau")
-    kind[extrema.is_maximum], kind[extrema.is_minimum] = "maximum", "minimum"
+    are_extrema = [extrema.is_maximum, extrema.is_minimum]
     dtype = result_dtype(namespace_of(y), y)
     return TurningPoints(
         position=places.restore(position),
         value=to_library(value, y, dtype),
-        kind=kind,
+        kind=np.select(are_extrema, ["maximum", "minimum"], "plateau"),
         index=to_library(extrema.middle, y),
         extent=places.restore_span(np.abs(places.x[extrema.last] - places.x[extrema.first])),
         curve=to_library(extrema.curve, y),

@@ -26,6 +26,9 @@ _FUNCTIONS = frozenset([
     "expand_dims", "squeeze", "broadcast_to", "zeros_like", "ones_like", "full_like",
     "roll", "flip", "diff", "trace", "shape", "ndim", "size",
 ])
+_METHODS = frozenset([
+    "sum", "prod", "mean", "cumsum", "reshape", "ravel", "transpose", "dot", "copy",
+])
 # fmt: on
 
 
@@ -56,10 +59,9 @@ class NotAnalytic(TypeError):
 
 
 _Operators = np.lib.mixins.NDArrayOperatorsMixin
-_Binary = Callable[[Any, Any], Any]
 
 
-def _make_operators(name: str) -> tuple[_Binary, _Binary]:
+def _make_operators(name: str) -> tuple[Callable[..., Any], Callable[..., Any]]:
     """Return the methods of an operator with the array on its left and on its right.
 
     With numbers and arrays the array's own operators apply: they are faster than ufuncs, and they
@@ -84,8 +86,8 @@ def _make_operators(name: str) -> tuple[_Binary, _Binary]:
     return left, right
 
 
-def _is_plain(thing: Any) -> bool:
-    return type(thing) is np.ndarray or isinstance(thing, (int, float, complex))
+def _is_plain(operand: Any) -> bool:
+    return type(operand) is np.ndarray or isinstance(operand, (int, float, complex))
 
 
 class Tracked(_Operators):
@@ -113,7 +115,7 @@ class Tracked(_Operators):
         return _wrap_result(func(*unwrap(args), **unwrap(options)))
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
-        """Refuse: what follows would go unseen."""
+        """Refuse: operations on a plain array would go unseen."""
         raise refusal("a conversion to an array")
 
     __add__, __radd__ = _make_operators("add")
@@ -123,7 +125,7 @@ class Tracked(_Operators):
     __pow__, __rpow__ = _make_operators("pow")
 
     def __getitem__(self, key: Any) -> Tracked:
-        """Return a part of the points."""
+        """Return some of the points."""
         return Tracked(self._values[key])
 
     def __len__(self) -> int:
@@ -135,7 +137,7 @@ class Tracked(_Operators):
         raise refusal("a branch on a value")
 
     def __float__(self) -> float:
-        """Refuse: half of the number would be lost."""
+        """Refuse: the imaginary part would be lost."""
         raise refusal("a conversion to a single number")
 
     __int__ = __complex__ = __index__ = __float__
@@ -146,17 +148,7 @@ class Tracked(_Operators):
             return getattr(self._values, name)
         if name == "T":
             return Tracked(self._values.T)
-        if name in (
-            "sum",
-            "prod",
-            "mean",
-            "cumsum",
-            "reshape",
-            "ravel",
-            "transpose",
-            "dot",
-            "copy",
-        ):
+        if name in _METHODS:
             method = getattr(self._values, name)
             return lambda *args, **options: _wrap_result(method(*unwrap(args), **unwrap(options)))
         # NumPy and others look for protocols by name: to lack one is an answer, not a refusal.

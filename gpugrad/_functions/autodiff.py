@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
-from typing import Any
 
 import array_api_compat
 
-from gpugrad._arrays import Array, library_of
-
-Flat = Callable[[list[Array]], list[Array]]
+from gpugrad._arrays import Array, library_of, namespace_of
+from gpugrad._functions.differences import Evaluate
 
 
 def why_not(x: Array) -> str | None:
@@ -23,38 +20,25 @@ def why_not(x: Array) -> str | None:
     )
 
 
-def slopes(evaluate: Flat) -> Flat:
+def make_derivative(evaluate: Evaluate) -> Evaluate:
     """Return the function whose components are the derivatives of each by each variable.
 
     Points don't see each other, so one pull-back of ones differentiates all points at once.
     """
 
-    def differentiated(coords: list[Array]) -> list[Array]:
-        vjp: Any = _find_vjp(coords[0])
-        values, pull = vjp(
-            lambda *c: tuple(_tie_to_coordinates(v, c) for v in evaluate(list(c))), *coords
-        )
+    def differentiate(coords: list[Array]) -> list[Array]:
+        xp, is_torch = namespace_of(coords[0]), array_api_compat.is_torch_array(coords[0])
+        library = sys.modules["torch"].func if is_torch else sys.modules["jax"]
+
+        def evaluate_tied(*variables: Array) -> tuple[Array, ...]:
+            # Libraries insist that results depend on the coordinates; a constant does not.
+            return tuple(value + 0 * variables[0] for value in evaluate(list(variables)))
+
+        values, pull = library.vjp(evaluate_tied, *coords)
         results: list[Array] = []
         for i in range(len(values)):
-            results += pull(tuple(_make_seed(v, i == j) for j, v in enumerate(values)))
+            seeds = [xp.ones_like(v) if i == j else xp.zeros_like(v) for j, v in enumerate(values)]
+            results += pull(tuple(seeds))
         return results
 
-    return differentiated
-
-
-def _find_vjp(x: Array) -> Any:
-    if array_api_compat.is_torch_array(x):
-        return sys.modules["torch"].func.vjp
-    import jax
-
-    return jax.vjp
-
-
-def _tie_to_coordinates(value: Array, coords: Any) -> Array:
-    """Make a constant a function of the coordinates, which libraries insist on."""
-    return value + 0 * coords[0]
-
-
-def _make_seed(value: Array, chosen: bool) -> Array:
-    xp = array_api_compat.array_namespace(value)
-    return xp.ones_like(value) if chosen else xp.zeros_like(value)
+    return differentiate

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
+from itertools import accumulate, pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from gpugrad._arrays import Array, empty
 from gpugrad._functions.analytic_array import NotAnalytic, Tracked, refusal, unwrap
-from gpugrad._functions.differences import LineSamples, central, step_for
+from gpugrad._functions.differences import LineSamples, central_differences, find_steps
 
 
 class _Precision(NamedTuple):
@@ -76,7 +77,7 @@ class ComplexStep:
         self.are_complete = False
 
     def __call__(self, coords: list[Array]) -> list[Array]:
-        """Return the derivatives; NaN where values of the function are none or no real ones."""
+        """Return the derivatives; NaN where the function has no value, or no real one."""
         return self._differentiate_blocks(coords).arrays()
 
     def first(self, coords: list[Array]) -> list[Array]:
@@ -128,13 +129,12 @@ class ComplexStep:
                     fit = np.isfinite(f0) & (np.abs(errors) <= tolerance * (1 + np.abs(f0)))
                     fits[m] = fit if fits[m] is None else fit & fits[m]
                 # The step is a power of two, so that its inverse is exact and multiplying is safe.
-                slope = np.multiply(
-                    result.imag, 1 / step, out=derivatives.place_of(m, i, block, f0.dtype)
-                )
+                place = derivatives.block_of(m, i, block, f0.dtype)
+                slope = np.multiply(result.imag, 1 / step, out=place)
                 size = np.abs(slope, out=scratch)
                 if step.ndim:
                     size *= step / precision.tiny
-                steep = ~(size <= steepest[m])  # so are those that are NaN
+                steep = ~(size <= steepest[m])  # NaN is steep, too
                 if fits[m] is not None:
                     steep &= fits[m]
                 derivatives.suspect(m, i, block.start + np.flatnonzero(steep))
@@ -160,10 +160,10 @@ class ComplexStep:
         size, n = coords[0].size, len(coords)
         picked = sorted({0, size // 2, size - 1})
         points = [x[picked] for x in coords]
-        steps = step_for(points, 1, 8, float(np.finfo(points[0].dtype).eps))
+        steps = find_steps(points, 1, 8)
         samples = LineSamples(self.function, points, [{i: 1} for i in range(n)])
-        values, errors = central(samples, 1, 8, steps, True)
-        for m, (value, error) in enumerate(zip(values, errors or [], strict=True)):
+        values, errors = central_differences(samples, 1, 8, steps, True)
+        for m, (value, error) in enumerate(zip(values, errors, strict=True)):
             slope = np.stack([derivatives[picked] for derivatives in slopes[m * n : m * n + n]])
             differs = np.abs(value - slope) > 8 * error + 1e-6 * np.abs(slope)
             if differs.any():
@@ -199,12 +199,12 @@ class ComplexStep:
 
 
 class _Slopes:
-    """Derivatives as they come in, and what speaks against them.
+    """Derivatives, block by block, and points where they may be wrong.
 
     Attributes
     ----------
     differ : bool
-        Whether complex values were found to be others than finite real ones.
+        Whether complex values differ somewhere from finite real ones.
     are_complete : bool
         Whether all derivatives are numbers.
     """
@@ -217,49 +217,46 @@ class _Slopes:
         self._step = step
         self._arrays: dict[tuple[int, int], Array] = {}
         self._suspects: list[tuple[int, int, Array]] = []
-        self._count = 0
 
     def arrays(self) -> list[Array]:
         """Return the derivatives of each component by each variable, in the shape of the points."""
         return [self._arrays[key].reshape(self.shape) for key in sorted(self._arrays)]
 
-    def place_of(self, component: int, variable: int, block: slice, dtype: np.dtype[Any]) -> Array:
-        """Return where the derivatives at a block of points belong."""
+    def block_of(self, component: int, variable: int, block: slice, dtype: np.dtype[Any]) -> Array:
+        """Return the memory for the derivatives at a block of points."""
         key = (component, variable)
         if key not in self._arrays:
             self._arrays[key] = empty((self.coords[0].size,), dtype)
         return self._arrays[key][block]
 
     def reject(self, component: int, block: slice, bad: Array, is_finite: Array) -> None:
-        """Have no derivatives where complex values do not continue the real ones, if any."""
+        """Have no derivatives at `bad` points: complex values do not continue real ones there."""
         self.differ = self.differ or bool((bad & is_finite).any())
         self.are_complete = False
         for i in range(len(self.coords)):
             self._arrays[component, i][block][bad] = np.nan
 
     def suspect(self, component: int, variable: int, points: Array) -> None:
-        """Take in where a derivative is steep: it may grow without bound the nearer one looks."""
+        """Remember points where a derivative is steep: they may be poles."""
         if points.size:
             self._suspects.append((component, variable, points))
-            self._count += points.size
 
     def remove_poles(self, least: int) -> None:
-        """Have no derivatives at poles, if there are that many suspects at least.
+        """Have no derivatives at poles, if there are `least` suspects or more.
 
-        A root at 0 is one: there the slope is a quotient that depends on the step. One call looks
-        at all suspects: at each point, only the variable in question has an imaginary part.
+        A root at 0 counts as a pole: there the slope is a quotient that depends on the step. One
+        call looks at all suspects: at each point, one variable alone has an imaginary part.
         """
-        if self._count < least:
+        stops = [*accumulate(points.size for _, _, points in self._suspects)]
+        if not stops or stops[-1] < least:
             return
         chosen = np.concatenate([points for _, _, points in self._suspects])
         coords = [x[chosen] for x in self.coords]
         steps = [np.zeros_like(x) for x in coords]
         farther = _precision_of(coords[0].dtype).farther
-        segments: list[slice] = []
-        for _, i, points in self._suspects:
-            start = segments[-1].stop if segments else 0
-            segments.append(slice(start, start + points.size))
-            steps[i][segments[-1]] = _step_at(coords[i][segments[-1]], farther)
+        segments = [slice(start, stop) for start, stop in pairwise([0, *stops])]
+        for (_, i, _), segment in zip(self._suspects, segments, strict=True):
+            steps[i][segment] = _step_at(coords[i][segment], farther)
         count = 1 + max(m for m, _, _ in self._suspects)
         results = self._step.components(list(map(_move_along_imaginary, coords, steps)), count)
         for (m, i, points), segment in zip(self._suspects, segments, strict=True):
@@ -270,4 +267,4 @@ class _Slopes:
             if not calm.all():
                 self.are_complete = False
                 slope[points[~calm]] = np.nan
-        self._suspects, self._count = [], 0
+        self._suspects = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable
+from functools import reduce
 from numbers import Real
 from typing import Any, NamedTuple
 
@@ -30,6 +31,8 @@ class Estimate(NamedTuple):
 class FunctionDerivative:
     """A derivative of a function: a function itself, made by `gradient_of` and its relatives.
 
+    `options` are the arguments of the one that makes it, and `row` says how derivatives add up.
+
     Attributes
     ----------
     method : str
@@ -41,13 +44,12 @@ class FunctionDerivative:
     ) -> None:
         check_callable(func)
         self._row = row  # what adds the derivatives up, if anything does
-        asked = options["method"]
-        if asked not in METHODS:
-            raise ValueError(f"`method` must be one of {', '.join(METHODS)}; got {asked!r}.")
-        accuracy, step = options["accuracy"], options["step"]
-        if (accuracy is not None or step is not None) and asked != "central":
+        method, accuracy, step = options["method"], options["accuracy"], options["step"]
+        if method not in METHODS:
+            raise ValueError(f"`method` must be one of {', '.join(METHODS)}; got {method!r}.")
+        if (accuracy is not None or step is not None) and method != "central":
             raise ValueError(
-                f'`accuracy` and `step` go with method="central"; got method={asked!r}, which '
+                f'`accuracy` and `step` go with method="central"; got method={method!r}, which '
                 "chooses its steps itself."
             )
         scheme = parse_scheme(Options(order, _ACCURACY if accuracy is None else accuracy))
@@ -59,11 +61,11 @@ class FunctionDerivative:
             options["return_error"],
             is_diagonal=kind == "hessian" and row is not None,
         )
-        self._func, self._asked = func, asked
+        self._func, self._asked_method = func, method
         self._is_analytic = False
-        self._vector, self._stack = options["vector"], options["stack"]
-        self._axis = parse_points_axis(options["points_axis"], options["vector"])
-        self.method: str = asked
+        self._vector, self._stack = options.get("vector", False), options.get("stack", False)
+        self._axis = parse_points_axis(options.get("points_axis"), self._vector)
+        self.method: str = method
 
     def __repr__(self) -> str:
         """Say of what it is the derivative."""
@@ -74,57 +76,47 @@ class FunctionDerivative:
     def __call__(self, *coordinates: Any) -> Any:
         """Return the derivative at points: at numbers, at arrays, or at one array of vectors."""
         points = Points(coordinates, self._axis)
-        kind = self._request.kind
-        if kind == "derivative" and len(points.flat) != 1:
+        n, kind, row = len(points.flat), self._request.kind, self._row
+        if kind == "derivative" and n != 1:
             raise TypeError(
-                f"`derivative_of` needs one coordinate; got {len(points.flat)}. For functions of "
+                f"`derivative_of` needs one coordinate; got {n}. For functions of "
                 "several there are `gradient_of` and `hessian_of`."
             )
-        if self._row is not None:
-            _check_axes(self._row, len(points.flat))
+        if row is not None and row.axes[1] is not None and not row.axes[0] <= n <= row.axes[1]:
+            raise ValueError(f"a {row.title} needs two or three coordinates; got {n}.")
         function = UserFunction(self._func, self._vector, kind == "jacobian")
         function.is_analytic = self._is_analytic
-        function.check_count(len(points.flat))
+        function.check_count(n)
         if not points.size:
             raise ValueError("points must be one at least; got none.")
-        values, errors, self.method = differentiate(function, points, self._request, self._asked)
+        values, errors, self.method = differentiate(
+            function, points, self._request, self._asked_method
+        )
         self._is_analytic = function.is_analytic
-        if self._row is not None:
-            values = _add_up(self._row, values, len(points.flat))
-            errors = errors and _add_up(self._row, errors, len(points.flat), all_plus=True)
+        with_error = self._request.with_error
+        if row is not None:
+            values = _add_up(row, values, n)
+            errors = _add_up(row, errors, n, all_plus=True) if with_error else []
         if points.on_host and not function.has_slopes:
-            _warn_of_nothing(values, points)
-        packed = self._pack_results(values, points)
-        return packed if errors is None else Estimate(packed, self._pack_results(errors, points))
+            _warn_of_nans(values, points)
+        results = self._pack_results(values, points)
+        return Estimate(results, self._pack_results(errors, points)) if with_error else results
 
     def _pack_results(self, derivatives: list[Array], points: Points) -> Any:
-        kind, n = self._request.kind, len(points.flat)
-        if self._row is not None:
-            return (
-                derivatives[0] if len(derivatives) == 1 else points.packed(derivatives, self._stack)
-            )
-        if kind == "derivative" or (kind == "gradient" and n == 1 and points.axis is None):
-            return (
-                derivatives[0][None, ...] if self._stack and kind == "gradient" else derivatives[0]
-            )
-        if kind == "gradient":
-            return points.packed(derivatives, self._stack)
-        return points.packed(
-            [derivatives[i : i + n] for i in range(0, len(derivatives), n)], self._stack
-        )
-
-
-def _check_axes(row: Operator, axes: int) -> None:
-    least, most = row.axes
-    if most is not None and not least <= axes <= most:
-        raise ValueError(f"a {row.title} needs two or three coordinates; got {axes}.")
+        if self._row is None and self._request.kind in ("jacobian", "hessian"):
+            return points.pack(derivatives, self._stack, width=len(points.flat))
+        # What adds up to one number for each point is never wrapped, whatever `stack` says.
+        is_bare = self._row is not None or (points.axis is None and not self._stack)
+        if len(derivatives) == 1 and is_bare:
+            return derivatives[0]
+        return points.pack(derivatives, self._stack)
 
 
 def _add_up(row: Operator, derivatives: list[Array], n: int, all_plus: bool = False) -> list[Array]:
     """Return the sums of an operator of the table, from all derivatives that it may add.
 
-    Of each component these are the derivatives by all coordinates. Bounds of errors add up,
-    whatever the signs.
+    `derivatives` has, for each component, the derivatives by all coordinates. Bounds of errors add
+    up, whatever the signs.
     """
     components = len(derivatives) // n
     if row.takes == "vector" and components != n:
@@ -153,22 +145,18 @@ def _parse_step(step: Any) -> Any:
     return steps if isinstance(step, (tuple, list)) else step
 
 
-def _warn_of_nothing(values: list[Array], points: Points) -> None:
-    if not any(np.isnan(np.min(value)) for value in values):
+def _warn_of_nans(values: list[Array], points: Points) -> None:
+    if not any(np.isnan(np.min(value)) for value in values):  # one pass without a temporary
         return
-    nothing = np.isnan(np.asarray(values[0]))
-    for value in values[1:]:
-        nothing = nothing | np.isnan(value)
-    count = int(nothing.sum())
-    if count:
-        first = int(np.argmax(np.ravel(nothing)))
-        where = ", ".join(f"{float(c[first]):g}" for c in points.flat)
-        warnings.warn(
-            f"the derivative is NaN at {count} of {points.size} points, the first at ({where}): "
-            "`func` has no finite value there, or its values on neither side tell a slope.",
-            RuntimeWarning,
-            stacklevel=3,
-        )
+    is_nan = reduce(np.logical_or, map(np.isnan, values))
+    first = int(np.argmax(is_nan))
+    where = ", ".join(f"{float(c[first]):g}" for c in points.flat)
+    warnings.warn(
+        f"the derivative is NaN at {int(is_nan.sum())} of {points.size} points, the first at "
+        f"({where}): `func` has no finite value there, or its values on neither side tell a slope.",
+        RuntimeWarning,
+        stacklevel=3,
+    )
 
 
 def gradient_of(
@@ -220,9 +208,9 @@ def gradient_of(
     FunctionDerivative
         A function of points: numbers or arrays of any shape that broadcast together, of NumPy,
         CuPy, PyTorch, JAX or another array-API library, or one array of all coordinates. It
-        returns what it was given: a tuple with an array for each coordinate (for a single
-        coordinate the bare array), or one array of the shape of that of the points. Library,
-        device and dtype are those of the points; integers become float64. In the unit of `func`
+        returns the same form: a tuple with an array for each coordinate (for a single
+        coordinate the bare array), or one array of the shape of the array of points. Library,
+        device and dtype are taken from the points; integers become float64. In the unit of `func`
         per unit of the coordinate.
 
     Raises
@@ -237,17 +225,18 @@ def gradient_of(
     -----
     RuntimeWarning
         If NumPy points have a derivative that is NaN, because `func` is NaN or raises an error
-        there, or because its values on neither side tell a slope, as those of a root at 0.
+        there, or because its values on neither side tell a slope, as at a root at 0.
 
     Notes
     -----
-    - "autodiff": that of PyTorch or JAX, for functions written with them or with operators.
+    - "autodiff": automatic differentiation by PyTorch or JAX, for functions written
+      with them or with operators.
     - "complex": :math:`f'(x) = \operatorname{Im} f(x + \mathrm{i} h) / h` with
       :math:`h = 2^{-100}` (in proportion to points that are very large or small), where nothing
       is subtracted and no digit lost. Only for NumPy points and functions of NumPy's analytic
       operations: points track what is done to them, and absolute values, comparisons, conversions
-      and the like are refused by name. Values must be those of the real function, and at three
-      points of the first call slopes those of real differences.
+      and the like are refused by name. Values must agree with the real function, and
+      at three points of the first call slopes must agree with real differences.
     - "extrapolation": central differences at steps from the size of the point downwards, combined
       to eighth order; for each point the best step.
     - "central": central differences with one step and the weights of `stencil`, the cheapest.
@@ -277,7 +266,7 @@ def gradient_of(
     >>> slope.method
     'extrapolation'
     """
-    return FunctionDerivative(func, "gradient", 1, _pick_options(locals()))
+    return FunctionDerivative(func, "gradient", 1, locals())
 
 
 def derivative_of(
@@ -324,8 +313,7 @@ def derivative_of(
     >>> bool(abs(curvature(1.0) - np.e) < 1e-11)
     True
     """
-    arguments = {**locals(), "vector": False, "points_axis": None, "stack": False}
-    return FunctionDerivative(func, "derivative", order, _pick_options(arguments))
+    return FunctionDerivative(func, "derivative", order, locals())
 
 
 def jacobian_of(
@@ -356,7 +344,7 @@ def jacobian_of(
     FunctionDerivative
         A function of points that returns ``result[i][j]``, the derivative of component i by
         coordinate j; or, where it is called with one array of points, an array with the axes of i
-        and j in place of that of the components.
+        and j in place of the axis of the components.
 
     Raises
     ------
@@ -375,7 +363,7 @@ def jacobian_of(
     array([[1., 2.],
            [3., 1.]])
     """
-    return FunctionDerivative(func, "jacobian", 1, _pick_options(locals()))
+    return FunctionDerivative(func, "jacobian", 1, locals())
 
 
 def hessian_of(
@@ -405,7 +393,7 @@ def hessian_of(
     FunctionDerivative
         A function of points that returns ``result[i][j]``, the derivative by the coordinates i
         and j; or, where it is called with one array of points, an array with the axes of i and j
-        in place of that of the components. It is symmetric to the bit but with "autodiff".
+        in place of the axis of the components. It is symmetric to the bit but with "autodiff".
 
     Raises
     ------
@@ -428,7 +416,7 @@ def hessian_of(
     array([[2., 3.],
            [3., 0.]])
     """
-    return FunctionDerivative(func, "hessian", 2, _pick_options(locals()))
+    return FunctionDerivative(func, "hessian", 2, locals())
 
 
 def divergence_of(
@@ -464,7 +452,7 @@ def divergence_of(
     -----
     .. math:: \operatorname{div} f = \sum_{i=1}^{n} \frac{\partial f_i}{\partial x_i}
 
-    A bound of the error is the sum of the bounds of what is added.
+    The bound of the error is the sum of the bounds of the terms.
 
     Examples
     --------
@@ -473,10 +461,7 @@ def divergence_of(
     >>> float(spread(1.0, 5.0))
     5.0
     """
-    arguments = {**locals(), "stack": False}
-    return FunctionDerivative(
-        func, "jacobian", 1, _pick_options(arguments), OPERATORS["divergence"]
-    )
+    return FunctionDerivative(func, "jacobian", 1, locals(), OPERATORS["divergence"])
 
 
 def curl_of(
@@ -506,7 +491,7 @@ def curl_of(
     FunctionDerivative
         A function of points. With two coordinates it returns the one component across the plane,
         with three a tuple of three; or, where it is called with one array of points, an array with
-        the components where those of the points are.
+        its components on the same axis as the points.
 
     Raises
     ------
@@ -515,8 +500,7 @@ def curl_of(
 
     Notes
     -----
-    The components are those of `curl`. A bound of the error is the sum of the bounds of what is
-    added.
+    The components are as in `curl`. The bound of the error is the sum of the bounds of the terms.
 
     Examples
     --------
@@ -525,7 +509,7 @@ def curl_of(
     >>> float(turn(1.0, 5.0))
     2.0
     """
-    return FunctionDerivative(func, "jacobian", 1, _pick_options(locals()), OPERATORS["curl"])
+    return FunctionDerivative(func, "jacobian", 1, locals(), OPERATORS["curl"])
 
 
 def laplacian_of(
@@ -562,7 +546,7 @@ def laplacian_of(
     .. math:: \Delta f = \sum_{i=1}^{n} \frac{\partial^2 f}{\partial x_i^2}
 
     Second derivatives along the axes alone are computed, as `hessian_of` has them on its diagonal.
-    A bound of the error is the sum of the bounds of what is added.
+    The bound of the error is the sum of the bounds of the terms.
 
     Examples
     --------
@@ -571,10 +555,4 @@ def laplacian_of(
     >>> float(bump(1.0, 5.0).round(9))
     10.0
     """
-    arguments = {**locals(), "stack": False}
-    return FunctionDerivative(func, "hessian", 2, _pick_options(arguments), OPERATORS["laplacian"])
-
-
-def _pick_options(arguments: dict[str, Any]) -> dict[str, Any]:
-    names = ("method", "accuracy", "step", "vector", "points_axis", "stack", "return_error")
-    return {name: arguments[name] for name in names}
+    return FunctionDerivative(func, "hessian", 2, locals(), OPERATORS["laplacian"])

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Callable, Sequence
-from functools import lru_cache
+from dataclasses import dataclass
+from functools import lru_cache, reduce
 from types import ModuleType
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from gpugrad._arrays import Array, device_of, namespace_of
+from gpugrad._arrays import Array, namespace_of
 from gpugrad._arrays import memory as _memory
+from gpugrad._functions.points import place_of
 from gpugrad._stencils import central_reach, exact_weights
 
-
-class Evaluate(Protocol):
-    """Coordinates of shapes that broadcast together to components of the common shape."""
-
-    def __call__(self, coords: list[Array], /) -> list[Array]: ...
-
+Evaluate = Callable[[list[Array]], list[Array]]
+"""Coordinates of shapes that broadcast together to components of the common shape."""
 
 Line = dict[int, int]
 """Which variables change along a line, and with which sign."""
@@ -93,15 +92,17 @@ def _powers_above(x: Array) -> Array:
 
 def _scale_of(xp: ModuleType, x: Array) -> Array:
     size = xp.clip(xp.where(xp.isfinite(x), xp.abs(x), 1.0), 1.0, None)
-    return xp.asarray(2.0, dtype=x.dtype, **where_is(x)) ** (xp.floor(xp.log2(size)) + 1.0)
+    return xp.asarray(2.0, dtype=x.dtype, **place_of(x)) ** (xp.floor(xp.log2(size)) + 1.0)
 
 
-def step_for(coords: Sequence[Array], order: int, accuracy: int, eps: float) -> list[Array]:
+def find_steps(coords: Sequence[Array], order: int, accuracy: int) -> list[Array]:
     """Return steps at which rounding and truncation balance, if the function's scale is 1."""
+    eps = float(namespace_of(coords[0]).finfo(coords[0].dtype).eps)
     relative = 2.0 ** round(math.log2(eps) / (order + accuracy))
     return [s * relative for s in scales_of(coords)]
 
 
+@dataclass(eq=False)
 class LineSamples:
     """The values of a function at points beside others, on both sides or one, for several lines.
 
@@ -109,19 +110,14 @@ class LineSamples:
     (line, distance, point).
     """
 
-    def __init__(
-        self,
-        evaluate: Evaluate,
-        coords: list[Array],
-        lines: Sequence[Line],
-        sides: tuple[int, ...] = _BOTH,
-    ) -> None:
-        self.evaluate = evaluate
-        self.coords = coords
-        self.lines = lines
-        self.sides = sides
-        self.xp: ModuleType = namespace_of(coords[0])
-        self.eps = float(self.xp.finfo(coords[0].dtype).eps)
+    evaluate: Evaluate
+    coords: list[Array]
+    lines: Sequence[Line]
+    sides: tuple[int, ...] = _BOTH
+
+    def __post_init__(self) -> None:
+        self.xp: ModuleType = namespace_of(self.coords[0])
+        self.eps = float(self.xp.finfo(self.coords[0].dtype).eps)
 
     def at(self, distances: Sequence[float], steps: list[Array]) -> list[SidesOfStep]:
         """Return the values at the distances, in steps, to each side, for each component."""
@@ -141,7 +137,7 @@ class LineSamples:
             for line in self.lines
             for d in distances
         ]
-        factors = xp.asarray(moves, dtype=x.dtype, **where_is(x))[:, None]
+        factors = xp.asarray(moves, dtype=x.dtype, **place_of(x))[:, None]
         if isinstance(x, np.ndarray):
             memory = _memory.empty((len(moves), x.size), x.dtype)
             away = factors * h if h.size == 1 else np.multiply(factors, h, out=memory)
@@ -167,16 +163,18 @@ class LineSamples:
 
         From the size of values, and by how much they change over a step.
         """
-        ratio = self.xp.stack(
-            [_steps_from_zero(line, self.coords, steps) for line in self.lines], axis=0
-        )
-        return self.eps * (height + ratio * slope)
+        xp, coords = self.xp, self.coords
+        steps_from_zero = [
+            reduce(xp.maximum, [abs(coords[i]) / abs(steps[i]) for i in line])
+            for line in self.lines
+        ]
+        return self.eps * (height + xp.stack(steps_from_zero, axis=0) * slope)
 
 
-def central(
+def central_differences(
     samples: LineSamples, order: int, accuracy: int, steps: list[Array], with_error: bool
-) -> tuple[list[Array], list[Array] | None]:
-    """Return differences of one step, for each component: axes (line, point).
+) -> tuple[list[Array], list[Array]]:
+    """Return differences of one step and their errors, for each component: axes (line, point).
 
     Central ones, or where samples have one side, one-sided ones of the same accuracy. With errors
     there is a sample more on each side, for a formula of higher accuracy, to compare.
@@ -191,19 +189,14 @@ def central(
     values, errors = [], []
     for sides_of_step, f0 in zip(samples_of_components, middle, strict=True):
         formula = weights_for(distances[:reach], order, sides).factors
-        combined = combine(sides_of_step, f0, order)
-        weighed = _add_weighed(combined, formula)
+        combined = combine_sides(sides_of_step, f0, order)
+        weighed = _add_up_distances(formula, combined)
         values.append(weighed / units)
-        if f0 is not None and with_error:
+        if with_error:
             truncation = _find_truncation(combined, order, sides, weighed)
-            half = reach if sides == 2 else reach // 2
-            tolerance = 0.4 / 4**half
-            errors.append(
-                _bound_of(
-                    samples, sides_of_step, f0, order, distances, steps, truncation, tolerance
-                )
-            )
-    return values, errors if with_error else None
+            bound = _bound_error(samples, sides_of_step, f0, order, distances, steps, truncation)
+            errors.append(bound)
+    return values, errors
 
 
 def _find_truncation(differences: Array, order: int, sides: int, value: Array) -> Array:
@@ -216,7 +209,7 @@ def _find_truncation(differences: Array, order: int, sides: int, value: Array) -
 
     def formula(count: int) -> Array:
         weights = weights_for(tuple(range(1, count + 1)), order, sides)
-        return _add_weighed(differences[:, :count, :], weights.factors)
+        return _add_up_distances(weights.factors, differences)
 
     change = abs(formula(most) - value)
     if most - 2 < (order + 1) // 2 * (3 - sides):
@@ -228,7 +221,7 @@ def _find_truncation(differences: Array, order: int, sides: int, value: Array) -
     return series if sides == 2 else xp.where(slowness > 0.5, _ENDLESS * change, series)
 
 
-def _bound_of(
+def _bound_error(
     samples: LineSamples,
     sides_of_step: SidesOfStep,
     f0: Array,
@@ -236,7 +229,6 @@ def _bound_of(
     distances: tuple[Any, ...],
     steps: list[Array],
     truncation: Array,
-    tolerance: float,
 ) -> Array:
     """Bound the error of a difference; infinite where the samples do not see the function.
 
@@ -246,22 +238,26 @@ def _bound_of(
     """
     xp, x, sides = samples.xp, samples.coords[0], len(sides_of_step)
     units = abs(samples.units(steps, order))
-    away = [values - f0[None, None, :] for values in sides_of_step]
-    variation = xp.max(_largest_of([abs(change) for change in away]), axis=1)
-    reach = xp.asarray([float(d) for d in distances], dtype=x.dtype, **where_is(x))
-    rise = abs(combine(sides_of_step, f0, 1)) / (sides * reach)[None, :, None]
+    changes = [values - f0[None, None, :] for values in sides_of_step]
+    variation = xp.max(reduce(xp.maximum, map(abs, changes)), axis=1)
+    reach = xp.asarray([float(d) for d in distances], dtype=x.dtype, **place_of(x))
+    rise = abs(combine_sides(sides_of_step, f0, 1)) / (sides * reach)[None, :, None]
     rounding = samples.noise(steps, abs(f0)[None, :] + variation, xp.max(rise, axis=1))
     rounding = rounding * weights_for(distances, order, sides).total
     missed = 0.0
     if sides == 2:
-        missed = abs(_add_weighed(away[0] + away[1], weights_for(distances, 0, 2).factors))
-    tolerated = tolerance * variation + rounding
+        formula = weights_for(distances, 0, 2).factors
+        missed = abs(_add_up_distances(formula, changes[0] + changes[1]))
+    # The last distance serves the comparison alone. From one side, the same accuracy takes twice
+    # as many samples.
+    half = (len(distances) - 1) // (3 - sides)
+    tolerated = 0.4 / 4**half * variation + rounding
     error = (truncation + SAFETY * (rounding + missed)) / units
-    seen = (truncation / 2 + missed <= tolerated) & xp.isfinite(error)
-    return xp.where(seen, error, math.inf)
+    is_seen = (truncation / 2 + missed <= tolerated) & xp.isfinite(error)
+    return xp.where(is_seen, error, math.inf)
 
 
-def combine(sides_of_step: SidesOfStep, f0: Array | None, order: int) -> Array:
+def combine_sides(sides_of_step: SidesOfStep, f0: Array | None, order: int) -> Array:
     """Return what the weights of an order are for: differences from side to side, or the middle."""
     if len(sides_of_step) == 1:
         return sides_of_step[0] - f0
@@ -271,79 +267,67 @@ def combine(sides_of_step: SidesOfStep, f0: Array | None, order: int) -> Array:
     return (plus - f0) + (minus - f0)
 
 
-def _add_weighed(differences: Array, weights: Sequence[float]) -> Array:
-    total = weights[0] * differences[:, 0, :]
-    for k, weight in enumerate(weights[1:], start=1):
-        total += weight * differences[:, k, :]
+def add_weighed(weights: Sequence[float], arrays: Sequence[Array]) -> Array:
+    """Return the sum of arrays times weights, added up in place."""
+    total = weights[0] * arrays[0]
+    for weight, array in zip(weights[1:], arrays[1:], strict=True):
+        total += weight * array
     return total
 
 
-def _largest_of(arrays: Sequence[Array]) -> Array:
-    worst = arrays[0]
-    for array in arrays[1:]:
-        worst = namespace_of(worst).maximum(worst, array)
-    return worst
+def _add_up_distances(weights: Sequence[float], differences: Array) -> Array:
+    """Return the weighted sum over the first distances, as many as there are weights."""
+    return add_weighed(weights, [differences[:, k, :] for k in range(len(weights))])
 
 
-def _steps_from_zero(line: Line, coords: list[Array], steps: list[Array]) -> Array:
-    """Return how many steps the point is away from zero, at most over the line's variables."""
-    return _largest_of([abs(coords[i]) / abs(steps[i]) for i in line])
-
-
-def where_is(x: Array) -> dict[str, Any]:
-    """Return the device of an array as the keyword for making another one there."""
-    device = device_of(x)
-    return {} if device is None else {"device": device}
-
-
-class Found(NamedTuple):
+class LineDerivatives(NamedTuple):
     """For each component an array with the axes (line, point).
 
-    `poor` tells where a single side may do better; None where that is not to be looked at.
+    `errors` is empty where none are wanted. `poor` tells where a single side may do better; None
+    where that is not to be looked at.
     """
 
     values: list[Array]
-    errors: list[Array] | None
+    errors: list[Array]
     poor: list[Array] | None
 
 
-Along = Callable[[LineSamples, list[Array], bool], Found]
+LineMethod = Callable[[LineSamples, list[Array], bool], LineDerivatives]
 """Samples, steps and whether errors are wanted to derivatives along the lines."""
 
 
-def differentiate_along(
-    along: Along, samples: LineSamples, steps: list[Array], with_error: bool
-) -> tuple[list[Array], list[Array] | None]:
-    """Return derivatives from samples on both sides, or on one where that is better.
+def differentiate_lines(
+    method: LineMethod, samples: LineSamples, steps: list[Array], with_error: bool
+) -> tuple[list[Array], list[Array]]:
+    """Return derivatives and errors from samples on both sides, or on one where that is better.
 
     The side of the smaller error is taken. Where that is infinite the derivative stays as it is.
     """
-    both = along(samples, steps, with_error)
-    poor = _find_poor(both, samples)
+    both_sided = method(samples, steps, with_error)
+    poor = _find_poor(both_sided, samples)
     if poor is None:
-        return both.values, both.errors
-    coords = [x[poor] for x in samples.coords]
-    near = [h if h.shape[0] == 1 else h[poor] for h in steps]
+        return both_sided.values, both_sided.errors
+    xp, coords = samples.xp, [x[poor] for x in samples.coords]
+    steps_there = [h if h.shape[0] == 1 else h[poor] for h in steps]
     one_sided = [
-        along(LineSamples(samples.evaluate, coords, samples.lines, (side,)), near, True)
-        for side in (1, -1)
+        method(LineSamples(samples.evaluate, coords, samples.lines, (side,)), steps_there, True)
+        for side in _BOTH
     ]
-    xp = samples.xp
-    values, errors = [], []
-    for i, value in enumerate(both.values):
-        error = None if both.errors is None else both.errors[i]
-        best = xp.where(xp.isfinite(value), 0.0, math.inf) if error is None else error
-        for from_side in one_sided:
-            errors_there = _spread_chosen(xp, (from_side.errors or [])[i], poor)
-            better = poor & (errors_there < best)
-            value = xp.where(better, _spread_chosen(xp, from_side.values[i], poor), value)
-            best = xp.where(better, errors_there, best)
-        values.append(value)
-        errors.append(best)
-    return values, None if both.errors is None else errors
+    # Without errors, one side is better wherever both together give no number.
+    errors = [*both_sided.errors] or [
+        xp.where(xp.isfinite(value), 0.0, math.inf) for value in both_sided.values
+    ]
+    values = [*both_sided.values]
+    for i in range(len(values)):
+        for derivatives in one_sided:
+            error = _spread_chosen(xp, derivatives.errors[i], poor)
+            better = poor & (error < errors[i])
+            values[i] = xp.where(better, _spread_chosen(xp, derivatives.values[i], poor), values[i])
+            errors[i] = xp.where(better, error, errors[i])
+    return values, errors if both_sided.errors else []
 
 
-def _find_poor(both_sided: Found, samples: LineSamples) -> Array | None:
+def _find_poor(both_sided: LineDerivatives, samples: LineSamples) -> Array | None:
     """Return at which points, with a value of the function, a derivative is poor; None if nowhere.
 
     A function that is defined nowhere near is not called again.
@@ -354,10 +338,9 @@ def _find_poor(both_sided: Found, samples: LineSamples) -> Array | None:
     poor = xp.any(xp.stack(both_sided.poor, axis=0), axis=(0, 1))
     if not bool(xp.any(poor)):
         return None
-    has_value = xp.zeros_like(poor)
-    for f0 in samples.evaluate([x[poor] for x in samples.coords]):
-        has_value = has_value | _spread_chosen(xp, xp.isfinite(f0), poor)
-    poor = poor & has_value
+    components = samples.evaluate([x[poor] for x in samples.coords])
+    has_value = reduce(operator.or_, map(xp.isfinite, components))
+    poor = poor & _spread_chosen(xp, has_value, poor)
     return poor if bool(xp.any(poor)) else None
 
 

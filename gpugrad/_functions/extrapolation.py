@@ -10,24 +10,25 @@ from gpugrad._functions.differences import (
     SAFETY,
     LineSamples,
     SidesOfStep,
-    combine,
+    add_weighed,
+    combine_sides,
     weights_for,
-    where_is,
 )
+from gpugrad._functions.points import place_of
 
 _DEEPEST = 160
 _FURTHER = 6
-"""Halvings more for points so near to an end of the domain that there was no derivative yet."""
+"""Further halvings for points so near to an end of the domain that they have no derivative yet."""
 _UNSETTLED = 0.01
 """Derivatives from one side that change by such a share with the step may grow without bound."""
 
 
-def extrapolated(
+def extrapolate(
     samples: LineSamples, order: int, steps: list[Array]
 ) -> tuple[list[Array], list[Array], list[Array]]:
     r"""Return derivatives by the best of many steps, bounds of their errors, and what was cut off.
 
-    Steps are halved from the given ones on. At each step, the formula on the last steps
+    Steps are halved, beginning with `steps`. At each step, the formula on the last steps
     (distances 1, 2, 4, 8, ...) is compared with the formula at the step before, and with how well
     the same polynomial gives the value in the middle. Where the sum of these differences and of
     the rounding is smallest, the value is taken, point by point. The last list tells where the
@@ -91,12 +92,12 @@ class _Search:
         self.before: Any = None
         xp, x = samples.xp, samples.coords[0]
         shape = (len(samples.lines), x.shape[0])
-        self.best = xp.full(shape, math.nan, dtype=f0.dtype, **where_is(x))
-        self.error = xp.full(shape, math.inf, dtype=x.dtype, **where_is(x))
-        self.change = self.scatter = self.since = xp.zeros(shape, dtype=x.dtype, **where_is(x))
-        self.unit = xp.ones(shape, dtype=x.dtype, **where_is(x))
+        self.best = xp.full(shape, math.nan, dtype=f0.dtype, **place_of(x))
+        self.error = xp.full(shape, math.inf, dtype=x.dtype, **place_of(x))
+        self.change = self.scatter = self.since = xp.zeros(shape, dtype=x.dtype, **place_of(x))
+        self.unit = xp.ones(shape, dtype=x.dtype, **place_of(x))
         self.first_slope = xp.full_like(self.best, math.nan)
-        self.varies = self.is_cut_off = xp.zeros(shape, dtype=xp.bool, **where_is(x))
+        self.varies = self.is_cut_off = xp.zeros(shape, dtype=xp.bool, **place_of(x))
 
     def is_settled(self) -> Array:
         """Tell for each point whether it can hardly gain by smaller steps."""
@@ -116,8 +117,8 @@ class _Search:
     def add(self, sides: SidesOfStep) -> None:
         """Take in the samples of the next step."""
         xp = self.samples.xp
-        middle = combine(sides, self.f0, 0)
-        difference = combine(sides, self.f0, 1)
+        middle = combine_sides(sides, self.f0, 0)
+        difference = combine_sides(sides, self.f0, 1)
         height, rise = abs(sides[0]), abs(difference)
         if len(sides) == 2:
             height, rise = xp.maximum(height, abs(sides[1])), rise / 2
@@ -126,28 +127,26 @@ class _Search:
         self.is_cut_off = self.is_cut_off | ~xp.isfinite(middle)
         self.recent = [_Level(apart, middle, height, rise, varies), *self.recent][: self.count]
 
-    def judge(self, steps: list[Array], units: Array, level: int) -> None:
+    def judge(self, steps: list[Array], units: Array, halvings: int) -> None:
         """Take the value of the last steps where it is better; units are to the order's power."""
         xp = self.samples.xp
-        value = (
-            _add_weighed(self.weights.factors, [at_step.apart for at_step in self.recent]) / units
-        )
+        value = add_weighed(self.weights.factors, [level.apart for level in self.recent]) / units
         before, self.before = self.before, value
         if before is None:
             return
         # Two values may agree by chance, three will not.
         last_change, self.change = self.change, abs(value - before)
-        error = xp.maximum(self.change, last_change / 16)
+        change = xp.maximum(self.change, last_change / 16)
         height, slope, varies = self.recent[-1][2:]
-        for at_step in self.recent[-2::-1]:  # a step farther away, a rise counts half as much
-            height, slope = xp.maximum(height, at_step.height), xp.maximum(at_step.rise, slope / 2)
-            varies = varies | at_step.varies
+        for level in self.recent[-2::-1]:  # a step farther away, a rise counts half as much
+            height, slope = xp.maximum(height, level.height), xp.maximum(level.rise, slope / 2)
+            varies = varies | level.varies
         noise = self.samples.noise(steps, height, slope) * self.weights.total
         if self.order % 2 and len(self.samples.sides) == 2:
             # Odd formulas never see the middle: a peak there must not be overlooked.
-            middles = [at_step.middle for at_step in self.recent]
-            noise = noise + abs(_add_weighed(self.weights_of_middle.factors, middles))
-        error = error + noise / abs(units)
+            middles = [level.middle for level in self.recent]
+            noise = noise + abs(add_weighed(self.weights_of_middle.factors, middles))
+        error = change + noise / abs(units)
         # A function computed in lower precision has steps of its own: at last, samples lie on one
         # of them and look flat. Where it has varied before, such a derivative of 0 is no result.
         self.varies = self.varies | varies
@@ -155,12 +154,11 @@ class _Search:
         if len(self.samples.sides) == 1:
             # A root at 0 has no slope, whatever the first steps say: theirs grows without bound.
             slope = abs(self.recent[-1].apart / units) / 2.0 ** (self.order * (self.count - 1))
-            first = self.first_slope = xp.where(
-                xp.isfinite(self.first_slope), self.first_slope, slope
-            )
+            known = xp.isfinite(self.first_slope)
+            first = self.first_slope = xp.where(known, self.first_slope, slope)
             size = xp.maximum(abs(value), xp.where(xp.isfinite(first), first, 0.0))
-            good = good & (xp.maximum(self.change, last_change / 16) <= _UNSETTLED * size)
-        if 2.0**-level < self.samples.eps ** (1 / 3):
+            good = good & (change <= _UNSETTLED * size)
+        if 2.0**-halvings < self.samples.eps ** (1 / 3):
             good = good & (varies | ~self.varies)
         self._keep_better(value, xp.where(good, error, math.inf), abs(units))
 
@@ -175,10 +173,3 @@ class _Search:
         scatter = xp.where(xp.isfinite(self.change), self.change * units, 0.0)
         scatter = xp.where(self.since < 5, xp.maximum(self.scatter, scatter), self.scatter)
         self.scatter = xp.where(better, 0.0, scatter)
-
-
-def _add_weighed(weights: tuple[float, ...], arrays: list[Array]) -> Array:
-    total = weights[0] * arrays[0]
-    for weight, values in zip(weights[1:], arrays[1:], strict=True):
-        total += weight * values
-    return total

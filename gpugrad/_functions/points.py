@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Iterator, Sequence
 from types import ModuleType
@@ -13,6 +14,7 @@ import numpy as np
 from gpugrad._arrays import (
     HALF_PRECISION,
     Array,
+    device_of,
     dtype_name,
     empty,
     from_host,
@@ -53,18 +55,17 @@ class Points:
             whole = _as_arrays(coords)[0]
             if whole.ndim == 0:
                 raise ValueError("points must be an array with a component axis; got one number.")
-            coords = tuple(_split_components(whole, axis))
+            moved = namespace_of(whole).moveaxis(whole, axis, 0)
+            coords = tuple(moved[i, ...] for i in range(moved.shape[0]))
         if not coords:
             raise TypeError("points must be given: one number or array for each coordinate.")
         arrays = _as_arrays(coords)
         self.axis = axis
         self.xp: ModuleType = namespace_of(arrays[0])
-        dtype = self._common_dtype(arrays)
-        self.result_dtype = dtype
-        if dtype_name(dtype) in HALF_PRECISION:
+        self.result_dtype = dtype = self._common_dtype(arrays)
+        self.is_half = dtype_name(dtype) in HALF_PRECISION
+        if self.is_half:
             dtype = self.xp.float32
-        self.dtype = dtype
-        self.eps = float(self.xp.finfo(dtype).eps)
         broadcast = self.xp.broadcast_arrays(
             *(self.xp.astype(x, dtype, copy=False) for x in arrays)
         )
@@ -72,26 +73,20 @@ class Points:
         self.flat: list[Array] = [
             _protect_from_writing(self.xp.reshape(x, (-1,))) for x in broadcast
         ]
-        self.size = int(np.prod(self.shape, dtype=int))
+        self.size = math.prod(self.shape)
 
     def _common_dtype(self, arrays: Sequence[Array]) -> Any:
         floats = []
         for x in arrays:
             kind = dtype_name(x.dtype)
-            if (
-                kind == "bool"
-                or "complex" in kind
-                or not kind.startswith(("int", "uint", "float", "bfl"))
-            ):
+            if not kind.startswith(("int", "uint", "float", "bfloat")):
                 raise TypeError(
                     f"points must be real numbers; got dtype {kind}. A function of a complex "
                     "variable is a function of its real and its imaginary part."
                 )
-            if not kind.startswith(("int", "uint")):
+            if "float" in kind:
                 floats.append(x.dtype)
-        if not floats:
-            return widest_float(self.xp, arrays[0])
-        return self.xp.result_type(*floats)
+        return self.xp.result_type(*floats) if floats else widest_float(self.xp, arrays[0])
 
     @property
     def on_host(self) -> bool:
@@ -103,44 +98,38 @@ class Points:
 
         Without rows there is one block.
         """
-        if not rows:
-            yield slice(0, self.size)
-            return
         limit = _BLOCK.get(library_of(self.flat[0]), 1 << 20)
-        length = max(1, limit // max(1, rows))
+        length = max(1, limit // rows) if rows else self.size
         for start in range(0, self.size, length):
             yield slice(start, min(start + length, self.size))
 
-    def shaped(self, flat: Array) -> Array:
+    def restore_shape(self, flat: Array) -> Array:
         """Return a flat result in the shape and the dtype of the points."""
         xp = self.xp
-        if dtype_name(self.result_dtype) in HALF_PRECISION:
+        if self.is_half:
             flat = xp.astype(flat, self.result_dtype)
         result = xp.reshape(flat, self.shape)
         return result[()] if self.on_host else result
 
-    def packed(self, components: Any, stack: bool) -> Any:
-        """Return nested lists of components in the form in which the points were given."""
+    def pack(self, components: list[Array], stack: bool, width: int | None = None) -> Any:
+        """Return components in the form in which the points came.
+
+        With a width they are a matrix, row by row; else they are one row.
+        """
         if self.axis is None and not stack:
-            return tuple(
-                self.packed(component, stack) if isinstance(component, list) else component
-                for component in components
-            )
-        whole, depth = self._stack_components(components), _nesting_depth(components)
+            if width is None:
+                return tuple(components)
+            starts = range(0, len(components), width)
+            return tuple(tuple(components[start : start + width]) for start in starts)
+        xp = self.xp
+        whole = xp.stack([xp.asarray(component) for component in components], axis=0)
+        depth = 1
+        if width is not None:
+            depth, whole = 2, xp.reshape(whole, (-1, width, *self.shape))
         if self.axis is None:
             return whole
-        axis = self.axis if self.axis >= 0 else self.axis + len(self.shape) + 1
-        return self.xp.moveaxis(whole, tuple(range(depth)), tuple(range(axis, axis + depth)))
-
-    def _stack_components(self, components: Any) -> Array:
-        xp = self.xp
-        components = [
-            self._stack_components(component)
-            if isinstance(component, list)
-            else xp.asarray(component)
-            for component in components
-        ]
-        return xp.stack(xp.broadcast_arrays(*components), axis=0)
+        axis = self.axis if self.axis >= 0 else len(self.shape)
+        return xp.moveaxis(whole, tuple(range(depth)), tuple(range(axis, axis + depth)))
 
 
 class Blocks:
@@ -148,14 +137,14 @@ class Blocks:
 
     def __init__(self, points: Points) -> None:
         self.points = points
-        self._parts: list[list[Array]] = []
+        self._pending: list[list[Array]] = []
         self._whole: list[Array] = []
 
     def add(self, block: slice, results: list[Array]) -> None:
         """Take in the flat results of a block of points."""
         points = self.points
         if not points.on_host or block.stop - block.start == points.size:
-            self._parts.append(results)
+            self._pending.append(results)
             return
         self._whole = self._whole or [empty((points.size,), result.dtype) for result in results]
         for whole, result in zip(self._whole, results, strict=True):
@@ -165,9 +154,9 @@ class Blocks:
         """Return whole results, in the shape of the points."""
         whole = self._whole or [
             pieces[0] if len(pieces) == 1 else self.points.xp.concat(list(pieces))
-            for pieces in zip(*self._parts, strict=True)
+            for pieces in zip(*self._pending, strict=True)
         ]
-        return [self.points.shaped(flat) for flat in whole]
+        return [self.points.restore_shape(flat) for flat in whole]
 
 
 def _protect_from_writing(flat: Array) -> Array:
@@ -178,8 +167,10 @@ def _protect_from_writing(flat: Array) -> Array:
     return flat
 
 
-def _nesting_depth(components: Any) -> int:
-    return 1 + _nesting_depth(components[0]) if isinstance(components, list) else 0
+def place_of(x: Array) -> dict[str, Any]:
+    """Return the device of an array as the keyword for making another one there."""
+    device = device_of(x)
+    return {} if device is None else {"device": device}
 
 
 def parse_points_axis(axis: Any, vector: bool) -> int | None:
@@ -193,11 +184,6 @@ def parse_points_axis(axis: Any, vector: bool) -> int | None:
     if isinstance(axis, bool) or number not in (0, -1):
         raise ValueError(f"`points_axis` must be 0 (first), -1 (last) or None; got {axis!r}.")
     return number
-
-
-def _split_components(whole: Array, axis: int) -> list[Array]:
-    moved = namespace_of(whole).moveaxis(whole, axis, 0)
-    return [moved[i, ...] for i in range(moved.shape[0])]
 
 
 def _as_arrays(arguments: Sequence[Any]) -> list[Array]:

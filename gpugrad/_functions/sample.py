@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -14,14 +15,15 @@ import numpy as np
 from gpugrad._arrays import (
     Array,
     asnumpy,
-    device_of,
     dtype_name,
     is_library_array,
     library_of,
+    namespace,
     namespace_of,
     refuse_labels,
     widest_float,
 )
+from gpugrad._functions.points import place_of
 from gpugrad._functions.user_function import UserFunction, check_callable
 
 _MEMORY = 1 << 28
@@ -120,29 +122,26 @@ def sample(
     function.check_count(len(axes))
     if array_api_compat.is_dask_array(axes[0]):
         return Sampled(_evaluate_lazily(function, axes), tuple(axes))
-    shape = tuple(x.shape[0] for x in axes)
     limit = min(memory, _CACHED) if isinstance(axes[0], np.ndarray) else memory
-    boxes = [*_cut_boxes(shape, max(1, limit // 8))]
-    field = _fill_field(function, axes, shape, _show_progress(boxes, progress))
-    return Sampled(field, tuple(axes))
+    boxes = [*_cut_boxes(tuple(x.shape[0] for x in axes), max(1, limit // 8))]
+    return Sampled(_fill_field(function, axes, _show_progress(boxes, progress)), tuple(axes))
 
 
 def _make_axes(coordinates: Sequence[Any], like: Any, dtype: Any) -> list[Array]:
     """Return the coordinates as 1-D arrays of one library, on one device, of one dtype."""
     arrays = [x for x in coordinates if is_library_array(x)]
-    libraries = {library_of(x) for x in arrays}
+    libraries = {*map(library_of, arrays)}
     if len(libraries) > 1:
         raise TypeError(
             f"coordinates must be arrays of one library; got {' and '.join(sorted(libraries))}."
         )
-    with_dtype = [x for x in coordinates if hasattr(x, "dtype")]
-    xp, device, model = _place_of(like, arrays[0] if arrays else None)
+    xp, place, model = _find_place(like, arrays[0] if arrays else None)
     if dtype is None:
-        floats = [x.dtype for x in (*with_dtype, *([] if model is None else [model]))]
-        floats = [d for d in floats if dtype_name(d).startswith(("float", "bfloat"))]
-        dtype = floats[0] if floats else widest_float(xp, _empty_array(xp, device))
+        dtypes = [x.dtype for x in (*coordinates, model) if hasattr(x, "dtype")]
+        floats = [d for d in dtypes if dtype_name(d).startswith(("float", "bfloat"))]
+        dtype = floats[0] if floats else widest_float(xp, xp.empty(0, **place))
     dtype = _dtype_in(xp, dtype)
-    return [_make_axis(i, x, xp, device, dtype) for i, x in enumerate(coordinates)]
+    return [_make_axis(i, x, xp, place, dtype) for i, x in enumerate(coordinates)]
 
 
 def _dtype_in(xp: ModuleType, dtype: Any) -> Any:
@@ -156,28 +155,21 @@ def _dtype_in(xp: ModuleType, dtype: Any) -> Any:
     return getattr(xp, name)
 
 
-def _place_of(like: Any, array: Any) -> tuple[ModuleType, Any, Any]:
-    """Return namespace, device, and an array whose dtype counts."""
+def _find_place(like: Any, array: Any) -> tuple[ModuleType, dict[str, Any], Any]:
+    """Return namespace, device as a keyword, and an array whose dtype counts."""
     if isinstance(like, str):
-        from gpugrad._arrays import namespace
-
-        return namespace(like), None, None
+        return namespace(like), {}, None
     if isinstance(like, ModuleType):
-        return array_api_compat.array_namespace(like.asarray(0.0)), None, None
+        return array_api_compat.array_namespace(like.asarray(0.0)), {}, None
     model = array if like is None else like
     if model is None or isinstance(model, np.ndarray):
-        return namespace_of(np.empty(0)), None, model
+        return namespace_of(np.empty(0)), {}, model
     if not is_library_array(model):
         raise TypeError(f"`like` must be an array, a namespace or a name; got {like!r}.")
-    return namespace_of(model), device_of(model), model
+    return namespace_of(model), place_of(model), model
 
 
-def _empty_array(xp: ModuleType, device: Any) -> Array:
-    return xp.empty(0, **({} if device is None else {"device": device}))
-
-
-def _make_axis(i: int, points: Any, xp: ModuleType, device: Any, dtype: Any) -> Array:
-    place = {} if device is None else {"device": device}
+def _make_axis(i: int, points: Any, xp: ModuleType, place: dict[str, Any], dtype: Any) -> Array:
     if isinstance(points, slice):
         start, stop, count = _parse_slice(i, points)
         if isinstance(count, int):
@@ -218,32 +210,24 @@ def _parse_slice(i: int, bounds: slice) -> tuple[float, float, int | float]:
 
 def _cut_boxes(shape: tuple[int, ...], limit: int) -> Iterator[tuple[slice, ...]]:
     """Cut a grid into boxes of at most `limit` points, whole in the last axes as far as it goes."""
-    lengths = list(shape)
-    for axis, n in enumerate(shape):
-        inner_size = math.prod(shape[axis + 1 :])
-        lengths[axis] = min(n, max(1, limit // max(1, inner_size)))
-    ranges = [range(0, n, max(1, step)) for n, step in zip(shape, lengths, strict=True)]
+    inner_sizes = [math.prod(shape[axis + 1 :]) for axis in range(len(shape))]
+    lengths = [max(1, limit // max(1, size)) for size in inner_sizes]
+    ranges = [range(0, n, step) for n, step in zip(shape, lengths, strict=True)]
     for starts in itertools.product(*ranges):
         yield tuple(slice(a, min(a + k, n)) for a, k, n in zip(starts, lengths, shape, strict=True))
 
 
-def _fill_field(
-    function: UserFunction,
-    axes: list[Array],
-    shape: tuple[int, ...],
-    boxes: Iterator[tuple[slice, ...]],
-) -> Array:
-    """Return the field: written where arrays are mutable, otherwise joined along the first axis."""
-    xp = namespace_of(axes[0])
+def _fill_field(function: UserFunction, axes: list[Array], boxes: Iterator[Any]) -> Array:
+    """Return the field, filled box by box."""
+    xp, shape = namespace_of(axes[0]), tuple(x.shape[0] for x in axes)
     field = None
     for box in boxes:
         values = _evaluate_box(function, [x[section] for x, section in zip(axes, box, strict=True)])
         if field is None:
-            place = {} if device_of(values) is None else {"device": device_of(values)}
-            field = xp.empty(shape, dtype=values.dtype, **place)
-        elif xp.result_type(field.dtype, values.dtype) != field.dtype:
+            field = xp.empty(shape, dtype=values.dtype, **place_of(values))
+        elif xp.result_type(field.dtype, values.dtype) != field.dtype:  # a later box may be complex
             field = xp.astype(field, xp.result_type(field.dtype, values.dtype))
-        if array_api_compat.is_jax_array(field):
+        if array_api_compat.is_jax_array(field):  # arrays of JAX cannot be written to
             field = field.at[box].set(values)
         else:
             field[box] = values
@@ -252,38 +236,35 @@ def _fill_field(
 
 def _evaluate_box(function: UserFunction, sections: list[Array]) -> Array:
     xp, shape = namespace_of(sections[0]), tuple(section.shape[0] for section in sections)
-    n = len(sections)
-    open_sections = [
-        xp.reshape(section, tuple(-1 if i == k else 1 for k in range(n)))
-        for i, section in enumerate(sections)
-    ]
-    if function.vector or function.is_looped or n == 1:
-        whole = xp.broadcast_arrays(*open_sections)
-        return xp.reshape(function([xp.reshape(x, (-1,)) for x in whole])[0], shape)
-    try:
-        result = function.raw(open_sections)
-        spread = tuple(np.broadcast_shapes(getattr(result, "shape", ()), shape)) == shape
-    except (TypeError, ValueError):
-        spread = False
-    if not spread or getattr(result, "ndim", 0) < n or not _same_library(result, sections[0]):
-        # Constants, sums over the grid by mistake, single numbers: `UserFunction` tells them apart.
-        whole = xp.broadcast_arrays(*open_sections)
-        return xp.reshape(function([xp.reshape(x, (-1,)) for x in whole])[0], shape)
+    open_sections = _open_axes(sections)
+    # Constants, sums over the grid by mistake, single numbers: `UserFunction` tells them apart.
+    fits = False
+    if not (function.vector or function.is_looped or len(shape) == 1):
+        with suppress(TypeError, ValueError):
+            result = function.raw(open_sections)
+            spread = tuple(np.broadcast_shapes(getattr(result, "shape", ()), shape)) == shape
+            has_axes = spread and getattr(result, "ndim", 0) == len(shape)
+            fits = has_axes and library_of(result) == library_of(sections[0])
+    if not fits:
+        flat = [xp.reshape(x, (-1,)) for x in xp.broadcast_arrays(*open_sections)]
+        return xp.reshape(function(flat)[0], shape)
     if not dtype_name(result.dtype).startswith(("float", "complex")):
         result = xp.astype(result, sections[0].dtype)
     return xp.broadcast_to(result, shape)
 
 
-def _same_library(a: Any, b: Any) -> bool:
-    return hasattr(a, "dtype") and library_of(a) == library_of(b)
+def _open_axes(axes: list[Array]) -> list[Array]:
+    """Return coordinates in shapes that broadcast to the grid, as `numpy.ogrid` has them."""
+    n = len(axes)
+    return [
+        namespace_of(x).reshape(x, (1,) * i + (-1,) + (1,) * (n - i - 1))
+        for i, x in enumerate(axes)
+    ]
 
 
 def _evaluate_lazily(function: UserFunction, axes: list[Array]) -> Array:
-    xp, n = namespace_of(axes[0]), len(axes)
-    shape = tuple(x.shape[0] for x in axes)
-    open_axes = [
-        xp.reshape(x, tuple(-1 if i == k else 1 for k in range(n))) for i, x in enumerate(axes)
-    ]
+    xp, shape = namespace_of(axes[0]), tuple(x.shape[0] for x in axes)
+    open_axes = _open_axes(axes)
     if function.vector:
         open_axes = list(xp.broadcast_arrays(*open_axes))
     return xp.broadcast_to(xp.asarray(function.raw(open_axes)), shape)

@@ -8,14 +8,22 @@ from typing import Any
 
 import numpy as np
 
-from gpugrad._arrays import Array, device_of, dtype_name, is_library_array, library_of, namespace_of
+from gpugrad._arrays import (
+    Array,
+    NumpyArray,
+    dtype_name,
+    is_library_array,
+    library_of,
+    namespace_of,
+)
+from gpugrad._functions.points import place_of
 
 
-def check_callable(func: Any, name: str = "func") -> None:
+def check_callable(func: Any) -> None:
     """Raise TypeError unless there is a function."""
     if not callable(func):
         raise TypeError(
-            f"`{name}` must be a function of the coordinates; got {type(func).__name__}. For "
+            f"`func` must be a function of the coordinates; got {type(func).__name__}. For "
             "samples of a function there is `gradient`."
         )
 
@@ -44,8 +52,9 @@ class UserFunction:
             signature = inspect.signature(self.func)
         except (TypeError, ValueError):  # one written in C
             return
+        count = 1 if self.vector else count
         try:
-            signature.bind(*range(1 if self.vector else count))
+            signature.bind(*range(count))
         except TypeError as error:
             cure = (
                 "With `vector=True` it is called with one array, the components on axis 0."
@@ -54,20 +63,18 @@ class UserFunction:
                 "in one array."
             )
             raise TypeError(
-                f"`func` must take {1 if self.vector else count} positional arguments; it has the "
-                f"signature {signature}. {cure}"
+                f"`func` must take {count} positional arguments; it has the signature {signature}. "
+                f"{cure}"
             ) from error
 
     @np.errstate(all="ignore")
     def raw(self, coords: list[Any]) -> Any:
         """Call the function with coordinates as they are.
 
-        Points outside of its domain may be ours, not the user's, so that NumPy need not warn.
+        NumPy warns of nothing: it may be a method that chose points outside of the domain.
         """
         if not self.vector:
             return self.func(*coords)
-        if all(isinstance(c, np.ndarray) for c in coords):
-            return self.func(np.stack(coords))
         return self.func(namespace_of(coords[0]).stack(coords, axis=0))
 
     @np.errstate(all="ignore")
@@ -110,12 +117,12 @@ class UserFunction:
         xp = namespace_of(coords[0])
         last = max(c.shape[-1] for c in coords) - 1
         picked = xp.asarray([0, last // 2, last])
-        few = [xp.take(c, picked, axis=-1) for c in coords]
-        shape = _common_shape(few)
-        full = [xp.broadcast_to(c, shape) for c in few]
+        sampled = [xp.take(c, picked, axis=-1) for c in coords]
+        shape = _common_shape(sampled)
+        full = [xp.broadcast_to(c, shape) for c in sampled]
         tolerance = 16 * float(xp.finfo(coords[0].dtype).eps)
         try:
-            from_open = self._split_components(self.raw(few), few, shape)
+            from_open = self._split_components(self.raw(sampled), sampled, shape)
             from_full = self._split_components(self.raw(full), full, shape)
             return all(
                 bool(xp.all((abs(a - b) <= tolerance * abs(b)) | (a == b) | xp.isnan(a + b)))
@@ -130,19 +137,17 @@ class UserFunction:
         """Return a result's components as arrays of the points' library, shape and kind."""
         if not self.many:
             return [self._fit_component(result, coords, shape)]
-        if isinstance(result, (tuple, list)):
-            return [
-                self._fit_component(component, coords, shape, i)
-                for i, component in enumerate(result)
-            ]
-        result_shape: tuple[Any, ...] = tuple(getattr(result, "shape", ()))
-        if len(result_shape) == 0 or result_shape[1:] != shape:
-            raise ValueError(
-                "`func` must return its components as a tuple, or in one array with the "
-                f"components first, here (m, {_in_words(shape)}); got shape {result_shape}."
-            )
+        if not isinstance(result, (tuple, list)):
+            result_shape: tuple[Any, ...] = tuple(getattr(result, "shape", ()))
+            if not result_shape or result_shape[1:] != shape:
+                raise ValueError(
+                    "`func` must return its components as a tuple, or in one array with the "
+                    f"components first, here (m, {', '.join(map(str, shape))}); got shape "
+                    f"{result_shape}."
+                )
+            result = [result[i, ...] for i in range(result_shape[0])]
         return [
-            self._fit_component(result[i, ...], coords, shape, i) for i in range(result_shape[0])
+            self._fit_component(component, coords, shape, i) for i, component in enumerate(result)
         ]
 
     def _fit_component(
@@ -158,19 +163,16 @@ class UserFunction:
                     "operators alone."
                 )
         else:
-            host = np.asarray(value)
-            if host.dtype.kind not in "biufc":
-                raise TypeError(f"`func` must return numbers; got {type(value).__name__}.")
-            device = device_of(like)
-            value = xp.asarray(host[()].item(), **({} if device is None else {"device": device}))
+            value = xp.asarray(_read_numbers(value)[()].item(), **place_of(like))
         if not dtype_name(value.dtype).startswith(("float", "complex")):
             value = xp.astype(value, like.dtype)
         value_shape = tuple(value.shape)
         if value_shape == shape:
             return value
-        if value_shape in {tuple(c.shape) for c in coords}:  # it depends on some of them alone
-            return xp.broadcast_to(value, shape)
-        if value.ndim == 0 and self._is_constant(value, coords, component):
+        # It may depend on some of the coordinates alone, or on none.
+        if value_shape in {tuple(c.shape) for c in coords} or (
+            value.ndim == 0 and self._is_constant(value, coords, component)
+        ):
             return xp.broadcast_to(value, shape)
         raise ValueError(
             f"`func` must return one value for each point, here shape {shape}; got "
@@ -182,10 +184,11 @@ class UserFunction:
         """Tell a constant, which is the same anywhere, from a sum over all points."""
         xp = namespace_of(coords[0])
         flat = [xp.reshape(c, (-1,)) for c in xp.broadcast_arrays(*coords)]
+        # A sum over fewer points is another number, a constant is not.
         for picked in (slice(0, 1), slice(-1, None), slice(None, None, 2)):
-            again = self.raw([c[picked] for c in flat])
-            again = again if component is None else again[component]
-            if getattr(again, "shape", ()) != () or not bool(again == value):
+            result = self.raw([c[picked] for c in flat])
+            result = result if component is None else result[component]
+            if getattr(result, "shape", ()) != () or not bool(result == value):
                 return False
         return True
 
@@ -219,28 +222,28 @@ class UserFunction:
                 result = self.func(np.array(point)) if self.vector else self.func(*point)
             except (ValueError, ArithmeticError):
                 rows.append(None)
-            except TypeError as error:
+            except TypeError as error:  # no single numbers either: the first error says more
                 raise (cause or error) from (error if cause else None)
             else:
-                rows.append(self._read_numbers(result))
+                rows.append(self._read_components(result))
         return rows
 
-    def _read_numbers(self, result: Any) -> list[Any]:
-        host = np.asarray(result)
-        if host.dtype.kind not in "biufc":
-            raise TypeError(f"`func` must return numbers; got {type(result).__name__}.")
+    def _read_components(self, result: Any) -> list[Any]:
+        host = _read_numbers(result)
         if host.ndim != (1 if self.many else 0):
             wanted = "components in one dimension" if self.many else "one number"
             raise ValueError(
                 f"`func` must return {wanted} for a single point; got shape {host.shape}."
             )
-        values: list[Any] = host.ravel().tolist()
-        return values
+        return [*host.ravel().tolist()]
 
 
 def _common_shape(coords: list[Array]) -> tuple[int, ...]:
     return np.broadcast_shapes(*(tuple(c.shape) for c in coords))
 
 
-def _in_words(shape: Any) -> str:
-    return ", ".join(map(str, shape))
+def _read_numbers(result: Any) -> NumpyArray:
+    host = np.asarray(result)
+    if host.dtype.kind not in "biufc":
+        raise TypeError(f"`func` must return numbers; got {type(result).__name__}.")
+    return host

@@ -15,7 +15,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gpugrad._arrays import Array, device_of, library_of, namespace_of
+from gpugrad._arrays import Array, library_of, namespace_of
+from gpugrad._functions.points import place_of
 
 Operand = int | float
 """A slot of the tape, or a number: slots are of type int, numbers of type float."""
@@ -43,7 +44,7 @@ class Tape:
 
 
 class UnsupportedError(ValueError):
-    """An expression holds something that has no value at a point, or that nobody computes."""
+    """An expression holds something that has no value at a point, or that no library computes."""
 
 
 # What operations are called: by SymPy, by array libraries, in C++.
@@ -54,58 +55,29 @@ _ELEMENTARY = (
 )  # fmt: skip
 """Functions that are called so by SymPy, by array libraries and in C++; and by us."""
 
-# SymPy's class: our name of the operation; of one argument, or of two where so written.
-_UNARY = {
-    **{
-        name: name
-        for name in (
-            *(*_ELEMENTARY, "sign", "erf", "erfc", "erfi", "erfinv", "gamma", "loggamma"),
-            *("Ei", "Si", "Ci", "Shi", "Chi", "LambertW", "fresnels", "fresnelc", "airyai"),
-            *("airybi", "airyaiprime", "airybiprime", "elliptic_k", "elliptic_e"),
-        )
-    },
-    "Abs": "abs",
-    "ceiling": "ceil",
-}
-_BINARY = {"atan2", "besselj", "bessely", "besseli", "besselk", "polygamma"}
-_CHAINS = {"Max": "maximum", "Min": "minimum", "And": "and", "Or": "or"}
-_RELATIONS = {
-    "StrictLessThan": "lt",
-    "LessThan": "le",
-    "StrictGreaterThan": "gt",
-    "GreaterThan": "ge",
-    "Equality": "eq",
-    "Unequality": "ne",
-}
 # What is an ordinary function of others.
-_ONE_OVER = {
-    "sec": "cos",
-    "csc": "sin",
-    "cot": "tan",
-    "sech": "cosh",
-    "csch": "sinh",
-    "coth": "tanh",
-}
+_RECIPROCALS = {"sec": "cos", "csc": "sin", "cot": "tan"}
+_ONE_OVER = _RECIPROCALS | {f"{name}h": f"{other}h" for name, other in _RECIPROCALS.items()}
 _OF_ONE_OVER = {"acot": "atan", "asec": "acos", "acsc": "asin", "acoth": "atanh"}
 
-# Our name: Python's operator, and what it is called in C++.
-_OPERATORS: dict[str, tuple[Callable[..., Any], str]] = {
-    "add": (operator.add, "{0} + {1}"),
-    "subtract": (operator.sub, "{0} - {1}"),
-    "multiply": (operator.mul, "{0} * {1}"),
-    "divide": (operator.truediv, "{0} / {1}"),
-    "negative": (operator.neg, "-{0}"),
-    "lt": (operator.lt, "{0} < {1}"),
-    "le": (operator.le, "{0} <= {1}"),
-    "gt": (operator.gt, "{0} > {1}"),
-    "ge": (operator.ge, "{0} >= {1}"),
-    "eq": (operator.eq, "{0} == {1}"),
-    "ne": (operator.ne, "{0} != {1}"),
-    "and": (operator.and_, "{0} && {1}"),
-    "or": (operator.or_, "{0} || {1}"),
-    "not": (operator.invert, "!{0}"),
+# Our name, which is that of C++ and, for relations, SymPy's `rel_op`: Python's operator.
+_OPERATORS: dict[str, Callable[..., Any]] = {
+    "+": operator.add,
+    "-": operator.sub,
+    "*": operator.mul,
+    "/": operator.truediv,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+    "==": operator.eq,
+    "!=": operator.ne,
+    "&&": operator.and_,
+    "||": operator.or_,
+    "negative": operator.neg,
+    "not": operator.invert,
 }
-_TRUTHS = {*_RELATIONS.values(), "and", "or", "not"}
+_TRUTHS = {"<", "<=", ">", ">=", "==", "!=", "&&", "||", "not"}
 _OF_NAMESPACES = {
     *(*_ELEMENTARY, "abs", "sign", "ceil", "sqrt", "maximum", "minimum", "pow", "atan2", "where")
 }
@@ -118,32 +90,36 @@ _SPECIAL_MODULES = {
 # Ours to SciPy's name, which the others follow where they have the function.
 _SPECIAL = {
     **{name: name for name in ("erf", "erfc", "erfi", "erfinv", "gamma", "polygamma")},
+    **{f"bessel{kind}": f"{kind}v" for kind in "jyik"},
     "loggamma": "gammaln",
     "Ei": "expi",
-    "besselj": "jv",
-    "bessely": "yv",
-    "besseli": "iv",
-    "besselk": "kv",
     "elliptic_k": "ellipk",
     "elliptic_e": "ellipe",
 }
-# Functions that return several values, or complex ones: SciPy's name and which value.
-_PARTS = {
-    "Si": ("sici", 0),
-    "Ci": ("sici", 1),
-    "Shi": ("shichi", 0),
-    "Chi": ("shichi", 1),
-    "fresnels": ("fresnel", 0),
-    "fresnelc": ("fresnel", 1),
-    "airyai": ("airy", 0),
-    "airyaiprime": ("airy", 1),
-    "airybi": ("airy", 2),
-    "airybiprime": ("airy", 3),
+# SciPy's functions that return several values, and what we call these.
+_SEVERAL = {
+    "sici": ("Si", "Ci"),
+    "shichi": ("Shi", "Chi"),
+    "fresnel": ("fresnels", "fresnelc"),
+    "airy": ("airyai", "airyaiprime", "airybi", "airybiprime"),
 }
+_PLACES = {name: (function, k) for function, row in _SEVERAL.items() for k, name in enumerate(row)}
+
+# SymPy's class: our name of the operation; of one argument, or of two where so written.
+_UNARY = {
+    **{name: name for name in (*_ELEMENTARY, *_SPECIAL, *_PLACES, "sign", "LambertW")},
+    "Abs": "abs",
+    "ceiling": "ceil",
+}
+_BINARY = {"atan2", "besselj", "bessely", "besseli", "besselk", "polygamma"}
+_CHAINS = {"Max": "maximum", "Min": "minimum", "And": "&&", "Or": "||"}
+
 # For CUDA, and for any compiler of C++ with <cmath>.
 _CUDA = {
-    **{name: text for name, (_, text) in _OPERATORS.items()},
+    **{name: f"{{0}} {name} {{1}}" for name in _OPERATORS},
     **{name: f"{name}({{0}})" for name in (*_ELEMENTARY, "ceil", "sqrt", "erf", "erfc")},
+    "negative": "-{0}",
+    "not": "!{0}",
     "abs": "fabs({0})",
     "gamma": "tgamma({0})",
     "loggamma": "lgamma({0})",
@@ -161,12 +137,12 @@ _CUDA = {
 
 
 def record(expressions: Sequence[Any], symbols: Sequence[Any]) -> Tape:
-    """Turn expressions into a tape, with what they have in common computed once.
+    """Turn expressions into a tape that computes common subexpressions once.
 
     Raises
     ------
     UnsupportedError
-        If there is a function without a value: an unevaluated derivative, a delta, an unknown.
+        If there is a function without a value, or an unknown one.
     """
     import sympy
 
@@ -222,8 +198,8 @@ class _Recorder:
             return self.pieces(e)
         if name in _CHAINS:
             return self.chain(_CHAINS[name], e.args)
-        if name in _RELATIONS:
-            return self.step(_RELATIONS[name], self.operand(e.lhs), self.operand(e.rhs))
+        if isinstance(e, sp.Rel):
+            return self.step(e.rel_op, *map(self.operand, e.args))
         if name == "Not":
             return self.step("not", self.operand(e.args[0]))
         if isinstance(e, sp.logic.boolalg.Boolean) and not isinstance(e, sp.Symbol):
@@ -244,21 +220,21 @@ class _Recorder:
                 raise UnsupportedError(f"{e} needs a whole number as its order; got {first}")
             return self.step(name, *map(self.operand, e.args))
         if name in _ONE_OVER:
-            return self.step("divide", 1.0, self.step(_ONE_OVER[name], self.operand(first)))
+            return self.step("/", 1.0, self.step(_ONE_OVER[name], self.operand(first)))
         if name in _OF_ONE_OVER:
-            return self.step(_OF_ONE_OVER[name], self.step("divide", 1.0, self.operand(first)))
+            return self.step(_OF_ONE_OVER[name], self.step("/", 1.0, self.operand(first)))
         if name == "sinc":
-            zero = self.step("eq", self.operand(first), 0.0)
+            zero = self.step("==", self.operand(first), 0.0)
             return self.step("where", zero, 1.0, self.operand(self.sp.sin(first) / first))
         if name in ("factorial", "beta"):
             return self.operand(e.rewrite(self.sp.gamma))
-        raise UnsupportedError(_why_not(self.sp, e))
+        raise _refuse_function(e)
 
     def number(self, e: Any) -> float:
         try:
             value = complex(e.evalf(20))
         except (TypeError, ValueError, OverflowError):
-            raise UnsupportedError(_why_not(self.sp, e)) from None
+            raise _refuse_function(e) from None
         if value.imag or value.real != value.real or abs(value.real) == float("inf"):
             raise UnsupportedError(f"{e} is not a finite real number")
         return value.real
@@ -272,21 +248,21 @@ class _Recorder:
         for term in further_terms:
             negative = term.could_extract_minus_sign()
             value = self.operand(-term if negative else term)
-            result = self.step("subtract" if negative else "add", result, value)
+            result = self.step("-" if negative else "+", result, value)
         return result
 
     def product(self, e: Any) -> Operand:
         above, below = e.as_numer_denom() if e.is_commutative else (e, self.sp.S.One)
         # What is divided by a number is one factor, rounded once.
         if below.free_symbols and above != e and isinstance(above / below, self.sp.Mul):
-            return self.step("divide", self.operand(above), self.operand(below))
+            return self.step("/", self.operand(above), self.operand(below))
         coefficient, factors = (e if below != 1 else above).as_coeff_mul()
-        product = self.chain("multiply", factors)
+        product = self.chain("*", factors)
         if coefficient == -1:
             return self.step("negative", product)
         if coefficient == 1:
             return product
-        return self.step("multiply", self.number(coefficient), product)
+        return self.step("*", self.number(coefficient), product)
 
     def power(self, e: Any) -> Operand:
         sp = self.sp
@@ -295,23 +271,23 @@ class _Recorder:
         base, exponent = e.base, e.exp
         # The power below the line is then one of the next cases, made of multiplications.
         if exponent.is_Rational and exponent < 0:
-            return self.step("divide", 1.0, self.operand(base**-exponent))
+            return self.step("/", 1.0, self.operand(base**-exponent))
         if exponent == sp.Rational(1, 2):
             return self.step("sqrt", self.operand(base))
         if exponent.is_Integer and exponent <= 64:
-            return self.repeated(self.operand(base), int(exponent))
+            return self.whole_power(self.operand(base), int(exponent))
         if exponent.is_Rational and exponent.q == 2 and exponent.p <= 64:
-            whole = self.repeated(self.operand(base), int(exponent.p // 2))
-            return self.step("multiply", whole, self.step("sqrt", self.operand(base)))
+            whole = self.whole_power(self.operand(base), int(exponent.p // 2))
+            return self.step("*", whole, self.step("sqrt", self.operand(base)))
         return self.step("pow", self.operand(base), self.operand(exponent))
 
-    def repeated(self, base: Operand, exponent: int) -> Operand:
+    def whole_power(self, base: Operand, exponent: int) -> Operand:
         """Multiply by squaring: exact to a few rounding errors, and quicker than a power."""
         if exponent == 1:
             return base
-        half = self.repeated(base, exponent // 2)
-        square = self.step("multiply", half, half)
-        return self.step("multiply", square, base) if exponent % 2 else square
+        root = self.whole_power(base, exponent // 2)
+        square = self.step("*", root, root)
+        return self.step("*", square, base) if exponent % 2 else square
 
     def pieces(self, e: Any) -> Operand:
         result: Operand = float("nan")
@@ -324,15 +300,9 @@ class _Recorder:
         return result
 
 
-def _why_not(sp: Any, e: Any) -> str:
-    if e.has(sp.DiracDelta):
-        return (
-            f"{e} is infinite where the function jumps and zero elsewhere, and has no value there. "
-            "Differentiate the pieces by themselves: write them with Piecewise"
-        )
-    if isinstance(e, (sp.Derivative, sp.Subs)) or e.has(sp.Derivative):
-        return f"SymPy knows no formula for {e}"
-    return f"{e} holds {type(e).__name__}, which is no function of real numbers known here"
+def _refuse_function(e: Any) -> UnsupportedError:
+    name = type(e).__name__
+    return UnsupportedError(f"{e} holds {name}, which is no function of real numbers known here")
 
 
 # A tape on arrays.
@@ -345,14 +315,14 @@ def evaluate(tape: Tape, points: Sequence[Array]) -> list[Array]:
     """
     first = points[0]
     xp, library = namespace_of(first), library_of(first)
-    place = {} if device_of(first) is None else {"device": device_of(first)}
+    place = place_of(first)
 
     def number(value: float) -> Array:
         return xp.asarray(value, dtype=first.dtype, **place)
 
     def call(name: str, values: list[Any]) -> Any:
         if name in _OPERATORS:
-            return _OPERATORS[name][0](*values)
+            return _OPERATORS[name](*values)
         arrays = [number(v) if isinstance(v, float) else v for v in values]
         if name in _OF_NAMESPACES:
             return getattr(xp, name)(*arrays)
@@ -407,8 +377,8 @@ def _find_special(name: str, order: Any, library: str) -> Callable[..., Any]:
                 return lambda _, x: of_this_order(x)
     if name == "LambertW" and library == "NumPy":
         return lambda x: special.lambertw(x).real
-    if name in _PARTS and library == "NumPy":
-        scipy_name, position = _PARTS[name]
+    if name in _PLACES and library == "NumPy":
+        scipy_name, position = _PLACES[name]
         return lambda x: getattr(special, scipy_name)(x)[position]
     function = getattr(special, _SPECIAL.get(name, ""), None)
     if function is None:

@@ -7,6 +7,7 @@ what would make numbers explode is refused before it is built.
 
 from __future__ import annotations
 
+import operator
 import re
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple, NoReturn
@@ -28,54 +29,41 @@ _SPACE = re.compile(r"\s*")
 _ALLOWED = "numbers, names, the operators + - * / ** ^ and parentheses"
 _COMPARISONS = {"<": "Lt", "<=": "Le", ">": "Gt", ">=": "Ge", "==": "Eq", "!=": "Ne"}
 _WORDS = ("and", "or", "not", "True", "False")
+_CHOICES = ("Piecewise", "where")
+"""Functions whose arguments hold conditions."""
+
+_OF_ONE_ARGUMENT = (
+    "sin", "cos", "tan", "cot", "sec", "csc", "asin", "acos", "atan", "acot", "asec", "acsc",
+    "sinh", "cosh", "tanh", "coth", "sech", "csch", "asinh", "acosh", "atanh", "exp", "sqrt",
+    "cbrt", "sign", "floor", "ceiling", "sinc", "LambertW", "erf", "erfc", "erfi", "erfinv",
+    "gamma", "loggamma", "digamma", "factorial", "Ei", "Si", "Ci", "Shi", "Chi", "airyai",
+    "airybi", "airyaiprime", "airybiprime", "elliptic_k", "elliptic_e", "fresnels", "fresnelc",
+)  # fmt: skip
+_OF_TWO_ARGUMENTS = ("atan2", "besselj", "bessely", "besseli", "besselk", "polygamma", "beta")
 
 # name: (SymPy's name, how few and how many arguments)
 FUNCTIONS: dict[str, tuple[str, int, int]] = {
-    **{
-        name: (name, 1, 1)
-        for name in (
-            *("sin", "cos", "tan", "cot", "sec", "csc", "asin", "acos", "atan", "acot", "asec"),
-            *("acsc", "sinh", "cosh", "tanh", "coth", "sech", "csch", "asinh", "acosh", "atanh"),
-            *("exp", "sqrt", "cbrt", "sign", "floor", "ceiling", "sinc", "LambertW"),
-            *("erf", "erfc", "erfi", "erfinv", "gamma", "loggamma", "digamma", "factorial"),
-            *("Ei", "Si", "Ci", "Shi", "Chi", "airyai", "airybi", "airyaiprime", "airybiprime"),
-            *("elliptic_k", "elliptic_e", "fresnels", "fresnelc"),
-        )
-    },
-    **{
-        name: (name, 2, 2)
-        for name in ("atan2", "besselj", "bessely", "besseli", "besselk", "polygamma", "beta")
-    },
+    **{name: (name, 1, 1) for name in _OF_ONE_ARGUMENT},
+    **{name: (name, 2, 2) for name in _OF_TWO_ARGUMENTS},
+    **{f"arc{name}": (f"a{name}", 1, 1) for name in ("sin", "cos", "tan", "sinh", "cosh", "tanh")},
+    **dict.fromkeys(("ln", "log10", "log2"), ("log", 1, 1)),
+    **{name: (name.capitalize(), 1, 8) for name in ("max", "Max", "min", "Min")},
+    "log": ("log", 1, 2),
     "abs": ("Abs", 1, 1),
     "Abs": ("Abs", 1, 1),
-    "Heaviside": ("Heaviside", 1, 2),
-    "max": ("Max", 1, 8),
-    "Max": ("Max", 1, 8),
-    "min": ("Min", 1, 8),
-    "Min": ("Min", 1, 8),
-    "log": ("log", 1, 2),
-    "ln": ("log", 1, 1),
-    "log10": ("log", 1, 1),
-    "log2": ("log", 1, 1),
-    "arcsin": ("asin", 1, 1),
-    "arccos": ("acos", 1, 1),
-    "arctan": ("atan", 1, 1),
     "arctan2": ("atan2", 2, 2),
-    "arcsinh": ("asinh", 1, 1),
-    "arccosh": ("acosh", 1, 1),
-    "arctanh": ("atanh", 1, 1),
     "ceil": ("ceiling", 1, 1),
+    "Heaviside": ("Heaviside", 1, 2),
 }
 # SymPy works these out in whole numbers, of any length, if it can.
 _EXPLOSIVE = {
-    *("gamma", "loggamma", "digamma", "polygamma", "factorial", "beta"),
-    *("besselj", "bessely", "besseli", "besselk"),
-}
-
+    "gamma", "loggamma", "digamma", "polygamma", "factorial", "beta", "besselj", "bessely",
+    "besseli", "besselk",
+}  # fmt: skip
+# These overflow float64 at arguments of some hundred.
 _GROWING = {
-    *("exp", "sinh", "cosh", "tanh", "coth", "sech", "csch"),
-    *("erfi", "Ei", "Shi", "Chi", "airybi"),
-}
+    "exp", "sinh", "cosh", "tanh", "coth", "sech", "csch", "erfi", "Ei", "Shi", "Chi", "airybi",
+}  # fmt: skip
 
 
 class Token(NamedTuple):
@@ -174,12 +162,12 @@ class _Parser:
             )
         self.refuse(token, otherwise or f"{self._show_next()} is not expected here")
 
-    def nested(self, read: Callable[[], Any]) -> Any:
+    def nested(self, read: Callable[..., Any], *arguments: Any) -> Any:
         """Read something one level deeper; Python's stack is not for strangers to fill."""
         self.depth += 1
         if self.depth > MAX_DEPTH:
             self.refuse(self.next, f"nested deeper than {MAX_DEPTH} levels")
-        result = read()
+        result = read(*arguments)
         self.depth -= 1
         return result
 
@@ -195,32 +183,26 @@ class _Parser:
                 self.refuse(token, f"{token.text!r} gives an undefined or infinite number")
             if result.has(sp.I):
                 self.refuse(token, f"{token.text!r} gives a complex number", "real numbers")
-            numbers = result.atoms(sp.Number)
-            if any(
-                _count_bits(n) > MAX_BITS or (n.is_Float and _size_of(n) > 1e300) for n in numbers
-            ):
-                self.refuse(token, f"{token.text!r} gives a number that is too large")
+            for number in result.atoms(sp.Number):
+                if _count_bits(number) > MAX_BITS or (number.is_Float and _size_of(number) > 1e300):
+                    self.refuse(token, f"{token.text!r} gives a number that is too large")
+        return result
+
+    def chain(self, read: Callable[[], Any], makers: dict[str, Callable[..., Any]]) -> Any:
+        """Read operands of one precedence, and combine them from left to right."""
+        result = read()
+        while token := self.accept(*makers):
+            operand = read()
+            if token.text == "/" and operand.is_zero:
+                self.refuse(token, "division by zero")
+            result = self.build(token, makers[token.text], result, operand)
         return result
 
     def sum(self) -> Any:
-        result = self.product()
-        while token := self.accept("+", "-"):
-            term = self.product()
-            sign = 1 if token.text == "+" else -1
-            result = self.build(token, lambda a, b, s=sign: a + s * b, result, term)
-        return result
+        return self.chain(self.product, {"+": operator.add, "-": operator.sub})
 
     def product(self) -> Any:
-        result = self.signed()
-        while token := self.accept("*", "/"):
-            factor = self.signed()
-            if token.text == "/" and factor.is_zero:
-                self.refuse(token, "division by zero")
-            result = self.build(
-                token, (lambda a, b: a * b) if token.text == "*" else (lambda a, b: a / b),
-                result, factor,
-            )  # fmt: skip
-        return result
+        return self.chain(self.signed, {"*": operator.mul, "/": operator.truediv})
 
     def signed(self) -> Any:
         token = self.accept("+", "-")
@@ -283,7 +265,7 @@ class _Parser:
             return getattr(sp, name)
         if name.startswith("_"):
             self.refuse(token, f"the name {name[:30]!r} begins with an underscore")
-        if name in FUNCTIONS or name in ("Piecewise", "where"):
+        if name in (*FUNCTIONS, *_CHOICES):
             self.refuse(token, f"the function {name!r} needs its argument: {name}(x)")
         if name in ("e", "I", "inf", "nan", "oo", "lambda", "if", "else", "for", "in", "is"):
             cure = {"e": "write E or exp(x) for Euler's number", "I": "formulas are real"}
@@ -295,16 +277,14 @@ class _Parser:
 
     def call(self, token: Token) -> Any:
         sp, name = self.sympy, token.text
-        if name in self.symbols or name not in (*FUNCTIONS, "Piecewise", "where"):
+        if name in self.symbols or name not in (*FUNCTIONS, *_CHOICES):
             if name in self.symbols or len(name) == 1:
                 self.refuse(token, f"{name!r} is no function; write {name}*(...) to multiply")
-            names = ", ".join(sorted({*FUNCTIONS, "Piecewise", "where"}, key=str.lower))
+            names = ", ".join(sorted((*FUNCTIONS, *_CHOICES), key=lambda n: (n.lower(), n)))
             self.refuse(token, f"unknown function {name[:30]!r}", f"the functions {names}")
         self.expect("(")
-        if name == "where":
-            return self.nested(lambda: self.where(token))
-        if name == "Piecewise":
-            return self.nested(lambda: self.piecewise(token))
+        if name in _CHOICES:
+            return self.nested(self.where if name == "where" else self.piecewise, token)
         arguments = [self.nested(self.sum)]
         while self.accept(","):
             arguments.append(self.nested(self.sum))
@@ -339,29 +319,25 @@ class _Parser:
         return self.build(token, self.sympy.Piecewise, (yes, condition), (no, True))
 
     def piecewise(self, token: Token) -> Any:
-        pieces = []
-        while True:
-            self.expect("(")
-            value = self.sum()
-            self.expect(",")
-            pieces.append((value, self.disjunction()))
-            self.expect(")")
-            if not self.accept(","):
-                break
+        pieces = [self.piece()]
+        while self.accept(","):
+            pieces.append(self.piece())
         self.expect(")")
         return self.build(token, self.sympy.Piecewise, *pieces)
 
+    def piece(self) -> tuple[Any, Any]:
+        self.expect("(")
+        value = self.sum()
+        self.expect(",")
+        condition = self.disjunction()
+        self.expect(")")
+        return value, condition
+
     def disjunction(self) -> Any:
-        result = self.conjunction()
-        while token := self.accept("or"):
-            result = self.build(token, self.sympy.Or, result, self.conjunction())
-        return result
+        return self.chain(self.conjunction, {"or": self.sympy.Or})
 
     def conjunction(self) -> Any:
-        result = self.comparison()
-        while token := self.accept("and"):
-            result = self.build(token, self.sympy.And, result, self.comparison())
-        return result
+        return self.chain(self.comparison, {"and": self.sympy.And})
 
     def comparison(self) -> Any:
         sp = self.sympy
@@ -369,14 +345,14 @@ class _Parser:
             return self.build(token, sp.Not, self.nested(self.comparison))
         if token := self.accept("True", "False"):
             return sp.true if token.text == "True" else sp.false
-        left, parts = self.sum(), []
+        left, links = self.sum(), []  # x < y < z is x < y and y < z
         while token := self.accept(*_COMPARISONS):
             right = self.sum()
-            parts.append(self.build(token, getattr(sp, _COMPARISONS[token.text]), left, right))
+            links.append(self.build(token, getattr(sp, _COMPARISONS[token.text]), left, right))
             left = right
-        if not parts:
+        if not links:
             self.refuse(self.next, "a condition is missing", "comparisons: < <= > >= == !=")
-        return sp.And(*parts)
+        return sp.And(*links)
 
 
 def _count_bits(number: Any) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import combinations_with_replacement
 from typing import Any
 
 from gpugrad._functions.formulas import parse
@@ -167,10 +168,9 @@ def symbolic_hessian(expr: Any, *symbols: Any, backend: str | None = None) -> Sy
     """
     (f,), names, back = _prepare_formulas(expr, symbols, vector=False)
     slopes = _differentiate_once(expr, f, names)
-    upper = {
-        (i, j): slopes[i].diff(names[j]) for i in range(len(names)) for j in range(i, len(names))
-    }
     numbers = range(len(names))
+    pairs = combinations_with_replacement(numbers, 2)
+    upper = {(i, j): slopes[i].diff(names[j]) for i, j in pairs}
     rows = tuple(tuple(upper[min(i, j), max(i, j)] for j in numbers) for i in numbers)
     return _make_function("hessian", rows, names, back, backend)
 
@@ -228,10 +228,10 @@ def symbolic_curl(exprs: Any, *symbols: Any, backend: str | None = None) -> Symb
     if len(fs) != len(names) or len(fs) not in (2, 3):
         raise ValueError(_one_for_each("curl, in two or three dimensions,", fs, names))
 
-    def turn(i: int, k: int) -> Any:
+    def across(i: int, k: int) -> Any:
         return fs[k].diff(names[i]) - fs[i].diff(names[k])
 
-    result = turn(0, 1) if len(fs) == 2 else (turn(1, 2), turn(2, 0), turn(0, 1))
+    result = across(0, 1) if len(fs) == 2 else (across(1, 2), across(2, 0), across(0, 1))
     return _make_function("curl", result, names, back, backend)
 
 
@@ -258,12 +258,12 @@ def symbolic_laplacian(expr: Any, *symbols: Any, backend: str | None = None) -> 
     """
     vector = isinstance(expr, (list, tuple))
     fs, names, back = _prepare_formulas(expr, symbols, vector=vector)
-    slopes = [
+    gradients = [
         _differentiate_once(e, f, names)
         for e, f in zip(expr if vector else [expr], fs, strict=True)
     ]
     results = tuple(
-        sum(slope.diff(s) for slope, s in zip(gradient, names, strict=True)) for gradient in slopes
+        sum(slope.diff(s) for slope, s in zip(slopes, names, strict=True)) for slopes in gradients
     )
     return _make_function("laplacian", results if vector else results[0], names, back, backend)
 
@@ -271,8 +271,8 @@ def symbolic_laplacian(expr: Any, *symbols: Any, backend: str | None = None) -> 
 def _differentiate_once(expr: Any, f: Any, names: Sequence[Any]) -> list[Any]:
     """Return first derivatives, to be differentiated again, unless a text makes too much of them.
 
-    Second derivatives grow with the square of them: of nested functions and long products they
-    take minutes, and nobody wants to wait for a text that somebody else may have written.
+    Second derivatives grow with the square of first ones: nested functions and long
+    products take minutes, which is too long for a text that a stranger may have written.
     """
     slopes = [f.diff(s) for s in names]
     _check_size(expr, slopes)
@@ -340,12 +340,13 @@ def _prepare_formulas(
 def _read_symbols(sp: Any, symbols: Sequence[Any]) -> list[Any]:
     listed: list[Any] = []
     for symbol in symbols:
+        names = symbol.replace(",", " ").split() if isinstance(symbol, str) else []
         if isinstance(symbol, (list, tuple)):
             listed += _read_symbols(sp, symbol)
         elif isinstance(symbol, sp.Symbol):
             listed.append(symbol)
-        elif isinstance(symbol, str) and symbol.replace(",", " ").split():
-            for name in symbol.replace(",", " ").split():
+        elif names:
+            for name in names:
                 if not name.isidentifier() or name.startswith("_"):
                     raise ValueError(f"A symbol's name must be a word, as t0; got {name!r}.")
                 listed.append(sp.Symbol(name))
@@ -372,15 +373,13 @@ def _read_expression(sp: Any, e: Any, symbols: Sequence[Any]) -> Any:
         )
     names = {s.name: s for s in symbols}
     # The symbol named "x" is the x of the expression, whatever is assumed of it.
-    swap = {s: names[s.name] for s in e.free_symbols if s.name in names}
-    return e.xreplace({old: new for old, new in swap.items() if old != new})
+    return e.xreplace({s: names.get(s.name, s) for s in e.free_symbols})
 
 
 def _count_nested(kind: Any, e: Any) -> int:
     """Return how many of a kind lie in each other, at most."""
-    return isinstance(e, kind) + max(
-        (_count_nested(kind, argument) for argument in e.args), default=0
-    )
+    nested = (_count_nested(kind, argument) for argument in e.args)
+    return isinstance(e, kind) + max(nested, default=0)
 
 
 def _make_function(
@@ -389,27 +388,23 @@ def _make_function(
     sp = _import_sympy()
     if backend is not None and backend not in BACKENDS:
         raise ValueError(f"`backend` must be one of {', '.join(BACKENDS)}; got {backend!r}.")
-    flat = _flatten_tuples(derived)
+    flat = [sp.sympify(e) for e in _flatten_tuples(derived)]
     for e in flat:
-        e = sp.sympify(e)
-        if e.has(sp.DiracDelta, sp.Derivative, sp.Subs, sp.Integral):
-            bad = next(iter(e.atoms(sp.DiracDelta, sp.Derivative, sp.Subs, sp.Integral)))
+        for bad in e.atoms(sp.DiracDelta, sp.Derivative, sp.Subs, sp.Integral):
             why = (
                 "is infinite where the function jumps, and has no value there: write the pieces "
                 "with Piecewise" if isinstance(bad, sp.DiracDelta) else "has no formula SymPy knows"
             )  # fmt: skip
             raise ValueError(f"The {operator} holds {bad}, which {why}.")
     try:
-        tape = record([sp.sympify(e) for e in flat], names)
+        tape = record(flat, names)
     except UnsupportedError as error:
         raise ValueError(f"The {operator} cannot be evaluated: {error}.") from None
-    shown = lay_out(derived, iter([sp.sympify(e).xreplace(back) for e in flat]))
+    shown = lay_out(derived, iter([e.xreplace(back) for e in flat]))
     return SymbolicFunction(shown, tuple(back[s] for s in names), operator, backend, tape)
 
 
 def _flatten_tuples(nested: Any) -> list[Any]:
-    return (
-        [e for inner in nested for e in _flatten_tuples(inner)]
-        if isinstance(nested, tuple)
-        else [nested]
-    )
+    if not isinstance(nested, tuple):
+        return [nested]
+    return [e for inner in nested for e in _flatten_tuples(inner)]

@@ -5,23 +5,24 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
-import array_api_compat
 import numpy as np
 
 from gpugrad._arrays import (
     HALF_PRECISION,
     Array,
-    device_of,
     dtype_name,
     is_library_array,
     library_of,
+    namespace,
     namespace_of,
     refuse_labels,
     widest_float,
 )
 from gpugrad._functions.formulas.evaluate import Tape, evaluate, make_kernel
+from gpugrad._functions.points import place_of
 
 BACKENDS = {"numpy": "NumPy", "cupy": "CuPy", "torch": "PyTorch", "jax": "JAX"}
 
@@ -56,7 +57,6 @@ class SymbolicFunction:
     operator: str
     backend: str | None = None
     _tape: Tape = field(default_factory=lambda: Tape(0), repr=False)
-    _compiled: dict[str, Any] = field(default_factory=dict, repr=False)
 
     @property
     def latex(self) -> str:
@@ -94,36 +94,41 @@ class SymbolicFunction:
                 f"got {len(points)} for {len(self.symbols)}."
             )
         xp, library, arrays, dtype = _as_points(points, self.backend)
-        half = dtype_name(dtype) in HALF_PRECISION
-        inner = xp.float32 if half else dtype
+        # In half precision, intermediate values may overflow although the results fit.
+        is_half = dtype_name(dtype) in HALF_PRECISION
+        inner = xp.float32 if is_half else dtype
         arrays = xp.broadcast_arrays(*[xp.astype(array, inner, copy=False) for array in arrays])
+        # An output may be a point itself, or the same array twice: results must not share memory.
         used_ids = {id(array) for array in arrays}
         results = []
         for result in self._run_in_library(library, arrays):
             result = xp.asarray(result, copy=True) if id(result) in used_ids else result
             used_ids.add(id(result))
-            result = xp.astype(result, dtype) if half else result
+            result = xp.astype(result, dtype) if is_half else result
             is_number = library == "NumPy" and result.ndim == 0
             results.append(result[()] if is_number else result)
         return lay_out(self.expressions, iter(results))
 
     def _run_in_library(self, library: str, arrays: Sequence[Array]) -> list[Array]:
-        if library == "CuPy":
-            if "CuPy" not in self._compiled:
-                self._compiled["CuPy"] = make_kernel(self._tape)
-            kernel = self._compiled["CuPy"]
-            if kernel is not None:
-                results = kernel(*arrays)
-                return list(results) if isinstance(results, tuple) else [results]
-        elif library == "JAX":
-            if "JAX" not in self._compiled:
-                import jax
-
-                self._compiled["JAX"] = jax.jit(lambda *traced: evaluate(self._tape, traced))
-            return list(self._compiled["JAX"](*arrays))
-        elif library == "Dask":
+        if library == "CuPy" and self._kernel is not None:
+            results = self._kernel(*arrays)
+            return list(results) if isinstance(results, tuple) else [results]
+        if library == "JAX":
+            return list(self._jitted(*arrays))
+        if library == "Dask":
             return _run_blocks(self._tape, arrays)
         return evaluate(self._tape, arrays)
+
+    @cached_property
+    def _kernel(self) -> Any:
+        """CuPy's kernel, None where the formula cannot be one."""
+        return make_kernel(self._tape)
+
+    @cached_property
+    def _jitted(self) -> Any:
+        import jax
+
+        return jax.jit(lambda *points: evaluate(self._tape, points))
 
 
 def _run_blocks(tape: Tape, arrays: Sequence[Array]) -> list[Array]:
@@ -165,61 +170,48 @@ def _as_points(points: Sequence[Any], backend: str | None) -> tuple[Any, str, li
         refuse_labels(point, "points")
     arrays = [p for p in points if isinstance(p, np.ndarray) or is_library_array(p)]
     libraries = sorted({library_of(a) for a in arrays})
-    wanted = BACKENDS[backend] if backend else None
-    if wanted:
-        libraries = sorted({wanted, *(name for name in libraries if name != "NumPy")})
+    if backend:  # NumPy arrays are moved to it
+        libraries = sorted({BACKENDS[backend], *(set(libraries) - {"NumPy"})})
     if len(libraries) > 1:
         raise TypeError(
             f"All points must be of one library; got {' and '.join(libraries)}. Convert some."
         )
     library = libraries[0] if libraries else "NumPy"
-    of_library = [a for a in arrays if library_of(a) == library]
-    if of_library:
-        xp = namespace_of(of_library[0])
-    elif library == "NumPy":
-        xp = array_api_compat.array_namespace(np.empty(0))
-    else:
-        from gpugrad._arrays import namespace
-
-        xp = namespace(str(backend))
-    place = (
-        {}
-        if not of_library or device_of(of_library[0]) is None
-        else {"device": device_of(of_library[0])}
-    )
+    like = next((a for a in (*arrays, np.empty(0)) if library_of(a) == library), None)
+    # Without one, there are numbers and NumPy arrays alone, to be moved to the backend.
+    xp = namespace(str(backend)) if like is None else namespace_of(like)
     host = [p if is_library_array(p) else np.asarray(p) for p in points]
-    for p in host:
-        name = dtype_name(p.dtype)
+    for name in (dtype_name(p.dtype) for p in host):
         if not name.startswith(("int", "uint", "float", "bfloat")):
             raise TypeError(f"Points must be real numbers; got dtype {name}.")
     dtype = _find_dtype(xp, points, host)
-    return xp, library, [_move_point(xp, p, dtype, place) for p in host], dtype
+    return xp, library, [_move_point(xp, p, dtype, like) for p in host], dtype
 
 
-def _move_point(xp: Any, p: Array, dtype: Any, place: dict[str, Any]) -> Array:
+def _move_point(xp: Any, p: Array, dtype: Any, like: Array | None) -> Array:
     if is_library_array(p):
         return xp.astype(p, dtype, copy=False)
     if xp.__name__.endswith("numpy") and "jax" not in xp.__name__:
         return np.asarray(p, dtype)
+    place = {} if like is None else place_of(like)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # PyTorch's word on arrays that cannot be written to
+        warnings.simplefilter("ignore")  # PyTorch warns of arrays that cannot be written to
         return xp.astype(xp.asarray(np.array(p), **place), dtype)
 
 
 def _find_dtype(xp: Any, points: Sequence[Any], host: Sequence[Array]) -> Any:
     """Return the common floating dtype; Python's numbers adapt, integers become the widest."""
-    floats, ints = [], False
+    floats, has_integers = [], False
     for p, array in zip(points, host, strict=True):
         if isinstance(p, (int, float)) and not isinstance(p, np.generic):
             continue
         name = dtype_name(array.dtype)
-        if name.startswith(("float", "bfloat", "longdouble")):
-            has_it = hasattr(xp, name) and not is_library_array(array)
-            floats.append(getattr(xp, name) if has_it else array.dtype)
+        if name.startswith(("float", "bfloat")):
+            has_dtype = hasattr(xp, name) and not is_library_array(array)
+            floats.append(getattr(xp, name) if has_dtype else array.dtype)
         else:
-            ints = True
-    if floats and not ints:
-        return xp.result_type(*floats) if len(floats) > 1 else floats[0]
-    sample = next((a for a in host if is_library_array(a)), xp.zeros(1))
-    widest = widest_float(xp, sample)
-    return xp.result_type(*floats, widest) if floats else widest
+            has_integers = True
+    if floats and not has_integers:
+        return xp.result_type(*floats)
+    like = next((a for a in host if is_library_array(a)), xp.zeros(1))
+    return xp.result_type(*floats, widest_float(xp, like))
