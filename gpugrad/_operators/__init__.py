@@ -4,6 +4,13 @@ Each parses its arguments with `_grids`, takes its terms from the table in `_ste
 evaluated by `_engines`. Curved grids, the sphere and reusable plans are here too.
 """
 
+from typing import TYPE_CHECKING
+
+from gpugrad._late import load_late
 from gpugrad._operators.components import check_mixed
 from gpugrad._operators.gradient import derivative
-from gpugrad._operators.stages import Stages, plan_stages
+
+if TYPE_CHECKING:
+    from gpugrad._operators.stages import Stages, plan_stages
+
+__getattr__ = load_late(__name__, {"stages": "Stages plan_stages"})
