@@ -146,6 +146,14 @@ def test_faces_say_what_their_folder_is_for_and_load_what_they_promise(name):
         assert not isinstance(getattr(face, exported), ModuleType)
 
 
+def test_type_checkers_read_the_names_that_there_are():
+    stub = Path(gpugrad.__file__).with_suffix(".pyi")
+    names = dict(map(reversed, names_imported(ast.parse(stub.read_text(encoding="utf-8")))))
+    assert {*names} == {*gpugrad.__all__, "__version__"}
+    for name, module in names.items():
+        assert getattr(gpugrad, name) is getattr(import_module(module), name)
+
+
 def test_no_file_hides_a_public_function():
     others = {"__init__", "__main__", "cuda", "dask"}  # those need CuPy, or Dask
     files = [name for name in sorted(MODULES) if others.isdisjoint(name.split("."))]
