@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import array_api_compat
@@ -18,7 +19,7 @@ from gpugrad._arrays.arrays import (
     namespace_of,
     result_dtype,
 )
-from gpugrad._arrays.typing import Array
+from gpugrad._arrays.typing import Array, NumpyArray
 
 _OVERLAP_EFFORT = 10_000
 
@@ -146,26 +147,20 @@ def _overlap(a: Array, b: Array) -> bool:
         return True
 
 
-class _Extent:
-    """Where an array lies, told to NumPy in its own terms; nobody reads it there."""
-
-    def __init__(self, pointer: int, shape: Any, strides: Any, itemsize: int) -> None:
-        self.__array_interface__ = {
-            "version": 3,
-            "data": (pointer, False),
-            "shape": tuple(shape),
-            "strides": tuple(strides),
-            "typestr": f"|V{itemsize}",
-        }
+def _describe_memory(pointer: int, shape: Any, strides: Any, itemsize: int) -> NumpyArray:
+    """Return an array for NumPy that lies where another library's does; nobody reads it."""
+    interface = {"shape": tuple(shape), "strides": tuple(strides), "typestr": f"|V{itemsize}",
+                 "data": (pointer, False), "version": 3}  # fmt: skip
+    return np.asarray(SimpleNamespace(__array_interface__=interface))
 
 
 def _memory_of(x: Array) -> np.ndarray[Any, Any] | None:
     """Return an array that shares memory with others if `x` does; its values mean nothing."""
     if array_api_compat.is_torch_array(x) and x.device.type != "meta":
         size = x.element_size()
-        return np.asarray(_Extent(x.data_ptr(), x.shape, [n * size for n in x.stride()], size))
+        return _describe_memory(x.data_ptr(), x.shape, [n * size for n in x.stride()], size)
     if array_api_compat.is_cupy_array(x):
-        return np.asarray(_Extent(x.data.ptr, x.shape, x.strides, x.itemsize))
+        return _describe_memory(x.data.ptr, x.shape, x.strides, x.itemsize)
     return host_values(x)
 
 

@@ -23,16 +23,7 @@ from gpugrad._engines.numpy_steps import (
     find_result,
     place_all,
 )
-from gpugrad._stencils import (
-    AxisPlan,
-    Norm,
-    Outputs,
-    Term,
-    add_up,
-    distinct_fields,
-    is_single,
-    replace_fields,
-)
+from gpugrad._stencils import AxisPlan, Norm, Outputs, Term, add_up, convert_fields, is_single
 
 BLOCK_BYTES = 1 << 20
 """Bytes of a field in a block: with its derivatives it stays in the caches of a core."""
@@ -73,7 +64,7 @@ def evaluate(outputs: Outputs, out: Sequence[NumpyArray] | None = None) -> tuple
         make = np.empty_like if f.size < SMALL_SIZE else memory.empty_like
         out = [make(terms[0].field, find_result(terms)) for terms in outputs]
     if is_integer and f.size <= CONVERTED_SIZE:
-        outputs = _convert_integers(outputs)
+        outputs = convert_fields(outputs, lambda g: g.astype(find_precision(g.dtype, None).working))
         f, is_integer = outputs[0][0].field, False
     if not is_integer and f.nbytes <= WHOLE_BYTES:
         for terms, target in zip(outputs, out, strict=True):
@@ -89,14 +80,6 @@ def evaluate(outputs: Outputs, out: Sequence[NumpyArray] | None = None) -> tuple
 
     threads.for_each_share(write_share, _cut_field(f), threads.count())
     return tuple(out)
-
-
-def _convert_integers(outputs: Outputs) -> Outputs:
-    """Return outputs with integer fields converted, each once, to the working precision."""
-    floats = {
-        id(f): f.astype(find_precision(f.dtype, None).working) for f in distinct_fields(outputs)
-    }
-    return replace_fields(outputs, floats)
 
 
 def _cut_field(f: NumpyArray) -> list[Index]:

@@ -108,12 +108,8 @@ class Job:
             start = len(arrays) - len(fields)
             targets = out[start : start + len(stage)]
             with np.errstate(all="ignore"):  # of all samples, or of none
-                evaluate(
-                    change_terms(stage, place),
-                    targets if len(targets) > 1 else targets[0],
-                    False,
-                    self._backend,
-                )
+                into = targets if len(targets) > 1 else targets[0]
+                evaluate(change_terms(stage, place), into, False, self._backend)
             arrays += targets
         # A block needs no second pass: a later stage differentiates along other axes than the
         # earlier one, and reads of its results no row that is wrong for lack of neighbours.

@@ -16,7 +16,7 @@ from gpugrad._files.places import Places, at_samples, find_places
 from gpugrad._files.raw import open_npy
 from gpugrad._files.source import Source, Values
 from gpugrad._files.wording import in_words_of_command, say
-from gpugrad._grids import Options, plan_axes
+from gpugrad._grids import Options, choose_beside_masked, plan_axes
 from gpugrad._labels import Labels, adds_components, kept_attributes, unit_of_time
 from gpugrad._operators import Stages, check_mixed, plan_stages
 from gpugrad._stencils import OPERATORS, AxisPlan, Norm
@@ -84,11 +84,8 @@ def as_components(sources: Sequence[Source], request: FileRequest) -> list[Sourc
         sources = [at_samples(source) for source in sources]  # each on its own faces
     first = sources[0]
     for component in sources[1:]:
-        if (component.shape, component.dtype, component.dims) != (
-            first.shape,
-            first.dtype,
-            first.dims,
-        ):
+        kinds = [(f.shape, f.dtype, f.dims) for f in (first, component)]
+        if kinds[0] != kinds[1]:
             raise FileError(
                 f"the components must have one shape, dtype and axes; got {first.name} with "
                 f"{first.shape} {first.dtype} along {', '.join(first.dims)} and "
@@ -170,11 +167,12 @@ def _make_planner(
         if edge is None and is_first and request.accuracy == 2:
             edge = request.edge_order or 1
         options = Options(
-            order, request.accuracy, edge, request.boundary, request.period, request.stagger
-        )
+            order, request.accuracy, request.edge_accuracy, request.boundary, request.period,
+            request.stagger,
+        )  # fmt: skip
         if request.skipna and may_be_masked(f.dtype):
-            best = request.edge_accuracy
-            options = options._replace(beside_masked=request.accuracy if best is None else best)
+            options = choose_beside_masked(options)
+        options = options._replace(edge_accuracy=edge)
         return plan_axes(stand_in, spacing, tuple(axes), time_unit, options)
 
     return plan

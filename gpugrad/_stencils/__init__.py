@@ -24,6 +24,7 @@ from gpugrad._stencils.plan import (
     Term,
     add_up,
     change_terms,
+    convert_fields,
     cut_weight,
     describe_outputs,
     distinct_arrays,

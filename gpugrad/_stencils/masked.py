@@ -48,15 +48,8 @@ def plan_beside_masked(
     return plan_once(_make_plan, spacing, (axis, length, scheme, sides, period, best))
 
 
-def _make_plan(
-    spacing: Any,
-    axis: int,
-    length: int,
-    scheme: Scheme,
-    sides: Sides,
-    period: float | None,
-    best: int,
-) -> AxisPlan:
+def _make_plan(spacing: Any, *key: Any) -> AxisPlan:
+    axis, length, scheme, sides, period, best = key
     plan = plan_derivative(axis, spacing, length, scheme, sides, period)
     is_even = not isinstance(spacing, Steps) and not getattr(spacing, "ndim", 0)
     with np.errstate(all="ignore"):  # what it hides is refused below

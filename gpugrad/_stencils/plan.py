@@ -240,6 +240,11 @@ def change_terms(outputs: Any, change: Callable[[Term], Term]) -> list[tuple[Ter
     return [(Norm if type(terms) is Norm else tuple)(map(change, terms)) for terms in outputs]
 
 
+def convert_fields(outputs: Outputs, convert: Callable[[Array], Array]) -> Outputs:
+    """Return outputs over converted fields, each of them converted once."""
+    return replace_fields(outputs, {id(f): convert(f) for f in distinct_fields(outputs)})
+
+
 def replace_fields(outputs: Outputs, fields: Mapping[int, Array]) -> list[tuple[Term, ...]]:
     """Return outputs over other fields, each found by the `id` of the one it stands for.
 

@@ -187,17 +187,11 @@ def stencil(
 def _weigh_offsets(offsets: tuple[int | Fraction, ...], order: int) -> Stencil:
     weights = exact_weights(offsets, order)
     derivative = order + 1
-    while not (moment := _find_moment(offsets, weights, derivative)):
+    while not (moment := sum(w * k**derivative for k, w in zip(offsets, weights, strict=True))):
         derivative += 1
     coefficient = moment / math.factorial(derivative)
     error = TruncationError(coefficient, derivative - order, derivative)
     return Stencil(offsets, weights, order, error)
-
-
-def _find_moment(
-    offsets: tuple[int | Fraction, ...], weights: tuple[Fraction, ...], power: int
-) -> Fraction:
-    return sum((w * k**power for k, w in zip(offsets, weights, strict=True)), Fraction(0))
 
 
 def _parse_positive(number: Any, name: str) -> int:

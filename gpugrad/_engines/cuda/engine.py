@@ -168,7 +168,8 @@ def evaluate(outputs: Outputs, out: Sequence[Array] | None = None) -> tuple[Arra
         dtypes = [find_result(terms) for terms in outputs]
         targets = out
         if targets is None or [target.dtype for target in targets] != dtypes:
-            targets = _allocate(f, dtypes)
+            with _saying_what_is_needed(f, dtypes):
+                targets = [cupy.empty_like(f, dtype) for dtype in dtypes]  # each laid out as `f`
         if f.size:
             for numbers in gpu_program.split(outputs):
                 _launch(outputs[numbers], targets[numbers], device)
@@ -228,12 +229,6 @@ def allocate_stack(f: Array, count: int) -> Array:
     dtype = find_precision(f.dtype, None).result
     with cuda.on(f.data.device_id), _saying_what_is_needed(f, [dtype] * count):
         return cupy.empty((count, *f.shape), dtype)
-
-
-def _allocate(f: Array, dtypes: Sequence[np.dtype[Any]]) -> list[Array]:
-    """Return memory for results, each laid out as the field."""
-    with _saying_what_is_needed(f, dtypes):
-        return [cupy.empty_like(f, dtype) for dtype in dtypes]
 
 
 @contextmanager

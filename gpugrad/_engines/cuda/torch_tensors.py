@@ -21,8 +21,8 @@ from gpugrad._stencils import (
     Outputs,
     Term,
     change_terms,
+    convert_fields,
     distinct_fields,
-    replace_fields,
     transpose_plan,
 )
 
@@ -47,7 +47,7 @@ def unsupported(outputs: Outputs) -> str | None:
         return "it takes fields without masks"
     if any(not term.plan.on_host for terms in outputs for term in terms):
         return "it takes spacings whose values are on the host"
-    return engine.unsupported(_view_fields(outputs))
+    return engine.unsupported(convert_fields(outputs, _view))
 
 
 def evaluate(outputs: Outputs, out: Sequence[Array] | None = None) -> tuple[Array, ...]:
@@ -71,8 +71,8 @@ def _evaluate_differentiably(terms: Sequence[Term]) -> Array:
     if not isinstance(terms, Norm):
         return evaluate([terms])[0]
     f = terms[0].field
-    fields = {id(g): g.to(working_dtype(torch, g)) for g in distinct_fields([terms])}
-    return slices.combine(f, evaluate([[t] for t in replace_fields([terms], fields)[0]]), None)
+    (converted,) = convert_fields([terms], lambda g: g.to(working_dtype(torch, g)))
+    return slices.combine(f, evaluate([[term] for term in converted]), None)
 
 
 def allocate_stack(f: Array, count: int) -> Array:
@@ -113,17 +113,13 @@ def _compute(outputs: Outputs, out: Sequence[Array] | None = None) -> tuple[Arra
         ]
     device, stream = f.device.index or 0, _stream_of(f)
     with engine.cuda.on(device), engine.cuda.follow(stream):
-        engine.evaluate(_view_fields(outputs), [_view(target) for target in out])
+        engine.evaluate(convert_fields(outputs, _view), [_view(target) for target in out])
     return tuple(out)
 
 
 def _result_dtype(f: Array, is_norm: bool = False) -> Any:
     like = np.empty(0, dtype_name(f.dtype))
     return getattr(torch, result_dtype(np, like, is_norm).name)
-
-
-def _view_fields(outputs: Outputs) -> Outputs:
-    return replace_fields(outputs, {id(f): _view(f) for f in distinct_fields(outputs)})
 
 
 def _view(tensor: Array) -> Array:
