@@ -161,7 +161,7 @@ def _make_method(row: Operator) -> Any:
     else:
         method, where = of_array, "along dimensions, by default all"
     method.__name__ = row.name
-    method.__doc__ = f"Return {row.summary}, {where}.\n\nOptions are those of `gpugrad.{row.name}`."
+    method.__doc__ = f"Return {row.summary}, {where}.\n\nTakes the options of `gpugrad.{row.name}`."
     return method
 
 

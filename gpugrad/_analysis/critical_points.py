@@ -97,13 +97,13 @@ def critical_points(
     Notes
     -----
     Between the samples the field is continued by parabolas that are blended into each other: at
-    a sample its gradient :math:`g` is that of central differences, its Hessian :math:`H` that of
-    the :math:`3^n` samples around. From there Newton's steps
+    a sample the gradient :math:`g` comes from central differences, the Hessian :math:`H` from the
+    :math:`3^n` samples around. From there Newton's steps
 
     .. math:: \delta = -H^{-1} g
 
     lead to where the gradient of the continued field is zero. On smooth fields the error of the
-    position is :math:`O(h^2)`, and so is that of the value, or less.
+    position is :math:`O(h^2)`, and the error of the value is no larger.
 
     The kind follows from the signs of the eigenvalues of the Hessian. Where one of them bends the
     field over a step by less than a tenth of what the quadratic around the sample leaves out, or by

@@ -89,7 +89,7 @@ def inflection_points(
     Twice the second divided difference is, on any samples, the second derivative at the centroid of
     its three samples, up to :math:`O(h^2)`. Where two in a row have opposite signs, the line
     through them is the second derivative of the cubic through the four samples. Its zero is the
-    position, with an error of :math:`O(h^2)`; value and slope are those of the cubic.
+    position, with an error of :math:`O(h^2)`; value and slope are taken from the cubic.
 
     A second difference that is no more than the rounding of samples and coordinates counts as
     zero. Straight pieces between two bends in opposite directions are one point, at their middle;

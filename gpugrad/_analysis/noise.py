@@ -53,10 +53,10 @@ def noise_level(f: Any, axis: int = -1) -> Any:
     Notes
     -----
     Of independent noise with the standard deviation :math:`\sigma`, the :math:`k`-th differences
-    have the variance :math:`\binom{2k}{k} \sigma^2`, while those of a smooth curve vanish as
-    :math:`h^k`. Of the first three orders in a row that have differences of both signs, and
-    estimates that agree within a factor of 4, the last estimate is returned, as it has the least
-    of the curve in it. The host waits for a device; a lazy array is computed. Noise must be
+    have the variance :math:`\binom{2k}{k} \sigma^2`, while differences of a smooth curve
+    vanish as :math:`h^k`. Of the first three orders in a row that have differences of both signs,
+    and estimates that agree within a factor of 4, the last estimate is returned, as it has the
+    least of the curve in it. The host waits for a device; a lazy array is computed. Noise must be
     independent from sample to sample.
 
     References

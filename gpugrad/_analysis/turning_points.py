@@ -43,7 +43,7 @@ class TurningPoints(PointsOfCurves):
         From the first to the last sample of a level run, in the unit of the coordinates; 0 for an
         extremum at one sample.
     curve : array of int
-        The number of the curve, counted in C order over the axes other than that of the samples.
+        The number of the curve, counted in C order over all axes but `axis`.
     prominence : array or None
         How far it stands out, in the unit of `value`, if that was asked for.
     maxima, minima : TurningPoints

@@ -202,7 +202,7 @@ def flatten_rows(out: Any, shape: tuple[int, ...], stack: bool) -> tuple[Array, 
 
 
 def deliver(results: Sequence[Array], f: Array, out: Any, stack: bool) -> tuple[Array, ...] | Array:
-    """Return results of arithmetic as those of an engine: of the right dtype, in `out`, stacked."""
+    """Return results of arithmetic as an engine does: of the right dtype, in `out`, stacked."""
     xp = np if isinstance(f, np.ndarray) else namespace_of(f)
     dtype = result_dtype(xp, f)
     results = [

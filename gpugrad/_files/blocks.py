@@ -55,7 +55,7 @@ def choose_units(
 ) -> tuple[int, ...]:
     """Return what blocks must be multiples of: the chunks to read, in some formats to write.
 
-    Chunks to write that are not those of what is read have `most` samples at most. Where one file
+    Where what is read has no chunks, chunks to write have `most` samples at most. Where one file
     is in Fortran order and the other is not, blocks that are flat in the one would be written a
     few bytes at a time into the other: they have some rows of it at least.
     """

@@ -181,7 +181,7 @@ def gradient_of(
         The function: ``func(x, y, ...)``, of one array or number for each coordinate, which
         returns a value for each point. It is called with many points at once, and with coordinates
         of shapes that broadcast together if it does the same with these; functions of single
-        numbers, as those of `math`, are called in a loop. With `vector` it is ``func(p)``, of one
+        numbers, such as `math.sin`, are called in a loop. With `vector` it is ``func(p)``, of one
         array with the components on axis 0.
     method : {"auto", "autodiff", "complex", "extrapolation", "central"}, optional
         How to differentiate, see the notes. "auto" takes the first of "autodiff", "complex" and

@@ -55,9 +55,9 @@ def sample(
     ----------
     func : callable
         ``func(x, y, ...)``, of one array for each axis; the arrays broadcast together (shapes
-        (n_0, 1, ...), (1, n_1, ...), ...), as those of `numpy.ogrid`. Constants and functions of
-        some of the coordinates are spread over the grid; functions of single numbers, as those of
-        `math`, are called point by point. With `vector` it is ``func(p)``, p of shape
+        (n_0, 1, ...), (1, n_1, ...), ...), as `numpy.ogrid` makes them. Constants and functions of
+        some of the coordinates are spread over the grid; functions of single numbers, such as
+        `math.sin`, are called point by point. With `vector` it is ``func(p)``, p of shape
         (n, n_0, n_1, ...).
     *coordinates : slice or 1-D array
         For each axis ``slice(start, stop, 101j)``, which is 101 points with both ends, or
@@ -68,8 +68,8 @@ def sample(
         An array whose library, device and (if floating) precision to use, an array-API namespace,
         or a name for `namespace`. By default the library of the coordinates, or NumPy.
     dtype : dtype, optional
-        That of the coordinates, a floating one. By default that of the coordinates given, else of
-        `like`, else the widest. The field has the dtype that `func` makes of it; what is no
+        The dtype of the coordinates, a floating one. By default the dtype of the given ones, else
+        of `like`, else the widest. The field has the dtype that `func` makes of it; what is no
         float gets this one.
     memory : int, optional
         Bytes that a block's values may take, 256 MiB by default; `func` may need several times as
@@ -183,7 +183,7 @@ def _make_axis(i: int, points: Any, xp: ModuleType, place: dict[str, Any], dtype
     if points.ndim != 1:
         raise ValueError(
             f"coordinates of axis {i} must be a slice or 1-D; got shape {tuple(points.shape)}. "
-            "Pass those along the axis alone, not those of `meshgrid`."
+            "Pass the coordinates along the axis alone, not the arrays of `meshgrid`."
         )
     if dtype_name(points.dtype).startswith(("complex", "bool")):
         raise TypeError(f"coordinates of axis {i} must be real numbers; got {points.dtype}.")

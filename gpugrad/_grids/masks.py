@@ -43,7 +43,7 @@ def find_valid(f: Array) -> Array | None:
         return None
     if isinstance(f, np.ndarray) and f.dtype.kind == "O":
         raise TypeError(
-            "`skipna` must go with numbers of which it is known what NaN is; got objects. Pass "
+            "`skipna` must go with a dtype that has a NaN; got objects. Pass "
             "`where`, or convert `f` to floats."
         )
     return ~namespace_of(f).isnan(f)

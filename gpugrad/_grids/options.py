@@ -48,7 +48,7 @@ def parse_scheme(options: Options) -> Scheme:
     edge_accuracy = _parse_integer(options.edge_accuracy, "edge_accuracy")
     if not 1 <= edge_accuracy <= accuracy:
         raise ValueError(
-            f"`edge_accuracy` must be from 1 to that of the inside, {accuracy}; got "
+            f"`edge_accuracy` must be from 1 to the accuracy inside, {accuracy}; got "
             f"{edge_accuracy}."
         )
     return Scheme(order, accuracy, edge_accuracy)

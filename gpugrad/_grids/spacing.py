@@ -138,7 +138,7 @@ def _parse_spacing(spacing: Any, f: Array, axis: int, time_unit: str | None) -> 
         return _parse_lines(spacing, where, f, axis, time_unit)
     if spacing.shape[0] != length:
         cure = (
-            "Pass the coordinates of the samples, not the gaps between them."
+            "Pass the coordinates of the samples, not the steps between them."
             if spacing.shape[0] == length - 1
             else "Pass one coordinate for each sample along this axis."
         )

@@ -118,7 +118,7 @@ def _check_steps(steps: NumpyArray, x: NumpyArray, where: str) -> bool:
         if x.dtype.kind == "f" and abs(x[i]) >= 2.0**53:
             cure = "So large, neighbouring integers are one float64: subtract an offset first."
         elif x.dtype.kind == "f" and neither_up_nor_down and (x > 0).all():
-            cure = "These look like gaps between samples; pass coordinates, their `numpy.cumsum`."
+            cure = "These look like steps between samples; pass coordinates, their `numpy.cumsum`."
         else:
             cure = "Drop one of the two samples, or average them."
         raise ValueError(

@@ -51,7 +51,7 @@ def _spell_units(units: str) -> str:
 
 
 def read_units(units: str, registry: Any) -> Any:
-    """Return units written as the CF conventions do, as those of a registry of pint.
+    """Return units, written as the CF conventions do, as units of a registry of pint.
 
     Raises
     ------
@@ -89,7 +89,7 @@ def _cancel_units(units: str, by: str, power: int) -> str | None:
 
 
 def _find_registry() -> Any:
-    """Return pint's units, those of the CF conventions if cf-xarray is there, or None."""
+    """Return the registry of cf-xarray, which reads CF units, or else pint's own, or None."""
     for module, name in (("cf_xarray.units", "units"), ("pint", "application_registry")):
         try:
             return getattr(import_module(module), name)

@@ -93,9 +93,9 @@ def check_aligned(f: Any, array: Any, what: str) -> None:
 def find_spacings(
     fields: Sequence[Any], dims: Sequence[Any], spacing: Sequence[Any]
 ) -> list[Spacing]:
-    """Return spacings as given, names replaced by coordinates; by default those of the axes.
+    """Return spacings as given, names replaced by coordinates; by default the axes' coordinates.
 
-    `fields` are those whose coordinates count, one for each axis.
+    `fields` are the fields whose coordinates count, one for each axis.
     """
     if not spacing:
         return [

@@ -105,8 +105,8 @@ def gradient(
     -------
     array or tuple of arrays
         The derivative along each axis, in the unit of `f` per unit of the spacing: the bare
-        array for one axis, a tuple for several. Library, device, shape and dtype are those of
-        `f`; integers become float64 (float32 where the device has no float64), dates timedelta64.
+        array for one axis, a tuple for several, with the library, device, shape and dtype of `f`;
+        integers become float64 (float32 where the device has no float64), dates timedelta64.
 
     Raises
     ------
@@ -138,8 +138,8 @@ def gradient(
         f'_0 = \frac{f_1 - f_0}{h} + O(h) \quad\text{or}\quad
         f'_0 = \frac{-3 f_0 + 4 f_1 - f_2}{2h} + O(h^2)
 
-    for `edge_order` 1 or 2, mirrored at the upper end. Between uneven samples it is that of the
-    parabola through three neighbours. Half-precision fields are computed in float32 and rounded
+    for `edge_order` 1 or 2, mirrored at the upper end. Between uneven samples it is the slope of
+    the parabola through three neighbours. Half-precision fields are computed in float32 and rounded
     once. Values on a device, lazy ones and traced ones are never read: their coordinates are
     taken as uneven, unchecked.
 
@@ -300,15 +300,15 @@ def derivative(
         r = \left\lfloor \frac{m - 1}{2} \right\rfloor + \frac{p}{2}
 
     for order :math:`m` and accuracy :math:`p`. One-sided formulas take :math:`m + q` samples for
-    accuracy :math:`q`. On uneven samples the weights are those of the polynomial through the same
-    samples. There, a derivative of even order loses one power of its accuracy inside, unless
+    accuracy :math:`q`. On uneven samples the polynomial through the same samples is
+    differentiated. There, a derivative of even order loses one power of its accuracy inside, unless
     the steps change smoothly; with `stagger`, one of odd order does. With `order` 1, `accuracy` 2
     and one-sided ends, results have the bits of `numpy.gradient`.
 
     With `stagger`, the formula is central about the face, on :math:`\lfloor (m + p) / 2 \rfloor`
     samples to both sides: with order 1 and accuracy 2, :math:`(f_i - f_{i-1}) / h` for "left".
     From samples to faces by "left" and back by "right", or the other way round, is the compact
-    second difference. The coordinates are those of the samples given, on the way back of faces.
+    second difference. Coordinates say where the given samples lie: on the way back, the faces.
 
     A field that a boundary does not fit has larger errors near that end: at "nearest" ends of a
     sloping field, for example, the first derivative is wrong by half.
@@ -396,7 +396,7 @@ def gradient_norm(
     -------
     array of shape (n_0, ..., n_k)
         The length of the gradient, in the unit of `f` per unit of the spacing: real, not
-        negative. Library, device and precision are those of `f`; integers become floats.
+        negative, with the library, device and precision of `f`; integers become floats.
 
     Raises
     ------
@@ -407,8 +407,8 @@ def gradient_norm(
     -----
     .. math:: |\nabla f| = \sqrt{\sum_{i=1}^{n} \left|\frac{\partial f}{\partial x_i}\right|^2}
 
-    The derivatives are those of `gradient` with the same options. Each is rounded to the
-    precision of the result and squared (a complex one as :math:`a^2 + b^2` of its parts), the
+    `gradient` with the same options gives the derivatives. Each is rounded to the precision of the
+    result and squared (a complex one as :math:`a^2 + b^2` of its parts), the
     squares are added from left to right, and the root is correctly rounded: the bits are those
     of these steps, array by array. No array of the size of `f` is made but the result. In half
     precision all of it is computed in float32 and rounded once.

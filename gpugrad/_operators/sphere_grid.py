@@ -244,5 +244,5 @@ def _parse_coordinate(x: Any, name: str, degrees: bool) -> NumpyArray:
         )
     values = values.astype(np.float64)
     if not np.isfinite(values).all():
-        raise ValueError(f"`{name}` must be finite. Fill the gaps in it, or leave samples out.")
+        raise ValueError(f"`{name}` must be finite. Fill in what is missing, or leave samples out.")
     return np.radians(values) if degrees else values

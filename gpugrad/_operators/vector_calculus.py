@@ -59,8 +59,8 @@ def divergence(
     Returns
     -------
     array of shape (n_0, ..., n_k)
-        The sum of the derivatives, in the unit of `v` per unit of the spacing. Library, device
-        and dtype are those of the components; integers become floats.
+        The sum of the derivatives, in the unit of `v` per unit of the spacing, with the library,
+        device and dtype of the components; integers become floats.
 
     Raises
     ------
@@ -76,8 +76,8 @@ def divergence(
 
     .. math:: \operatorname{div} v = \sum_{i=1}^{n} \frac{\partial v_i}{\partial x_i}
 
-    added from left to right, each derivative rounded to the precision of the result first: the
-    bits are those of the sum of single calls of `derivative`.
+    added from left to right, each derivative rounded to the precision of the result first. So a
+    sum of single calls of `derivative` has the same bits.
 
     Examples
     --------

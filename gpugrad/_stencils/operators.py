@@ -37,8 +37,8 @@ class Operator(NamedTuple):
         One field, a vector field with a component for each axis, or any number of components.
     gives : {"one", "each", "curl", "components", "pairs"}
         One array; one for each component and axis; one on two axes and three on three; one for
-        each component; one for each pair of axes, of which those beside the diagonal are
-        derivatives of derivatives.
+        each component; one for each pair of axes, where two different axes take a
+        derivative of a derivative.
     terms : callable
         ``terms(*plans, term, components)``: the terms of each output, given plans for each order.
     orders : tuple of int
@@ -117,7 +117,7 @@ def curl_terms(plans: Plans, term: MakeTerm, components: int = 1) -> Outputs:
 
 
 def hessian_terms(first: Plans, second: Plans, term: MakeTerm, components: int = 1) -> Outputs:
-    """Return the diagonal, then the slopes of which mixed derivatives are made."""
+    """Return the diagonal, then the slopes from which mixed derivatives follow."""
     return each_derivative([*second, *first[1:]], term)
 
 

@@ -98,7 +98,7 @@ def find_samples(plans: Iterable[AxisPlan], n: int, start: int, stop: int) -> tu
 
 
 def find_row(spans: Sequence[Span], row: int) -> int:
-    """Return where a sample of the whole axis lies among those of spans that are joined."""
+    """Return where a sample of the whole axis lies in spans that are joined."""
     lengths = [0, *accumulate(span.stop - span.start for span in spans)]
     i = bisect_right([span.start for span in spans], row) - 1
     return lengths[i] + row - spans[i].start

@@ -110,8 +110,8 @@ def stencil(
         If an order or accuracy is no integer, an offset no finite real number, or if `offsets`
         come with `accuracy` or `kind`.
     ValueError
-        If an order or accuracy is less than 1, that of a central formula is odd, `kind` is
-        unknown, or offsets are too few or repeat.
+        If an order or accuracy is less than 1, the accuracy of a central formula is odd, `kind`
+        is unknown, or offsets are too few or repeat.
 
     Notes
     -----

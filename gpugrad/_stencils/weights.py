@@ -245,9 +245,9 @@ def make_exact(positions: Sequence[Any]) -> list[Any]:
 def central_reach(order: int, accuracy: int, shift: int = 0) -> int:
     """Return how many samples on both sides the central formula of an even accuracy reads.
 
-    By symmetry every second term of its error vanishes, so ``order + accuracy - 1`` samples (one
-    more for odd orders, of which the middle one has no weight) do what one-sided formulas
-    need ``order + accuracy`` for. Midway between samples, where `shift` is not 0, none is in the
+    By symmetry every second term of its error vanishes, so ``order + accuracy - 1`` samples do what
+    one-sided formulas need ``order + accuracy`` for. (For odd orders there is one sample more, in
+    the middle, without a weight.) Midway between samples, where `shift` is not 0, none is in the
     middle: there even orders need one more.
     """
     return (order + accuracy) // 2 if shift else (order - 1) // 2 + accuracy // 2

@@ -96,8 +96,8 @@ def make_table(
     """Return the factors of formulas, each with the dtype of its spacing, for fields of a dtype.
 
     Fields along several axes often share the weights between the ends, and not the divisor. So the
-    weights of the first formula, its divisor and those of all others are arrays of their own, as is
-    a weight with a number for each row.
+    weights of the first formula, its divisor, the weights of all other formulas and their divisors
+    are arrays of their own, as is a weight with a number for each row.
     """
     groups: dict[Hashable, list[tuple[Hashable, NumpyArray]]] = {}
     entries: list[Hashable] = []

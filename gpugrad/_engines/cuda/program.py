@@ -76,9 +76,9 @@ class KernelCall(NamedTuple):
 class Geometry(NamedTuple):
     """How the axes of a call are walked, from the slowest to the fastest.
 
-    `lengths` are theirs, `strides` those of each array, in samples. `number` tells which of them
-    an axis of the field has become. A thread has `width` neighbouring results of a row. What
-    `is_wide` takes indices of 64 bits.
+    `lengths` are the lengths of the axes, `strides` each array's strides in samples. `number` tells
+    which of these axes an axis of the field has become. A thread has `width` neighbouring results
+    of a row. If `is_wide`, indices have 64 bits.
     """
 
     lengths: list[int]
@@ -184,7 +184,7 @@ class _CallMaker:
             words += [0, *strides]
         count = len(self.terms) // 2
         words += self.terms
-        # Factors between the ends are in one list of words, those of ends in another. An array of
+        # Factors between the ends are in one list of words, factors at ends in another. An array of
         # factors gets its address in its list once it lies on the device.
         starts = {id(self.numbers): len(words)}
         words += self.numbers or [0, 0]

@@ -42,7 +42,7 @@ def unsupported(outputs: Outputs) -> str | None:
                 f"`f` is {f.dtype}"
             )
         if not _has_memory(f):
-            return "it takes tensors with memory, not those of a trace or a transformation"
+            return "it takes tensors with memory, which tensors of a trace or a transformation lack"
     if any(term.where is not None for terms in outputs for term in terms):
         return "it takes fields without masks"
     if any(not term.plan.on_host for terms in outputs for term in terms):

@@ -28,11 +28,11 @@ def symbolic_gradient(expr: Any, *symbols: Any, backend: str | None = None) -> S
         its own and never executed; ``^`` is read as ``**``; products need their ``*``.
     *symbols : str or SymPy symbols
         The variables, in the order of the components and of the points: ``"x", "y"`` or
-        ``"x y"``. By default those of the formula, sorted by name. One that is not in the
-        formula has the derivative zero.
+        ``"x y"``. By default the symbols of the formula, sorted by name. One that is not
+        in the formula has the derivative zero.
     backend : {"numpy", "cupy", "torch", "jax"}, optional
-        The library that evaluates; numbers and NumPy arrays are moved to it. By default that of
-        the points.
+        The library that evaluates; numbers and NumPy arrays are moved to it. By default the
+        library of the points.
 
     Returns
     -------
@@ -44,7 +44,7 @@ def symbolic_gradient(expr: Any, *symbols: Any, backend: str | None = None) -> S
     ------
     ValueError
         If the text is no formula (with the position), if it holds symbols that are not listed, or
-        if a derivative has no value: that of a jump (``sign``, ``Heaviside``), of ``floor``.
+        if a derivative has no value, as at a jump (``sign``, ``Heaviside``, ``floor``).
     TypeError
         If it is not an expression.
     ImportError
@@ -54,7 +54,7 @@ def symbolic_gradient(expr: Any, *symbols: Any, backend: str | None = None) -> S
     -----
     The formula is :math:`\partial f/\partial x_i`, without truncation error: results are rounded
     as the operations in them are. At a kink, ``Abs`` has the slope 0, ``Max`` and ``Min`` the mean
-    of both slopes, and ``Piecewise`` that of the piece whose condition holds; a jump between
+    of both slopes, and ``Piecewise`` the slope of the piece whose condition holds; a jump between
     pieces is not seen.
 
     Examples
