@@ -98,6 +98,9 @@ def test_a_handlers_error_is_not_taken_for_a_lack_of_threads(monkeypatch):
     def work(share):
         pytest.fail("the caller has been told to stop")
 
+    _threads.for_each_share(
+        lambda share: None, [1, 2], 2
+    )  # a thread takes tasks from the real queue
     monkeypatch.setattr(_threads, "_tasks", SimpleNamespace(put=raise_error))
     with pytest.raises(RuntimeError, match="too late"):
         _threads.for_each_share(work, [1, 2], 2)
