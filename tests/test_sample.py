@@ -132,9 +132,13 @@ def test_errors_say_what_must_hold():
         gpugrad.sample(np.sin, slice(0, 1))
     with pytest.raises(ValueError, match="lead from start to stop"):
         gpugrad.sample(np.sin, slice(0, 1, -0.1))
-    with pytest.raises(ValueError, match="1j or more"):
-        gpugrad.sample(np.sin, slice(0, 1, 2.5j))
-    with pytest.raises(ValueError, match="not those of `meshgrid`"):
+    for count in (2.5, np.inf, np.nan):
+        with pytest.raises(ValueError, match="1j or more"):
+            gpugrad.sample(np.sin, slice(0, 1, complex(0, count)))
+    for ends in ((0, np.inf), (np.nan, 1)):
+        with pytest.raises(ValueError, match="finite ends"):
+            gpugrad.sample(np.sin, slice(*ends, 5j))
+    with pytest.raises(ValueError, match="not the arrays of `meshgrid`"):
         gpugrad.sample(hill, *np.meshgrid(X, Y))
     with pytest.raises(TypeError, match="real numbers"):
         gpugrad.sample(np.sin, X + 1j)

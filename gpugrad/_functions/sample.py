@@ -199,8 +199,10 @@ def _parse_slice(i: int, bounds: slice) -> tuple[float, float, int | float]:
             f"a slice for axis {i} must be slice(start, stop, 101j), for 101 points with both "
             f"ends, or slice(start, stop, step); got {bounds}."
         )
+    if not all(map(math.isfinite, (start, stop))):
+        raise ValueError(f"a slice for axis {i} must have finite ends; got {bounds}.")
     if isinstance(step, complex):
-        if step.real or step.imag != int(step.imag) or step.imag < 1:
+        if step.real or not step.imag.is_integer() or step.imag < 1:
             raise ValueError(f"a slice for axis {i} must have 1j or more points; got {step}.")
         return float(start), float(stop), int(step.imag)
     if not step or not math.isfinite(step) or (stop - start) / step <= 0:
