@@ -130,7 +130,7 @@ def gradients(backend, rounds):
         with lagging_workers():
             for i in range(rounds):
                 try:
-                    with interruptions(dice.uniform(0.05, 3) * usual, dice.choice([1e-4, 1e-3])):
+                    with interruptions(dice.uniform(0.05, 2) * usual, dice.choice([1e-4, 1e-3])):
                         gpugrad.gradient(f, x, x, out=out if i % 2 else None)
                 except Interrupted:
                     interrupted += 1
