@@ -149,6 +149,7 @@ def find_extrema(xp: ModuleType, steps: Array) -> Extrema:
 
 def gather(rows: Array, places: NumpyArray) -> NumpyArray:
     """Return entries of an array, numbered in C order, on the host."""
+    # By one index: the array API has no indexing by several arrays.
     xp = namespace_of(rows)
     flat = xp.reshape(rows, (-1,))
     if not places.size:
@@ -211,6 +212,7 @@ def read_coordinates(x: Any, y: Array, axis: int) -> Coordinates:
     def as_span(values: NumpyArray) -> NumpyArray:
         return np.rint(values).astype(f"m8[{unit}]")
 
+    # From the first date on: nanoseconds since 1970 have more digits than a float.
     relative = (coordinates - coordinates[0]) / np.ones((), f"m8[{unit}]")
     return Coordinates(relative, lambda values: origin + as_span(values), as_span)
 

@@ -279,6 +279,7 @@ def error_estimate(
     (at,) = parse_axes(axis, f.ndim)
     options: dict[str, Any] = {"order": order, "boundary": boundary, "period": period}
     options |= {"axis": at, "time_unit": time_unit, "backend": backend}
+    # The better derivative has its own accuracy at the ends, too: else both would be wrong alike.
     low = derivative(f, spacing, accuracy=accuracy, edge_accuracy=edge_accuracy, **options)
     high = derivative(f, spacing, accuracy=accuracy + 2, **options)
     xp = namespace_of(low)

@@ -285,6 +285,7 @@ def asnumpy(x: Any) -> np.ndarray[Any, Any]:
     if array_api_compat.is_dask_array(x):
         return asnumpy(x.compute())
     if array_api_compat.is_torch_array(x):
+        # A conjugate or negative tensor only says that it is one: NumPy would read what is beneath.
         x = x.detach().cpu().resolve_conj().resolve_neg()
         return np.asarray((x.float() if dtype_name(x.dtype) == "bfloat16" else x).numpy())
     if array_api_compat.is_jax_array(x) and isinstance(x, sys.modules["jax"].core.Tracer):
@@ -305,5 +306,6 @@ def library_of_labels(x: Any) -> str | None:
         x = x[0]
     if type(x) in PLAIN:
         return None
+    # By name: whoever has no such array should not have to import their libraries.
     name = type(x).__module__.partition(".")[0]
     return name if name in ("xarray", "pint") else None

@@ -21,6 +21,8 @@ from gpugrad._arrays.arrays import (
 )
 from gpugrad._arrays.typing import Array, NumpyArray
 
+# To be sure may take exponential time. Beyond this effort arrays count as overlapping, at the cost
+# of a copy.
 _OVERLAP_EFFORT = 10_000
 
 

@@ -63,6 +63,7 @@ def evaluate(outputs: Outputs, out: Sequence[NumpyArray] | None = None) -> tuple
     if out is None:
         make = np.empty_like if f.size < SMALL_SIZE else memory.empty_like
         out = [make(terms[0].field, find_result(terms)) for terms in outputs]
+    # Small fields of integers are converted once; else each ufunc would convert what it reads.
     if is_integer and f.size <= CONVERTED_SIZE:
         outputs = convert_fields(outputs, lambda g: g.astype(find_precision(g.dtype, None).working))
         f, is_integer = outputs[0][0].field, False
@@ -166,6 +167,7 @@ def _differentiate_term(
                 _differentiate(f, ranked, precision, derivative, block)
                 np.copyto(piece, derivative, where=usable)
                 missing &= ~usable
+                # Most blocks have no masked sample, and need no more than the first plan.
                 if not missing.any():
                     return
 
@@ -185,6 +187,8 @@ def _differentiate(
         if not samples:  # a row without a formula, in an alternative plan
             continue
         divisor = step.divisor
+        # A row at an end is small, in one dimension a number: there operators are faster than
+        # ufuncs that write into buffers.
         if is_row:
             if converts:
                 total = _add_up_row([f[i].astype(working) for i in samples], step, precision)

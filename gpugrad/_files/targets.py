@@ -60,6 +60,7 @@ class _Npy:
         self._array.read(*self._place(number, window, into))
 
     def finish(self) -> Path:
+        # On the disk before it is moved to its place: whatever fails then, what is there is whole.
         os.fsync(self._array.file.fileno())
         self._array.file.close()
         return self._path
@@ -175,6 +176,7 @@ def bytes_beside(kind: str, layout: Layout) -> int:
 
 def move_result(result: Path, out: Path) -> None:
     """Put a result in its place; where a file is there, in one step."""
+    # No system replaces a folder in one step, so the old one is kept until the new one is there.
     if out.is_dir() and not out.is_symlink():
         old = result.parent / "replaced"
         os.replace(out, old)

@@ -114,6 +114,7 @@ def plan_work(fields: Sequence[Source], request: FileRequest) -> Work:
         in_words_of_command(f.label, f.dims, spacing_source),
         warnings.catch_warnings(record=True) as caught,
     ):
+        # What operators warn of is told as a note, in the words of the command.
         warnings.simplefilter("always", UserWarning)
         options = {"stagger": request.stagger, "boundary": request.boundary,
                   "period": request.period, "time_unit": request.time_unit}  # fmt: skip
@@ -159,6 +160,7 @@ def _make_planner(
     f: Source, axes: Sequence[int], spacing: Any, time_unit: str | None, request: FileRequest
 ) -> Callable[[int], list[AxisPlan]]:
     """Return what plans the derivatives of an order along the axes."""
+    # Plans depend on the shape and the dtype of a field, so a field without memory will do.
     stand_in = np.broadcast_to(np.zeros((), f.dtype), f.shape)
 
     def plan(order: int) -> list[AxisPlan]:

@@ -42,6 +42,7 @@ def parse_axes(axis: Any, ndim: int) -> tuple[int, ...]:
 
 def parse_edge_order(edge_order: Any) -> int:
     """Return `edge_order` as the integer 1 or 2."""
+    # The call that feels a microsecond comes first; True and 1.0 are looked at below.
     if type(edge_order) is int and (edge_order == 1 or edge_order == 2):
         return edge_order
     if isinstance(edge_order, bool) or not isinstance(edge_order, (int, float, Real)):
@@ -125,7 +126,7 @@ def parse_spacings(
 
 
 def _parse_spacing(spacing: Any, f: Array, axis: int, time_unit: str | None) -> Any:
-    if type(spacing) is float and 0.0 < abs(spacing) < math.inf:
+    if type(spacing) is float and 0.0 < abs(spacing) < math.inf:  # which no NaN passes
         return spacing
     if not isinstance(spacing, (int, np.ndarray)) and _is_lazy_time(spacing):
         spacing = asnumpy(spacing)  # dates become numbers on the host
@@ -150,6 +151,7 @@ def _parse_spacing(spacing: Any, f: Array, axis: int, time_unit: str | None) -> 
         unread = _prepare_unread(spacing, where)
         return unread[1:] - unread[:-1]
     x = _as_differentiable(spacing, where, time_unit)
+    # By value, as an array may change from call to call; a long one is read sooner than looked up.
     if x.nbytes <= _REMEMBERED_BYTES:
         steps = _remember_steps(x.tobytes(), x.dtype, where, time_unit)
     else:

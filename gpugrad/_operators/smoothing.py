@@ -94,6 +94,7 @@ def _smooth_lines(f: Array, axis: int, work: Callable[[Array], Array]) -> Array:
     if array_api_compat.is_cupy_array(f):
         return work(f).astype(dtype)
     if array_api_compat.is_dask_array(f):
+        # A spline, and a filter at its ends, reads a whole line.
         return f.rechunk({axis: -1}).map_blocks(
             lambda block: work(block).astype(dtype), dtype=dtype
         )
@@ -182,6 +183,7 @@ def _make_spline(
     else:
         x = np.arange(length) * float(step)
     interpolate = _load_scipy("interpolate", f)
+    # SciPy's spline takes coordinates that go up.
     forward = slice(None) if x[-1] > 0 else slice(None, None, -1)
 
     def differentiate(curve: NumpyArray) -> NumpyArray:

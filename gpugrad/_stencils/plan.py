@@ -147,6 +147,8 @@ def plan_once(make: Callable[..., AxisPlan], spacing: Any, key: tuple[Any, ...])
     it spares their work too. Plans for `Steps` live as long as these: their weights may be many.
     Spacings whose values are not read (on a device, lazy, traced) are not remembered.
     """
+    # A plan of coordinates has weights for each row: it dies with its coordinates, where a bound by
+    # number would keep a thousand of them.
     if type(spacing) is Steps:
         plan = spacing.plans.get((make, key))
         if plan is None:

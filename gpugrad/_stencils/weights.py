@@ -216,6 +216,8 @@ def _weigh_integers(x: Sequence[int], scale: Fraction, order: int) -> list[Fract
     product of differences. Integers have no common factors to look for at each step, as
     fractions do, which takes most of their time.
     """
+    # The product of all differences, divided by one of them, is the polynomial of that sample. So
+    # the product is made once, and each division costs as much as one sample did.
     product = [1]  # of all differences, as a polynomial: its coefficients, from the highest on
     for position in x:
         product = [a - position * b for a, b in zip([*product, 0], [0, *product], strict=True)]
