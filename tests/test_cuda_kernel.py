@@ -500,7 +500,7 @@ class TestCallsThatComeAgain:
         f = host_array(rng.normal(size=(6, 8)))
         gpugrad.gradient(f)
         asked = []
-        monkeypatch.setattr(slices, "evaluate", lambda outputs: asked.append(1) or (f, f))
+        monkeypatch.setattr(slices, "evaluate", lambda outputs, out=None: asked.append(1) or (f, f))
         gpugrad.gradient(f, backend="slices")
         with gpugrad.use_backend("slices"):
             gpugrad.gradient(f)
