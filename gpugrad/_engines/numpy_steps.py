@@ -74,7 +74,7 @@ def place_all(
         # The ends come last: they overwrite what a step for all between may leave there.
         regions = sorted(plan.regions(n), key=lambda region: region.start - region.stop)
         steps = [_make_step(axis, f.ndim, region, precision) for region in regions]
-        known = plan.memo[key] = [_place(step, axis, whole) for step in steps]
+        known = plan.memo[key] = [_place(step, axis, whole, is_whole=True) for step in steps]
     if block is None:
         return known
     rows = block[axis]
@@ -115,7 +115,7 @@ def _make_step(axis: int, ndim: int, region: Region, precision: Precision) -> St
     )
 
 
-def _place(step: Step, axis: int, block: Index) -> Placed:
+def _place(step: Step, axis: int, block: Index, is_whole: bool = False) -> Placed:
     rows, before, after = block[axis], block[:axis], block[axis + 1 :]
     start, stop = step.start, step.stop
     low, high = max(start, rows.start), min(stop, rows.stop)
@@ -126,8 +126,9 @@ def _place(step: Step, axis: int, block: Index) -> Placed:
 
     target = (_WHOLE,) * axis + (move(-rows.start),) + (_WHOLE,) * len(after)
     read = tuple([(*before, move(offset), *after) for offset in step.offsets])
-    box = (*before, *after) if is_row else (*before, move(-start), *after)
-    return Placed(target, read, _cut_step(step, box), is_row)
+    if not is_whole:  # new coordinates in each call feel this
+        step = _cut_step(step, (*before, *after) if is_row else (*before, move(-start), *after))
+    return Placed(target, read, step, is_row)
 
 
 def _cut_step(step: Step, box: Index) -> Step:
