@@ -201,7 +201,8 @@ def read_coordinates(x: Any, y: Array, axis: int) -> Coordinates:
     if coordinates.ndim == 1 and coordinates.dtype.kind in "iufmM":
         _check_monotonic(coordinates)
     are_dates = coordinates.ndim == 1 and coordinates.dtype.kind in "mM"
-    unit = _find_fine_unit(coordinates.dtype) if are_dates else None
+    # A unit of time that is fine enough for places between samples, and coarse enough to last.
+    unit = _FINER.get(np.datetime_data(coordinates.dtype)[0], "ms") if are_dates else None
     spacing = parse_spacings((x,), (axis,), y, unit)[0]
     if coordinates.ndim == 0:
         return Coordinates(count * spacing, give_back, give_back)
@@ -225,11 +226,6 @@ def _check_monotonic(x: NumpyArray) -> None:
             f"`x` must go up throughout, or down; got {x[i]} and {x[i + 1]} at positions {i} and "
             f"{i + 1}, and the contrary before. Sort the samples by `x`."
         )
-
-
-def _find_fine_unit(dtype: np.dtype[Any]) -> str:
-    """Return a unit of time fine enough for places between samples, and coarse enough to last."""
-    return _FINER.get(np.datetime_data(dtype)[0], "ms")
 
 
 def to_library(values: NumpyArray, y: Array, dtype: Any = None) -> Array:

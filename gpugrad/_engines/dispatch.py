@@ -118,25 +118,13 @@ class Evaluation(NamedTuple):
         return self.evaluate_seams(self.outputs)
 
 
-class EngineRow(NamedTuple):
-    """An engine in the table: for which fields, and names of backends, it is asked.
-
-    `find` loads it and returns what it is to evaluate. None sends the outputs on to the next row;
-    an engine that was named raises BackendError instead, and says why.
-    """
-
-    applies: Callable[[Array, str], bool]
-    find: Callable[[Outputs, str], Evaluation | None]
-
-
 def _choose(outputs: Outputs, backend: str | None) -> Evaluation:
     """Return the evaluation by the first engine of the table that takes these outputs."""
     f, name = outputs[0][0].field, name_in_force(backend)
     for applies, find in _TABLE:
-        if applies(f, name):
-            evaluation = find(outputs, name)
-            if evaluation is not None:
-                return evaluation
+        evaluation = find(outputs, name) if applies(f, name) else ""
+        if not isinstance(evaluation, str):
+            return evaluation
     raise AssertionError("the last row takes everything")
 
 
@@ -178,17 +166,16 @@ def _evaluate_in_task(
         _threads.restore(token)
 
 
-def _find_blocks(outputs: Outputs, _: str) -> Evaluation | None:
-    if numpy_blocks.unsupported(outputs) is not None:
-        return None
-    return Evaluation(numpy_blocks.evaluate, outputs, True, None, _allocate_on_host)
+def _find_blocks(outputs: Outputs, _: str) -> Evaluation | str:
+    reason = numpy_blocks.unsupported(outputs)
+    return reason or Evaluation(numpy_blocks.evaluate, outputs, True, None, _allocate_on_host)
 
 
 def _allocate_on_host(f: NumpyArray, count: int) -> NumpyArray:
     return memory.empty((count, *f.shape), result_dtype(np, f))
 
 
-def _find_compiled(outputs: Outputs, _: str) -> Evaluation | None:
+def _find_compiled(outputs: Outputs, _: str) -> Evaluation | str:
     """Find the `numba` engine if it can evaluate these outputs, and will pay for its start."""
     global _results_so_far
     from gpugrad._engines.compiled import engine as compiled_engine
@@ -196,20 +183,16 @@ def _find_compiled(outputs: Outputs, _: str) -> Evaluation | None:
     engine: SeamsEngine = compiled_engine
     evaluation = _find_on_host(engine, outputs)
     if isinstance(evaluation, str):
-        return None
+        return evaluation
     _results_so_far += evaluation.outputs[0][0].field.size * len(outputs)
-    is_worth_it = _results_so_far >= COMPILING_SIZE and compiled_engine.start() is None
-    return evaluation if is_worth_it else None
+    if _results_so_far < COMPILING_SIZE:
+        return "so little has been computed so far that its start would not pay"
+    return compiled_engine.start() or evaluation
 
 
 def _take_all(engine: Engine, outputs: Outputs, _: str) -> Evaluation:
     """Take an engine that evaluates whatever its row of the table sends."""
     return Evaluation(engine.evaluate, outputs)
-
-
-def _find_on_gpu(outputs: Outputs, _: str) -> Evaluation | None:
-    evaluation = _find_gpu_engine(outputs)
-    return None if isinstance(evaluation, str) else evaluation
 
 
 def _is_on_gpu(f: Array) -> bool:
@@ -223,7 +206,7 @@ def _is_on_gpu(f: Array) -> bool:
     return devices.find_gpu().usable
 
 
-def _find_gpu_engine(outputs: Outputs) -> Evaluation | str:
+def _find_on_gpu(outputs: Outputs, _: str) -> Evaluation | str:
     """Return what the `cupy` engine is to evaluate, or say why it can't."""
     engine: StackingEngine
     if array_api_compat.is_torch_array(outputs[0][0].field):
@@ -239,7 +222,7 @@ def _find_gpu_engine(outputs: Outputs) -> Evaluation | str:
     return Evaluation(engine.evaluate, outputs, allocate_stack=allocate_stack)
 
 
-def _find_named_gpu(outputs: Outputs, _: str) -> Evaluation:
+def _find_named_gpu(outputs: Outputs, name: str) -> Evaluation:
     """Find the `cupy` engine, which was asked for by name, or say why it can't run."""
     from gpugrad._arrays import devices
 
@@ -256,7 +239,7 @@ def _find_named_gpu(outputs: Outputs, _: str) -> Evaluation:
         raise BackendError(
             f'backend "cupy" cannot run: {gpu.problem}. To mend it: {gpu.cure}.{then}'
         )
-    evaluation = _find_gpu_engine(outputs)
+    evaluation = _find_on_gpu(outputs, name)
     if isinstance(evaluation, str):
         raise _refuse_gpu(evaluation, way)
     return evaluation
@@ -336,31 +319,38 @@ def _write(evaluation: Evaluation, targets: Sequence[Array]) -> None:
         evaluation.results(views)
 
 
-_TABLE = (
+_TABLE: tuple[
+    tuple[Callable[[Array, str], bool], Callable[[Outputs, str], Evaluation | str]], ...
+] = (
     # Plain arrays come first: their calls are the ones that feel a microsecond. Before a compiler
     # is there, small work goes elsewhere (`_find_compiled`).
-    EngineRow(
+    (
         lambda f, name: type(f) is np.ndarray and f.size >= COMPILED_SIZE and name == "auto",
         _find_compiled,
     ),
-    EngineRow(lambda f, name: type(f) is np.ndarray and name == "auto", _find_blocks),
+    (lambda f, name: type(f) is np.ndarray and name == "auto", _find_blocks),
     # Lazy arrays take any name along, for their blocks.
-    EngineRow(lambda f, _: array_api_compat.is_dask_array(f), _find_in_tasks),
+    (lambda f, _: array_api_compat.is_dask_array(f), _find_in_tasks),
     # What was named is used, or says why it cannot be.
-    EngineRow(lambda _, name: name in ("numpy", "numba"), _find_named),
-    EngineRow(lambda _, name: name == "cupy", _find_named_gpu),
+    (lambda _, name: name in ("numpy", "numba"), _find_named),
+    (lambda _, name: name == "cupy", _find_named_gpu),
     # From here on the name is "auto" or "slices".
-    EngineRow(
+    (
         lambda f, _: isinstance(f, np.ndarray) and type(f) is not np.ndarray,
         partial(_take_all, numpy_subclasses),
     ),
-    EngineRow(lambda f, name: name == "auto" and _is_on_gpu(f), _find_on_gpu),
-    EngineRow(
+    (lambda f, name: name == "auto" and _is_on_gpu(f), _find_on_gpu),
+    (
         lambda f, name: (
             name == "auto" and array_api_compat.is_torch_array(f) and f.numel() >= COMPILED_SIZE
         ),
         _find_compiled,
     ),
-    EngineRow(lambda *_: True, partial(_take_all, slices)),
+    (lambda *_: True, partial(_take_all, slices)),
 )
-"""The engines, in the order in which they are tried."""
+"""The engines, in the order in which they are tried.
+
+A row says for which fields, and names of backends, its engine is asked, and has a function that
+loads the engine and returns what it is to evaluate. A reason in words sends the outputs on to the
+next row; an engine that was named raises BackendError instead.
+"""

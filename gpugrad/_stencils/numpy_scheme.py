@@ -37,13 +37,13 @@ def _plan_evenly(h: Any, axis: int, edge_order: int) -> AxisPlan:
     # A NumPy scalar is promoted with the field, a Python number adapts to it; the weights are
     # worked out in the scalar's own precision, then carried as numbers with that dtype beside.
     if edge_order == 1:
-        divisor = _as_number(h)
+        divisor = as_number(h)
         lower = Formula((1, 0), (1, -1), divisor)
         upper = Formula((0, -1), (1, -1), divisor)
     else:
         lower = _weighted((0, 1, 2), (-1.5 / h, 2.0 / h, -0.5 / h))
         upper = _weighted((-2, -1, 0), (0.5 / h, -2.0 / h, 1.5 / h))
-    interior = Formula((1, -1), (1, -1), _as_number(2.0 * h))
+    interior = Formula((1, -1), (1, -1), as_number(2.0 * h))
     dtype = h.dtype if isinstance(h, np.generic) else None
     on_host = isinstance(h, (float, np.generic))
     return AxisPlan(axis, (lower,), interior, (upper,), dtype, on_host, {})
@@ -61,8 +61,8 @@ def _plan_unevenly(steps: Array, axis: int, edge_order: int) -> AxisPlan:
         return steps[rows_of(steps.ndim, along, i % size, i % size + 1)]
 
     if edge_order == 1:
-        lower = Formula((1, 0), (1, -1), _as_number(end(0)))
-        upper = Formula((0, -1), (1, -1), _as_number(end(-1)))
+        lower = Formula((1, 0), (1, -1), as_number(end(0)))
+        upper = Formula((0, -1), (1, -1), as_number(end(-1)))
     else:
         lower = _weighted((0, 1, 2), first_of_three(end(0), end(1)))
         upper = _weighted((-2, -1, 0), last_of_three(end(-2), end(-1)))
@@ -78,11 +78,14 @@ def _plan_unevenly(steps: Array, axis: int, edge_order: int) -> AxisPlan:
 
 
 def _weighted(offsets: tuple[int, ...], weights: Iterable[Any]) -> Formula:
-    return Formula(offsets, tuple(map(_as_number, weights)))
+    return Formula(offsets, tuple(map(as_number, weights)))
 
 
-def _as_number(w: Any) -> Any:
-    """Return a NumPy scalar as a Python number, unless that would lose digits."""
-    if isinstance(w, np.generic) and not isinstance(w, np.longdouble):
-        return float(w)
-    return w
+def is_known(w: Any) -> bool:
+    """Tell whether a weight is a number, and not an array that may have no values yet."""
+    return isinstance(w, (int, float, np.generic))
+
+
+def as_number(w: Any) -> Any:
+    """Return a number as a Python number, unless that would lose digits, and an array as it is."""
+    return float(w) if is_known(w) and not isinstance(w, np.longdouble) else w

@@ -19,7 +19,7 @@ from gpugrad._stencils.boundaries import (
     Side,
     Sides,
 )
-from gpugrad._stencils.numpy_scheme import first_derivative
+from gpugrad._stencils.numpy_scheme import as_number, first_derivative, is_known
 from gpugrad._stencils.plan import AxisPlan, Formula, Steps, plan_once, rows_of
 from gpugrad._stencils.weights import exact_weights, middle_of_many, move_origin
 
@@ -115,7 +115,7 @@ def _find_even_ends(axis: int, h: Any, length: int, period: float | None) -> End
         lower, upper = (End(length, [sign] * _NEAR, [sign] * _NEAR) for sign in (1, -1))
         return Ends(lower, upper, h)
     # The step that closes the circle differs from the others: weights are no longer exact.
-    steps = {sign: [sign * _as_number(h)] * _NEAR for sign in (1, -1)}
+    steps = {sign: [sign * as_number(h)] * _NEAR for sign in (1, -1)}
     lower, upper = (End(length, steps[sign], [sign * closing, *steps[sign]]) for sign in (1, -1))
     return Ends(lower, upper, None)
 
@@ -151,7 +151,7 @@ def make_formula(row: RowFormula, i: int, scheme: Scheme, side: Side, sign: int,
     value = side.value or 0.0
     if h is None:
         return _join_weights(weights, row.of_value * value)
-    unit = abs(_as_number(h)) if TABLE[side.name].per_length else 1.0
+    unit = abs(as_number(h)) if TABLE[side.name].per_length else 1.0
     return scale(weights, scheme.order, h, row.of_value, value * unit)
 
 
@@ -171,7 +171,7 @@ def scale(
     samples of a symmetric pair one after the other: of a constant field, nothing is left of a pair.
     """
     used = {k: w for k, w in weights.items() if w}
-    power = _as_number(h) ** order
+    power = as_number(h) ** order
     if not used:
         return _make_empty(float(of_value) * value / power)
     # Weights over their least common denominator, and these over their greatest common divisor: the
@@ -181,7 +181,7 @@ def scale(
     offsets = sorted(used, key=lambda k: (abs(used[k]), used[k] < 0, k))
     numerators = [int(used[k] * below) // common for k in offsets]
     divisor = below / common * power
-    if _is_known(divisor) and not 0 < abs(divisor) < math.inf:
+    if is_known(divisor) and not 0 < abs(divisor) < math.inf:
         raise ValueError(
             f"`spacing` must have a power {order} within the range of floats; got {h}. "
             "Use another unit of length."
@@ -196,10 +196,10 @@ def scale(
 
 def _join_weights(weights: dict[int, Any], constant: Any) -> Formula:
     """Return a formula with weights as they are, but without those that are known to be zero."""
-    offsets = [k for k in sorted(weights) if not (_is_known(weights[k]) and weights[k] == 0)]
+    offsets = [k for k in sorted(weights) if not (is_known(weights[k]) and weights[k] == 0)]
     if not offsets:
         return _make_empty(constant)
-    numbers = tuple([_as_number(weights[k]) for k in offsets])
+    numbers = tuple([as_number(weights[k]) for k in offsets])
     return Formula(tuple(offsets), numbers, None, _drop_zero(constant))
 
 
@@ -209,15 +209,7 @@ def _make_empty(constant: Any) -> Formula:
 
 
 def _drop_zero(constant: Any) -> Any:
-    return None if _is_known(constant) and constant == 0 else _as_number(constant)
-
-
-def _is_known(w: Any) -> bool:
-    return isinstance(w, (int, float, np.generic))
-
-
-def _as_number(w: Any) -> Any:
-    return float(w) if _is_known(w) and not isinstance(w, np.longdouble) else w
+    return None if is_known(constant) and constant == 0 else as_number(constant)
 
 
 def _step_at(steps: Array, axis: int, k: int, on_host: bool) -> Any:
@@ -231,8 +223,8 @@ def _step_at(steps: Array, axis: int, k: int, on_host: bool) -> Any:
 
 def _find_even_closing_step(axis: int, h: Any, length: int, period: float) -> Any:
     """Return the step between the last sample and the first, None if it is like all others."""
-    h = _as_number(h)
-    if not _is_known(h):
+    h = as_number(h)
+    if not is_known(h):
         return h / abs(h) * period - (length - 1) * h
     if abs(period - length * abs(h)) <= 1e-6 * abs(h):  # the rounding of a float32, say
         return None
