@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import array_api_compat
 import numpy as np
@@ -26,7 +26,6 @@ from gpugrad._arrays import (
 )
 from gpugrad._arrays import threads as _threads
 from gpugrad._engines import numpy_blocks, numpy_subclasses, slices
-from gpugrad._engines.protocol import Engine, SeamsEngine, StackingEngine
 from gpugrad._engines.selection import name_in_force
 from gpugrad._stencils import (
     Norm,
@@ -36,6 +35,9 @@ from gpugrad._stencils import (
     distinct_masks,
     replace_fields,
 )
+
+if TYPE_CHECKING:
+    from gpugrad._engines.protocol import Engine, SeamsEngine, StackingEngine
 
 COMPILED_SIZE = 1 << 16
 """Samples of a field from which on compiled code is faster, once it is there."""
