@@ -18,6 +18,7 @@ from internals import (
     AxisPlan,
     Formula,
     Steps,
+    Store,
     Term,
     _threads,
     first_derivative,
@@ -32,6 +33,30 @@ def derivative_terms(f, signs, spacing=0.3, edge_order=1):
         Term(sign, field, first_derivative(axis, spacing, edge_order))
         for axis, (sign, field) in enumerate(zip(signs, f, strict=True))
     ]
+
+
+class TestStore:
+    """What engines remember."""
+
+    def test_the_longest_unused_goes_first(self):
+        store = Store(most=3)
+        for key in "abc":
+            store.keep(key, key.upper())
+        assert store.find("a") == "A"
+        store.keep("d", "D")
+        assert [store.find(key) for key in "abcd"] == ["A", None, "C", "D"]
+        store.clear()
+        assert len(store) == 0
+        assert store.find("a") is None
+
+    def test_bytes_have_a_limit(self):
+        store = Store(most=99, most_bytes=10)
+        store.keep("a", 1, nbytes=6)
+        store.keep("b", 2, nbytes=4)
+        store.keep("whole", 3, nbytes=11)  # which would drive out all others, and itself
+        assert [store.find(key) for key in ("a", "b", "whole")] == [1, 2, None]
+        store.keep("b", 4, nbytes=5)
+        assert [store.find(key) for key in "ab"] == [None, 4]
 
 
 @pytest.fixture

@@ -31,7 +31,6 @@ class Store(Generic[Kept]):
     def __init__(self, most: int, most_bytes: int = 1 << 60) -> None:
         self.most, self.most_bytes = most, most_bytes
         self._entries: OrderedDict[Hashable, tuple[Kept, int]] = OrderedDict()
-        self._nbytes = 0
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -47,17 +46,21 @@ class Store(Generic[Kept]):
 
     def keep(self, key: Hashable, thing: Kept, nbytes: int = 0) -> None:
         """Keep a thing of some bytes, and drop what there is no room for."""
+        if nbytes > self.most_bytes:
+            return
         with _lock:
-            self._nbytes += nbytes - self._entries.pop(key, (None, 0))[1]
             self._entries[key] = thing, nbytes
-            while len(self._entries) > self.most or self._nbytes > self.most_bytes:
-                self._nbytes -= self._entries.popitem(last=False)[1][1]
+            # Counted anew: an exception from a handler of signals would leave a counter wrong.
+            while (
+                len(self._entries) > self.most
+                or sum(size for _, size in self._entries.values()) > self.most_bytes
+            ):
+                self._entries.popitem(last=False)
 
     def clear(self) -> None:
         """Drop all."""
         with _lock:
             self._entries.clear()
-            self._nbytes = 0
 
 
 def _renew_lock() -> None:
