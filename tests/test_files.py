@@ -258,7 +258,8 @@ def test_second_derivatives_have_names_and_units(tmp_path, field, capsys):
         "d2T_dx_dx": "K s-2",
     }  # fmt: skip
     for wrong, words in (
-        (("--boundary", "1.5"), "--boundary must not be a given value or slope"),
+        (("--boundary", "1.5"), "mixed derivatives. Take --operator derivative --order 2 along"),
+        (("--var", "T", "T"), "a Hessian takes one variable; got T, T. Name one: --var."),
         (("--stagger", "left"), "--stagger does not go with --operator hessian"),
         (("--edge-order", "2"), "--edge-order goes with first derivatives"),
         (("--order", "2"), "--order goes with --operator derivative"),

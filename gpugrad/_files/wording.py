@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from gpugrad._files.errors import FileError
+from gpugrad._stencils import OPERATORS
 
 _OPTIONS = (
     "accuracy", "axis", "backend", "boundary", "edge_accuracy", "edge_order", "order", "period",
@@ -48,6 +49,8 @@ def say(message: str, label: str = "IN", dims: Sequence[str] = (), spacing: str 
     if spacing:
         message = message.replace("`spacing` for all axes", spacing)
         message = message.replace("`spacing`", spacing)
+    calls = rf"`({'|'.join(OPERATORS)})\(\.\.\., ([^)]*)\)`"
+    message = re.sub(calls, r"--operator \1 \2", message)
     message = re.sub(
         rf'`?\b({_NAMES})=("?)([-\w.]+)\2`?',
         lambda match: f"{_as_option(match[1])} {match[3]}",

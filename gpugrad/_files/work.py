@@ -255,9 +255,9 @@ def _make_program(
         raise FileError(f"--stagger does not go with --operator {operator}. Leave one out.")
     if operator == "gradient_norm" and fields[0].dtype.kind in "mM":
         raise FileError("gradients of dates have no length. Choose another --operator.")
-    if row.takes == "field" and row.adds_axes and len(fields) > 1:
+    if row.takes == "field" and row.gives != "each" and len(fields) > 1:
         names = ", ".join(f.name for f in fields)
-        raise FileError(f"a {operator} is that of one variable; got {names}. Name one: --var.")
+        raise FileError(f"a {row.title} takes one variable; got {names}. Name one: --var.")
     plans = [plan(order) for order in row.orders or (request.order,)]
     axes = len(plans[0])
     least, most = row.axes
