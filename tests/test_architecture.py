@@ -6,6 +6,7 @@ import ast
 import re
 import subprocess
 import sys
+from collections import defaultdict
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -144,6 +145,15 @@ def test_faces_say_what_their_folder_is_for_and_load_what_they_promise(name):
     assert len(face.__doc__.splitlines()) >= 3
     for exported in exports_of(face.__name__):  # those for type checkers alone are found late
         assert not isinstance(getattr(face, exported), ModuleType)
+
+
+def test_no_two_classes_share_a_name():
+    places = defaultdict(list)
+    for name, module in MODULES.items():
+        for node in ast.walk(parse(module)):
+            if isinstance(node, ast.ClassDef):
+                places[node.name.lstrip("_")].append(name)
+    assert {name: where for name, where in places.items() if len(where) > 1} == {}
 
 
 def test_type_checkers_read_the_names_that_there_are():

@@ -143,7 +143,7 @@ def _read_slice(source: Source, cut: dict[int, int]) -> Values:
 
 
 @dataclass(frozen=True)
-class _Axis:
+class _PlotAxis:
     """An axis of a field as it is drawn: dates as matplotlib counts them, in days.
 
     `units` are None where they are unknown.
@@ -164,20 +164,20 @@ class _Axis:
             drawn.set_major_formatter(ConciseDateFormatter(locator))
 
 
-def _find_axis(source: Source, axis: int) -> _Axis:
+def _find_axis(source: Source, axis: int) -> _PlotAxis:
     dim = source.dims[axis]
     if dim not in source.coordinates:
-        return _Axis(np.arange(float(source.shape[axis])), f"{dim} (samples)")
+        return _PlotAxis(np.arange(float(source.shape[axis])), f"{dim} (samples)")
     values = source.coordinates[dim]
     units = source.coordinate_attributes.get(dim, {}).get("units")
     if values.dtype.kind == "M":
         from matplotlib.dates import date2num
 
-        return _Axis(np.asarray(date2num(values), np.float64), dim, "day", has_dates=True)
+        return _PlotAxis(np.asarray(date2num(values), np.float64), dim, "day", has_dates=True)
     if values.dtype.kind == "m":  # the time since a date, in another calendar than NumPy's
         since = str(units or "").removeprefix("seconds")
-        return _Axis(values / np.timedelta64(1, "D"), f"{dim} (days{since})", "day")
-    return _Axis(values.astype(np.float64), f"{dim} ({units})" if units else dim, units)
+        return _PlotAxis(values / np.timedelta64(1, "D"), f"{dim} (days{since})", "day")
+    return _PlotAxis(values.astype(np.float64), f"{dim} ({units})" if units else dim, units)
 
 
 def _label_field(source: Source) -> str:
@@ -189,7 +189,7 @@ def _add_units(name: str, units: str | None) -> str:
     return f"{name}{line_break}({units})" if units else name
 
 
-def _label_slope(source: Source, what: str, axes: Sequence[_Axis]) -> str:
+def _label_slope(source: Source, what: str, axes: Sequence[_PlotAxis]) -> str:
     """Return what a derivative is called, with units if they are the same along all axes."""
     below = {_name_degree(axis.units) for axis in axes}
     units = {per(source.attributes.get("units"), by) for by in below}
@@ -201,7 +201,7 @@ def _name_degree(units: str | None) -> str | None:
     return "degree" if str(units).startswith("degree") else units
 
 
-def _find_aspect(x: _Axis, y: _Axis) -> float | str:
+def _find_aspect(x: _PlotAxis, y: _PlotAxis) -> float | str:
     """Return the ratio of lengths on the axes: true where both have one unit, or are degrees."""
     wide, high = np.ptp(x.values), np.ptp(y.values)
     if not (wide and high) or not 0.2 < wide / high < 5:

@@ -73,7 +73,7 @@ def evaluate(outputs: Outputs, out: Sequence[NumpyArray] | None = None) -> tuple
         return tuple(out)
 
     def write_share(places: Sequence[Index]) -> None:
-        block = _Block()
+        block = _Workspace()
         for place in places:
             block.place = place
             for terms, target in zip(outputs, out, strict=True):
@@ -98,7 +98,7 @@ def _cut_field(f: NumpyArray) -> list[Index]:
     return list(itertools.product(*cuts))
 
 
-def _write(piece: NumpyArray, terms: Sequence[Term], block: _Block | None) -> None:
+def _write(piece: NumpyArray, terms: Sequence[Term], block: _Workspace | None) -> None:
     """Write one output, or a block of it, to `piece`."""
     precision = find_precision(terms[0].field.dtype, terms[0].plan.dtype)
     if is_single(terms):
@@ -124,7 +124,7 @@ def _write(piece: NumpyArray, terms: Sequence[Term], block: _Block | None) -> No
     np.copyto(piece, total.astype(precision.result, copy=False), casting="same_kind")
 
 
-def _write_norm(piece: NumpyArray, terms: Norm, block: _Block | None) -> None:
+def _write_norm(piece: NumpyArray, terms: Norm, block: _Workspace | None) -> None:
     """Write the root of the sum of squared magnitudes, or a block of it, to `piece`."""
     working = find_precision(terms[0].field.dtype, None).working
     derivative = _buffer(block, "derivative", piece, working)
@@ -144,7 +144,7 @@ def _write_norm(piece: NumpyArray, terms: Norm, block: _Block | None) -> None:
 
 
 def _differentiate_term(
-    term: Term, precision: Precision, piece: NumpyArray, block: _Block | None
+    term: Term, precision: Precision, piece: NumpyArray, block: _Workspace | None
 ) -> None:
     """Write the derivative of a term, or a block of it, to `piece`: under a mask, plan by plan."""
     _, f, plan, where, _ = term
@@ -173,7 +173,7 @@ def _differentiate_term(
 
 
 def _differentiate(
-    f: NumpyArray, plan: AxisPlan, precision: Precision, piece: NumpyArray, block: _Block | None
+    f: NumpyArray, plan: AxisPlan, precision: Precision, piece: NumpyArray, block: _Workspace | None
 ) -> None:
     """Write the derivative of `f` along one axis, or a block of it, to `piece`.
 
@@ -264,7 +264,7 @@ def _add_up_in_place(
     step: Step,
     precision: Precision,
     target: NumpyArray,
-    block: _Block | None,
+    block: _Workspace | None,
 ) -> None:
     """Write the weighted sum of many rows to `target`; the products go through one buffer."""
     is_sum = all(type(w) is int for w in step.weights)
@@ -291,12 +291,12 @@ def _add_up_in_place(
 
 
 def _buffer(
-    block: _Block | None, purpose: str, like: NumpyArray, dtype: np.dtype[Any]
+    block: _Workspace | None, purpose: str, like: NumpyArray, dtype: np.dtype[Any]
 ) -> NumpyArray:
     return np.empty(like.shape, dtype) if block is None else block.take(purpose, like, dtype)
 
 
-class _Block:
+class _Workspace:
     """The place in a field of the block that a thread works on, and buffers for all its blocks.
 
     There is one buffer per purpose, made when it is first needed and then kept.

@@ -14,7 +14,7 @@ from gpugrad._functions.analytic_array import NotAnalytic, Tracked, refusal, unw
 from gpugrad._functions.differences import LineSamples, central_differences, find_steps
 
 
-class _Precision(NamedTuple):
+class _StepSizes(NamedTuple):
     """What steps are for points of a floating-point type, and what they leave to rounding."""
 
     tiny: float
@@ -35,10 +35,10 @@ _STEEP = 512.0
 
 
 @lru_cache(maxsize=8)
-def _precision_of(dtype: np.dtype[Any]) -> _Precision:
+def _precision_of(dtype: np.dtype[Any]) -> _StepSizes:
     steps = (2.0**-40, 2.0**-34, 2.0**20) if dtype.itemsize == 4 else (2.0**-100, 2.0**-84, 2.0**60)
     tolerance = 1e3 * float(np.finfo(dtype).eps)
-    return _Precision(*steps, tolerance, np.result_type(dtype, np.complex64))
+    return _StepSizes(*steps, tolerance, np.result_type(dtype, np.complex64))
 
 
 def _move_along_imaginary(x: Array, step: Any) -> Tracked:

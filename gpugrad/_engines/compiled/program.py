@@ -87,7 +87,7 @@ class _Base(NamedTuple):
     strides: tuple[int, ...]
 
 
-class _Operand(NamedTuple):
+class _OperandPlace(NamedTuple):
     """An operand of a kernel: some steps along a row from its base."""
 
     base: _Base
@@ -95,11 +95,11 @@ class _Operand(NamedTuple):
     from_end: bool = False
 
 
-class _Placed(NamedTuple):
+class _PlacedSum(NamedTuple):
     """A sum at some place: its parts, and its operands, the result first."""
 
     parts: tuple[Part | Choice, ...]
-    operands: list[_Operand]
+    operands: list[_OperandPlace]
 
 
 def make_program(outputs: Outputs, targets: Sequence[NumpyArray], factors: Factors) -> Program:
@@ -217,7 +217,7 @@ class _Maker:
                 self.words.extend(0 if axis is None else strides[axis] for _, axis in levels)
         return [compile_kernel(spec), layout, *box.bounds[slowest], scale]
 
-    def find_leads(self, terms: Sequence[Term], operands: Sequence[_Operand]) -> list[int]:
+    def find_leads(self, terms: Sequence[Term], operands: Sequence[_OperandPlace]) -> list[int]:
         """Return for fields that several terms take the operand that comes to new memory first.
 
         These keep the cores so busy that the processor does not look far enough ahead by itself.
@@ -271,7 +271,7 @@ class _Maker:
 
     def place(
         self, terms: Sequence[Term], target: NumpyArray, at: Sequence[int], row: _Row
-    ) -> _Placed:
+    ) -> _PlacedSum:
         """Return a sum that starts at some sample of a row."""
         operands = [self.locate(target, at, row)]
         parts: list[Part | Choice] = []
@@ -285,11 +285,11 @@ class _Maker:
             parts.append(part)
             operands += self.locate_samples(term, at, row, offsets)
             operands += factors
-        return _Placed(tuple(parts), operands)
+        return _PlacedSum(tuple(parts), operands)
 
     def place_choice(
         self, term: Term, at: Sequence[int], row: _Row
-    ) -> tuple[Choice, list[_Operand]]:
+    ) -> tuple[Choice, list[_OperandPlace]]:
         """Return a masked term that starts at some sample, and its operands."""
         _, f, plan, where, _ = term
         placed = [self.place_formula(term, ranked, at, row) for ranked in plan.ranked]
@@ -304,7 +304,7 @@ class _Maker:
 
     def place_formula(
         self, term: Term, plan: AxisPlan, at: Sequence[int], row: _Row
-    ) -> tuple[Part, list[_Operand], tuple[int, ...]]:
+    ) -> tuple[Part, list[_OperandPlace], tuple[int, ...]]:
         """Return a plan's formula for some sample: as a part, its factors, and its offsets."""
         region = self.find_region(term, plan, at)
         precision = find_precision(term.field.dtype, plan.dtype)
@@ -323,7 +323,7 @@ class _Maker:
             is_along = plan.axis == row.axis and not row.is_single
             is_each = values.size > 1 and is_along
             kinds.append("inverse" if kind == "inverse" else "each" if is_each else "row")
-            factors.append(_Operand(_Base(self.factor_number[array], start, tuple(strides))))
+            factors.append(_OperandPlace(_Base(self.factor_number[array], start, tuple(strides))))
         *kinds, constant, divisor = kinds
         part = Part(term.sign, tuple(kinds), constant, divisor, precision.weights.str[1:])
         return part, factors, region.formula.offsets
@@ -345,7 +345,7 @@ class _Maker:
 
     def locate_samples(
         self, term: Term, at: Sequence[int], row: _Row, offsets: Sequence[int]
-    ) -> Iterator[_Operand]:
+    ) -> Iterator[_OperandPlace]:
         """Yield the operands for what a formula reads."""
         axis, seam = term.plan.axis, find_seam(term, at)
         for k, offset in enumerate(offsets):
@@ -356,11 +356,11 @@ class _Maker:
             there = [*at]
             there[axis] -= seam.start
             start = sum(i * stride for i, stride in zip(there, array.strides, strict=True))
-            yield _Operand(_Base(self.number[id(array)], start, array.strides))
+            yield _OperandPlace(_Base(self.number[id(array)], start, array.strides))
 
     def locate(
         self, array: Any, at: Sequence[int], row: _Row, axis: int = 0, offset: int = 0
-    ) -> _Operand:
+    ) -> _OperandPlace:
         """Return the operand for an array at some element of a row, shifted along an axis."""
         strides, steps = array.strides, 0
         start = sum(i * stride for i, stride in zip(at, strides, strict=True))
@@ -371,16 +371,16 @@ class _Maker:
         if row.stop is not None:
             steps -= row.stop - row.start
         base = _Base(self.number[id(array)], start, strides)
-        return _Operand(base, steps, row.stop is not None)
+        return _OperandPlace(base, steps, row.stop is not None)
 
 
-def set_apart(operand: _Operand, along: int | None, lengths: Sequence[int]) -> _Operand:
+def set_apart(operand: _OperandPlace, along: int | None, lengths: Sequence[int]) -> _OperandPlace:
     """Return an operand at a base of its own, whatever others share."""
     base, steps, from_end = operand
     if along is None:
         return operand
     steps += lengths[along] if from_end else 0
-    return _Operand(base._replace(offset=base.offset + steps * base.strides[along]))
+    return _OperandPlace(base._replace(offset=base.offset + steps * base.strides[along]))
 
 
 def find_seam(term: Term, at: Sequence[int]) -> Seam | None:

@@ -93,7 +93,7 @@ class Geometry(NamedTuple):
         return -(-self.lengths[-1] // self.width)
 
 
-class _Factor(NamedTuple):
+class _KernelFactor(NamedTuple):
     """A weight or divisor as the kernel takes it: its kind, two words, the array behind them."""
 
     kind: str
@@ -248,7 +248,7 @@ class _CallMaker:
             self.add_end(formula, 0, 0, precision, size)
         self.terms += [_pair(len(plan.lower), len(plan.upper)), _pair(first, size)]
 
-    def add(self, factor: _Factor, words: list[int]) -> str:
+    def add(self, factor: _KernelFactor, words: list[int]) -> str:
         """Add the words of a factor, if it has any, and return its kind."""
         if factor.array is not None:
             self.arrays.append((words, len(words), factor.array))
@@ -288,22 +288,22 @@ def _pair(low: int, high: int) -> int:
     return low & 0xFFFFFFFF | high << 32
 
 
-def _make_factor(w: Any, dtype: np.dtype[Any]) -> _Factor:
+def _make_factor(w: Any, dtype: np.dtype[Any]) -> _KernelFactor:
     """Return a weight, rounded to the dtype of the arithmetic."""
     if type(w) is int:
-        return _Factor("+" if w == 1 else "-", (0, 0))
+        return _KernelFactor("+" if w == 1 else "-", (0, 0))
     if isinstance(w, np.ndarray) and w.size == 1:
         w = w.item()
     if _is_array(w):
         # One for each row, or one for all that lies on the device.
         step = w.strides[0] // w.itemsize if w.size > 1 else 0
-        return _Factor("a", (0, step), w if w.dtype == dtype else w.astype(dtype))
-    return _Factor("n", (_as_word(dtype.type(w), dtype), 0))
+        return _KernelFactor("a", (0, step), w if w.dtype == dtype else w.astype(dtype))
+    return _KernelFactor("n", (_as_word(dtype.type(w), dtype), 0))
 
 
-def _make_divisor(d: Any, dtype: np.dtype[Any]) -> _Factor:
+def _make_divisor(d: Any, dtype: np.dtype[Any]) -> _KernelFactor:
     """Return a divisor, or what stands for none."""
-    return _Factor("1", (0, 0)) if d is None else _make_factor(d, dtype)
+    return _KernelFactor("1", (0, 0)) if d is None else _make_factor(d, dtype)
 
 
 def _as_word(value: Any, dtype: np.dtype[Any]) -> int:
