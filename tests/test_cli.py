@@ -83,11 +83,22 @@ def test_info_prints_the_table_of_this_machine():
     assert done.stdout == f"{gpugrad.info()}\n"
 
 
-@pytest.mark.parametrize("command", ["info", "demo", "bench"])
-def test_mistake_in_the_environment_variable_is_an_error_without_traceback(command, tmp_path):
-    done = run_command(command, cwd=tmp_path, GPUGRAD_BACKEND="fortran")
+@pytest.mark.parametrize("command", ["info", "demo", "bench", "plot f.npy", "grad f.npy g.npy"])
+def test_a_mistake_in_the_environment_variable_is_one_line(command, tmp_path):
+    done = run_command(*command.split(), cwd=tmp_path, GPUGRAD_BACKEND="fortran")
     assert done.returncode == 1
     assert done.stderr.startswith("gpugrad: error: `GPUGRAD_BACKEND` must be one of")
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", ["demo", "bench"])
+def test_an_error_of_ours_is_not_taken_for_a_mistake_of_users(command, monkeypatch):
+    def fail(*arguments):
+        raise ValueError("ours")
+
+    monkeypatch.setattr(f"gpugrad._cli.{command}.run", fail)
+    with pytest.raises(ValueError, match="ours"):
+        cli_main.main([command])
 
 
 def test_import_loads_neither_the_command_nor_matplotlib():

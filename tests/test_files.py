@@ -843,6 +843,19 @@ def test_a_damaged_member_of_an_archive_is_named(capsys, tmp_path):
     assert not (tmp_path / "out.npy").exists()
 
 
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+def test_an_error_of_the_system_is_not_taken_for_damage(capsys, tmp_path, monkeypatch, save):
+    save(tmp_path / "a.npz", u=np.ones((20, 15)))
+
+    def read(*arguments):
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr("zipfile.ZipExtFile.read", read)
+    said = failure(capsys, tmp_path / "a.npz", tmp_path / "out.npy")
+    assert "Input/output error" in said
+    assert "damaged" not in said
+
+
 def test_what_is_no_file_is_no_input_and_no_output(capsys, tmp_path):
     field = tmp_path / "f.npy"
     np.save(field, np.ones((9, 9)))

@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 
 import gpugrad
 from gpugrad._cli import bench, demo, grad, plot
+from gpugrad._engines import name_in_force
 from gpugrad._files import FileError
 
 
@@ -46,12 +47,17 @@ def _run_command(
     if unknown:
         named = commands.choices.get(arguments.command, parser)
         named.error(f"unrecognized arguments: {' '.join(unknown)}")
+    if arguments.command is not None:
+        try:
+            name_in_force(getattr(arguments, "backend", None))
+        except ValueError as error:
+            return error  # a mistake in GPUGRAD_BACKEND
     try:
         return arguments.run(arguments)
-    except (FileError, gpugrad.BackendError, ValueError) as error:
+    except (FileError, gpugrad.BackendError) as error:
         if getattr(arguments, "debug", False):
             raise
-        return error  # a ValueError is a mistake in GPUGRAD_BACKEND
+        return error
 
 
 class _Command(argparse.ArgumentParser):

@@ -60,7 +60,7 @@ class Job:
             np.empty((len(self._fields), size), self._fields[0].dtype) for _ in range(2)
         ]
         result_buffers = [
-            np.empty((self._work.outputs, size), self._layout.dtype) for _ in range(2)
+            np.empty((self._work.output_count, size), self._layout.dtype) for _ in range(2)
         ]
         gate = Gate()
         reader: Lane[list[Values]] = Lane(gate)
@@ -97,14 +97,15 @@ class Job:
         source = self._fields[0]
         out = tuple(_lay_out_buffer(source, buffer[:size], block.shape) for buffer in buffers)
         arrays, program = [*fields], self._work.program
-        valid: list[Values | None] = []
+        valid: dict[int, Values | None] = {}
 
         def place(term: Term) -> Term:
             plan = block.moved[id(term.plan)]
             return Term(term.sign, arrays[term.field], plan, valid[term.field])
 
         for stage in program.stages:
-            valid += [_find_unmasked(f) if self._skipna else None for f in arrays[len(valid) :]]
+            for number in {term.field for terms in stage for term in terms} - valid.keys():
+                valid[number] = _find_unmasked(arrays[number]) if self._skipna else None
             start = len(arrays) - len(fields)
             targets = out[start : start + len(stage)]
             with np.errstate(all="ignore"):  # of all samples, or of none

@@ -149,7 +149,10 @@ def _open_member(
 
 @contextmanager
 def _refuse_damage(path: Path, name: str) -> Iterator[None]:
+    """Say that a member of an archive is damaged, where reading it fails."""
     try:
         yield
     except (zipfile.BadZipFile, ValueError, EOFError, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise  # the system's: decompression has errors without a number
         raise FileError(f"{name} in {path} is damaged: {error}.") from error

@@ -187,10 +187,10 @@ def _cut_field(
     kinds = {format_of(f.path), kind}
     base_bytes = OWN_BYTES + sum(LIBRARY_BYTES.get(known, 0) for known in kinds)
     sample = len(fields) * f.dtype.itemsize * (4 if format_of(f.path) in LIBRARY_BYTES else 2)
-    sample += dtype.itemsize * (2 * work.outputs + (len(work.names) if kind == "zarr" else 0))
+    sample += dtype.itemsize * (2 * work.output_count + (len(work.names) if kind == "zarr" else 0))
     if any(plan.alternatives for plan in work.plans):
         # Where samples are valid, of all that any stage reads, and how it is found.
-        sample += len(fields) + sum(map(len, work.program.stages[:-1])) + 1
+        sample += len({term.field for term in work.terms}) + 1
     reaches = [  # what ends need is at most about as much
         find_reach(plan for plan in work.plans if plan.axis == axis) for axis in range(len(f.shape))
     ]

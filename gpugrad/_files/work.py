@@ -19,7 +19,7 @@ from gpugrad._files.wording import in_words_of_command, say
 from gpugrad._grids import Options, choose_beside_masked, plan_axes
 from gpugrad._labels import Labels, adds_components, kept_attributes, unit_of_time
 from gpugrad._operators import Stages, check_mixed, plan_stages
-from gpugrad._stencils import OPERATORS, AxisPlan, Norm
+from gpugrad._stencils import OPERATORS, AxisPlan, Norm, Term
 
 
 @dataclass(frozen=True)
@@ -59,13 +59,17 @@ class Work:
         return dtype
 
     @property
-    def outputs(self) -> int:
+    def output_count(self) -> int:
         """How many arrays of a field's shape are computed: results, and what they are made of."""
         return sum(map(len, self.program.stages))
 
     @property
+    def terms(self) -> list[Term]:
+        return [term for stage in self.program.stages for terms in stage for term in terms]
+
+    @property
     def plans(self) -> list[AxisPlan]:
-        return [term.plan for stage in self.program.stages for terms in stage for term in terms]
+        return [term.plan for term in self.terms]
 
 
 def as_components(sources: Sequence[Source], request: FileRequest) -> list[Source]:

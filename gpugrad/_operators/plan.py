@@ -342,7 +342,7 @@ def plan(
     mask = copy_mask(where, template)
     if mask is not None:
         options = choose_beside_masked(options)
-    program, takes, gives = make_recipe(
+    program, takes, gives = make_program(
         operator, template, spacing, axis, time_unit, options, keywords, mask
     )
     return Plan(operator, program, template, takes, gives, bool(stack), backend)
@@ -372,7 +372,7 @@ def make_template(shape: Any, dtype: Any, like: Any) -> Array:
     return as_field(xp.broadcast_to(number, shape))
 
 
-def make_recipe(
+def make_program(
     operator: str,
     f: Array,
     spacing: tuple[Any, ...],

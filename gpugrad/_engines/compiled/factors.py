@@ -41,11 +41,9 @@ def list_factors(formula: Formula, precision: Precision) -> list[Factor]:
     has_products = not formula.is_sum and precision.working.kind != "c"
     factors = []
     for w in weights:
-        factor = make_factor(w, precision.weights)
-        if type(w) is int:
-            sign = "+" if w == 1 else "-"
-            factor = factor._replace(kind=sign) if has_products else Factor(sign)
-        factors.append(factor)
+        is_bare = type(w) is int
+        factor = NOTHING if is_bare and not has_products else make_factor(w, precision.weights)
+        factors.append(factor._replace(kind="+" if w == 1 else "-") if is_bare else factor)
     if constant is None:
         factors.append(NOTHING)
     else:  # what bare samples add up to has a precision of its own

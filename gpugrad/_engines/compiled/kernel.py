@@ -1,4 +1,4 @@
-"""Machine code for stencils: a recipe becomes a nest of loops that writes rows of results.
+"""Machine code for stencils: a specification becomes a nest of loops that writes rows of results.
 
 The samples that a cache line of results needs are loaded as vectors, combined in registers,
 rounded where NumPy rounds, and the line is stored past the cache, which spares the memory from
@@ -40,9 +40,9 @@ VOID = ir.VoidType()
 
 
 @cache
-def compile_kernel(recipe: KernelSpec) -> int:
+def compile_kernel(spec: KernelSpec) -> int:
     """Return the address of ``kernel(layout, start, stop)``, which runs part of its outer loop."""
-    return compile_module(lambda module: _Kernel(module, recipe).write())
+    return compile_module(lambda module: _Kernel(module, spec).write())
 
 
 class _BaseAddress(NamedTuple):
@@ -65,20 +65,20 @@ class Operand(NamedTuple):
 class _Kernel(Vectors):
     """A nest of loops around rows, and the formula for any number of results at once."""
 
-    def __init__(self, module: ir.Module, recipe: KernelSpec) -> None:
+    def __init__(self, module: ir.Module, spec: KernelSpec) -> None:
         super().__init__(module, VOID, 3)
-        self.recipe = recipe
-        self.real = REAL_PART.get(recipe.result, recipe.result)
-        self.is_complex = recipe.sample in REAL_PART
-        self.size = int(recipe.result[1:])
+        self.spec = spec
+        self.real = REAL_PART.get(spec.result, spec.result)
+        self.is_complex = spec.sample in REAL_PART
+        self.size = int(spec.result[1:])
         self.lanes = LINE // self.size
-        self.is_whole = False  # are all samples of the first ways known to be valid?
+        self.is_whole = False  # are all samples of the first parts known to be valid?
         layout, self.start, self.stop = self.function.args
-        words = iter([*map(partial(self.word, layout), range(recipe.words))])
-        self.lengths = [next(words) for _ in range(recipe.levels)]
+        words = iter([*map(partial(self.word, layout), range(spec.words))])
+        self.lengths = [next(words) for _ in range(spec.levels)]
         self.bases = [
-            _BaseAddress(next(words), [next(words) for _ in range(recipe.levels * moves)])
-            for moves in recipe.bases
+            _BaseAddress(next(words), [next(words) for _ in range(spec.levels * moves)])
+            for moves in spec.bases
         ]
 
     def write(self) -> None:
@@ -89,7 +89,7 @@ class _Kernel(Vectors):
     def write_level(self, level: int, bases: Sequence[_BaseAddress]) -> None:
         """Write the loops from a level inwards, for bases at their first step."""
         start, stop = (WORD(0), self.lengths[level]) if level else (self.start, self.stop)
-        if level == self.recipe.levels - 1:
+        if level == self.spec.levels - 1:
             n = self.build.sub(stop, start)
             self.write_row(self.list_operands(self.advance(bases, level, start), n), n)
             return
@@ -110,8 +110,8 @@ class _Kernel(Vectors):
 
     def list_operands(self, bases: Sequence[_BaseAddress], n: ir.Value) -> list[list[Operand]]:
         """Return the operands of each sum, for bases as they lie where a row of `n` starts."""
-        build, places, sums = self.build, iter(self.recipe.places), []
-        for kinds in self.recipe.operands:
+        build, places, sums = self.build, iter(self.spec.places), []
+        for kinds in self.spec.operands:
             operands = []
             for kind, known in kinds:
                 i, ahead, from_end = next(places)
@@ -130,25 +130,25 @@ class _Kernel(Vectors):
         A line is all that one cache line holds, 64 bytes. The stores of a row are in the order
         of memory, so that single results, too, leave the processor as whole lines.
         """
-        recipe = self.recipe
+        spec = self.spec
         sums = [
             self.load_factors(operands, parts)
-            for operands, parts in zip(sums, recipe.sums, strict=True)
+            for operands, parts in zip(sums, spec.sums, strict=True)
         ]
-        interior, lower = sums[0], sums[1 : 1 + len(recipe.lower)]
-        upper = sums[1 + len(recipe.lower) :]
-        for operands, parts in zip(lower, recipe.lower, strict=True):
+        interior, lower = sums[0], sums[1 : 1 + len(spec.lower)]
+        upper = sums[1 + len(spec.lower) :]
+        for operands, parts in zip(lower, spec.lower, strict=True):
             self.write_results(operands, parts, 1)
 
-        write = self.write_by_validity if recipe.is_branching else self.write_in_stretches
+        write = self.write_by_validity if spec.is_branching else self.write_in_stretches
         write(interior, n)
 
-        for operands, parts in zip(upper, recipe.upper, strict=True):
+        for operands, parts in zip(upper, spec.upper, strict=True):
             self.write_results(operands, parts, 1)
 
     def write_in_stretches(self, interior: Sequence[Operand], n: ir.Value) -> None:
         """Write lines, before and behind them short vectors, and single results up to these."""
-        build, recipe, lanes = self.build, self.recipe, self.lanes
+        build, spec, lanes = self.build, self.spec, self.lanes
         few = max(1, SHORT // self.size)
         # A store past the cache pays if it fills a line: a part of one costs the memory as much.
         # So results before the first line are written singly. -address & 63 is the way to it.
@@ -163,16 +163,16 @@ class _Kernel(Vectors):
         last = self.count_whole(tail, n, few)
         stretches = [(WORD(0), first, 1), (first, head, few), (head, tail, lanes)]
         stretches += [(tail, last, few), (last, n, 1)]
-        if recipe.scatters:
+        if spec.scatters:
             stretches = [(WORD(0), n, 1)]
-        elif few == 1 or not recipe.has_short_vectors:
+        elif few == 1 or not spec.has_short_vectors:
             stretches = [(WORD(0), head, 1), (head, tail, lanes), (tail, n, 1)]
         for start, stop, count in stretches:
             with self.loop(start, stop, count) as i:
                 operands = [operand._replace(steps=i) for operand in interior]
                 if count == lanes:
                     self.fetch_ahead(operands)
-                self.write_results(operands, recipe.interior, count)
+                self.write_results(operands, spec.interior, count)
 
     def count_whole(self, start: ir.Value, stop: ir.Value, count: int) -> ir.Value:
         """Return where the last whole vector of so many results stops."""
@@ -180,12 +180,12 @@ class _Kernel(Vectors):
         return self.build.add(start, self.build.and_(length, WORD(-count)))
 
     def write_by_validity(self, interior: Sequence[Operand], n: ir.Value) -> None:
-        """Write lines where the first ways are open all along, single results elsewhere.
+        """Write lines where the first parts are open all along, single results elsewhere.
 
-        So all the other ways are there only once, and not for vectors: with many of them, compiling
+        So all later parts are there only once, and not for vectors: with many of them, compiling
         takes much longer than computing.
         """
-        build, recipe, lanes = self.build, self.recipe, self.lanes
+        build, spec, lanes = self.build, self.spec, self.lanes
         # Which samples are valid differs from line to line, so each step is chosen anew: a line,
         # or one result. `loop` has one step for all, hence these blocks by hand.
         before = build.block
@@ -200,7 +200,7 @@ class _Kernel(Vectors):
         beyond_line = build.and_(self.locate(operands[0]), WORD(LINE - 1))
         fits = build.icmp_signed("<=", build.add(i, WORD(lanes)), n)
         fits = build.and_(fits, build.icmp_signed("==", beyond_line, WORD(0)))
-        may_fit = ir.Constant(ir.IntType(1), 0) if recipe.scatters else fits
+        may_fit = ir.Constant(ir.IntType(1), 0) if spec.scatters else fits
         build.cbranch(may_fit, whole, single)
 
         build.position_at_end(whole)
@@ -209,13 +209,13 @@ class _Kernel(Vectors):
 
         build.position_at_end(line)
         self.is_whole = True
-        self.write_results(operands, recipe.interior, lanes)
+        self.write_results(operands, spec.interior, lanes)
         self.is_whole = False
         after_line = build.block
         build.branch(following)
 
         build.position_at_end(single)
-        self.write_results(operands, recipe.interior, 1)
+        self.write_results(operands, spec.interior, 1)
         after_single = build.block
         build.branch(following)
 
@@ -229,12 +229,12 @@ class _Kernel(Vectors):
         build.position_at_end(behind)
 
     def list_first_flags(self, operands: Sequence[Operand]) -> list[ir.Value]:
-        """Return for each of a line's results whether the samples of the first ways are valid."""
+        """Return for each of a line's results whether the samples of the first parts are valid."""
         remaining, flags = iter(operands[1:]), []
-        for part in self.recipe.interior:
+        for part in self.spec.interior:
             part_operands = [*islice(remaining, len(part.operands))]
             if isinstance(part, Choice):
-                taps, _ = part.ways[0]
+                taps, _ = part.ranked[0]
                 valid = [part_operands[part.samples + k] for k in sorted({0, *taps})]
                 flags += [self.load_valid(operand, self.lanes) for operand in valid]
         return flags
@@ -242,7 +242,7 @@ class _Kernel(Vectors):
     def fetch_ahead(self, operands: Sequence[Operand]) -> None:
         """Ask for the lines that will be needed next and are not in the cache yet."""
         build = self.build
-        for k in self.recipe.leads:
+        for k in self.spec.leads:
             address = build.add(self.locate(operands[k]), WORD(AHEAD))
             pointer = build.inttoptr(address, ir.IntType(8).as_pointer())
             arguments = [pointer, INT(0), INT(3), INT(1)]  # to be read, and often; data
@@ -254,7 +254,7 @@ class _Kernel(Vectors):
         total = self.combine(operands[1:], parts, count)
         address = self.locate(operands[0])
         pieces = [(total, address, count * self.size if count > 1 else 1)]
-        if count == 1 and self.recipe.streams:
+        if count == 1 and self.spec.streams:
             # Only an integer of a register's width can be stored singly past the cache.
             width = int(self.real[1:])
             whole = ir.IntType(8 * width)
@@ -268,12 +268,12 @@ class _Kernel(Vectors):
         for value, place, align in pieces:
             store = build.store(value, build.inttoptr(place, value.type.as_pointer()))
             store.align = align
-            if self.recipe.streams:
+            if self.spec.streams:
                 store.set_metadata("nontemporal", self.module.add_metadata([INT(1)]))
 
     def combine(self, operands: Sequence[Operand], parts: Sum, count: int) -> ir.Value:
         """Return `count` results: the sum of the parts, from left to right, or their norm."""
-        remaining, total, is_norm = iter(operands), None, self.recipe.is_norm
+        remaining, total, is_norm = iter(operands), None, self.spec.is_norm
         for part in parts:
             part_operands = [*islice(remaining, len(part.operands))]
             if isinstance(part, Choice):
@@ -309,7 +309,7 @@ class _Kernel(Vectors):
         """Return `count` values of a masked term; once all are found, no more is computed."""
         build, n = self.build, choice.samples
         if self.is_whole:
-            taps, part = choice.ways[0]
+            taps, part = choice.ranked[0]
             first_factors = operands[2 * n :][: len(part.operands) - len(taps)]
             return self.differentiate(part, [*(operands[k] for k in taps), *first_factors], count)
         factors = iter(operands[2 * n :])
@@ -319,15 +319,15 @@ class _Kernel(Vectors):
         total = nan if kind == nan.type else ir.Constant(kind, [nan] * kind.count)
         missing, found = valid(0), build.append_basic_block("found")
         totals = []
-        for taps, part in choice.ways:
+        for taps, part in choice.ranked:
             is_open = reduce(build.and_, map(valid, taps), missing)
             samples = [operands[k] for k in taps]
-            way_factors = islice(factors, len(part.operands) - len(taps))
-            value = self.differentiate(part, [*samples, *way_factors], count)
+            part_factors = islice(factors, len(part.operands) - len(taps))
+            value = self.differentiate(part, [*samples, *part_factors], count)
             total = build.select(self.widen(is_open, count), value, total)
             missing = build.and_(missing, build.not_(is_open))
             totals.append((total, build.block))
-            # Most vectors are complete after the first way: a jump is cheaper than all the others.
+            # Most vectors are complete after the first part: a jump is cheaper than all the others.
             further = build.append_basic_block("further")
             build.cbranch(self.is_any(missing), further, found)
             build.position_at_end(further)
@@ -362,18 +362,18 @@ class _Kernel(Vectors):
     def load_valid(self, operand: Operand, count: int) -> ir.Value:
         """Return for each of `count` samples whether it is valid."""
         kind = type_of(count, ir.IntType(8))
-        stored = self.load_lanes(operand, count, kind, 1, self.recipe.spreads)
+        stored = self.load_lanes(operand, count, kind, 1, self.spec.spreads)
         return self.build.icmp_unsigned("!=", stored, ir.Constant(stored.type, None))
 
     def load_samples(self, operand: Operand, count: int) -> ir.Value:
         """Return `count` samples as they are stored, but integers as floats."""
-        kind = self.recipe.sample
+        kind = self.spec.sample
         size, is_integer = int(kind[1:]), kind[0] in "iu"
         if is_integer:
             stored = type_of(count, ir.IntType(8 * size))
         else:
             stored = self.vector(REAL_PART.get(kind, kind), count)
-        samples = self.load_lanes(operand, count, stored, size, self.recipe.gathers)
+        samples = self.load_lanes(operand, count, stored, size, self.spec.gathers)
         if not is_integer:
             return samples
         to_float = self.build.sitofp if kind[0] == "i" else self.build.uitofp

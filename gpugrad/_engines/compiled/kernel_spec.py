@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 MOST_TAPS = 30
-"""Samples of all ways of a choice up to which vectors take any of them: more compile too long."""
+"""Samples of all parts of a choice up to which vectors take any of them: more compile too long."""
 
 MOST_SHORT = 12
 """Samples of a sum up to which short vectors, too, are made for it."""
@@ -45,37 +45,37 @@ class Part(NamedTuple):
 
 
 class Choice(NamedTuple):
-    """A term of a masked field: for each result the first of several ways that is open.
+    """A term of a masked field: for each result the first of its ranked parts that is open.
 
-    A way is a part, with the numbers of its samples in the list of all samples. A way is open where
-    its samples, and the sample with number 0, are valid. Where no way is open, the result is NaN.
+    Beside each part are the numbers of its samples in the list of all samples. A part is open where
+    its samples, and the sample with number 0, are valid. Where none is open, the result is NaN.
     """
 
-    ways: tuple[tuple[tuple[int, ...], Part], ...]
+    ranked: tuple[tuple[tuple[int, ...], Part], ...]
 
     @property
     def sign(self) -> int:
-        return self.ways[0][1].sign
+        return self.ranked[0][1].sign
 
     @property
     def arithmetic(self) -> str:
-        return self.ways[0][1].arithmetic
+        return self.ranked[0][1].arithmetic
 
     @property
     def samples(self) -> int:
         """How many samples there are."""
-        return 1 + max(max(taps) for taps, _ in self.ways)
+        return 1 + max(max(taps) for taps, _ in self.ranked)
 
     @property
     def often(self) -> int:
-        """How many operands nearly all results need: none of the factors of later ways."""
-        taps, part = self.ways[0]
+        """How many operands nearly all results need: no factor of a later part."""
+        taps, part = self.ranked[0]
         return 2 * self.samples + len(part.operands) - len(taps)
 
     @property
     def operands(self) -> tuple[str, ...]:
-        """What is read: all samples, whether they are valid, then the factors of each way."""
-        factors = (kind for _, part in self.ways for kind in part.operands if kind != "sample")
+        """What is read: all samples, whether they are valid, then the factors of each part."""
+        factors = (kind for _, part in self.ranked for kind in part.operands if kind != "sample")
         return ("sample",) * self.samples + ("valid",) * self.samples + tuple(factors)
 
 
@@ -134,9 +134,9 @@ class KernelSpec(NamedTuple):
 
     @property
     def is_branching(self) -> bool:
-        """Tell whether there are more ways beside masked samples than vectors should take."""
+        """Tell whether a choice has more parts than vectors should take."""
         choices = [part for parts in self.sums for part in parts if isinstance(part, Choice)]
-        return any(sum(len(taps) for taps, _ in choice.ways) > MOST_TAPS for choice in choices)
+        return any(sum(len(taps) for taps, _ in choice.ranked) > MOST_TAPS for choice in choices)
 
     @property
     def sums(self) -> tuple[Sum, ...]:

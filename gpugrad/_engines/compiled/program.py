@@ -292,15 +292,18 @@ class _Maker:
     ) -> tuple[Choice, list[_OperandPlace]]:
         """Return a masked term that starts at some sample, and its operands."""
         _, f, plan, where, _ = term
-        placed = [self.place_formula(term, ranked, at, row) for ranked in plan.ranked]
+        placed = [self.place_formula(term, alternative, at, row) for alternative in plan.ranked]
         placed = [(part, factors, offsets) for part, factors, offsets in placed if offsets]
         reached = dict.fromkeys([0, *(k for _, _, offsets in placed for k in offsets)])
         places = {k: i for i, k in enumerate(reached)}
-        ways = tuple([(tuple([places[k] for k in offsets]), part) for part, _, offsets in placed])
+        ranked = tuple([(tuple([places[k] for k in offsets]), part) for part, _, offsets in placed])
         operands = [
             self.locate(array, at, row, plan.axis, k) for array in (f, where) for k in places
         ]
-        return Choice(ways), [*operands, *(operand for _, added, _ in placed for operand in added)]
+        return Choice(ranked), [
+            *operands,
+            *(operand for _, added, _ in placed for operand in added),
+        ]
 
     def place_formula(
         self, term: Term, plan: AxisPlan, at: Sequence[int], row: _Row
@@ -310,10 +313,9 @@ class _Maker:
         precision = find_precision(term.field.dtype, plan.dtype)
         seam = find_seam(term, at)
         table = find_table(term.plan if seam is None else seam.plan, self.sample)
-        by_factors = row.is_thin and not region.formula.is_sum and self.sample.kind != "c"
         kinds, factors = [], []
         for kind, key, values in list_factors(region.formula, precision):
-            if values is None or (kind in "+-" and not by_factors):
+            if values is None or (kind in "+-" and not row.is_thin):
                 kinds.append(kind)
                 continue
             (array, start), strides = table.places[key], [0] * len(at)
