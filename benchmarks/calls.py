@@ -23,7 +23,7 @@ STATEMENTS = {
     "coordinates, always new": "gradient(f, *next(fresh))",  # for these nothing is promised
 }
 
-BACKENDS = ("auto", "slices", "numpy", "numba") if has_compiler() else ("auto", "slices", "numpy")
+BACKENDS = ("auto", "slices", "numpy", "compiled") if has_compiler() else ("auto", "slices", "numpy")
 
 SIZES = tuple(round(10 ** (i / 2)) for i in range(4, 15))
 """Samples of the fields on which engines are compared: from a hundred to ten million."""
@@ -36,7 +36,7 @@ f = np.random.default_rng(3).standard_normal((128,) * 3)
 out = tuple(np.zeros_like(f) for _ in f.shape)
 def call():
     start = perf_counter()
-    gpugrad.gradient(f, out=out, backend="numba")
+    gpugrad.gradient(f, out=out, backend="compiled")
     return perf_counter() - start
 first = call()
 print(first - sorted(call() for _ in range(5))[2])
@@ -147,7 +147,7 @@ def race_first_call(row: Row) -> Heats:
 def find_pages(side: int, row: Row) -> Heats:
     """Find the memory that a fresh process takes in a call, thread stacks and all."""
     row["extra_megabytes"] = {}
-    first = {"numba": side, "numpy": 4} if has_compiler() else {"numpy": 4}
+    first = {"compiled": side, "numpy": 4} if has_compiler() else {"numpy": 4}
     for backend, rows in first.items():
         extra = resident_peak(_PAGES.format(side=side, backend=backend, rows=rows), f"call({side})")
         if extra is not None:

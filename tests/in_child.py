@@ -9,5 +9,5 @@ from internals import compiled_engine
 def differentiate(f):
     """Return the gradient of a small field, computed as that of a large one is."""
     compiled_engine.THREADED_BYTES = 0
-    with gpugrad.use_backend("numba", threads=2):
+    with gpugrad.use_backend("compiled", threads=2):
         return gpugrad.gradient(f, 0.5, edge_order=2)

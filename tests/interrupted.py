@@ -157,7 +157,7 @@ def compilations(rounds):
     def compile_another():  # kernels are compiled once
         dtype, ndim, order, accuracy = kernels.pop()
         f = np.zeros((18,) * ndim, dtype)
-        gpugrad.derivative(f, order=order, accuracy=accuracy, backend="numba")
+        gpugrad.derivative(f, order=order, accuracy=accuracy, backend="compiled")
 
     usual = measure(compile_another)
     signal.signal(signal.SIGALRM, raise_inside)
@@ -167,10 +167,10 @@ def compilations(rounds):
                 compile_another()
         except Interrupted:
             interrupted += 1
-    gpugrad.use_backend("numba")
+    gpugrad.use_backend("compiled")
     check_another_thread()
     f = np.random.default_rng(0).normal(size=(30, 40))
-    assert np.array_equal(gpugrad.gradient(f, axis=1, backend="numba"), np.gradient(f, axis=1))
+    assert np.array_equal(gpugrad.gradient(f, axis=1, backend="compiled"), np.gradient(f, axis=1))
     return interrupted
 
 
@@ -275,7 +275,7 @@ def forks(rounds):
     """Fork while another thread compiles; the child must be able to compile, and to compute."""
     f = np.random.default_rng(0).normal(size=(30, 40))
     expected = np.gradient(f, axis=0)
-    gpugrad.gradient(np.zeros(9), backend="numba")
+    gpugrad.gradient(np.zeros(9), backend="compiled")
     stop, dice = threading.Event(), random.Random(5)
 
     def compile_on():
@@ -284,7 +284,7 @@ def forks(rounds):
             i = next(kinds)
             g = np.zeros((14, 15, 16)[: 1 + i % 3], ["f4", "f8", "c8", "c16", "u1"][i % 5])
             order, accuracy = 1 + i % 4, 2 + 2 * (i % 3)
-            gpugrad.derivative(g, order=order, accuracy=accuracy, axis=i % g.ndim, backend="numba")
+            gpugrad.derivative(g, order=order, accuracy=accuracy, axis=i % g.ndim, backend="compiled")
 
     compiler = threading.Thread(target=compile_on)
     compiler.start()
@@ -294,7 +294,7 @@ def forks(rounds):
             child = os.fork()
             if child == 0:
                 signal.alarm(60)  # ends a child that hangs
-                is_right = np.array_equal(gpugrad.gradient(f, axis=0, backend="numba"), expected)
+                is_right = np.array_equal(gpugrad.gradient(f, axis=0, backend="compiled"), expected)
                 os._exit(0 if is_right else 1)
             _, status = os.waitpid(child, 0)
             assert status == 0, f"a child ended with {status}"

@@ -24,7 +24,7 @@ MODULES = {
 }
 HEAVY = (
     "cupy",
-    "numba",
+    "compiled",
     "llvmlite",
     "dask",
     "sympy",

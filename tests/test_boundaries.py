@@ -208,12 +208,12 @@ def random_calls(rng, count):
 
 @pytest.mark.sampled
 @pytest.mark.parametrize("seed", range(12))
-@pytest.mark.parametrize("backend", ["numpy", "numba"])
+@pytest.mark.parametrize("backend", ["numpy", "compiled"])
 def test_engines_agree_in_every_bit(backend, seed):
-    if backend == "numba" and not find_spec("llvmlite"):
+    if backend == "compiled" and not find_spec("llvmlite"):
         pytest.skip("llvmlite is not installed")
     for f, spacing, keywords in random_calls(np.random.default_rng(seed), 8):
-        if backend == "numba" and f.dtype == "f2":
+        if backend == "compiled" and f.dtype == "f2":
             continue
         with np.errstate(over="ignore"):  # of half precision
             expected = gpugrad.derivative(f, spacing, backend="slices", **keywords)

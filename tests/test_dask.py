@@ -589,10 +589,10 @@ class TestEngines:
         assert {threads for _, threads, _ in seen} == {3}
         assert _threads.chosen() is None
 
-    @pytest.mark.parametrize("name", ["numpy", "numba"])
+    @pytest.mark.parametrize("name", ["numpy", "compiled"])
     def test_each_block_is_computed_by_the_engine_that_is_named(self, seen, name):
         module = numpy_blocks
-        if name == "numba":
+        if name == "compiled":
             pytest.importorskip("llvmlite")
             from internals import compiled_engine as module
         f = np.random.default_rng(0).normal(size=(9, 8))
@@ -609,7 +609,7 @@ class TestEngines:
             gpugrad.gradient(lazy, x, axis=0, backend="numpy")
         pytest.importorskip("llvmlite")
         with pytest.raises(gpugrad.BackendError, match="float16"):
-            gpugrad.gradient(lazy, backend="numba")
+            gpugrad.gradient(lazy, backend="compiled")
 
 
 def test_lazy_dates_are_coordinates(rng):

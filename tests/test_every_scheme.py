@@ -29,11 +29,11 @@ def test_every_boundary_is_among_them():
 
 
 @pytest.mark.sampled
-@pytest.mark.parametrize("backend", ["numpy", "numba"])
+@pytest.mark.parametrize("backend", ["numpy", "compiled"])
 @pytest.mark.parametrize("accuracy", ACCURACIES)
 @pytest.mark.parametrize("order", ORDERS)
 def test_engines_agree_in_every_bit(rng, order, accuracy, backend):
-    if backend == "numba" and not has_compiler():
+    if backend == "compiled" and not has_compiler():
         pytest.skip("llvmlite is not installed")
     f = rng.normal(size=(3, LENGTH))
     x = np.cumsum(rng.uniform(0.5, 1.5, LENGTH))

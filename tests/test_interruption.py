@@ -24,12 +24,12 @@ from internals import _threads, cli_main
 pytestmark = pytest.mark.skipif(
     not hasattr(signal, "setitimer"), reason="this system has no timers that send signals"
 )
-BACKENDS = ("numpy", "numba")
+BACKENDS = ("numpy", "compiled")
 
 
 def run(task, *arguments):
     """Run a task; return how often it was interrupted."""
-    if task in ("compilations", "forks") or "numba" in arguments:
+    if task in ("compilations", "forks") or "compiled" in arguments:
         pytest.importorskip("llvmlite")
     script = Path(__file__).with_name("interrupted.py")
     done = subprocess.run(
@@ -65,7 +65,7 @@ def test_an_interrupted_compiler_works_on_every_thread(times):
 
 
 @pytest.mark.parametrize("times", FEW_AND_MANY)
-@pytest.mark.parametrize("backend", ["numpy", pytest.param("numba", marks=pytest.mark.exhaustive)])
+@pytest.mark.parametrize("backend", ["numpy", pytest.param("compiled", marks=pytest.mark.exhaustive)])
 def test_interrupted_dask_arrays_leave_others_right(backend, times):
     pytest.importorskip("dask")
     assert run("dask_arrays", backend, 20 * times) > 5 * times
@@ -122,10 +122,10 @@ def test_no_lock_that_an_exception_leaves_locked_is_taken_on_the_main_thread(
     np.save(source, f)
     if task == "a kernel":
         pytest.importorskip("llvmlite")
-        gpugrad.gradient(f, backend="numba")
+        gpugrad.gradient(f, backend="compiled")
         internals.compiled_kernel.compile_kernel.cache_clear()
     _threads._forget_pool()
-    backend = "numba" if task == "a kernel" else "numpy"
+    backend = "compiled" if task == "a kernel" else "numpy"
     with monkeypatch.context() as patch, gpugrad.use_backend(backend, threads=2):
         patch.setattr(threading.Condition, "__enter__", enter_elsewhere)
         if task == "a file":

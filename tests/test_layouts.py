@@ -87,9 +87,9 @@ OPERATORS = {
 @pytest.mark.parametrize("operator", OPERATORS)
 @pytest.mark.parametrize("dtype", ["f8", "f4", "c16", "i4"])
 @pytest.mark.parametrize("layout", BROADCAST)
-@pytest.mark.parametrize("backend", ["numpy", "numba"])
+@pytest.mark.parametrize("backend", ["numpy", "compiled"])
 def test_fields_that_repeat_samples_give_the_bits_of_slices(rng, backend, layout, dtype, operator):
-    if backend == "numba":
+    if backend == "compiled":
         pytest.importorskip("llvmlite")
     f = BROADCAST[layout](rng.normal(scale=9, size=(7, 11, 18)).astype(dtype))
     expected = OPERATORS[operator](f, backend="slices")
@@ -99,9 +99,9 @@ def test_fields_that_repeat_samples_give_the_bits_of_slices(rng, backend, layout
 @pytest.mark.sampled(2)
 @pytest.mark.parametrize("valid", [True, False])
 @pytest.mark.parametrize("operator", OPERATORS)
-@pytest.mark.parametrize("backend", ["numpy", "numba"])
+@pytest.mark.parametrize("backend", ["numpy", "compiled"])
 def test_masks_of_one_value_give_the_bits_of_slices(rng, backend, operator, valid):
-    if backend == "numba":
+    if backend == "compiled":
         pytest.importorskip("llvmlite")
     f = rng.normal(size=(7, 11, 18))
     where = np.broadcast_to(np.bool_(valid), f.shape)
@@ -110,7 +110,7 @@ def test_masks_of_one_value_give_the_bits_of_slices(rng, backend, operator, vali
     assert np.isnan(expected).all() != valid
 
 
-@pytest.mark.parametrize("backend", ["auto", "numba"])
+@pytest.mark.parametrize("backend", ["auto", "compiled"])
 def test_lazy_and_foreign_fields_of_one_sample(backend):
     pytest.importorskip("llvmlite")
     da = pytest.importorskip("dask.array")

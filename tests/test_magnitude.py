@@ -13,7 +13,7 @@ from internals import compiled_program, compiled_tiles, numpy_blocks
 
 SHAPE = (5, 8, 20)
 DTYPES = ["f4", "f8", "c8", "c16", "i2"]
-BACKENDS = ["auto", "slices", "numpy", "numba"]
+BACKENDS = ["auto", "slices", "numpy", "compiled"]
 
 
 def make_field(rng, dtype, shape=SHAPE):
@@ -49,7 +49,7 @@ def pieces(request, monkeypatch):
 @pytest.mark.parametrize("spacing", [(), (0.3,), "uneven"])
 @pytest.mark.parametrize("layout", ["C", "backwards", "Fortran"])
 def test_it_has_the_bits_of_its_steps(rng, pieces, dtype, backend, spacing, layout):
-    if backend == "numba":
+    if backend == "compiled":
         pytest.importorskip("llvmlite", reason="llvmlite is not installed")
     f = make_field(rng, dtype)
     f = {"C": f, "backwards": f[::-1, ::2], "Fortran": np.asfortranarray(f)}[layout]
@@ -63,7 +63,7 @@ def test_it_has_the_bits_of_its_steps(rng, pieces, dtype, backend, spacing, layo
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_of_any_scheme_it_has_the_bits_of_its_steps(rng, pieces, dtype, backend):
-    if backend == "numba":
+    if backend == "compiled":
         pytest.importorskip("llvmlite", reason="llvmlite is not installed")
     f = make_field(rng, dtype)
     options = {"accuracy": 4, "boundary": "periodic", "backend": backend}
@@ -115,7 +115,7 @@ def test_the_other_axes_are_batches(rng):
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_special_values_have_the_bits_of_the_reference(rng, backend):
-    if backend == "numba":
+    if backend == "compiled":
         pytest.importorskip("llvmlite", reason="llvmlite is not installed")
     special = np.array([np.inf, -np.inf, np.nan, 0.0, -0.0, 5e-324, 1e-160, 1e160, 1e308, 1.0])
     for dtype in ("f4", "f8", "c16"):
@@ -125,9 +125,9 @@ def test_special_values_have_the_bits_of_the_reference(rng, backend):
             assert_same_bits(gpugrad.gradient_norm(f, 0.3, backend=backend), expected)
 
 
-@pytest.mark.parametrize("backend", ["numpy", "numba"])
+@pytest.mark.parametrize("backend", ["numpy", "compiled"])
 def test_squares_that_overflow_warn(backend):
-    if backend == "numba":
+    if backend == "compiled":
         pytest.importorskip("llvmlite", reason="llvmlite is not installed")
     f = np.array([0.0, 1e200, 0.0, 1.0])
     with pytest.warns(RuntimeWarning, match="overflow"):
@@ -137,7 +137,7 @@ def test_squares_that_overflow_warn(backend):
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_out_is_written_in_place(rng, backend):
-    if backend == "numba":
+    if backend == "compiled":
         pytest.importorskip("llvmlite", reason="llvmlite is not installed")
     f = rng.normal(size=(6, 7)) + 1j
     expected = gpugrad.gradient_norm(f)

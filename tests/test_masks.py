@@ -18,11 +18,11 @@ import gpugrad
 from conftest import assert_like_numpy, assert_same_bits, has_compiler
 from internals import any_weights, numpy_blocks
 
-HOSTS = ("slices", "numpy", "numba")
+HOSTS = ("slices", "numpy", "compiled")
 
 
 def needs_compiler(backend):
-    if backend == "numba" and not has_compiler():
+    if backend == "compiled" and not has_compiler():
         pytest.skip("llvmlite is not installed")
 
 
@@ -166,7 +166,7 @@ def test_engines_have_the_bits_of_the_reference(
     rng, monkeypatch, name, dtype, mask, spacing, layout, backend
 ):
     needs_compiler(backend)
-    if backend == "numba" and dtype == "f2":
+    if backend == "compiled" and dtype == "f2":
         pytest.skip("kernels take no float16")
     monkeypatch.setattr(numpy_blocks, "WHOLE_BYTES", 0)
     monkeypatch.setattr(numpy_blocks, "BLOCK_BYTES", 2048)

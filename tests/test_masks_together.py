@@ -18,11 +18,11 @@ from internals import any_weights
 
 OPERATORS = ["gradient", "derivative", "divergence", "curl", "laplacian", "jacobian", "hessian"]
 ON_VECTORS = ("divergence", "curl", "jacobian")
-BACKENDS = ["numpy", "numba"]
+BACKENDS = ["numpy", "compiled"]
 
 
 def needs_compiler(backend):
-    if backend == "numba" and not has_compiler():
+    if backend == "compiled" and not has_compiler():
         pytest.skip("llvmlite is not installed")
 
 
@@ -138,7 +138,7 @@ class TestFaces:
         options = {"accuracy": accuracy, "boundary": boundary, "stagger": ["left", "right"]}
         expected = gpugrad.gradient(f, 0.5, x, where=where, backend="slices", **options)
         for backend in BACKENDS:
-            if backend == "numba" and not has_compiler():
+            if backend == "compiled" and not has_compiler():
                 continue
             got = gpugrad.gradient(f, 0.5, x, where=where, backend=backend, **options)
             for one, wanted in zip(got, expected, strict=True):
@@ -176,7 +176,7 @@ class TestLength:
                 expected = np.sqrt(total)
             for backend in ("slices", *BACKENDS):
                 # Kernels for holes take long to compile: one for each dtype is enough.
-                if backend == "numba" and (options or not has_compiler()):
+                if backend == "compiled" and (options or not has_compiler()):
                     continue
                 got = gpugrad.gradient_norm(f, 0.3, **given, **options, backend=backend)
                 assert_same_bits(got, expected)
@@ -236,7 +236,7 @@ def test_masked_arrays_come_back_masked(rng, operator, options):
 
 @pytest.mark.parametrize(("order", "accuracy"), [(1, 6), (1, 8), (1, 12), (2, 8), (3, 6), (3, 12)])
 def test_above_the_limit_of_the_compiler_others_give_the_same_bits(rng, order, accuracy):
-    needs_compiler("numba")
+    needs_compiler("compiled")
     where, f = punch(rng, (30, 40), share=0.05)
     for spacing in (0.3, np.cumsum(rng.uniform(0.5, 1.5, 40))):
         options = {"order": order, "accuracy": accuracy, "where": where}
@@ -244,7 +244,7 @@ def test_above_the_limit_of_the_compiler_others_give_the_same_bits(rng, order, a
         for backend in ("auto", "numpy"):
             assert_same_bits(gpugrad.derivative(f, spacing, backend=backend, **options), expected)
         with pytest.raises(gpugrad.BackendError, match="formulas beside masked samples are many"):
-            gpugrad.derivative(f, spacing, backend="numba", **options)
+            gpugrad.derivative(f, spacing, backend="compiled", **options)
 
 
 PLANNED = [

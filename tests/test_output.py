@@ -88,10 +88,10 @@ def over(mask):
 
 
 @pytest.mark.parametrize("library", ["numpy", "torch"])
-@pytest.mark.parametrize("backend", ["auto", "slices", "numpy", "numba"])
+@pytest.mark.parametrize("backend", ["auto", "slices", "numpy", "compiled"])
 @pytest.mark.parametrize("size", [(30, 40), (256, 256), (1000, 700)])
 def test_out_over_the_memory_of_a_mask_gives_the_right_answer(rng, size, backend, library):
-    if backend == "numba":
+    if backend == "compiled":
         pytest.importorskip("llvmlite")
     convert = pytest.importorskip("torch").from_numpy if library == "torch" else np.asarray
     f = rng.normal(size=size)
@@ -110,10 +110,10 @@ def test_out_over_the_memory_of_a_mask_gives_the_right_answer(rng, size, backend
         assert_same_bits(out, expected)
 
 
-@pytest.mark.parametrize("backend", ["auto", "slices", "numpy", "numba"])
+@pytest.mark.parametrize("backend", ["auto", "slices", "numpy", "compiled"])
 @pytest.mark.parametrize("shape", [(300, 256), (30, 20)])
 def test_out_may_be_the_coordinates(rng, shape, backend):
-    if backend == "numba" and shape[0] > 100:
+    if backend == "compiled" and shape[0] > 100:
         pytest.importorskip("llvmlite")
     f = rng.normal(size=shape)
     y, x = (np.cumsum(rng.uniform(0.5, 1, shape), axis=axis) for axis in (0, 1))

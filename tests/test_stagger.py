@@ -129,7 +129,7 @@ def test_engines_agree_in_every_bit(accuracy, boundary, stagger, is_even, rng):
     expected = gpugrad.gradient(f, *h, backend="slices", **options)
     backends = ["numpy"]
     if find_spec("llvmlite"):
-        backends.append("numba")
+        backends.append("compiled")
     for backend in backends:
         for a, b in zip(gpugrad.gradient(f, *h, backend=backend, **options), expected, strict=True):
             assert_same_bits(a, b)

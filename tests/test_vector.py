@@ -37,11 +37,11 @@ def largest(a):
 
 
 @pytest.mark.sampled
-@pytest.mark.parametrize("backend", ["auto", "slices", "numpy", "numba"])
+@pytest.mark.parametrize("backend", ["auto", "slices", "numpy", "compiled"])
 @pytest.mark.parametrize("dtype", ["f4", "f8", "c8", "i2"])
 @pytest.mark.parametrize("samples", ["unit", "even", "uneven"])
 def test_operators_are_the_sums_they_stand_for(v, x, samples, dtype, backend):
-    if backend == "numba":
+    if backend == "compiled":
         pytest.importorskip("llvmlite", reason="llvmlite is not installed")
     v = (v * 9).astype(dtype)
     spacing = {"unit": (), "even": (0.3,), "uneven": tuple(x)}[samples]

@@ -138,7 +138,7 @@ def _find_in_tasks(outputs: Outputs, name: str) -> Evaluation:
     if name == "cupy" and isinstance(block, np.ndarray):
         way = _find_way_to_gpu(block) and "`f.map_blocks(cupy.asarray)`"
         raise _refuse_gpu("it takes arrays on a GPU, and the blocks of `f` are NumPy's", way)
-    if name in ("numpy", "numba"):
+    if name in ("numpy", "compiled"):
         _load_named(name)
         blocks = {
             id(x): np.broadcast_to(np.empty_like(x._meta, shape=()), x.shape, subok=True)
@@ -178,7 +178,7 @@ def _allocate_on_host(f: NumpyArray, count: int) -> NumpyArray:
 
 
 def _find_compiled(outputs: Outputs, _: str) -> Evaluation | str:
-    """Find the `numba` engine if it can evaluate these outputs, and will pay for its start."""
+    """Find the `compiled` engine if it can evaluate these outputs, and will pay for its start."""
     global _results_so_far
     from gpugrad._engines.compiled import engine as compiled_engine
 
@@ -270,7 +270,7 @@ def _load_named(name: str) -> Engine:
     problem = compiled_engine.start()
     if problem:
         raise BackendError(
-            f'backend "numba" cannot run: {problem}. Run `pip install "gpugrad[cpu]"`.'
+            f'backend "compiled" cannot run: {problem}. Run `pip install "gpugrad[cpu]"`.'
         )
     return compiled_engine
 
@@ -334,7 +334,7 @@ _TABLE: tuple[
     # Lazy arrays take any name along, for their blocks.
     (lambda f, _: array_api_compat.is_dask_array(f), _find_in_tasks),
     # What was named is used, or says why it cannot be.
-    (lambda _, name: name in ("numpy", "numba"), _find_named),
+    (lambda _, name: name in ("numpy", "compiled"), _find_named),
     (lambda _, name: name == "cupy", _find_named_gpu),
     # From here on the name is "auto" or "slices".
     (

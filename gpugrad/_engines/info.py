@@ -67,7 +67,7 @@ def info() -> Info:
     if gpu.usable:
         picks["PyTorch arrays"] += "; cupy for CUDA tensors"
     if is_installed("llvmlite"):  # it takes a while to start: small work goes elsewhere
-        compiled = "numba, compiled, for much work on large arrays"
+        compiled = "compiled, by LLVM, for much work on large arrays"
         picks["NumPy arrays"] += f"; {compiled}"
         picks["PyTorch arrays"] += f"; {compiled} in host memory"
     versions = {"gpugrad": __version__, **{name: _installed_version(name) for name in _LIBRARIES}}

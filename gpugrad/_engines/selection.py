@@ -9,7 +9,7 @@ from contextvars import ContextVar
 
 from gpugrad._arrays import threads as _threads
 
-BACKENDS = ("auto", "slices", "numpy", "numba", "cupy")
+BACKENDS = ("auto", "slices", "numpy", "compiled", "cupy")
 
 
 _chosen: ContextVar[str | None] = ContextVar("gpugrad_backend", default=None)
@@ -24,7 +24,7 @@ def use_backend(backend: str | None = None, *, threads: int | None = None) -> It
 
     Parameters
     ----------
-    backend : {"auto", "slices", "numpy", "numba", "cupy"}, optional
+    backend : {"auto", "slices", "numpy", "compiled", "cupy"}, optional
         Where the arithmetic runs; results have the input's type all the same. "cupy" takes
         CuPy arrays and PyTorch tensors that lie on a GPU: no backend moves an array there. None
         leaves the choice as it is. A keyword ``backend=`` of a call goes before this, the

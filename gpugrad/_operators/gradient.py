@@ -98,7 +98,7 @@ def gradient(
         overlap with `f`.
     stack : bool, optional
         Return one array, the components on a new leading axis, instead of a tuple.
-    backend : {"auto", "slices", "numpy", "numba", "cupy"}, optional
+    backend : {"auto", "slices", "numpy", "compiled", "cupy"}, optional
         Where the arithmetic runs, see `use_backend`; results have the type of `f` all the same.
 
     Returns
@@ -265,7 +265,7 @@ def derivative(
         own, and goes with no accuracy, period, stagger, mask or backend.
     out : array, optional
         Where to write, an array of the shape of `f`. May overlap with it.
-    backend : {"auto", "slices", "numpy", "numba", "cupy"}, optional
+    backend : {"auto", "slices", "numpy", "compiled", "cupy"}, optional
         Where the arithmetic runs, see `use_backend`.
 
     Returns

@@ -279,7 +279,7 @@ def plan(
     like : array or namespace, optional
         The library (and the device) of the fields: one of its arrays, or the library. By default
         NumPy.
-    backend : {"auto", "slices", "numpy", "numba", "cupy"}, optional
+    backend : {"auto", "slices", "numpy", "compiled", "cupy"}, optional
         Where the arithmetic runs, see `use_backend`.
 
     Returns

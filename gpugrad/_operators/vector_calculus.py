@@ -53,7 +53,7 @@ def divergence(
         In place of spacings, as for `gradient`. Components are those along the coordinates.
     out : array, optional
         Where to write, an array of the shape of a component. May overlap with them.
-    backend : {"auto", "slices", "numpy", "numba", "cupy"}, optional
+    backend : {"auto", "slices", "numpy", "compiled", "cupy"}, optional
         Where the arithmetic runs, see `use_backend`.
 
     Returns

@@ -116,4 +116,4 @@ def call_public(function: str, *arguments: Any, **keywords: Any) -> Any:
 NOTHING: Column = {"": ()}
 """A column that adds nothing."""
 
-BACKENDS = {name: {"backend": name} for name in ("slices", "numpy", "numba", "auto")}
+BACKENDS = {name: {"backend": name} for name in ("slices", "numpy", "compiled", "auto")}

@@ -324,7 +324,7 @@ def _call(function: str, *arguments: Any, **keywords: Any) -> Any:
 
 def _of_large() -> Iterator[Call]:
     threads = {"1 thread": (1,), "2 threads": (2,)}
-    backends = {name: {"backend": name} for name in ("slices", "numpy", "numba", "auto")}
+    backends = {name: {"backend": name} for name in ("slices", "numpy", "compiled", "auto")}
     for label, shape in LARGE.items():
         column = {
             f"{dtype} {label}": ("gradient", field(dtype, shape)) for dtype in ("f8", "f4", "i2")
@@ -356,7 +356,7 @@ def _of_large() -> Iterator[Call]:
         "accuracy 4": ("laplacian", field("f4", cube), 0.3),
     }
     keywords = {"": {}, "accuracy=4": {"accuracy": 4}, "periodic": {"boundary": "periodic"}}
-    some = {name: backends[name] for name in ("numpy", "numba")}
+    some = {name: backends[name] for name in ("numpy", "compiled")}
     yield from product("large", call_on_threads, threads, rows, keywords, some, one_in=3)
     holes = {"where": {"where": mask(shape)}, "one mask": {"where": mask(shape[1:])}}
     column = {

@@ -162,7 +162,7 @@ def _of_plain_files() -> Iterator[Call]:
         "--boundary periodic", "--boundary one-sided periodic symmetric",
         "--boundary 0.5:symmetric",
         "--boundary normal=0.5:nearest", "--stagger left", "--stagger none right left",
-        "--operator laplacian", "--operator gradient_norm", "--backend slices", "--backend numba",
+        "--operator laplacian", "--operator gradient_norm", "--backend slices", "--backend compiled",
         "--operator derivative --order 2 --axis 1", "--operator derivative --axis 1 --accuracy 6",
         "--operator derivative", "--skipna", "--memory 300MB", "--memory 1MB", "--memory lots",
         "--axis 0 --coords x.npy", "--axis 1 0 --coords y.npy x.npy", "--coords x.npy",
@@ -179,7 +179,7 @@ def _of_plain_files() -> Iterator[Call]:
         "f.npy g.npy --memory 184MB --boundary periodic --axis 0 1", "m.npy g.npy --memory 184MB",
         "m.npy g.npy --memory 184MB --skipna --accuracy 4",
         "v.npy g.npy --memory 184MB --operator curl",
-        "f.npy g.npy --memory 184MB --operator laplacian --backend numba",
+        "f.npy g.npy --memory 184MB --operator laplacian --backend compiled",
         "f.npy g.npy --memory 180MB",
         "F.npy g.npy --memory 184MB --stagger left --axis 2 0",
     ):  # fmt: skip

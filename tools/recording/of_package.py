@@ -90,7 +90,7 @@ def calls() -> Iterator[Call]:
     for name in ("auto", "numpy", "jax", "torch", "cupy", "fortran", None, 3):
         yield Call(f"package/namespace/{name}", "namespace", (name,))
     chosen: dict[str, Any] = {
-        "slices": ("slices",), "numpy": ("numpy",), "numba": ("numba",), "auto": ("auto",),
+        "slices": ("slices",), "numpy": ("numpy",), "compiled": ("compiled",), "auto": ("auto",),
         "None": (None,), "threads": given(threads=2), "both": given("numpy", threads=1),
         "unknown": ("fortran",), "a number": (1,), "threads=0": given(threads=0),
         "threads=-1": given(threads=-1), "threads=1.0": given(threads=1.0),

@@ -83,7 +83,7 @@ def calls() -> Iterator[Call]:
         "stack": {"stack": True},
         "edge_accuracy=1": {"edge_accuracy": 1},
         "slices": {"backend": "slices"},
-        "numba": {"backend": "numba"},
+        "compiled": {"backend": "compiled"},
     }
     yield from product("plan", apply_plan, spacings, operators, extra, one_in=4)
     yield from product("plan matrix", make_matrix, spacings, operators, extra, one_in=4)

@@ -56,7 +56,7 @@ def _of_derivative() -> Iterator[Call]:
         "edges", "derivative", line, SPACINGS, orders, accuracies, edges,
         options(boundary=("one-sided", ("one-sided", {"normal": 1.0}))), slices, one_in=2,
     )  # fmt: skip
-    compiled = {name: BACKENDS[name] for name in ("numpy", "numba", "auto")}
+    compiled = {name: BACKENDS[name] for name in ("numpy", "compiled", "auto")}
     yield from product(
         "schemes on engines", "derivative", fields(("f8", "f4", "c8", "i2", "g"), [(N, 5)]),
         {"": {"axis": 0}}, {"h=0.3": (0.3,), "uneven": (coordinates(N),)}, orders, accuracies,
@@ -65,7 +65,7 @@ def _of_derivative() -> Iterator[Call]:
     for spacing, period in (("uneven", 40.0), ("uneven", 100.5), ("even", None)):
         x = coordinates(N) if spacing == "uneven" else 0.25
         for accuracy in (2, 4, 6):
-            for backend in ("slices", "numpy", "numba"):
+            for backend in ("slices", "numpy", "compiled"):
                 yield Call(
                     f"period/{spacing} {period}/accuracy={accuracy}/{backend}", call_with_period,
                     (field("f8", (N,)), x),

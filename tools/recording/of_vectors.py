@@ -16,7 +16,7 @@ LOADS = ("llvmlite.binding",)
 PLANE, SPACE = (11, 12), (6, 7, 8)
 
 QUICK = {name: BACKENDS[name] for name in ("slices", "numpy", "auto")}
-COMPILED = {"numba": BACKENDS["numba"]}
+COMPILED = {"compiled": BACKENDS["compiled"]}
 """Sums of terms near the ends of several axes take many kernels, and each takes time to compile."""
 
 SCALAR = ("laplacian", "gradient_norm", "hessian")
@@ -116,7 +116,7 @@ def _of_boxes() -> Iterator[Call]:
         for function in ("jacobian", "vector_laplacian"):
             yield from product(f"{function} of components", function,
                                {f"{count} in {len(shape)}-D": (vector("f8", shape, count),)},
-                               {name: BACKENDS[name] for name in ("slices", "numba")})  # fmt: skip
+                               {name: BACKENDS[name] for name in ("slices", "compiled")})  # fmt: skip
 
 
 def _polar(dtype: str = "f8", what: str = "both", library: str = "numpy") -> Any:

@@ -86,7 +86,7 @@ def test_every_dtype_and_shape_has_numpys_bits(
     if isinstance(spacing, str):
         spacing = [np.cumsum(rng.uniform(0.1, 1, n)).astype(spacing) for n in shape]
     expected = as_tuple(np.gradient(f, *spacing, edge_order=edge_order))
-    with gpugrad.use_backend("numba", threads=2):
+    with gpugrad.use_backend("compiled", threads=2):
         results = as_tuple(gpugrad.gradient(f, *spacing, edge_order=edge_order))
     for got, wanted in zip(results, expected, strict=True):
         assert_same_bits(got, wanted)
@@ -129,7 +129,7 @@ def test_random_calls_have_numpys_bits_however_they_are_cut(call, limits, thread
         compiled_engine.programs.clear()
         warnings.simplefilter("ignore", RuntimeWarning)  # products may underflow or overflow
         expected = as_tuple(np.gradient(f, *spacing, **keywords))
-        with gpugrad.use_backend("numba", threads=threads):
+        with gpugrad.use_backend("compiled", threads=threads):
             actual = as_tuple(gpugrad.gradient(f, *spacing, **keywords))
         compiled_engine.programs.clear()
     for got, wanted in zip(actual, expected, strict=True):
@@ -170,7 +170,7 @@ def test_every_layout_has_numpys_bits(rng, small_pieces, layout, dtype, keywords
     x = np.cumsum(rng.uniform(0.1, 1, 21))
     spacing = () if "axis" in keywords else (0.5, x, 2.0)
     expected = as_tuple(np.gradient(f, *spacing, **keywords))
-    results = as_tuple(gpugrad.gradient(f, *spacing, **keywords, backend="numba"))
+    results = as_tuple(gpugrad.gradient(f, *spacing, **keywords, backend="compiled"))
     for got, wanted in zip(results, expected, strict=True):
         assert_same_bits(got, wanted)
         long = [n > 1 for n in got.shape]
@@ -182,7 +182,7 @@ def test_out_may_have_any_layout(rng, small_pieces, order):
     f = make_field(rng, (9, 21, 35), "f8")
     memory = [np.zeros((35, 21, 9)).T, np.zeros((18, 21, 70))[::2, :, ::-2], np.zeros(f.shape)]
     out = [np.asarray(memory[0], order=order), memory[1], memory[2][::-1]]
-    gpugrad.gradient(f, 0.5, out=tuple(out), backend="numba")
+    gpugrad.gradient(f, 0.5, out=tuple(out), backend="compiled")
     for got, wanted in zip(out, np.gradient(f, 0.5), strict=True):
         assert_same_bits(got, wanted)
 
@@ -190,7 +190,7 @@ def test_out_may_have_any_layout(rng, small_pieces, order):
 def test_out_of_another_dtype_is_rounded_once(rng):
     f = make_field(rng, (9, 40), "f8")
     out = tuple(np.zeros(f.shape, "f4") for _ in range(2))
-    gpugrad.gradient(f, 0.3, out=out, backend="numba")
+    gpugrad.gradient(f, 0.3, out=out, backend="compiled")
     for got, wanted in zip(out, np.gradient(f, 0.3), strict=True):
         assert_same_bits(got, wanted.astype("f4"))
 
@@ -203,7 +203,7 @@ def test_out_that_overlaps_the_field_gets_the_right_answer(rng, small_pieces, sh
     f = memory[3:-3].reshape(60, 40)
     out = memory[3 + shift : 3 + shift + f.size].reshape(60, 40)
     expected = np.gradient(f, axis=axis)
-    gpugrad.gradient(f, axis=axis, out=out, backend="numba")
+    gpugrad.gradient(f, axis=axis, out=out, backend="compiled")
     assert_same_bits(out, expected)
 
 
@@ -220,7 +220,7 @@ def test_powers_of_two_have_the_bits_of_a_division(rng, small_pieces, dtype):
                 if not 0 < abs(float(spacing)) < np.inf:
                     continue
                 expected = np.gradient(f, spacing)
-                results = gpugrad.gradient(f, spacing, backend="numba")
+                results = gpugrad.gradient(f, spacing, backend="compiled")
                 for got, wanted in zip(results, expected, strict=True):
                     assert_same_bits(got, wanted)
 
@@ -228,7 +228,7 @@ def test_powers_of_two_have_the_bits_of_a_division(rng, small_pieces, dtype):
 def test_fields_without_samples_give_results_without_any():
     for shape in ((0, 5), (5, 0), (4, 0, 4)):
         axis = int(np.argmax(shape))
-        result = gpugrad.gradient(np.zeros(shape), axis=axis, backend="numba")
+        result = gpugrad.gradient(np.zeros(shape), axis=axis, backend="compiled")
         assert result.shape == shape
 
 
@@ -246,7 +246,7 @@ def test_special_values_come_out_as_in_numpy(rng, small_pieces, dtype):
         for spacing in ((), (0.3,), (-0.7,), (np.float64(0.3),), (1.0, x)):
             for edge_order in (1, 2):
                 expected = np.gradient(f, *spacing, edge_order=edge_order)
-                results = gpugrad.gradient(f, *spacing, edge_order=edge_order, backend="numba")
+                results = gpugrad.gradient(f, *spacing, edge_order=edge_order, backend="compiled")
                 for got, wanted in zip(results, expected, strict=True):
                     assert_same_bits(got, wanted)
 
@@ -361,7 +361,7 @@ def test_a_remembered_program_serves_other_arrays_of_its_kind(rng):
         f = rng.normal(size=(30, 30, 30))
         spare = [rng.normal(size=100) for _ in range(int(rng.integers(0, 9)))]  # moves addresses
         for got, wanted in zip(
-            gpugrad.gradient(f, x, x, x, backend="numba"), np.gradient(f, x, x, x), strict=True
+            gpugrad.gradient(f, x, x, x, backend="compiled"), np.gradient(f, x, x, x), strict=True
         ):
             assert_same_bits(got, wanted)
         del spare
@@ -378,7 +378,7 @@ class TestMemory:
 
     def test_it_is_bounded(self, programs):
         for n in range(30, 50):
-            gpugrad.gradient(np.zeros(n), 0.5, backend="numba")
+            gpugrad.gradient(np.zeros(n), 0.5, backend="compiled")
         assert len(programs) == 5
 
     @pytest.mark.parametrize("accuracy", [2, 6])
@@ -386,7 +386,7 @@ class TestMemory:
         f = rng.normal(size=(17, 19))
         for h in (0.3, 0.7, np.float64(1e-3), 3.0):
             options = {"accuracy": accuracy, "boundary": ("symmetric", "one-sided")}
-            results = gpugrad.gradient(f, h, backend="numba", **options)
+            results = gpugrad.gradient(f, h, backend="compiled", **options)
             expected = gpugrad.gradient(f, h, backend="slices", **options)
             for got, wanted in zip(results, expected, strict=True):
                 assert_same_bits(got, wanted)
@@ -397,7 +397,7 @@ class TestMemory:
         f = rng.normal(size=(17, 19))
         for _ in range(4):
             x, y = np.cumsum(rng.uniform(1, 2, 17)), np.cumsum(rng.uniform(1, 2, 19))
-            results = gpugrad.gradient(f, x, y, backend="numba")
+            results = gpugrad.gradient(f, x, y, backend="compiled")
             for got, wanted in zip(results, np.gradient(f, x, y), strict=True):
                 assert_same_bits(got, wanted)
         assert len(programs) == 1
@@ -415,7 +415,7 @@ class TestMemory:
         for pair in spacings * 2:
             for name, options in (("gradient", {}), ("laplacian", {"accuracy": 4})):
                 call = getattr(gpugrad, name)
-                got = call(f, *pair, backend="numba", **options)
+                got = call(f, *pair, backend="compiled", **options)
                 assert_same_bits(np.array(got), np.array(call(f, *pair, backend="slices",
                                                               **options)))  # fmt: skip
 
@@ -423,19 +423,19 @@ class TestMemory:
         f = rng.normal(size=40)
         for value in (0.0, -0.0, 1.5, -2.0, 1.5):
             options = {"boundary": (value, "one-sided")}
-            got = gpugrad.gradient(f, 0.3, backend="numba", **options)
+            got = gpugrad.gradient(f, 0.3, backend="compiled", **options)
             assert_same_bits(got, gpugrad.gradient(f, 0.3, backend="slices", **options))
 
     def test_masks_and_their_formulas(self, programs, rng):
         f, where = rng.normal(size=(12, 13)), rng.random((12, 13)) > 0.2
         for h in (0.3, 0.7, 0.5, 1.0):
-            got = gpugrad.gradient(f, h, where=where, accuracy=4, backend="numba")
+            got = gpugrad.gradient(f, h, where=where, accuracy=4, backend="compiled")
             expected = gpugrad.gradient(f, h, where=where, accuracy=4, backend="slices")
             assert_same_bits(np.array(got), np.array(expected))
 
     def test_others_weights_die_with_their_plans(self, rng):
         x = np.cumsum(rng.uniform(1, 2, 1 << 16))
-        gpugrad.gradient(np.zeros(1 << 16), x, backend="numba")
+        gpugrad.gradient(np.zeros(1 << 16), x, backend="compiled")
         (program,) = [kept for kept, _ in compiled_engine.programs._entries.values()]
         assert program.items.nbytes + program.words.nbytes < 1 << 14
 
@@ -444,26 +444,26 @@ def test_warnings_and_errors_are_numpys():
     f = np.zeros((50, 60))
     f[20, 30], f[22, 30] = -1e308, 1e308
     with pytest.warns(RuntimeWarning, match="overflow encountered in subtract"):
-        gpugrad.gradient(f, axis=0, backend="numba")
+        gpugrad.gradient(f, axis=0, backend="compiled")
     with np.errstate(all="raise"), pytest.raises(FloatingPointError, match="overflow"):
-        gpugrad.gradient(f, axis=0, backend="numba")
+        gpugrad.gradient(f, axis=0, backend="compiled")
     with np.errstate(all="ignore"):
-        assert_same_bits(gpugrad.gradient(f, axis=0, backend="numba"), np.gradient(f, axis=0))
+        assert_same_bits(gpugrad.gradient(f, axis=0, backend="compiled"), np.gradient(f, axis=0))
     with np.errstate(all="raise"):
         gpugrad.gradient(f, axis=1)  # nothing overflows along the other axis
     f[20, 30] = f[22, 30] = np.inf
     with pytest.warns(RuntimeWarning, match="invalid value"):
-        gpugrad.gradient(f, axis=0, backend="numba")
+        gpugrad.gradient(f, axis=0, backend="compiled")
     f[...] = np.nan  # quiet, in NumPy too
     with np.errstate(all="raise"):
-        gpugrad.gradient(f, backend="numba")
+        gpugrad.gradient(f, backend="compiled")
 
 
 def test_trouble_on_any_thread_is_heard_of(small_pieces):
     for row in (1, 250, 498):
         f = np.zeros((500, 60))
         f[row - 1, 3], f[row + 1, 3] = -1e308, 1e308
-        with gpugrad.use_backend("numba", threads=4), np.errstate(over="raise"):
+        with gpugrad.use_backend("compiled", threads=4), np.errstate(over="raise"):
             with pytest.raises(FloatingPointError):
                 gpugrad.gradient(f, axis=0)
             gpugrad.gradient(f.T[::-1], axis=0)
@@ -475,10 +475,10 @@ def test_large_fields_need_no_large_temporaries(rng):
     x = np.cumsum(rng.uniform(0.1, 1, 128))
     for field in (f, f.astype("i2"), f[::-1, :, ::-1]):
         for spacing in ((), (x, 0.5, x)):
-            gpugrad.gradient(field, *spacing, out=out, backend="numba")
+            gpugrad.gradient(field, *spacing, out=out, backend="compiled")
             tracemalloc.start()
             try:
-                gpugrad.gradient(field, *spacing, out=out, backend="numba")
+                gpugrad.gradient(field, *spacing, out=out, backend="compiled")
                 peak = tracemalloc.get_traced_memory()[1]
             finally:
                 tracemalloc.stop()
@@ -491,7 +491,7 @@ def test_many_callers_at_once_get_right_answers(rng, small_pieces):
     compiled_kernel.compile_kernel.cache_clear()
 
     def call(i):
-        with gpugrad.use_backend("numba", threads=2):
+        with gpugrad.use_backend("compiled", threads=2):
             return gpugrad.gradient(fields[i], 0.5)
 
     with ThreadPoolExecutor(8) as pool:
@@ -518,9 +518,9 @@ def test_a_thread_alone_needs_no_pool(monkeypatch):
     def forbidden(*args):
         raise AssertionError("a thread has been started")
 
-    gpugrad.gradient(np.ones((200, 200, 20)), backend="numba")  # compiling takes another thread
+    gpugrad.gradient(np.ones((200, 200, 20)), backend="compiled")  # compiling takes another thread
     monkeypatch.setattr(_thread, "start_new_thread", forbidden)
-    with gpugrad.use_backend("numba", threads=1):
+    with gpugrad.use_backend("compiled", threads=1):
         results = gpugrad.gradient(np.ones((200, 200, 20)))
     assert not any(result.any() for result in results)
 
@@ -537,8 +537,8 @@ def test_a_thread_alone_needs_no_pool(monkeypatch):
     ],
 )
 def test_what_it_cannot_take_is_named_or_goes_elsewhere(f, reason, monkeypatch):
-    with pytest.raises(gpugrad.BackendError, match=f'"numba" cannot run this: .*{reason}'):
-        gpugrad.gradient(f, backend="numba")
+    with pytest.raises(gpugrad.BackendError, match=f'"compiled" cannot run this: .*{reason}'):
+        gpugrad.gradient(f, backend="compiled")
     monkeypatch.setattr(dispatch, "COMPILED_SIZE", 0)
     monkeypatch.setattr(dispatch, "COMPILING_SIZE", 0)
     assert gpugrad.gradient(f).dtype == np.gradient(f).dtype
@@ -549,7 +549,7 @@ def test_extended_coordinates_go_elsewhere(monkeypatch):
         pytest.skip("longdouble is float64 here")
     x = np.arange(9, dtype="g")
     with pytest.raises(gpugrad.BackendError, match="spacings in float32 or float64"):
-        gpugrad.gradient(np.zeros(9), x**2, backend="numba")
+        gpugrad.gradient(np.zeros(9), x**2, backend="compiled")
     monkeypatch.setattr(dispatch, "COMPILED_SIZE", 0)
     monkeypatch.setattr(dispatch, "COMPILING_SIZE", 0)
     assert_same_bits(gpugrad.gradient(np.ones(9), x**2), np.gradient(np.ones(9), x**2))
@@ -615,10 +615,10 @@ def test_without_the_compiler_the_error_says_what_to_install():
         "import sys; sys.modules['llvmlite'] = None\n"
         "import numpy as np, gpugrad\n"
         "gpugrad.gradient(np.zeros(40_000_000, 'f4'))\n"
-        "try: gpugrad.gradient(np.zeros(9), backend='numba')\n"
+        "try: gpugrad.gradient(np.zeros(9), backend='compiled')\n"
         "except gpugrad.BackendError as error: print(error)"
     )
-    assert 'backend "numba" cannot run: it needs llvmlite' in run.stdout, run.stderr
+    assert 'backend "compiled" cannot run: it needs llvmlite' in run.stdout, run.stderr
     assert 'Run `pip install "gpugrad[cpu]"`.' in run.stdout
 
 
@@ -629,7 +629,7 @@ def test_a_broken_compiler_is_named_and_auto_does_without(tmp_path):
     run = run_python(
         "import numpy as np, gpugrad\n"
         "gpugrad.gradient(np.zeros(40_000_000, 'f4'))\n"
-        "try: gpugrad.gradient(np.zeros(9), backend='numba')\n"
+        "try: gpugrad.gradient(np.zeros(9), backend='compiled')\n"
         "except gpugrad.BackendError as error: print(error)",
         PYTHONPATH=str(tmp_path),
     )
@@ -652,7 +652,7 @@ def test_it_needs_no_home_to_write_to(tmp_path):
     home.chmod(0o500)
     run = run_python(
         "import numpy as np, gpugrad\n"
-        "print(gpugrad.gradient(np.arange(9.0) ** 2, backend='numba')[4])",
+        "print(gpugrad.gradient(np.arange(9.0) ** 2, backend='compiled')[4])",
         HOME=str(home),
         XDG_CACHE_HOME=str(home / "cache"),
         PYTHONDONTWRITEBYTECODE="1",

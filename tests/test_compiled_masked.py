@@ -39,7 +39,7 @@ def make_holes(rng, shape):
 def test_branching_kernels_have_the_bits_of_slices(branching, rng, dtype, order):
     f = (rng.standard_normal((9, 7, 45)) * 50).astype(dtype, order=order)
     where = make_holes(rng, f.shape)
-    got = gpugrad.gradient(f, 0.3, where=where, backend="numba")
+    got = gpugrad.gradient(f, 0.3, where=where, backend="compiled")
     expected = gpugrad.gradient(f, 0.3, where=where, backend="slices")
     for a, b in zip(got, expected, strict=True):
         assert_same_bits(a, b)
@@ -54,7 +54,7 @@ def test_branching_kernels_take_uneven_samples_and_boundaries(branching, rng, bo
     if boundary == "periodic":
         keywords["period"] = float(x[-1] - x[0] + 1)
     assert_same_bits(
-        gpugrad.derivative(f, x, backend="numba", **keywords),
+        gpugrad.derivative(f, x, backend="compiled", **keywords),
         gpugrad.derivative(f, x, backend="slices", **keywords),
     )
 
@@ -65,7 +65,7 @@ def test_branching_kernels_add_up_terms(branching, rng, operator):
     where = make_holes(rng, f.shape)
     evaluate = getattr(gpugrad, operator)
     assert_same_bits(
-        evaluate(f, 0.3, where=where, backend="numba"),
+        evaluate(f, 0.3, where=where, backend="compiled"),
         evaluate(f, 0.3, where=where, backend="slices"),
     )
 
@@ -74,11 +74,11 @@ def test_a_high_accuracy_is_compiled_where_the_field_is_large_enough(rng, monkey
     f = rng.standard_normal((20, 70))
     where = make_holes(rng, f.shape)
     with pytest.raises(Exception, match="take longer to compile than 1400 samples"):
-        gpugrad.derivative(f, where=where, accuracy=6, backend="numba")
+        gpugrad.derivative(f, where=where, accuracy=6, backend="compiled")
     expected = gpugrad.derivative(f, where=where, accuracy=6, backend="slices")
     assert_same_bits(gpugrad.derivative(f, where=where, accuracy=6), expected)
     monkeypatch.setattr(compiled_engine, "MANY_SAMPLES", 1)
-    got = gpugrad.derivative(f, where=where, accuracy=6, backend="numba")
+    got = gpugrad.derivative(f, where=where, accuracy=6, backend="compiled")
     assert_same_bits(got, expected)
 
 
@@ -107,7 +107,7 @@ def test_sums_beside_holes_have_the_bits_of_slices_in_any_slabs(rng, monkeypatch
     if kind == "periodic":
         options["boundary"] = "periodic"
     expected = SUMS[name](f, **options, backend="slices")
-    got = SUMS[name](f, **options, backend="numba")
+    got = SUMS[name](f, **options, backend="compiled")
     for a, b in zip(as_tuple(got), as_tuple(expected), strict=True):
         assert_same_bits(a, b)
 
@@ -115,7 +115,7 @@ def test_sums_beside_holes_have_the_bits_of_slices_in_any_slabs(rng, monkeypatch
 def test_sums_with_and_without_holes_in_one_call(rng):
     f, g = rng.standard_normal((2, 30, 40))
     g[5, 7] = np.nan
-    outputs = gpugrad.curl([f, g], 0.3, skipna=True, backend="numba")
+    outputs = gpugrad.curl([f, g], 0.3, skipna=True, backend="compiled")
     assert_same_bits(outputs, gpugrad.curl([f, g], 0.3, skipna=True, backend="slices"))
     x, y = first_derivative(0, 0.3, 1), first_derivative(1, 0.3, 1)
     valid = np.isfinite(g)
@@ -138,5 +138,5 @@ def test_sums_beside_holes_take_few_kernels(rng, monkeypatch, name):
         lambda recipe: recipes.add(recipe) or compiled_kernel.compile_kernel(recipe),
     )  # fmt: skip
     f = rng.standard_normal((40, 50, 60))
-    SUMS[name](f, where=make_holes(rng, f.shape), backend="numba")
+    SUMS[name](f, where=make_holes(rng, f.shape), backend="compiled")
     assert 0 < len(recipes) <= 13  # by fours for the ends of each axis; all together 25 to 121
