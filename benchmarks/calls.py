@@ -23,7 +23,9 @@ STATEMENTS = {
     "coordinates, always new": "gradient(f, *next(fresh))",  # for these nothing is promised
 }
 
-BACKENDS = ("auto", "slices", "numpy", "compiled") if has_compiler() else ("auto", "slices", "numpy")
+BACKENDS = (
+    ("auto", "slices", "numpy", "compiled") if has_compiler() else ("auto", "slices", "numpy")
+)
 
 SIZES = tuple(round(10 ** (i / 2)) for i in range(4, 15))
 """Samples of the fields on which engines are compared: from a hundred to ten million."""

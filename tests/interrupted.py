@@ -284,7 +284,9 @@ def forks(rounds):
             i = next(kinds)
             g = np.zeros((14, 15, 16)[: 1 + i % 3], ["f4", "f8", "c8", "c16", "u1"][i % 5])
             order, accuracy = 1 + i % 4, 2 + 2 * (i % 3)
-            gpugrad.derivative(g, order=order, accuracy=accuracy, axis=i % g.ndim, backend="compiled")
+            gpugrad.derivative(
+                g, order=order, accuracy=accuracy, axis=i % g.ndim, backend="compiled"
+            )
 
     compiler = threading.Thread(target=compile_on)
     compiler.start()

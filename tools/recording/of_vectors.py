@@ -116,7 +116,7 @@ def _of_boxes() -> Iterator[Call]:
         for function in ("jacobian", "vector_laplacian"):
             yield from product(f"{function} of components", function,
                                {f"{count} in {len(shape)}-D": (vector("f8", shape, count),)},
-                               {name: BACKENDS[name] for name in ("slices", "compiled")})  # fmt: skip
+                               {k: BACKENDS[k] for k in ("slices", "compiled")})  # fmt: skip
 
 
 def _polar(dtype: str = "f8", what: str = "both", library: str = "numpy") -> Any:
