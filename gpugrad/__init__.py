@@ -30,7 +30,8 @@ _LATE = {
     ),
     "_functions.sample": "sample",
     "_operators.plan": "Plan plan",
-    "_operators.sphere": "spherical_curl spherical_divergence spherical_gradient",
+    "_operators.curvilinear": "CurvilinearGrid",
+    "_operators.sphere": "Sphere SphereGradient",
     "_operators.vector_calculus": "curl divergence hessian jacobian laplacian vector_laplacian",
     "_stencils.textbook": "stencil",
 }

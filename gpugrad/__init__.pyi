@@ -32,9 +32,9 @@ from gpugrad._operators.gradient import gradient as gradient
 from gpugrad._operators.gradient import gradient_norm as gradient_norm
 from gpugrad._operators.plan import Plan as Plan
 from gpugrad._operators.plan import plan as plan
-from gpugrad._operators.sphere import spherical_curl as spherical_curl
-from gpugrad._operators.sphere import spherical_divergence as spherical_divergence
-from gpugrad._operators.sphere import spherical_gradient as spherical_gradient
+from gpugrad._operators.curvilinear import CurvilinearGrid as CurvilinearGrid
+from gpugrad._operators.sphere import Sphere as Sphere
+from gpugrad._operators.sphere import SphereGradient as SphereGradient
 from gpugrad._operators.vector_calculus import curl as curl
 from gpugrad._operators.vector_calculus import divergence as divergence
 from gpugrad._operators.vector_calculus import hessian as hessian

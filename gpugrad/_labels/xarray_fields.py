@@ -68,7 +68,7 @@ def call(operator: Call, f: Any, spacing: Sequence[Any], options: dict[str, Any]
     if options.get("time_unit") is None and any(step.are_dates for step in steps):
         options["time_unit"] = "s"
     values = [field.data for field in fields]
-    _place_mask(first, options)
+    place_mask(first, options)
     axes = [first.get_axis_num(dim) for dim in dims]
     results = operator(
         values if is_vector else values[0],
@@ -118,7 +118,7 @@ def describe_fields(
 
 def _split_components(operator: str, f: Any) -> Any:
     """Return a vector field that is one array as a list of components, those of its first axis."""
-    row = OPERATORS.get(operator.removeprefix("spherical_"))
+    row = OPERATORS.get(operator)
     if row is None or row.takes == "field" or not hasattr(f, "coords") or hasattr(f, "data_vars"):
         return f
     if f.ndim < 2:
@@ -230,7 +230,8 @@ def choose_by_dimension(
         options[name] = by_dim[0] if is_single else by_dim
 
 
-def _place_mask(f: Any, options: dict[str, Any]) -> None:
+def place_mask(f: Any, options: dict[str, Any]) -> None:
+    """Give a mask of xarray the dimensions of a field, in its order."""
     where = options.get("where")
     if where is not None and hasattr(where, "dims"):
         check_aligned(f, where, "`where`")
