@@ -7,6 +7,7 @@ from gpugrad._analysis.noise import noise_level as noise_level
 from gpugrad._analysis.noise import recommended_spacing as recommended_spacing
 from gpugrad._analysis.turning_points import turning_points as turning_points
 from gpugrad._arrays.arrays import BackendError as BackendError
+from gpugrad._arrays.arrays import GpugradWarning as GpugradWarning
 from gpugrad._arrays.arrays import asnumpy as asnumpy
 from gpugrad._arrays.devices import namespace as namespace
 from gpugrad._arrays.memory import free_memory as free_memory
