@@ -28,12 +28,12 @@ from gpugrad._functions.formulas.symbolic import symbolic_hessian as symbolic_he
 from gpugrad._functions.formulas.symbolic import symbolic_jacobian as symbolic_jacobian
 from gpugrad._functions.formulas.symbolic import symbolic_laplacian as symbolic_laplacian
 from gpugrad._functions.sample import sample as sample
+from gpugrad._operators.curvilinear import CurvilinearGrid as CurvilinearGrid
 from gpugrad._operators.gradient import derivative as derivative
 from gpugrad._operators.gradient import gradient as gradient
 from gpugrad._operators.gradient import gradient_norm as gradient_norm
 from gpugrad._operators.plan import Plan as Plan
 from gpugrad._operators.plan import plan as plan
-from gpugrad._operators.curvilinear import CurvilinearGrid as CurvilinearGrid
 from gpugrad._operators.sphere import Sphere as Sphere
 from gpugrad._operators.sphere import SphereGradient as SphereGradient
 from gpugrad._operators.vector_calculus import curl as curl

@@ -43,6 +43,8 @@ MODULES = {
     "_axes": "gpugrad._grids.axes",
     "_boundaries": "gpugrad._stencils.boundaries",
     "_schemes": "gpugrad._stencils.schemes",
+    # Slabs of curved grids and spheres, to be made small.
+    "slabs": "gpugrad._operators.slabs",
     # How points, grids and formulas are cut into blocks, or become code.
     "complex_step": "gpugrad._functions.complex_step",
     "_sample": "gpugrad._functions.sample",

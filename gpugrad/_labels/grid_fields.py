@@ -59,7 +59,7 @@ def call_on_sphere(sphere: Any, name: str, f: Any, request: Any) -> Any:
     )
     is_curved = getattr(latitude, "ndim", 1) > 1
     if is_vector:
-        _check_winds(*fields, is_curved)
+        _check_winds(fields[0], fields[1], is_curved)
     axis = None if sphere.axis == _LAST_TWO else sphere.axis
     dims = _find_grid_dims(first, axis, [latitude, longitude])
     if is_curved and hasattr(latitude, "dims"):
@@ -67,12 +67,10 @@ def call_on_sphere(sphere: Any, name: str, f: Any, request: Any) -> Any:
     plain = sphere.at(latitude, longitude, tuple(first.get_axis_num(dim) for dim in dims))
     place_mask(first, options)
     values = [field.data for field in fields]
-    lengths = [sphere.length]
-    if library_of_labels(values[0]) == "pint" and library_of_labels(sphere.length) == "pint":
-        lengths = [format(sphere.length.units, "~")]  # of the registry of the field's
+    unit = _write_length(sphere.length)
+    lengths = [unit] if library_of_labels(values[0]) == "pint" else []
     request = request._replace(where=options["where"])
     results = _evaluate(plain, name, values if is_vector else values[0], request, lengths)
-    unit = _write_length(sphere.length)
     labels = describe_fields(fields, _DIRECTIONS, [unit] * 2).of(name)
     return label_results(first, results, labels, _DIRECTIONS)
 
@@ -104,10 +102,9 @@ def call_on_curvilinear(grid: Any, name: str, f: Any, request: Any) -> Any:
         period=_number_axes(first, grid.period, dims, "period"),
     )
     values = [field.data for field in fields]
-    lengths, units = plain.lengths, [x.attrs.get("units") for x in coordinates]
-    if lengths:
-        units = [_write_length(length) for length in lengths]
-    elif library_of_labels(values[0]) == "pint" and None not in units:
+    units = [*map(_write_length, plain.lengths)] or [x.attrs.get("units") for x in coordinates]
+    lengths: list[Any] = []
+    if library_of_labels(values[0]) == "pint" and None not in units:
         registry = values[0]._REGISTRY
         lengths = [registry.Quantity(1.0, read_units(str(unit), registry)) for unit in units]
     request = request._replace(where=options["where"])
@@ -135,7 +132,7 @@ def _write_length(length: Any) -> str | None:
     if library_of_labels(length) != "pint":
         unit: str | None = length
         return unit
-    return format(length.units, "~C").replace("**", "").replace("*", " ") or "1"
+    return format(length.units, "~C").replace("**", "").replace("*", " ")
 
 
 def _check_winds(v: Any, u: Any, is_curved: bool) -> None:

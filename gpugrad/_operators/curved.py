@@ -24,7 +24,8 @@ class CurvedGrid:
     def __init__(self, positions: Positions, axes: Sequence[GridAxis]) -> None:
         self.positions, self.axes = positions, axes
         self.kept = KeptArrays()
-        self.kept.get("inverse", self.make_inverse, None)  # errors of the grid are raised at once
+        # Errors of the grid are raised at once.
+        self.kept.get("inverse", self.make_inverse, positions.values[0])
 
     def make_inverse(self) -> list[Array]:
         """Return the entries of the inverse, row by row."""

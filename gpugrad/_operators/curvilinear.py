@@ -16,7 +16,17 @@ from gpugrad._arrays import (
     is_library_array,
     namespace_of,
 )
-from gpugrad._grids import ONE_SIDED, Options, parse_axes, parse_boundaries, parse_scheme, widen
+from gpugrad._grids import (
+    ONE_SIDED,
+    Options,
+    accepts_keywords,
+    is_masked,
+    is_side,
+    parse_axes,
+    parse_boundaries,
+    parse_scheme,
+    widen,
+)
 from gpugrad._operators.components import as_components, check_count, find_shape, join_results
 from gpugrad._operators.coordinates import describe_samples, is_labelled, read_coordinate
 from gpugrad._operators.curved import CurvedFields, CurvedGrid
@@ -127,6 +137,7 @@ class CurvilinearGrid:
             values, self.lengths = self._read()
             self._grid = self._make_grid(values)
 
+    @accepts_keywords
     def gradient(
         self,
         f: Any,
@@ -180,6 +191,7 @@ class CurvilinearGrid:
         """
         return self._call("gradient", f, Request(out, stack, where, skipna, backend))
 
+    @accepts_keywords
     def gradient_norm(
         self,
         f: Any,
@@ -210,6 +222,7 @@ class CurvilinearGrid:
         """
         return self._call("gradient_norm", f, Request(out, False, where, skipna, backend))
 
+    @accepts_keywords
     def divergence(
         self,
         v: Any,
@@ -242,6 +255,7 @@ class CurvilinearGrid:
         """
         return self._call("divergence", v, Request(out, False, where, skipna, backend))
 
+    @accepts_keywords
     def curl(
         self,
         v: Any,
@@ -275,6 +289,7 @@ class CurvilinearGrid:
         """
         return self._call("curl", v, Request(out, stack, where, skipna, backend))
 
+    @accepts_keywords
     def jacobian(
         self,
         v: Any,
@@ -310,6 +325,7 @@ class CurvilinearGrid:
         """
         return self._call("jacobian", v, Request(out, stack, where, skipna, backend))
 
+    @accepts_keywords
     def laplacian(
         self,
         f: Any,
@@ -381,7 +397,7 @@ class CurvilinearGrid:
         return read, units
 
     def _make_grid(self, xs: Sequence[Array]) -> CurvedGrid:
-        """Work out the grid of coordinates; their axes are all axes of fields, or those of space."""
+        """Work out a grid from coordinates, which have all axes of fields, or those of the grid."""
         count = len(xs)
         ndim = max(x.ndim for x in xs)
         if ndim < count:
@@ -449,7 +465,7 @@ class CurvilinearGrid:
         if self._located is not None:
             known, known_options, grid = self._located
             if known_options == options and all(map(np.array_equal, known, coordinates)):
-                return grid
+                return grid  # type: ignore[no-any-return]
         grid = CurvilinearGrid(
             *coordinates, accuracy=self.accuracy, edge_accuracy=self.edge_accuracy, **options
         )
@@ -474,16 +490,22 @@ class CurvilinearGrid:
         shape = find_shape(row, len(fields), len(axes), stack)
         on_grid = CurvedFields(self._grid, samples, axes, is_second=name == "laplacian")
         count = int(np.prod(shape, dtype=int)) if shape else 1
+        is_matrix = len(shape) == 2
         targets = out
-        if len(shape) == 2 and out is not None:
+        if is_matrix and out is not None:
             targets = flatten_rows(out, (*shape, *samples.fields[0].shape), stack)
+            targets = None if stack and is_masked(out) else targets
         results = evaluate_in_slabs(
             _make_formula(row, on_grid, samples), samples, on_grid.main, axes, count, targets,
-            stack and len(shape) == 1, backend, name == "gradient_norm",
+            stack and not is_matrix, backend, name == "gradient_norm",
         )  # fmt: skip
-        if len(shape) == 2:
-            return join_results(results, shape, stack) if out is None else out
-        return results if shape else results[0]
+        if not is_matrix:
+            return results if shape else results[0]
+        if targets is None:
+            results = join_results(results, shape, stack)
+        if targets is None and out is not None:
+            out[...] = results  # a slice of a masked array may keep its own mask
+        return results if out is None else out
 
     def _find_axes_of(self, f: Array) -> tuple[int, ...]:
         """Return the axes of the grid in a field."""
@@ -511,7 +533,9 @@ def _make_formula(row: Any, on_grid: CurvedFields, samples: MaskedFields) -> Any
         return lambda slab: [on_grid.laplacian(slab, *slab.join_field(samples))]
     count = len(samples.fields)
     axes = range(len(on_grid.inverse))
-    outputs = row.make_outputs(lambda order: axes, lambda j, i=0, sign=1: (sign, (i, j)), count)
+    outputs: Any = row.make_outputs(
+        lambda order: axes, lambda j, i=0, sign=1: (sign, (i, j)), count
+    )  # fmt: skip
     wanted = {place for terms in outputs for _, place in terms}
 
     def evaluate(slab: Slab) -> list[Array]:
@@ -521,14 +545,17 @@ def _make_formula(row: Any, on_grid: CurvedFields, samples: MaskedFields) -> Any
             entries |= {
                 (i, j): on_grid.component(slab, slopes, j) for j in axes if (i, j) in wanted
             }
-        return [
-            length_of([entries[place] for _, place in terms])
-            if type(terms) is Norm
-            else add_up([entries[place] for _, place in terms], [sign for sign, _ in terms])
-            for terms in outputs
-        ]
+        return [_join_entries(terms, entries) for terms in outputs]
 
     return evaluate
+
+
+def _join_entries(terms: Any, entries: dict[tuple[int, int], Array]) -> Array:
+    """Return the sum of signed entries, or their length."""
+    arrays = [entries[place] for _, place in terms]
+    if isinstance(terms, Norm):
+        return length_of(arrays)
+    return add_up(arrays, [sign for sign, _ in terms])
 
 
 def _read(x: Any, name: str) -> Array:
@@ -559,7 +586,7 @@ def _expand(x: Array, axes: Sequence[int], ndim: int) -> Array:
 
 def _by_axis(option: Any, keys: Sequence[Any], default: Any, name: str) -> list[Any]:
     """Return what an option says of each axis of the grid."""
-    if not isinstance(option, dict) or all(isinstance(key, str) for key in option):
+    if not isinstance(option, dict) or is_side(option):
         return [option] * len(keys)
     count = len(keys)
     places = {key: i for i, key in enumerate(keys)}
@@ -579,7 +606,7 @@ def _make_axis(
     axis: int, length: int, options: Options, boundary: Any, period: Any, count: int
 ) -> GridAxis:
     options = options._replace(boundary=boundary)
-    sides = parse_boundaries(boundary, 1)[0]
+    (sides,) = parse_boundaries(boundary, (0,), 1)
     if any(side.name == "normal" for side in sides):
         raise ValueError(
             "`boundary` must not be a given slope on a curved grid, whose normals have other "

@@ -17,7 +17,7 @@ from gpugrad._arrays import Array, host_values
 from gpugrad._engines import evaluate
 from gpugrad._grids import Options, parse_boundaries, plan_axes, warn_caller
 from gpugrad._operators.components import match_library
-from gpugrad._stencils import AxisPlan, Term, repeats_its_first
+from gpugrad._stencils import AxisPlan, Sides, Term, repeats_its_first
 
 Matrix = list[list[Array]]
 
@@ -41,15 +41,20 @@ class GridAxis(NamedTuple):
     def plan_positions(self, order: int) -> AxisPlan:
         """Return the plan of a derivative of positions: nothing is known of them beyond an end."""
         options = self.options._replace(beside_masked=None)
-        names = {side.name for side in parse_boundaries(options.boundary, 1)[0]}
+        names = {side.name for side in self.sides}
         if not names <= {"periodic", "one-sided"}:
             options = options._replace(boundary="one-sided", edge_accuracy=options.accuracy)
         return self._replace(options=options).plan(order)
 
     @property
+    def sides(self) -> Sides:
+        """The boundaries at both ends."""
+        return parse_boundaries(self.options.boundary, (0,), 1)[0]
+
+    @property
     def is_periodic(self) -> bool:
         """Whether the axis goes round."""
-        return parse_boundaries(self.options.boundary, 1)[0][0].name == "periodic"
+        return self.sides[0].name == "periodic"
 
 
 class Positions(NamedTuple):

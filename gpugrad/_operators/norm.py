@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from gpugrad._arrays import Array, dtype_name, namespace_of
+from gpugrad._grids import is_masked
 
 
 def length_of(components: Sequence[Array]) -> Array:
@@ -15,4 +18,5 @@ def length_of(components: Sequence[Array]) -> Array:
         is_complex = dtype_name(x.dtype).startswith("complex")
         parts += [xp.real(x), xp.imag(x)] if is_complex else [x]
     squares = [part * part for part in parts]
-    return xp.sqrt(sum(squares[1:], start=squares[0]))
+    total = sum(squares[1:], start=squares[0])
+    return np.ma.sqrt(total) if is_masked(total) else xp.sqrt(total)  # what is masked may be < 0

@@ -91,9 +91,9 @@ class Slab(NamedTuple):
 
     def cut(self, x: Array) -> Array:
         """Return the slab's own part of an array with the axes of the field, or with length 1."""
-        return x[self.index(x)]
+        return x[self.index_of(x)]
 
-    def index(self, x: Array, start: int | None = None, stop: int | None = None) -> Any:
+    def index_of(self, x: Array, start: int | None = None, stop: int | None = None) -> Any:
         """Return the index of the slab's own part, or of other rows, of such an array."""
         rows = slice(self.start, self.stop) if start is None else slice(start, stop)
         index = [slice(None)] * x.ndim
@@ -108,7 +108,7 @@ class Slab(NamedTuple):
         parts = []
 
         def add(start: int, stop: int) -> None:
-            parts.append(make(lambda x: x[self.index(x, start, stop)]))
+            parts.append(make(lambda x: x[self.index_of(x, start, stop)]))
 
         def add_turned(rows: Sequence[int]) -> None:
             for row in rows:
@@ -179,8 +179,7 @@ def evaluate_in_slabs(
     targets = None if out is None else check_out(out, f, count, stack, is_norm)
     samples.check_masked(targets or ())
     slabs = [*_cut_into_slabs(samples, main, grid_axes, backend)]
-    is_direct = targets is not None and len(slabs) > 1 and not samples.are_masked_arrays
-    if is_direct and not overlap_any(targets, samples.arrays):
+    if len(slabs) > 1 and targets is not None and _may_be_filled(targets, samples):
         results: Any = targets
         _fill(results, slabs, formula)
     elif len(slabs) > 1:
@@ -193,9 +192,15 @@ def evaluate_in_slabs(
         results = mask_result(results) if is_one else tuple(map(mask_result, results))
     if targets is None:
         return results
-    if results is not targets:
+    if stack and is_masked(out):
+        out[...] = stack_results(results)  # a slice of a masked array may keep its own mask
+    elif results is not targets:
         assign(targets, results)
     return out if stack else tuple(targets)
+
+
+def _may_be_filled(targets: Sequence[Array], samples: MaskedFields) -> bool:
+    return not samples.are_masked_arrays and not overlap_any(targets, samples.arrays)
 
 
 def _fill(results: Sequence[Array], slabs: Sequence[Slab], formula: Any) -> None:
@@ -203,10 +208,10 @@ def _fill(results: Sequence[Array], slabs: Sequence[Slab], formula: Any) -> None
         for target, result in zip(results, formula(slab), strict=True):
             # By index, as a view of a masked array may keep a mask of its own.
             if isinstance(target, np.ndarray):
-                target[slab.index(target)] = result
+                target[slab.index_of(target)] = result
             else:
                 xp = namespace_of(target)
-                target[slab.index(target)] = xp.astype(result, target.dtype, copy=False)
+                target[slab.index_of(target)] = xp.astype(result, target.dtype, copy=False)
 
 
 def _allocate(f: Array, count: int, is_norm: bool, stack: bool) -> Any:
@@ -229,7 +234,8 @@ def _cut_into_slabs(
 ) -> Iterator[Slab]:
     f = samples.fields[0]
     count = math.ceil(math.prod(f.shape) / _size_of_slabs(samples.fields))
-    beside = [i for i in range(f.ndim) if i not in grid_axes]
+    # Behind the grid, slabs would lie in pieces, and sums round a pole have other last bits.
+    beside = range(min(grid_axes))
     batch = max(beside, key=lambda i: f.shape[i], default=main.axis)
     in_batch = min(count, f.shape[batch]) if beside else 1
     in_rows = min(math.ceil(count / max(in_batch, 1)), main.length)

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gpugrad._arrays import Array, as_field, library_of_labels
-from gpugrad._grids import Options, parse_axes, parse_positive, parse_scheme
+from gpugrad._grids import Options, accepts_keywords, parse_axes, parse_positive, parse_scheme
 from gpugrad._operators.components import as_components
 from gpugrad._operators.coordinates import is_labelled
 from gpugrad._operators.curved import CurvedGrid
@@ -162,6 +162,7 @@ class Sphere:
         if self._grid is not None and self._grid.is_curved:
             self._curved = make_curved_grid(self._grid, self._radius, self._accuracies)
 
+    @accepts_keywords
     def gradient(
         self,
         f: Any,
@@ -215,6 +216,7 @@ class Sphere:
         results = self._call("gradient", f, Request(out, stack, where, skipna, backend))
         return results if stack else SphereGradient(*results)
 
+    @accepts_keywords
     def gradient_norm(
         self,
         f: Any,
@@ -249,12 +251,14 @@ class Sphere:
         >>> import gpugrad
         >>> latitude, longitude = np.linspace(-90, 90, 37), np.arange(0, 360, 5.0)
         >>> sphere = gpugrad.Sphere(latitude, longitude, radius=1.0)
-        >>> z = np.sin(np.radians(latitude))[:, None] * np.ones(72)
-        >>> bool(np.allclose(sphere.gradient_norm(z)[:, 0], np.cos(np.radians(latitude)), atol=2e-3))
+        >>> phi = np.radians(latitude)
+        >>> slope = sphere.gradient_norm(np.sin(phi)[:, None] * np.ones(72))
+        >>> bool(np.allclose(slope[:, 0], np.cos(phi), atol=2e-3))
         True
         """
         return self._call("gradient_norm", f, Request(out, False, where, skipna, backend))
 
+    @accepts_keywords
     def divergence(
         self,
         *components: Any,
@@ -315,6 +319,7 @@ class Sphere:
         fields = _take_components("divergence", components, u, v)
         return self._call("divergence", fields, Request(out, False, where, skipna, backend))
 
+    @accepts_keywords
     def curl(
         self,
         *components: Any,
@@ -369,6 +374,7 @@ class Sphere:
         fields = _take_components("curl", components, u, v)
         return self._call("curl", fields, Request(out, False, where, skipna, backend))
 
+    @accepts_keywords
     def laplacian(
         self,
         f: Any,
@@ -571,7 +577,7 @@ def _take_components(name: str, components: Sequence[Any], u: Any, v: Any) -> li
     """Return the components to the north and to the east."""
     if components or u is None or v is None:
         raise TypeError(
-            f"`{name}` takes the components by keyword, `u` to the east and `v` to the north, as in "
-            f"`sphere.{name}(u=u, v=v)`: in another order they would give a wrong result."
+            f"`{name}` takes the components by keyword, `u` to the east and `v` to the north, as "
+            f"in `sphere.{name}(u=u, v=v)`: in another order they would give a wrong result."
         )
     return [v, u]

@@ -23,7 +23,7 @@ from gpugrad._operators.curved import CurvedFields, CurvedGrid
 from gpugrad._operators.kept_arrays import KeptArrays
 from gpugrad._operators.metric import GridAxis, Positions
 from gpugrad._operators.samples import MaskedFields
-from gpugrad._operators.slabs import MainAxis, Slab, as_working, concatenate
+from gpugrad._operators.slabs import Cut, MainAxis, Slab, as_working, concatenate
 from gpugrad._operators.sphere_grid import SphereGrid
 from gpugrad._stencils import MAX_ACCURACY, AxisPlan, rows_of
 
@@ -51,10 +51,10 @@ class SphereFields:
         if is_second:
             accuracy = _refine_near_poles(grid, accuracy)
         before, after = (grid.rows_beyond(end, accuracy // 2) for end in (0, -1))
-        phi = grid.latitude[:, 0]
+        inside = grid.latitude[:, 0]
         # Beyond a pole the latitude counts on, so that it rises or falls throughout.
-        beyond = [math.copysign(math.pi, phi[i]) - phi[i] for i in (*before, *after)]
-        phi = [*beyond[: len(before)], *phi, *beyond[len(before) :]]
+        beyond = [math.copysign(math.pi, inside[i]) - inside[i] for i in (*before, *after)]
+        phi = [*beyond[: len(before)], *inside, *beyond[len(before) :]]
         orders = {"first": 1, "second": 2} if is_second else {"first": 1}
         options = Options(1, accuracy, edge)
         if samples.are_masked_anywhere:
@@ -163,7 +163,7 @@ class SphereFields:
     def _replace_rows(
         self, slab: Slab, arrays: Sequence[Array], poles: Sequence[int], mend: Callable[..., Any]
     ) -> list[Array]:
-        """Replace rows at poles; ``mend(rows, i)`` makes row i of what `rows` cuts out of arrays."""
+        """Replace rows at poles: ``mend(rows, i)`` makes row i, which `rows` cuts out of arrays."""
         axis = self._axes[0]
         # Rows at poles are cut out of the rows between them.
         bounds = sorted({0, slab.stop - slab.start, *poles, *(i + 1 for i in poles)})
@@ -265,8 +265,10 @@ def differentiate_vector(
     where = slab.join(lambda cut: reduce(operator.and_, map(cut, masks))) if masks else None
     rows = []
     for n, e in zip(units[:3], units[3:], strict=True):
-        joined = slab.join(
-            lambda cut, n=n, e=e: cut(n) * as_working(cut(north)) + cut(e) * as_working(cut(east))
-        )
+
+        def point(cut: Cut, n: Array = n, e: Array = e) -> Array:
+            return cut(n) * as_working(cut(north)) + cut(e) * as_working(cut(east))
+
+        joined = slab.join(point)
         rows.append((slab.cut(n), slab.cut(e), *fields.gradient(slab, joined, where)))
     return rows
