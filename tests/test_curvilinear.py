@@ -577,11 +577,9 @@ def test_axes_of_labelled_grids_have_names(curved):
     got = grid.laplacian(ring, where=where.T)
     wanted = gpugrad.CurvilinearGrid(x, y, **ROUND).laplacian(ring.data, where=where.data)
     assert_same_bits(got.data, wanted)
-    with pytest.raises(
-        ValueError, match="must name dimensions to differentiate along, j, i; got t"
-    ):
+    with pytest.raises(ValueError, match="must name axes to differentiate along, j, i; got .time"):
         gpugrad.CurvilinearGrid("x", "y", boundary={"time": "periodic"}).gradient(ring)
-    with pytest.raises(TypeError, match="takes a DataArray of xarray, which has them"):
+    with pytest.raises(TypeError, match="takes a DataArray of xarray, which"):
         grid.gradient(ring.data)
     with pytest.raises(TypeError, match=r"pass its `\.data`"):
         grid.gradient(ring, out=(np.empty(1),) * 2)

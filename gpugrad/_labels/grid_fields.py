@@ -15,11 +15,12 @@ from gpugrad._labels.cf_axes import find_geographic
 from gpugrad._labels.grid_coordinates import take_values
 from gpugrad._labels.pint_fields import call_per_length
 from gpugrad._labels.units import read_units
-from gpugrad._labels.xarray_coordinates import in_words, pick_coordinate, strip_labels
+from gpugrad._labels.xarray_coordinates import pick_coordinate, strip_labels
 from gpugrad._labels.xarray_fields import (
     describe_fields,
     find_dims,
     label_results,
+    number_dimensions,
     place_mask,
     take_fields,
 )
@@ -95,12 +96,10 @@ def call_on_curvilinear(grid: Any, name: str, f: Any, request: Any) -> Any:
     dims = find_dims(first, coordinates[0].dims if grid.axis is None else grid.axis)
     dims = [dim for dim in first.dims if dim in dims]
     place_mask(first, options)
-    plain = grid.at(
-        [_along_axes(x, dims) for x in coordinates],
-        axis=tuple(first.get_axis_num(dim) for dim in dims),
-        boundary=_number_axes(first, grid.boundary, dims, "boundary"),
-        period=_number_axes(first, grid.period, dims, "period"),
-    )
+    by_axis = {"boundary": grid.boundary, "period": grid.period}
+    number_dimensions(first, dims, by_axis)
+    axis = tuple(first.get_axis_num(dim) for dim in dims)
+    plain = grid.at([_along_axes(x, dims) for x in coordinates], axis=axis, **by_axis)
     values = [field.data for field in fields]
     units = [*map(_write_length, plain.lengths)] or [x.attrs.get("units") for x in coordinates]
     lengths: list[Any] = []
@@ -189,16 +188,3 @@ def _along_axes(coordinate: Any, dims: Sequence[Any]) -> Any:
             f"differentiate along, {tuple(dims)}; got {coordinate.dims}. Name them with `axis`."
         )
     return take_values(coordinate.transpose(*dims))[0]
-
-
-def _number_axes(f: Any, option: Any, dims: Sequence[Any], name: str) -> Any:
-    """Return an option by dimension as one by axis."""
-    if not isinstance(option, dict) or not any(dim in f.dims for dim in option):
-        return option
-    unknown = [dim for dim in option if dim not in dims]
-    if unknown:
-        raise ValueError(
-            f"`{name}` must name dimensions to differentiate along, {in_words(dims)}; got "
-            f"{in_words(unknown)}."
-        )
-    return {f.get_axis_num(dim): value for dim, value in option.items()}

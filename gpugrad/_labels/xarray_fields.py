@@ -14,13 +14,7 @@ from gpugrad._grids import choose_by_axis, is_side
 from gpugrad._labels.names import Label, Labels, kept_attributes
 from gpugrad._labels.staggered import StaggeredResults, adds_components
 from gpugrad._labels.typing import Call
-from gpugrad._labels.xarray_coordinates import (
-    Spacing,
-    check_aligned,
-    find_spacings,
-    in_words,
-    pick_coordinate,
-)
+from gpugrad._labels.xarray_coordinates import check_aligned, find_spacings, in_words
 from gpugrad._stencils import OPERATORS
 
 NEW_DIMS = ("component", "along")
@@ -50,22 +44,12 @@ def call(operator: Call, f: Any, spacing: Sequence[Any], options: dict[str, Any]
     axis = options.pop("axis", None)
     if axis is None and operator.__name__ in ALONG_ONE:
         axis = first.dims[-1]
-    grid = options.get("curvilinear")
-    if grid is not None:
-        grid = [_pick_grid_coordinate(first, coordinate) for coordinate in grid]
-        axis = tuple(grid[0].dims) if axis is None else axis
     dims = find_dims(first, axis)
     is_single = isinstance(axis, (str, int)) or operator.__name__ in ALONG_ONE
     number_dimensions(first, dims, options)
     faces = StaggeredResults(operator.__name__, fields, dims, options) if is_staggered else None
-    if grid is None:
-        steps = find_spacings(faces.owners if faces else [first] * len(dims), dims, spacing)
-        axis_names = [str(dim) for dim in dims]
-    else:
-        # The operator refuses spacings beside a grid, in its words.
-        steps = [Spacing(distance) for distance in spacing]
-        options["curvilinear"] = tuple(_along_axes(coordinate, dims) for coordinate in grid)
-        axis_names = [str(coordinate.name or f"x{i}") for i, coordinate in enumerate(grid)]
+    steps = find_spacings(faces.owners if faces else [first] * len(dims), dims, spacing)
+    axis_names = [str(dim) for dim in dims]
     if options.get("time_unit") is None and any(step.are_dates for step in steps):
         options["time_unit"] = "s"
     values = [field.data for field in fields]
@@ -77,11 +61,8 @@ def call(operator: Call, f: Any, spacing: Sequence[Any], options: dict[str, Any]
         axis=axes[0] if is_single else tuple(axes),
         **options,
     )
-    if grid is None:
-        units = [step.units_in(options) for step in steps]
-        units = units * len(dims) if len(units) == 1 else units
-    else:
-        units = [coordinate.attrs.get("units") for coordinate in grid]
+    units = [step.units_in(options) for step in steps]
+    units = units * len(dims) if len(units) == 1 else units
     order = operators.index(options.get("order", 1))
     labels = describe_fields(fields, axis_names, units, order).of(operator.__name__)
     return label_results(first, results, labels, axis_names, faces)
@@ -188,27 +169,6 @@ def find_dims(f: Any, axis: Any) -> list[Any]:
             )
         dims.append(dim)
     return dims
-
-
-def _pick_grid_coordinate(f: Any, place: Any) -> Any:
-    """Return a coordinate of a curved grid, given by name or as a DataArray."""
-    coordinate = pick_coordinate(f, place, "`curvilinear`")
-    if not hasattr(coordinate, "dims"):
-        raise TypeError(
-            "`curvilinear` must hold names of coordinates or DataArrays for a DataArray; got "
-            f"{type(coordinate).__name__}. Pass `f.data` to use plain arrays."
-        )
-    return coordinate
-
-
-def _along_axes(coordinate: Any, dims: Sequence[Any]) -> Any:
-    """Return a coordinate's values with the axes that are space, in their order."""
-    if set(coordinate.dims) != set(dims):
-        raise ValueError(
-            f"coordinate {coordinate.name!r} of a curved grid must have the dimensions to "
-            f"differentiate along, {tuple(dims)}; got {coordinate.dims}. Name them with `axis`."
-        )
-    return coordinate.transpose(*dims).data
 
 
 def number_dimensions(f: Any, dims: Sequence[Any], options: dict[str, Any]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -32,7 +33,7 @@ from gpugrad._operators.coordinates import describe_samples, is_labelled, read_c
 from gpugrad._operators.curved import CurvedFields, CurvedGrid
 from gpugrad._operators.metric import GridAxis, Positions, check_closing
 from gpugrad._operators.norm import length_of
-from gpugrad._operators.requests import Request
+from gpugrad._operators.requests import GridRequest
 from gpugrad._operators.samples import MaskedFields
 from gpugrad._operators.slabs import Slab, evaluate_in_slabs
 from gpugrad._stencils import OPERATORS, Norm, add_up
@@ -133,7 +134,13 @@ class CurvilinearGrid:
         self._located: Any = None  # the last grid of a DataArray
         self._grid: CurvedGrid | None = None
         self.lengths: Any = []  # of one unit of pint each, where coordinates have units
-        if not any(isinstance(x, str) for x in coordinates):
+        by_axis = [x for x in (boundary, period) if isinstance(x, dict) and not is_side(x)]
+        named = (
+            *coordinates,
+            *(axis if isinstance(axis, (tuple, list)) else [axis]),
+            *chain(*by_axis),
+        )
+        if not any(isinstance(x, str) for x in named):
             values, self.lengths = self._read()
             self._grid = self._make_grid(values)
 
@@ -189,7 +196,7 @@ class CurvilinearGrid:
         >>> bool(np.allclose(d_dx, 1) and np.allclose(d_dy, 0))
         True
         """
-        return self._call("gradient", f, Request(out, stack, where, skipna, backend))
+        return self._call("gradient", f, GridRequest(out, stack, where, skipna, backend))
 
     @accepts_keywords
     def gradient_norm(
@@ -220,7 +227,7 @@ class CurvilinearGrid:
         TypeError, ValueError
             As for `gradient`.
         """
-        return self._call("gradient_norm", f, Request(out, False, where, skipna, backend))
+        return self._call("gradient_norm", f, GridRequest(out, False, where, skipna, backend))
 
     @accepts_keywords
     def divergence(
@@ -253,7 +260,7 @@ class CurvilinearGrid:
         TypeError, ValueError
             As for `gradient`, or if there is not one component for each coordinate.
         """
-        return self._call("divergence", v, Request(out, False, where, skipna, backend))
+        return self._call("divergence", v, GridRequest(out, False, where, skipna, backend))
 
     @accepts_keywords
     def curl(
@@ -287,7 +294,7 @@ class CurvilinearGrid:
         TypeError, ValueError
             As for `divergence`, or if there is but one coordinate.
         """
-        return self._call("curl", v, Request(out, stack, where, skipna, backend))
+        return self._call("curl", v, GridRequest(out, stack, where, skipna, backend))
 
     @accepts_keywords
     def jacobian(
@@ -323,7 +330,7 @@ class CurvilinearGrid:
         TypeError, ValueError
             As for `gradient`.
         """
-        return self._call("jacobian", v, Request(out, stack, where, skipna, backend))
+        return self._call("jacobian", v, GridRequest(out, stack, where, skipna, backend))
 
     @accepts_keywords
     def laplacian(
@@ -364,7 +371,7 @@ class CurvilinearGrid:
         with the metric :math:`g^{jk}` and the Laplacian of the number of samples :math:`\xi_j`.
         Both are worked out from the coordinates by the formulas for the field, and kept.
         """
-        return self._call("laplacian", f, Request(out, False, where, skipna, backend))
+        return self._call("laplacian", f, GridRequest(out, False, where, skipna, backend))
 
     def __repr__(self) -> str:
         shape = "named by the field" if self._grid is None else describe_samples(self._shape)
@@ -453,7 +460,7 @@ class CurvilinearGrid:
 
     # From fields to results
 
-    def _call(self, name: str, f: Any, request: Request) -> Any:
+    def _call(self, name: str, f: Any, request: GridRequest) -> Any:
         if not (self.lengths or is_labelled(f, request.where)):
             return self.evaluate(name, f, request)
         from gpugrad._labels.grid_fields import call_on_curvilinear
@@ -472,12 +479,13 @@ class CurvilinearGrid:
         self._located = coordinates, options, grid
         return grid
 
-    def evaluate(self, name: str, v: Any, request: Request) -> Any:
+    def evaluate(self, name: str, v: Any, request: GridRequest) -> Any:
         """Return the results of an operator on plain fields."""
         if self._grid is None:
             raise TypeError(
-                f"a grid of named coordinates ({self!r}) takes a DataArray of xarray, which has "
-                "them; got an array without names. Pass the coordinates as arrays."
+                "a grid with names of coordinates or dimensions takes a DataArray of xarray, which "
+                f"has them; got an array without names for a {self!r}. Pass coordinates as arrays "
+                "and axes as numbers."
             )
         row = OPERATORS[name]
         out, stack, where, skipna, backend = request

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 
-class Request(NamedTuple):
+class GridRequest(NamedTuple):
     """The options that methods share."""
 
     out: Any = None

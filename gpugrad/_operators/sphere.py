@@ -14,7 +14,7 @@ from gpugrad._operators.coordinates import is_labelled
 from gpugrad._operators.curved import CurvedGrid
 from gpugrad._operators.kept_arrays import KeptArrays
 from gpugrad._operators.norm import length_of
-from gpugrad._operators.requests import Request
+from gpugrad._operators.requests import GridRequest
 from gpugrad._operators.samples import MaskedFields
 from gpugrad._operators.slabs import Slab, evaluate_in_slabs
 from gpugrad._operators.sphere_fields import (
@@ -213,7 +213,7 @@ class Sphere:
         >>> f"{slope[0, 0]:.4e} per metre"
         '1.5696e-07 per metre'
         """
-        results = self._call("gradient", f, Request(out, stack, where, skipna, backend))
+        results = self._call("gradient", f, GridRequest(out, stack, where, skipna, backend))
         return results if stack else SphereGradient(*results)
 
     @accepts_keywords
@@ -256,7 +256,7 @@ class Sphere:
         >>> bool(np.allclose(slope[:, 0], np.cos(phi), atol=2e-3))
         True
         """
-        return self._call("gradient_norm", f, Request(out, False, where, skipna, backend))
+        return self._call("gradient_norm", f, GridRequest(out, False, where, skipna, backend))
 
     @accepts_keywords
     def divergence(
@@ -317,7 +317,7 @@ class Sphere:
         True
         """
         fields = _take_components("divergence", components, u, v)
-        return self._call("divergence", fields, Request(out, False, where, skipna, backend))
+        return self._call("divergence", fields, GridRequest(out, False, where, skipna, backend))
 
     @accepts_keywords
     def curl(
@@ -372,7 +372,7 @@ class Sphere:
         array([-2.,  2.])
         """
         fields = _take_components("curl", components, u, v)
-        return self._call("curl", fields, Request(out, False, where, skipna, backend))
+        return self._call("curl", fields, GridRequest(out, False, where, skipna, backend))
 
     @accepts_keywords
     def laplacian(
@@ -427,7 +427,7 @@ class Sphere:
         >>> bool(np.allclose(laplacian, -2 * x, atol=1e-4))
         True
         """
-        return self._call("laplacian", f, Request(out, False, where, skipna, backend))
+        return self._call("laplacian", f, GridRequest(out, False, where, skipna, backend))
 
     def __repr__(self) -> str:
         options = {
@@ -478,14 +478,14 @@ class Sphere:
         self._located = angles, axis, sphere
         return sphere
 
-    def _call(self, name: str, f: Any, request: Request) -> Any:
+    def _call(self, name: str, f: Any, request: GridRequest) -> Any:
         if library_of_labels(self.length) != "pint" and not is_labelled(f, request.where):
             return self.evaluate(name, f, request)
         from gpugrad._labels.grid_fields import call_on_sphere
 
         return call_on_sphere(self, name, f, request)
 
-    def evaluate(self, name: str, f: Any, request: Request) -> Any:
+    def evaluate(self, name: str, f: Any, request: GridRequest) -> Any:
         """Return the results of an operator on plain fields, vectors as ``(v, u)``."""
         out, stack, where, skipna, backend = request
         is_vector = name in ("divergence", "curl")
