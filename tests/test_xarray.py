@@ -270,9 +270,7 @@ def test_a_curved_grid_is_named_by_its_coordinates(curved):
 
 
 def test_a_curved_grid_must_have_the_dimensions_of_space(curved):
-    with pytest.raises(
-        ValueError, match="of the grid must name coordinates of `f`: x, y; got"
-    ):
+    with pytest.raises(ValueError, match="of the grid must name coordinates of `f`: x, y; got"):
         gpugrad.CurvilinearGrid("x", "z").gradient(curved)
     with pytest.raises(ValueError, match=r"must have the dimensions to differentiate along"):
         gpugrad.CurvilinearGrid("x", "y", axis=("time", "j")).gradient(curved)

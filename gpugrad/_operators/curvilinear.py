@@ -17,6 +17,7 @@ from gpugrad._arrays import (
     is_library_array,
     namespace_of,
 )
+from gpugrad._engines.slices import combine
 from gpugrad._grids import (
     ONE_SIDED,
     Options,
@@ -32,7 +33,6 @@ from gpugrad._operators.components import as_components, check_count, find_shape
 from gpugrad._operators.coordinates import describe_samples, is_labelled, read_coordinate
 from gpugrad._operators.curved import CurvedFields, CurvedGrid
 from gpugrad._operators.metric import GridAxis, Positions, check_closing
-from gpugrad._operators.norm import length_of
 from gpugrad._operators.requests import GridRequest
 from gpugrad._operators.samples import MaskedFields
 from gpugrad._operators.slabs import Slab, evaluate_in_slabs
@@ -562,7 +562,7 @@ def _join_entries(terms: Any, entries: dict[tuple[int, int], Array]) -> Array:
     """Return the sum of signed entries, or their length."""
     arrays = [entries[place] for _, place in terms]
     if isinstance(terms, Norm):
-        return length_of(arrays)
+        return combine(arrays[0], arrays, None)
     return add_up(arrays, [sign for sign, _ in terms])
 
 

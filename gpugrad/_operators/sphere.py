@@ -8,12 +8,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gpugrad._arrays import Array, as_field, library_of_labels
+from gpugrad._engines.slices import combine
 from gpugrad._grids import Options, accepts_keywords, parse_axes, parse_positive, parse_scheme
 from gpugrad._operators.components import as_components
 from gpugrad._operators.coordinates import is_labelled
 from gpugrad._operators.curved import CurvedGrid
 from gpugrad._operators.kept_arrays import KeptArrays
-from gpugrad._operators.norm import length_of
 from gpugrad._operators.requests import GridRequest
 from gpugrad._operators.samples import MaskedFields
 from gpugrad._operators.slabs import Slab, evaluate_in_slabs
@@ -517,14 +517,17 @@ class Sphere:
         def differentiate(slab: Slab) -> Any:
             return differentiate_vector(slab, fields, samples, units)
 
+        def find_length(components: list[Array]) -> list[Array]:
+            return [combine(components[0], components, None)]
+
         def add(x: Array, y: Array, z: Array) -> list[Array]:
             return [x + y + z]
 
         return {
             "gradient": lambda slab: fields.gradient(slab, *slab.join_field(samples)),
-            "gradient_norm": lambda slab: [
-                length_of(fields.gradient(slab, *slab.join_field(samples)))
-            ],
+            "gradient_norm": lambda slab: find_length(
+                fields.gradient(slab, *slab.join_field(samples))
+            ),
             "laplacian": lambda slab: [fields.laplacian(slab, *slab.join_field(samples))],
             "divergence": lambda slab: add(
                 *(n * d_n + e * d_e for n, e, d_n, d_e in differentiate(slab))

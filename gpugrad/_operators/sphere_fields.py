@@ -99,10 +99,14 @@ class SphereFields:
         return self._mend_poles(slab, north, east, poles) if poles else [north, east]
 
     def _make_factor(self) -> list[NumpyArray]:
-        at_pole = self._grid.at_pole[:, None]
         with np.errstate(divide="ignore"):
             per_radian = 1 / (self._radius * np.cos(self._grid.latitude))
-        return [np.where(at_pole, np.nan, per_radian)]
+        return [self._replace_at_poles(per_radian)]
+
+    def _replace_at_poles(self, factor: NumpyArray) -> NumpyArray:
+        """Return a factor that is NaN at poles; where rows there are replaced, it is zero."""
+        # Automatic differentiation goes through what is replaced, with a slope of zero.
+        return np.where(self._grid.at_pole[:, None], 0.0 if self._grid.is_even else np.nan, factor)
 
     def _differentiate_along_parallels(
         self, slab: Slab, joined: Array, where: Array | None
@@ -130,9 +134,9 @@ class SphereFields:
         return total * (1 / self._radius**2)
 
     def _make_laplacian_factors(self) -> list[NumpyArray]:
-        at_pole, phi = self._grid.at_pole[:, None], self._grid.latitude
+        phi = self._grid.latitude
         with np.errstate(divide="ignore"):
-            return [np.where(at_pole, np.nan, x) for x in (np.tan(phi), 1 / np.cos(phi) ** 2)]
+            return [*map(self._replace_at_poles, (np.tan(phi), 1 / np.cos(phi) ** 2))]
 
     def _poles_in(self, slab: Slab) -> list[int]:
         """Return the rows of a slab that are poles whose meridians tell of all directions."""
