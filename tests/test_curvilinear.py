@@ -479,6 +479,9 @@ def test_half_precision_is_computed_in_single():
     assert d_dx.dtype == np.float16
     assert np.abs(d_dx - 3e4).max() < 2e3
     assert np.abs(d_dy).max() < 2e3
+    grid = gpugrad.CurvilinearGrid(*(500 * w for w in wavy(20, 21)))
+    f = (6e4 * (-1.0) ** np.arange(20)[:, None] * np.ones(21)).astype(np.float16)
+    np.testing.assert_allclose(grid.laplacian(f), grid.laplacian(f.astype(float)), rtol=1e-3)
 
 
 # Libraries

@@ -497,6 +497,10 @@ def test_half_precision_is_computed_in_single():
     for part, wanted in zip(got, (north / 10, east / 10, laplacian / 100), strict=False):
         assert np.abs(part - scale * wanted).max() < 0.02 * scale
     assert np.isfinite(got[-1]).all()
+    rings = (6e4 * (-1.0) ** np.arange(25)[:, None] * np.ones(48)).astype(np.float16)
+    sphere = gpugrad.Sphere(latitude, longitude, radius=100.0)
+    got, wanted = sphere.laplacian(rings), sphere.laplacian(rings.astype(float))
+    np.testing.assert_allclose(got, wanted, rtol=1e-3)
 
 
 def test_a_grid_says_what_it_is_and_can_be_pickled(rng):

@@ -10,6 +10,7 @@ import numpy as np
 
 from gpugrad._arrays import (
     Array,
+    Backend,
     as_field,
     dtype_name,
     flatten_rows,
@@ -153,7 +154,7 @@ class CurvilinearGrid:
         stack: bool = False,
         where: Any = None,
         skipna: bool = False,
-        backend: str | None = None,
+        backend: Backend | None = None,
     ) -> Any:
         """Return the derivatives of a field with respect to the coordinates, in their order.
 
@@ -206,7 +207,7 @@ class CurvilinearGrid:
         out: Any = None,
         where: Any = None,
         skipna: bool = False,
-        backend: str | None = None,
+        backend: Backend | None = None,
     ) -> Any:
         """Return the length of the gradient of a field: real, not negative.
 
@@ -237,7 +238,7 @@ class CurvilinearGrid:
         out: Any = None,
         where: Any = None,
         skipna: bool = False,
-        backend: str | None = None,
+        backend: Backend | None = None,
     ) -> Any:
         """Return the divergence of a vector field.
 
@@ -271,7 +272,7 @@ class CurvilinearGrid:
         stack: bool = False,
         where: Any = None,
         skipna: bool = False,
-        backend: str | None = None,
+        backend: Backend | None = None,
     ) -> Any:
         """Return the curl of a vector field: one component for two coordinates, three for three.
 
@@ -305,7 +306,7 @@ class CurvilinearGrid:
         stack: bool = False,
         where: Any = None,
         skipna: bool = False,
-        backend: str | None = None,
+        backend: Backend | None = None,
     ) -> Any:
         """Return the derivatives of components with respect to all coordinates.
 
@@ -340,7 +341,7 @@ class CurvilinearGrid:
         out: Any = None,
         where: Any = None,
         skipna: bool = False,
-        backend: str | None = None,
+        backend: Backend | None = None,
     ) -> Any:
         r"""Return the Laplacian of a field, by compact second differences.
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gpugrad._arrays import Array, as_field, library_of_labels
+from gpugrad._arrays import Array, Backend, as_field, library_of_labels
 from gpugrad._engines.slices import combine
 from gpugrad._grids import Options, accepts_keywords, parse_axes, parse_positive, parse_scheme
 from gpugrad._operators.components import as_components
@@ -171,7 +171,7 @@ class Sphere:
         stack: bool = False,
         where: Any = None,
         skipna: bool = False,
-        backend: str | None = None,
+        backend: Backend | None = None,
     ) -> Any:
         """Return the gradient of a field: to the north, to the east.
 
@@ -224,7 +224,7 @@ class Sphere:
         out: Any = None,
         where: Any = None,
         skipna: bool = False,
-        backend: str | None = None,
+        backend: Backend | None = None,
     ) -> Any:
         """Return the length of the gradient of a field, such as the slope of a terrain.
 
@@ -267,7 +267,7 @@ class Sphere:
         out: Any = None,
         where: Any = None,
         skipna: bool = False,
-        backend: str | None = None,
+        backend: Backend | None = None,
     ) -> Any:
         r"""Return the divergence of a vector field along the sphere.
 
@@ -328,7 +328,7 @@ class Sphere:
         out: Any = None,
         where: Any = None,
         skipna: bool = False,
-        backend: str | None = None,
+        backend: Backend | None = None,
     ) -> Any:
         r"""Return the vertical component of the curl of a vector field along the sphere.
 
@@ -382,7 +382,7 @@ class Sphere:
         out: Any = None,
         where: Any = None,
         skipna: bool = False,
-        backend: str | None = None,
+        backend: Backend | None = None,
     ) -> Any:
         r"""Return the Laplacian of a field along the sphere, by compact second differences.
 
