@@ -477,7 +477,26 @@ def test_slabs_make_no_difference(name, shape, rng, monkeypatch):
         assert_same_bits(np.asarray(OPERATORS[name](sphere, u, v)), expected)
 
 
-def test_coordinates_are_read_once(monkeypatch, rng):
+@pytest.mark.parametrize("name", OPERATORS)
+def test_tensors_are_cut_into_slabs_too(name, rng, monkeypatch):
+    torch = pytest.importorskip("torch")
+    u, v = rng.normal(size=(2, 3, 25, 48)).astype(np.float32)
+    where = rng.uniform(size=v.shape) > 0.02
+    sphere, call = gpugrad.Sphere(*make_grid(24)), OPERATORS[name]
+    for grid in (sphere, gpugrad.Sphere(*swath(25)[:2])):
+        fields = [x[..., :25] if grid is not sphere else x for x in (u, v)]
+        tensors = [torch.from_numpy(np.ascontiguousarray(x)) for x in fields]
+        mask = torch.from_numpy(np.ascontiguousarray(where[..., : fields[0].shape[-1]]))
+        for options in ({}, {"where": mask}):
+            monkeypatch.setattr(slabs, "ON_HOST", np.inf)
+            expected = np.asarray(call(grid, *tensors, **options))
+            monkeypatch.setattr(slabs, "ON_HOST", 1 << 8)
+            assert_same_bits(np.asarray(call(grid, *tensors, **options)), expected)
+            wanted = np.asarray(call(grid, *fields, **{k: m.numpy() for k, m in options.items()}))
+            assert_same_bits(expected, wanted)
+
+
+def test_coordinates_are_read_once(rng):
     latitude, longitude = make_grid(12)
     sphere = gpugrad.Sphere(latitude, longitude)
     u, v = rng.normal(size=(2, 13, 24))

@@ -1,7 +1,7 @@
 """Fields with labels or units on curved grids and on the sphere.
 
-Grids are handed in, with their operators on plain fields: ``evaluate(name, fields, request)``; and
-``at(coordinates, ...)``, the same grid with other coordinates.
+Grids are handed in, with their operators on plain fields: ``_evaluate(name, fields, request)``; and
+``_at(coordinates, ...)``, the same grid with other coordinates.
 """
 
 from __future__ import annotations
@@ -48,15 +48,15 @@ def call_on_sphere(sphere: Any, name: str, f: Any, request: Any) -> Any:
     """
     if library_of_labels(f) != "xarray":
         request = request._replace(where=strip_labels(request.where))
-        return _evaluate(sphere, name, strip_labels(f), request, [sphere.length])
+        return _evaluate(sphere, name, strip_labels(f), request, [sphere._length])
     options = {"out": request.out, "where": request.where}
     fields, is_vector = take_fields(name, f, options)
     first = fields[0]
     latitude, longitude = (
         find_geographic(kind, first)
-        if given is None
-        else pick_coordinate(first, given, f"`{kind}`", "a coordinate")
-        for kind, given in (("latitude", sphere.latitude), ("longitude", sphere.longitude))
+        if place is None
+        else pick_coordinate(first, place, f"`{kind}`", "a coordinate")
+        for kind, place in (("latitude", sphere.latitude), ("longitude", sphere.longitude))
     )
     is_curved = getattr(latitude, "ndim", 1) > 1
     if is_vector:
@@ -65,10 +65,10 @@ def call_on_sphere(sphere: Any, name: str, f: Any, request: Any) -> Any:
     dims = _find_grid_dims(first, axis, [latitude, longitude])
     if is_curved and hasattr(latitude, "dims"):
         latitude, longitude = (x.transpose(*dims) for x in (latitude, longitude))
-    plain = sphere.at(latitude, longitude, tuple(first.get_axis_num(dim) for dim in dims))
+    plain = sphere._at(latitude, longitude, tuple(first.get_axis_num(dim) for dim in dims))
     place_mask(first, options)
     values = [field.data for field in fields]
-    unit = _write_length(sphere.length)
+    unit = _write_length(sphere._length)
     lengths = [unit] if library_of_labels(values[0]) == "pint" else []
     request = request._replace(where=options["where"])
     results = _evaluate(plain, name, values if is_vector else values[0], request, lengths)
@@ -88,7 +88,7 @@ def call_on_curvilinear(grid: Any, name: str, f: Any, request: Any) -> Any:
     """
     if library_of_labels(f) != "xarray":
         request = request._replace(where=strip_labels(request.where))
-        return _evaluate(grid, name, strip_labels(f), request, grid.lengths)
+        return _evaluate(grid, name, strip_labels(f), request, grid._lengths)
     options = {"out": request.out, "where": request.where}
     fields, is_vector = take_fields(name, f, options)
     first = fields[0]
@@ -99,9 +99,9 @@ def call_on_curvilinear(grid: Any, name: str, f: Any, request: Any) -> Any:
     by_axis = {"boundary": grid.boundary, "period": grid.period}
     number_dimensions(first, dims, by_axis)
     axis = tuple(first.get_axis_num(dim) for dim in dims)
-    plain = grid.at([_along_axes(x, dims) for x in coordinates], axis=axis, **by_axis)
+    plain = grid._at([_along_axes(x, dims) for x in coordinates], axis=axis, **by_axis)
     values = [field.data for field in fields]
-    units = [*map(_write_length, plain.lengths)] or [x.attrs.get("units") for x in coordinates]
+    units = [*map(_write_length, plain._lengths)] or [x.attrs.get("units") for x in coordinates]
     lengths: list[Any] = []
     if library_of_labels(values[0]) == "pint" and None not in units:
         registry = values[0]._REGISTRY
@@ -116,12 +116,12 @@ def call_on_curvilinear(grid: Any, name: str, f: Any, request: Any) -> Any:
 def _evaluate(grid: Any, name: str, f: Any, request: Any, lengths: Sequence[Any]) -> Any:
     """Evaluate an operator on fields without labels, which may have units of pint."""
     if library_of_labels(f) != "pint" and all(library_of_labels(x) != "pint" for x in lengths):
-        return grid.evaluate(name, f, request)
+        return grid._evaluate(name, f, request)
     if request.out is not None:
         raise TypeError("`out` does not go with units: pass magnitudes, and write these.")
 
     def evaluate(values: Any) -> Any:
-        return grid.evaluate(name, values, request)
+        return grid._evaluate(name, values, request)
 
     return call_per_length(evaluate, name, f, lengths, request.stack)
 

@@ -134,7 +134,7 @@ class CurvilinearGrid:
         parse_scheme(self._options)
         self._located: Any = None  # the last grid of a DataArray
         self._grid: CurvedGrid | None = None
-        self.lengths: Any = []  # of one unit of pint each, where coordinates have units
+        self._lengths: Any = []  # of one unit of pint each, where coordinates have units
         by_axis = [x for x in (boundary, period) if isinstance(x, dict) and not is_side(x)]
         named = (
             *coordinates,
@@ -142,7 +142,7 @@ class CurvilinearGrid:
             *chain(*by_axis),
         )
         if not any(isinstance(x, str) for x in named):
-            values, self.lengths = self._read()
+            values, self._lengths = self._read()
             self._grid = self._make_grid(values)
 
     @accepts_keywords
@@ -462,13 +462,13 @@ class CurvilinearGrid:
     # From fields to results
 
     def _call(self, name: str, f: Any, request: GridRequest) -> Any:
-        if not (self.lengths or is_labelled(f, request.where)):
-            return self.evaluate(name, f, request)
+        if not (self._lengths or is_labelled(f, request.where)):
+            return self._evaluate(name, f, request)
         from gpugrad._labels.grid_fields import call_on_curvilinear
 
         return call_on_curvilinear(self, name, f, request)
 
-    def at(self, coordinates: Sequence[Array], **options: Any) -> CurvilinearGrid:
+    def _at(self, coordinates: Sequence[Array], **options: Any) -> CurvilinearGrid:
         """Return the grid of other coordinates with the same options, kept until they change."""
         if self._located is not None:
             known, known_options, grid = self._located
@@ -480,7 +480,7 @@ class CurvilinearGrid:
         self._located = coordinates, options, grid
         return grid
 
-    def evaluate(self, name: str, v: Any, request: GridRequest) -> Any:
+    def _evaluate(self, name: str, v: Any, request: GridRequest) -> Any:
         """Return the results of an operator on plain fields."""
         if self._grid is None:
             raise TypeError(

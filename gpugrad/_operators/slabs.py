@@ -97,24 +97,26 @@ class Slab(NamedTuple):
         """Return the index of the slab's own part, or of other rows, of such an array."""
         rows = slice(self.start, self.stop) if start is None else slice(start, stop)
         index = [slice(None)] * x.ndim
-        for axis, part in (self.batch, (self.main.axis, rows)):
+        for axis, section in (self.batch, (self.main.axis, rows)):
             if x.shape[axis] != 1:
-                index[axis] = part
+                index[axis] = section
         return tuple(index)
 
     def join(self, make: Callable[[Cut], Array]) -> Array:
         """Return all samples that formulas read; ``make(cut)`` makes them of what `cut` cuts."""
         axis, n, _, before, after, across = self.main
-        parts = []
+        sections = []
 
         def add(start: int, stop: int) -> None:
-            parts.append(make(lambda x: x[self.index_of(x, start, stop)]))
+            sections.append(make(lambda x: x[self.index_of(x, start, stop)]))
 
         def add_turned(rows: Sequence[int]) -> None:
             for row in rows:
                 add(row, row + 1)
-                half = parts[-1].shape[across] // 2
-                parts[-1] = namespace_of(parts[-1]).roll(parts[-1], shift=half, axis=across)
+                half = sections[-1].shape[across] // 2
+                sections[-1] = namespace_of(sections[-1]).roll(
+                    sections[-1], shift=half, axis=across
+                )
 
         for low, high in self.piece.spans:
             first, stop = low - len(before), high - len(before)
@@ -122,7 +124,7 @@ class Slab(NamedTuple):
             if max(first, 0) < min(stop, n):
                 add(max(first, 0), min(stop, n))
             add_turned(after[max(first - n, 0) : max(stop - n, 0)])
-        return concatenate(parts, axis)
+        return concatenate(sections, axis)
 
     def join_field(self, samples: MaskedFields, i: int = 0) -> tuple[Array, Array | None]:
         """Return all samples that formulas read of a field, and which of them are valid."""
@@ -246,9 +248,9 @@ def _cut_into_slabs(
             yield Slab(main, start, stop, piece, (batch, slice(low, high)), backend)
 
 
-def _find_bounds(length: int, parts: int) -> list[int]:
-    parts = max(parts, 1)
-    return [length * i // parts for i in range(parts + 1)]
+def _find_bounds(length: int, count: int) -> list[int]:
+    count = max(count, 1)
+    return [length * i // count for i in range(count + 1)]
 
 
 def _size_of_slabs(fields: Sequence[Array]) -> float:

@@ -145,7 +145,7 @@ class Sphere:
         self.radius, self.degrees = radius, degrees
         self.axis = tuple(axis) if isinstance(axis, list) else axis
         self.periodic, self.accuracy, self.edge_accuracy = periodic, accuracy, edge_accuracy
-        self.length, self._radius = _read_radius(radius)
+        self._length, self._radius = _read_radius(radius)
         parse_scheme(Options(1, accuracy, edge_accuracy))
         self._accuracies = accuracy, accuracy if edge_accuracy is None else edge_accuracy
         if not isinstance(self.axis, tuple) or len(self.axis) != 2:
@@ -413,9 +413,10 @@ class Sphere:
 
         and at a pole twice the mean of the second derivatives along all meridians; NaN there if
         longitudes do not go round evenly. Next to a pole the errors of the last two terms are
-        divided by the distance from it. So on grids that reach a pole, formulas have two powers
-        of accuracy more than `accuracy` says, and it holds there as well. On 2-D coordinates it is
-        the formula of `gpugrad.CurvilinearGrid`.
+        divided by the distance from it. So where meridians go on over a pole, formulas have two
+        powers of accuracy more than `accuracy` says, and it holds there as well; where they end
+        at a pole, one power is lost next to it. On 2-D coordinates it is the formula of
+        `gpugrad.CurvilinearGrid`.
 
         Examples
         --------
@@ -461,7 +462,7 @@ class Sphere:
         }
         return _make, (self.latitude, self.longitude, options)
 
-    def at(self, latitude: Any, longitude: Any, axis: tuple[int, int]) -> Sphere:
+    def _at(self, latitude: Any, longitude: Any, axis: tuple[int, int]) -> Sphere:
         """Return the grid of other coordinates with the same options, kept until they change."""
         angles = [
             read_angles(x, name, self.degrees)
@@ -479,13 +480,13 @@ class Sphere:
         return sphere
 
     def _call(self, name: str, f: Any, request: GridRequest) -> Any:
-        if library_of_labels(self.length) != "pint" and not is_labelled(f, request.where):
-            return self.evaluate(name, f, request)
+        if library_of_labels(self._length) != "pint" and not is_labelled(f, request.where):
+            return self._evaluate(name, f, request)
         from gpugrad._labels.grid_fields import call_on_sphere
 
         return call_on_sphere(self, name, f, request)
 
-    def evaluate(self, name: str, f: Any, request: GridRequest) -> Any:
+    def _evaluate(self, name: str, f: Any, request: GridRequest) -> Any:
         """Return the results of an operator on plain fields, vectors as ``(v, u)``."""
         out, stack, where, skipna, backend = request
         is_vector = name in ("divergence", "curl")

@@ -178,7 +178,7 @@ class SphereFields:
                 return x[rows_of(x.ndim, axis, start, stop)]
 
             sections.append(mend(rows, start) if start in poles else [*map(rows, arrays)])
-        return [concatenate(parts, axis) for parts in zip(*sections, strict=True)]
+        return [concatenate(rows, axis) for rows in zip(*sections, strict=True)]
 
     def _sum_round(self, row: Array) -> Array:
         """Return the sum over all meridians, masked where one of them is."""

@@ -78,13 +78,13 @@ def calls() -> Iterator[Call]:
     for name in (*gpugrad.__all__, "grad", "_nothing"):
         yield Call(f"package/has/{name}", reach, (name,))
     for name in (
-        "asnumpy", "critical_points", "curl", "derivative", "derivative_of", "divergence",
-        "error_estimate", "free_memory", "gradient", "gradient_norm", "gradient_of", "hessian",
-        "hessian_of", "inflection_points", "info", "jacobian", "jacobian_of", "laplacian",
-        "namespace", "noise_level", "plan", "recommended_spacing", "sample", "stencil",
-        "symbolic_curl",
-        "symbolic_divergence", "symbolic_gradient", "symbolic_hessian", "symbolic_jacobian",
-        "symbolic_laplacian", "turning_points", "use_backend",
+        "CurvilinearGrid", "Sphere", "asnumpy", "critical_points", "curl", "derivative",
+        "derivative_of", "divergence", "error_estimate", "free_memory", "gradient",
+        "gradient_norm", "gradient_of", "hessian", "hessian_of", "inflection_points", "info",
+        "jacobian", "jacobian_of", "laplacian", "namespace", "noise_level", "plan",
+        "recommended_spacing", "sample", "stencil", "symbolic_curl", "symbolic_divergence",
+        "symbolic_gradient", "symbolic_hessian", "symbolic_jacobian", "symbolic_laplacian",
+        "turning_points", "use_backend",
     ):  # fmt: skip
         yield Call(f"package/signature/{name}", sign, (name,))
     for name in ("auto", "numpy", "jax", "torch", "cupy", "fortran", None, 3):
