@@ -39,6 +39,9 @@ from gpugrad._stencils import AxisPlan, Piece, Term, cut_plans, rows_of
 ON_HOST, ON_DEVICE = 1 << 17, 1 << 22
 """Samples of a slab: few enough for a processor's cache, many enough to keep a GPU busy."""
 
+LEAST_SLABS = 16
+"""Slabs of a large field: a formula makes some ten arrays, which together must not be large."""
+
 Cut = Callable[[Array], Array]
 
 
@@ -235,7 +238,7 @@ def _cut_into_slabs(
     samples: MaskedFields, main: MainAxis, grid_axes: Sequence[int], backend: str | None
 ) -> Iterator[Slab]:
     f = samples.fields[0]
-    count = math.ceil(math.prod(f.shape) / _size_of_slabs(samples.fields))
+    count = _count_slabs(samples.fields)
     # Behind the grid, slabs would lie in pieces, and sums round a pole have other last bits.
     beside = range(min(grid_axes))
     batch = max(beside, key=lambda i: f.shape[i], default=main.axis)
@@ -251,6 +254,12 @@ def _cut_into_slabs(
 def _find_bounds(length: int, count: int) -> list[int]:
     count = max(count, 1)
     return [length * i // count for i in range(count + 1)]
+
+
+def _count_slabs(fields: Sequence[Array]) -> int:
+    samples, size = int(math.prod(fields[0].shape)), _size_of_slabs(fields)
+    count = math.ceil(samples / size)
+    return max(count, LEAST_SLABS) if samples >= 4 * size else count
 
 
 def _size_of_slabs(fields: Sequence[Array]) -> float:
