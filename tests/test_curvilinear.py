@@ -211,6 +211,14 @@ def test_the_sample_without_a_cell_is_named():
         gpugrad.CurvilinearGrid(x[1:], y[1:], **ROUND)
 
 
+def test_a_column_that_is_there_twice_warns():
+    x, y = (np.concatenate([w, w[:, :1]], axis=1) for w in polar(6, 12))
+    with pytest.warns(
+        UserWarning, match="axis 1 of the grid is periodic, but its last samples rep"
+    ):
+        gpugrad.CurvilinearGrid(x, y, **ROUND)
+
+
 def test_folds_warn():
     x, y = np.meshgrid([0.0, 1, 2, 1.5, 0.7, 0.1], np.arange(4.0), indexing="ij")
     with pytest.warns(UserWarning, match="folds over"):
@@ -453,6 +461,7 @@ def test_coordinates_are_read_once(rng):
     grid = gpugrad.CurvilinearGrid(x, y)
     v = rng.normal(size=(2, 8, 9))
     expected = [np.asarray(call(grid, v)) for call in METHODS.values()]
+    grid = gpugrad.CurvilinearGrid(x, y)
     x[:], y[:] = np.nan, np.nan  # nobody looks again
     for call, wanted in zip(METHODS.values(), expected, strict=True):
         assert_same_bits(np.asarray(call(grid, v)), wanted)

@@ -501,6 +501,7 @@ def test_coordinates_are_read_once(rng):
     sphere = gpugrad.Sphere(latitude, longitude)
     u, v = rng.normal(size=(2, 13, 24))
     expected = [np.asarray(call(sphere, u, v)) for call in OPERATORS.values()]
+    sphere = gpugrad.Sphere(latitude, longitude)
     latitude[:], longitude[:] = np.nan, np.nan  # nobody looks again
     for call, wanted in zip(OPERATORS.values(), expected, strict=True):
         assert_same_bits(np.asarray(call(sphere, u, v)), wanted)

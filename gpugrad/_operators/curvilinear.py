@@ -574,6 +574,8 @@ def _read(x: Any, name: str) -> Array:
     else:
         x = read_coordinate(x, name)
     x = widen(x)
+    if isinstance(x, np.ndarray):
+        x = x.copy()  # what is worked out later must not see what others write meanwhile
     if not dtype_name(x.dtype).startswith(("float", "longdouble")):
         raise TypeError(f"{name} must hold real numbers; got dtype {dtype_name(x.dtype)}.")
     return x

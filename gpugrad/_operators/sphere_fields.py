@@ -44,8 +44,7 @@ class SphereFields:
         accuracies: tuple[int, int],
         is_second: bool = False,
     ) -> None:
-        self._grid, self._kept, self._samples = grid, kept, samples
-        self._axes, self._radius = axes, radius
+        self._grid, self._kept, self._axes, self._radius = grid, kept, axes, radius
         self._f = samples.fields[0]
         accuracy, edge = accuracies
         if is_second:
