@@ -24,15 +24,12 @@ _LATE = {
     "_functions.derivative_of": (
         "curl_of derivative_of divergence_of gradient_of hessian_of jacobian_of laplacian_of"
     ),
-    "_functions.formulas.symbolic": (
-        "symbolic_curl symbolic_derivative symbolic_divergence symbolic_gradient "
-        "symbolic_hessian symbolic_jacobian symbolic_laplacian"
-    ),
     "_functions.sample": "sample",
     "_operators.plan": "Plan plan",
     "_operators.sphere": "spherical_curl spherical_divergence spherical_gradient",
     "_operators.vector_calculus": "curl divergence hessian jacobian laplacian vector_laplacian",
     "_stencils.textbook": "stencil",
+    "symbolic": "symbolic",
 }
 
 __getattr__ = load_late(__name__, _LATE)

@@ -1,5 +1,6 @@
 """What the package exports, for type checkers: at run time most of it is loaded late."""
 
+from gpugrad import symbolic as symbolic
 from gpugrad._analysis.critical_points import critical_points as critical_points
 from gpugrad._analysis.inflection_points import inflection_points as inflection_points
 from gpugrad._analysis.noise import error_estimate as error_estimate
@@ -19,13 +20,6 @@ from gpugrad._functions.derivative_of import gradient_of as gradient_of
 from gpugrad._functions.derivative_of import hessian_of as hessian_of
 from gpugrad._functions.derivative_of import jacobian_of as jacobian_of
 from gpugrad._functions.derivative_of import laplacian_of as laplacian_of
-from gpugrad._functions.formulas.symbolic import symbolic_curl as symbolic_curl
-from gpugrad._functions.formulas.symbolic import symbolic_derivative as symbolic_derivative
-from gpugrad._functions.formulas.symbolic import symbolic_divergence as symbolic_divergence
-from gpugrad._functions.formulas.symbolic import symbolic_gradient as symbolic_gradient
-from gpugrad._functions.formulas.symbolic import symbolic_hessian as symbolic_hessian
-from gpugrad._functions.formulas.symbolic import symbolic_jacobian as symbolic_jacobian
-from gpugrad._functions.formulas.symbolic import symbolic_laplacian as symbolic_laplacian
 from gpugrad._functions.sample import sample as sample
 from gpugrad._operators.gradient import derivative as derivative
 from gpugrad._operators.gradient import gradient as gradient

@@ -24,7 +24,7 @@ from gpugrad._arrays import (
 from gpugrad._functions.formulas.evaluate import Tape, evaluate, make_kernel
 from gpugrad._functions.points import place_of
 
-BACKENDS = {"numpy": "NumPy", "cupy": "CuPy", "torch": "PyTorch", "jax": "JAX"}
+LIBRARIES = {"numpy": "NumPy", "cupy": "CuPy", "torch": "PyTorch", "jax": "JAX"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +45,7 @@ class SymbolicFunction:
     Examples
     --------
     >>> import gpugrad
-    >>> g = gpugrad.symbolic_gradient("x**2 * y", "x", "y")
+    >>> g = gpugrad.symbolic.gradient("x**2 * y", "x", "y")
     >>> g.expressions
     (2*x*y, x**2)
     >>> g.latex
@@ -55,7 +55,7 @@ class SymbolicFunction:
     expressions: Any
     symbols: tuple[Any, ...]
     operator: str
-    backend: str | None = None
+    library: str | None = None
     _tape: Tape = field(default_factory=lambda: Tape(0), repr=False)
 
     @property
@@ -93,7 +93,7 @@ class SymbolicFunction:
                 f"There must be one point, or array of points, for each of the symbols ({names}); "
                 f"got {len(points)} for {len(self.symbols)}."
             )
-        xp, library, arrays, dtype = _as_points(points, self.backend)
+        xp, library, arrays, dtype = _as_points(points, self.library)
         # In half precision, intermediate values may overflow although the results fit.
         is_half = dtype_name(dtype) in HALF_PRECISION
         inner = xp.float32 if is_half else dtype
@@ -164,22 +164,22 @@ def _write_tuples(nested: Any) -> str:
     return str(nested)
 
 
-def _as_points(points: Sequence[Any], backend: str | None) -> tuple[Any, str, list[Array], Any]:
+def _as_points(points: Sequence[Any], asked: str | None) -> tuple[Any, str, list[Array], Any]:
     """Return namespace, library, arrays of one library, and the dtype of the results."""
     for point in points:
         refuse_labels(point, "points")
     arrays = [p for p in points if isinstance(p, np.ndarray) or is_library_array(p)]
     libraries = sorted({library_of(a) for a in arrays})
-    if backend:  # NumPy arrays are moved to it
-        libraries = sorted({BACKENDS[backend], *(set(libraries) - {"NumPy"})})
+    if asked:  # NumPy arrays are moved to it
+        libraries = sorted({LIBRARIES[asked], *(set(libraries) - {"NumPy"})})
     if len(libraries) > 1:
         raise TypeError(
             f"All points must be of one library; got {' and '.join(libraries)}. Convert some."
         )
     library = libraries[0] if libraries else "NumPy"
     like = next((a for a in (*arrays, np.empty(0)) if library_of(a) == library), None)
-    # Without one, there are numbers and NumPy arrays alone, to be moved to the backend.
-    xp = namespace(str(backend)) if like is None else namespace_of(like)
+    # Without one, there are numbers and NumPy arrays alone, to be moved to it.
+    xp = namespace(str(asked)) if like is None else namespace_of(like)
     host = [p if is_library_array(p) else np.asarray(p) for p in points]
     for name in (dtype_name(p.dtype) for p in host):
         if not name.startswith(("int", "uint", "float", "bfloat")):
