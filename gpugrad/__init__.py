@@ -21,14 +21,16 @@ _LATE = {
     "_analysis.turning_points": "turning_points",
     "_arrays.devices": "namespace",
     "_engines.info": "info",
+    "_functions.analytic_array": "NotAnalytic",
     "_functions.derivative_of": (
-        "curl_of derivative_of divergence_of gradient_of hessian_of jacobian_of laplacian_of"
+        "DerivativeEstimate FunctionDerivative curl_of derivative_of divergence_of gradient_of "
+        "hessian_of jacobian_of laplacian_of"
     ),
-    "_functions.sample": "sample",
+    "_functions.tabulate": "Table tabulate",
     "_operators.plan": "Plan plan",
     "_operators.sphere": "spherical_curl spherical_divergence spherical_gradient",
     "_operators.vector_calculus": "curl divergence hessian jacobian laplacian vector_laplacian",
-    "_stencils.textbook": "stencil",
+    "_stencils.textbook": "Stencil TruncationError stencil",
     "symbolic": "symbolic",
 }
 

@@ -13,6 +13,9 @@ from gpugrad._arrays.devices import namespace as namespace
 from gpugrad._arrays.memory import free_memory as free_memory
 from gpugrad._engines.info import info as info
 from gpugrad._engines.selection import use_backend as use_backend
+from gpugrad._functions.analytic_array import NotAnalytic as NotAnalytic
+from gpugrad._functions.derivative_of import DerivativeEstimate as DerivativeEstimate
+from gpugrad._functions.derivative_of import FunctionDerivative as FunctionDerivative
 from gpugrad._functions.derivative_of import curl_of as curl_of
 from gpugrad._functions.derivative_of import derivative_of as derivative_of
 from gpugrad._functions.derivative_of import divergence_of as divergence_of
@@ -20,7 +23,8 @@ from gpugrad._functions.derivative_of import gradient_of as gradient_of
 from gpugrad._functions.derivative_of import hessian_of as hessian_of
 from gpugrad._functions.derivative_of import jacobian_of as jacobian_of
 from gpugrad._functions.derivative_of import laplacian_of as laplacian_of
-from gpugrad._functions.sample import sample as sample
+from gpugrad._functions.tabulate import Table as Table
+from gpugrad._functions.tabulate import tabulate as tabulate
 from gpugrad._operators.gradient import derivative as derivative
 from gpugrad._operators.gradient import gradient as gradient
 from gpugrad._operators.gradient import gradient_norm as gradient_norm
@@ -35,5 +39,7 @@ from gpugrad._operators.vector_calculus import hessian as hessian
 from gpugrad._operators.vector_calculus import jacobian as jacobian
 from gpugrad._operators.vector_calculus import laplacian as laplacian
 from gpugrad._operators.vector_calculus import vector_laplacian as vector_laplacian
+from gpugrad._stencils.textbook import Stencil as Stencil
+from gpugrad._stencils.textbook import TruncationError as TruncationError
 from gpugrad._stencils.textbook import stencil as stencil
 from gpugrad._version import __version__ as __version__

@@ -45,7 +45,7 @@ MODULES = {
     "_schemes": "gpugrad._stencils.schemes",
     # How points, grids and formulas are cut into blocks, or become code.
     "complex_step": "gpugrad._functions.complex_step",
-    "_sample": "gpugrad._functions.sample",
+    "_tabulate": "gpugrad._functions.tabulate",
     "formula_tape": "gpugrad._functions.formulas.evaluate",
     # The command in this process, as starting one for each test takes long; and its parts.
     "cli_main": "gpugrad._cli.main",

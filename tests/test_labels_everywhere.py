@@ -45,7 +45,7 @@ REFUSED = {
     "divergence_of": lambda f: gpugrad.divergence_of(lambda x: (x,))(f),
     "curl_of": lambda f: gpugrad.curl_of(lambda x, y: (y, x))(f, f),
     "laplacian_of": lambda f: gpugrad.laplacian_of(lambda x: x**2)(f),
-    "sample": lambda f: gpugrad.sample(lambda x: x, f[0]),
+    "tabulate": lambda f: gpugrad.tabulate(lambda x: x, f[0]),
     "symbolic.gradient": lambda f: gpugrad.symbolic.gradient("x**2")(f),
     "symbolic.derivative": lambda f: gpugrad.symbolic.derivative("x**2")(f),
     "symbolic.hessian": lambda f: gpugrad.symbolic.hessian("x**2")(f),
@@ -57,7 +57,8 @@ REFUSED = {
 """Functions whose results would have no names: they say that they take plain arrays."""
 
 OTHERS = {
-    "BackendError", "asnumpy", "free_memory", "info", "namespace", "stencil", "symbolic",
+    "BackendError", "DerivativeEstimate", "FunctionDerivative", "NotAnalytic", "Stencil", "Table",
+    "TruncationError", "asnumpy", "free_memory", "info", "namespace", "stencil", "symbolic",
     "symbolic.SymbolicFunction", "use_backend",
 }  # fmt: skip
 """What takes no field, and `asnumpy`, which is there to strip it."""

@@ -15,7 +15,23 @@ _KINDS = ("central", "forward", "backward", "staggered")
 
 
 class TruncationError(NamedTuple):
-    """The leading term of an error: ``coefficient * h**power * f^(derivative)(x)``."""
+    """The leading term of an error: ``coefficient * h**power * f^(derivative)(x)``.
+
+    Attributes
+    ----------
+    coefficient : Fraction
+        The number before the term.
+    power : int
+        The power of the spacing.
+    derivative : int
+        The order of the derivative in the term.
+
+    Examples
+    --------
+    >>> import gpugrad
+    >>> gpugrad.stencil().error
+    TruncationError(coefficient=Fraction(1, 6), power=2, derivative=3)
+    """
 
     coefficient: Fraction
     power: int
@@ -27,9 +43,9 @@ class Stencil:
     """A formula for a derivative on even samples, in exact numbers.
 
     The sum of ``weights[k] * f(x + offsets[k] * h)``, divided by ``h**order``, is the derivative
-    at ``x`` plus the `error` and terms of higher powers of the spacing ``h``.
+    at ``x`` plus the `error` and terms of higher powers of the spacing ``h``. `stencil` makes it.
 
-    Attributes
+    Parameters
     ----------
     offsets : tuple of int or Fraction
         Where the samples lie, in multiples of the spacing.
@@ -39,6 +55,10 @@ class Stencil:
         The order of the derivative.
     error : TruncationError
         ``coefficient``, ``power`` of the spacing and ``derivative`` of the leading error.
+
+    See Also
+    --------
+    stencil : Finds the formula for a derivative.
 
     Examples
     --------
@@ -124,6 +144,10 @@ def stencil(
 
     so that :math:`\sum_j w_j f(x + k_j h) / h^m = f^{(m)}(x) + c\, h^p f^{(m + p)}(x) + \dots` with
     :math:`c = \sum_j w_j k_j^{m + p} / (m + p)!` for the smallest :math:`p` that leaves any.
+
+    See Also
+    --------
+    derivative : Applies such formulas to samples.
 
     References
     ----------

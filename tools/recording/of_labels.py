@@ -252,7 +252,7 @@ def _of_data_arrays() -> Iterator[Call]:
         "noise": given("noise_level", FIELDS["tide"]),
         "error": given("error_estimate", metres, axis="x"),
         "plan": given("plan", (6, 8), like=plain),
-        "sample": given("sample", np.sin, plain),
+        "tabulate": given("tabulate", np.sin, plain),
         "out": given("laplacian", plain, out=Later("<out>", lambda: np.zeros((6, 8)))),
         "backend": given("gradient", plain, backend="slices"),
         "Dataset": given("gradient", FIELDS["wind"]),
