@@ -15,10 +15,10 @@ from gpugrad._version import __version__ as __version__
 # What few scripts need is loaded when asked for: an import should cost next to nothing. All names
 # stand once more in `__init__.pyi`, for type checkers, which then find a name that is misspelt.
 _LATE = {
-    "_analysis.critical_points": "critical_points",
-    "_analysis.inflection_points": "inflection_points",
-    "_analysis.noise": "error_estimate noise_level recommended_spacing",
-    "_analysis.turning_points": "turning_points",
+    "_analysis.critical_points": "CriticalPoint CriticalPoints critical_points",
+    "_analysis.inflection_points": "InflectionPoint InflectionPoints inflection_points",
+    "_analysis.noise": "RecommendedSpacing error_estimate noise_level recommended_spacing",
+    "_analysis.turning_points": "TurningPoint TurningPoints turning_points",
     "_arrays.devices": "namespace",
     "_engines.info": "info",
     "_functions.analytic_array": "NotAnalytic",

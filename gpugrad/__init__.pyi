@@ -1,11 +1,18 @@
 """What the package exports, for type checkers: at run time most of it is loaded late."""
 
 from gpugrad import symbolic as symbolic
+from gpugrad._analysis.critical_points import CriticalPoint as CriticalPoint
+from gpugrad._analysis.critical_points import CriticalPoints as CriticalPoints
 from gpugrad._analysis.critical_points import critical_points as critical_points
+from gpugrad._analysis.inflection_points import InflectionPoint as InflectionPoint
+from gpugrad._analysis.inflection_points import InflectionPoints as InflectionPoints
 from gpugrad._analysis.inflection_points import inflection_points as inflection_points
+from gpugrad._analysis.noise import RecommendedSpacing as RecommendedSpacing
 from gpugrad._analysis.noise import error_estimate as error_estimate
 from gpugrad._analysis.noise import noise_level as noise_level
 from gpugrad._analysis.noise import recommended_spacing as recommended_spacing
+from gpugrad._analysis.turning_points import TurningPoint as TurningPoint
+from gpugrad._analysis.turning_points import TurningPoints as TurningPoints
 from gpugrad._analysis.turning_points import turning_points as turning_points
 from gpugrad._arrays.arrays import BackendError as BackendError
 from gpugrad._arrays.arrays import asnumpy as asnumpy

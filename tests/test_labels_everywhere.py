@@ -57,8 +57,10 @@ REFUSED = {
 """Functions whose results would have no names: they say that they take plain arrays."""
 
 OTHERS = {
-    "BackendError", "DerivativeEstimate", "FunctionDerivative", "NotAnalytic", "Stencil", "Table",
-    "TruncationError", "asnumpy", "free_memory", "info", "namespace", "stencil", "symbolic",
+    "BackendError", "CriticalPoint", "CriticalPoints", "DerivativeEstimate",
+    "FunctionDerivative", "InflectionPoint", "InflectionPoints", "NotAnalytic",
+    "RecommendedSpacing", "Stencil", "Table", "TruncationError", "TurningPoint",
+    "TurningPoints", "asnumpy", "free_memory", "info", "namespace", "stencil", "symbolic",
     "symbolic.SymbolicFunction", "use_backend",
 }  # fmt: skip
 """What takes no field, and `asnumpy`, which is there to strip it."""

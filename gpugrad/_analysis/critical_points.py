@@ -20,6 +20,7 @@ from gpugrad._analysis.extrema import (
     to_library,
 )
 from gpugrad._analysis.newton import Surfaces, find_zeros
+from gpugrad._analysis.point_collection import PointCollection
 from gpugrad._arrays import Array, NumpyArray, asnumpy, is_library_array, namespace_of, result_dtype
 from gpugrad._grids import parse_boundaries, parse_periods, parse_spacings
 from gpugrad._labels import accepts_labels
@@ -32,14 +33,48 @@ _DOUBT = 0.1
 """Bends this small, in comparison with what a quadratic leaves out, do not tell a kind."""
 
 
-@dataclass(frozen=True, eq=False)
-class CriticalPoints:
-    """Where the gradient of a field is zero: arrays with one entry for each point.
+class CriticalPoint(NamedTuple):
+    """A point at which the gradient of a field is zero: one entry of `CriticalPoints`.
 
     Attributes
     ----------
+    position : array of shape (n,)
+        Where the point is, between the samples: its n coordinates.
+    value : number
+        The field there.
+    kind : str
+        "minimum", "maximum", "saddle" or "degenerate".
+    index : array of int of shape (n,)
+        The nearest sample.
+    eigenvalues : array of shape (n,)
+        The eigenvalues of the Hessian, ascending.
+
+    Examples
+    --------
+    >>> import gpugrad
+    >>> point = gpugrad.critical_points([[2.0, 1.0, 2.0], [1.0, 0.0, 1.0], [2.0, 1.0, 2.0]])[0]
+    >>> print(point.kind, point.position, point.eigenvalues)
+    minimum [1. 1.] [2. 2.]
+    """
+
+    position: Any
+    value: Any
+    kind: Any
+    index: Any
+    eigenvalues: Any
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class CriticalPoints(PointCollection):
+    """Where the gradient of a field is zero: arrays with one entry for each point.
+
+    `critical_points` returns it. It has a length and goes from point to point in a loop. An integer
+    in brackets gives a point, a slice, a mask or an array of integers the points that it picks.
+
+    Parameters
+    ----------
     position : array of shape (points, n)
-        Where it is, between the samples: its n coordinates.
+        Where each point is, between the samples: its n coordinates.
     value : array of shape (points,)
         The field there.
     kind : numpy.ndarray of str
@@ -47,7 +82,20 @@ class CriticalPoints:
     index : array of int of shape (points, n)
         The nearest sample.
     eigenvalues : array of shape (points, n)
-        Those of the Hessian, ascending, in the unit of `f` per squared unit of the coordinates.
+        The eigenvalues of the Hessian, ascending, in the unit of `f` per squared unit of the
+        coordinates.
+
+    See Also
+    --------
+    critical_points : Finds them.
+
+    Examples
+    --------
+    >>> import gpugrad
+    >>> gpugrad.critical_points([[2.0, 1.0, 2.0], [1.0, 0.0, 1.0], [2.0, 1.0, 2.0]])
+    1 critical point:
+    position_0  position_1  value     kind  index_0  index_1  eigenvalues_0  eigenvalues_1
+             1           1      0  minimum        1        1              2              2
     """
 
     position: Array
@@ -56,8 +104,9 @@ class CriticalPoints:
     index: Array
     eigenvalues: Array
 
-    def __len__(self) -> int:
-        return len(self.kind)
+    _title = ("critical point", "critical points")
+    _record = CriticalPoint
+    _kinds = ("minimum", "maximum", "saddle", "degenerate")
 
 
 @accepts_labels

@@ -9,10 +9,9 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from types import ModuleType
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
 import array_api_compat
 import numpy as np
@@ -27,7 +26,6 @@ from gpugrad._arrays import (
     from_host,
     is_library_array,
     library_of,
-    library_of_labels,
     namespace_of,
     working_dtype,
 )
@@ -239,35 +237,6 @@ def to_library(values: NumpyArray, y: Array, dtype: Any = None) -> Array:
             values = values.astype(np.float32)
     result = from_host(values, y)
     return result if dtype is None else xp.astype(result, dtype)
-
-
-@dataclass(frozen=True, eq=False)
-class PointsOfCurves:
-    """Arrays with one entry for each point."""
-
-    position: Array
-    value: Array
-    kind: NumpyArray
-    index: Array
-    extent: Array
-    curve: Array
-    prominence: Array | None
-
-    def __len__(self) -> int:
-        return len(self.kind)
-
-    def select(self, chosen: NumpyArray) -> Self:
-        """Return the points where `chosen`, a NumPy array of booleans or of indices, says so."""
-        places = np.arange(len(self))[np.asarray(chosen)]
-
-        def pick(entries: Any) -> Any:
-            if entries is None:
-                return None
-            if isinstance(entries, np.ndarray) or library_of_labels(entries):
-                return entries[places]
-            return namespace_of(entries).take(entries, from_host(places, entries), axis=0)
-
-        return type(self)(**{name: pick(entries) for name, entries in vars(self).items()})
 
 
 def check_prominence(prominence: Any) -> float | None:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from gpugrad._analysis.extrema import (
     Extrema,
-    PointsOfCurves,
     as_curves,
     as_wide,
     check_prominence,
@@ -21,19 +20,66 @@ from gpugrad._analysis.extrema import (
     samples_around,
     to_library,
 )
+from gpugrad._analysis.point_collection import PointsOfCurves
 from gpugrad._arrays import Array, NumpyArray, asnumpy, namespace_of, result_dtype
 from gpugrad._grids import parse_spacings
 from gpugrad._labels import accepts_labels
 
 
-@dataclass(frozen=True, eq=False)
-class InflectionPoints(PointsOfCurves):
-    """Where the curvature of curves changes its sign: arrays with one entry for each point.
+class InflectionPoint(NamedTuple):
+    """A point at which the curvature of a curve changes its sign: one of `InflectionPoints`.
 
     Attributes
     ----------
-    position, value, curve
-        As in `TurningPoints`.
+    position : number or date
+        Where the point is, between the samples: a coordinate.
+    value : number
+        The curve there.
+    kind : str
+        "convex" or "concave": what the curve is beyond the point.
+    index : int
+        The sample before the middle of the piece of the curve that was looked at.
+    extent : number or time
+        The length of a straight piece between the two bends; else 0.
+    curve : int
+        The number of the curve, counted in C order over all axes but `axis`.
+    prominence : number or None
+        How far the slope stands out there, if that was asked for.
+    slope : number
+        The first derivative at the point.
+
+    Examples
+    --------
+    >>> import gpugrad
+    >>> point = gpugrad.inflection_points([-8.0, -1.0, 0.0, 1.0, 8.0])[0]
+    >>> print(point.kind, point.position, point.slope)
+    convex 2.0 1.0
+    """
+
+    position: Any
+    value: Any
+    kind: Any
+    index: Any
+    extent: Any
+    curve: Any
+    prominence: Any
+    slope: Any
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class InflectionPoints(PointsOfCurves):
+    """Where the curvature of curves changes its sign: arrays with one entry for each point.
+
+    `inflection_points` returns it. It has a length and goes from point to point in a loop. An
+    integer in brackets gives a point, a slice, a mask or an array of integers the points that it
+    picks.
+
+    Parameters
+    ----------
+    position : array
+        Where each point is, between the samples: a coordinate.
+    value : array
+        The curve there.
     kind : numpy.ndarray of str
         What the curve is beyond the point, towards greater coordinates: "convex" (it bends upwards,
         the slope is least at the point) or "concave" (downwards, the slope is greatest).
@@ -42,13 +88,31 @@ class InflectionPoints(PointsOfCurves):
     extent : array
         The length of a straight piece between the two bends, in the unit of the coordinates, from
         the middle of its first three samples to that of its last three; else 0.
+    curve : array of int
+        The number of the curve, counted in C order over all axes but `axis`.
     prominence : array or None
         How far the slope stands out there, in the unit of `slope`, if that was asked for.
     slope : array
         The first derivative at the point.
+
+    See Also
+    --------
+    inflection_points : Finds them.
+
+    Examples
+    --------
+    >>> import gpugrad
+    >>> gpugrad.inflection_points([-8.0, -1.0, 0.0, 1.0, 8.0])
+    1 inflection point:
+    position  value    kind  index  extent  curve  slope
+           2      0  convex      1       0      0      1
     """
 
     slope: Array
+
+    _title = ("inflection point", "inflection points")
+    _record = InflectionPoint
+    _kinds = ("convex", "concave")
 
 
 @accepts_labels

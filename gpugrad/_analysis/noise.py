@@ -110,9 +110,27 @@ def _find_levels(rows: Array) -> NumpyArray:
 class RecommendedSpacing(NamedTuple):
     """How far apart samples had better be, and what is to be expected then.
 
-    `spacing` is the distance between samples, `error` the error of the derivative at that
-    distance, about; `noise` and `magnitude` are what it follows from. `stride` says which samples
-    of those given to take, every first, second, ..., if there were any.
+    What `recommended_spacing` returns.
+
+    Attributes
+    ----------
+    spacing : float
+        The distance between samples.
+    error : float
+        The error of the derivative at that distance, about.
+    noise : float
+        The standard deviation of the noise from which it follows.
+    magnitude : float
+        The size of the higher derivative from which it follows.
+    stride : int or None
+        Which samples of those given to take, every first, second, ..., if there were any.
+
+    Examples
+    --------
+    >>> import gpugrad
+    >>> best = gpugrad.recommended_spacing(noise=1e-16, magnitude=1.0)
+    >>> print(best.stride, f"{best.spacing:.0e}")
+    None 7e-06
     """
 
     spacing: float

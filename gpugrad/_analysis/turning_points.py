@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from gpugrad._analysis.extrema import (
     Extrema,
-    PointsOfCurves,
     as_curves,
     as_wide,
     check_prominence,
@@ -21,18 +20,59 @@ from gpugrad._analysis.extrema import (
     samples_around,
     to_library,
 )
+from gpugrad._analysis.point_collection import PointsOfCurves
 from gpugrad._arrays import Array, NumpyArray, namespace_of, result_dtype
 from gpugrad._labels import accepts_labels
 
 
-@dataclass(frozen=True, eq=False)
-class TurningPoints(PointsOfCurves):
-    """Where curves turn: arrays with one entry for each point, curve by curve, sample by sample.
+class TurningPoint(NamedTuple):
+    """A point at which a curve turns: one entry of `TurningPoints`.
 
     Attributes
     ----------
+    position : number or date
+        Where the point is, between the samples: a coordinate.
+    value : number
+        The curve there.
+    kind : str
+        "maximum", "minimum" or "plateau".
+    index : int
+        The highest or lowest sample; of a level run the middle one, the left of two.
+    extent : number or time
+        From the first to the last sample of a level run; 0 for an extremum at one sample.
+    curve : int
+        The number of the curve, counted in C order over all axes but `axis`.
+    prominence : number or None
+        How far the point stands out, if that was asked for.
+
+    Examples
+    --------
+    >>> import gpugrad
+    >>> point = gpugrad.turning_points([0.0, 1.0, 0.0])[0]
+    >>> print(point.kind, point.position)
+    maximum 1.0
+    """
+
+    position: Any
+    value: Any
+    kind: Any
+    index: Any
+    extent: Any
+    curve: Any
+    prominence: Any
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class TurningPoints(PointsOfCurves):
+    """Where curves turn: arrays with one entry for each point, curve by curve, sample by sample.
+
+    `turning_points` returns it. It has a length and goes from point to point in a loop. An integer
+    in brackets gives a point, a slice, a mask or an array of integers the points that it picks.
+
+    Parameters
+    ----------
     position : array
-        Where it is, between the samples: a coordinate.
+        Where each point is, between the samples: a coordinate.
     value : array
         The curve there.
     kind : numpy.ndarray of str
@@ -45,20 +85,41 @@ class TurningPoints(PointsOfCurves):
     curve : array of int
         The number of the curve, counted in C order over all axes but `axis`.
     prominence : array or None
-        How far it stands out, in the unit of `value`, if that was asked for.
-    maxima, minima : TurningPoints
-        The points of one kind.
+        How far each point stands out, in the unit of `value`, if that was asked for.
+
+    See Also
+    --------
+    turning_points : Finds them.
+
+    Examples
+    --------
+    >>> import gpugrad
+    >>> points = gpugrad.turning_points([0.0, 2.0, 1.0, 5.0, 0.0])
+    >>> points
+    3 turning points:
+    position    value     kind  index  extent  curve
+     1.16667  2.04167  maximum      1       0      0
+         1.7    0.775  minimum      2       0      0
+     2.94444  5.01389  maximum      3       0      0
+    >>> points.select(kind="minimum").position
+    array([1.7])
+    >>> [point.kind for point in points[1:]]
+    ['minimum', 'maximum']
     """
+
+    _title = ("turning point", "turning points")
+    _record = TurningPoint
+    _kinds = ("maximum", "minimum", "plateau")
 
     @property
     def maxima(self) -> TurningPoints:
-        """Return the maxima alone."""
-        return self.select(self.kind == "maximum")
+        """The maxima alone."""
+        return self.select(kind="maximum")
 
     @property
     def minima(self) -> TurningPoints:
-        """Return the minima alone."""
-        return self.select(self.kind == "minimum")
+        """The minima alone."""
+        return self.select(kind="minimum")
 
 
 @accepts_labels

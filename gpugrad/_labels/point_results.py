@@ -52,7 +52,13 @@ def call_on_curves(operator: Call, arguments: tuple[Any, ...], options: dict[str
     }
     if operator.__name__ == "inflection_points":  # what stands out there is a slope
         units["prominence"] = units["slope"]
-    return _relabel_points(points, lambda name, values: _as_points(values, coords, units.get(name)))
+
+    def label(name: str, values: Any) -> Any:
+        # A position along a dimension has its name.
+        title = str(dim) if name == "position" else None
+        return _as_points(values, coords, units.get(name), title=title)
+
+    return _relabel_points(points, label)
 
 
 def call_on_fields(operator: Call, arguments: tuple[Any, ...], options: dict[str, Any]) -> Any:
@@ -116,13 +122,17 @@ def _coordinates_at(f: Any, rows: dict[Any, Any], drop: Sequence[Any]) -> dict[A
 
 
 def _as_points(
-    values: Any, coords: dict[Any, Any], units: Any, second_dim: str | None = None
+    values: Any,
+    coords: dict[Any, Any],
+    units: Any,
+    second_dim: str | None = None,
+    title: str | None = None,
 ) -> Any:
     import xarray
 
     dims = (POINT,) if second_dim is None else (POINT, second_dim)
     attrs = {} if units is None or library_of_labels(values) == "pint" else {"units": units}
-    return xarray.DataArray(values, coords, dims, attrs=attrs)
+    return xarray.DataArray(values, coords, dims, name=title, attrs=attrs)
 
 
 def _relabel_points(points: Any, label: Callable[[str, Any], Any]) -> Any:
