@@ -28,6 +28,7 @@ _LATE = {
     ),
     "_functions.tabulate": "Table tabulate",
     "_operators.plan": "Plan plan",
+    "_operators.smoothing": "smooth_derivative",
     "_operators.sphere": "spherical_curl spherical_divergence spherical_gradient",
     "_operators.vector_calculus": "curl divergence hessian jacobian laplacian vector_laplacian",
     "_stencils.textbook": "Stencil TruncationError stencil",

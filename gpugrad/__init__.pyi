@@ -37,6 +37,7 @@ from gpugrad._operators.gradient import gradient as gradient
 from gpugrad._operators.gradient import gradient_norm as gradient_norm
 from gpugrad._operators.plan import Plan as Plan
 from gpugrad._operators.plan import plan as plan
+from gpugrad._operators.smoothing import smooth_derivative as smooth_derivative
 from gpugrad._operators.sphere import spherical_curl as spherical_curl
 from gpugrad._operators.sphere import spherical_divergence as spherical_divergence
 from gpugrad._operators.sphere import spherical_gradient as spherical_gradient

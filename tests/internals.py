@@ -43,6 +43,8 @@ MODULES = {
     "_axes": "gpugrad._grids.axes",
     "_boundaries": "gpugrad._stencils.boundaries",
     "_schemes": "gpugrad._stencils.schemes",
+    # The criterion of smoothing splines, to be compared with its definition.
+    "cross_validation": "gpugrad._operators.cross_validation",
     # How points, grids and formulas are cut into blocks, or become code.
     "complex_step": "gpugrad._functions.complex_step",
     "_tabulate": "gpugrad._functions.tabulate",

@@ -25,6 +25,7 @@ LABELLED = {
     "jacobian": lambda f: gpugrad.jacobian((f, f))[0][1],
     "error_estimate": gpugrad.error_estimate,
     "noise_level": gpugrad.noise_level,
+    "smooth_derivative": gpugrad.smooth_derivative,
     "turning_points": lambda f: gpugrad.turning_points(f).value,
     "inflection_points": lambda f: gpugrad.inflection_points(f).value,
     "critical_points": lambda f: gpugrad.critical_points(f).value,

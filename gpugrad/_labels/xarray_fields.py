@@ -10,7 +10,7 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
 from gpugrad._arrays import library_of_labels
-from gpugrad._labels.names import Label, Labels, kept_attributes
+from gpugrad._labels.names import Label, Labels, find_row, kept_attributes
 from gpugrad._labels.staggered import StaggeredResults, adds_components
 from gpugrad._labels.typing import Call
 from gpugrad._labels.xarray_coordinates import (
@@ -24,9 +24,6 @@ from gpugrad._stencils import OPERATORS
 
 NEW_DIMS = ("component", "along")
 """What the axes are called that `stack` adds."""
-
-ALONG_ONE = ("derivative", "error_estimate")
-"""Operators along one axis, by default the last."""
 
 _BY_DIMENSION: dict[str, Any] = {"boundary": "one-sided", "period": None, "stagger": None}
 """Options that may be given by dimension, and what the other dimensions have."""
@@ -47,14 +44,15 @@ def call(operator: Call, f: Any, spacing: Sequence[Any], options: dict[str, Any]
     fields, is_vector = take_fields(operator.__name__, f, options, apart)
     first = fields[0]
     axis = options.pop("axis", None)
-    if axis is None and operator.__name__ in ALONG_ONE:
+    is_along_one = find_row(operator.__name__).axes == (1, 1)
+    if axis is None and is_along_one:
         axis = first.dims[-1]
     grid = options.get("curvilinear")
     if grid is not None:
         grid = [_pick_grid_coordinate(first, coordinate) for coordinate in grid]
         axis = tuple(grid[0].dims) if axis is None else axis
     dims = find_dims(first, axis)
-    is_single = isinstance(axis, (str, int)) or operator.__name__ in ALONG_ONE
+    is_single = isinstance(axis, (str, int)) or is_along_one
     choose_by_dimension(first, dims, is_single, options)
     faces = StaggeredResults(operator.__name__, fields, dims, options) if is_staggered else None
     if grid is None:
