@@ -5,7 +5,7 @@ PyTorch, JAX, Dask and any other array-API library. `use_backend` chooses where 
 runs, `namespace` gives a namespace to write a workflow against, `info` says what is there.
 """
 
-from gpugrad._arrays.arrays import BackendError, asnumpy
+from gpugrad._arrays.arrays import BackendError, GpugradWarning, asnumpy
 from gpugrad._arrays.memory import free_memory
 from gpugrad._engines.selection import use_backend
 from gpugrad._late import load_late
@@ -37,8 +37,8 @@ _LATE = {
 
 __getattr__ = load_late(__name__, _LATE)
 __all__ = sorted([
-    "BackendError", "asnumpy", "derivative", "free_memory", "gradient", "gradient_norm",
-    "use_backend", *" ".join(_LATE.values()).split(),
+    "BackendError", "GpugradWarning", "asnumpy", "derivative", "free_memory", "gradient",
+    "gradient_norm", "use_backend", *" ".join(_LATE.values()).split(),
 ])  # fmt: skip
 
 

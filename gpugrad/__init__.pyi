@@ -15,6 +15,7 @@ from gpugrad._analysis.turning_points import TurningPoint as TurningPoint
 from gpugrad._analysis.turning_points import TurningPoints as TurningPoints
 from gpugrad._analysis.turning_points import turning_points as turning_points
 from gpugrad._arrays.arrays import BackendError as BackendError
+from gpugrad._arrays.arrays import GpugradWarning as GpugradWarning
 from gpugrad._arrays.arrays import asnumpy as asnumpy
 from gpugrad._arrays.devices import namespace as namespace
 from gpugrad._arrays.memory import free_memory as free_memory

@@ -36,7 +36,6 @@ LABELLED = {
 """How a field is passed to each function, for a result that must have names and units."""
 
 REFUSED = {
-    "recommended_spacing": lambda f: gpugrad.recommended_spacing(f[0]),
     "plan": lambda f: gpugrad.plan(f.shape)(f),
     "Plan": lambda f: gpugrad.plan(f.shape, operator="laplacian")(f),
     "gradient_of": lambda f: gpugrad.gradient_of(lambda x: x**2)(f),
@@ -59,12 +58,12 @@ REFUSED = {
 
 OTHERS = {
     "BackendError", "CriticalPoint", "CriticalPoints", "DerivativeEstimate",
-    "FunctionDerivative", "InflectionPoint", "InflectionPoints", "NotAnalytic",
-    "RecommendedSpacing", "Stencil", "Table", "TruncationError", "TurningPoint",
-    "TurningPoints", "asnumpy", "free_memory", "info", "namespace", "stencil", "symbolic",
+    "FunctionDerivative", "GpugradWarning", "InflectionPoint", "InflectionPoints", "NotAnalytic",
+    "RecommendedSpacing", "Stencil", "Table", "TruncationError", "TurningPoint", "TurningPoints",
+    "asnumpy", "free_memory", "info", "namespace", "recommended_spacing", "stencil", "symbolic",
     "symbolic.SymbolicFunction", "use_backend",
 }  # fmt: skip
-"""What takes no field, and `asnumpy`, which is there to strip it."""
+"""What takes no field or gives numbers of it, and `asnumpy`, which is there to strip it."""
 
 NEED_VALUES = ("turning_points", "inflection_points", "critical_points")
 
@@ -199,7 +198,7 @@ def test_points_have_the_units_of_their_samples():
     assert len(turns.maxima.position) == len(turns.maxima)
     bends = gpugrad.inflection_points(y, x)
     assert bends.slope.units == UNITS.Unit("delta_degC/km")
-    with pytest.raises(ValueError, match="`prominence` and `y` must have units"):
+    with pytest.raises(ValueError, match="`prominence` and `f` must have units"):
         gpugrad.turning_points(y, x, prominence=UNITS.Quantity(1.0, "m"))
     f = UNITS.Quantity(np.add.outer(x.magnitude**2, (x.magnitude - 3) ** 2), "K")
     found = gpugrad.critical_points(f, x - x[10], x.to("m"))

@@ -111,7 +111,7 @@ class CriticalPoints(PointCollection):
 
 @accepts_labels
 def critical_points(
-    f: Any, *coords: Any, boundary: Any = "one-sided", period: Any = None
+    f: Any, *spacing: Any, boundary: Any = "one-sided", period: Any = None
 ) -> CriticalPoints:
     r"""Find where the gradient of a sampled field is zero: minima, maxima, saddles.
 
@@ -120,19 +120,22 @@ def critical_points(
     f : array of shape (n_0, n_1) or (n_0, n_1, n_2)
         Samples of a field in two or three dimensions: real numbers in an array of any library but
         Dask. No point is found beside a NaN or a masked sample.
-    *coords : number or 1-D array, optional
-        As for `gradient`: nothing, one distance for all axes, or for each axis a distance or the
-        coordinates of its samples, going up or down, even or not. No dates.
-    boundary : {"one-sided", "periodic"} or list, optional
-        Whether axes go round; a list has one for each.
-    period : number or list, optional
-        The period of the periodic axes, as for `gradient`.
+    *spacing : number or 1-D array, optional
+        Nothing: 1 along every axis. One number: the distance between samples along every axis.
+        Otherwise one for each axis: a distance, or the coordinates of the samples, going up or
+        down, even or not. No dates. It may be given by keyword, as ``spacing=``.
+    boundary : {"one-sided", "periodic"} or dict, optional
+        Whether axes go round; where they differ a dict, as in ``{0: "periodic"}``, with names of
+        dimensions for a DataArray.
+    period : number or dict, optional
+        The period of the periodic axes, in the unit of their coordinates; where they differ a dict.
+        By default the extent of the coordinates and one more step.
 
     Returns
     -------
     CriticalPoints
-        ``position``, ``value``, ``kind``, ``index`` and ``eigenvalues``, in the library and on
-        the device of `f` (``kind`` is NumPy's), ordered by the nearest sample.
+        A collection of points: ``position``, ``value``, ``kind``, ``index`` and ``eigenvalues``, in
+        the library and on the device of `f` (``kind`` is NumPy's), ordered by the nearest sample.
 
     Raises
     ------
@@ -142,6 +145,10 @@ def critical_points(
     ValueError
         If `f` has other than two or three axes, or less than three samples along one; if
         coordinates do not fit.
+
+    See Also
+    --------
+    turning_points : Maxima and minima of curves.
 
     Notes
     -----
@@ -185,14 +192,14 @@ def critical_points(
     >>> points.value.round(2)
     array([ 2., -2.])
     """
-    f = as_numbers(f, "f")
+    f = as_numbers(f)
     shape, n = tuple(f.shape), f.ndim
     if n not in (2, 3) or min(shape) < 3:
         raise ValueError(
             "`f` must have two or three axes of at least 3 samples; got shape "
             f"{shape}. For curves there is `turning_points`."
         )
-    axes = _read_axes(f, coords, boundary, period)
+    axes = _read_axes(f, spacing, boundary, period)
     xp = namespace_of(f)
     wide = make_comparable(f)
     for k, axis in enumerate(axes):
@@ -254,17 +261,17 @@ class _Axis(NamedTuple):
         return origin + (place - origin) / self.period % 1 * self.period
 
 
-def _read_axes(f: Array, coords: tuple[Any, ...], boundary: Any, period: Any) -> list[_Axis]:
+def _read_axes(f: Array, spacing: tuple[Any, ...], boundary: Any, period: Any) -> list[_Axis]:
     n = f.ndim
-    sides = parse_boundaries(boundary, n)
+    sides = parse_boundaries(boundary, range(n), n)
     if any(side.name not in ("one-sided", "periodic") for pair in sides for side in pair):
         raise ValueError(f'`boundary` must be "one-sided" or "periodic"; got {boundary!r}.')
-    if len(coords) not in (0, n):
-        parse_spacings(coords, tuple(range(n)), f)  # raises, unless it is one number for all
-    coordinates = coords * n if len(coords) == 1 else coords or (None,) * n
+    if len(spacing) not in (0, n):
+        parse_spacings(spacing, tuple(range(n)), f)  # raises, unless it is one number for all
+    coordinates = spacing * n if len(spacing) == 1 else spacing or (None,) * n
     axes = []
     for k, (x, (lower, _), span) in enumerate(
-        zip(coordinates, sides, parse_periods(period, sides), strict=True)
+        zip(coordinates, sides, parse_periods(period, sides, range(n), n), strict=True)
     ):
         if not is_library_array(x) and np.asarray(x).dtype.kind in "mM":
             raise TypeError(

@@ -29,7 +29,7 @@ from gpugrad._arrays import (
     namespace_of,
     working_dtype,
 )
-from gpugrad._grids import parse_axes, parse_spacings
+from gpugrad._grids import parse_axes, parse_one_axis, parse_spacings
 
 _BREAK = 2
 """The step to a NaN, from one, or beyond an end."""
@@ -82,14 +82,14 @@ class Extrema(NamedTuple):
 
 def as_curves(y: Any, axis: Any) -> tuple[Array, int, Array]:
     """Return an array of real numbers, its axis, and its curves as rows of a 2-D array."""
-    y = as_numbers(y, "y")
+    y = as_numbers(y)
     xp = namespace_of(y)
-    (axis,) = parse_axes(axis, y.ndim)
+    (axis,) = parse_axes(parse_one_axis(axis), y.ndim)
     rows = xp.moveaxis(y, axis, -1)
     return y, axis, make_comparable(xp.reshape(rows, (math.prod(rows.shape[:-1]), y.shape[axis])))
 
 
-def as_numbers(y: Any, called: str) -> Array:
+def as_numbers(y: Any) -> Array:
     """Return an array of real numbers that are known, NaN where they are masked.
 
     Raises
@@ -101,14 +101,14 @@ def as_numbers(y: Any, called: str) -> Array:
     lazy = array_api_compat.is_dask_array(y)
     if lazy or (array_api_compat.is_jax_array(y) and isinstance(y, sys.modules["jax"].core.Tracer)):
         raise TypeError(
-            f"`{called}` must have values: how many points there are depends on them; got "
+            "`f` must have values: how many points there are depends on them; got "
             f"{'a Dask array, not computed yet' if lazy else 'a JAX tracer'}. "
-            f"Pass `{called}.compute()`, or call this outside of `jit`."
+            "Pass `f.compute()`, or call this outside of `jit`."
         )
     name = dtype_name(y.dtype)
     if name.startswith(("complex", "date", "time")):
         raise TypeError(
-            f"`{called}` must be real numbers, which are greater or smaller; got dtype {name}. "
+            "`f` must be real numbers, which are greater or smaller; got dtype {name}. "
             "Pass a real part or a magnitude; for dates, numbers since one of them."
         )
     if isinstance(y, np.ma.MaskedArray):
@@ -166,6 +166,25 @@ def as_wide(values: NumpyArray) -> NumpyArray:
     return values.astype(np.result_type(values, np.float64))
 
 
+def take_spacing(spacing: tuple[Any, ...], y: Array, axis: int) -> Any:
+    """Return the one spacing along an axis: nothing, a number, or coordinates.
+
+    Raises
+    ------
+    TypeError
+        If there are several.
+    """
+    if len(spacing) > 1:
+        raise TypeError(
+            "`spacing` must be one distance between samples, or their coordinates; got "
+            f"{len(spacing)} arguments. The axis is given by name, as in `axis=0`."
+        )
+    x = spacing[0] if spacing else None
+    if not is_library_array(x) and getattr(x, "ndim", 1) == 0 and np.asarray(x).dtype.kind == "m":
+        return np.arange(y.shape[axis]) * x  # what lies between samples is a time, too
+    return x
+
+
 class Coordinates(NamedTuple):
     """Where samples lie, as numbers on the host, and the way back to what the user gave."""
 
@@ -193,7 +212,8 @@ def read_coordinates(x: Any, y: Array, axis: int) -> Coordinates:
     coordinates = np.asarray(x)
     if coordinates.ndim > 1:
         raise ValueError(
-            f"`x` must be a number or 1-D, the same for all curves; got shape {coordinates.shape}. "
+            "`spacing` must be a number or 1-D, the same for all curves; got shape "
+            f"{coordinates.shape}. "
             "Look at curves with coordinates of their own one by one."
         )
     if coordinates.ndim == 1 and coordinates.dtype.kind in "iufmM":
@@ -221,8 +241,8 @@ def _check_monotonic(x: NumpyArray) -> None:
     if up.any() and down.any():
         i = int(np.flatnonzero(up != up[0])[0])
         raise ValueError(
-            f"`x` must go up throughout, or down; got {x[i]} and {x[i + 1]} at positions {i} and "
-            f"{i + 1}, and the contrary before. Sort the samples by `x`."
+            f"`spacing` must go up throughout, or down; got {x[i]} and {x[i + 1]} at positions {i} "
+            f"and {i + 1}, and the contrary before. Sort the samples by their coordinates."
         )
 
 
@@ -247,7 +267,7 @@ def check_prominence(prominence: Any) -> float | None:
         raise TypeError(f"`prominence` must be a number; got {prominence!r}.")
     least = float(prominence)
     if not least >= 0:
-        raise ValueError(f"`prominence` must be 0 or more, in the unit of `y`; got {prominence}.")
+        raise ValueError(f"`prominence` must be 0 or more, in the unit of `f`; got {prominence}.")
     return least
 
 

@@ -18,6 +18,7 @@ from gpugrad._analysis.extrema import (
     gather,
     read_coordinates,
     samples_around,
+    take_spacing,
     to_library,
 )
 from gpugrad._analysis.point_collection import PointsOfCurves
@@ -117,10 +118,9 @@ class InflectionPoints(PointsOfCurves):
 
 @accepts_labels
 def inflection_points(
-    y: Any,
-    x: Any = None,
-    axis: int = -1,
-    *,
+    f: Any,
+    *spacing: Any,
+    axis: Any = -1,
     prominence: float | None = None,
     time_unit: str | None = None,
 ) -> InflectionPoints:
@@ -128,25 +128,45 @@ def inflection_points(
 
     Parameters
     ----------
-    y, x, axis
-        As for `turning_points`.
+    f : array of shape (n_0, ..., n_k)
+        Samples of a curve, or of many: real numbers in an array of any library but Dask, a
+        DataArray of xarray, a quantity of pint, or a sequence. No point is found beside a NaN or a
+        masked sample.
+    *spacing : number or 1-D array, optional
+        The distance between samples, or their coordinates, going up or down, even or not; times
+        and dates too. By default samples are numbered from 0. It may be given by keyword, as
+        ``spacing=``.
+    axis : int, optional
+        The axis along which a curve runs, by default the last; each entry of the others is a curve.
+        The name of a dimension for a DataArray.
     prominence : number, optional
-        Leave out points at which the slope stands out by less, in the unit of `y` per unit of
-        `x`. That needs SciPy.
+        Leave out points at which the slope stands out by less, in the unit of `f` per unit of
+        the coordinates. That needs SciPy.
     time_unit : str, optional
         The unit of time that slopes are per, where coordinates are dates.
 
     Returns
     -------
     InflectionPoints
-        ``position``, ``value``, ``slope``, ``kind`` ("convex" or "concave", as what the curve
-        goes on), ``index``, ``extent``, ``curve`` and ``prominence``: 1-D arrays as for
-        `turning_points`.
+        A collection of points: ``position``, ``value``, ``slope``, ``kind`` ("convex" or "concave",
+        as what the curve goes on), ``index``, ``extent``, ``curve`` and ``prominence``, 1-D arrays
+        in the library and on the device of `f` (``kind`` and dates are NumPy's). Positions are in
+        the unit of the coordinates, in double precision; dates are as fine as milliseconds, those
+        in seconds or less a thousandth of it, down to microseconds (nanoseconds stay).
 
     Raises
     ------
-    TypeError, ValueError, ImportError
-        As for `turning_points`; also if coordinates are dates and there is no `time_unit`.
+    TypeError
+        If `f` is no array of real numbers, or lazy, or traced by JAX: how many points there are
+        depends on the values; if coordinates are dates and there is no `time_unit`.
+    ValueError
+        If coordinates do not fit, repeat a value or go up and down; if `prominence` is negative.
+    ImportError
+        If `prominence` is asked for and SciPy is not there.
+
+    See Also
+    --------
+    turning_points : Where curves have maxima and minima.
 
     Notes
     -----
@@ -171,7 +191,8 @@ def inflection_points(
     (array([0.]), array([-1.]), array(['convex'], dtype='<U7'))
     """
     least = check_prominence(prominence)
-    y, axis, rows = as_curves(y, axis)
+    y, axis, rows = as_curves(f, axis)
+    x = take_spacing(spacing, y, axis)
     places = read_coordinates(x, y, axis)
     per = _units_per(x, y, axis, time_unit)
     xp = namespace_of(rows)

@@ -18,6 +18,7 @@ from gpugrad._analysis.extrema import (
     gather,
     read_coordinates,
     samples_around,
+    take_spacing,
     to_library,
 )
 from gpugrad._analysis.point_collection import PointsOfCurves
@@ -124,10 +125,9 @@ class TurningPoints(PointsOfCurves):
 
 @accepts_labels
 def turning_points(
-    y: Any,
-    x: Any = None,
-    axis: int = -1,
-    *,
+    f: Any,
+    *spacing: Any,
+    axis: Any = -1,
     prominence: float | None = None,
     ends: bool = False,
     plateaus: bool = False,
@@ -136,16 +136,19 @@ def turning_points(
 
     Parameters
     ----------
-    y : array of shape (n_0, ..., n_k)
-        Samples of a curve, or of many: real numbers in an array of any library but Dask, or a
-        sequence. A NaN, or a masked sample, ends a curve; it goes on behind it.
-    x : number or 1-D array, optional
-        The distance between samples, or their coordinates, going up or down, even or not; dates
-        too. By default samples are numbered from 0.
+    f : array of shape (n_0, ..., n_k)
+        Samples of a curve, or of many: real numbers in an array of any library but Dask, a
+        DataArray of xarray, a quantity of pint, or a sequence. A NaN, or a masked sample, ends a
+        curve; it goes on behind it.
+    *spacing : number or 1-D array, optional
+        The distance between samples, or their coordinates, going up or down, even or not; times
+        and dates too. By default samples are numbered from 0. It may be given by keyword, as
+        ``spacing=``.
     axis : int, optional
         The axis along which a curve runs, by default the last; each entry of the others is a curve.
+        The name of a dimension for a DataArray.
     prominence : number, optional
-        Leave out extrema that stand out by less, in the unit of `y`; level runs that are no extrema
+        Leave out extrema that stand out by less, in the unit of `f`; level runs that are no extrema
         stay. That needs SciPy.
     ends : bool, optional
         Whether the ends of a curve, and samples beside a NaN, count as maxima or minima too. They
@@ -157,21 +160,26 @@ def turning_points(
     Returns
     -------
     TurningPoints
-        ``position``, ``value``, ``kind``, ``index``, ``extent``, ``curve`` and ``prominence``,
-        1-D arrays in the library and on the device of `y` (``kind`` and dates are NumPy's), with
-        attributes ``maxima`` and ``minima``. Positions are in the unit of `x`, in double
-        precision; dates are as fine as milliseconds, those in seconds or less a thousandth of it,
-        down to microseconds (nanoseconds stay).
+        A collection of points: ``position``, ``value``, ``kind``, ``index``, ``extent``, ``curve``
+        and ``prominence``, 1-D arrays in the library and on the device of `f` (``kind`` and dates
+        are NumPy's), with attributes ``maxima`` and ``minima``. Positions are in the unit of the
+        coordinates, in double precision; dates are as fine as milliseconds, those in seconds or
+        less a thousandth of it, down to microseconds (nanoseconds stay).
 
     Raises
     ------
     TypeError
-        If `y` is no array of real numbers, or lazy, or traced by JAX: how many points there are
+        If `f` is no array of real numbers, or lazy, or traced by JAX: how many points there are
         depends on the values.
     ValueError
-        If `x` does not fit, repeats a value or goes up and down; if `prominence` is negative.
+        If coordinates do not fit, repeat a value or go up and down; if `prominence` is negative.
     ImportError
         If `prominence` is asked for and SciPy is not there.
+
+    See Also
+    --------
+    inflection_points : Where the curvature changes its sign.
+    critical_points : Minima, maxima and saddles of fields in two and three dimensions.
 
     Notes
     -----
@@ -192,7 +200,7 @@ def turning_points(
     maxima and minima still alternate, unless two are of equal height.
 
     On a GPU, one pass finds the extrema. The host waits for it, and gets three samples
-    for each, and with `prominence` all of `y`. Nothing is differentiated through.
+    for each, and with `prominence` all of `f`. Nothing is differentiated through.
 
     References
     ----------
@@ -212,8 +220,8 @@ def turning_points(
     array([1.1 , 2.17, 2.83])
     """
     least = check_prominence(prominence)
-    y, axis, rows = as_curves(y, axis)
-    places = read_coordinates(x, y, axis)
+    y, axis, rows = as_curves(f, axis)
+    places = read_coordinates(take_spacing(spacing, y, axis), y, axis)
     xp = namespace_of(rows)
     a, b = rows[:, :-1], rows[:, 1:]
     # Samples are compared, not subtracted: nothing overflows, and nothing is rounded.

@@ -11,6 +11,7 @@ from gpugrad._arrays.arrays import (
     HALF_PRECISION,
     PLAIN,
     BackendError,
+    GpugradWarning,
     as_field,
     asnumpy,
     assign,

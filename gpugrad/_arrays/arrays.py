@@ -34,6 +34,15 @@ class BackendError(RuntimeError):
     __module__ = "gpugrad"
 
 
+class GpugradWarning(UserWarning):
+    """What gpugrad does as it was told, and yet may not be what you want.
+
+    All warnings of gpugrad are of this class, so one filter is for them alone.
+    """
+
+    __module__ = "gpugrad"
+
+
 def library_of(x: Array) -> str:
     """Name the library of an array as its users spell it."""
     if isinstance(x, np.ndarray):

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from functools import partial
 from importlib import import_module
 from types import ModuleType
 from typing import Any
@@ -34,7 +33,7 @@ from gpugrad._labels import accepts_labels
 from gpugrad._operators.cross_validation import find_penalty
 from gpugrad._stencils import Steps
 
-_MODES = {"one-sided": "interp", "periodic": "wrap", "symmetric": "mirror", "nearest": "nearest"}
+_MODES = {"one-sided": "interp", "periodic": "wrap", "reflect": "mirror", "edge": "nearest"}
 """Boundaries, by the names that SciPy's filter has for them."""
 
 _EVEN = 1e-6
@@ -82,7 +81,7 @@ def smooth_derivative(
         The penalty on the bends of the spline, 0 or more, in the unit of the coordinates to the
         third power: as in `scipy.interpolate.make_smoothing_spline`. By default it is found by
         cross-validation, for each curve.
-    boundary : {"one-sided", "periodic", "symmetric", "nearest"}, optional
+    boundary : {"one-sided", "periodic", "reflect", "edge"}, optional
         What lies beyond the ends, for the filter. With "one-sided" the polynomials of the outermost
         windows are used up to the ends. The spline takes "one-sided" alone.
     time_unit : str, optional
@@ -160,8 +159,8 @@ def smooth_derivative(
     (axis,) = parse_axes(parse_one_axis(axis), f.ndim)
     (step,) = parse_spacings(spacing, (axis,), f, time_unit)
     if _takes_filter(window_length, polyorder, lam):
-        check_even = partial(_as_even, step, spacing, axis)
-        work = _make_filter(f, axis, check_even, order, window_length, polyorder, boundary)
+        delta = find_even_step(step, *spacing)
+        work = _make_filter(f, axis, delta, order, window_length, polyorder, boundary)
     else:
         work = _make_spline(f, axis, step, order, lam, boundary)
     result = _smooth_lines(f, axis, work)
@@ -215,16 +214,9 @@ def _smooth_lines(f: Array, axis: int, work: Callable[[Array], Array]) -> Array:
 
 
 def _make_filter(
-    f: Array,
-    axis: int,
-    as_even: Callable[[], float],
-    order: int,
-    window: Any,
-    degree: Any,
-    boundary: Any,
+    f: Array, axis: int, delta: float | None, order: int, window: Any, degree: Any, boundary: Any
 ) -> Callable[[Array], Array]:
     """Return Savitzky's and Golay's filter: the derivative of a polynomial fitted to a window."""
-    delta = as_even()
     length = f.shape[axis]
     for name, number in (("window_length", window), ("polyorder", degree), ("order", order)):
         if isinstance(number, (bool, np.bool_)) or not isinstance(number, (int, np.integer)):
@@ -239,7 +231,13 @@ def _make_filter(
             f"`polyorder` must be from the order of the derivative, {order}, to less than "
             f"`window_length`, {window}; got {degree}."
         )
-    mode = _find_mode(boundary)
+    if delta is None:
+        raise ValueError(
+            f"`spacing` of axis {axis} must be even for a filter; got uneven coordinates, or some "
+            "that are not on the host. For uneven ones leave out `window_length` and `polyorder`: "
+            "that is a spline."
+        )
+    mode = _find_mode(boundary, axis, f.ndim)
     signal = _load_scipy("signal", f)
 
     def work(values: Array) -> Array:
@@ -247,16 +245,17 @@ def _make_filter(
             return work(values.real) + 1j * work(values.imag)
         if values.dtype.kind in "iu" or values.dtype.itemsize == 2:
             values = values.astype(np.float64)
-        return signal.savgol_filter(
-            values, window, degree, deriv=order, delta=delta, axis=axis, mode=mode
-        )
+        result = signal.savgol_filter(values, window, degree, deriv=order, axis=axis, mode=mode)
+        for _ in range(order):  # the filter loses weights that are divided by a large power
+            result = result / delta
+        return result
 
     return work
 
 
-def _find_mode(boundary: Any) -> str:
+def _find_mode(boundary: Any, axis: int, ndim: int) -> str:
     """Return the name that SciPy's filter has for a boundary."""
-    ((lower, upper),) = parse_boundaries(boundary, 1)
+    ((lower, upper),) = parse_boundaries(boundary, (axis,), ndim)
     if lower != upper or lower.name not in _MODES:
         raise ValueError(
             f"`boundary` must be one of {', '.join(_MODES)} with a filter, the same at both ends; "
@@ -265,20 +264,19 @@ def _find_mode(boundary: Any) -> str:
     return _MODES[lower.name]
 
 
-def _as_even(step: Any, spacing: tuple[Any, ...], axis: int) -> float:
-    """Return the distance between samples, which must be the same for all but rounding."""
+def find_even_step(step: Any, x: Any = None) -> float | None:
+    """Return the distance between samples if it is the same for all but rounding, else None.
+
+    `step` is what a spacing `x` has become.
+    """
     if isinstance(step, (float, np.generic)):
         return float(step)
     if isinstance(step, Steps) and step.values.ndim == 1:
         mean = float(step.values.mean())
         deviation = float(np.abs(step.values - mean).max())
-        if deviation <= max(_EVEN * abs(mean), _rounding_of(spacing[0])):
+        if deviation <= max(_EVEN * abs(mean), _rounding_of(x)):
             return mean
-    raise ValueError(
-        f"`spacing` of axis {axis} must be even for a filter; got uneven coordinates, or some "
-        "that are not on the host. For uneven ones leave out `window_length` and `polyorder`: that "
-        "is a spline."
-    )
+    return None
 
 
 def _rounding_of(x: Any) -> float:
