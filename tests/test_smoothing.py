@@ -112,7 +112,7 @@ def test_cross_validation_takes_the_least_criterion(rng):
     n = 25
     x, f = np.cumsum(rng.uniform(0.5, 1.5, n)), rng.normal(size=n).cumsum()
     criterion = cross_validation.CrossValidation(x, f)
-    for k in (1e-3, 1.0, 40.0):
+    for k in (0.1, 1.0, 40.0):
         columns = [interpolate.make_smoothing_spline(x, e, lam=k)(x) for e in np.eye(n)]
         influence = np.array(columns).T
         residual = f - influence @ f
@@ -122,8 +122,21 @@ def test_cross_validation_takes_the_least_criterion(rng):
         )
     best = cross_validation.find_penalty(x, f)
     criterion = cross_validation.CrossValidation(x, f)
+    assert criterion(-12.0) == np.inf  # all but through the samples
     grid = np.linspace(-12, 12, 200)
     assert criterion(np.log(best)) <= min(map(criterion, grid)) * (1 + 1e-9)
+
+
+def test_cross_validation_does_not_fall_for_a_line_nor_for_the_noise():
+    x = np.linspace(0, 15, 60)
+    for seed in range(10):
+        noise = 0.05 * np.random.default_rng(seed).normal(size=60)
+        error = gpugrad.smooth_derivative(np.sin(4 * x) + noise, x) - 4 * np.cos(4 * x)
+        assert np.sqrt(np.mean(error**2)) < 0.4  # SciPy's search ends at a straight line
+    places = np.sort(np.random.default_rng(35).uniform(0, 15, 60))
+    noise = 0.05 * np.random.default_rng(1).normal(size=60)
+    error = gpugrad.smooth_derivative(np.sin(places) + noise, places) - np.cos(places)
+    assert np.sqrt(np.mean(error**2)) < 0.3
 
 
 @pytest.mark.parametrize("f", [np.full(20, 3.0), np.arange(20.0), np.arange(20.0) ** 2])

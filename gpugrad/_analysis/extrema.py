@@ -108,7 +108,7 @@ def as_numbers(y: Any) -> Array:
     name = dtype_name(y.dtype)
     if name.startswith(("complex", "date", "time")):
         raise TypeError(
-            "`f` must be real numbers, which are greater or smaller; got dtype {name}. "
+            f"`f` must be real numbers, which are greater or smaller; got dtype {name}. "
             "Pass a real part or a magnitude; for dates, numbers since one of them."
         )
     if isinstance(y, np.ma.MaskedArray):

@@ -1,8 +1,8 @@
 """How much a smoothing spline should bend: generalized cross-validation over all scales.
 
 SciPy looks for the penalty between 0 and the number of samples, to five decimals, which depends on
-the unit of the coordinates. Here the same criterion is looked at over its logarithm, from a spline
-through all samples to a straight line.
+the unit of the coordinates. Here the same criterion is looked at over its logarithm, up to a
+straight line.
 """
 
 from __future__ import annotations
@@ -15,10 +15,17 @@ import numpy as np
 from gpugrad._arrays import NumpyArray
 
 _LEAST = 1e-6
-"""The least penalty, for samples at a distance of 1: less is interpolation."""
+"""The least penalty that is looked at, for samples at a distance of 1."""
+
+_FREE = 0.1
+"""The least share of degrees of freedom for the residuals: with less the criterion is a gamble."""
 
 _STEP = 0.05
 """The step of the logarithm for the derivative of the determinant, a difference of order four."""
+
+
+_CHANCE = 2.0
+"""By what factor the criterion may be low by chance where it is a gamble."""
 
 
 class CrossValidation:
@@ -62,11 +69,13 @@ class CrossValidation:
         self._bend[0, 2:] = last[:-2] * first[2:]
 
     def __call__(self, logarithm: float) -> float:
-        """Return the criterion, infinite where the equations cannot be solved."""
+        """Return the criterion, infinite where it says nothing or cannot be computed."""
         try:
             factor = self._factorize(logarithm)
             freedom = self._count_freedom(logarithm)
         except self._linalg.LinAlgError:
+            return math.inf
+        if freedom < _FREE * (self._differences.size + 2):
             return math.inf
         bend = self._linalg.cho_solve_banded((factor, False), self._differences)
         residual = np.zeros(bend.size + 2)
@@ -98,7 +107,22 @@ def find_penalty(x: NumpyArray, y: NumpyArray) -> float:
     criterion = CrossValidation(x, y)
     # As wide as all samples together, a spline is a straight line.
     logarithms = np.arange(math.log(_LEAST), 4 * math.log(x.size) + 1, 1.0)
-    best = int(np.argmin([*map(criterion, logarithms)]))
+    scores = np.array([*map(criterion, logarithms)])
+    logarithms, scores = logarithms[np.isfinite(scores)], scores[np.isfinite(scores)]
+    best = _choose_minimum(scores)
     bounds = logarithms[max(best - 1, 0)], logarithms[min(best + 1, logarithms.size - 1)]
     found = minimize_scalar(criterion, bounds=bounds, method="bounded", options={"xatol": 1e-6})
     return math.exp(found.x)
+
+
+def _choose_minimum(scores: NumpyArray) -> int:
+    """Return the least score, but the first one only where no minimum comes near it.
+
+    Splines that leave little to the residuals may have a low criterion by chance.
+    """
+    after = np.append(scores[2:], math.inf)
+    minima = 1 + np.flatnonzero((scores[1:] <= scores[:-1]) & (scores[1:] <= after))
+    if not minima.size:
+        return 0
+    best = int(minima[np.argmin(scores[minima])])
+    return best if scores[best] <= _CHANCE * scores[0] else 0

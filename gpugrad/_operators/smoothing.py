@@ -120,12 +120,12 @@ def smooth_derivative(
 
     .. math:: \sum_i |f_i - g(x_i)|^2 + \lambda \int |g''(x)|^2\, dx
 
-    By default :math:`\lambda` is the one with the least criterion of generalized cross-validation,
-    from a spline through all samples to a straight line. `scipy.interpolate.make_smoothing_spline`
-    has the same criterion but looks between 0 and the number of samples, so that its result depends
-    on the unit of the coordinates; where its minimum lies in there, both agree to about five
-    digits. Coordinates and samples are scaled before the computation, so that results do not depend
-    on units.
+    By default :math:`\lambda` is the one with the least criterion of generalized cross-validation
+    among splines from a straight line to those that leave a tenth of the degrees of freedom to
+    the residuals. `scipy.interpolate.make_smoothing_spline` has the same criterion but looks
+    between 0 and the number of samples, so that its result depends on the unit of the coordinates;
+    where it finds the minimum, both agree to about five digits. Coordinates and samples are scaled
+    before the computation, so that results do not depend on units.
 
     References
     ----------

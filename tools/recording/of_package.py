@@ -82,10 +82,11 @@ def calls() -> Iterator[Call]:
         "asnumpy", "critical_points", "curl", "derivative", "derivative_of", "divergence",
         "error_estimate", "free_memory", "gradient", "gradient_norm", "gradient_of", "hessian",
         "hessian_of", "inflection_points", "info", "jacobian", "jacobian_of", "laplacian",
-        "namespace", "noise_level", "plan", "recommended_spacing", "tabulate", "spherical_curl",
+        "namespace", "noise_level", "plan", "recommended_spacing", "smooth_derivative",
+        "spherical_curl",
         "spherical_divergence", "spherical_gradient", "stencil", "symbolic.curl",
         "symbolic.divergence", "symbolic.gradient", "symbolic.hessian", "symbolic.jacobian",
-        "symbolic.laplacian", "turning_points", "use_backend",
+        "symbolic.laplacian", "tabulate", "turning_points", "use_backend",
     ):  # fmt: skip
         yield Call(f"package/signature/{name}", sign, (name,))
     for name in ("auto", "numpy", "jax", "torch", "cupy", "fortran", None, 3):
