@@ -36,7 +36,7 @@ _DOUBT = 0.1
 class CriticalPoint(NamedTuple):
     """A point at which the gradient of a field is zero: one entry of `CriticalPoints`.
 
-    Attributes
+    Parameters
     ----------
     position : array of shape (n,)
         Where the point is, between the samples: its n coordinates.
@@ -48,6 +48,10 @@ class CriticalPoint(NamedTuple):
         The nearest sample.
     eigenvalues : array of shape (n,)
         The eigenvalues of the Hessian, ascending.
+
+    See Also
+    --------
+    CriticalPoints : The collection.
 
     Examples
     --------

@@ -30,7 +30,7 @@ from gpugrad._labels import accepts_labels
 class InflectionPoint(NamedTuple):
     """A point at which the curvature of a curve changes its sign: one of `InflectionPoints`.
 
-    Attributes
+    Parameters
     ----------
     position : number or date
         Where the point is, between the samples: a coordinate.
@@ -48,6 +48,10 @@ class InflectionPoint(NamedTuple):
         How far the slope stands out there, if that was asked for.
     slope : number
         The first derivative at the point.
+
+    See Also
+    --------
+    InflectionPoints : The collection.
 
     Examples
     --------

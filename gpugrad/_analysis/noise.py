@@ -126,7 +126,7 @@ class RecommendedSpacing(NamedTuple):
 
     What `recommended_spacing` returns.
 
-    Attributes
+    Parameters
     ----------
     spacing : float
         The distance between samples.
@@ -138,6 +138,10 @@ class RecommendedSpacing(NamedTuple):
         The size of the higher derivative from which it follows.
     stride : int or None
         Which samples of those given to take, every first, second, ..., if there were any.
+
+    See Also
+    --------
+    recommended_spacing : Computes it.
 
     Examples
     --------

@@ -67,6 +67,23 @@ class PointCollection:
         -------
         PointCollection
             The points that are chosen, in a collection of the same class.
+
+        Raises
+        ------
+        ValueError
+            If there is no such kind.
+
+        See Also
+        --------
+        to_dataframe : A table, to choose by all that pandas has.
+
+        Examples
+        --------
+        >>> import gpugrad
+        >>> f = [[2.0, 1.0, 2.0], [1.0, 0.0, 1.0], [2.0, 1.0, 2.0]]
+        >>> points = gpugrad.critical_points(f)
+        >>> len(points.select(kind="minimum")), len(points.select(kind=["maximum", "saddle"]))
+        (1, 0)
         """
         return self._take(np.flatnonzero(self._are_of_kind(kind)))
 
@@ -86,6 +103,20 @@ class PointCollection:
         ------
         ImportError
             If pandas is not installed.
+
+        See Also
+        --------
+        select : Chooses some of the points.
+
+        Examples
+        --------
+        >>> import gpugrad
+        >>> table = gpugrad.turning_points([0.0, 2.0, 1.0, 5.0, 0.0]).to_dataframe()
+        >>> print(table[["kind", "index"]])
+              kind  index
+        0  maximum      1
+        1  minimum      2
+        2  maximum      3
         """
         try:
             import pandas
@@ -200,6 +231,26 @@ class PointsOfCurves(PointCollection):
         -------
         PointsOfCurves
             The points that are chosen, in a collection of the same class.
+
+        Raises
+        ------
+        TypeError
+            If a curve or a prominence is no number.
+        ValueError
+            If there is no such kind, or if `prominence` has not been asked for.
+
+        See Also
+        --------
+        to_dataframe : A table, to choose by all that pandas has.
+
+        Examples
+        --------
+        >>> import gpugrad
+        >>> points = gpugrad.turning_points([[0.0, 2.0, 1.0, 5.0, 0.0], [3.0, 0.0, 1.0, 2.0, 1.0]])
+        >>> points.select(kind="maximum").index
+        array([1, 3, 3])
+        >>> points.select(kind="maximum", curve=1).index
+        array([3])
         """
         chosen = self._are_of_kind(kind)
         if curve is not None:

@@ -29,7 +29,7 @@ from gpugrad._labels import accepts_labels
 class TurningPoint(NamedTuple):
     """A point at which a curve turns: one entry of `TurningPoints`.
 
-    Attributes
+    Parameters
     ----------
     position : number or date
         Where the point is, between the samples: a coordinate.
@@ -45,6 +45,10 @@ class TurningPoint(NamedTuple):
         The number of the curve, counted in C order over all axes but `axis`.
     prominence : number or None
         How far the point stands out, if that was asked for.
+
+    See Also
+    --------
+    TurningPoints : The collection.
 
     Examples
     --------
@@ -114,12 +118,34 @@ class TurningPoints(PointsOfCurves):
 
     @property
     def maxima(self) -> TurningPoints:
-        """The maxima alone."""
+        """The maxima alone.
+
+        See Also
+        --------
+        select : Chooses by more than the kind.
+
+        Examples
+        --------
+        >>> import gpugrad
+        >>> gpugrad.turning_points([0.0, 2.0, 1.0, 5.0, 0.0]).maxima.index
+        array([1, 3])
+        """
         return self.select(kind="maximum")
 
     @property
     def minima(self) -> TurningPoints:
-        """The minima alone."""
+        """The minima alone.
+
+        See Also
+        --------
+        select : Chooses by more than the kind.
+
+        Examples
+        --------
+        >>> import gpugrad
+        >>> gpugrad.turning_points([0.0, 2.0, 1.0, 5.0, 0.0]).minima.index
+        array([2])
+        """
         return self.select(kind="minimum")
 
 

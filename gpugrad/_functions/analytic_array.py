@@ -60,6 +60,10 @@ class NotAnalytic(TypeError):
     Derivatives of functions with ``method="complex"`` raise it; with "auto" another method is taken
     in its place. It is a TypeError.
 
+    See Also
+    --------
+    gradient_of : Tells more of the methods.
+
     Examples
     --------
     >>> import gpugrad

@@ -26,13 +26,17 @@ class DerivativeEstimate(NamedTuple):
 
     What derivatives of functions return with ``return_error=True``.
 
-    Attributes
+    Parameters
     ----------
     value : number, array, or tuple of them
         The derivative.
     error : number, array, or tuple of them
         The estimated bound of its error, in the same form and unit; infinite where nothing can be
         said.
+
+    See Also
+    --------
+    gradient_of : Makes functions that return it with ``return_error=True``.
 
     Examples
     --------
@@ -117,7 +121,31 @@ class FunctionDerivative:
         return f"<{kind} of {name}, method {self.method!r}>"
 
     def __call__(self, *coordinates: Any) -> Any:
-        """Return the derivative at points: at numbers, at arrays, or at one array of vectors."""
+        """Return the derivative at points: at numbers, at arrays, or at one array of vectors.
+
+        Parameters
+        ----------
+        *coordinates : number or array
+            One for each coordinate, which broadcast together; with `vector` or `points_axis` one
+            array that holds all of them.
+
+        Returns
+        -------
+        number, array, tuple of them, or DerivativeEstimate
+            The derivatives at the points, in the form in which the points came; with
+            `return_error` the bounds of their errors, too.
+
+        See Also
+        --------
+        gradient_of : Says what may be given, and what is returned.
+
+        Examples
+        --------
+        >>> import gpugrad
+        >>> slope = gpugrad.derivative_of(lambda x: x**2)
+        >>> slope([1.0, 2.0])
+        array([2., 4.])
+        """
         points = Points(coordinates, self._axis)
         n, kind, row = len(points.flat), self._request.kind, self._row
         if kind == "derivative" and n != 1:

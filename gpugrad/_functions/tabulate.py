@@ -36,12 +36,16 @@ class Table(NamedTuple):
 
     What `tabulate` returns; it unpacks into its two entries.
 
-    Attributes
+    Parameters
     ----------
     field : array of shape (n_0, n_1, ...)
         The values of the function, axis by axis in the order of the coordinates.
     coordinates : tuple of 1-D arrays
         The coordinates along each axis.
+
+    See Also
+    --------
+    tabulate : Makes a table.
 
     Examples
     --------

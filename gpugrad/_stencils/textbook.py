@@ -17,7 +17,7 @@ _KINDS = ("central", "forward", "backward", "staggered")
 class TruncationError(NamedTuple):
     """The leading term of an error: ``coefficient * h**power * f^(derivative)(x)``.
 
-    Attributes
+    Parameters
     ----------
     coefficient : Fraction
         The number before the term.
@@ -25,6 +25,10 @@ class TruncationError(NamedTuple):
         The power of the spacing.
     derivative : int
         The order of the derivative in the term.
+
+    See Also
+    --------
+    Stencil : The formula whose error it is.
 
     Examples
     --------
@@ -74,7 +78,18 @@ class Stencil:
 
     @property
     def accuracy(self) -> int:
-        """The power of the spacing with which the error vanishes."""
+        """The power of the spacing with which the error vanishes.
+
+        See Also
+        --------
+        stencil : Finds the formula for a given accuracy.
+
+        Examples
+        --------
+        >>> import gpugrad
+        >>> gpugrad.stencil(offsets=[0, 1, 2]).accuracy
+        2
+        """
         return self.error.power
 
     def __str__(self) -> str:
@@ -133,6 +148,10 @@ def stencil(
         If an order or accuracy is less than 1, the accuracy of a central formula is odd, `kind`
         is unknown, or offsets are too few or repeat.
 
+    See Also
+    --------
+    derivative : Applies such formulas to samples.
+
     Notes
     -----
     On :math:`n` samples at :math:`x + k_j h` the weights are those for which
@@ -144,10 +163,6 @@ def stencil(
 
     so that :math:`\sum_j w_j f(x + k_j h) / h^m = f^{(m)}(x) + c\, h^p f^{(m + p)}(x) + \dots` with
     :math:`c = \sum_j w_j k_j^{m + p} / (m + p)!` for the smallest :math:`p` that leaves any.
-
-    See Also
-    --------
-    derivative : Applies such formulas to samples.
 
     References
     ----------

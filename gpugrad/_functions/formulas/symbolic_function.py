@@ -31,7 +31,7 @@ LIBRARIES = {"numpy": "NumPy", "cupy": "CuPy", "torch": "PyTorch", "jax": "JAX"}
 class SymbolicFunction:
     r"""An exact derivative: prints as a formula, and is called with points.
 
-    Attributes
+    Parameters
     ----------
     expressions : SymPy expression, or nested tuple of them
         The derivatives, laid out as the results of a call are.
@@ -39,8 +39,19 @@ class SymbolicFunction:
         The variables, in the order in which a call takes points.
     operator : str
         Which derivative: "gradient", "jacobian", ...
+    library : str, optional
+        The library that evaluates, by default the library of the points.
+    _tape : Tape, optional
+        The operations that evaluate the formulas.
+
+    Attributes
+    ----------
     latex : str
         The formula in LaTeX; notebooks show it.
+
+    See Also
+    --------
+    symbolic.gradient : Makes one.
 
     Examples
     --------
@@ -60,7 +71,18 @@ class SymbolicFunction:
 
     @property
     def latex(self) -> str:
-        """The formula in LaTeX."""
+        """The formula in LaTeX.
+
+        See Also
+        --------
+        symbolic.SymbolicFunction : The derivative.
+
+        Examples
+        --------
+        >>> import gpugrad
+        >>> gpugrad.symbolic.gradient("x**2").latex
+        '2 x'
+        """
         import sympy
 
         return str(sympy.latex(self.expressions))
@@ -77,8 +99,16 @@ class SymbolicFunction:
     def __call__(self, *points: Any) -> Any:
         """Evaluate at points: numbers or arrays, one for each symbol, which broadcast.
 
-        Results are of the library, the device and the dtype of the points (integers become the
-        widest float), and of their common shape, constants too.
+        Parameters
+        ----------
+        *points : number or array
+            One for each symbol, in their order.
+
+        Returns
+        -------
+        number, array, or nested tuple of them
+            The values, laid out as the expressions: of the library, the device and the dtype of the
+            points (integers become the widest float), and of their common shape, constants too.
 
         Raises
         ------
@@ -86,6 +116,17 @@ class SymbolicFunction:
             If the number of points is wrong, they are of two libraries, or not real.
         ValueError
             If the library lacks a function of the formula.
+
+        See Also
+        --------
+        symbolic.gradient : Makes such a function.
+
+        Examples
+        --------
+        >>> import gpugrad
+        >>> g = gpugrad.symbolic.gradient("x**2 * y")
+        >>> g([1.0, 2.0], 3.0)
+        (array([ 6., 12.]), array([1., 4.]))
         """
         if len(points) != len(self.symbols):
             names = ", ".join(symbol.name for symbol in self.symbols)
