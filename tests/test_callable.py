@@ -779,6 +779,10 @@ def test_errors_within_errors_have_one_full_stop():
 def test_options_are_given_by_name():
     with pytest.raises(TypeError, match="as in `order=2`; got 2, too"):
         gpugrad.derivative_of(np.sin, 2)
+    with pytest.raises(TypeError, match=r"`derivative_of` takes no `n`. Pass `order`"):
+        gpugrad.derivative_of(np.sin, n=2)
+    with pytest.raises(TypeError, match=r"takes no `acuracy`. Did you mean `accuracy`"):
+        gpugrad.hessian_of(np.sin, acuracy=2)
     with pytest.raises(TypeError, match=r"`gradient_of\(func\)\(x\)`"):
         gpugrad.gradient_of(np.sin, 1.0)
 

@@ -229,6 +229,13 @@ def test_errors_say_what_must_hold(rng, monkeypatch):
             smooth(f, window_length=number, polyorder=3)
     with pytest.raises(TypeError, match="`polyorder` must be an integer"):
         smooth(f, window_length=5, polyorder=2.0)
+    for word, ours in (("deriv", "order"), ("delta", "spacing"), ("mode", "boundary")):
+        with pytest.raises(TypeError, match=f"takes no `{word}`. Pass `{ours}`"):
+            smooth(f, **{word: 1}, **FILTER)
+    with pytest.raises(TypeError, match="takes no `smooth`"):
+        smooth(f, smooth="spline")
+    with pytest.raises(TypeError, match=r"takes no `window`. Did you mean `window_length`"):
+        smooth(f, window=5)
     for call in (smooth, lambda f, order: smooth(f, order=order, **FILTER)):
         with pytest.raises(TypeError, match="`order` must be an integer"):
             call(f, order=1.0)

@@ -22,7 +22,14 @@ from gpugrad._analysis.extrema import (
 from gpugrad._analysis.newton import Surfaces, find_zeros
 from gpugrad._analysis.point_collection import PointCollection
 from gpugrad._arrays import Array, NumpyArray, asnumpy, is_library_array, namespace_of, result_dtype
-from gpugrad._grids import parse_boundaries, parse_periods, parse_spacings
+from gpugrad._grids import (
+    Boundary,
+    Period,
+    Spacing,
+    parse_boundaries,
+    parse_periods,
+    parse_spacings,
+)
 from gpugrad._labels import accepts_labels
 from gpugrad._stencils import rows_of
 
@@ -115,7 +122,7 @@ class CriticalPoints(PointCollection):
 
 @accepts_labels
 def critical_points(
-    f: Any, *spacing: Any, boundary: Any = "one-sided", period: Any = None
+    f: Any, *spacing: Spacing, boundary: Boundary = "one-sided", period: Period | None = None
 ) -> CriticalPoints:
     r"""Find where the gradient of a sampled field is zero: minima, maxima, saddles.
 

@@ -23,7 +23,7 @@ from gpugrad._analysis.extrema import (
 )
 from gpugrad._analysis.point_collection import PointsOfCurves
 from gpugrad._arrays import Array, NumpyArray, asnumpy, namespace_of, result_dtype
-from gpugrad._grids import parse_spacings
+from gpugrad._grids import Axis, Spacing, parse_spacings
 from gpugrad._labels import accepts_labels
 
 
@@ -123,8 +123,8 @@ class InflectionPoints(PointsOfCurves):
 @accepts_labels
 def inflection_points(
     f: Any,
-    *spacing: Any,
-    axis: Any = -1,
+    *spacing: Spacing,
+    axis: Axis = -1,
     prominence: float | None = None,
     time_unit: str | None = None,
 ) -> InflectionPoints:

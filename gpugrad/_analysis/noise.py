@@ -9,10 +9,15 @@ from typing import Any, NamedTuple
 import array_api_compat
 import numpy as np
 
-from gpugrad._arrays import Array, NumpyArray, as_field, asnumpy, from_host, namespace_of
+from gpugrad._arrays import Array, Backend, NumpyArray, as_field, asnumpy, from_host, namespace_of
 from gpugrad._grids import (
     ONE_SIDED,
+    Axis,
+    Boundary,
+    EdgeOrder,
     Options,
+    Period,
+    Spacing,
     parse_axes,
     parse_one_axis,
     parse_scheme,
@@ -35,7 +40,7 @@ _ABOVE = 4.0
 
 
 @accepts_labels
-def noise_level(f: Any, *, axis: Any = -1) -> Any:
+def noise_level(f: Any, *, axis: Axis = -1) -> Any:
     r"""Estimate how noisy samples of a smooth curve are, without knowing the curve.
 
     Parameters
@@ -161,7 +166,7 @@ class RecommendedSpacing(NamedTuple):
 @accepts_labels
 def recommended_spacing(
     f: Any = None,
-    *spacing: Any,
+    *spacing: Spacing,
     noise: Any = None,
     magnitude: Any = None,
     order: int = 1,
@@ -305,16 +310,16 @@ def _estimate_magnitude(f: NumpyArray, spacing: float, noise: float, order: int)
 @accepts_labels
 def error_estimate(
     f: Any,
-    *spacing: Any,
-    axis: int = -1,
+    *spacing: Spacing,
+    axis: Axis = -1,
     order: int = 1,
-    edge_order: int | None = None,
+    edge_order: EdgeOrder | None = None,
     accuracy: int = 2,
-    boundary: Any = ONE_SIDED,
+    boundary: Boundary = ONE_SIDED,
     edge_accuracy: int | None = None,
-    period: Any = None,
+    period: Period | None = None,
     time_unit: str | None = None,
-    backend: str | None = None,
+    backend: Backend | None = None,
 ) -> Array:
     r"""Estimate how wrong a derivative is at each sample, by comparing two accuracies.
 
@@ -409,7 +414,7 @@ def error_estimate(
     return xp.maximum(size, xp.maximum(before, after))
 
 
-def _as_real(f: Any, axis: int) -> tuple[Array, int]:
+def _as_real(f: Any, axis: Axis) -> tuple[Array, int]:
     f = as_field(f)
     xp = namespace_of(f)
     if not xp.isdtype(f.dtype, "real floating"):

@@ -23,6 +23,7 @@ from gpugrad._analysis.extrema import (
 )
 from gpugrad._analysis.point_collection import PointsOfCurves
 from gpugrad._arrays import Array, NumpyArray, namespace_of, result_dtype
+from gpugrad._grids import Axis, Spacing
 from gpugrad._labels import accepts_labels
 
 
@@ -152,8 +153,8 @@ class TurningPoints(PointsOfCurves):
 @accepts_labels
 def turning_points(
     f: Any,
-    *spacing: Any,
-    axis: Any = -1,
+    *spacing: Spacing,
+    axis: Axis = -1,
     prominence: float | None = None,
     ends: bool = False,
     plateaus: bool = False,

@@ -12,10 +12,10 @@ from typing import Any, NamedTuple, ParamSpec
 import numpy as np
 
 from gpugrad._arrays import Array
-from gpugrad._functions.methods import METHODS, Request, differentiate
+from gpugrad._functions.methods import METHODS, Method, Request, differentiate
 from gpugrad._functions.points import Points, parse_points_axis
 from gpugrad._functions.user_function import UserFunction, check_callable
-from gpugrad._grids import Options, parse_scheme
+from gpugrad._grids import Options, parse_scheme, refuse_unknown
 from gpugrad._stencils import OPERATORS, Operator
 
 _ACCURACY = 8
@@ -249,7 +249,7 @@ P = ParamSpec("P")
 
 
 def _takes_options(maker: Callable[P, FunctionDerivative]) -> Callable[P, FunctionDerivative]:
-    """Let a maker of derivatives say what is wrong with a second argument by position."""
+    """Let a maker of derivatives answer arguments by position, and foreign keywords."""
     example = "order=2" if maker.__name__ == "derivative_of" else "accuracy=4"
 
     @wraps(maker)
@@ -260,7 +260,11 @@ def _takes_options(maker: Callable[P, FunctionDerivative]) -> Callable[P, Functi
                 f"`{example}`; got {arguments[1]!r:.60}, too. Points are for what it returns: "
                 f"`{maker.__name__}(func)(x)`."
             )
-        return maker(*arguments, **options)
+        try:
+            return maker(*arguments, **options)
+        except TypeError:
+            refuse_unknown(maker, options)
+            raise
 
     return call
 
@@ -269,7 +273,7 @@ def _takes_options(maker: Callable[P, FunctionDerivative]) -> Callable[P, Functi
 def gradient_of(
     func: Callable[..., Any],
     *,
-    method: str = "auto",
+    method: Method = "auto",
     accuracy: int | None = None,
     step: Any = None,
     vector: bool = False,
@@ -389,7 +393,7 @@ def derivative_of(
     func: Callable[..., Any],
     *,
     order: int = 1,
-    method: str = "auto",
+    method: Method = "auto",
     accuracy: int | None = None,
     step: Any = None,
     return_error: bool = False,
@@ -475,7 +479,7 @@ def derivative_of(
 def jacobian_of(
     func: Callable[..., Any],
     *,
-    method: str = "auto",
+    method: Method = "auto",
     accuracy: int | None = None,
     step: Any = None,
     vector: bool = False,
@@ -573,7 +577,7 @@ def jacobian_of(
 def hessian_of(
     func: Callable[..., Any],
     *,
-    method: str = "auto",
+    method: Method = "auto",
     accuracy: int | None = None,
     step: Any = None,
     vector: bool = False,
@@ -674,7 +678,7 @@ def hessian_of(
 def divergence_of(
     func: Callable[..., Any],
     *,
-    method: str = "auto",
+    method: Method = "auto",
     accuracy: int | None = None,
     step: Any = None,
     vector: bool = False,
@@ -767,7 +771,7 @@ def divergence_of(
 def curl_of(
     func: Callable[..., Any],
     *,
-    method: str = "auto",
+    method: Method = "auto",
     accuracy: int | None = None,
     step: Any = None,
     vector: bool = False,
@@ -873,7 +877,7 @@ def curl_of(
 def laplacian_of(
     func: Callable[..., Any],
     *,
-    method: str = "auto",
+    method: Method = "auto",
     accuracy: int | None = None,
     step: Any = None,
     vector: bool = False,

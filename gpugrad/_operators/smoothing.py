@@ -28,7 +28,16 @@ from gpugrad._arrays import (
     namespace_of,
     result_dtype,
 )
-from gpugrad._grids import ONE_SIDED, parse_axes, parse_boundaries, parse_one_axis, parse_spacings
+from gpugrad._grids import (
+    ONE_SIDED,
+    Axis,
+    Side,
+    Spacing,
+    parse_axes,
+    parse_boundaries,
+    parse_one_axis,
+    parse_spacings,
+)
 from gpugrad._labels import accepts_labels
 from gpugrad._operators.cross_validation import find_penalty
 from gpugrad._stencils import Steps
@@ -43,13 +52,13 @@ _EVEN = 1e-6
 @accepts_labels
 def smooth_derivative(
     f: Any,
-    *spacing: Any,
-    axis: int = -1,
+    *spacing: Spacing,
+    axis: Axis = -1,
     order: int = 1,
     window_length: int | None = None,
     polyorder: int | None = None,
     lam: float | None = None,
-    boundary: Any = ONE_SIDED,
+    boundary: Side = ONE_SIDED,
     time_unit: str | None = None,
     out: Any = None,
 ) -> Array:
@@ -62,14 +71,16 @@ def smooth_derivative(
     ----------
     f : array of shape (n_0, ..., n_k)
         Samples of one curve, or of many: numbers, real or complex, none of them missing, of any
-        library; on a device CuPy's alone, with the filter. The spline needs five or more along the
+        library, a DataArray of xarray or a quantity of pint; on a device CuPy's alone, with the
+        filter. The spline needs five or more along the
         axis.
     *spacing : number or 1-D array, optional
         The distance between samples along the axis, by default 1, or their coordinates: going up or
         down, even for the filter; dates with a `time_unit`. It may be given by keyword, as
         ``spacing=``.
     axis : int, optional
-        The axis to differentiate along, by default the last.
+        The axis to differentiate along, by default the last; the name of a dimension for a
+        DataArray.
     order : int, optional
         The order of the derivative: with the filter from 1 to `polyorder`, with the spline from 1
         to 3.
