@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from importlib import import_module
 
 import numpy as np
 import pytest
@@ -133,10 +134,12 @@ def test_cross_validation_does_not_fall_for_a_line_nor_for_the_noise():
         noise = 0.05 * np.random.default_rng(seed).normal(size=60)
         error = gpugrad.smooth_derivative(np.sin(4 * x) + noise, x) - 4 * np.cos(4 * x)
         assert np.sqrt(np.mean(error**2)) < 0.4  # SciPy's search ends at a straight line
-    places = np.sort(np.random.default_rng(35).uniform(0, 15, 60))
-    noise = 0.05 * np.random.default_rng(1).normal(size=60)
-    error = gpugrad.smooth_derivative(np.sin(places) + noise, places) - np.cos(places)
-    assert np.sqrt(np.mean(error**2)) < 0.3
+    for seed in (43, 52, 69, 146):  # of few samples, where noise looks like a curve by chance
+        random = np.random.default_rng(seed)
+        places = np.sort(random.uniform(0, 15, 20))
+        f = np.sin(places) + 0.05 * random.normal(size=20)
+        error = gpugrad.smooth_derivative(f, places) - np.cos(places)
+        assert np.sqrt(np.mean(error**2)) < 0.25
 
 
 @pytest.mark.parametrize("f", [np.full(20, 3.0), np.arange(20.0), np.arange(20.0) ** 2])
@@ -195,6 +198,8 @@ def test_labels_and_units_are_those_of_a_derivative(rng):
     assert (result.name, result.attrs, result.dims) == (plain.name, plain.attrs, plain.dims)
     twice = gpugrad.smooth_derivative(field, axis="x", order=2, **FILTER)
     assert twice.attrs["units"] == "K m-2"
+    import_module("gpugrad.xarray")
+    xarray.testing.assert_identical(field.gpugrad.smooth_derivative("x"), result)
     units = pint.UnitRegistry()
     quantity = gpugrad.smooth_derivative(f * units.kelvin, 50 * units.cm, order=2)
     assert quantity.units == units.kelvin / units.cm**2
