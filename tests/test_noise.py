@@ -203,7 +203,7 @@ def test_distances_that_cannot_be_recommended_say_why(rng):
             gpugrad.recommended_spacing(f, step)
     with pytest.raises(ValueError, match="`spacing` must be positive"):
         gpugrad.recommended_spacing(f, -1.0)
-    with pytest.raises(TypeError, match="spacings must be none, one number"):
+    with pytest.raises(TypeError, match="`spacing` must be one distance"):
         gpugrad.recommended_spacing(f, 1.0, 2.0)
 
 
@@ -218,7 +218,7 @@ def test_options_of_estimates_are_given_by_name():
     np.testing.assert_array_equal(
         around, gpugrad.error_estimate(f, 0.1, boundary="periodic", period=4.0)
     )
-    with pytest.raises(TypeError, match="spacings must be none, one number"):
+    with pytest.raises(TypeError, match="`spacing` must be one distance"):
         gpugrad.error_estimate(f, 0.1, -1)
     with pytest.raises(TypeError):
         gpugrad.noise_level(f, -1)

@@ -262,7 +262,7 @@ def test_errors_say_what_must_hold(rng, monkeypatch):
         smooth(f[:4])
     with pytest.raises(ValueError, match="must go up throughout, or down"), warnings_ignored():
         smooth(f, np.where(x == x[5], 0.0, x))
-    with pytest.raises(TypeError, match="spacings must be none, one number"):
+    with pytest.raises(TypeError, match="`spacing` must be one distance"):
         smooth(f, 1.0, 2.0)
     with pytest.raises(TypeError, match="`axis` must be one integer"):
         smooth(np.ones((9, 9)), axis=(0, 1))

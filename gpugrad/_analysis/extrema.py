@@ -30,6 +30,7 @@ from gpugrad._arrays import (
     working_dtype,
 )
 from gpugrad._grids import parse_axes, parse_one_axis, parse_spacings
+from gpugrad._operators.one_axis import check_one_spacing
 
 _BREAK = 2
 """The step to a NaN, from one, or beyond an end."""
@@ -174,11 +175,7 @@ def take_spacing(spacing: tuple[Any, ...], y: Array, axis: int) -> Any:
     TypeError
         If there are several.
     """
-    if len(spacing) > 1:
-        raise TypeError(
-            "`spacing` must be one distance between samples, or their coordinates; got "
-            f"{len(spacing)} arguments. The axis is given by name, as in `axis=0`."
-        )
+    check_one_spacing(spacing)
     x = spacing[0] if spacing else None
     if not is_library_array(x) and getattr(x, "ndim", 1) == 0 and np.asarray(x).dtype.kind == "m":
         return np.arange(y.shape[axis]) * x  # what lies between samples is a time, too

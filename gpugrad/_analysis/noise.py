@@ -25,7 +25,7 @@ from gpugrad._grids import (
 )
 from gpugrad._labels import accepts_labels
 from gpugrad._operators import derivative
-from gpugrad._operators.smoothing import find_even_step
+from gpugrad._operators.one_axis import check_one_spacing, find_even_step
 from gpugrad._stencils import rows_of
 from gpugrad._stencils.textbook import stencil
 
@@ -272,6 +272,7 @@ def _as_one_curve(f: Any) -> Array:
 
 def _find_distance(f: Array, spacing: tuple[Any, ...]) -> float:
     """Return the distance between the samples of a curve."""
+    check_one_spacing(spacing)
     for x in spacing:
         if getattr(getattr(x, "dtype", None), "kind", "") in ("m", "M"):
             raise TypeError(
@@ -399,6 +400,7 @@ def error_estimate(
     (0.0017, 0.0016)
     """
     f = as_field(f)
+    check_one_spacing(spacing)
     (at,) = parse_axes(parse_one_axis(axis), f.ndim)
     options: dict[str, Any] = {"order": order, "boundary": boundary, "period": period}
     options |= {"axis": at, "time_unit": time_unit, "backend": backend}

@@ -23,7 +23,6 @@ from gpugrad._arrays import (
     dtype_name,
     from_host,
     host_values,
-    is_library_array,
     library_of,
     namespace_of,
     result_dtype,
@@ -40,13 +39,11 @@ from gpugrad._grids import (
 )
 from gpugrad._labels import accepts_labels
 from gpugrad._operators.cross_validation import find_penalty
+from gpugrad._operators.one_axis import check_one_spacing, find_even_step
 from gpugrad._stencils import Steps
 
 _MODES = {"one-sided": "interp", "periodic": "wrap", "reflect": "mirror", "edge": "nearest"}
 """Boundaries, by the names that SciPy's filter has for them."""
-
-_EVEN = 1e-6
-"""By how much of the mean step others may differ, if no rounding of coordinates explains more."""
 
 
 @accepts_labels
@@ -168,6 +165,7 @@ def smooth_derivative(
             "Fill or drop the samples that are missing."
         )
     (axis,) = parse_axes(parse_one_axis(axis), f.ndim)
+    check_one_spacing(spacing)
     (step,) = parse_spacings(spacing, (axis,), f, time_unit)
     if _takes_filter(window_length, polyorder, lam):
         delta = find_even_step(step, *spacing)
@@ -273,29 +271,6 @@ def _find_mode(boundary: Any, axis: int, ndim: int) -> str:
             f"got {boundary!r}."
         )
     return _MODES[lower.name]
-
-
-def find_even_step(step: Any, x: Any = None) -> float | None:
-    """Return the distance between samples if it is the same for all but rounding, else None.
-
-    `step` is what a spacing `x` has become.
-    """
-    if isinstance(step, (float, np.generic)):
-        return float(step)
-    if isinstance(step, Steps) and step.values.ndim == 1:
-        mean = float(step.values.mean())
-        deviation = float(np.abs(step.values - mean).max())
-        if deviation <= max(_EVEN * abs(mean), _rounding_of(x)):
-            return mean
-    return None
-
-
-def _rounding_of(x: Any) -> float:
-    """Return by how much steps may be off as coordinates are rounded, each by half a last digit."""
-    values = host_values(x) if is_library_array(x) else np.asarray(x)
-    if values is None or values.dtype.kind != "f":
-        return 0.0
-    return float(np.spacing(np.abs(values).max()))
 
 
 def _make_spline(
