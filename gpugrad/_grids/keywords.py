@@ -76,7 +76,8 @@ _WORDS = {
 _FOREIGN = {name: ours for ours, word in _WORDS.items() for name in word.foreign.split()}
 
 _LEFT = {
-    "smooth": "Call `gpugrad.smooth_derivative(f, x)`, which smooths the samples.",
+    "smooth": "`gpugrad.smooth_derivative` smooths samples: by a filter with `window_length=` and "
+    "`polyorder=`, or else by a spline.",
     "curvilinear": "Call the methods of `gpugrad.CurvilinearGrid(x, y)`, as in `.gradient(f)`.",
 }
 """Options that have gone, and what does their work now."""

@@ -23,7 +23,6 @@ _FREE = 0.1
 _STEP = 0.05
 """The step of the logarithm for the derivative of the determinant, a difference of order four."""
 
-
 _CHANCE = 2.0
 """By what factor the criterion may be low by chance where it is a gamble."""
 

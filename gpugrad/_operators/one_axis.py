@@ -18,7 +18,7 @@ def check_one_spacing(spacing: tuple[Any, ...]) -> None:
     if len(spacing) > 1:
         raise TypeError(
             "`spacing` must be one distance between samples, or their coordinates; got "
-            f"{len(spacing)} arguments. Others are given by name, as in `axis=0`."
+            f"{len(spacing)} arguments. Others are given by name, as in `order=2` or `axis=0`."
         )
 
 
