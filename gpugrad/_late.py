@@ -16,14 +16,16 @@ def load_late(package: str, files: Mapping[str, str]) -> Callable[[str], Any]:
     package : str
         Its ``__name__``.
     files : mapping of str to str
-        For each file, from the package on, the names that it has, with spaces between them.
+        For each file, from the package on, the names that it has, with spaces between them. A
+        file that has its own name is a public one: the name is the module.
     """
     places = {name: file for file, names in files.items() for name in names.split()}
 
     def find(name: str) -> Any:
         if name not in places:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        thing = getattr(import_module(f"{package}.{places[name]}"), name)
+        module = import_module(f"{package}.{places[name]}")
+        thing = module if places[name] == name else getattr(module, name)
         setattr(modules[package], name, thing)  # the next look finds it there
         return thing
 

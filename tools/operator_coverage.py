@@ -38,7 +38,7 @@ PLACES = {
     "sphere": "`gpugrad.Sphere(...).NAME`, on latitudes and longitudes",
     "curvilinear": "`gpugrad.CurvilinearGrid(...).NAME`, on curved grids",
     "function": "`gpugrad.NAME_of`, of a Python function",
-    "formula": "`gpugrad.symbolic_NAME`, of a formula",
+    "formula": "`gpugrad.symbolic.NAME`, of a formula",
 }
 
 OPTIONS = ("out", "where", "stagger", "stack", "edge_order")
@@ -63,7 +63,7 @@ REASONS = {
     ("curvilinear", "hessian"): "Take `jacobian` of the results of `gradient`.",
     ("function", "vector_laplacian"): "Take `laplacian_of` of each component.",
     ("function", "gradient_norm"): NORM,
-    ("formula", "vector_laplacian"): "`symbolic_laplacian` takes a list of components.",
+    ("formula", "vector_laplacian"): "`symbolic.laplacian` takes a list of components.",
     ("formula", "gradient_norm"): NORM,
     ("stagger", "laplacian"): FACES,
     ("stagger", "vector_laplacian"): FACES,
@@ -95,8 +95,9 @@ def is_covered(row: Operator, place: str) -> bool:
         return _has_method(row)
     if place == "file":
         return name in _list_choices("--operator")
-    names = {"function": f"{name}_of", "formula": f"symbolic_{name}"}
-    return names[place] in gpugrad.__all__
+    if place == "formula":
+        return name in gpugrad.symbolic.__all__
+    return f"{name}_of" in gpugrad.__all__
 
 
 def _list_choices(option: str) -> list[str]:
