@@ -20,7 +20,8 @@ _LATE = {
     "_analysis.noise": "error_estimate noise_level recommended_spacing",
     "_analysis.turning_points": "turning_points",
     "_arrays.devices": "namespace",
-    "_engines.info": "info",
+    "_engines.explanation": "Explanation",
+    "_engines.info": "Info info",
     "_functions.derivative_of": (
         "curl_of derivative_of divergence_of gradient_of hessian_of jacobian_of laplacian_of"
     ),
@@ -29,6 +30,7 @@ _LATE = {
         "symbolic_hessian symbolic_jacobian symbolic_laplacian"
     ),
     "_functions.sample": "sample",
+    "_operators.explain": "explain",
     "_operators.plan": "Plan plan",
     "_operators.sphere": "spherical_curl spherical_divergence spherical_gradient",
     "_operators.vector_calculus": "curl divergence hessian jacobian laplacian vector_laplacian",

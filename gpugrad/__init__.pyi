@@ -11,6 +11,8 @@ from gpugrad._arrays.arrays import GpugradWarning as GpugradWarning
 from gpugrad._arrays.arrays import asnumpy as asnumpy
 from gpugrad._arrays.devices import namespace as namespace
 from gpugrad._arrays.memory import free_memory as free_memory
+from gpugrad._engines.explanation import Explanation as Explanation
+from gpugrad._engines.info import Info as Info
 from gpugrad._engines.info import info as info
 from gpugrad._engines.selection import use_backend as use_backend
 from gpugrad._functions.derivative_of import curl_of as curl_of
@@ -28,6 +30,7 @@ from gpugrad._functions.formulas.symbolic import symbolic_hessian as symbolic_he
 from gpugrad._functions.formulas.symbolic import symbolic_jacobian as symbolic_jacobian
 from gpugrad._functions.formulas.symbolic import symbolic_laplacian as symbolic_laplacian
 from gpugrad._functions.sample import sample as sample
+from gpugrad._operators.explain import explain as explain
 from gpugrad._operators.gradient import derivative as derivative
 from gpugrad._operators.gradient import gradient as gradient
 from gpugrad._operators.gradient import gradient_norm as gradient_norm

@@ -20,6 +20,7 @@ MODULES = {
     "_devices": "gpugrad._arrays.devices",
     "info": "gpugrad._engines.info",
     "selection": "gpugrad._engines.selection",
+    "_memory": "gpugrad._arrays.memory",
     # Checks of arrays that have no values to compute with: CuPy's, over memory of the host.
     "_arrays": "gpugrad._arrays.arrays",
     # Engines, one by one, on what they are given; their programs, blocks and slabs.

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import os
+import pickle
 import subprocess
 import sys
 import threading
@@ -18,6 +20,7 @@ from internals import (
     Gpu,
     Term,
     _devices,
+    _threads,
     dispatch,
     find_gpu,
     first_derivative,
@@ -96,9 +99,129 @@ def test_use_backend_decorates_functions(ran):
     def slope():
         return gpugrad.gradient(F)
 
+    gpugrad.gradient(F)
     slope()
     slope()
-    assert ran == ["slices", "slices"]
+    gpugrad.gradient(F)
+    assert ran == ["numpy_blocks", "slices", "slices", "numpy_blocks"]
+    assert slope.__name__ == "slope"
+
+
+def in_force():
+    return selection.name_in_force(), _threads.chosen()
+
+
+def test_a_statement_holds_from_then_on_and_a_block_ends_with_the_choice_before():
+    def run():
+        assert in_force() == ("auto", None)
+        statement = gpugrad.use_backend("slices", threads=3)
+        assert in_force() == ("slices", 3)
+        with gpugrad.use_backend("numpy") as choice:
+            assert in_force() == ("numpy", 3)
+            with gpugrad.use_backend(threads=2):
+                assert in_force() == ("numpy", 2)
+                gpugrad.use_backend("auto", threads=9)  # a statement ends with the block about it
+            assert in_force() == ("numpy", 3)
+        assert in_force() == ("slices", 3)
+        gpugrad.use_backend(threads=4)
+        for context in (choice, choice, statement):  # once more
+            with context:
+                wanted = ("numpy", 4) if context is choice else ("slices", 3)
+                assert in_force() == wanted
+            assert in_force() == ("slices", 4)
+
+    contextvars.Context().run(run)
+    assert in_force() == ("auto", None)
+
+
+def test_a_choice_that_is_entered_twice_ends_twice():
+    def run():
+        choice = gpugrad.use_backend("slices")
+        with choice:
+            gpugrad.use_backend("numpy")
+            with choice:
+                assert selection.name_in_force() == "slices"
+            assert selection.name_in_force() == "numpy"
+        assert selection.name_in_force() == "auto"
+
+    contextvars.Context().run(run)
+
+
+def test_blocks_that_end_in_another_order_leave_nothing_behind():
+    def run():
+        first = gpugrad.use_backend("slices", threads=5)
+        first.__enter__()
+        second = gpugrad.use_backend("numpy")
+        second.__enter__()
+        first.__exit__(None, None, None)
+        assert (selection.name_in_force(), _threads.chosen()) == ("numpy", 5)
+        second.__exit__(None, None, None)
+        assert (selection.name_in_force(), _threads.chosen()) == ("auto", None)
+        second.__exit__(None, None, None)  # it has ended: nothing to bring back
+        assert selection.name_in_force() == "auto"
+
+    contextvars.Context().run(run)
+
+
+def test_a_choice_made_elsewhere_is_put_in_force_by_with_and_ends_there():
+    choice = contextvars.Context().run(gpugrad.use_backend, "slices")
+    assert selection.name_in_force() == "auto"
+    with choice:
+        assert selection.name_in_force() == "slices"
+        copied = contextvars.copy_context()
+    assert selection.name_in_force() == "auto"
+    choice.__exit__()  # left where it has never been entered: nothing happens
+    assert selection.name_in_force() == "auto"
+    copied.run(choice.__exit__)
+    assert copied.run(selection.name_in_force) == "auto"
+
+
+def test_a_choice_that_is_refused_changes_nothing():
+    for wrong in ({"backend": "fast", "threads": 3}, {"backend": "slices", "threads": 0}):
+        with pytest.raises(ValueError, match="must be"):
+            gpugrad.use_backend(**wrong)
+        assert (selection.name_in_force(), _threads.chosen()) == ("auto", None)
+
+
+def test_a_backend_that_cannot_run_here_is_refused_at_once(monkeypatch):
+    gpu = Gpu(problem="there is no NVIDIA driver on this machine", cure="install the driver")
+    monkeypatch.setattr(_devices, "find_gpu", lambda: gpu)
+    with pytest.raises(gpugrad.BackendError) as raised:
+        gpugrad.use_backend("cupy")
+    assert str(raised.value) == (
+        'backend "cupy" cannot run: there is no NVIDIA driver on this machine. To mend it: '
+        "install the driver."
+    )
+    monkeypatch.setattr(_devices, "is_installed", lambda name: name != "llvmlite")
+    with pytest.raises(gpugrad.BackendError) as raised:
+        gpugrad.use_backend("compiled")
+    assert str(raised.value) == (
+        'backend "compiled" cannot run: it needs llvmlite, which is not installed. Run '
+        '`pip install "gpugrad[cpu]"`.'
+    )
+    assert pickle.loads(pickle.dumps(raised.value)).cure == 'Run `pip install "gpugrad[cpu]"`.'
+    assert selection.name_in_force() == "auto"
+
+
+def test_naming_a_backend_starts_no_compiler():
+    run = run_python(
+        "import sys, gpugrad; gpugrad.use_backend('compiled')\nassert 'llvmlite' not in sys.modules"
+    )
+    assert run.returncode == 0, run.stderr
+
+
+@pytest.mark.parametrize(
+    "choose", [gpugrad.use_backend, lambda name: gpugrad.gradient(F, backend=name)]
+)
+def test_the_old_name_of_a_backend_is_told_the_new_one(choose):
+    with pytest.raises(ValueError, match=r"got 'numba' \(it is called \"compiled\" now\)"):
+        choose("numba")
+
+
+def test_a_choice_tells_what_it_is():
+    for words in ("'slices'", "'numpy', threads=2", "threads=3", ""):
+        choice = contextvars.Context().run(eval, f"gpugrad.use_backend({words})", globals())
+        assert repr(choice) == f"use_backend({words})"
 
 
 def test_a_choice_does_not_leak_into_other_threads_and_tasks():
@@ -186,8 +309,10 @@ def test_a_missing_gpu_is_named_first_and_then_what_goes_there(monkeypatch, fiel
         'backend "cupy" cannot run: there is no NVIDIA driver on this machine. To mend it: '
         "install the driver. It takes arrays on a GPU: pass `cupy.asarray(f)`."
     )
-    with gpugrad.use_backend("cupy"), pytest.raises(gpugrad.BackendError, match="install the dri"):
-        gpugrad.laplacian(np.ones((5, 4)))
+    with pytest.raises(gpugrad.BackendError, match="install the dri"):
+        gpugrad.laplacian(np.ones((5, 4)), backend="cupy")
+    assert raised.value.reason == gpu.problem
+    assert raised.value.cure.startswith("To mend it: install the driver.")
 
 
 @pytest.mark.parametrize("field", [np.ma.array(F), np.array(["2024", "2025"], "M8[D]"), F == 0])
@@ -208,8 +333,8 @@ def test_lazy_arrays_with_blocks_in_host_memory_are_refused_before_anything_is_c
         'NumPy\'s. Pass `f.map_blocks(cupy.asarray)`, or use backend="auto".'
     )
     masked = da.from_array(np.ma.array(F), chunks=2)
-    with gpugrad.use_backend("cupy"), pytest.raises(gpugrad.BackendError, match=r"NumPy's\. Use "):
-        gpugrad.gradient(masked)
+    with pytest.raises(gpugrad.BackendError, match=r"NumPy's\. Use "):
+        gpugrad.gradient(masked, backend="cupy")
 
 
 @pytest.mark.parametrize("gpu", [Gpu(devices=("a GPU",)), Gpu(problem="no GPU", cure="buy one")])

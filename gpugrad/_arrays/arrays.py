@@ -29,9 +29,13 @@ HALF_PRECISION = ("float16", "bfloat16")
 
 
 class BackendError(RuntimeError):
-    """A backend asked for by name cannot run: the reason, and the cure."""
+    """A backend asked for by name cannot run: the message has the reason, and the cure."""
 
     __module__ = "gpugrad"
+
+    def __init__(self, message: str = "", reason: str = "", cure: str = "") -> None:
+        super().__init__(message)
+        self.reason, self.cure = reason, cure
 
 
 class GpugradWarning(UserWarning):

@@ -39,7 +39,7 @@ from gpugrad._operators.stages import (
     plan_stages,
     transpose_program,
 )
-from gpugrad._stencils import OPERATORS
+from gpugrad._stencils import OPERATORS, Operator
 
 
 class Plan:
@@ -348,6 +348,14 @@ def plan(
     return Plan(operator, program, template, takes, gives, bool(stack), backend)
 
 
+def find_operator(name: str) -> Operator:
+    """Return the row of an operator in the table, or raise ValueError."""
+    row = OPERATORS.get(name) if isinstance(name, str) else None
+    if row is None:
+        raise ValueError(f"`operator` must be one of {', '.join(OPERATORS)}; got {name!r}.")
+    return row
+
+
 def make_template(shape: Any, dtype: Any, like: Any) -> Array:
     """Return an array of the kind that is planned for, which holds a single number."""
     try:
@@ -388,9 +396,7 @@ def make_program(
     are options that not all operators take. `where` is a mask of the shape of `f`, false where
     samples are masked.
     """
-    row = OPERATORS.get(operator)
-    if row is None:
-        raise ValueError(f"`operator` must be one of {', '.join(OPERATORS)}; got {operator!r}.")
+    row = find_operator(operator)
     for name, value in keywords.items():
         if value is not None and name not in row.options:
             raise TypeError(f"`{name}` does not go with a plan of {operator}. Leave it out.")
