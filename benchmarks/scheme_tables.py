@@ -95,7 +95,7 @@ With $g$ the given outward slope and $s$ its weight,
 $$f^{(m)}(x) \\approx \\frac{1}{d\\, h^m} \\left(\\sum_k w_k\\, f(x + k h) + s\\, h\\, g\\right).$$
 """
 
-STANDING_IN = ("symmetric", "antisymmetric", "half-symmetric", "half-antisymmetric", "nearest")
+STANDING_IN = ("reflect", "odd-reflect", "symmetric", "odd-symmetric", "edge")
 
 
 def row_of(cells: Sequence[object]) -> str:

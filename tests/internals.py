@@ -72,6 +72,7 @@ NAMES = {
     "gpugrad._stencils.pieces": ("cut_plan", "find_samples"),
     "gpugrad._grids.axes": ("plan_axes",),
     "gpugrad._engines.store": ("Store",),
+    "gpugrad._grids.keywords": ("accepts_keywords",),
     "gpugrad._grids.options": ("Options", "parse_boundaries", "parse_staggers"),
     # Every boundary that there is, and the formulas of schemes, to be compared with theory.
     "gpugrad._stencils.boundaries": ("TABLE", "Scheme", "Side"),

@@ -33,9 +33,11 @@ needs_long_double = pytest.mark.skipif(
 
 def make_plan(n, spacing, period=None, **keywords):
     """Return the plan that `derivative` makes for `n` samples."""
-    (shift,) = parse_staggers(keywords.get("stagger"), 1)
+    (shift,) = parse_staggers(keywords.get("stagger"), [0], 1)
     scheme = Scheme(keywords["order"], keywords["accuracy"], keywords.get("edge_accuracy"), shift)
-    sides = keywords.get("sides") or parse_boundaries(keywords.get("boundary", "one-sided"), 1)[0]
+    sides = (
+        keywords.get("sides") or parse_boundaries(keywords.get("boundary", "one-sided"), [0], 1)[0]
+    )
     h = Steps(np.diff(spacing), is_not_monotonic=False) if np.ndim(spacing) else spacing
     return plan_derivative(0, h, n, scheme, sides, period)
 
@@ -100,7 +102,7 @@ def observe_evenly(f, expected, *, shift=0.0, last=1, sizes=(64, 128, 256, 512),
     for n in sizes:  # powers of two, so that spacing and divisor are exact
         samples = _Samples(lambda i, n=n: f(mpfr(i + shift) / n))
         plan = make_plan(n + last, 1.0 / n, **keywords)
-        half = mpfr(parse_staggers(keywords.get("stagger"), 1)[0]) / 2
+        half = mpfr(parse_staggers(keywords.get("stagger"), [0], 1)[0]) / 2
         worst = 0.0
         for formula, start, stop in plan.regions(n + last):
             for i in _some_rows(start, stop, n // 16):  # the same places on all grids

@@ -50,7 +50,7 @@ def complaint(capsys, *arguments):
         (["--edge-order", "2", "--operator", "laplacian"], ["--edge-order", "laplacian"]),
         (["--edge-order", "2", "--edge-accuracy", "2"], ["--edge-order", "--edge-accuracy"]),
         (["--edge-accuracy", "4"], ["--edge-accuracy", "inside, 2", "got 4"]),
-        (["--boundary", "round"], ["--boundary", "nearest", "normal=NUMBER", "'round'"]),
+        (["--boundary", "round"], ["--boundary", "edge", "normal=NUMBER", "'round'"]),
         (["--boundary", "normal"], ["--boundary", "normal=NUMBER", "'normal'"]),
         (["--boundary", "normal=x"], ["--boundary", "normal=NUMBER", "'normal=x'"]),
         (["--boundary", "inf"], ["--boundary", "finite", "'inf'"]),
@@ -114,10 +114,10 @@ def test_folders_that_are_no_results_are_never_replaced(folder, capsys, name):
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("nearest", "nearest"),
+        ("edge", "edge"),
         ("-2.5", -2.5),
         ("constant=3", {"constant": 3.0}),
-        ("normal=0.5:nearest", ({"normal": 0.5}, "nearest")),
+        ("normal=0.5:edge", ({"normal": 0.5}, "edge")),
         ("0:1e3", (0.0, 1000.0)),
     ],
 )

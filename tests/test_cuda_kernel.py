@@ -266,7 +266,7 @@ class TestCalls:
         assert sum(", Word, " in kernel for kernel in cuda.wanted) == 1
 
     @pytest.mark.parametrize(
-        "boundary", ["one-sided", "periodic", "antisymmetric", {"constant": 2.0}]
+        "boundary", ["one-sided", "periodic", "odd-reflect", {"constant": 2.0}]
     )
     @pytest.mark.parametrize("accuracy", [2, 8])
     def test_every_scheme_has_the_reference_engines_bits(self, cuda, rng, boundary, accuracy):

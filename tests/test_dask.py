@@ -215,8 +215,8 @@ def plans(draw, n, axis):
     )
 
 
-CENTRAL = ["one-sided", "periodic", "symmetric", "half-antisymmetric", "nearest", 1.5]
-BOUNDARIES = [*CENTRAL, {"normal": 0.5}, ("symmetric", "one-sided"), ("nearest", {"normal": 1.0})]
+CENTRAL = ["one-sided", "periodic", "reflect", "odd-symmetric", "edge", 1.5]
+BOUNDARIES = [*CENTRAL, {"normal": 0.5}, ("reflect", "one-sided"), ("edge", {"normal": 1.0})]
 OF_ONE = ["gradient", "derivative", "laplacian", "gradient_norm", "hessian"]
 OF_SEVERAL = ["divergence", "curl", "jacobian"]
 
@@ -283,10 +283,10 @@ class TestAllOperators:
         axes = (data.draw(st.integers(0, 1)),) if name == "derivative" else (0, 1)
         known = CENTRAL[:-1] if name == "hessian" else BOUNDARIES  # it takes no given values
         ends = [data.draw(st.sampled_from(known)) for _ in axes]
-        options["boundary"] = ends if name != "derivative" else ends[0]
+        options["boundary"] = dict(zip(axes, ends, strict=True))
         if name in ("gradient", "derivative", "divergence", "curl", "jacobian"):
             staggers = [data.draw(st.sampled_from([None, None, "left", "right"])) for _ in axes]
-            options["stagger"] = staggers if name != "derivative" else staggers[0]
+            options["stagger"] = dict(zip(axes, staggers, strict=True))
         if name == "derivative":
             options |= {"axis": axes[0], "order": data.draw(st.integers(1, 3))}
         spacings = [draw_spacing(data, rng, shape, axis) for axis in axes]

@@ -95,7 +95,7 @@ OPERATORS = {
     ),
     "norm, accuracy 4": lambda f: gpugrad.gradient_norm(f, 0.3, accuracy=4),
     "curl": lambda f: gpugrad.curl([f, f * f, f], 0.5),
-    "divergence, symmetric": lambda f: gpugrad.divergence([f, f, f], 0.5, boundary="symmetric"),
+    "divergence, reflect": lambda f: gpugrad.divergence([f, f, f], 0.5, boundary="reflect"),
     "hessian": lambda f: gpugrad.hessian(f, 0.7),
     "between the samples": lambda f: gpugrad.gradient(f, 0.7, stagger="left"),
     "uneven": lambda f: gpugrad.gradient(f, *[np.cumsum(np.arange(1.0, n + 1)) for n in f.shape]),

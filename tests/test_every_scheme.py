@@ -15,10 +15,10 @@ STAGGERS = [None, "left", "right"]
 BOUNDARIES = [
     "one-sided",
     "periodic",
-    ("symmetric", "half-antisymmetric"),
-    ("nearest", {"normal": 0.4}),
-    (0.75, "antisymmetric"),
-    ("half-symmetric", {"normal": -0.1}),
+    ("reflect", "odd-symmetric"),
+    ("edge", {"normal": 0.4}),
+    (0.75, "odd-reflect"),
+    ("symmetric", {"normal": -0.1}),
 ]
 LENGTH = 27
 

@@ -66,7 +66,7 @@ def test_results_between_samples_have_coordinates_there(tmp_path, climate, suffi
     data, path = climate
     out = tmp_path / f"g{suffix}"
     grad(path, out, "--var", "T", "--axis", "lat", "lon", "--stagger", side, "none")
-    expected = gpugrad.gradient(data["T"], axis=("lat", "lon"), stagger=[side, None])
+    expected = gpugrad.gradient(data["T"], axis=("lat", "lon"), stagger={"lat": side})
     with xarray.open_dataset(out) as result:
         assert result.dT_dlat.dims == ("time", f"lat_{side}", "lon")
         assert result.dT_dlon.dims == ("time", "lat", "lon")

@@ -26,18 +26,18 @@ ORDERS, ACCURACIES = range(1, 9), range(2, 13, 2)
 SHIFTS = {None: Exact(0), "left": Exact(-1, 2), "right": Exact(1, 2)}
 ENDS = [
     ("one-sided", "normal"),
-    ("symmetric", "antisymmetric"),
-    ("half-symmetric", "half-antisymmetric"),
-    ("nearest", "constant"),
+    ("reflect", "odd-reflect"),
+    ("symmetric", "odd-symmetric"),
+    ("edge", "constant"),
     ("periodic", "periodic"),
 ]
 PADDING = {
     "periodic": "wrap",
-    "symmetric": "reflect",
-    "antisymmetric": "reflect",
-    "half-symmetric": "symmetric",
-    "half-antisymmetric": "symmetric",
-    "nearest": "edge",
+    "reflect": "reflect",
+    "odd-reflect": "reflect",
+    "symmetric": "symmetric",
+    "odd-symmetric": "symmetric",
+    "edge": "edge",
 }
 
 
@@ -103,7 +103,7 @@ def test_beyond_an_end_the_weights_of_the_inside_go_to_stand_ins(ends, stagger, 
                 beyond = row + k >= n if is_upper else row + k < 0
                 if beyond or 0 <= row + k < n:
                     stand_ins[k] = int(numbers[row + k + width])
-                    signs[k] = -1 if beyond and name.find("anti") >= 0 else 1
+                    signs[k] = -1 if beyond and name.startswith("odd") else 1
                     outside[k] = beyond and name == "constant"
         expected, constant = {}, 0
         for k, w in inside.items():

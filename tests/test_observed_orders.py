@@ -58,11 +58,11 @@ EVEN = {
     "one-sided": (exponential, 0, 1, "one-sided"),
     "normal": (exponential, 0, 1, ({"normal": -1.0}, "one-sided")),
     "periodic": (wave(-1), 0, 0, "periodic"),
-    "symmetric": (wave(1), 0, 1, "symmetric"),
-    "antisymmetric": (wave(-1), 0, 1, "antisymmetric"),
-    "half-symmetric": (wave(1), 0.5, 0, "half-symmetric"),
-    "half-antisymmetric": (wave(-1), 0.5, 0, "half-antisymmetric"),
-    "nearest": (bump, 0, 1, "nearest"),
+    "reflect": (wave(1), 0, 1, "reflect"),
+    "odd-reflect": (wave(-1), 0, 1, "odd-reflect"),
+    "symmetric": (wave(1), 0.5, 0, "symmetric"),
+    "odd-symmetric": (wave(-1), 0.5, 0, "odd-symmetric"),
+    "edge": (bump, 0, 1, "edge"),
     "constant": (bump, 0, 1, OUTSIDE),
 }
 
@@ -152,10 +152,10 @@ def exponential_on(names):
 def wave_on(name):
     def field(x):
         low, high = x[0], x[-1]
-        if name.startswith("half"):
+        if name.endswith("symmetric"):
             low, high = low - (x[1] - x[0]) / 2, high + (x[-1] - x[-2]) / 2
         k = 2 * gmpy2.const_pi() if name == "periodic" else gmpy2.const_pi() / (high - low)
-        shift = 0 if name.endswith("symmetric") and "anti" not in name else -1
+        shift = 0 if name in ("reflect", "symmetric") else -1
 
         def at(place, order):
             return k**order * gmpy2.cos(k * (place - low) + (order + shift) * gmpy2.const_pi() / 2)
@@ -174,11 +174,11 @@ UNEVEN = {
     "one-sided": (from_end_to_end, exponential_on("one-sided")),
     "normal": (from_end_to_end, exponential_on("normal")),
     "periodic": (once_round, wave_on("periodic")),
-    "symmetric": (from_end_to_end, wave_on("symmetric")),
-    "antisymmetric": (from_end_to_end, wave_on("antisymmetric")),
-    "half-symmetric": (from_cell_to_cell, wave_on("half-symmetric")),
-    "half-antisymmetric": (from_cell_to_cell, wave_on("half-antisymmetric")),
-    "nearest": (from_end_to_end, bump_on("nearest")),
+    "reflect": (from_end_to_end, wave_on("reflect")),
+    "odd-reflect": (from_end_to_end, wave_on("odd-reflect")),
+    "symmetric": (from_cell_to_cell, wave_on("symmetric")),
+    "odd-symmetric": (from_cell_to_cell, wave_on("odd-symmetric")),
+    "edge": (from_end_to_end, bump_on("edge")),
     "constant": (from_end_to_end, bump_on("constant")),
 }
 

@@ -98,7 +98,7 @@ def test_rates_between_dates_have_the_unit_of_time():
 
 def test_periods_of_axes_without_a_spacing_are_kept():
     f = np.arange(12.0).reshape(3, 4) ** 2
-    options = {"boundary": "periodic", "period": [3.0, None]}
+    options = {"boundary": "periodic", "period": {0: 3.0}}
     for got, expected in zip(
         gpugrad.gradient(Q(f, "K"), **options), gpugrad.gradient(f, **options), strict=True
     ):
@@ -113,7 +113,7 @@ def test_a_period_is_converted_to_the_unit_of_the_spacing():
     df = gpugrad.derivative(f, Q(angle, "degree"), period=Q(2 * np.pi, "radian"), **options)
     expected = gpugrad.derivative(f.magnitude, angle, period=360.0, **options)
     np.testing.assert_allclose(df.magnitude, expected)
-    lists = gpugrad.gradient(f, Q(angle, "degree"), period=[Q(1.0, "turn")], **options)
+    lists = gpugrad.gradient(f, Q(angle, "degree"), period={0: Q(1.0, "turn")}, **options)
     np.testing.assert_allclose(lists.magnitude, expected)
     with pytest.raises(ValueError, match="`period` and the spacing must have units"):
         gpugrad.derivative(f, Q(angle, "degree"), period=Q(1.0, "s"), **options)
@@ -138,9 +138,9 @@ def test_named_spacings_beside_quantities_in_xarray_have_units():
 def test_numbers_of_boundaries_have_the_unit_of_the_field_or_of_its_slope():
     f = np.random.default_rng(4).normal(size=(5, 6))
     x = Q(2.0, "m")
-    boundary = [Q(300.0, "cK"), ({"normal": Q(1.0, "K/km")}, "nearest")]
+    boundary = {0: Q(300.0, "cK"), 1: ({"normal": Q(1.0, "K/km")}, "edge")}
     dy, dx = gpugrad.gradient(Q(f, "K"), x, boundary=boundary)
-    expected = gpugrad.gradient(f, 2.0, boundary=[3.0, ({"normal": 0.001}, "nearest")])
+    expected = gpugrad.gradient(f, 2.0, boundary={0: 3.0, 1: ({"normal": 0.001}, "edge")})
     np.testing.assert_allclose(dy.magnitude, expected[0])
     np.testing.assert_allclose(dx.magnitude, expected[1])
     with pytest.raises(ValueError, match="`boundary` and the field must have units"):

@@ -14,7 +14,7 @@ from conftest import assert_same_bits
 
 SHAPE = (7, 6, 8)
 OPERATORS = ["gradient", "derivative", "divergence", "curl", "laplacian", "jacobian", "hessian"]
-BOUNDARIES = ["one-sided", "periodic", ("symmetric", "half-antisymmetric")]
+BOUNDARIES = ["one-sided", "periodic", ("reflect", "odd-symmetric")]
 
 
 def flatten(result):

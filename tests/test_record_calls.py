@@ -136,7 +136,7 @@ def test_what_a_call_does_to_its_arguments_and_warns_of_is_recorded(recorder, mo
     answer = run(Call("a", overwrite, (field("f8", (3, 4)),)))
     assert answer["changes arguments"] == [0]
     there_and_back = run(Call("b", "gradient", (field("f8", (5,)), [0.0, 2, 1, 4, 3])))
-    assert there_and_back["warns"][0].startswith("UserWarning, at the caller's line: `spacing`")
+    assert there_and_back["warns"][0].startswith("GpugradWarning, at the caller's line: `spacing`")
     assert "changes arguments" not in there_and_back
 
 

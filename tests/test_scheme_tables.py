@@ -95,11 +95,11 @@ def test_each_row_with_a_given_slope_differentiates_polynomials():
 def test_stand_ins_leave_a_field_that_fits_as_it_is():
     """Mirrors and constants: a field with their symmetry is differentiated as inside."""
     fields = {
-        "symmetric": lambda x: x**2,
-        "antisymmetric": lambda x: x**3,
-        "half-symmetric": lambda x: (x + Fraction(1, 2)) ** 2,
-        "half-antisymmetric": lambda x: (x + Fraction(1, 2)) ** 3,
-        "nearest": lambda x: Fraction(1),
+        "reflect": lambda x: x**2,
+        "odd-reflect": lambda x: x**3,
+        "symmetric": lambda x: (x + Fraction(1, 2)) ** 2,
+        "odd-symmetric": lambda x: (x + Fraction(1, 2)) ** 3,
+        "edge": lambda x: Fraction(1),
         "constant": lambda x: Fraction(1),
     }
     rows = TABLES["The rows near an end: stand-ins"]

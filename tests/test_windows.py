@@ -8,13 +8,7 @@ from sampling import random_cases
 
 from internals import Options, Term, cut_plan, find_samples, plan_axes, slices
 
-BOUNDARIES = [
-    "one-sided",
-    "periodic",
-    "symmetric",
-    ("nearest", 2.5),
-    ({"normal": 1.0}, "half-symmetric"),
-]
+BOUNDARIES = ["one-sided", "periodic", "reflect", ("edge", 2.5), ({"normal": 1.0}, "symmetric")]
 
 
 def evaluate_in_windows(f, plan, bounds, where=None):
@@ -59,7 +53,7 @@ def test_windows_of_fields_with_holes_and_of_unlike_lines(spacing, boundary, is_
     lines = np.cumsum(rng.uniform(0.5, 1.5, (n, 3)), axis=0)
     x = {"even": 0.7, "uneven": lines[:, 0], "lines": lines}[spacing]
     best = 4 if is_masked else None
-    options = Options(1, 4, None, boundary, None, None, best)
+    options = Options(1, 4, None, boundary, beside_masked=best)
     (plan,) = plan_axes(f, (x,), 1, None, options)
     assert bool(plan.alternatives) == is_masked
     valid = where if is_masked else None

@@ -98,11 +98,11 @@ def test_coordinates_of_two_dimensions_belong_to_their_lines():
 
 @pytest.mark.parametrize("operator", ["laplacian", "hessian", "gradient"])
 def test_the_accessor_calls_the_functions(temperature, operator):
-    ours = getattr(temperature.gpugrad, operator)("lat", "lon", boundary="nearest")
+    ours = getattr(temperature.gpugrad, operator)("lat", "lon", boundary="edge")
     function = getattr(gpugrad, operator)
     expected = function(
         temperature.values, temperature.lat.values, temperature.lon.values, axis=(1, 2),
-        boundary="nearest",
+        boundary="edge",
     )  # fmt: skip
     np.testing.assert_array_equal(np.asarray(ours), np.asarray(expected))
 
@@ -335,21 +335,21 @@ def test_minutes_are_no_metres(temperature, time_unit, units):
 
 
 def test_options_may_be_given_by_dimension(temperature):
-    options = {"boundary": {"lon": "periodic", "lat": ("nearest", 0.0)}, "period": {"lon": 30.0}}
+    options = {"boundary": {"lon": "periodic", "lat": ("edge", 0.0)}, "period": {"lon": 30.0}}
     dy, dx = gpugrad.gradient(temperature, axis=("lat", "lon"), **options)
     expected = gpugrad.gradient(
         temperature.data, temperature.lat.data, temperature.lon.data, axis=(1, 2),
-        boundary=[("nearest", 0.0), "periodic"], period=[None, 30.0],
+        boundary={1: ("edge", 0.0), 2: "periodic"}, period={-1: 30.0},
     )  # fmt: skip
     np.testing.assert_array_equal(dy.data, expected[0])
     np.testing.assert_array_equal(dx.data, expected[1])
-    one = gpugrad.derivative(temperature, axis="lat", boundary={"lat": "nearest"})
-    same = gpugrad.derivative(temperature, axis="lat", boundary="nearest")
+    one = gpugrad.derivative(temperature, axis="lat", boundary={"lat": "edge"})
+    same = gpugrad.derivative(temperature, axis="lat", boundary="edge")
     xarray.testing.assert_identical(one, same)
     sloping = gpugrad.gradient(temperature, axis="lat", boundary={"normal": 1.0})
     np.testing.assert_allclose(sloping.isel(lat=-1), 1.0, rtol=1e-6)
-    with pytest.raises(ValueError, match=r"name dimensions .*, lat, lon; got time"):
-        gpugrad.gradient(temperature, axis=("lat", "lon"), boundary={"time": "nearest"})
+    with pytest.raises(ValueError, match=r"`boundary` must name axes to .* lat, lon; got 'time'"):
+        gpugrad.gradient(temperature, axis=("lat", "lon"), boundary={"time": "edge"})
 
 
 def test_a_variable_without_coordinates_is_refused(temperature):

@@ -79,8 +79,8 @@ REASONS = {
     ("stack", "laplacian"): "It has one result.",
     ("stack", "gradient_norm"): "It has one result.",
 }
-EDGE = "`edge_order` is the word of `numpy.gradient`; `edge_accuracy` says the same."
-REASONS |= {("edge_order", name): EDGE for name in OPERATORS if name != "gradient"}
+EDGE = "`edge_order` belongs to first derivatives; `edge_accuracy` is for those of any order."
+REASONS |= {("edge_order", name): EDGE for name, row in OPERATORS.items() if 2 in row.orders}
 
 
 def is_covered(row: Operator, place: str) -> bool:

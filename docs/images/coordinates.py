@@ -14,7 +14,7 @@ def draw_dipole(axes):
     x, y = radius * np.cos(angle), radius * np.sin(angle)
     potential = x / (x**2 + y**2)
     slopes = gpugrad.gradient(
-        potential, curvilinear=(x, y), boundary=["one-sided", "periodic"], accuracy=4, stack=True
+        potential, curvilinear=(x, y), boundary={1: "periodic"}, accuracy=4, stack=True
     )
     once_round = np.append(np.arange(40), 0)
     closed = [w[:, once_round] for w in (x, y, potential)]

@@ -207,7 +207,7 @@ class _Axis(NamedTuple):
 
 def _read_axes(f: Array, coords: tuple[Any, ...], boundary: Any, period: Any) -> list[_Axis]:
     n = f.ndim
-    sides = parse_boundaries(boundary, n)
+    sides = parse_boundaries(boundary, range(n), n)
     if any(side.name not in ("one-sided", "periodic") for pair in sides for side in pair):
         raise ValueError(f'`boundary` must be "one-sided" or "periodic"; got {boundary!r}.')
     if len(coords) not in (0, n):
@@ -215,7 +215,7 @@ def _read_axes(f: Array, coords: tuple[Any, ...], boundary: Any, period: Any) ->
     coordinates = coords * n if len(coords) == 1 else coords or (None,) * n
     axes = []
     for k, (x, (lower, _), span) in enumerate(
-        zip(coordinates, sides, parse_periods(period, sides), strict=True)
+        zip(coordinates, sides, parse_periods(period, sides, range(n), n), strict=True)
     ):
         if not is_library_array(x) and np.asarray(x).dtype.kind in "mM":
             raise TypeError(

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from gpugrad._engines import BACKENDS
+from gpugrad._grids import translate_boundary
 from gpugrad._stencils import MAX_ACCURACY, MAX_ORDER, OPERATORS, TABLE
 
 _UNITS = {"": 1, "k": 1e3, "m": 1e6, "g": 1e9, "t": 1e12, "ki": 2**10, "mi": 2**20, "gi": 2**30,
@@ -131,7 +132,7 @@ def parse_boundary(text: str) -> Any:
             f"must have one colon at most, as in LOWER:UPPER; got {text!r}"
         )
     sides = [_parse_side(side, text) for side in text.split(":")]
-    if len({side == "periodic" for side in sides}) > 1:
+    if len({side in ("periodic", "wrap") for side in sides}) > 1:
         raise argparse.ArgumentTypeError(f"must be periodic at both ends or none; got {text!r}")
     return tuple(sides) if len(sides) > 1 else sides[0]
 
@@ -139,7 +140,7 @@ def parse_boundary(text: str) -> Any:
 def _parse_side(side: str, text: str) -> Any:
     """Return what lies beyond one end; `text` says it of both."""
     kind, sign, number = side.partition("=")
-    if side in _BOUNDARIES:
+    if side in (*_BOUNDARIES, "wrap"):
         return side
     try:
         value = float(number if sign else side)
@@ -148,9 +149,11 @@ def _parse_side(side: str, text: str) -> Any:
     except ValueError:
         pass
     numbered = ", ".join(f"{name}=NUMBER ({row.value})" for name, row in TABLE.items() if row.value)
+    ours = translate_boundary(side)
+    here = f"; here that is {ours}" if ours else ""
     raise argparse.ArgumentTypeError(
         f"must be {', '.join(_BOUNDARIES)}, a finite number (the field beyond the end), {numbered},"
-        f" or two of these as LOWER:UPPER; got {text!r}"
+        f" or two of these as LOWER:UPPER; got {text!r}{here}"
     )
 
 

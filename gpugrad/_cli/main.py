@@ -64,7 +64,7 @@ class _Command(argparse.ArgumentParser):
     """A parser whose errors are one line, as all others of the command.
 
     Numbers with an exponent are no options, nor are the numbers of a boundary, as in
-    ``-0.5:symmetric``.
+    ``-0.5:reflect``.
     """
 
     def __init__(self, *args: Any, **options: Any) -> None:

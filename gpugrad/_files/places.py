@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from gpugrad._files.source import Coordinate, Source
+from gpugrad._grids import list_by_axis
 from gpugrad._labels import StaggeredResults
 
 _ELSEWHERE = ("bounds", "climatology")
@@ -55,8 +56,7 @@ def find_places(
     """
     first = fields[0]
     dims = [first.dims[axis] for axis in axes]
-    stagger = options["stagger"]
-    sides = stagger if isinstance(stagger, list) else [stagger] * len(axes)
+    sides = list_by_axis(options["stagger"], axes, len(first.dims), "stagger")
     if not any(sides):
         still = (0.0,) * len(first.dims)
         unmoved = _drop_references(_coordinates_of(first))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -120,6 +120,8 @@ def plan_work(fields: Sequence[Source], request: FileRequest) -> Work:
     ):
         # What operators warn of is told as a note, in the words of the command.
         warnings.simplefilter("always", UserWarning)
+        request = replace(request, boundary=_by_axis(request.boundary, axes),
+                          stagger=_by_axis(request.stagger, axes))  # fmt: skip
         options = {"stagger": request.stagger, "boundary": request.boundary,
                   "period": request.period, "time_unit": request.time_unit}  # fmt: skip
         places = find_places(fields, axes, request.operator, options)
@@ -141,6 +143,11 @@ def plan_work(fields: Sequence[Source], request: FileRequest) -> Work:
         (*(say(str(warning.message), f.label, f.dims, spacing_source) for warning in caught),
          *([] if request.spacing or request.coords else _tell_of_samples(f, axes))),
     )  # fmt: skip
+
+
+def _by_axis(option: Any, axes: Sequence[int]) -> Any:
+    """Return an option of the command, one for all axes or one for each, as functions take it."""
+    return dict(zip(axes, option, strict=True)) if isinstance(option, list) else option
 
 
 def _tell_of_samples(f: Source, axes: Sequence[int]) -> list[str]:
@@ -168,17 +175,12 @@ def _make_planner(
     stand_in = np.broadcast_to(np.zeros((), f.dtype), f.shape)
 
     def plan(order: int) -> list[AxisPlan]:
-        edge: Any = request.edge_accuracy
-        is_first = order == 1 and OPERATORS[request.operator].power == 1
-        if edge is None and is_first and request.accuracy == 2:
-            edge = request.edge_order or 1
         options = Options(
             order, request.accuracy, request.edge_accuracy, request.boundary, request.period,
-            request.stagger,
+            request.stagger, request.edge_order,
         )  # fmt: skip
         if request.skipna and may_be_masked(f.dtype):
             options = choose_beside_masked(options)
-        options = options._replace(edge_accuracy=edge)
         return plan_axes(stand_in, spacing, tuple(axes), time_unit, options)
 
     return plan

@@ -4,16 +4,19 @@ Axes, spacings, coordinates, masks and options: each is parsed and checked here,
 plan or a record. Most errors about arguments are raised here.
 """
 
-from gpugrad._grids.axes import parse_one_axis, plan_as_numpy, plan_axes, plan_gradient, refine_ends
+from gpugrad._grids.axes import parse_one_axis, plan_as_numpy, plan_axes, plan_gradient
+from gpugrad._grids.keywords import accepts_keywords, choose_by_axis, refuse_unknown, spread_spacing
 from gpugrad._grids.masks import as_mask, choose_beside_masked, copy_mask, find_valid, is_masked
 from gpugrad._grids.options import (
     ONE_SIDED,
     Options,
+    is_side,
     list_by_axis,
     parse_boundaries,
     parse_periods,
     parse_positive,
     parse_scheme,
     parse_staggers,
+    translate_boundary,
 )
 from gpugrad._grids.spacing import parse_axes, parse_spacings, warn_caller, widen

@@ -15,17 +15,12 @@ from gpugrad._grids.options import (
     check_length,
     check_value,
     parse_boundaries,
+    parse_edge_order,
     parse_periods,
     parse_scheme,
     parse_staggers,
 )
-from gpugrad._grids.spacing import (
-    check_lengths,
-    parse_axes,
-    parse_edge_order,
-    parse_spacings,
-    warn_caller,
-)
+from gpugrad._grids.spacing import check_lengths, parse_axes, parse_spacings, warn_caller
 from gpugrad._stencils import (
     AxisPlan,
     first_derivative,
@@ -44,29 +39,19 @@ def parse_one_axis(axis: Any) -> int:
         return operator.index(axis)
     except TypeError as error:
         raise TypeError(
-            f"`axis` must be one integer; got {axis!r}. For several axes there is `gradient`."
+            f"`axis` must be one integer; got {axis!r}. For several axes there is `gradient`; "
+            "names of axes belong to DataArrays of xarray."
         ) from error
 
 
 def plan_gradient(
-    f: Array,
-    varargs: tuple[Any, ...],
-    axis: Any,
-    edge_order: Any,
-    time_unit: str | None,
-    options: Options,
+    f: Array, varargs: tuple[Any, ...], axis: Any, time_unit: str | None, options: Options
 ) -> list[AxisPlan]:
     """Plan a gradient: NumPy's, unless the options ask for more."""
     if not options.are_numpys:
-        return plan_axes(f, varargs, axis, time_unit, refine_ends(options, edge_order))
+        return plan_axes(f, varargs, axis, time_unit, options)
+    edge_order = 1 if options.edge_order is None else options.edge_order
     return plan_as_numpy(f, varargs, axis, edge_order, time_unit)
-
-
-def refine_ends(options: Options, edge_order: Any) -> Options:
-    """Return options with `edge_order`, which goes with accuracy 2, as the accuracy at ends."""
-    if options.accuracy == 2 and options.edge_accuracy is None:
-        return options._replace(edge_accuracy=parse_edge_order(edge_order))
-    return options
 
 
 def _is_plain(f: Array, varargs: tuple[Any, ...], axis: Any, edge_order: Any) -> bool:
@@ -120,7 +105,7 @@ def plan_axes(
         plans = _plan_axes(f, varargs, axis, time_unit, options)
     if options.boundary is ONE_SIDED:
         return plans
-    sides = parse_boundaries(options.boundary, len(plans))
+    sides = parse_boundaries(options.boundary, [plan.axis for plan in plans], f.ndim)
     for plan, (side, _) in zip(plans, sides, strict=True):
         if side.name == "periodic" and repeats_its_first(f, plan.axis):
             warn_caller(
@@ -135,10 +120,10 @@ def _plan_axes(
 ) -> list[AxisPlan]:
     axes = parse_axes(axis, f.ndim)
     scheme = parse_scheme(options)
-    sides = parse_boundaries(options.boundary, len(axes))
-    periods = parse_periods(options.period, sides)
-    schemes = [scheme._replace(shift=n) for n in parse_staggers(options.stagger, len(axes))]
-    check_lengths(f.shape, axes, 1)
+    sides = parse_boundaries(options.boundary, axes, f.ndim)
+    periods = parse_periods(options.period, sides, axes, f.ndim)
+    schemes = [scheme._replace(shift=n) for n in parse_staggers(options.stagger, axes, f.ndim)]
+    check_lengths(f.shape, axes)
     for i, pair, scheme in zip(axes, sides, schemes, strict=True):
         check_length(i, f.shape[i], scheme, pair)
         check_value(f, pair)

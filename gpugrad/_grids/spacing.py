@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import math
 import sys
 import warnings
@@ -15,6 +16,7 @@ from numpy.lib.array_utils import normalize_axis_tuple
 from gpugrad._arrays import (
     HALF_PRECISION,
     Array,
+    GpugradWarning,
     NumpyArray,
     asnumpy,
     device_of,
@@ -36,28 +38,24 @@ def parse_axes(axis: Any, ndim: int) -> tuple[int, ...]:
     """Return the axes to differentiate along as non-negative integers, in the order given."""
     if axis is None:
         return tuple(range(ndim))
-    axes: tuple[int, ...] = normalize_axis_tuple(axis, ndim, argname="axis")
+    try:
+        axes: tuple[int, ...] = normalize_axis_tuple(axis, ndim)
+    except np.exceptions.AxisError:
+        numbers = f"from {-ndim} to {ndim - 1}" if ndim else "absent, as `f` has no axes"
+        raise np.exceptions.AxisError(
+            f"`axis` must be {numbers} for a field of {ndim} axes; got {axis!r}."
+        ) from None
+    except TypeError:
+        raise TypeError(
+            f"`axis` must be an integer, several of them, or None for all axes; got {axis!r}. "
+            "Names of axes belong to DataArrays of xarray."
+        ) from None
+    except ValueError:
+        raise ValueError(f"`axis` must name each axis once; got {axis!r}.") from None
     return axes
 
 
-def parse_edge_order(edge_order: Any) -> int:
-    """Return `edge_order` as the integer 1 or 2."""
-    # The call that feels a microsecond comes first; True and 1.0 are looked at below.
-    if type(edge_order) is int and (edge_order == 1 or edge_order == 2):
-        return edge_order
-    if isinstance(edge_order, bool) or not isinstance(edge_order, (int, float, Real)):
-        raise TypeError(
-            f"`edge_order` must be 1 or 2; got {edge_order!r}, a {type(edge_order).__name__}."
-        )
-    if edge_order not in (1, 2):
-        raise ValueError(
-            f"`edge_order` must be 1 (two samples at each end, error O(h)) or 2 (three samples, "
-            f"error O(h^2)); got {edge_order!r}."
-        )
-    return 1 if edge_order == 1 else 2
-
-
-def check_lengths(shape: tuple[Any, ...], axes: tuple[int, ...], edge_order: int) -> None:
+def check_lengths(shape: tuple[Any, ...], axes: tuple[int, ...], edge_order: int = 1) -> None:
     """Raise ValueError where an axis has too few samples for the ends, or an unknown number."""
     for length in shape:  # where Dask does not know a length, it is NaN
         if length != length or length is None:
@@ -67,9 +65,10 @@ def check_lengths(shape: tuple[Any, ...], axes: tuple[int, ...], edge_order: int
             )
     for axis in axes:
         if shape[axis] <= edge_order:
+            ends = " with edge_order=2" if edge_order == 2 else ""
             raise ValueError(
-                f"axis {axis} of `f` must have at least {edge_order + 1} samples with "
-                f"edge_order={edge_order}; got length {shape[axis]} (shape {tuple(shape)}). "
+                f"axis {axis} of `f` must have at least {edge_order + 1} samples{ends}; got length "
+                f"{shape[axis]} (shape {tuple(shape)}). "
                 "Pass a longer field, or leave this axis out with `axis=`."
             )
 
@@ -180,12 +179,27 @@ def _parse_lines(coordinates: Any, where: str, f: Array, axis: int, time_unit: s
         after, before = (unread[rows_of(len(padded), axis, *s)] for s in ((1, None), (0, -1)))
         return after - before
     x = _as_differentiable(coordinates, where, time_unit).reshape(padded)
+    _check_varies(x, where, axis)
     if lines_are_alike(x, axis):
         line = x[tuple(slice(None) if i == axis else 0 for i in range(x.ndim))]
         return _parse_spacing(line, f, axis, time_unit)
     steps = find_steps_of_lines(x, axis, where, time_unit)
     _warn_if_not_monotonic(steps, where)
     return steps
+
+
+def _check_varies(x: NumpyArray, where: str, axis: int) -> None:
+    """Raise ValueError where coordinates vary along another axis than theirs, and not along it."""
+    varying = [
+        i for i, n in enumerate(x.shape) if n > 1 and (x.take([0], i) != x.take([n - 1], i)).any()
+    ]
+    if len(varying) != 1 or varying[0] == axis or not lines_are_alike(x, varying[0]):
+        return
+    raise ValueError(
+        f"`spacing` for {where} must vary along {where}; got an array of shape {x.shape} that "
+        f"varies along axis {varying[0]} alone. With `numpy.meshgrid(x, y)`, whose X varies along "
+        'the last axis, pass Y before X, or make the arrays with `indexing="ij"`.'
+    )
 
 
 def _warn_if_not_monotonic(spacing: Any, where: str) -> None:
@@ -204,7 +218,7 @@ def _remember_steps(data: bytes, dtype: np.dtype[Any], where: str, time_unit: st
 
 def _read_spacing(spacing: Any, where: str, f: Array) -> Any:
     """Return a spacing as a NumPy array where its values are at hand, else as it is."""
-    if type(spacing) is np.ndarray:
+    if type(spacing) is np.ndarray and spacing.dtype.kind != "O":
         return spacing
     if isinstance(spacing, (float, int)) and not isinstance(spacing, (np.generic, bool)):
         return spacing
@@ -229,7 +243,23 @@ def _read_spacing(spacing: Any, where: str, f: Array) -> Any:
         raise ValueError(
             f"`spacing` for {where} must be a number or a flat sequence of coordinates; got {error}"
         ) from error
+    if values.dtype.kind == "O" and values.size and isinstance(values.flat[0], _DATES):
+        return _read_dates(values, where)
     return spacing if values.dtype.kind == "O" and values.ndim == 0 else values
+
+
+_DATES = (datetime.date, datetime.timedelta)
+
+
+def _read_dates(values: NumpyArray, where: str) -> NumpyArray:
+    """Return dates, or spans of time, of Python's `datetime` as NumPy's."""
+    is_span = isinstance(values.flat[0], datetime.timedelta)
+    try:
+        return values.astype("timedelta64[us]" if is_span else "datetime64[us]")
+    except (TypeError, ValueError) as error:
+        raise TypeError(
+            f"`spacing` for {where} must be all dates, or all spans of time; got {error}."
+        ) from error
 
 
 def _read_library_array(spacing: Array, where: str, f: Array) -> Array:
@@ -287,6 +317,8 @@ def _as_differentiable(x: NumpyArray, where: str, time_unit: str | None) -> Nump
     kind = x.dtype.kind
     if kind == "f" and x.itemsize > 2:
         return x
+    if kind == "c" and not x.imag.any():
+        return _as_differentiable(x.real, where, time_unit)  # as some libraries make real numbers
     if dtype_name(x.dtype) in HALF_PRECISION:
         return x.astype(np.float32)
     if kind in "iu":
@@ -340,7 +372,8 @@ def _is_lazy_time(spacing: Any) -> bool:
 def _is_time(spacing: Any) -> bool:
     if is_library_array(spacing):
         return _is_lazy_time(spacing)
-    return np.asarray(spacing).dtype.kind in "mM"
+    values = np.asarray(spacing)
+    return values.dtype.kind in "mM" or (bool(values.size) and isinstance(values.flat[0], _DATES))
 
 
 def warn_caller(message: str) -> None:
@@ -348,4 +381,4 @@ def warn_caller(message: str) -> None:
     frame, level = sys._getframe(1), 2
     while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] == "gpugrad":
         frame, level = frame.f_back, level + 1
-    warnings.warn(message, UserWarning, stacklevel=level)
+    warnings.warn(message, GpugradWarning, stacklevel=level)

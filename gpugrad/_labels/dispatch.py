@@ -9,6 +9,7 @@ from typing import Any, ParamSpec, TypeVar
 import numpy as np
 
 from gpugrad._arrays import PLAIN, library_of_labels
+from gpugrad._grids import refuse_unknown, spread_spacing
 from gpugrad._labels.typing import Call
 
 P = ParamSpec("P")
@@ -18,18 +19,25 @@ R = TypeVar("R")
 def accepts_labels(operator: Callable[P, R]) -> Callable[P, R]:
     """Let an operator take the arrays of xarray and pint, for the field and for spacings.
 
-    What is differentiated in the end is what they hold, by a call of the operator itself.
+    What is differentiated in the end is what they hold, by a call of the operator itself. Keywords
+    are what `accepts_keywords` makes of them.
     """
 
     @wraps(operator)
     def call(*arguments: P.args, **options: P.kwargs) -> R:
         if not options and len(arguments) == 1 and type(arguments[0]) is np.ndarray:
             return operator(*arguments, **options)  # the call that feels a microsecond
-        for argument in (*arguments, *options.values()) if options else arguments:
-            if type(argument) not in PLAIN and library_of_labels(argument):
-                result: R = call_labelled(call, arguments, options)
-                return result
-        return operator(*arguments, **options)
+        if "spacing" in options:
+            arguments = spread_spacing(operator, arguments, options)  # type: ignore[assignment]
+        try:
+            for argument in (*arguments, *options.values()) if options else arguments:
+                if type(argument) not in PLAIN and library_of_labels(argument):
+                    result: R = call_labelled(call, arguments, options)
+                    return result
+            return operator(*arguments, **options)
+        except TypeError:
+            refuse_unknown(operator, options)
+            raise
 
     return call
 
@@ -60,8 +68,6 @@ def call_labelled(operator: Call, arguments: tuple[Any, ...], options: dict[str,
     if is_on_sphere:
         options = dict(zip(("latitude", "longitude"), spacings, strict=False)) | options
         spacings = []
-    elif "spacing" in options:
-        spacings = [options.pop("spacing")]
     if library_of_labels(f) == "xarray":
         from gpugrad._labels import sphere_fields, xarray_fields
 

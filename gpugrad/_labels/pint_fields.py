@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import cycle
 from typing import Any
 
 from gpugrad._arrays import library_of_labels
+from gpugrad._grids import choose_by_axis, is_side, parse_axes
 from gpugrad._labels.typing import Call
 from gpugrad._labels.units import are_dates, unit_of_time
 from gpugrad._stencils import OPERATORS
@@ -27,10 +28,13 @@ def call(operator: Call, f: Any, spacing: Sequence[Any], options: dict[str, Any]
     steps = [_as_step(distance, registry, options) for distance in spacing]
     if is_uniform:
         steps = [convert(step, steps[0].units, "spacings of all axes") for step in steps]
+    axis = options.get("axis", -1 if row.axes == (1, 1) else None)
+    axes, ndim = parse_axes(axis, fields[0].ndim), fields[0].ndim
+    step_of = dict(zip(axes, cycle(steps or [None]), strict=False))
     if "period" in options:
-        options["period"] = _strip_period(options["period"], steps)
+        options["period"] = _strip_period(options["period"], step_of, ndim)
     if "boundary" in options:
-        options["boundary"] = _strip_boundary(options["boundary"], fields[0], steps)
+        options["boundary"] = _strip_boundary(options["boundary"], fields[0], step_of)
     _refuse_others(options)
     spaces = [
         distance if are_dates(distance) else step.magnitude
@@ -110,34 +114,29 @@ def _as_step(distance: Any, registry: Any, options: dict[str, Any]) -> Any:
     return step if step.ndim else registry.Quantity(step.magnitude, difference(step))
 
 
-def _strip_period(period: Any, steps: Sequence[Any]) -> Any:
-    """Return periods as numbers, in the units of their spacings."""
-    if isinstance(period, list):
-        return [_strip_period(value, step) for value, step in _pair_with_steps(period, steps)]
-    if library_of_labels(period) != "pint" or not steps:
+def _strip_period(period: Any, step_of: Mapping[int, Any], ndim: int) -> Any:
+    """Return periods as numbers, in the units of the spacings of their axes."""
+    if isinstance(period, dict):
+        by_axis = choose_by_axis(period, [*step_of], "period", range(ndim))
+        return {k: _strip_period(entry, {k: step_of[k]}, ndim) for k, entry in by_axis.items()}
+    step = next(iter(step_of.values()), None)
+    if library_of_labels(period) != "pint" or step is None:
         return period
-    return float(convert(period, steps[0].units, "`period` and the spacing").magnitude)
+    return float(convert(period, step.units, "`period` and the spacing").magnitude)
 
 
-def _strip_boundary(boundary: Any, field: Any, steps: Sequence[Any]) -> Any:
+def _strip_boundary(boundary: Any, field: Any, step_of: Mapping[int, Any]) -> Any:
     """Return boundaries with numbers in the unit of the field, or of its slope."""
-    if isinstance(boundary, list):
-        pairs = _pair_with_steps(boundary, steps)
-        return [_strip_boundary(side, field, step) for side, step in pairs]
-    if isinstance(boundary, tuple):
-        return tuple(_strip_boundary(side, field, steps) for side in boundary)
-    if isinstance(boundary, dict):
-        unit = difference(field) / difference(steps[0]) if steps else difference(field)
+    if is_side(boundary):
+        step, unit = next(iter(step_of.values()), None), difference(field)
+        unit = unit if step is None else unit / difference(step)
         return {name: _strip_number(value, unit) for name, value in boundary.items()}
+    if isinstance(boundary, dict):
+        by_axis = choose_by_axis(boundary, [*step_of], "boundary", range(field.ndim))
+        return {k: _strip_boundary(side, field, {k: step_of[k]}) for k, side in by_axis.items()}
+    if isinstance(boundary, (tuple, list)):
+        return tuple(_strip_boundary(side, field, step_of) for side in boundary)
     return _strip_number(boundary, field.units)
-
-
-def _pair_with_steps(entries: list[Any], steps: Sequence[Any]) -> list[tuple[Any, Sequence[Any]]]:
-    """Return the entry of each axis with the spacing along it, in a list that may be empty."""
-    steps_by_axis = [[step] for step in steps]
-    if len(steps) != len(entries):  # one spacing for all axes, or none
-        steps_by_axis = [[*steps[:1]]] * len(entries)
-    return [*zip(entries, steps_by_axis, strict=True)]
 
 
 def _strip_number(value: Any, unit: Any) -> Any:

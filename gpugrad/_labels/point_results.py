@@ -13,7 +13,7 @@ from gpugrad._labels.pint_fields import convert, difference, registry_of
 from gpugrad._labels.typing import Call
 from gpugrad._labels.units import per
 from gpugrad._labels.xarray_coordinates import coordinates_beside, find_spacings, strip_labels
-from gpugrad._labels.xarray_fields import check_array, choose_by_dimension, find_dims
+from gpugrad._labels.xarray_fields import check_array, find_dims, number_dimensions
 
 POINT = "point"
 """The dimension along which points are counted."""
@@ -65,7 +65,7 @@ def call_on_fields(operator: Call, arguments: tuple[Any, ...], options: dict[str
         return _critical_quantities(operator, f, coords, options)
     dims = [*check_array(f).dims]
     steps = find_spacings([f] * len(dims), dims, coords)
-    choose_by_dimension(f, dims, False, options)
+    number_dimensions(f, dims, options)
     points = operator(f.data, *[step.beside(f.data) for step in steps], **options)
     along = {}
     for k, (dim, step) in enumerate(zip(dims, steps * len(dims), strict=False)):

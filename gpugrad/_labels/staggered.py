@@ -32,11 +32,12 @@ class StaggeredResults:
         self, operator: str, fields: Sequence[Any], dims: Sequence[Any], options: dict[str, Any]
     ) -> None:
         self._fields, self._dims = fields, dims
-        count = len(dims)
-        self._shifts = parse_staggers(options["stagger"], count)
-        sides = parse_boundaries(options.get("boundary", "one-sided"), count)
+        count, all_dims = len(dims), [*fields[0].dims]
+        axes, ndim = [*map(all_dims.index, dims)], len(all_dims)
+        self._shifts = parse_staggers(options["stagger"], axes, ndim)
+        sides = parse_boundaries(options.get("boundary", "one-sided"), axes, ndim)
         self._wraps = [lower.name == "periodic" for lower, _ in sides]
-        self._periods = parse_periods(options.get("period"), sides)
+        self._periods = parse_periods(options.get("period"), sides, axes, ndim)
         self._time_unit = options.get("time_unit") or "s"
         self._outputs = _list_terms(operator, len(fields), count)
         terms = [term for output in self._outputs for term in output]

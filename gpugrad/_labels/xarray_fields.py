@@ -10,6 +10,7 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
 from gpugrad._arrays import library_of_labels
+from gpugrad._grids import choose_by_axis, is_side
 from gpugrad._labels.names import Label, Labels, kept_attributes
 from gpugrad._labels.staggered import StaggeredResults, adds_components
 from gpugrad._labels.typing import Call
@@ -28,8 +29,8 @@ NEW_DIMS = ("component", "along")
 ALONG_ONE = ("derivative", "error_estimate")
 """Operators along one axis, by default the last."""
 
-_BY_DIMENSION: dict[str, Any] = {"boundary": "one-sided", "period": None, "stagger": None}
-"""Options that may be given by dimension, and what the other dimensions have."""
+_BY_DIMENSION = ("boundary", "period", "stagger")
+"""Options that may be given by dimension."""
 
 
 def call(operator: Call, f: Any, spacing: Sequence[Any], options: dict[str, Any]) -> Any:
@@ -55,7 +56,7 @@ def call(operator: Call, f: Any, spacing: Sequence[Any], options: dict[str, Any]
         axis = tuple(grid[0].dims) if axis is None else axis
     dims = find_dims(first, axis)
     is_single = isinstance(axis, (str, int)) or operator.__name__ in ALONG_ONE
-    choose_by_dimension(first, dims, is_single, options)
+    number_dimensions(first, dims, options)
     faces = StaggeredResults(operator.__name__, fields, dims, options) if is_staggered else None
     if grid is None:
         steps = find_spacings(faces.owners if faces else [first] * len(dims), dims, spacing)
@@ -88,9 +89,7 @@ def call(operator: Call, f: Any, spacing: Sequence[Any], options: dict[str, Any]
 
 def _is_staggered(options: dict[str, Any]) -> bool:
     stagger = options.get("stagger")
-    if isinstance(stagger, dict):
-        return any(stagger.values())
-    return any(stagger) if isinstance(stagger, list) else stagger is not None
+    return any(stagger.values()) if isinstance(stagger, dict) else stagger is not None
 
 
 def take_fields(
@@ -212,22 +211,13 @@ def _along_axes(coordinate: Any, dims: Sequence[Any]) -> Any:
     return coordinate.transpose(*dims).data
 
 
-def choose_by_dimension(
-    f: Any, dims: Sequence[Any], is_single: bool, options: dict[str, Any]
-) -> None:
-    """Replace options that are given by dimension, as ``{"lon": "periodic"}``, by lists."""
-    for name, default in _BY_DIMENSION.items():
+def number_dimensions(f: Any, dims: Sequence[Any], options: dict[str, Any]) -> None:
+    """Give options by dimension, as ``{"lon": "periodic"}``, by the number of the axis instead."""
+    for name in _BY_DIMENSION:
         chosen = options.get(name)
-        if not isinstance(chosen, dict) or not any(dim in f.dims for dim in chosen):
-            continue
-        unknown = [dim for dim in chosen if dim not in dims]
-        if unknown:
-            raise ValueError(
-                f"`{name}` must name dimensions to differentiate along, {in_words(dims)}; got "
-                f"{in_words(unknown)}."
-            )
-        by_dim = [chosen.get(dim, default) for dim in dims]
-        options[name] = by_dim[0] if is_single else by_dim
+        if isinstance(chosen, dict) and (not is_side(chosen) or any(d in f.dims for d in chosen)):
+            by_dim = choose_by_axis(chosen, dims, name, f.dims)
+            options[name] = {f.get_axis_num(dim): entry for dim, entry in by_dim.items()}
 
 
 def _place_mask(f: Any, options: dict[str, Any]) -> None:

@@ -29,7 +29,7 @@ def apply_operator(
 ) -> Any:
     """Return the results of an operator of the table, in tuples or in one array."""
     row = OPERATORS[name]
-    fields = [as_field(f)] if row.takes == "field" else as_components(f)
+    fields = [as_field(f)] if row.takes == "field" else as_components(f, spacing)
     if curvilinear is not None:
         from gpugrad._operators.curvilinear import apply_on_grid
 

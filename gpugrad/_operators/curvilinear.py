@@ -101,14 +101,14 @@ def apply_on_grid(
 def make_grid(f: Array, coordinates: Any, axis: Any, options: Options, backend: str | None) -> Grid:
     """Check the arguments of an operator on a curved grid, and work out the grid's derivatives."""
     axes = parse_axes(axis, f.ndim)
-    sides = parse_boundaries(options.boundary, len(axes))
+    sides = parse_boundaries(options.boundary, axes, f.ndim)
     if any(side.name == "normal" for pair in sides for side in pair):
         raise ValueError(
             "`boundary` must not be a given slope on a curved grid, whose normals have other "
             "directions than its axes. Use one-sided ends there."
         )
     xs = _parse_coordinates(coordinates, f, axes)
-    jumps = _parse_jumps(options.period, sides, len(xs))
+    jumps = _parse_jumps(options.period, sides, len(xs), axes, f.ndim)
     options = options._replace(period=None)
     plans = plan_axes(f, (), axes, None, options)
     tangents = differentiate_grid(xs, f.shape, axes, options, jumps)
@@ -127,7 +127,7 @@ def differentiate_grid(
 
     `jumps` has, for each axis, by how much each coordinate grows once round it.
     """
-    sides = parse_boundaries(options.boundary, len(axes))
+    sides = parse_boundaries(options.boundary, axes, len(shape))
     tangents = []
     for axis, pair, jump in zip(axes, sides, jumps, strict=True):
         axis_options = options._replace(boundary=pair[0].name)
@@ -165,7 +165,7 @@ def _warn_of_jump(x: Array, axis: int, pair: Sides) -> None:
         warn_caller(
             f"a coordinate in `curvilinear` jumps where axis {axis} closes: it does not come back "
             "to where it started. Say by how much it grows each time round, as in "
-            "`period=[None, (360.0, 0.0)]`: for each axis a tuple of one number per coordinate."
+            "`period={1: (360.0, 0.0)}`: for each axis a tuple of one number per coordinate."
         )
 
 
@@ -274,12 +274,14 @@ def _parse_coordinate(x: Any, number: int, f: Array, axes: Sequence[int]) -> Arr
     return namespace_of(x).reshape(x, shape)
 
 
-def _parse_jumps(period: Any, sides: Sequence[Sides], count: int) -> list[tuple[float, ...]]:
+def _parse_jumps(
+    period: Any, sides: Sequence[Sides], count: int, axes: Sequence[int], ndim: int
+) -> list[tuple[float, ...]]:
     """Return by how much each coordinate grows once round each axis."""
-    periods = list_by_axis(period, len(sides), "`period` must be", "on a curved grid")
+    periods = list_by_axis(period, axes, ndim, "period")
     jumps = []
     for entry, (side, _) in zip(periods, sides, strict=True):
-        if entry is None or (side.name != "periodic" and not isinstance(period, list)):
+        if entry is None or (side.name != "periodic" and not isinstance(period, dict)):
             jumps.append((0.0,) * count)
             continue
         if not isinstance(entry, tuple) or len(entry) != count or side.name != "periodic":

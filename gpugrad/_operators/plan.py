@@ -337,7 +337,13 @@ def plan(
         "stack": stack or None,
     }
     options = Options(
-        1 if order is None else order, accuracy, edge_accuracy, boundary, period, stagger
+        1 if order is None else order,
+        accuracy,
+        edge_accuracy,
+        boundary,
+        period,
+        stagger,
+        edge_order,
     )
     mask = copy_mask(where, template)
     if mask is not None:
@@ -401,13 +407,12 @@ def make_program(
         if value is not None and name not in row.options:
             raise TypeError(f"`{name}` does not go with a plan of {operator}. Leave it out.")
     if operator == "gradient":
-        edge_order = 1 if keywords["edge_order"] is None else keywords["edge_order"]
-        plans = [plan_gradient(f, spacing, axis, edge_order, time_unit, options)]
+        plans = [plan_gradient(f, spacing, axis, time_unit, options)]
     else:
         if not row.orders:
             if len(spacing) > 1:
                 raise TypeError(f"a {row.title} takes one spacing; got {len(spacing)}.")
-            axis, spacing = parse_one_axis(-1 if axis is None else axis), spacing or (1.0,)
+            axis = parse_one_axis(-1 if axis is None else axis)
         plans = [
             plan_axes(f, spacing, axis, time_unit, options._replace(order=order))
             for order in row.orders or (options.order,)

@@ -30,7 +30,7 @@ from gpugrad._arrays import (
 from gpugrad._grids import parse_axes, parse_spacings
 from gpugrad._stencils import Steps
 
-_MODES = {"one-sided": "interp", "periodic": "wrap", "symmetric": "mirror", "nearest": "nearest"}
+_MODES = {"one-sided": "interp", "periodic": "wrap", "reflect": "mirror", "edge": "nearest"}
 """Boundaries, by the names that SciPy's filter has for them."""
 
 

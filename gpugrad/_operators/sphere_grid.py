@@ -133,7 +133,7 @@ class SphereGrid(NamedTuple):
         phi, lam = self.latitude, self.longitude
         # Latitude and longitude are singular at poles, Cartesian positions are not.
         position = [np.cos(phi) * np.cos(lam), np.cos(phi) * np.sin(lam), np.sin(phi)]
-        boundary = ["one-sided", "periodic" if self.periodic else "one-sided"]
+        boundary = {self.axes[1]: "periodic"} if self.periodic else "one-sided"
         options = Options(1, accuracy, edge, boundary, None)
         no_jumps = [(0.0,) * 3] * 2
         derivatives = differentiate_grid(position, f.shape, self.axes, options, no_jumps)

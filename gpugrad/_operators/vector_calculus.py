@@ -1,6 +1,6 @@
 """Vector calculus on sampled fields: each operator is a list of signed terms, one per output.
 
-What the operators share, arguments and rules, is said once, in `divergence`.
+What the operators' parameters mean is said once, in `descriptions`.
 """
 
 from __future__ import annotations
@@ -11,13 +11,21 @@ from gpugrad._arrays import Array
 from gpugrad._grids import ONE_SIDED, Options
 from gpugrad._labels import accepts_labels
 from gpugrad._operators.apply import apply_operator
+from gpugrad._operators.descriptions import CURL_AXIS, OUT, describe
+
+COUNT = "; if components differ in shape or device, or there are not as many components as axes"
+MIXED = (
+    "; if a boundary has a value or slope other than zero, which says nothing of mixed derivatives"
+)
 
 
 @accepts_labels
+@describe(value_errors=COUNT)
 def divergence(
     v: Any,
     *spacing: Any,
     axis: Any = None,
+    edge_order: int | None = None,
     accuracy: int = 2,
     boundary: Any = ONE_SIDED,
     edge_accuracy: int | None = None,
@@ -34,27 +42,7 @@ def divergence(
 
     Parameters
     ----------
-    v : sequence of arrays, or array of shape (n, n_0, ..., n_k)
-        The components, one for each axis to differentiate along, in the order of these axes; in
-        one array they lie on its first axis. All have one shape, dtype, library and device.
-    *spacing : number or array, optional
-        One for all axes or one for each, as for `gradient`: distances, or coordinates.
-    axis : None, int or tuple of int, optional
-        The axes of a component that are space, by default all; the others (time, ensembles,
-        channels) are gone through one by one.
-    accuracy, boundary, edge_accuracy, period, stagger, time_unit
-        As for `derivative`; a list has one boundary, or one `stagger`, for each axis, all
-        components alike.
-    where, skipna : optional
-        Which samples are valid, as for `gradient`: `where`, of the shape of a component, holds
-        for all of them, while NaN is masked in its own component only. A sum is NaN where one of
-        its terms is.
-    curvilinear : tuple of arrays, optional
-        In place of spacings, as for `gradient`. Components are those along the coordinates.
-    out : array, optional
-        Where to write, an array of the shape of a component. May overlap with them.
-    backend : {"auto", "slices", "numpy", "compiled", "cupy"}, optional
-        Where the arithmetic runs, see `use_backend`.
+    {parameters}
 
     Returns
     -------
@@ -62,13 +50,7 @@ def divergence(
         The sum of the derivatives, in the unit of `v` per unit of the spacing, with the library,
         device and dtype of the components; integers become floats.
 
-    Raises
-    ------
-    TypeError
-        If an argument is of the wrong kind, or components differ in dtype or library.
-    ValueError
-        If there are not as many components as axes, if they differ in shape or device, or for
-        what `derivative` raises it.
+    {errors}
 
     Notes
     -----
@@ -90,7 +72,7 @@ def divergence(
            [7., 7., 7.],
            [8., 8., 8.]])
     """
-    options = Options(1, accuracy, edge_accuracy, boundary, period, stagger)
+    options = Options(1, accuracy, edge_accuracy, boundary, period, stagger, edge_order)
     return apply_operator(
         "divergence", v, spacing, axis, time_unit, options, where, skipna, out, False, backend,
         curvilinear,
@@ -98,10 +80,12 @@ def divergence(
 
 
 @accepts_labels
+@describe(out=OUT["each"], axis=CURL_AXIS, value_errors=COUNT + ", two or three")
 def curl(
     v: Any,
     *spacing: Any,
     axis: Any = None,
+    edge_order: int | None = None,
     accuracy: int = 2,
     boundary: Any = ONE_SIDED,
     edge_accuracy: int | None = None,
@@ -119,15 +103,7 @@ def curl(
 
     Parameters
     ----------
-    v : sequence of arrays, or array of shape (n, n_0, ..., n_k)
-        Two or three components, one for each axis, as for `divergence`.
-    *spacing, axis, accuracy, boundary, edge_accuracy, period, stagger, time_unit, where, skipna,
-    curvilinear, backend
-        As for `divergence`; two or three axes, in the order of a right-handed system.
-    out : array or tuple of arrays, optional
-        Where to write: one array on two axes, three on three, or one with ``stack=True``.
-    stack : bool, optional
-        Whether to return the three components as one array, on a new leading axis.
+    {parameters}
 
     Returns
     -------
@@ -135,10 +111,7 @@ def curl(
         On two axes the one component across the plane, on three axes three of them, in the unit
         of `v` per unit of the spacing.
 
-    Raises
-    ------
-    TypeError, ValueError
-        As for `divergence`, and if there are not two or three axes.
+    {errors}
 
     Notes
     -----
@@ -163,7 +136,7 @@ def curl(
            [2., 2., 2.],
            [2., 2., 2.]])
     """
-    options = Options(1, accuracy, edge_accuracy, boundary, period, stagger)
+    options = Options(1, accuracy, edge_accuracy, boundary, period, stagger, edge_order)
     return apply_operator(
         "curl", v, spacing, axis, time_unit, options, where, skipna, out, stack, backend,
         curvilinear,
@@ -171,6 +144,7 @@ def curl(
 
 
 @accepts_labels
+@describe()
 def laplacian(
     f: Any,
     *spacing: Any,
@@ -189,23 +163,14 @@ def laplacian(
 
     Parameters
     ----------
-    f : array of shape (n_0, ..., n_k)
-        Samples of a field, of any kind that `gradient` takes.
-    *spacing, axis, accuracy, boundary, edge_accuracy, period, time_unit, where, skipna,
-    backend
-        As for `divergence`.
-    out : array, optional
-        Where to write, an array of the shape of `f`. May overlap with it.
+    {parameters}
 
     Returns
     -------
     array of shape (n_0, ..., n_k)
         The sum of the second derivatives, in the unit of `f` per squared unit of the spacing.
 
-    Raises
-    ------
-    TypeError, ValueError
-        As for `derivative`.
+    {errors}
 
     Notes
     -----
@@ -234,6 +199,7 @@ def laplacian(
 
 
 @accepts_labels
+@describe(out=OUT["each"], components="any number of them")
 def vector_laplacian(
     v: Any,
     *spacing: Any,
@@ -253,27 +219,14 @@ def vector_laplacian(
 
     Parameters
     ----------
-    v : sequence of arrays, or array of shape (m, n_0, ..., n_k)
-        The components along the axes of a Cartesian system, any number of them, otherwise as for
-        `divergence`.
-    *spacing, axis, accuracy, boundary, edge_accuracy, period, time_unit, where, skipna,
-    backend
-        As for `divergence`.
-    out : tuple of arrays, or array, optional
-        Where to write: one array for each component, or one of shape (m, n_0, ..., n_k) with
-        ``stack=True``. May overlap with the components.
-    stack : bool, optional
-        Whether to return one array, the components on a new leading axis.
+    {parameters}
 
     Returns
     -------
     tuple of arrays, or array
         One array for each component, in the unit of `v` per squared unit of the spacing.
 
-    Raises
-    ------
-    TypeError, ValueError
-        As for `divergence`.
+    {errors}
 
     Notes
     -----
@@ -297,10 +250,12 @@ def vector_laplacian(
 
 
 @accepts_labels
+@describe(out=OUT["table"], components="any number of them")
 def jacobian(
     v: Any,
     *spacing: Any,
     axis: Any = None,
+    edge_order: int | None = None,
     accuracy: int = 2,
     boundary: Any = ONE_SIDED,
     edge_accuracy: int | None = None,
@@ -318,16 +273,7 @@ def jacobian(
 
     Parameters
     ----------
-    v : sequence of arrays, or array of shape (m, n_0, ..., n_k)
-        The components, any number of them, otherwise as for `divergence`.
-    *spacing, axis, accuracy, boundary, edge_accuracy, period, stagger, time_unit, where, skipna,
-    curvilinear, backend
-        As for `divergence`.
-    out : tuple of tuples of arrays, or array, optional
-        Where to write: arrays as they are returned, none of them twice; with ``stack=True`` one
-        array.
-    stack : bool, optional
-        Whether to return one array of shape (m, n, n_0, ..., n_k), for n axes.
+    {parameters}
 
     Returns
     -------
@@ -335,10 +281,7 @@ def jacobian(
         ``result[i][j]`` is the derivative of component i along the axis with number j of those
         named, in the unit of `v` per unit of the spacing.
 
-    Raises
-    ------
-    TypeError, ValueError
-        As for `divergence`.
+    {errors}
 
     Notes
     -----
@@ -353,7 +296,7 @@ def jacobian(
     array([[1., 2.],
            [1., 1.]])
     """
-    options = Options(1, accuracy, edge_accuracy, boundary, period, stagger)
+    options = Options(1, accuracy, edge_accuracy, boundary, period, stagger, edge_order)
     return apply_operator(
         "jacobian", v, spacing, axis, time_unit, options, where, skipna, out, stack, backend,
         curvilinear,
@@ -361,6 +304,7 @@ def jacobian(
 
 
 @accepts_labels
+@describe(out=OUT["table"], value_errors=MIXED)
 def hessian(
     f: Any,
     *spacing: Any,
@@ -380,17 +324,7 @@ def hessian(
 
     Parameters
     ----------
-    f : array of shape (n_0, ..., n_k)
-        Samples of a field, of any kind that `gradient` takes.
-    *spacing, axis, accuracy, boundary, edge_accuracy, period, time_unit, where, skipna,
-    backend
-        As for `divergence`; a boundary with a value or slope other than zero says nothing of
-        mixed derivatives, and is refused.
-    out : tuple of tuples of arrays, or array, optional
-        Where to write: arrays as they are returned, none of them twice; with ``stack=True`` one
-        array.
-    stack : bool, optional
-        Whether to return one array of shape (n, n, n_0, ..., n_k), for n axes.
+    {parameters}
 
     Returns
     -------
@@ -399,10 +333,7 @@ def hessian(
         the unit of `f` per squared unit of the spacing. Mixed derivatives are symmetric:
         ``result[j][i]`` is the same array as ``result[i][j]``.
 
-    Raises
-    ------
-    TypeError, ValueError
-        As for `derivative`.
+    {errors}
 
     Notes
     -----

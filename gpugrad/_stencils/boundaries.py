@@ -227,11 +227,11 @@ _wrap = partial(_read_beyond, lambda j, n: n - j, lambda end, reach: end.around[
 TABLE: dict[str, Boundary] = {
     "one-sided": Boundary(_read_one_side, lambda s: s.order + s.edge),
     "periodic": Boundary(_wrap, lambda s: 2 * s.reach + 1),
-    "symmetric": Boundary(partial(_mirror, 1), lambda s: s.reach + 1),
-    "antisymmetric": Boundary(partial(_mirror, -1), lambda s: s.reach + 1),
-    "half-symmetric": Boundary(partial(_mirror_from_half, 1), lambda s: s.reach),
-    "half-antisymmetric": Boundary(partial(_mirror_from_half, -1), lambda s: s.reach),
-    "nearest": Boundary(partial(_read_beyond, lambda j, n: 0, _repeat_step, 1), lambda s: 1),
+    "reflect": Boundary(partial(_mirror, 1), lambda s: s.reach + 1),
+    "odd-reflect": Boundary(partial(_mirror, -1), lambda s: s.reach + 1),
+    "symmetric": Boundary(partial(_mirror_from_half, 1), lambda s: s.reach),
+    "odd-symmetric": Boundary(partial(_mirror_from_half, -1), lambda s: s.reach),
+    "edge": Boundary(partial(_read_beyond, lambda j, n: 0, _repeat_step, 1), lambda s: 1),
     "constant": Boundary(
         partial(_read_beyond, None, _repeat_step, 1), lambda s: 1, "the field beyond the end"
     ),

@@ -145,16 +145,17 @@ _ROWS = (
     Operator(
         "derivative", "derivative", "one derivative along an axis, of any order",
         takes="field", gives="each", terms=each_derivative, orders=(), axes=(1, 1),
-        options=frozenset({"order", "stagger"}),
+        options=frozenset({"order", "edge_order", "stagger"}),
     ),
     Operator(
         "divergence", "divergence", "the divergence of a vector field",
-        takes="vector", gives="one", terms=divergence_terms, options=frozenset({"stagger"}),
+        takes="vector", gives="one", terms=divergence_terms,
+        options=frozenset({"edge_order", "stagger"}),
     ),
     Operator(
         "curl", "curl", "the curl of a vector field: one component on two axes, three on three",
         takes="vector", gives="curl", terms=curl_terms, axes=(2, 3),
-        options=frozenset({"stagger", "stack"}),
+        options=frozenset({"edge_order", "stagger", "stack"}),
     ),
     Operator(
         "laplacian", "Laplacian", "the sum of the second derivatives along all axes",
@@ -168,7 +169,7 @@ _ROWS = (
     Operator(
         "jacobian", "Jacobian", "the derivatives of all components along all axes",
         takes="components", gives="each", terms=each_derivative,
-        options=frozenset({"stagger", "components", "stack"}),
+        options=frozenset({"edge_order", "stagger", "components", "stack"}),
     ),
     Operator(
         "hessian", "Hessian", "all second derivatives",
@@ -177,7 +178,7 @@ _ROWS = (
     ),
     Operator(
         "gradient_norm", "gradient's length", "the length of the gradient",
-        takes="field", gives="one", terms=norm_terms,
+        takes="field", gives="one", terms=norm_terms, options=frozenset({"edge_order"}),
     ),
 )  # fmt: skip
 

@@ -93,7 +93,7 @@ def _options() -> dict[str, Any]:
         "boundary": (
             "unknown", None, 1j, float("nan"), float("inf"), {}, {"normal": None}, {"slope": 1},
             {"constant": "a"}, ("one-sided",), ("periodic", "one-sided"), ["one-sided"], True,
-            ["one-sided"] * 3, ("one-sided",) * 3, b"periodic", [("symmetric", 1, 2), 0],
+            ["one-sided"] * 3, ("one-sided",) * 3, b"periodic", [("reflect", 1, 2), 0],
             {"normal": 1, "constant": 2}, np.array(1.0), np.array([1.0, 2.0]),
         ),
         "period": (0, -1, float("nan"), float("inf"), "1", 1.0, [1.0], [1.0, None, 2.0], True),
@@ -215,7 +215,7 @@ def _points() -> dict[str, Any]:
         "short": given(f[:2]),
         "one coordinate": given(f, np.arange(6.0)),
         "gaps": given(f, np.arange(5.0), 1.0),
-        "boundary": given(f, boundary="nearest"),
+        "boundary": given(f, boundary="edge"),
         "period": given(f, period=3.0),
         "nan": given(f * np.nan),
     }.items():

@@ -159,9 +159,9 @@ def _of_plain_files() -> Iterator[Call]:
              "u.npy": _npy("f8", (3, *shape)), "two.npy": _npy("f8", (2, 9, 8))}  # fmt: skip
     for words in (
         "", "--axis 0", "--axis 0 2", "--axis -1 --spacing 0.5", "--accuracy 4", "--edge-order 2",
-        "--boundary periodic", "--boundary one-sided periodic symmetric",
-        "--boundary 0.5:symmetric",
-        "--boundary normal=0.5:nearest", "--stagger left", "--stagger none right left",
+        "--boundary periodic", "--boundary one-sided periodic reflect",
+        "--boundary 0.5:reflect",
+        "--boundary normal=0.5:edge", "--stagger left", "--stagger none right left",
         "--operator laplacian", "--operator gradient_norm",
         "--backend slices", "--backend compiled",
         "--operator derivative --order 2 --axis 1", "--operator derivative --axis 1 --accuracy 6",
@@ -188,7 +188,7 @@ def _of_plain_files() -> Iterator[Call]:
         yield _call(f"blocks/{words}", needed, f"grad {words}")
     for words in ("--edge-order 2 --edge-accuracy 1", "--spacing 1 --coords x.npy", "--axis 0 0",
                   "--axis 0 --coords y.npy", "--axis 0 --coords nothing.npy", "--axis 0 --coords z",
-                  "--operator laplacian --stagger left", "--boundary periodic:symmetric",
+                  "--operator laplacian --stagger left", "--boundary periodic:reflect",
                   "--boundary a:b:c", "--boundary normal=x", "--memory 2XB", "--memory -1",
                   "--operator derivative --axis 0 1", "--period x", "--boundary nan"):  # fmt: skip
         yield _call(f"options/{words}", files, f"grad f.npy g.npy {words}")

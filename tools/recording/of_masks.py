@@ -69,7 +69,7 @@ def calls() -> Iterator[Call]:
             "accuracy=4": {"accuracy": 4},
             "edge_accuracy=1": {"edge_accuracy": 1},
             "periodic": {"boundary": "periodic"},
-            "half-symmetric": {"boundary": "half-symmetric"},
+            "symmetric": {"boundary": "symmetric"},
             "value": {"boundary": (1.5, "one-sided")},
             "left": {"stagger": "left"},
             "stack": {"stack": True},

@@ -75,7 +75,7 @@ def calls() -> Iterator[Call]:
         "": {},
         "accuracy=4": {"accuracy": 4},
         "periodic": {"boundary": "periodic"},
-        "half-symmetric": {"boundary": "half-symmetric"},
+        "symmetric": {"boundary": "symmetric"},
         "value and slope": {"boundary": (2.5, {"normal": -1.0}), "accuracy": 4},
         "where": {"where": mask(SHAPE)},
         "where periodic": {"where": mask(SHAPE), "boundary": "periodic", "accuracy": 4},

@@ -139,13 +139,13 @@ def _of_fields() -> Iterator[Call]:
         "three": (hill("f8", "three"), *[np.linspace(-2, 2, 13)] * 3),
         "periodic": given(hill("f8", "periodic"), np.pi / 8, np.pi / 6, boundary="periodic"),
         "periodic one": given(
-            hill("f8", "periodic"), np.pi / 8, np.pi / 6, boundary=["periodic", "one-sided"]
+            hill("f8", "periodic"), np.pi / 8, np.pi / 6, boundary={0: "periodic"}
         ),
         "period": given(
             hill("f8", "periodic"), np.arange(16) * np.pi / 8, np.arange(12) * np.pi / 6,
             boundary="periodic", period=2 * np.pi,
         ),
-        "symmetric": given(hill(), x, y, boundary="symmetric"),
+        "reflect": given(hill(), x, y, boundary="reflect"),
         "a curve": (curve(),),
         "complex": (hill("c16"),),
     }  # fmt: skip
@@ -226,8 +226,8 @@ def _of_smoothing() -> Iterator[Call]:
     spacings: dict[str, Any] = {"h": {"spacing": 0.25}, "uneven": {"spacing": coordinates(N)}}
     more: dict[str, Any] = {
         "": {}, "order=2": {"order": 2}, "order=4": {"order": 4}, "accuracy=4": {"accuracy": 4},
-        "periodic": {"boundary": "periodic"}, "symmetric": {"boundary": "symmetric"},
-        "nearest": {"boundary": "nearest"}, "value": {"boundary": 0.0},
+        "periodic": {"boundary": "periodic"}, "reflect": {"boundary": "reflect"},
+        "edge": {"boundary": "edge"}, "value": {"boundary": 0.0},
     }  # fmt: skip
     for label, value in smooth.items():
         yield from product(

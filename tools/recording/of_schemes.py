@@ -16,9 +16,9 @@ LOADS = ("llvmlite.binding",)
 N = 24
 
 BOUNDARIES: tuple[Any, ...] = (
-    "one-sided", "periodic", "symmetric", "antisymmetric", "half-symmetric", "half-antisymmetric",
-    "nearest", 0.0, 1.5, {"constant": -2.0}, {"normal": 0.0}, {"normal": 0.75},
-    ("symmetric", "half-antisymmetric"), ("one-sided", 0.5), ({"normal": -1.0}, "nearest"),
+    "one-sided", "periodic", "reflect", "odd-reflect", "symmetric", "odd-symmetric",
+    "edge", 0.0, 1.5, {"constant": -2.0}, {"normal": 0.0}, {"normal": 0.75},
+    ("reflect", "odd-symmetric"), ("one-sided", 0.5), ({"normal": -1.0}, "edge"),
     (2, {"constant": 3}),
 )  # fmt: skip
 
@@ -81,29 +81,28 @@ def _of_gradient() -> Iterator[Call]:
         "on all lines": (of_lines(shape, 0), of_lines(shape, 1)),
     }
     boundaries: tuple[Any, ...] = (
-        "periodic", "symmetric", 0.5, {"normal": 1.0}, ["one-sided", "periodic"],
-        [("symmetric", 1.0), "nearest"], [{"normal": 2.0}, ("half-symmetric", "one-sided")],
+        "periodic", "reflect", 0.5, {"normal": 1.0}, {1: "periodic"},
+        {0: ("reflect", 1.0), 1: "edge"}, {0: {"normal": 2.0}, 1: ("symmetric", "one-sided")},
     )  # fmt: skip
     yield from product(
         "options", "gradient", fields(("f8", "f4", "c16", "i4"), [shape]), spacings,
         options(accuracy=(2, 4)), options(boundary=boundaries), BACKENDS, one_in=5,
     )  # fmt: skip
-    staggers: tuple[Any, ...] = ("left", "right", ["left", None], ["right", "left"])
+    staggers: tuple[Any, ...] = ("left", "right", {0: "left"}, {0: "right", 1: "left"})
     yield from product(
         "options staggered", "gradient", fields(("f8", "f4"), [shape]), spacings,
         options(stagger=staggers),
         {"": {}, "accuracy=4": {"accuracy": 4}, "edge_accuracy=2": {"edge_accuracy": 2},
-         "half-symmetric": {"boundary": "half-symmetric"}},
+         "symmetric": {"boundary": "symmetric"}},
         BACKENDS, one_in=4,
     )  # fmt: skip
-    periods: tuple[Any, ...] = (12.5, [None, 20.0], [15.0, 20.0])
+    periods: tuple[Any, ...] = (12.5, {1: 20.0}, {0: 15.0, 1: 20.0})
     yield from product(
         "options periods", "gradient", fields(("f8",), [shape]), {"uneven": spacings["uneven"]},
         {
             f"period={period}": {
                 "period": period,
-                "boundary": "periodic" if None not in [period, *_as_list(period)]
-                else ["one-sided", "periodic"],
+                "boundary": {1: "periodic"} if period == {1: 20.0} else "periodic",
             }
             for period in periods
         },
@@ -114,10 +113,6 @@ def _of_gradient() -> Iterator[Call]:
         options(edge_order=(1, 2)), options(accuracy=(2, 4)), options(edge_accuracy=(None, 1, 2)),
         BACKENDS, one_in=4,
     )  # fmt: skip
-
-
-def _as_list(x: Any) -> list[Any]:
-    return x if isinstance(x, list) else []
 
 
 def _of_stencils() -> Iterator[Call]:

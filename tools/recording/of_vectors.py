@@ -52,7 +52,7 @@ def _of_boxes() -> Iterator[Call]:
                 "accuracy=4": {"accuracy": 4},
                 "periodic": {"boundary": "periodic"},
                 "edge_accuracy=1": {"edge_accuracy": 1},
-                "half-symmetric": {"boundary": "half-symmetric", "accuracy": 4},
+                "symmetric": {"boundary": "symmetric", "accuracy": 4},
             }
             few = {label: extra[label] for label in ("", "periodic", "edge_accuracy=1")}
             yield from product(
@@ -64,14 +64,18 @@ def _of_boxes() -> Iterator[Call]:
             more: dict[str, Any] = {
                 "value": {"boundary": 1.5},
                 "slope": {"boundary": ({"normal": 1.0}, "one-sided")},
-                "each": {"boundary": ["periodic", "one-sided", "nearest"][: len(shape)]},
-                "antisymmetric": {"boundary": "antisymmetric"},
+                "each": {
+                    "boundary": dict(enumerate(["periodic", "one-sided", "edge"][: len(shape)]))
+                },
+                "odd-reflect": {"boundary": "odd-reflect"},
             }
             if function in VECTOR:
                 more |= {
                     "left": {"stagger": "left"},
                     "right": {"stagger": "right", "boundary": 0.0},
-                    "each stagger": {"stagger": ["left", None, "right"][: len(shape)]},
+                    "each stagger": {
+                        "stagger": dict(enumerate(["left", None, "right"][: len(shape)]))
+                    },
                 }
             if function in ("hessian", "jacobian", "curl"):
                 more["stack"] = {"stack": True}
@@ -146,14 +150,14 @@ def _twisted() -> Any:
 
 
 def _of_curved_grids() -> Iterator[Call]:
-    rings = ["one-sided", "periodic"]
+    rings = {1: "periodic"}
     extra: dict[str, Any] = {
         "": {},
         "accuracy=4": {"accuracy": 4},
         "periodic": {"boundary": rings},
         "periodic accuracy=4": {"boundary": rings, "accuracy": 4},
         "edge_accuracy=1": {"edge_accuracy": 1},
-        "period": {"boundary": rings, "period": [None, (4.0, 0.0)]},
+        "period": {"boundary": rings, "period": {1: (4.0, 0.0)}},
     }
     for function in ("gradient", *VECTOR):
         of = (lambda t: field(t, PLANE)) if function == "gradient" else (

@@ -1,0 +1,228 @@
+"""What the parameters of operators mean: once for all operators, filled into their docstrings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import groupby
+from textwrap import fill, indent
+from typing import Any, TypeVar
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+OUT = {
+    "one": """
+out : array, optional
+    Where to write, an array of the shape of the result. May overlap with the field.
+""",
+    "each": """
+out : array or tuple of arrays, optional
+    Where to write: the arrays as they are returned, or with `stack` one array. May overlap with
+    the field.
+""",
+    "table": """
+out : tuple of tuples of arrays, or array, optional
+    Where to write: arrays as they are returned, none of them twice; with `stack` one array. May
+    overlap with the field.
+""",
+}
+
+ONE_AXIS = """
+axis : int, optional
+    The axis to differentiate along, by default the last; the name of a dimension for a DataArray.
+"""
+
+CURL_AXIS = """
+axis : None or tuple of int, optional
+    The two or three axes to differentiate along, in the order of a right-handed system, all by
+    default; names of dimensions for a DataArray.
+"""
+
+_PARAMETERS = {
+    "f": """
+f : array of shape (n_0, ..., n_k)
+    Samples of a scalar field: an array of NumPy, CuPy, PyTorch, JAX, Dask or any array-API
+    library, a DataArray of xarray, a quantity of pint, or a nested sequence. Integers, real and
+    complex floats; NumPy's dates, objects and masked arrays too.
+""",
+    "v": """
+v : sequence of arrays, or array of shape (m, n_0, ..., n_k)
+    The components of a vector field, {components}; in one array they lie on its first axis. All
+    have one shape, dtype, library and device. A tuple of them is one argument: ``((vx, vy), dx,
+    dy)``.
+""",
+    "spacing": """
+*spacing : number or array, optional
+    The spacing, in the unit of the coordinates; ``spacing=`` is the same. Nothing: 1 along every
+    axis. One number: the distance between samples along every axis. Otherwise one for each axis,
+    in the order of the axes: a distance, or the coordinates of the samples (length n_i, in any
+    order in which neighbours differ, and so do the two neighbours of a sample). Coordinates may
+    be sequences, NumPy arrays or arrays of the field's library. Where they differ from line to
+    line, an array of the shape of the field, or one that broadcasts to it: its axes are matched
+    with the last ones of the field. By keyword also a dict ``{axis: spacing}``.
+""",
+    "axis": """
+axis : None, int or tuple of int, optional
+    The axes to differentiate along, all by default; negative ones count from the last.
+    Names of dimensions for a DataArray.
+""",
+    "order": """
+order : int, optional
+    The order of the derivative, 1 to 8.
+""",
+    "edge_order": """
+edge_order : {1, 2}, optional
+    The order of accuracy at one-sided ends, from 2 or 3 samples, as in `numpy.gradient`; by
+    default 1. It goes with first derivatives of `accuracy` 2 alone, and not with
+    `edge_accuracy`.
+""",
+    "accuracy": """
+accuracy : {2, 4, 6, 8, 10, 12}, optional
+    The power of the spacing with which the error inside vanishes.
+""",
+    "boundary": """
+boundary : str, number, dict or pair of these, optional
+    What lies beyond the ends: a pair ``(lower, upper)`` where the two ends differ, a dict
+    ``{axis: boundary}`` where axes differ (the others are one-sided).
+
+    - ``"one-sided"``: nothing is known, formulas read on one side only;
+    - ``"periodic"``, or ``"wrap"``: the axis goes round;
+    - ``"reflect"``: the field mirrored about the edge sample;
+    - ``"symmetric"``: the field mirrored about the point half a step beyond the edge sample;
+    - ``"odd-reflect"``, ``"odd-symmetric"``: the same with the opposite sign, as odd functions
+      have it, which are zero at the mirror;
+    - ``"edge"``: the edge sample, again and again;
+    - a number: that value, as from a Dirichlet condition;
+    - ``{"normal": number}``: nothing, but at the edge sample the derivative along the outward
+      normal is the number (a Neumann condition), in the unit of the field per unit of the
+      spacing.
+""",
+    "edge_accuracy": """
+edge_accuracy : int, optional
+    The power of the spacing with which the error vanishes at one-sided ends and at those with a
+    given normal derivative. By default `accuracy`, but 1 for one-sided ends of first derivatives
+    of `accuracy` 2, as in `numpy.gradient`.
+""",
+    "period": """
+period : number or dict, optional
+    The period of a periodic axis, in the unit of the coordinates (of `time_unit` for dates); a
+    dict ``{axis: period}`` where axes differ. By default, on uneven samples, the step from the
+    last sample to the first is the mean of the first and the last step; on even ones it is a
+    step like any other.
+""",
+    "stagger": """
+stagger : {None, "left", "right"} or dict, optional
+    Where results are: at the samples, or on the face half a cell before each of them ("left") or
+    behind it ("right"); a dict ``{axis: stagger}`` where axes differ. On uneven samples a face
+    is midway between two of them; beyond an end, as far away as its neighbour, or midway to what
+    the boundary puts there.
+""",
+    "time_unit": """
+time_unit : str, optional
+    The unit of time ("s", "h", "D", "ns", ...) that rates are per, where coordinates are
+    ``datetime64`` or ``timedelta64``.
+""",
+    "where": """
+where : array of bool, optional
+    Where samples are valid: an array that broadcasts to the shape of {a_field}, of its library.
+    Only these are read. Beside masked samples formulas become one-sided, of the best accuracy
+    that the samples there allow, but not above `edge_accuracy` if that is given; where there are
+    not enough of them, and at masked samples, the result is NaN{sums}.
+""",
+    "skipna": """
+skipna : bool, optional
+    Whether NaN is masked, too. With this or with `where`, the mask of a masked array counts as
+    well, and the result is masked where it would be NaN.
+""",
+    "stack": """
+stack : bool, optional
+    Whether to return one array, {leading}, in place of a tuple.
+""",
+    "curvilinear": "",
+    "smooth": "",
+    "backend": """
+backend : {"auto", "slices", "numpy", "compiled", "cupy"}, optional
+    Where the arithmetic runs, see `use_backend`; results have the type of the field all the same.
+""",
+}
+
+_OF_A_FIELD = {
+    "a_field": "`f`",
+    "sums": "",
+    "leading": "the results on a new leading axis",
+    "components": "one for each axis to differentiate along, in the order of the axes",
+    "type_errors": "",
+    "value_errors": "",
+}
+
+_OF_COMPONENTS = _OF_A_FIELD | {
+    "a_field": "a component",
+    "sums": ". NaN with `skipna` is masked in its own component only. A sum is NaN where one of "
+    "its terms is",
+    "type_errors": ", or if components differ in dtype or library",
+    "value_errors": "; if components differ in shape or device",
+}
+
+
+_ERRORS = """
+Raises
+------
+TypeError
+    If an argument is of the wrong kind: a function, text, booleans, dates without a `time_unit`,
+    an array of another library; or if the number of spacings does not match the axes{type_errors}.
+ValueError
+    If an axis is too short for the scheme (the error says which would fit), does not exist or is
+    named twice; if an option is unknown or out of range; if coordinates differ in length from
+    their axis, repeat a neighbour's or are not finite; if a spacing is zero or not finite; if
+    `out` has the wrong shape or device, or is read-only{value_errors}.
+BackendError
+    If a backend that is asked for by name can't run this call.
+
+Warns
+-----
+GpugradWarning
+    If coordinates go both up and down, or if the last sample of a periodic axis repeats the first.
+"""
+
+
+def describe(**changes: str) -> Callable[[F], F]:
+    """Fill a docstring in: the parameters for ``{parameters}``, the errors for ``{errors}``.
+
+    `changes` are descriptions of parameters that mean something else for this operator, or words
+    in the descriptions.
+    """
+
+    def fill_in(function: F) -> F:
+        if function.__doc__:  # which Python may have been told to drop
+            words = _OF_COMPONENTS if function.__code__.co_varnames[0] == "v" else _OF_A_FIELD
+            words = words | changes
+            texts = _PARAMETERS | {"out": OUT["one"]} | changes
+            parameters = "".join(texts[name].lstrip("\n") for name in _list_parameters(function))
+            for mark, text in (("{parameters}", parameters), ("{errors}", _ERRORS.strip())):
+                for word, meaning in words.items():
+                    text = text.replace(f"{{{word}}}", meaning)
+                text = indent(_fill_lines(text.strip()), " " * 4).lstrip()
+                function.__doc__ = function.__doc__.replace(mark, text)
+        return function
+
+    return fill_in
+
+
+def _fill_lines(text: str) -> str:
+    """Return a text whose indented lines end where lines of code do; lists stay as they are."""
+    blocks: list[str] = []
+    for is_indented, lines in groupby(text.splitlines(), lambda line: line.startswith("    ")):
+        block = "\n".join(lines)
+        if is_indented and not block.lstrip().startswith("- "):
+            block = fill(" ".join(block.split()), 96, initial_indent=" " * 4,
+                         subsequent_indent=" " * 4, break_long_words=False)  # fmt: skip
+        blocks.append(block)
+    return "\n".join(blocks)
+
+
+def _list_parameters(function: Callable[..., Any]) -> list[str]:
+    """Return the names of parameters, in the order of the signature."""
+    code = function.__code__
+    count = code.co_argcount + code.co_kwonlyargcount
+    names = code.co_varnames
+    others = names[count : count + 1]  # `*spacing` stands last there
+    return [*names[: code.co_argcount], *others, *names[code.co_argcount : count]]
