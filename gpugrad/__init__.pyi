@@ -1,4 +1,16 @@
-"""What the package exports, for type checkers: at run time most of it is loaded late."""
+"""What the package exports, for type checkers: at run time most of it is loaded late.
+
+The operators stand here with the types of their results. A field's own type is kept, so that a
+tensor gives tensors; integers and nested sequences become arrays of floats. Where the number of
+results depends on the number of axes, which no type tells, the result is `Any`, as of
+`numpy.gradient`; name the axes, or pass ``stack=True``, to have a type.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, TypedDict, TypeVar, Unpack, overload
+
+import numpy as np
+from numpy.typing import NDArray
 
 from gpugrad._analysis.critical_points import critical_points as critical_points
 from gpugrad._analysis.inflection_points import inflection_points as inflection_points
@@ -31,19 +43,309 @@ from gpugrad._functions.formulas.symbolic import symbolic_jacobian as symbolic_j
 from gpugrad._functions.formulas.symbolic import symbolic_laplacian as symbolic_laplacian
 from gpugrad._functions.sample import sample as sample
 from gpugrad._operators.explain import explain as explain
-from gpugrad._operators.gradient import derivative as derivative
-from gpugrad._operators.gradient import gradient as gradient
-from gpugrad._operators.gradient import gradient_norm as gradient_norm
 from gpugrad._operators.plan import Plan as Plan
 from gpugrad._operators.plan import plan as plan
 from gpugrad._operators.sphere import spherical_curl as spherical_curl
 from gpugrad._operators.sphere import spherical_divergence as spherical_divergence
 from gpugrad._operators.sphere import spherical_gradient as spherical_gradient
-from gpugrad._operators.vector_calculus import curl as curl
-from gpugrad._operators.vector_calculus import divergence as divergence
-from gpugrad._operators.vector_calculus import hessian as hessian
-from gpugrad._operators.vector_calculus import jacobian as jacobian
-from gpugrad._operators.vector_calculus import laplacian as laplacian
-from gpugrad._operators.vector_calculus import vector_laplacian as vector_laplacian
 from gpugrad._stencils.textbook import stencil as stencil
 from gpugrad._version import __version__ as __version__
+from gpugrad.typing import Axes, Axis, Backend, Boundary, EdgeOrder, Period, Spacing, Stagger
+
+_A = TypeVar("_A")
+_Axes2 = tuple[int, int] | tuple[str, str]
+_Axes3 = tuple[int, int, int] | tuple[str, str, str]
+_Numbers = Sequence[Any] | NDArray[np.integer[Any]]
+
+class _Options(TypedDict, total=False):
+    spacing: Spacing | Sequence[Spacing] | Mapping[Any, Spacing]
+    accuracy: int
+    boundary: Boundary
+    edge_accuracy: int | None
+    period: Period | None
+    time_unit: str | None
+    where: Any
+    skipna: bool
+    backend: Backend | None
+
+class _FirstOptions(_Options, total=False):
+    edge_order: EdgeOrder | None
+
+class _FaceOptions(_FirstOptions, total=False):
+    stagger: Stagger
+
+@overload
+def gradient(
+    f: _Numbers,
+    *spacings: Spacing,
+    axis: Axis,
+    out: Any = None,
+    stack: Literal[False] = False,
+    **options: Unpack[_FaceOptions],
+) -> NDArray[Any]: ...
+@overload
+def gradient(
+    f: _Numbers,
+    *spacings: Spacing,
+    axis: Axes = None,
+    out: Any = None,
+    stack: Literal[True],
+    **options: Unpack[_FaceOptions],
+) -> NDArray[Any]: ...
+@overload
+def gradient(
+    f: _A,
+    *spacings: Spacing,
+    axis: Axis,
+    out: Any = None,
+    stack: Literal[False] = False,
+    **options: Unpack[_FaceOptions],
+) -> _A: ...
+@overload
+def gradient(
+    f: _A,
+    *spacings: Spacing,
+    axis: _Axes2,
+    out: Any = None,
+    stack: Literal[False] = False,
+    **options: Unpack[_FaceOptions],
+) -> tuple[_A, _A]: ...
+@overload
+def gradient(
+    f: _A,
+    *spacings: Spacing,
+    axis: _Axes3,
+    out: Any = None,
+    stack: Literal[False] = False,
+    **options: Unpack[_FaceOptions],
+) -> tuple[_A, _A, _A]: ...
+@overload
+def gradient(
+    f: _A,
+    *spacings: Spacing,
+    axis: Axes = None,
+    out: Any = None,
+    stack: Literal[True],
+    **options: Unpack[_FaceOptions],
+) -> _A: ...
+@overload
+def gradient(
+    f: Any,
+    *spacings: Spacing,
+    axis: Axes = None,
+    out: Any = None,
+    stack: bool = False,
+    **options: Unpack[_FaceOptions],
+) -> Any: ...
+@overload
+def derivative(
+    f: _Numbers,
+    *spacings: Spacing,
+    axis: Axis = -1,
+    order: int = 1,
+    out: Any = None,
+    **options: Unpack[_FaceOptions],
+) -> NDArray[Any]: ...
+@overload
+def derivative(
+    f: _A,
+    *spacings: Spacing,
+    axis: Axis = -1,
+    order: int = 1,
+    out: Any = None,
+    **options: Unpack[_FaceOptions],
+) -> _A: ...
+@overload
+def divergence(
+    v: Sequence[_A],
+    *spacings: Spacing,
+    axis: Axes = None,
+    out: Any = None,
+    **options: Unpack[_FaceOptions],
+) -> _A: ...
+@overload
+def divergence(
+    v: _A, *spacings: Spacing, axis: Axes = None, out: Any = None, **options: Unpack[_FaceOptions]
+) -> _A: ...
+@overload
+def curl(
+    v: Sequence[_A],
+    *spacings: Spacing,
+    axis: Axes = None,
+    out: Any = None,
+    stack: Literal[True],
+    **options: Unpack[_FaceOptions],
+) -> _A: ...
+@overload
+def curl(
+    v: tuple[_A, _A],
+    *spacings: Spacing,
+    axis: Axes = None,
+    out: Any = None,
+    stack: Literal[False] = False,
+    **options: Unpack[_FaceOptions],
+) -> _A: ...
+@overload
+def curl(
+    v: tuple[_A, _A, _A],
+    *spacings: Spacing,
+    axis: Axes = None,
+    out: Any = None,
+    stack: Literal[False] = False,
+    **options: Unpack[_FaceOptions],
+) -> tuple[_A, _A, _A]: ...
+@overload
+def curl(
+    v: _A,
+    *spacings: Spacing,
+    axis: Axes = None,
+    out: Any = None,
+    stack: Literal[True],
+    **options: Unpack[_FaceOptions],
+) -> _A: ...
+@overload
+def curl(
+    v: Any,
+    *spacings: Spacing,
+    axis: Axes = None,
+    out: Any = None,
+    stack: bool = False,
+    **options: Unpack[_FaceOptions],
+) -> Any: ...
+@overload
+def laplacian(
+    f: _Numbers, *spacings: Spacing, axis: Axes = None, out: Any = None, **options: Unpack[_Options]
+) -> NDArray[Any]: ...
+@overload
+def laplacian(
+    f: _A, *spacings: Spacing, axis: Axes = None, out: Any = None, **options: Unpack[_Options]
+) -> _A: ...
+@overload
+def vector_laplacian(
+    v: Sequence[_A],
+    *spacings: Spacing,
+    axis: Axes = None,
+    out: Any = None,
+    stack: Literal[False] = False,
+    **options: Unpack[_Options],
+) -> tuple[_A, ...]: ...
+@overload
+def vector_laplacian(
+    v: Sequence[_A],
+    *spacings: Spacing,
+    axis: Axes = None,
+    out: Any = None,
+    stack: Literal[True],
+    **options: Unpack[_Options],
+) -> _A: ...
+@overload
+def vector_laplacian(
+    v: _A,
+    *spacings: Spacing,
+    axis: Axes = None,
+    out: Any = None,
+    stack: Literal[False] = False,
+    **options: Unpack[_Options],
+) -> tuple[_A, ...]: ...
+@overload
+def vector_laplacian(
+    v: _A,
+    *spacings: Spacing,
+    axis: Axes = None,
+    out: Any = None,
+    stack: Literal[True],
+    **options: Unpack[_Options],
+) -> _A: ...
+@overload
+def vector_laplacian(
+    v: Any,
+    *spacings: Spacing,
+    axis: Axes = None,
+    out: Any = None,
+    stack: bool = False,
+    **options: Unpack[_Options],
+) -> Any: ...
+@overload
+def jacobian(
+    v: Sequence[_A],
+    *spacings: Spacing,
+    axis: Axes = None,
+    out: Any = None,
+    stack: Literal[False] = False,
+    **options: Unpack[_FaceOptions],
+) -> tuple[tuple[_A, ...], ...]: ...
+@overload
+def jacobian(
+    v: Sequence[_A],
+    *spacings: Spacing,
+    axis: Axes = None,
+    out: Any = None,
+    stack: Literal[True],
+    **options: Unpack[_FaceOptions],
+) -> _A: ...
+@overload
+def jacobian(
+    v: _A,
+    *spacings: Spacing,
+    axis: Axes = None,
+    out: Any = None,
+    stack: Literal[False] = False,
+    **options: Unpack[_FaceOptions],
+) -> tuple[tuple[_A, ...], ...]: ...
+@overload
+def jacobian(
+    v: _A,
+    *spacings: Spacing,
+    axis: Axes = None,
+    out: Any = None,
+    stack: Literal[True],
+    **options: Unpack[_FaceOptions],
+) -> _A: ...
+@overload
+def jacobian(
+    v: Any,
+    *spacings: Spacing,
+    axis: Axes = None,
+    out: Any = None,
+    stack: bool = False,
+    **options: Unpack[_FaceOptions],
+) -> Any: ...
+@overload
+def hessian(
+    f: _A,
+    *spacings: Spacing,
+    axis: Axes = None,
+    out: Any = None,
+    stack: Literal[False] = False,
+    **options: Unpack[_Options],
+) -> tuple[tuple[_A, ...], ...]: ...
+@overload
+def hessian(
+    f: _A,
+    *spacings: Spacing,
+    axis: Axes = None,
+    out: Any = None,
+    stack: Literal[True],
+    **options: Unpack[_Options],
+) -> _A: ...
+@overload
+def hessian(
+    f: Any,
+    *spacings: Spacing,
+    axis: Axes = None,
+    out: Any = None,
+    stack: bool = False,
+    **options: Unpack[_Options],
+) -> Any: ...
+@overload
+def gradient_norm(
+    f: _Numbers | NDArray[np.complexfloating[Any, Any]],
+    *spacings: Spacing,
+    axis: Axes = None,
+    out: Any = None,
+    **options: Unpack[_FirstOptions],
+) -> NDArray[Any]: ...
+@overload
+def gradient_norm(
+    f: _A, *spacings: Spacing, axis: Axes = None, out: Any = None, **options: Unpack[_FirstOptions]
+) -> _A: ...

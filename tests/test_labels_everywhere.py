@@ -57,8 +57,8 @@ REFUSED = {
 """Functions whose results would have no names: they say that they take plain arrays."""
 
 OTHERS = {
-    "BackendError", "GpugradWarning", "asnumpy", "free_memory", "info", "namespace", "stencil",
-    "use_backend",
+    "BackendError", "Explanation", "GpugradWarning", "Info", "asnumpy", "explain", "free_memory",
+    "info", "namespace", "stencil", "use_backend",
 }  # fmt: skip
 """What takes no field, and `asnumpy`, which is there to strip it."""
 

@@ -38,7 +38,7 @@ from gpugrad._arrays.out import (
     view_to_write,
 )
 from gpugrad._arrays.threads import Gate, Lane, run_whole
-from gpugrad._arrays.typing import Array, NumpyArray
+from gpugrad._arrays.typing import Array, Backend, NumpyArray
 from gpugrad._late import load_late
 
 if TYPE_CHECKING:

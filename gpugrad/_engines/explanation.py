@@ -208,8 +208,8 @@ def _find_cure(outputs: Outputs, walk: _Walk, rejected: dict[str, str]) -> str |
     problem = rejected.get("compiled", "")
     if problem == TOO_LITTLE:
         return (
-            f'None is needed: "compiled" comes by itself, once fields of {dispatch.COMPILED_SIZE:,} '
-            f"samples or more have had {dispatch.COMPILING_SIZE:,} results. "
+            f'None is needed: "compiled" comes once fields of {dispatch.COMPILED_SIZE:,} samples '
+            f"or more have had {dispatch.COMPILING_SIZE:,} results by this process. "
             '`backend="compiled"` has it at once.'
         )
     if "needs llvmlite" in problem:

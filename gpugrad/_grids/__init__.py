@@ -20,3 +20,4 @@ from gpugrad._grids.options import (
     translate_boundary,
 )
 from gpugrad._grids.spacing import parse_axes, parse_spacings, warn_caller, widen
+from gpugrad._grids.typing import Axes, Axis, Boundary, EdgeOrder, Period, Side, Spacing, Stagger

@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from numbers import Integral, Real
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, Final, NamedTuple, NoReturn
 
 from gpugrad._arrays import Array, dtype_name
 from gpugrad._grids.keywords import choose_by_axis
 from gpugrad._stencils import MAX_ACCURACY, MAX_ORDER, TABLE, Scheme, Side, Sides
 
-ONE_SIDED = "one-sided"
+ONE_SIDED: Final = "one-sided"
 
 
 class Options(NamedTuple):

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from gpugrad._arrays import Array, as_field, dtype_name
+from gpugrad._arrays import Array, Backend, as_field, dtype_name
 from gpugrad._engines import evaluate
 from gpugrad._grids import (
     ONE_SIDED,
+    Axes,
+    Axis,
+    Boundary,
+    EdgeOrder,
     Options,
+    Period,
+    Spacing,
+    Stagger,
     parse_one_axis,
     plan_as_numpy,
     plan_axes,
@@ -25,21 +32,21 @@ from gpugrad._stencils import Term, each_derivative
 @describe(out=OUT["each"])
 def gradient(
     f: Any,
-    *spacing: Any,
-    axis: Any = None,
-    edge_order: int | None = None,
+    *spacing: Spacing,
+    axis: Axes = None,
+    edge_order: EdgeOrder | None = None,
     accuracy: int = 2,
-    boundary: Any = ONE_SIDED,
+    boundary: Boundary = ONE_SIDED,
     edge_accuracy: int | None = None,
-    period: Any = None,
-    stagger: Any = None,
+    period: Period | None = None,
+    stagger: Stagger = None,
     time_unit: str | None = None,
-    where: Any = None,
+    where: Array | None = None,
     skipna: bool = False,
     curvilinear: Any = None,
     out: Any = None,
     stack: bool = False,
-    backend: str | None = None,
+    backend: Backend | None = None,
 ) -> Array | tuple[Array, ...]:
     r"""Differentiate a sampled field along its axes, as `numpy.gradient`, on any array library.
 
@@ -124,21 +131,21 @@ def gradient(
 @describe(axis=ONE_AXIS)
 def derivative(
     f: Any,
-    *spacing: Any,
-    axis: int = -1,
+    *spacing: Spacing,
+    axis: Axis = -1,
     order: int = 1,
-    edge_order: int | None = None,
+    edge_order: EdgeOrder | None = None,
     accuracy: int = 2,
-    boundary: Any = ONE_SIDED,
+    boundary: Boundary = ONE_SIDED,
     edge_accuracy: int | None = None,
-    period: Any = None,
-    stagger: Any = None,
+    period: Period | None = None,
+    stagger: Stagger = None,
     time_unit: str | None = None,
-    where: Any = None,
+    where: Array | None = None,
     skipna: bool = False,
     smooth: Any = None,
     out: Any = None,
-    backend: str | None = None,
+    backend: Backend | None = None,
 ) -> Array:
     r"""Differentiate a sampled field along one axis: any order, any accuracy, any boundary.
 
@@ -239,18 +246,18 @@ def _return_nothing(out: Any, stack: bool) -> tuple[Array, ...]:
 @describe(type_errors=", or if `f` holds dates, which have no squares")
 def gradient_norm(
     f: Any,
-    *spacing: Any,
-    axis: Any = None,
-    edge_order: int | None = None,
+    *spacing: Spacing,
+    axis: Axes = None,
+    edge_order: EdgeOrder | None = None,
     accuracy: int = 2,
-    boundary: Any = ONE_SIDED,
+    boundary: Boundary = ONE_SIDED,
     edge_accuracy: int | None = None,
-    period: Any = None,
+    period: Period | None = None,
     time_unit: str | None = None,
-    where: Any = None,
+    where: Array | None = None,
     skipna: bool = False,
     out: Any = None,
-    backend: str | None = None,
+    backend: Backend | None = None,
 ) -> Array:
     r"""Return the magnitude of the gradient of a sampled field, in one pass over it.
 

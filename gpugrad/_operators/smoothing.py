@@ -37,7 +37,7 @@ _MODES = {"one-sided": "interp", "periodic": "wrap", "reflect": "mirror", "edge"
 def smooth_derivative(
     f: Any,
     spacing: Any,
-    axis: int,
+    axis: Any,
     order: int,
     smooth: Any,
     boundary: Any,

@@ -36,7 +36,7 @@ class SphereGrid(NamedTuple):
     is_even: bool
 
     def gradient(
-        self, f: Array, radius: float, accuracies: tuple[Any, Any], backend: str | None
+        self, f: Array, radius: float, accuracies: tuple[Any, Any], backend: Any
     ) -> list[Array]:
         """Return the derivatives to the north and to the east, per unit of the radius."""
         accuracy, edge = accuracies
@@ -127,13 +127,13 @@ class SphereGrid(NamedTuple):
         return north, east
 
     def _gradient_on_curved(
-        self, f: Array, radius: float, accuracy: Any, edge: Any, backend: str | None
+        self, f: Array, radius: float, accuracy: Any, edge: Any, backend: Any
     ) -> list[Array]:
         """Return the gradient on latitudes and longitudes that are fields themselves."""
         phi, lam = self.latitude, self.longitude
         # Latitude and longitude are singular at poles, Cartesian positions are not.
         position = [np.cos(phi) * np.cos(lam), np.cos(phi) * np.sin(lam), np.sin(phi)]
-        boundary = {self.axes[1]: "periodic"} if self.periodic else "one-sided"
+        boundary: Any = {self.axes[1]: "periodic"} if self.periodic else "one-sided"
         options = Options(1, accuracy, edge, boundary, None)
         no_jumps = [(0.0,) * 3] * 2
         derivatives = differentiate_grid(position, f.shape, self.axes, options, no_jumps)

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from gpugrad._arrays import Array
-from gpugrad._grids import ONE_SIDED, Options
+from gpugrad._arrays import Array, Backend
+from gpugrad._grids import ONE_SIDED, Axes, Boundary, EdgeOrder, Options, Period, Spacing, Stagger
 from gpugrad._labels import accepts_labels
 from gpugrad._operators.apply import apply_operator
 from gpugrad._operators.descriptions import CURL_AXIS, OUT, describe
@@ -23,20 +23,20 @@ MIXED = (
 @describe(value_errors=COUNT)
 def divergence(
     v: Any,
-    *spacing: Any,
-    axis: Any = None,
-    edge_order: int | None = None,
+    *spacing: Spacing,
+    axis: Axes = None,
+    edge_order: EdgeOrder | None = None,
     accuracy: int = 2,
-    boundary: Any = ONE_SIDED,
+    boundary: Boundary = ONE_SIDED,
     edge_accuracy: int | None = None,
-    period: Any = None,
-    stagger: Any = None,
+    period: Period | None = None,
+    stagger: Stagger = None,
     time_unit: str | None = None,
-    where: Any = None,
+    where: Array | None = None,
     skipna: bool = False,
     curvilinear: Any = None,
     out: Any = None,
-    backend: str | None = None,
+    backend: Backend | None = None,
 ) -> Array:
     r"""Return the divergence of a sampled vector field, in one pass over its components.
 
@@ -83,21 +83,21 @@ def divergence(
 @describe(out=OUT["each"], axis=CURL_AXIS, value_errors=COUNT + ", two or three")
 def curl(
     v: Any,
-    *spacing: Any,
-    axis: Any = None,
-    edge_order: int | None = None,
+    *spacing: Spacing,
+    axis: Axes = None,
+    edge_order: EdgeOrder | None = None,
     accuracy: int = 2,
-    boundary: Any = ONE_SIDED,
+    boundary: Boundary = ONE_SIDED,
     edge_accuracy: int | None = None,
-    period: Any = None,
-    stagger: Any = None,
+    period: Period | None = None,
+    stagger: Stagger = None,
     time_unit: str | None = None,
-    where: Any = None,
+    where: Array | None = None,
     skipna: bool = False,
     curvilinear: Any = None,
     out: Any = None,
     stack: bool = False,
-    backend: str | None = None,
+    backend: Backend | None = None,
 ) -> Array | tuple[Array, ...]:
     r"""Return the curl of a sampled vector field, in one pass over its components.
 
@@ -147,17 +147,17 @@ def curl(
 @describe()
 def laplacian(
     f: Any,
-    *spacing: Any,
-    axis: Any = None,
+    *spacing: Spacing,
+    axis: Axes = None,
     accuracy: int = 2,
-    boundary: Any = ONE_SIDED,
+    boundary: Boundary = ONE_SIDED,
     edge_accuracy: int | None = None,
-    period: Any = None,
+    period: Period | None = None,
     time_unit: str | None = None,
-    where: Any = None,
+    where: Array | None = None,
     skipna: bool = False,
     out: Any = None,
-    backend: str | None = None,
+    backend: Backend | None = None,
 ) -> Array:
     r"""Return the Laplacian of a sampled field, in one pass over it.
 
@@ -202,18 +202,18 @@ def laplacian(
 @describe(out=OUT["each"], components="any number of them")
 def vector_laplacian(
     v: Any,
-    *spacing: Any,
-    axis: Any = None,
+    *spacing: Spacing,
+    axis: Axes = None,
     accuracy: int = 2,
-    boundary: Any = ONE_SIDED,
+    boundary: Boundary = ONE_SIDED,
     edge_accuracy: int | None = None,
-    period: Any = None,
+    period: Period | None = None,
     time_unit: str | None = None,
-    where: Any = None,
+    where: Array | None = None,
     skipna: bool = False,
     out: Any = None,
     stack: bool = False,
-    backend: str | None = None,
+    backend: Backend | None = None,
 ) -> Array | tuple[Array, ...]:
     r"""Return the Laplacian of each component of a sampled vector field, in one pass over them.
 
@@ -253,21 +253,21 @@ def vector_laplacian(
 @describe(out=OUT["table"], components="any number of them")
 def jacobian(
     v: Any,
-    *spacing: Any,
-    axis: Any = None,
-    edge_order: int | None = None,
+    *spacing: Spacing,
+    axis: Axes = None,
+    edge_order: EdgeOrder | None = None,
     accuracy: int = 2,
-    boundary: Any = ONE_SIDED,
+    boundary: Boundary = ONE_SIDED,
     edge_accuracy: int | None = None,
-    period: Any = None,
-    stagger: Any = None,
+    period: Period | None = None,
+    stagger: Stagger = None,
     time_unit: str | None = None,
-    where: Any = None,
+    where: Array | None = None,
     skipna: bool = False,
     curvilinear: Any = None,
     out: Any = None,
     stack: bool = False,
-    backend: str | None = None,
+    backend: Backend | None = None,
 ) -> Array | tuple[tuple[Array, ...], ...]:
     r"""Return the derivatives of all components of a sampled vector field along all axes.
 
@@ -307,18 +307,18 @@ def jacobian(
 @describe(out=OUT["table"], value_errors=MIXED)
 def hessian(
     f: Any,
-    *spacing: Any,
-    axis: Any = None,
+    *spacing: Spacing,
+    axis: Axes = None,
     accuracy: int = 2,
-    boundary: Any = ONE_SIDED,
+    boundary: Boundary = ONE_SIDED,
     edge_accuracy: int | None = None,
-    period: Any = None,
+    period: Period | None = None,
     time_unit: str | None = None,
-    where: Any = None,
+    where: Array | None = None,
     skipna: bool = False,
     out: Any = None,
     stack: bool = False,
-    backend: str | None = None,
+    backend: Backend | None = None,
 ) -> Array | tuple[tuple[Array, ...], ...]:
     r"""Return all second derivatives of a sampled field.
 

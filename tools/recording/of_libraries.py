@@ -116,7 +116,7 @@ def _foreign() -> Any:
 def plan_of_library(library: str, operator: str, **keywords: Any) -> Any:
     """Make a plan for a library; return what it is and what it gives."""
     f = in_library(values_of("f8", SHAPE), library)
-    plan = gpugrad.plan(SHAPE, "float64", 0.3, operator=operator, like=f, **keywords)
+    plan = gpugrad.plan(SHAPE, 0.3, operator=operator, like=f, **keywords)
     return repr(plan), plan(f)
 
 

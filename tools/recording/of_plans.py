@@ -26,7 +26,7 @@ def _takes(operator: str, dtype: str, shape: Any, library: str = "numpy", count:
 
 def apply_plan(shape: Any, dtype: str, *spacing: Any, operator: str, **keywords: Any) -> Any:
     """Make a plan; return what it is, and what it gives when it is called, also after a pickle."""
-    plan = gpugrad.plan(shape, dtype, *spacing, operator=operator, **keywords)
+    plan = gpugrad.plan(shape, *spacing, dtype=dtype, operator=operator, **keywords)
     f = _takes(operator, dtype, shape if isinstance(shape, tuple) else (shape,))
     copy = pickle.loads(pickle.dumps(plan))
     about = [repr(plan), plan.operator, plan.shape, str(plan.dtype), plan.library]
@@ -37,13 +37,13 @@ def make_matrix(
     shape: Any, dtype: str, *spacing: Any, operator: str, format: str = "csr", **keywords: Any
 ) -> Any:
     """Make a plan; return it as a matrix, and its offset."""
-    plan = gpugrad.plan(shape, dtype, *spacing, operator=operator, **keywords)
+    plan = gpugrad.plan(shape, *spacing, dtype=dtype, operator=operator, **keywords)
     return {"matrix": plan.matrix(format), "offset": plan.offset()}
 
 
 def apply_adjoint(shape: Any, dtype: str, *spacing: Any, operator: str, **keywords: Any) -> Any:
     """Make a plan; return what its adjoint is, and what it makes of the plan's own result."""
-    plan = gpugrad.plan(shape, dtype, *spacing, operator=operator, **keywords)
+    plan = gpugrad.plan(shape, *spacing, dtype=dtype, operator=operator, **keywords)
     adjoint = plan.adjoint()
     there = plan(_takes(operator, dtype, shape))
     back = adjoint(there)
@@ -58,7 +58,7 @@ def call_plan(
     shape: Any, dtype: str, f: Any, keywords: dict[str, Any], **call_keywords: Any
 ) -> Any:
     """Make a plan, and call it with a field."""
-    return gpugrad.plan(shape, dtype, **keywords)(f, **made(call_keywords))
+    return gpugrad.plan(shape, dtype=dtype, **keywords)(f, **made(call_keywords))
 
 
 def calls() -> Iterator[Call]:
@@ -143,6 +143,6 @@ def calls() -> Iterator[Call]:
 
 
 def _plan_in_space(shape: Any, dtype: str, *spacing: Any, operator: str, **keywords: Any) -> Any:
-    plan = gpugrad.plan(shape, dtype, *spacing, operator=operator, **keywords)
+    plan = gpugrad.plan(shape, *spacing, dtype=dtype, operator=operator, **keywords)
     count = len(keywords.get("axis", shape))
     return repr(plan), plan(_takes(operator, dtype, shape, count=count))

@@ -1,0 +1,45 @@
+"""Types of what users say of a call: the words that options take, for type checkers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, SupportsFloat, TypeVar
+
+_T = TypeVar("_T")
+
+Axis = int | str
+"""An axis by its number, or a dimension of xarray by its name."""
+
+Axes = Axis | Sequence[Axis] | None
+"""The axes to differentiate along; None are all of them."""
+
+Spacing = Any
+"""A number, coordinates as a sequence or an array of any library, or dates of any library."""
+
+EdgeOrder = Literal[1, 2]
+"""How accurate one-sided ends are, as `numpy.gradient` has it."""
+
+ByAxis = Mapping[Any, _T]
+"""What differs by axis: a dict with axes for keys, of any type, as types of keys do not vary."""
+
+Side = (
+    Literal[
+        "one-sided", "periodic", "wrap", "reflect", "symmetric", "odd-reflect", "odd-symmetric",
+        "edge",
+    ]
+    | SupportsFloat
+    | Mapping[str, SupportsFloat]
+)  # fmt: skip
+"""What lies beyond one end of an axis: a word, a number, or ``{"normal": slope}``."""
+
+Boundary = Side | Sequence[Side] | ByAxis[Side | Sequence[Side]]
+"""What lies beyond both ends: one side for both, a pair, or a dict by axis."""
+
+Period = SupportsFloat | ByAxis[SupportsFloat]
+"""The period of all periodic axes, or a dict by axis."""
+
+FaceSide = Literal["left", "right"] | None
+"""The face that a result lies on, None for the sample."""
+
+Stagger = FaceSide | ByAxis[FaceSide]
+"""Where results are: the same along all axes, or a dict by axis."""

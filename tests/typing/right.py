@@ -1,0 +1,72 @@
+"""Right calls, with the types that a type checker must find."""
+
+from __future__ import annotations
+
+from typing import Any, assert_type
+
+import numpy as np
+from numpy.typing import NDArray
+
+import gpugrad
+from gpugrad.typing import Backend, Boundary, Stagger
+
+Field = NDArray[np.float64]
+
+
+class Tensor:
+    """An array of another library, of which nothing is known here."""
+
+
+f: Field = np.zeros((4, 5))
+integers: NDArray[np.int64] = np.zeros((4, 5), np.int64)
+tensor = Tensor()
+
+# A derivative is an array of the field's own type.
+assert_type(gpugrad.gradient(f, axis=0), Field)
+assert_type(gpugrad.gradient(f, axis="x"), Field)
+assert_type(gpugrad.gradient(f, stack=True), Field)
+assert_type(gpugrad.gradient(f, axis=(0, 1)), tuple[Field, Field])
+assert_type(gpugrad.gradient(f, 1.0, 2.0, axis=("x", "y", "z")), tuple[Field, Field, Field])
+assert_type(gpugrad.gradient(tensor, axis=0), Tensor)
+assert_type(gpugrad.gradient(integers, axis=0), NDArray[Any])
+assert_type(gpugrad.gradient([1.0, 4.0, 9.0], axis=0), NDArray[Any])
+assert_type(gpugrad.derivative(f), Field)
+assert_type(gpugrad.derivative(tensor, 0.5, order=2), Tensor)
+assert_type(gpugrad.derivative([1, 4, 9]), NDArray[Any])
+assert_type(gpugrad.laplacian(f), Field)
+assert_type(gpugrad.gradient_norm(tensor), Tensor)
+assert_type(gpugrad.divergence((f, f)), Field)
+stacked: Field = np.stack([f, f])
+assert_type(gpugrad.divergence(stacked), Field)
+assert_type(gpugrad.curl((tensor, tensor)), Tensor)
+assert_type(gpugrad.curl((f, f, f)), tuple[Field, Field, Field])
+assert_type(gpugrad.curl((f, f, f), stack=True), Field)
+assert_type(gpugrad.vector_laplacian((f, f)), tuple[Field, ...])
+assert_type(gpugrad.jacobian((f, f), stack=True), Field)
+assert_type(gpugrad.jacobian((f, f)), tuple[tuple[Field, ...], ...])
+assert_type(gpugrad.hessian(f), tuple[tuple[Field, ...], ...])
+assert_type(gpugrad.hessian(f, stack=True), Field)
+
+# How many results there are depends on the axes, which no type tells: anything goes.
+slope = gpugrad.gradient(f[0])
+slope.max()
+df_dx, df_dy = gpugrad.gradient(f)
+df_dx.max()
+h = gpugrad.gradient(f, axis=0)
+h.shape  # noqa: B018
+
+# Options in all their forms.
+gpugrad.gradient(f, 0.5, boundary="periodic", period=2.5, edge_order=None, where=f > 0)
+gpugrad.gradient(f, boundary=("reflect", 0.0), stagger={0: "left"}, backend="compiled")
+gpugrad.gradient(f, boundary=["symmetric", {"normal": 1}])
+gpugrad.gradient(f, boundary={0: "wrap", 1: ("edge", {"normal": 0.5})}, period={0: 4})
+gpugrad.gradient(f, spacing=(0.5, [0.0, 1.0, 2.0]))
+gpugrad.gradient(f, spacing={"lon": 0.5})
+gpugrad.derivative(f, spacing=0.5, edge_order=2, time_unit="s", skipna=True)
+
+
+def differentiate(
+    values: Field, boundary: Boundary = "edge", stagger: Stagger = None, backend: Backend = "auto"
+) -> Field:
+    """Hand options on, as a library would."""
+    return gpugrad.derivative(values, boundary=boundary, stagger=stagger, backend=backend)
