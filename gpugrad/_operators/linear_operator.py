@@ -3,28 +3,38 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import Any, NamedTuple
 
 from gpugrad._arrays import Array, namespace_of
 from gpugrad._operators.matrix import load_scipy
 
-if TYPE_CHECKING:
-    from gpugrad._operators.plan import Plan
+
+class LinearMap(NamedTuple):
+    """A linear plan: what to call, and the numbers, shape, library and dtype of its fields."""
+
+    apply: Callable[[Any], Any]
+    takes: tuple[int, ...]
+    shape: tuple[int, ...]
+    library: str
+    dtype: Any
+
+    @property
+    def size(self) -> int:
+        """How many samples all fields have together."""
+        return math.prod(self.takes) * math.prod(self.shape)
 
 
 _MODULES = {"NumPy": "scipy.sparse.linalg", "CuPy": "cupyx.scipy.sparse.linalg"}
 """Where the solvers for fields of a library are."""
 
 
-def make_linear_operator(plan: Plan) -> Any:
-    """Return what a plan does to vectors, its fields and results raveled one after the other."""
-    factory = _load_factory(plan.library)
-    forward, backward = plan._linear_part(), plan.adjoint()
-    size = math.prod(plan.shape)
+def make_linear_operator(forward: LinearMap, backward: LinearMap) -> Any:
+    """Return a plan and its adjoint for vectors: fields raveled, one after the other."""
+    factory = _load_factory(forward.library)
     return factory(
-        (size * math.prod(plan._gives), size * math.prod(plan._takes)),
+        (backward.size, forward.size),
         matvec=lambda x: _multiply(forward, x),
         rmatvec=lambda x: _multiply(backward, x),
         dtype=forward.dtype,
@@ -44,13 +54,13 @@ def _load_factory(library: str) -> Any:
     return import_module(module).LinearOperator
 
 
-def _multiply(plan: Plan, vector: Array) -> Array:
+def _multiply(linear: LinearMap, vector: Array) -> Array:
     """Apply a linear plan to a vector; of a complex one, to both parts of it."""
-    if vector.dtype.kind == "c" and plan.dtype.kind != "c":
-        return _multiply(plan, vector.real) + 1j * _multiply(plan, vector.imag)
-    values = vector.astype(plan.dtype, copy=False).reshape(*plan._takes, *plan.shape)
-    fields = _as_taken(values, plan._takes)
-    results = [result.reshape(-1) for result in _list_arrays(plan(fields))]
+    if vector.dtype.kind == "c" and linear.dtype.kind != "c":
+        return _multiply(linear, vector.real) + 1j * _multiply(linear, vector.imag)
+    values = vector.astype(linear.dtype, copy=False).reshape(*linear.takes, *linear.shape)
+    fields = _as_taken(values, linear.takes)
+    results = [result.reshape(-1) for result in _list_arrays(linear.apply(fields))]
     return results[0] if len(results) == 1 else namespace_of(vector).concat(results)
 
 

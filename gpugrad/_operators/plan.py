@@ -36,6 +36,7 @@ from gpugrad._grids import (
     plan_gradient,
 )
 from gpugrad._operators.components import check_plans, find_shape, join_results
+from gpugrad._operators.linear_operator import LinearMap, make_linear_operator
 from gpugrad._operators.matrix import make_matrix, make_offset
 from gpugrad._operators.stages import (
     Selection,
@@ -273,12 +274,13 @@ class Plan:
         >>> bool(np.allclose(laplacian(f), -1.0))
         True
         """
-        from gpugrad._operators.linear_operator import make_linear_operator
-
         check_linear(self._program, "a linear operator")
-        return make_linear_operator(self)
+        return make_linear_operator(self._find_linear_part()._as_map(), self.adjoint()._as_map())
 
-    def _linear_part(self) -> Plan:
+    def _as_map(self) -> LinearMap:
+        return LinearMap(self, self._takes, self.shape, self.library, self.dtype)
+
+    def _find_linear_part(self) -> Plan:
         """Return a plan without what `offset` has, for fields of the dtype of results."""
         has_constants = any(
             formula.constant is not None
