@@ -37,7 +37,22 @@ _LATE = {
     "_stencils.textbook": "stencil",
 }
 
-__getattr__ = load_late(__name__, _LATE)
+# Names that have left before 1.0, and what does their work now.
+_MOVED = {
+    "sample": "tabulate",
+    "symbolic_curl": "symbolic.curl",
+    "symbolic_derivative": "symbolic.derivative",
+    "symbolic_divergence": "symbolic.divergence",
+    "symbolic_gradient": "symbolic.gradient",
+    "symbolic_hessian": "symbolic.hessian",
+    "symbolic_jacobian": "symbolic.jacobian",
+    "symbolic_laplacian": "symbolic.laplacian",
+    "spherical_curl": "Sphere(latitude, longitude).curl(v)",
+    "spherical_divergence": "Sphere(latitude, longitude).divergence(v)",
+    "spherical_gradient": "Sphere(latitude, longitude).gradient(f)",
+}
+
+__getattr__ = load_late(__name__, _LATE, _MOVED)
 __all__ = sorted([
     "BackendError", "GpugradWarning", "asnumpy", "derivative", "free_memory", "gradient",
     "gradient_norm", "use_backend", *" ".join(_LATE.values()).split(),
@@ -45,4 +60,4 @@ __all__ = sorted([
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *__all__} - {"load_late"})

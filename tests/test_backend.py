@@ -535,6 +535,56 @@ def test_asnumpy_refuses_what_has_no_values(thing):
         gpugrad.asnumpy(thing)
 
 
+@pytest.mark.parametrize("text", ["abc", b"abc", np.str_("abc")])
+def test_asnumpy_refuses_text(text):
+    with pytest.raises(TypeError, match="`x` must be an array or a sequence; got the text"):
+        gpugrad.asnumpy(text)
+
+
+class OnDevice:
+    """An array of a library such as dpnp, which refuses to be read as if it lay on the host."""
+
+    def __array__(self, dtype=None, copy=None):
+        raise TypeError("Implicit conversion to a NumPy array is not allowed.")
+
+    def asnumpy(self):
+        return F
+
+
+class Sparse:
+    """An array of sparse, or a matrix of SciPy: some of its samples are not stored."""
+
+    def __array__(self, dtype=None, copy=None):
+        raise RuntimeError("Cannot convert a sparse array to dense automatically.")
+
+    def todense(self):
+        return F[:, None]
+
+
+class Lazy:
+    """An array of a library such as mlx, which NumPy reads."""
+
+    def __array__(self, dtype=None, copy=None):
+        return F
+
+
+@pytest.mark.parametrize(("kind", "shape"), [(OnDevice, (5,)), (Sparse, (5, 1)), (Lazy, (5,))])
+def test_asnumpy_asks_arrays_that_have_a_way_home(kind, shape):
+    values = gpugrad.asnumpy(kind())
+    assert type(values) is np.ndarray
+    assert_same_bits(values, F.reshape(shape))
+    with pytest.raises(TypeError, match="`x` must be an array"):
+        gpugrad.asnumpy(kind)
+
+
+def test_asnumpy_takes_sparse_matrices_of_scipy():
+    sparse = pytest.importorskip("scipy.sparse")
+    for make in (sparse.csr_array, sparse.csr_matrix, sparse.coo_array):
+        values = gpugrad.asnumpy(make(np.diag(F)))
+        assert type(values) is np.ndarray
+        assert_same_bits(values, np.diag(F))
+
+
 def test_asnumpy_takes_single_numbers_and_sequences():
     assert_same_bits(gpugrad.asnumpy(3.0), np.array(3.0))
     assert_same_bits(gpugrad.asnumpy([1, 2]), np.array([1, 2]))
