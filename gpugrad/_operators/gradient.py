@@ -66,6 +66,13 @@ def gradient(
 
     {errors}
 
+    See Also
+    --------
+    derivative : One derivative along an axis, of any order.
+    gradient_norm : The length of the gradient, in one pass.
+    Sphere, CurvilinearGrid : The gradient on grids that are not straight.
+    gradient_of : The gradient of a function, not of samples.
+
     Notes
     -----
     With spacing :math:`h` the derivative inside and at the lower end is
@@ -164,6 +171,13 @@ def derivative(
 
     {errors}
 
+    See Also
+    --------
+    gradient : The first derivatives along all axes.
+    smooth_derivative : Derivatives of noisy samples.
+    stencil : The weights of a scheme, and its error.
+    error_estimate : How wrong the derivative of given samples is.
+
     Notes
     -----
     Inside, with the weights :math:`w_k` of `stencil`, on :math:`r` samples to both sides,
@@ -261,6 +275,9 @@ def gradient_norm(
 ) -> Array:
     r"""Return the magnitude of the gradient of a sampled field, in one pass over it.
 
+    It is how steep a field is, whatever the direction: the slope of terrain, the sharpness of an
+    edge in a picture.
+
     Parameters
     ----------
     {parameters}
@@ -272,6 +289,10 @@ def gradient_norm(
         negative, with the library, device and precision of `f`; integers become floats.
 
     {errors}
+
+    See Also
+    --------
+    gradient : The derivatives themselves.
 
     Notes
     -----

@@ -40,6 +40,8 @@ def divergence(
 ) -> Array:
     r"""Return the divergence of a sampled vector field, in one pass over its components.
 
+    It is how much of the field comes out of each place: sources are positive, sinks negative.
+
     Parameters
     ----------
     {parameters}
@@ -51,6 +53,12 @@ def divergence(
         device and dtype of the components; integers become floats.
 
     {errors}
+
+    See Also
+    --------
+    curl : The rotation of a vector field.
+    gradient : The derivatives of a scalar field.
+    Sphere.divergence, CurvilinearGrid.divergence : On grids that are not straight.
 
     Notes
     -----
@@ -101,6 +109,9 @@ def curl(
 ) -> Array | tuple[Array, ...]:
     r"""Return the curl of a sampled vector field, in one pass over its components.
 
+    It is how the field turns about each place: twice the angular velocity of a body that it
+    carries along.
+
     Parameters
     ----------
     {parameters}
@@ -112,6 +123,11 @@ def curl(
         of `v` per unit of the spacing.
 
     {errors}
+
+    See Also
+    --------
+    divergence : The sources of a vector field.
+    Sphere.curl, CurvilinearGrid.curl : On grids that are not straight.
 
     Notes
     -----
@@ -161,6 +177,9 @@ def laplacian(
 ) -> Array:
     r"""Return the Laplacian of a sampled field, in one pass over it.
 
+    It is how much lower a field is than its surroundings: what diffuses heat, and sharpens
+    pictures.
+
     Parameters
     ----------
     {parameters}
@@ -171,6 +190,11 @@ def laplacian(
         The sum of the second derivatives, in the unit of `f` per squared unit of the spacing.
 
     {errors}
+
+    See Also
+    --------
+    vector_laplacian : The Laplacian of each component of a vector field.
+    hessian : All second derivatives.
 
     Notes
     -----
@@ -217,6 +241,9 @@ def vector_laplacian(
 ) -> Array | tuple[Array, ...]:
     r"""Return the Laplacian of each component of a sampled vector field, in one pass over them.
 
+    It is what diffuses a velocity, and what is left of the gradient of the divergence when the
+    curl of the curl is taken away.
+
     Parameters
     ----------
     {parameters}
@@ -228,12 +255,15 @@ def vector_laplacian(
 
     {errors}
 
+    See Also
+    --------
+    laplacian : The Laplacian of a scalar field.
+
     Notes
     -----
     .. math:: (\Delta v)_i = \sum_{j=1}^{n} \frac{\partial^2 v_i}{\partial x_j^2}
 
-    It is what diffuses a velocity, and what is left of the gradient of the divergence when the curl
-    of the curl is taken away. Each component has the bits of its `laplacian`.
+    Each component has the bits of its `laplacian`.
 
     Examples
     --------
@@ -271,6 +301,9 @@ def jacobian(
 ) -> Array | tuple[tuple[Array, ...], ...]:
     r"""Return the derivatives of all components of a sampled vector field along all axes.
 
+    It is how a map of space stretches and turns its surroundings, and of a flow the tensor of
+    velocity gradients.
+
     Parameters
     ----------
     {parameters}
@@ -282,6 +315,11 @@ def jacobian(
         named, in the unit of `v` per unit of the spacing.
 
     {errors}
+
+    See Also
+    --------
+    gradient : The derivatives of a scalar field.
+    divergence, curl : Sums of entries of a Jacobian, in one pass.
 
     Notes
     -----
@@ -322,6 +360,9 @@ def hessian(
 ) -> Array | tuple[tuple[Array, ...], ...]:
     r"""Return all second derivatives of a sampled field.
 
+    It is how a field bends in all directions: its eigenvalues tell minima, maxima and saddles
+    apart.
+
     Parameters
     ----------
     {parameters}
@@ -334,6 +375,12 @@ def hessian(
         ``result[j][i]`` is the same array as ``result[i][j]``.
 
     {errors}
+
+    See Also
+    --------
+    laplacian : The sum of the diagonal, in one pass.
+    jacobian : The first derivatives of a vector field.
+    critical_points : Where a field is stationary, by its Hessian.
 
     Notes
     -----
