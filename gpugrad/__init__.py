@@ -2,7 +2,8 @@
 
 The same call, the same bits: `gradient` is a drop-in for `numpy.gradient` on NumPy, CuPy,
 PyTorch, JAX, Dask and any other array-API library. `use_backend` chooses where the arithmetic
-runs, `namespace` gives a namespace to write a workflow against, `info` says what is there.
+runs and `explain` says where, `namespace` gives a namespace to write a workflow against, `info`
+says what is there.
 """
 
 from gpugrad._arrays.arrays import BackendError, GpugradWarning, asnumpy
@@ -47,8 +48,8 @@ _MOVED = {
     "symbolic_hessian": "symbolic.hessian",
     "symbolic_jacobian": "symbolic.jacobian",
     "symbolic_laplacian": "symbolic.laplacian",
-    "spherical_curl": "Sphere(latitude, longitude).curl(v)",
-    "spherical_divergence": "Sphere(latitude, longitude).divergence(v)",
+    "spherical_curl": "Sphere(latitude, longitude).curl(u, v)",
+    "spherical_divergence": "Sphere(latitude, longitude).divergence(u, v)",
     "spherical_gradient": "Sphere(latitude, longitude).gradient(f)",
 }
 

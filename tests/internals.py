@@ -44,6 +44,7 @@ MODULES = {
     "_axes": "gpugrad._grids.axes",
     "_boundaries": "gpugrad._stencils.boundaries",
     "_schemes": "gpugrad._stencils.schemes",
+    "linear_operator": "gpugrad._operators.linear_operator",
     # How points, grids and formulas are cut into blocks, or become code.
     "complex_step": "gpugrad._functions.complex_step",
     "_sample": "gpugrad._functions.sample",

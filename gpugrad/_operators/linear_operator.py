@@ -51,7 +51,14 @@ def _load_factory(library: str) -> Any:
         )
     if library == "NumPy":
         load_scipy()
-    return import_module(module).LinearOperator
+    try:
+        return import_module(module).LinearOperator
+    except ImportError as error:
+        raise ImportError(
+            f"a linear operator of CuPy needs `{module}`, which cannot be imported: its solvers "
+            "take more of the CUDA toolkit than a gradient does. Run `pip install "
+            f'"cupy-cuda13x[ctk]"`, or the same for your version of CUDA. ({error})'
+        ) from error
 
 
 def _multiply(linear: LinearMap, vector: Array) -> Array:

@@ -260,7 +260,7 @@ class Plan:
         Raises
         ------
         ImportError
-            If SciPy is not installed.
+            If SciPy is not installed, or CuPy's solvers lack libraries of the CUDA toolkit.
         TypeError
             If fields are of another library, or the operator is not linear: a "gradient_norm".
 

@@ -61,7 +61,7 @@ def _operators(library: str) -> dict[str, Any]:
         "gradient skipna": given("gradient", with_nan("f8", SHAPE, library=library), skipna=True),
         "gradient where": given("gradient", f, where=mask(SHAPE, library=library)),
         "gradient numpy": given("gradient", f, backend="numpy"),
-        "gradient numba": given("gradient", f, backend="compiled"),
+        "gradient compiled": given("gradient", f, backend="compiled"),
         "gradient slices": given("gradient", f, backend="slices"),
         "derivative": given("derivative", f, 0.3, order=2, accuracy=4),
         "derivative uneven": given("derivative", f, y, order=3),
