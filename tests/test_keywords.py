@@ -177,8 +177,19 @@ def test_components_given_one_by_one_are_named(name):
     for v in (F, np.ones((2, 9)), np.arange(5.0)):
         with pytest.raises(TypeError, match=r"hold all components; got 2 arrays .* in a tuple"):
             operator(v, v)
+    with pytest.raises(TypeError, match=r"hold all components; got 2 arrays .* in a tuple"):
+        operator(F.tolist(), F.tolist())
+    xarray = pytest.importorskip("xarray")
+    f = xarray.DataArray(F, dims=("x", "y"))
+    with pytest.raises(TypeError, match=r"hold all components; got 2 arrays .* in a tuple"):
+        operator(f, f.rename("other"))
     with pytest.raises(TypeError, match=r"got 3 arrays of shape .4, 5, 6."):
         operator(*[np.ones((4, 5, 6))] * 3)
+
+
+def test_a_second_number_is_no_order():
+    with pytest.raises(TypeError, match=r"takes one spacing; got 2. The order .* `order=2`"):
+        gpugrad.derivative(F, 0.5, 2)
 
 
 def test_spans_of_time_of_the_standard_library_are_spacings():

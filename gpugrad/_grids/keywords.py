@@ -165,6 +165,34 @@ def spread_spacing(
     return (*arguments, *spacing)
 
 
+def refuse_loose_components(v: Any, spacing: Sequence[Any]) -> None:
+    """Raise TypeError where further components of a vector field stand in the place of spacings.
+
+    No spacing has the shape of all components together.
+    """
+    if not spacing or (isinstance(v, (tuple, list)) and v and hasattr(v[0], "shape")):
+        return
+    shape = _find_shape(v)
+    count = 1 + sum(_find_shape(x) == shape for x in spacing)
+    if shape and count > 1:
+        raise TypeError(
+            f"`v` must hold all components; got {count} arrays of shape {shape} one after the "
+            "other, and all but the first would be spacings. Put them in a tuple, as in "
+            "`divergence((vx, vy), dx, dy)`."
+        )
+
+
+def _find_shape(x: Any) -> tuple[Any, ...]:
+    if hasattr(x, "shape"):
+        return tuple(x.shape)
+    if not isinstance(x, (tuple, list)):
+        return ()
+    try:
+        return np.shape(x)
+    except ValueError:  # rows of unequal lengths
+        return ()
+
+
 def _name_axes(
     function: Callable[..., Any], first: str, f: Any, options: Mapping[str, Any]
 ) -> tuple[Sequence[Any], list[Any]]:

@@ -6,11 +6,8 @@ import operator as operators
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-from numpy.lib.array_utils import normalize_axis_index
-
 from gpugrad._arrays import library_of_labels
-from gpugrad._grids import choose_by_axis, is_side
+from gpugrad._grids import choose_by_axis, is_side, parse_axes, refuse_loose_components
 from gpugrad._labels.names import Label, Labels, kept_attributes
 from gpugrad._labels.staggered import StaggeredResults, adds_components
 from gpugrad._labels.typing import Call
@@ -43,6 +40,8 @@ def call(operator: Call, f: Any, spacing: Sequence[Any], options: dict[str, Any]
     ValueError
         If an axis or a coordinate is unknown, or components have other dimensions or coordinates.
     """
+    if OPERATORS.get(operator.__name__) and OPERATORS[operator.__name__].takes != "field":
+        refuse_loose_components(f, spacing)
     is_staggered = _is_staggered(options)
     apart = is_staggered and adds_components(operator.__name__)
     fields, is_vector = take_fields(operator.__name__, f, options, apart)
@@ -179,9 +178,9 @@ def find_dims(f: Any, axis: Any) -> list[Any]:
     if axis is None:
         return [*f.dims]
     dims = []
-    for dim in [axis] if isinstance(axis, (str, int)) else axis:
-        if isinstance(dim, (int, np.integer)):
-            dim = f.dims[normalize_axis_index(int(dim), f.ndim)]
+    for dim in axis if isinstance(axis, (tuple, list)) else [axis]:
+        if not isinstance(dim, str) and dim not in f.dims:
+            dim = f.dims[parse_axes(dim, f.ndim)[0]]
         if dim not in f.dims:
             raise ValueError(
                 f"`axis` must name dimensions of `f`: {in_words(f.dims)}; got {dim!r}."

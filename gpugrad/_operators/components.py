@@ -15,6 +15,7 @@ from gpugrad._arrays import (
     library_of,
     stack_results,
 )
+from gpugrad._grids import refuse_loose_components
 from gpugrad._stencils import AxisPlan, Operator
 
 
@@ -23,7 +24,7 @@ def as_components(v: Any, spacing: Sequence[Any] = ()) -> list[Array]:
 
     `spacing` is what stands beside it in a call, to tell components that are given one by one.
     """
-    _refuse_loose_components(v, spacing)
+    refuse_loose_components(v, spacing)
     if isinstance(v, (list, tuple)):
         fields = [as_field(component) for component in v]
     else:
@@ -59,19 +60,6 @@ def as_components(v: Any, spacing: Sequence[Any] = ()) -> list[Array]:
                 f"{device_of(f)}. Nothing is moved silently."
             )
     return fields
-
-
-def _refuse_loose_components(v: Any, spacing: Sequence[Any]) -> None:
-    """Raise TypeError where further components stand in the place of spacings."""
-    shape = getattr(v, "shape", None)
-    if not shape or not any(getattr(x, "shape", None) == shape for x in spacing):
-        return
-    count = 1 + sum(getattr(x, "shape", None) == shape for x in spacing)
-    raise TypeError(
-        f"`v` must hold all components; got {count} arrays of shape {tuple(shape)} one after the "
-        "other, and all but the first would be spacings. Put them in a tuple, as in "
-        "`divergence((vx, vy), dx, dy)`."
-    )
 
 
 def _kind_of(f: Array) -> str:

@@ -239,6 +239,11 @@ def derivative(
         return smooth_derivative(
             f, step, axis, order, smooth, boundary, time_unit, out, unfit_options
         )
+    if len(spacing) > 1:
+        raise TypeError(
+            f"`derivative` takes one spacing; got {len(spacing)}. The order of the derivative is a "
+            "keyword, as in `order=2`, and so is the axis."
+        )
     samples = MaskedFields([as_field(f)], where, skipna)
     options = Options(order, accuracy, edge_accuracy, boundary, period, stagger, edge_order)
     axis = parse_one_axis(axis)
