@@ -246,6 +246,54 @@ def test_a_choice_does_not_leak_into_other_threads_and_tasks():
     assert seen == {"thread": "auto", "task": "numpy", "other task": "auto"}
 
 
+def test_a_statement_holds_in_its_thread_or_task_and_in_tasks_started_from_there():
+    seen = {}
+
+    def in_thread():
+        gpugrad.use_backend("numpy", threads=2)
+        seen["thread"] = in_force()
+
+    async def child(name):
+        seen[f"before in {name}"] = in_force()
+        gpugrad.use_backend(threads=4)
+        seen[name] = in_force()
+
+    async def parent():
+        gpugrad.use_backend("slices")
+        await asyncio.create_task(child("child"))
+        seen["parent"] = in_force()
+
+    thread = threading.Thread(target=in_thread)
+    thread.start()
+    thread.join()
+    asyncio.run(parent())
+    assert seen == {
+        "thread": ("numpy", 2),
+        "before in child": ("slices", None),
+        "child": ("slices", 4),
+        "parent": ("slices", None),
+    }
+    assert in_force() == ("auto", None)
+
+
+def test_one_choice_entered_by_tasks_and_threads_side_by_side():
+    choice = contextvars.Context().run(gpugrad.use_backend, "slices")
+    seen = []
+
+    async def enter(delay):
+        gpugrad.use_backend(threads=int(delay * 1000))
+        with choice:
+            await asyncio.sleep(delay)
+            seen.append(in_force()[0])
+        seen.append(in_force() == ("auto", int(delay * 1000)))
+
+    async def both():
+        await asyncio.gather(enter(0.01), enter(0.02), enter(0.001))
+
+    asyncio.run(both())
+    assert seen == ["slices", True] * 3
+
+
 def test_the_environment_chooses_where_nothing_else_does():
     code = """
 import gpugrad

@@ -9,7 +9,7 @@ from contextvars import ContextVar
 from functools import wraps
 from typing import NamedTuple, ParamSpec, TypeVar
 
-from gpugrad._arrays import BackendError
+from gpugrad._arrays import Backend, BackendError
 from gpugrad._arrays import threads as _threads
 
 P = ParamSpec("P")
@@ -107,21 +107,19 @@ class use_backend:
 
     __module__ = "gpugrad"
 
-    def __init__(self, backend: str | None = None, *, threads: int | None = None) -> None:
+    def __init__(self, backend: Backend | None = None, *, threads: int | None = None) -> None:
         if backend is not None:
             _check_here(check_name(backend, "backend"))
-        self._wanted = _InForce(
-            backend, None if threads is None else _threads.parse(threads, "threads")
-        )
+        self._backend = backend
+        self._threads = None if threads is None else _threads.parse(threads, "threads")
         _latest.set(_Mark(self, self._apply()))
 
     def _apply(self) -> _InForce:
         """Put the choice in force, and return what held before."""
         before = _InForce(_chosen.get(), _threads.chosen())
-        backend, threads = self._wanted
-        if backend is not None:
-            _chosen.set(backend)
-        _threads.choose(threads)
+        if self._backend is not None:
+            _chosen.set(self._backend)
+        _threads.choose(self._threads)
         return before
 
     def __enter__(self) -> use_backend:
@@ -156,19 +154,17 @@ class use_backend:
         if latest is not None and latest.owner is self:
             _restore(latest.before)
             _latest.set(None)
-        backend, threads = self._wanted
 
         @wraps(function)
         def call(*arguments: P.args, **options: P.kwargs) -> R:
-            with use_backend(backend, threads=threads):
+            with use_backend(self._backend, threads=self._threads):
                 return function(*arguments, **options)
 
         return call
 
     def __repr__(self) -> str:
-        backend, threads = self._wanted
-        arguments = [] if backend is None else [repr(backend)]
-        arguments += [] if threads is None else [f"threads={threads}"]
+        arguments = [] if self._backend is None else [repr(self._backend)]
+        arguments += [] if self._threads is None else [f"threads={self._threads}"]
         return f"use_backend({', '.join(arguments)})"
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gpugrad._arrays import Backend
 from gpugrad._operators import gradient, vector_calculus
 from gpugrad._operators.plan import find_operator
 
@@ -15,7 +16,11 @@ if TYPE_CHECKING:
 
 
 def explain(
-    f: Any, *spacing: Any, operator: str = "gradient", backend: str | None = None, **options: Any
+    f: Any,
+    *spacing: Any,
+    operator: str = "gradient",
+    backend: Backend | None = None,
+    **options: Any,
 ) -> Explanation:
     """Say which backend a call would take, why not a faster one, and what to do about it.
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from gpugrad._arrays import (
     Array,
+    Backend,
     as_field,
     assign,
     check_out,
@@ -351,7 +352,7 @@ def plan(
     components: int | None = None,
     stack: bool = False,
     like: Any = None,
-    backend: str | None = None,
+    backend: Backend | None = None,
 ) -> Plan:
     r"""Plan an operator for fields of one kind, to apply it again and again, or as a matrix.
 

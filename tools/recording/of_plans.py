@@ -50,6 +50,28 @@ def apply_adjoint(shape: Any, dtype: str, *spacing: Any, operator: str, **keywor
     return {"about": repr(adjoint), "back": back, "again": adjoint.adjoint()(_first(there, back))}
 
 
+def write_plan(
+    shape: Any, dtype: str, *spacing: Any, operator: str, **keywords: Any
+) -> tuple[Any, Any]:
+    """Make a plan, and let it write into arrays; return these."""
+    plan = gpugrad.plan(shape, *spacing, dtype=dtype, operator=operator, **keywords)
+    f = _takes(operator, dtype, shape)
+    out = _like(plan(f))
+    return plan(f, out=out), out
+
+
+def _like(results: Any) -> Any:
+    return tuple(map(_like, results)) if isinstance(results, tuple) else np.zeros_like(results)
+
+
+def multiply(shape: Any, dtype: str, *spacing: Any, operator: str, **keywords: Any) -> Any:
+    """Make a plan; return its linear operator's shape and dtype, and what both ways give."""
+    plan = gpugrad.plan(shape, *spacing, dtype=dtype, operator=operator, **keywords)
+    linear = plan.linear_operator()
+    there = linear @ values_of("f8", (linear.shape[1],), 5)
+    return linear.shape, str(linear.dtype), there, linear.rmatvec(there)
+
+
 def _first(there: Any, back: Any) -> Any:
     return back if back is not None else there
 
@@ -88,6 +110,8 @@ def calls() -> Iterator[Call]:
     yield from product("plan", apply_plan, spacings, operators, extra, one_in=4)
     yield from product("plan matrix", make_matrix, spacings, operators, extra, one_in=4)
     yield from product("plan adjoint", apply_adjoint, spacings, operators, extra, one_in=4)
+    yield from product("plan written", write_plan, spacings, operators, extra, one_in=8)
+    yield from product("plan multiplied", multiply, spacings, operators, extra, one_in=8)
     yield from product(
         "plan matrix", make_matrix, {"line": (9, "float64", 0.5)}, {"": {"operator": "derivative"}},
         options(format=("csr", "csc", "coo", "lil", "dia", "bsr", "dense", None)),
