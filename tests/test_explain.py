@@ -193,6 +193,19 @@ def test_a_cure_cures(ran, started, name):
     assert order(better.backend) > order(explanation.backend)
 
 
+@pytest.mark.parametrize(
+    "field",
+    [
+        samples(SMALL, "f2"),  # too small for a compiler, whatever its dtype
+        samples(SMALL, ">f8"),
+        np.ma.array(samples(LARGE, "O")),  # a mask apart leaves objects
+        samples(SMALL, "O").view(Plain),
+    ],
+)
+def test_a_cure_that_cures_nothing_is_not_told(started, field):
+    assert gpugrad.explain(field).cure is None
+
+
 def test_from_when_on_the_compiler_pays(ran, monkeypatch):
     pytest.importorskip("llvmlite")
     monkeypatch.setattr(dispatch, "COMPILING_SIZE", 4 * 300 * 300)

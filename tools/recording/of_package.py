@@ -85,9 +85,9 @@ def calls() -> Iterator[Call]:
         yield Call(f"package/has/{name}", reach, (name,))
     for name in (
         "asnumpy", "critical_points", "curl", "derivative", "derivative_of", "divergence",
-        "error_estimate", "explain", "free_memory", "gradient", "gradient_norm", "gradient_of", "hessian",
-        "hessian_of", "inflection_points", "info", "jacobian", "jacobian_of", "laplacian",
-        "namespace", "noise_level", "plan", "recommended_spacing", "sample", "spherical_curl",
+        "error_estimate", "explain", "free_memory", "gradient", "gradient_norm", "gradient_of",
+        "hessian", "hessian_of", "inflection_points", "info", "jacobian", "jacobian_of",
+        "laplacian", "namespace", "noise_level", "plan", "recommended_spacing", "sample", "spherical_curl",
         "spherical_divergence", "spherical_gradient", "stencil", "symbolic_curl",
         "symbolic_divergence", "symbolic_gradient", "symbolic_hessian", "symbolic_jacobian",
         "symbolic_laplacian", "turning_points", "use_backend",
