@@ -87,8 +87,8 @@ def calls() -> Iterator[Call]:
         "asnumpy", "critical_points", "curl", "derivative", "derivative_of", "divergence",
         "error_estimate", "explain", "free_memory", "gradient", "gradient_norm", "gradient_of",
         "hessian", "hessian_of", "inflection_points", "info", "jacobian", "jacobian_of",
-        "laplacian", "namespace", "noise_level", "plan", "recommended_spacing", "sample", "spherical_curl",
-        "spherical_divergence", "spherical_gradient", "stencil", "symbolic_curl",
+        "laplacian", "namespace", "noise_level", "plan", "recommended_spacing", "sample",
+        "spherical_curl", "spherical_divergence", "spherical_gradient", "stencil", "symbolic_curl",
         "symbolic_divergence", "symbolic_gradient", "symbolic_hessian", "symbolic_jacobian",
         "symbolic_laplacian", "turning_points", "use_backend",
     ):  # fmt: skip
