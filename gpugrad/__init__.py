@@ -16,26 +16,26 @@ from gpugrad._version import __version__ as __version__
 # What few scripts need is loaded when asked for: an import should cost next to nothing. All names
 # stand once more in `__init__.pyi`, for type checkers, which then find a name that is misspelt.
 _LATE = {
-    "_analysis.critical_points": "critical_points",
-    "_analysis.inflection_points": "inflection_points",
-    "_analysis.noise": "error_estimate noise_level recommended_spacing",
-    "_analysis.turning_points": "turning_points",
+    "_analysis.critical_points": "CriticalPoint CriticalPoints critical_points",
+    "_analysis.inflection_points": "InflectionPoint InflectionPoints inflection_points",
+    "_analysis.noise": "RecommendedSpacing error_estimate noise_level recommended_spacing",
+    "_analysis.turning_points": "TurningPoint TurningPoints turning_points",
     "_arrays.devices": "namespace",
     "_engines.explanation": "Explanation",
     "_engines.info": "Info info",
+    "_functions.analytic_array": "NotAnalytic",
     "_functions.derivative_of": (
-        "curl_of derivative_of divergence_of gradient_of hessian_of jacobian_of laplacian_of"
+        "DerivativeEstimate FunctionDerivative curl_of derivative_of divergence_of gradient_of "
+        "hessian_of jacobian_of laplacian_of"
     ),
-    "_functions.formulas.symbolic": (
-        "symbolic_curl symbolic_derivative symbolic_divergence symbolic_gradient "
-        "symbolic_hessian symbolic_jacobian symbolic_laplacian"
-    ),
-    "_functions.sample": "sample",
+    "_functions.tabulate": "Table tabulate",
     "_operators.explain": "explain",
     "_operators.plan": "Plan plan",
+    "_operators.smoothing": "smooth_derivative",
     "_operators.sphere": "spherical_curl spherical_divergence spherical_gradient",
     "_operators.vector_calculus": "curl divergence hessian jacobian laplacian vector_laplacian",
-    "_stencils.textbook": "stencil",
+    "_stencils.textbook": "Stencil TruncationError stencil",
+    "symbolic": "symbolic",
 }
 
 # Names that have left before 1.0, and what does their work now.

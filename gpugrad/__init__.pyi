@@ -12,11 +12,19 @@ from typing import Any, Literal, TypedDict, TypeVar, Unpack, overload
 import numpy as np
 from numpy.typing import NDArray
 
+from gpugrad import symbolic as symbolic
+from gpugrad._analysis.critical_points import CriticalPoint as CriticalPoint
+from gpugrad._analysis.critical_points import CriticalPoints as CriticalPoints
 from gpugrad._analysis.critical_points import critical_points as critical_points
+from gpugrad._analysis.inflection_points import InflectionPoint as InflectionPoint
+from gpugrad._analysis.inflection_points import InflectionPoints as InflectionPoints
 from gpugrad._analysis.inflection_points import inflection_points as inflection_points
+from gpugrad._analysis.noise import RecommendedSpacing as RecommendedSpacing
 from gpugrad._analysis.noise import error_estimate as error_estimate
 from gpugrad._analysis.noise import noise_level as noise_level
 from gpugrad._analysis.noise import recommended_spacing as recommended_spacing
+from gpugrad._analysis.turning_points import TurningPoint as TurningPoint
+from gpugrad._analysis.turning_points import TurningPoints as TurningPoints
 from gpugrad._analysis.turning_points import turning_points as turning_points
 from gpugrad._arrays.arrays import BackendError as BackendError
 from gpugrad._arrays.arrays import GpugradWarning as GpugradWarning
@@ -27,6 +35,9 @@ from gpugrad._engines.explanation import Explanation as Explanation
 from gpugrad._engines.info import Info as Info
 from gpugrad._engines.info import info as info
 from gpugrad._engines.selection import use_backend as use_backend
+from gpugrad._functions.analytic_array import NotAnalytic as NotAnalytic
+from gpugrad._functions.derivative_of import DerivativeEstimate as DerivativeEstimate
+from gpugrad._functions.derivative_of import FunctionDerivative as FunctionDerivative
 from gpugrad._functions.derivative_of import curl_of as curl_of
 from gpugrad._functions.derivative_of import derivative_of as derivative_of
 from gpugrad._functions.derivative_of import divergence_of as divergence_of
@@ -34,20 +45,17 @@ from gpugrad._functions.derivative_of import gradient_of as gradient_of
 from gpugrad._functions.derivative_of import hessian_of as hessian_of
 from gpugrad._functions.derivative_of import jacobian_of as jacobian_of
 from gpugrad._functions.derivative_of import laplacian_of as laplacian_of
-from gpugrad._functions.formulas.symbolic import symbolic_curl as symbolic_curl
-from gpugrad._functions.formulas.symbolic import symbolic_derivative as symbolic_derivative
-from gpugrad._functions.formulas.symbolic import symbolic_divergence as symbolic_divergence
-from gpugrad._functions.formulas.symbolic import symbolic_gradient as symbolic_gradient
-from gpugrad._functions.formulas.symbolic import symbolic_hessian as symbolic_hessian
-from gpugrad._functions.formulas.symbolic import symbolic_jacobian as symbolic_jacobian
-from gpugrad._functions.formulas.symbolic import symbolic_laplacian as symbolic_laplacian
-from gpugrad._functions.sample import sample as sample
+from gpugrad._functions.tabulate import Table as Table
+from gpugrad._functions.tabulate import tabulate as tabulate
 from gpugrad._operators.explain import explain as explain
 from gpugrad._operators.plan import Plan as Plan
 from gpugrad._operators.plan import plan as plan
+from gpugrad._operators.smoothing import smooth_derivative as smooth_derivative
 from gpugrad._operators.sphere import spherical_curl as spherical_curl
 from gpugrad._operators.sphere import spherical_divergence as spherical_divergence
 from gpugrad._operators.sphere import spherical_gradient as spherical_gradient
+from gpugrad._stencils.textbook import Stencil as Stencil
+from gpugrad._stencils.textbook import TruncationError as TruncationError
 from gpugrad._stencils.textbook import stencil as stencil
 from gpugrad._version import __version__ as __version__
 from gpugrad.typing import Axes, Axis, Backend, Boundary, EdgeOrder, Period, Spacing, Stagger

@@ -70,6 +70,14 @@ class DataArrayAccessor:
         """Return how noisy the samples along a dimension are."""
         return gpugrad.noise_level(self._f, axis=dim, **options)
 
+    def smooth_derivative(self, dim: Any, **options: Any) -> Any:
+        """Return the derivative of noisy samples along a dimension, by a filter or a spline."""
+        return gpugrad.smooth_derivative(self._f, axis=dim, **options)
+
+    def recommended_spacing(self, **options: Any) -> Any:
+        """Return the distance at which the samples of a curve had better lie."""
+        return gpugrad.recommended_spacing(self._f, **options)
+
     def error_estimate(self, dim: Any, **options: Any) -> Any:
         """Return how wrong a derivative along a dimension is."""
         return gpugrad.error_estimate(self._f, axis=dim, **options)

@@ -45,9 +45,11 @@ MODULES = {
     "_boundaries": "gpugrad._stencils.boundaries",
     "_schemes": "gpugrad._stencils.schemes",
     "linear_operator": "gpugrad._operators.linear_operator",
+    # The criterion of smoothing splines, to be compared with its definition.
+    "cross_validation": "gpugrad._operators.cross_validation",
     # How points, grids and formulas are cut into blocks, or become code.
     "complex_step": "gpugrad._functions.complex_step",
-    "_sample": "gpugrad._functions.sample",
+    "_tabulate": "gpugrad._functions.tabulate",
     "formula_tape": "gpugrad._functions.formulas.evaluate",
     # The command in this process, as starting one for each test takes long; and its parts.
     "cli_main": "gpugrad._cli.main",

@@ -221,3 +221,20 @@ def test_errors_say_what_must_hold():
     da = pytest.importorskip("dask.array")
     with pytest.raises(TypeError, match=r"Pass `f.compute\(\)`"):
         gpugrad.critical_points(da.zeros((5, 5)))
+
+
+def test_spacings_and_boundaries_follow_the_shared_rules():
+    x, y = np.linspace(-2, 2, 41), np.linspace(0, 2 * np.pi, 40, endpoint=False)
+    f = x[:, None] ** 2 + np.cos(y)
+    expected = gpugrad.critical_points(f, x, y, boundary={1: "periodic"})
+    assert [*expected.kind] == ["saddle", "minimum"]
+    for options in (
+        {"spacing": (x, y), "boundary": {1: "wrap"}},
+        {"spacing": {0: x, 1: y}, "boundary": {-1: "periodic"}, "period": {1: 2 * np.pi}},
+    ):
+        points = gpugrad.critical_points(f, **options)
+        np.testing.assert_allclose(points.position, expected.position, atol=1e-12)
+    even = gpugrad.critical_points(f, spacing=0.1)
+    np.testing.assert_array_equal(even.position, gpugrad.critical_points(f, 0.1).position)
+    with pytest.raises(TypeError, match="Pass `boundary`"):
+        gpugrad.critical_points(f, mode="wrap")

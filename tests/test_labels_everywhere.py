@@ -25,6 +25,7 @@ LABELLED = {
     "jacobian": lambda f: gpugrad.jacobian((f, f))[0][1],
     "error_estimate": gpugrad.error_estimate,
     "noise_level": gpugrad.noise_level,
+    "smooth_derivative": gpugrad.smooth_derivative,
     "turning_points": lambda f: gpugrad.turning_points(f).value,
     "inflection_points": lambda f: gpugrad.inflection_points(f).value,
     "critical_points": lambda f: gpugrad.critical_points(f).value,
@@ -35,7 +36,6 @@ LABELLED = {
 """How a field is passed to each function, for a result that must have names and units."""
 
 REFUSED = {
-    "recommended_spacing": lambda f: gpugrad.recommended_spacing(f[0]),
     "plan": lambda f: gpugrad.plan(f.shape)(f),
     "Plan": lambda f: gpugrad.plan(f.shape, operator="laplacian")(f),
     "gradient_of": lambda f: gpugrad.gradient_of(lambda x: x**2)(f),
@@ -45,22 +45,25 @@ REFUSED = {
     "divergence_of": lambda f: gpugrad.divergence_of(lambda x: (x,))(f),
     "curl_of": lambda f: gpugrad.curl_of(lambda x, y: (y, x))(f, f),
     "laplacian_of": lambda f: gpugrad.laplacian_of(lambda x: x**2)(f),
-    "sample": lambda f: gpugrad.sample(lambda x: x, f[0]),
-    "symbolic_gradient": lambda f: gpugrad.symbolic_gradient("x**2")(f),
-    "symbolic_derivative": lambda f: gpugrad.symbolic_derivative("x**2")(f),
-    "symbolic_hessian": lambda f: gpugrad.symbolic_hessian("x**2")(f),
-    "symbolic_laplacian": lambda f: gpugrad.symbolic_laplacian("x**2")(f),
-    "symbolic_jacobian": lambda f: gpugrad.symbolic_jacobian(("x", "x**2"))(f),
-    "symbolic_divergence": lambda f: gpugrad.symbolic_divergence(("x", "y"))(f, f),
-    "symbolic_curl": lambda f: gpugrad.symbolic_curl(("y", "x"))(f, f),
+    "tabulate": lambda f: gpugrad.tabulate(lambda x: x, f[0]),
+    "symbolic.gradient": lambda f: gpugrad.symbolic.gradient("x**2")(f),
+    "symbolic.derivative": lambda f: gpugrad.symbolic.derivative("x**2")(f),
+    "symbolic.hessian": lambda f: gpugrad.symbolic.hessian("x**2")(f),
+    "symbolic.laplacian": lambda f: gpugrad.symbolic.laplacian("x**2")(f),
+    "symbolic.jacobian": lambda f: gpugrad.symbolic.jacobian(("x", "x**2"))(f),
+    "symbolic.divergence": lambda f: gpugrad.symbolic.divergence(("x", "y"))(f, f),
+    "symbolic.curl": lambda f: gpugrad.symbolic.curl(("y", "x"))(f, f),
 }
 """Functions whose results would have no names: they say that they take plain arrays."""
 
 OTHERS = {
-    "BackendError", "Explanation", "GpugradWarning", "Info", "asnumpy", "explain", "free_memory",
-    "info", "namespace", "stencil", "use_backend",
+    "BackendError", "CriticalPoint", "CriticalPoints", "DerivativeEstimate", "Explanation",
+    "FunctionDerivative", "GpugradWarning", "Info", "InflectionPoint", "InflectionPoints",
+    "NotAnalytic", "RecommendedSpacing", "Stencil", "Table", "TruncationError", "TurningPoint",
+    "TurningPoints", "asnumpy", "explain", "free_memory", "info", "namespace",
+    "recommended_spacing", "stencil", "symbolic", "symbolic.SymbolicFunction", "use_backend",
 }  # fmt: skip
-"""What takes no field, and `asnumpy`, which is there to strip it."""
+"""What takes no field or gives numbers of it, and `asnumpy`, which is there to strip it."""
 
 NEED_VALUES = ("turning_points", "inflection_points", "critical_points")
 
@@ -80,7 +83,8 @@ def labelled():
 
 
 def test_no_public_function_is_forgotten():
-    assert {*LABELLED, *REFUSED, *OTHERS} == {*gpugrad.__all__}
+    formulas = {f"symbolic.{name}" for name in gpugrad.symbolic.__all__}
+    assert {*LABELLED, *REFUSED, *OTHERS} == {*gpugrad.__all__} | formulas
 
 
 @pytest.mark.parametrize("name", LABELLED)
@@ -194,7 +198,7 @@ def test_points_have_the_units_of_their_samples():
     assert len(turns.maxima.position) == len(turns.maxima)
     bends = gpugrad.inflection_points(y, x)
     assert bends.slope.units == UNITS.Unit("delta_degC/km")
-    with pytest.raises(ValueError, match="`prominence` and `y` must have units"):
+    with pytest.raises(ValueError, match="`prominence` and `f` must have units"):
         gpugrad.turning_points(y, x, prominence=UNITS.Quantity(1.0, "m"))
     f = UNITS.Quantity(np.add.outer(x.magnitude**2, (x.magnitude - 3) ** 2), "K")
     found = gpugrad.critical_points(f, x - x[10], x.to("m"))

@@ -26,10 +26,10 @@ def test_lazy_samples_are_computed_once(rng, axis):
     f = rng.normal(size=(20, 30, 40)).astype("f4")
     lazy = da.from_array(f, chunks=(7, 11, 13))
     counted = lazy.map_blocks(lambda block: count.append(1) or block, meta=f[:0, :0, :0])
-    level = gpugrad.noise_level(counted, axis)
+    level = gpugrad.noise_level(counted, axis=axis)
     assert isinstance(level, da.Array)
     assert len(count) == lazy.npartitions
-    np.testing.assert_allclose(level.compute(), gpugrad.noise_level(f, axis), rtol=1e-5)
+    np.testing.assert_allclose(level.compute(), gpugrad.noise_level(f, axis=axis), rtol=1e-5)
     assert isinstance(gpugrad.noise_level(lazy[0, 0]), float)
 
 
@@ -131,3 +131,96 @@ def test_a_spacing_is_recommended_from_samples_of_every_library(xp, rng):
     assert best.stride == expected.stride
     assert best.spacing == pytest.approx(expected.spacing, rel=1e-9)
     assert best.error == pytest.approx(expected.error, rel=1e-9)
+
+
+def noisy(rng, n=500):
+    x = np.linspace(0, 10, n)
+    return x, np.sin(x) + 1e-3 * rng.normal(size=n)
+
+
+def test_coordinates_are_as_good_as_a_distance(rng):
+    x, f = noisy(rng)
+    expected = gpugrad.recommended_spacing(f, x[1])
+    for spacing in (x, x[::-1], [*x], x + 1.7e9, x.astype("f4")):
+        best = gpugrad.recommended_spacing(f, spacing)
+        assert best.stride == expected.stride
+        assert best.spacing == pytest.approx(expected.spacing, rel=1e-5)
+    assert gpugrad.recommended_spacing(f, spacing=x[1]) == expected
+    assert gpugrad.recommended_spacing(f=f, spacing=[*x]).stride == expected.stride
+
+
+def test_recommended_distances_have_units(rng):
+    pint = pytest.importorskip("pint")
+    units = pint.UnitRegistry()
+    x, f = noisy(rng)
+    expected = gpugrad.recommended_spacing(f, x[1], order=2)
+    for step in (x[1] * units.metre, x * units.metre):
+        best = gpugrad.recommended_spacing(f * units.kelvin, step, order=2)
+        assert best.spacing.units == units.metre
+        assert best.spacing.magnitude == pytest.approx(expected.spacing)
+        assert best.error.units == units.kelvin / units.metre**2
+        assert best.noise.units == units.kelvin
+        assert best.magnitude.units == units.kelvin / units.metre**4
+        assert best.stride == expected.stride
+    known = gpugrad.recommended_spacing(f * units.kelvin, x[1], noise=1.0 * units.millikelvin)
+    assert known.noise.to("kelvin").magnitude == pytest.approx(1e-3)
+    plain = gpugrad.recommended_spacing(f, x[1] * units.metre)
+    assert plain.spacing.units == units.metre
+    with pytest.raises(ValueError, match="`noise` and `f` must have units that can be added"):
+        gpugrad.recommended_spacing(f * units.kelvin, x[1], noise=1.0 * units.metre)
+    with pytest.raises(TypeError, match="without units where there are no samples"):
+        gpugrad.recommended_spacing(noise=1.0 * units.kelvin, magnitude=1.0)
+
+
+def test_distances_are_recommended_for_curves_with_names(rng):
+    xarray = pytest.importorskip("xarray")
+    import gpugrad.xarray
+
+    x, f = noisy(rng)
+    expected = gpugrad.recommended_spacing(f, x[1])
+    curve = xarray.DataArray(f, {"x": x}, ("x",))
+    for best in (gpugrad.recommended_spacing(curve), curve.gpugrad.recommended_spacing()):
+        assert best.stride == expected.stride
+        assert best.spacing == pytest.approx(expected.spacing)
+    assert gpugrad.recommended_spacing(curve, 2 * x[1]).spacing == pytest.approx(
+        gpugrad.recommended_spacing(f, 2 * x[1]).spacing
+    )
+    with pytest.raises(ValueError, match="one curve"):
+        gpugrad.recommended_spacing(xarray.DataArray(np.zeros((9, 9))))
+
+
+def test_distances_that_cannot_be_recommended_say_why(rng):
+    x, f = noisy(rng)
+    with pytest.raises(ValueError, match="`spacing` must be even"):
+        gpugrad.recommended_spacing(f, x**2 + x)
+    with pytest.raises(ValueError, match="`f` must be finite"):
+        gpugrad.recommended_spacing(np.where(f > 0.9, np.nan, f), x[1])
+    for step in (np.timedelta64(1, "s"), np.arange(500).astype("M8[s]")):
+        with pytest.raises(TypeError, match=r"times or dates.*numpy.timedelta64"):
+            gpugrad.recommended_spacing(f, step)
+    for step in (0.0, np.nan):
+        with pytest.raises(ValueError, match="finite and not zero"):
+            gpugrad.recommended_spacing(f, step)
+    with pytest.raises(ValueError, match="`spacing` must be positive"):
+        gpugrad.recommended_spacing(f, -1.0)
+    with pytest.raises(TypeError, match="`spacing` must be one distance"):
+        gpugrad.recommended_spacing(f, 1.0, 2.0)
+
+
+def test_options_of_estimates_are_given_by_name():
+    f = np.sin(np.linspace(0, 3, 40))
+    expected = gpugrad.error_estimate(f, 0.1)
+    np.testing.assert_array_equal(gpugrad.error_estimate(f, spacing=0.1), expected)
+    ends = gpugrad.error_estimate(f, 0.1, edge_order=2)
+    np.testing.assert_array_equal(ends, gpugrad.error_estimate(f, 0.1, edge_accuracy=2))
+    assert (ends[:2] != expected[:2]).all()
+    around = gpugrad.error_estimate(f, 0.1, boundary={0: "wrap"}, period={0: 4.0})
+    np.testing.assert_array_equal(
+        around, gpugrad.error_estimate(f, 0.1, boundary="periodic", period=4.0)
+    )
+    with pytest.raises(TypeError, match="`spacing` must be one distance"):
+        gpugrad.error_estimate(f, 0.1, -1)
+    with pytest.raises(TypeError):
+        gpugrad.noise_level(f, -1)
+    with pytest.raises(TypeError, match="Pass `boundary`"):
+        gpugrad.error_estimate(f, mode="wrap")

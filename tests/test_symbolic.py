@@ -6,6 +6,7 @@ import builtins
 import ctypes
 import shutil
 import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -85,7 +86,7 @@ def assert_close(actual, expected, tolerance):
 @pytest.mark.parametrize("text", [*TABLE, *SPECIAL])
 def test_gradients_are_exact_to_rounding(text):
     pytest.importorskip("scipy", reason="SciPy is not installed")
-    g = gpugrad.symbolic_gradient(text, "x", "y")
+    g = gpugrad.symbolic.gradient(text, "x", "y")
     x, y = points_for(text)
     for actual, expected in zip(g(x, y), exactly(g, x, y), strict=True):
         assert_close(actual, expected, 1e-12)
@@ -101,7 +102,7 @@ def test_every_library_agrees_with_numpy_and_keeps_type_and_dtype(xp, text, dtyp
     if xp.name.startswith("numpy"):
         pytest.importorskip("scipy", reason="SciPy is not installed")
     x, y = (p.astype(dtype) for p in points_for(text))
-    g = gpugrad.symbolic_gradient(text, "x", "y")
+    g = gpugrad.symbolic.gradient(text, "x", "y")
     expected = g(x.astype("f8"), y.astype("f8"))
     like = xp.asarray(x)
     for got, wanted in zip(g(like, xp.asarray(y)), expected, strict=True):
@@ -111,11 +112,11 @@ def test_every_library_agrees_with_numpy_and_keeps_type_and_dtype(xp, text, dtyp
 
 
 def _tape(text):
-    return gpugrad.symbolic_gradient(text, "x", "y")._tape
+    return gpugrad.symbolic.gradient(text, "x", "y")._tape
 
 
 def test_the_classic_example_has_a_constant_of_the_points_shape(xp):
-    g = gpugrad.symbolic_gradient("2*x**2 + 3*y**2 - 4*z")
+    g = gpugrad.symbolic.gradient("2*x**2 + 3*y**2 - 4*z")
     x = xp.asarray(np.array([[1.0], [2.0]], "f4"))
     y = xp.asarray(np.array([[5.0, 6.0, 7.0]], "f4"))
     for got, wanted in zip(g(x, y, 1), (4 * x, 6 * y, -4), strict=True):
@@ -126,7 +127,7 @@ def test_the_classic_example_has_a_constant_of_the_points_shape(xp):
 
 
 def test_numbers_lists_and_integers_give_float64():
-    g = gpugrad.symbolic_gradient("x**2*y", "y", "x")
+    g = gpugrad.symbolic.gradient("x**2*y", "y", "x")
     assert g(3, 2) == (4.0, 12.0)
     assert all(r.dtype == np.float64 for r in g(np.arange(3), [1, 2, 3]))
     f4 = np.ones(2, "f4")
@@ -137,7 +138,7 @@ def test_numbers_lists_and_integers_give_float64():
 
 def test_results_never_share_memory_with_points_or_each_other():
     x = np.ones(3)
-    first, second = gpugrad.symbolic_gradient("(x + 0*y)**2/2 + y*x", "x", "y")(x, x)
+    first, second = gpugrad.symbolic.gradient("(x + 0*y)**2/2 + y*x", "x", "y")(x, x)
     second[:] = 7
     assert np.array_equal(x, [1, 1, 1])
     assert np.array_equal(first, [2, 2, 2])
@@ -145,28 +146,28 @@ def test_results_never_share_memory_with_points_or_each_other():
 
 def test_vector_operators_give_their_formulas():
     x, y, z = sympy.symbols("x y z")
-    assert gpugrad.symbolic_jacobian(["x*y", "x + y"]).expressions == ((y, x), (1, 1))
-    assert gpugrad.symbolic_hessian("x**2*y").expressions == ((2 * y, 2 * x), (2 * x, 0))
-    assert gpugrad.symbolic_divergence(["x**2", "x*y"]).expressions == 3 * x
-    assert gpugrad.symbolic_curl(["-y", "x"]).expressions == 2
-    assert gpugrad.symbolic_curl([y * z, x * z * 2, x * y]).expressions == (-x, 0, z)
-    assert gpugrad.symbolic_laplacian("x**2 + y**3").expressions == 6 * y + 2
-    assert gpugrad.symbolic_laplacian(["x**2", "y"]).expressions == (2, 0)
-    rows = gpugrad.symbolic_jacobian(["x*y", "x + y"])(np.ones(2), 3.0)
+    assert gpugrad.symbolic.jacobian(["x*y", "x + y"]).expressions == ((y, x), (1, 1))
+    assert gpugrad.symbolic.hessian("x**2*y").expressions == ((2 * y, 2 * x), (2 * x, 0))
+    assert gpugrad.symbolic.divergence(["x**2", "x*y"]).expressions == 3 * x
+    assert gpugrad.symbolic.curl(["-y", "x"]).expressions == 2
+    assert gpugrad.symbolic.curl([y * z, x * z * 2, x * y]).expressions == (-x, 0, z)
+    assert gpugrad.symbolic.laplacian("x**2 + y**3").expressions == 6 * y + 2
+    assert gpugrad.symbolic.laplacian(["x**2", "y"]).expressions == (2, 0)
+    rows = gpugrad.symbolic.jacobian(["x*y", "x + y"])(np.ones(2), 3.0)
     assert np.array_equal(rows, [[[3, 3], [1, 1]], [[1, 1], [1, 1]]])
-    assert np.array_equal(gpugrad.symbolic_gradient("x**2")(np.ones(2)), [2, 2])
+    assert np.array_equal(gpugrad.symbolic.gradient("x**2")(np.ones(2)), [2, 2])
 
 
 def test_symbols_of_any_assumption_and_names_mean_the_same():
     x = sympy.Symbol("x", positive=True)
-    assert gpugrad.symbolic_gradient(abs(x)).expressions == 1
+    assert gpugrad.symbolic.gradient(abs(x)).expressions == 1
     plain = sympy.Symbol("x")
-    assert str(gpugrad.symbolic_gradient(abs(plain)).expressions) == "sign(x)"
-    assert gpugrad.symbolic_gradient(plain**2, "x", "y")(3, 1) == (6, 0)
+    assert str(gpugrad.symbolic.gradient(abs(plain)).expressions) == "sign(x)"
+    assert gpugrad.symbolic.gradient(plain**2, "x", "y")(3, 1) == (6, 0)
 
 
 def test_it_prints_as_a_formula():
-    g = gpugrad.symbolic_gradient("x**2*y")
+    g = gpugrad.symbolic.gradient("x**2*y")
     assert str(g) == repr(g) == "gradient(x, y) = (2*x*y, x**2)"
     assert g._repr_latex_() == f"$\\displaystyle {g.latex}$"
     assert "x^{2}" in g.latex
@@ -187,48 +188,66 @@ def test_it_prints_as_a_formula():
 def test_kinks_have_the_documented_slopes(xp, text, at, expected):
     if at is None:
         with pytest.raises(ValueError, match=expected):
-            gpugrad.symbolic_gradient(text)
+            gpugrad.symbolic.gradient(text)
         return
-    got = gpugrad.symbolic_gradient(text)(xp.asarray(np.array(at, float)))
+    got = gpugrad.symbolic.gradient(text)(xp.asarray(np.array(at, float)))
     np.testing.assert_array_equal(gpugrad.asnumpy(got), expected)
 
 
-def test_backend_moves_numbers_and_numpy_arrays_to_a_library():
+def test_a_library_moves_numbers_and_numpy_arrays_to_a_library():
     torch = pytest.importorskip("torch")
-    g = gpugrad.symbolic_gradient("sin(x)*y", backend="torch")
+    g = gpugrad.symbolic.gradient("sin(x)*y", library="torch")
     assert isinstance(g(1.0, 2.0)[0], torch.Tensor)
     assert g(np.ones(2, "f4"), 2.0)[0].dtype == torch.float32
-    with pytest.raises(ValueError, match="`backend` must be one of"):
-        gpugrad.symbolic_gradient("x", backend="fortran")
+    with pytest.raises(ValueError, match="`library` must be auto or one of"):
+        gpugrad.symbolic.gradient("x", library="fortran")
+
+
+@pytest.mark.parametrize("name", [n for n in gpugrad.symbolic.__all__ if n[0].islower()])
+def test_a_backend_is_answered_with_our_word(name):
+    with pytest.raises(TypeError, match=rf"`symbolic.{name}` takes no `backend`.*library='torch'"):
+        getattr(gpugrad.symbolic, name)("x", backend="torch")
+
+
+def test_the_library_auto_is_the_one_of_the_namespace():
+    g = gpugrad.symbolic.gradient("x", library="auto")
+    name = gpugrad.namespace().__name__
+    assert g.library == ("cupy" if "cupy" in name else "numpy")
+
+
+def test_the_module_loads_no_sympy():
+    code = "import sys, gpugrad; gpugrad.symbolic; print('sympy' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
 
 
 def test_points_of_two_libraries_are_refused_by_name():
     torch = pytest.importorskip("torch")
     with pytest.raises(TypeError, match="got NumPy and PyTorch"):
-        gpugrad.symbolic_gradient("x*y")(np.ones(2), torch.ones(2))
+        gpugrad.symbolic.gradient("x*y")(np.ones(2), torch.ones(2))
 
 
 @pytest.mark.parametrize(
     ("make", "error", "words"),
     [
-        (lambda: gpugrad.symbolic_gradient(None), TypeError, "text or a SymPy expression"),
-        (lambda: gpugrad.symbolic_gradient(np.sin), TypeError, "got ufunc"),
-        (lambda: gpugrad.symbolic_gradient(["x"]), TypeError, "one expression; got list"),
-        (lambda: gpugrad.symbolic_jacobian("x"), TypeError, "a sequence of expressions; got str"),
-        (lambda: gpugrad.symbolic_gradient("x*y", "x"), ValueError, "not listed: y"),
-        (lambda: gpugrad.symbolic_gradient("3"), ValueError, "no symbols"),
-        (lambda: gpugrad.symbolic_gradient("x", "x", "x"), ValueError, "once"),
-        (lambda: gpugrad.symbolic_gradient("x", 3), TypeError, "names or SymPy symbols; got 3"),
-        (lambda: gpugrad.symbolic_gradient("x", "x.y"), ValueError, "must be a word"),
-        (lambda: gpugrad.symbolic_gradient("sign(x)"), ValueError, "DiracDelta"),
-        (lambda: gpugrad.symbolic_gradient("floor(x)*x"), ValueError, "no formula SymPy knows"),
-        (lambda: gpugrad.symbolic_laplacian("abs(x)"), ValueError, "DiracDelta"),
-        (lambda: gpugrad.symbolic_gradient(sympy.zeta(sympy.Symbol("x"))), ValueError, "zeta"),
-        (lambda: gpugrad.symbolic_gradient("x*y")(1), TypeError, "got 1 for 2"),
-        (lambda: gpugrad.symbolic_gradient("x")(1j), TypeError, "real numbers; got dtype complex"),
-        (lambda: gpugrad.symbolic_gradient("x")("a"), TypeError, "real numbers"),
-        (lambda: gpugrad.symbolic_divergence(["x", "y"], "x"), ValueError, "not listed: y"),
-        (lambda: gpugrad.symbolic_curl(["x"], "x"), ValueError, "one component for each symbol"),
+        (lambda: gpugrad.symbolic.gradient(None), TypeError, "text or a SymPy expression"),
+        (lambda: gpugrad.symbolic.gradient(np.sin), TypeError, "got ufunc"),
+        (lambda: gpugrad.symbolic.gradient(["x"]), TypeError, "one expression; got list"),
+        (lambda: gpugrad.symbolic.jacobian("x"), TypeError, "a sequence of expressions; got str"),
+        (lambda: gpugrad.symbolic.gradient("x*y", "x"), ValueError, "not listed: y"),
+        (lambda: gpugrad.symbolic.gradient("3"), ValueError, "no symbols"),
+        (lambda: gpugrad.symbolic.gradient("x", "x", "x"), ValueError, "once"),
+        (lambda: gpugrad.symbolic.gradient("x", 3), TypeError, "names or SymPy symbols; got 3"),
+        (lambda: gpugrad.symbolic.gradient("x", "x.y"), ValueError, "must be a word"),
+        (lambda: gpugrad.symbolic.gradient("sign(x)"), ValueError, "DiracDelta"),
+        (lambda: gpugrad.symbolic.gradient("floor(x)*x"), ValueError, "no formula SymPy knows"),
+        (lambda: gpugrad.symbolic.laplacian("abs(x)"), ValueError, "DiracDelta"),
+        (lambda: gpugrad.symbolic.gradient(sympy.zeta(sympy.Symbol("x"))), ValueError, "zeta"),
+        (lambda: gpugrad.symbolic.gradient("x*y")(1), TypeError, "got 1 for 2"),
+        (lambda: gpugrad.symbolic.gradient("x")(1j), TypeError, "real numbers; got dtype complex"),
+        (lambda: gpugrad.symbolic.gradient("x")("a"), TypeError, "real numbers"),
+        (lambda: gpugrad.symbolic.divergence(["x", "y"], "x"), ValueError, "not listed: y"),
+        (lambda: gpugrad.symbolic.curl(["x"], "x"), ValueError, "one component for each symbol"),
     ],
 )
 def test_errors_say_what_must_hold(make, error, words):
@@ -238,7 +257,7 @@ def test_errors_say_what_must_hold(make, error, words):
 
 def test_a_function_that_a_library_lacks_is_refused_by_name():
     torch = pytest.importorskip("torch")
-    g = gpugrad.symbolic_gradient("Si(Ei(x))*LambertW(x)")
+    g = gpugrad.symbolic.gradient("Si(Ei(x))*LambertW(x)")
     with pytest.raises(ValueError, match="PyTorch has no function for"):
         g(torch.ones(2))
 
@@ -253,11 +272,11 @@ def test_without_sympy_the_error_says_how_to_install_it(monkeypatch):
 
     monkeypatch.setattr(builtins, "__import__", without)
     with pytest.raises(ImportError, match=r'pip install "gpugrad\[symbolic\]"'):
-        gpugrad.symbolic_gradient("x")
+        gpugrad.symbolic.gradient("x")
 
 
 def test_common_subexpressions_are_computed_once():
-    g = gpugrad.symbolic_gradient("exp(sin(x*y))*cos(x*y)")
+    g = gpugrad.symbolic.gradient("exp(sin(x*y))*cos(x*y)")
     names = [step.name for step in g._tape.steps]
     assert names.count("exp") == names.count("sin") == names.count("cos") == 1
 
@@ -310,7 +329,7 @@ def test_the_kernels_body_has_numpys_values(tmp_path):
         a, b = np.empty_like(x), np.empty_like(x)
         run(which, len(x), x, y, a, b)
         for got, wanted in zip(
-            (a, b), gpugrad.symbolic_gradient(text, "x", "y")(x, y), strict=True
+            (a, b), gpugrad.symbolic.gradient(text, "x", "y")(x, y), strict=True
         ):
             assert_close(got, wanted, 3e-15 if "bessel" not in text else 1e-13)
 
@@ -353,7 +372,7 @@ def test_a_gpu_has_numpys_values(text):
         pytest.skip(f"no usable GPU: {gpu.problem}")
     import cupy
 
-    g = gpugrad.symbolic_gradient(text, "x", "y")
+    g = gpugrad.symbolic.gradient(text, "x", "y")
     x, y = points_for(text)
     try:
         results = g(cupy.asarray(x), cupy.asarray(y))
@@ -369,18 +388,18 @@ def test_texts_whose_second_derivatives_would_take_minutes_are_refused():
     nested = "x"
     for _ in range(38):
         nested = f"sin(x*y*{nested})"
-    for operator in (gpugrad.symbolic_hessian, gpugrad.symbolic_laplacian):
+    for operator in (gpugrad.symbolic.hessian, gpugrad.symbolic.laplacian):
         with pytest.raises(ValueError, match=r"at most 3000 operations; got \d+\. Build such"):
             operator(nested)
-    assert len(gpugrad.symbolic_gradient(nested).expressions) == 2
+    assert len(gpugrad.symbolic.gradient(nested).expressions) == 2
     long = "+".join(f"{k}*x**{k}*y" for k in range(1, 120))
-    assert len(gpugrad.symbolic_hessian(long).expressions) == 2
+    assert len(gpugrad.symbolic.hessian(long).expressions) == 2
 
 
 def test_texts_with_absolute_values_deep_in_each_other_are_refused():
     def nested(depth):
         return "abs(x - " * depth + "y" + ")" * depth
 
-    gpugrad.symbolic_gradient(nested(12))
+    gpugrad.symbolic.gradient(nested(12))
     with pytest.raises(ValueError, match="in each other 12 deep"):
-        gpugrad.symbolic_gradient(nested(13))
+        gpugrad.symbolic.gradient(nested(13))

@@ -294,15 +294,41 @@ def test_scipy_is_needed_for_prominence_alone(monkeypatch):
 
 def test_what_has_no_values_yet_is_refused():
     da = pytest.importorskip("dask.array")
-    with pytest.raises(TypeError, match=r"Pass `y.compute\(\)`"):
+    with pytest.raises(TypeError, match=r"Pass `f.compute\(\)`"):
         gpugrad.turning_points(da.zeros(5))
     jax = pytest.importorskip("jax")
     with pytest.raises(TypeError, match="outside of `jit`"):
         jax.jit(lambda y: gpugrad.turning_points(y).position)(jax.numpy.zeros(5))
 
 
+def test_the_spacing_is_a_number_coordinates_or_a_keyword():
+    y = wave(np.linspace(0, 7, 200))
+    for find in (gpugrad.turning_points, gpugrad.inflection_points):
+        plain, half = find(y), find(y, 0.5)
+        np.testing.assert_allclose(half.position, 0.5 * plain.position)
+        np.testing.assert_array_equal(half.position, find(y, spacing=0.5).position)
+        np.testing.assert_array_equal(
+            half.position, find(f=y, spacing=0.5 * np.arange(200)).position
+        )
+        down = find(y, -0.5)
+        np.testing.assert_allclose(down.position, -half.position)
+        with pytest.raises(TypeError, match=r"`spacing` must be one distance.*got 2 arguments"):
+            find(y, 0.5, -1)
+        with pytest.raises(TypeError, match=r"Pass `axis`"):
+            find(y, dim=0)
+
+
+def test_a_time_between_samples_gives_times():
+    points = gpugrad.turning_points([0.0, 2.0, 1.5, 0.0], np.timedelta64(1, "D"))
+    same = gpugrad.turning_points([0.0, 2.0, 1.5, 0.0], np.arange(4) * np.timedelta64(1, "D"))
+    assert points.position == same.position == np.timedelta64(112320, "s")
+    bends = gpugrad.inflection_points([0.0, 2.0, 1.5, 5.0], np.timedelta64(24, "h"), time_unit="D")
+    expected = gpugrad.inflection_points([0.0, 2.0, 1.5, 5.0])
+    np.testing.assert_allclose(bends.slope, expected.slope, rtol=1e-12)
+
+
 def test_errors_say_what_must_hold():
-    with pytest.raises(TypeError, match="must be real numbers"):
+    with pytest.raises(TypeError, match=r"must be real numbers.*got dtype complex128"):
         gpugrad.turning_points([1j, 2j])
     with pytest.raises(ValueError, match=r"must go up throughout, or down; got 3 and 2"):
         gpugrad.turning_points([1, 2, 3, 4], [1, 3, 2, 5])

@@ -470,11 +470,6 @@ def test_components_may_lie_along_the_first_dimension(flow):
         gpugrad.divergence(flow.lat)
 
 
-def test_smoothing_with_a_mask_is_refused(temperature):
-    with pytest.raises(ValueError, match="`where` must be left out with `smooth`"):
-        gpugrad.derivative(temperature, axis="lon", smooth="spline", where=temperature > 0)
-
-
 def test_the_accessor_has_every_operator_on_one_field_with_a_line_on_it(temperature):
     import gpugrad.xarray
 

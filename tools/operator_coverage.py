@@ -38,7 +38,7 @@ PLACES = {
     "sphere": "`gpugrad.spherical_NAME`, on latitudes and longitudes",
     "curvilinear": "`curvilinear=`, on curved grids",
     "function": "`gpugrad.NAME_of`, of a Python function",
-    "formula": "`gpugrad.symbolic_NAME`, of a formula",
+    "formula": "`gpugrad.symbolic.NAME`, of a formula",
 }
 
 OPTIONS = ("out", "where", "stagger", "stack", "edge_order")
@@ -68,7 +68,7 @@ REASONS = {
     ("curvilinear", "gradient_norm"): NORM,
     ("function", "vector_laplacian"): "Take `laplacian_of` of each component.",
     ("function", "gradient_norm"): NORM,
-    ("formula", "vector_laplacian"): "`symbolic_laplacian` takes a list of components.",
+    ("formula", "vector_laplacian"): "`symbolic.laplacian` takes a list of components.",
     ("formula", "gradient_norm"): NORM,
     ("stagger", "laplacian"): FACES,
     ("stagger", "vector_laplacian"): FACES,
@@ -97,7 +97,9 @@ def is_covered(row: Operator, place: str) -> bool:
         return _has_method(row)
     if place == "file":
         return name in _list_choices("--operator")
-    names = {"sphere": f"spherical_{name}", "function": f"{name}_of", "formula": f"symbolic_{name}"}
+    if place == "formula":
+        return name in gpugrad.symbolic.__all__
+    names = {"sphere": f"spherical_{name}", "function": f"{name}_of"}
     return names[place] in gpugrad.__all__
 
 

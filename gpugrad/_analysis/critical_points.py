@@ -20,8 +20,16 @@ from gpugrad._analysis.extrema import (
     to_library,
 )
 from gpugrad._analysis.newton import Surfaces, find_zeros
+from gpugrad._analysis.point_collection import PointCollection
 from gpugrad._arrays import Array, NumpyArray, asnumpy, is_library_array, namespace_of, result_dtype
-from gpugrad._grids import parse_boundaries, parse_periods, parse_spacings
+from gpugrad._grids import (
+    Boundary,
+    Period,
+    Spacing,
+    parse_boundaries,
+    parse_periods,
+    parse_spacings,
+)
 from gpugrad._labels import accepts_labels
 from gpugrad._stencils import rows_of
 
@@ -32,14 +40,52 @@ _DOUBT = 0.1
 """Bends this small, in comparison with what a quadratic leaves out, do not tell a kind."""
 
 
-@dataclass(frozen=True, eq=False)
-class CriticalPoints:
+class CriticalPoint(NamedTuple):
+    """A point at which the gradient of a field is zero: one entry of `CriticalPoints`.
+
+    Parameters
+    ----------
+    position : array of shape (n,)
+        Where the point is, between the samples: its n coordinates.
+    value : number
+        The field there.
+    kind : str
+        "minimum", "maximum", "saddle" or "degenerate".
+    index : array of int of shape (n,)
+        The nearest sample.
+    eigenvalues : array of shape (n,)
+        The eigenvalues of the Hessian, ascending.
+
+    See Also
+    --------
+    CriticalPoints : The collection.
+
+    Examples
+    --------
+    >>> import gpugrad
+    >>> point = gpugrad.critical_points([[2.0, 1.0, 2.0], [1.0, 0.0, 1.0], [2.0, 1.0, 2.0]])[0]
+    >>> print(point.kind, point.position, point.eigenvalues)
+    minimum [1. 1.] [2. 2.]
+    """
+
+    position: Any
+    value: Any
+    kind: Any
+    index: Any
+    eigenvalues: Any
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class CriticalPoints(PointCollection):
     """Where the gradient of a field is zero: arrays with one entry for each point.
 
-    Attributes
+    `critical_points` returns it. It has a length and goes from point to point in a loop. An integer
+    in brackets gives a point, a slice, a mask or an array of integers the points that it picks.
+
+    Parameters
     ----------
     position : array of shape (points, n)
-        Where it is, between the samples: its n coordinates.
+        Where each point is, between the samples: its n coordinates.
     value : array of shape (points,)
         The field there.
     kind : numpy.ndarray of str
@@ -47,7 +93,20 @@ class CriticalPoints:
     index : array of int of shape (points, n)
         The nearest sample.
     eigenvalues : array of shape (points, n)
-        Those of the Hessian, ascending, in the unit of `f` per squared unit of the coordinates.
+        The eigenvalues of the Hessian, ascending, in the unit of `f` per squared unit of the
+        coordinates.
+
+    See Also
+    --------
+    critical_points : Finds them.
+
+    Examples
+    --------
+    >>> import gpugrad
+    >>> gpugrad.critical_points([[2.0, 1.0, 2.0], [1.0, 0.0, 1.0], [2.0, 1.0, 2.0]])
+    1 critical point:
+    position_0  position_1  value     kind  index_0  index_1  eigenvalues_0  eigenvalues_1
+             1           1      0  minimum        1        1              2              2
     """
 
     position: Array
@@ -56,13 +115,14 @@ class CriticalPoints:
     index: Array
     eigenvalues: Array
 
-    def __len__(self) -> int:
-        return len(self.kind)
+    _title = ("critical point", "critical points")
+    _record = CriticalPoint
+    _kinds = ("minimum", "maximum", "saddle", "degenerate")
 
 
 @accepts_labels
 def critical_points(
-    f: Any, *coords: Any, boundary: Any = "one-sided", period: Any = None
+    f: Any, *spacing: Spacing, boundary: Boundary = "one-sided", period: Period | None = None
 ) -> CriticalPoints:
     r"""Find where the gradient of a sampled field is zero: minima, maxima, saddles.
 
@@ -71,19 +131,22 @@ def critical_points(
     f : array of shape (n_0, n_1) or (n_0, n_1, n_2)
         Samples of a field in two or three dimensions: real numbers in an array of any library but
         Dask. No point is found beside a NaN or a masked sample.
-    *coords : number or 1-D array, optional
-        As for `gradient`: nothing, one distance for all axes, or for each axis a distance or the
-        coordinates of its samples, going up or down, even or not. No dates.
-    boundary : {"one-sided", "periodic"} or list, optional
-        Whether axes go round; a list has one for each.
-    period : number or list, optional
-        The period of the periodic axes, as for `gradient`.
+    *spacing : number or 1-D array, optional
+        Nothing: 1 along every axis. One number: the distance between samples along every axis.
+        Otherwise one for each axis: a distance, or the coordinates of the samples, going up or
+        down, even or not. No dates. It may be given by keyword, as ``spacing=``.
+    boundary : {"one-sided", "periodic"} or dict, optional
+        Whether axes go round; where they differ a dict, as in ``{0: "periodic"}``, with names of
+        dimensions for a DataArray.
+    period : number or dict, optional
+        The period of the periodic axes, in the unit of their coordinates; where they differ a dict.
+        By default the extent of the coordinates and one more step.
 
     Returns
     -------
     CriticalPoints
-        ``position``, ``value``, ``kind``, ``index`` and ``eigenvalues``, in the library and on
-        the device of `f` (``kind`` is NumPy's), ordered by the nearest sample.
+        A collection of points: ``position``, ``value``, ``kind``, ``index`` and ``eigenvalues``, in
+        the library and on the device of `f` (``kind`` is NumPy's), ordered by the nearest sample.
 
     Raises
     ------
@@ -93,6 +156,10 @@ def critical_points(
     ValueError
         If `f` has other than two or three axes, or less than three samples along one; if
         coordinates do not fit.
+
+    See Also
+    --------
+    turning_points : Maxima and minima of curves.
 
     Notes
     -----
@@ -136,14 +203,14 @@ def critical_points(
     >>> points.value.round(2)
     array([ 2., -2.])
     """
-    f = as_numbers(f, "f")
+    f = as_numbers(f)
     shape, n = tuple(f.shape), f.ndim
     if n not in (2, 3) or min(shape) < 3:
         raise ValueError(
             "`f` must have two or three axes of at least 3 samples; got shape "
             f"{shape}. For curves there is `turning_points`."
         )
-    axes = _read_axes(f, coords, boundary, period)
+    axes = _read_axes(f, spacing, boundary, period)
     xp = namespace_of(f)
     wide = make_comparable(f)
     for k, axis in enumerate(axes):
@@ -205,14 +272,14 @@ class _Axis(NamedTuple):
         return origin + (place - origin) / self.period % 1 * self.period
 
 
-def _read_axes(f: Array, coords: tuple[Any, ...], boundary: Any, period: Any) -> list[_Axis]:
+def _read_axes(f: Array, spacing: tuple[Any, ...], boundary: Any, period: Any) -> list[_Axis]:
     n = f.ndim
     sides = parse_boundaries(boundary, range(n), n)
     if any(side.name not in ("one-sided", "periodic") for pair in sides for side in pair):
         raise ValueError(f'`boundary` must be "one-sided" or "periodic"; got {boundary!r}.')
-    if len(coords) not in (0, n):
-        parse_spacings(coords, tuple(range(n)), f)  # raises, unless it is one number for all
-    coordinates = coords * n if len(coords) == 1 else coords or (None,) * n
+    if len(spacing) not in (0, n):
+        parse_spacings(spacing, tuple(range(n)), f)  # raises, unless it is one number for all
+    coordinates = spacing * n if len(spacing) == 1 else spacing or (None,) * n
     axes = []
     for k, (x, (lower, _), span) in enumerate(
         zip(coordinates, sides, parse_periods(period, sides, range(n), n), strict=True)

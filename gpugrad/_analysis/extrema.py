@@ -9,10 +9,9 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from types import ModuleType
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
 import array_api_compat
 import numpy as np
@@ -27,11 +26,11 @@ from gpugrad._arrays import (
     from_host,
     is_library_array,
     library_of,
-    library_of_labels,
     namespace_of,
     working_dtype,
 )
-from gpugrad._grids import parse_axes, parse_spacings
+from gpugrad._grids import parse_axes, parse_one_axis, parse_spacings
+from gpugrad._operators.one_axis import check_one_spacing
 
 _BREAK = 2
 """The step to a NaN, from one, or beyond an end."""
@@ -84,14 +83,14 @@ class Extrema(NamedTuple):
 
 def as_curves(y: Any, axis: Any) -> tuple[Array, int, Array]:
     """Return an array of real numbers, its axis, and its curves as rows of a 2-D array."""
-    y = as_numbers(y, "y")
+    y = as_numbers(y)
     xp = namespace_of(y)
-    (axis,) = parse_axes(axis, y.ndim)
+    (axis,) = parse_axes(parse_one_axis(axis), y.ndim)
     rows = xp.moveaxis(y, axis, -1)
     return y, axis, make_comparable(xp.reshape(rows, (math.prod(rows.shape[:-1]), y.shape[axis])))
 
 
-def as_numbers(y: Any, called: str) -> Array:
+def as_numbers(y: Any) -> Array:
     """Return an array of real numbers that are known, NaN where they are masked.
 
     Raises
@@ -103,14 +102,14 @@ def as_numbers(y: Any, called: str) -> Array:
     lazy = array_api_compat.is_dask_array(y)
     if lazy or (array_api_compat.is_jax_array(y) and isinstance(y, sys.modules["jax"].core.Tracer)):
         raise TypeError(
-            f"`{called}` must have values: how many points there are depends on them; got "
+            "`f` must have values: how many points there are depends on them; got "
             f"{'a Dask array, not computed yet' if lazy else 'a JAX tracer'}. "
-            f"Pass `{called}.compute()`, or call this outside of `jit`."
+            "Pass `f.compute()`, or call this outside of `jit`."
         )
     name = dtype_name(y.dtype)
     if name.startswith(("complex", "date", "time")):
         raise TypeError(
-            f"`{called}` must be real numbers, which are greater or smaller; got dtype {name}. "
+            f"`f` must be real numbers, which are greater or smaller; got dtype {name}. "
             "Pass a real part or a magnitude; for dates, numbers since one of them."
         )
     if isinstance(y, np.ma.MaskedArray):
@@ -168,6 +167,21 @@ def as_wide(values: NumpyArray) -> NumpyArray:
     return values.astype(np.result_type(values, np.float64))
 
 
+def take_spacing(spacing: tuple[Any, ...], y: Array, axis: int) -> Any:
+    """Return the one spacing along an axis: nothing, a number, or coordinates.
+
+    Raises
+    ------
+    TypeError
+        If there are several.
+    """
+    check_one_spacing(spacing)
+    x = spacing[0] if spacing else None
+    if not is_library_array(x) and getattr(x, "ndim", 1) == 0 and np.asarray(x).dtype.kind == "m":
+        return np.arange(y.shape[axis]) * x  # what lies between samples is a time, too
+    return x
+
+
 class Coordinates(NamedTuple):
     """Where samples lie, as numbers on the host, and the way back to what the user gave."""
 
@@ -195,7 +209,8 @@ def read_coordinates(x: Any, y: Array, axis: int) -> Coordinates:
     coordinates = np.asarray(x)
     if coordinates.ndim > 1:
         raise ValueError(
-            f"`x` must be a number or 1-D, the same for all curves; got shape {coordinates.shape}. "
+            "`spacing` must be a number or 1-D, the same for all curves; got shape "
+            f"{coordinates.shape}. "
             "Look at curves with coordinates of their own one by one."
         )
     if coordinates.ndim == 1 and coordinates.dtype.kind in "iufmM":
@@ -223,8 +238,8 @@ def _check_monotonic(x: NumpyArray) -> None:
     if up.any() and down.any():
         i = int(np.flatnonzero(up != up[0])[0])
         raise ValueError(
-            f"`x` must go up throughout, or down; got {x[i]} and {x[i + 1]} at positions {i} and "
-            f"{i + 1}, and the contrary before. Sort the samples by `x`."
+            f"`spacing` must go up throughout, or down; got {x[i]} and {x[i + 1]} at positions {i} "
+            f"and {i + 1}, and the contrary before. Sort the samples by their coordinates."
         )
 
 
@@ -241,35 +256,6 @@ def to_library(values: NumpyArray, y: Array, dtype: Any = None) -> Array:
     return result if dtype is None else xp.astype(result, dtype)
 
 
-@dataclass(frozen=True, eq=False)
-class PointsOfCurves:
-    """Arrays with one entry for each point."""
-
-    position: Array
-    value: Array
-    kind: NumpyArray
-    index: Array
-    extent: Array
-    curve: Array
-    prominence: Array | None
-
-    def __len__(self) -> int:
-        return len(self.kind)
-
-    def select(self, chosen: NumpyArray) -> Self:
-        """Return the points where `chosen`, a NumPy array of booleans or of indices, says so."""
-        places = np.arange(len(self))[np.asarray(chosen)]
-
-        def pick(entries: Any) -> Any:
-            if entries is None:
-                return None
-            if isinstance(entries, np.ndarray) or library_of_labels(entries):
-                return entries[places]
-            return namespace_of(entries).take(entries, from_host(places, entries), axis=0)
-
-        return type(self)(**{name: pick(entries) for name, entries in vars(self).items()})
-
-
 def check_prominence(prominence: Any) -> float | None:
     """Return `prominence` as a number, or None."""
     if prominence is None:
@@ -278,7 +264,7 @@ def check_prominence(prominence: Any) -> float | None:
         raise TypeError(f"`prominence` must be a number; got {prominence!r}.")
     least = float(prominence)
     if not least >= 0:
-        raise ValueError(f"`prominence` must be 0 or more, in the unit of `y`; got {prominence}.")
+        raise ValueError(f"`prominence` must be 0 or more, in the unit of `f`; got {prominence}.")
     return least
 
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from gpugrad._analysis.extrema import (
     Extrema,
-    PointsOfCurves,
     as_curves,
     as_wide,
     check_prominence,
@@ -19,21 +18,73 @@ from gpugrad._analysis.extrema import (
     gather,
     read_coordinates,
     samples_around,
+    take_spacing,
     to_library,
 )
+from gpugrad._analysis.point_collection import PointsOfCurves
 from gpugrad._arrays import Array, NumpyArray, asnumpy, namespace_of, result_dtype
-from gpugrad._grids import parse_spacings
+from gpugrad._grids import Axis, Spacing, parse_spacings
 from gpugrad._labels import accepts_labels
 
 
-@dataclass(frozen=True, eq=False)
+class InflectionPoint(NamedTuple):
+    """A point at which the curvature of a curve changes its sign: one of `InflectionPoints`.
+
+    Parameters
+    ----------
+    position : number or date
+        Where the point is, between the samples: a coordinate.
+    value : number
+        The curve there.
+    kind : str
+        "convex" or "concave": what the curve is beyond the point.
+    index : int
+        The sample before the middle of the piece of the curve that was looked at.
+    extent : number or time
+        The length of a straight piece between the two bends; else 0.
+    curve : int
+        The number of the curve, counted in C order over all axes but `axis`.
+    prominence : number or None
+        How far the slope stands out there, if that was asked for.
+    slope : number
+        The first derivative at the point.
+
+    See Also
+    --------
+    InflectionPoints : The collection.
+
+    Examples
+    --------
+    >>> import gpugrad
+    >>> point = gpugrad.inflection_points([-8.0, -1.0, 0.0, 1.0, 8.0])[0]
+    >>> print(point.kind, point.position, point.slope)
+    convex 2.0 1.0
+    """
+
+    position: Any
+    value: Any
+    kind: Any
+    index: Any
+    extent: Any
+    curve: Any
+    prominence: Any
+    slope: Any
+
+
+@dataclass(frozen=True, eq=False, repr=False)
 class InflectionPoints(PointsOfCurves):
     """Where the curvature of curves changes its sign: arrays with one entry for each point.
 
-    Attributes
+    `inflection_points` returns it. It has a length and goes from point to point in a loop. An
+    integer in brackets gives a point, a slice, a mask or an array of integers the points that it
+    picks.
+
+    Parameters
     ----------
-    position, value, curve
-        As in `TurningPoints`.
+    position : array
+        Where each point is, between the samples: a coordinate.
+    value : array
+        The curve there.
     kind : numpy.ndarray of str
         What the curve is beyond the point, towards greater coordinates: "convex" (it bends upwards,
         the slope is least at the point) or "concave" (downwards, the slope is greatest).
@@ -42,21 +93,38 @@ class InflectionPoints(PointsOfCurves):
     extent : array
         The length of a straight piece between the two bends, in the unit of the coordinates, from
         the middle of its first three samples to that of its last three; else 0.
+    curve : array of int
+        The number of the curve, counted in C order over all axes but `axis`.
     prominence : array or None
         How far the slope stands out there, in the unit of `slope`, if that was asked for.
     slope : array
         The first derivative at the point.
+
+    See Also
+    --------
+    inflection_points : Finds them.
+
+    Examples
+    --------
+    >>> import gpugrad
+    >>> gpugrad.inflection_points([-8.0, -1.0, 0.0, 1.0, 8.0])
+    1 inflection point:
+    position  value    kind  index  extent  curve  slope
+           2      0  convex      1       0      0      1
     """
 
     slope: Array
 
+    _title = ("inflection point", "inflection points")
+    _record = InflectionPoint
+    _kinds = ("convex", "concave")
+
 
 @accepts_labels
 def inflection_points(
-    y: Any,
-    x: Any = None,
-    axis: int = -1,
-    *,
+    f: Any,
+    *spacing: Spacing,
+    axis: Axis = -1,
     prominence: float | None = None,
     time_unit: str | None = None,
 ) -> InflectionPoints:
@@ -64,25 +132,45 @@ def inflection_points(
 
     Parameters
     ----------
-    y, x, axis
-        As for `turning_points`.
+    f : array of shape (n_0, ..., n_k)
+        Samples of a curve, or of many: real numbers in an array of any library but Dask, a
+        DataArray of xarray, a quantity of pint, or a sequence. No point is found beside a NaN or a
+        masked sample.
+    *spacing : number or 1-D array, optional
+        The distance between samples, or their coordinates, going up or down, even or not; times
+        and dates too. By default samples are numbered from 0. It may be given by keyword, as
+        ``spacing=``.
+    axis : int, optional
+        The axis along which a curve runs, by default the last; each entry of the others is a curve.
+        The name of a dimension for a DataArray.
     prominence : number, optional
-        Leave out points at which the slope stands out by less, in the unit of `y` per unit of
-        `x`. That needs SciPy.
+        Leave out points at which the slope stands out by less, in the unit of `f` per unit of
+        the coordinates. That needs SciPy.
     time_unit : str, optional
         The unit of time that slopes are per, where coordinates are dates.
 
     Returns
     -------
     InflectionPoints
-        ``position``, ``value``, ``slope``, ``kind`` ("convex" or "concave", as what the curve
-        goes on), ``index``, ``extent``, ``curve`` and ``prominence``: 1-D arrays as for
-        `turning_points`.
+        A collection of points: ``position``, ``value``, ``slope``, ``kind`` ("convex" or "concave",
+        as what the curve goes on), ``index``, ``extent``, ``curve`` and ``prominence``, 1-D arrays
+        in the library and on the device of `f` (``kind`` and dates are NumPy's). Positions are in
+        the unit of the coordinates, in double precision; dates are as fine as milliseconds, those
+        in seconds or less a thousandth of it, down to microseconds (nanoseconds stay).
 
     Raises
     ------
-    TypeError, ValueError, ImportError
-        As for `turning_points`; also if coordinates are dates and there is no `time_unit`.
+    TypeError
+        If `f` is no array of real numbers, or lazy, or traced by JAX: how many points there are
+        depends on the values; if coordinates are dates and there is no `time_unit`.
+    ValueError
+        If coordinates do not fit, repeat a value or go up and down; if `prominence` is negative.
+    ImportError
+        If `prominence` is asked for and SciPy is not there.
+
+    See Also
+    --------
+    turning_points : Where curves have maxima and minima.
 
     Notes
     -----
@@ -107,7 +195,8 @@ def inflection_points(
     (array([0.]), array([-1.]), array(['convex'], dtype='<U7'))
     """
     least = check_prominence(prominence)
-    y, axis, rows = as_curves(y, axis)
+    y, axis, rows = as_curves(f, axis)
+    x = take_spacing(spacing, y, axis)
     places = read_coordinates(x, y, axis)
     per = _units_per(x, y, axis, time_unit)
     xp = namespace_of(rows)

@@ -9,10 +9,23 @@ from typing import Any, NamedTuple
 import array_api_compat
 import numpy as np
 
-from gpugrad._arrays import Array, NumpyArray, as_field, asnumpy, from_host, namespace_of
-from gpugrad._grids import ONE_SIDED, Options, parse_axes, parse_scheme
+from gpugrad._arrays import Array, Backend, NumpyArray, as_field, asnumpy, from_host, namespace_of
+from gpugrad._grids import (
+    ONE_SIDED,
+    Axis,
+    Boundary,
+    EdgeOrder,
+    Options,
+    Period,
+    Spacing,
+    parse_axes,
+    parse_one_axis,
+    parse_scheme,
+    parse_spacings,
+)
 from gpugrad._labels import accepts_labels
 from gpugrad._operators import derivative
+from gpugrad._operators.one_axis import check_one_spacing, find_even_step
 from gpugrad._stencils import rows_of
 from gpugrad._stencils.textbook import stencil
 
@@ -27,15 +40,16 @@ _ABOVE = 4.0
 
 
 @accepts_labels
-def noise_level(f: Any, axis: int = -1) -> Any:
+def noise_level(f: Any, *, axis: Axis = -1) -> Any:
     r"""Estimate how noisy samples of a smooth curve are, without knowing the curve.
 
     Parameters
     ----------
     f : array of shape (n_0, ..., n_k)
-        Even samples of real numbers, 7 or more along the axis.
+        Samples of real numbers at even distances, 7 or more along the axis: an array of any
+        library, a DataArray of xarray or a quantity of pint.
     axis : int, optional
-        The axis of the curves, by default the last.
+        The axis of the curves, by default the last; the name of a dimension for a DataArray.
 
     Returns
     -------
@@ -49,6 +63,11 @@ def noise_level(f: Any, axis: int = -1) -> Any:
         If samples are not real numbers.
     ValueError
         If there are fewer than 7.
+
+    See Also
+    --------
+    recommended_spacing : The distance of samples that suits the noise.
+    smooth_derivative : The derivative of noisy samples.
 
     Notes
     -----
@@ -110,9 +129,31 @@ def _find_levels(rows: Array) -> NumpyArray:
 class RecommendedSpacing(NamedTuple):
     """How far apart samples had better be, and what is to be expected then.
 
-    `spacing` is the distance between samples, `error` the error of the derivative at that
-    distance, about; `noise` and `magnitude` are what it follows from. `stride` says which samples
-    of those given to take, every first, second, ..., if there were any.
+    What `recommended_spacing` returns.
+
+    Parameters
+    ----------
+    spacing : float
+        The distance between samples.
+    error : float
+        The error of the derivative at that distance, about.
+    noise : float
+        The standard deviation of the noise from which it follows.
+    magnitude : float
+        The size of the higher derivative from which it follows.
+    stride : int or None
+        Which samples of those given to take, every first, second, ..., if there were any.
+
+    See Also
+    --------
+    recommended_spacing : Computes it.
+
+    Examples
+    --------
+    >>> import gpugrad
+    >>> best = gpugrad.recommended_spacing(noise=1e-16, magnitude=1.0)
+    >>> print(best.stride, f"{best.spacing:.0e}")
+    None 7e-06
     """
 
     spacing: float
@@ -122,12 +163,12 @@ class RecommendedSpacing(NamedTuple):
     stride: int | None
 
 
+@accepts_labels
 def recommended_spacing(
     f: Any = None,
-    spacing: float = 1.0,
-    *,
-    noise: float | None = None,
-    magnitude: float | None = None,
+    *spacing: Spacing,
+    noise: Any = None,
+    magnitude: Any = None,
     order: int = 1,
     accuracy: int = 2,
 ) -> RecommendedSpacing:
@@ -136,27 +177,41 @@ def recommended_spacing(
     Parameters
     ----------
     f : 1-D array, optional
-        Even samples of the curve, to estimate from what is not given.
-    spacing : number, optional
-        Their distance.
+        Samples of the curve at even distances, to estimate from what is not given: real and finite,
+        of any library, a DataArray of xarray or a quantity of pint.
+    *spacing : number or 1-D array, optional
+        The distance between these samples, by default 1, or their coordinates, which must be even.
+        It may be given by keyword, as ``spacing=``.
     noise : number, optional
         The standard deviation of the noise in samples, in their unit. By default
         `noise_level` of `f`. For values that are computed, about 1e-16 times their size.
     magnitude : number, optional
         The size of the derivative of order ``order + accuracy``, on which the truncation depends.
         By default the root mean square of that of `f`, from differences that noise leaves alone.
-    order, accuracy : int, optional
-        Those of the derivative, as for `derivative`.
+    order : int, optional
+        The order of the derivative that samples are for, 1 to 8.
+    accuracy : {2, 4, 6, 8, 10, 12}, optional
+        The power of the spacing with which the error of the derivative vanishes.
 
     Returns
     -------
     RecommendedSpacing
-        ``spacing``, the expected ``error``, ``noise``, ``magnitude`` and ``stride``.
+        ``spacing``, the expected ``error``, ``noise``, ``magnitude`` and ``stride``; numbers, with
+        units if `f` is a quantity of pint.
 
     Raises
     ------
-    TypeError, ValueError
-        If something is neither given nor to be had from `f`; if a number is not positive.
+    TypeError
+        If something is neither given nor to be had from `f`; if `f` has no real numbers; if the
+        spacing is a time or a date.
+    ValueError
+        If `f` is not 1-D or not finite; if coordinates are uneven; if a number is not positive; if
+        noise and magnitude cannot be told from `f`.
+
+    See Also
+    --------
+    noise_level : How noisy samples are.
+    error_estimate : How wrong a derivative is.
 
     Notes
     -----
@@ -178,13 +233,11 @@ def recommended_spacing(
     """
     scheme = parse_scheme(Options(order, accuracy))
     order, accuracy = scheme.order, scheme.accuracy
-    spacing = _parse_positive(spacing, "spacing")
     if f is None and (noise is None or magnitude is None):
         raise TypeError("`noise` and `magnitude` must be given where there are no samples `f`.")
     if f is not None:
-        f, _ = _as_real(f, 0)
-        if f.ndim != 1:
-            raise ValueError(f"`f` must be one curve, 1-D; got shape {tuple(f.shape)}.")
+        f = _as_one_curve(f)
+        step = _find_distance(f, spacing)
     level = noise_level(f) if noise is None else _parse_positive(noise, "noise")
     if not level > 0:
         raise ValueError(
@@ -193,7 +246,7 @@ def recommended_spacing(
         )
     if magnitude is None:
         magnitude = _estimate_magnitude(
-            asnumpy(f).astype(np.float64), spacing, level, order + accuracy
+            asnumpy(f).astype(np.float64), step, level, order + accuracy
         )
     size = _parse_positive(magnitude, "magnitude")
     formula = stencil(order, accuracy)
@@ -201,8 +254,41 @@ def recommended_spacing(
     c = abs(float(formula.error.coefficient)) * size
     best = (math.sqrt(order / accuracy) * spread / c) ** (1 / (order + accuracy))
     error = math.hypot(c * best**accuracy, spread / best**order)
-    stride = None if f is None else max(1, round(best / spacing))
+    stride = None if f is None else max(1, round(best / step))
     return RecommendedSpacing(best, error, level, size, stride)
+
+
+def _as_one_curve(f: Any) -> Array:
+    f, _ = _as_real(f, 0)
+    if f.ndim != 1:
+        raise ValueError(f"`f` must be one curve, 1-D; got shape {tuple(f.shape)}.")
+    if not np.isfinite(asnumpy(f)).all():
+        raise ValueError(
+            "`f` must be finite; got NaN or infinity. Take a piece of the curve without them, as "
+            "samples must stay even."
+        )
+    return f
+
+
+def _find_distance(f: Array, spacing: tuple[Any, ...]) -> float:
+    """Return the distance between the samples of a curve."""
+    check_one_spacing(spacing)
+    for x in spacing:
+        if getattr(getattr(x, "dtype", None), "kind", "") in ("m", "M"):
+            raise TypeError(
+                "`spacing` must be a number, or numbers; got times or dates. Divide times by a "
+                "unit first, as in `(t - t[0]) / numpy.timedelta64(1, 's')`."
+            )
+    (step,) = parse_spacings(spacing, (0,), f)
+    distance = find_even_step(step, *spacing)
+    if distance is None:
+        raise ValueError(
+            "`spacing` must be even: noise is told from differences at even distances; got uneven "
+            "coordinates. Interpolate, or give `noise` and `magnitude` without `f`."
+        )
+    if np.ndim(spacing[0] if spacing else 1.0):
+        return abs(distance)
+    return _parse_positive(distance, "spacing")
 
 
 def _estimate_magnitude(f: NumpyArray, spacing: float, noise: float, order: int) -> float:
@@ -225,33 +311,71 @@ def _estimate_magnitude(f: NumpyArray, spacing: float, noise: float, order: int)
 @accepts_labels
 def error_estimate(
     f: Any,
-    spacing: Any = 1.0,
-    *,
-    axis: int = -1,
+    *spacing: Spacing,
+    axis: Axis = -1,
     order: int = 1,
+    edge_order: EdgeOrder | None = None,
     accuracy: int = 2,
-    boundary: Any = ONE_SIDED,
+    boundary: Boundary = ONE_SIDED,
     edge_accuracy: int | None = None,
-    period: float | None = None,
+    period: Period | None = None,
     time_unit: str | None = None,
-    backend: str | None = None,
+    backend: Backend | None = None,
 ) -> Array:
     r"""Estimate how wrong a derivative is at each sample, by comparing two accuracies.
 
+    The options are those of the derivative whose error is asked for.
+
     Parameters
     ----------
-    f, spacing, axis, order, accuracy, boundary, edge_accuracy, period, time_unit, backend
-        As for `derivative`, of whose result the error is asked; `accuracy` up to 10.
+    f : array of shape (n_0, ..., n_k)
+        Samples of a field: an array of any library, a DataArray of xarray, a quantity of pint, or a
+        nested sequence.
+    *spacing : number or array, optional
+        The distance between samples along the axis, by default 1, or their coordinates; dates with
+        a `time_unit`. It may be given by keyword, as ``spacing=``.
+    axis : int, optional
+        The axis to differentiate along, by default the last; the name of a dimension for a
+        DataArray.
+    order : int, optional
+        The order of the derivative, 1 to 8.
+    edge_order : {1, 2}, optional
+        The order of accuracy at one-sided ends, as in `numpy.gradient`; by default 1. It goes with
+        first derivatives of `accuracy` 2 alone, and not with `edge_accuracy`.
+    accuracy : {2, 4, 6, 8, 10}, optional
+        The power of the spacing with which the error inside vanishes.
+    boundary : str, number, dict or pair, optional
+        What lies beyond the ends: "one-sided" (nothing), "periodic", "reflect", "symmetric",
+        "odd-reflect", "odd-symmetric", "edge", a number (the field there), ``{"normal": slope}``;
+        or a pair (lower, upper) of these.
+    edge_accuracy : int, optional
+        The power of the spacing with which the error at one-sided ends vanishes.
+    period : number, optional
+        The period of a periodic axis, in the unit of the coordinates; by default the extent of the
+        coordinates and one more step.
+    time_unit : str, optional
+        The unit of time that rates are per, where coordinates are dates, such as "s".
+    backend : {"auto", "slices", "numpy", "compiled", "cupy"}, optional
+        Where the arithmetic runs, see `use_backend`.
 
     Returns
     -------
     array of shape (n_0, ..., n_k)
-        The estimate, not negative, in the unit of the derivative.
+        The estimate, not negative, in the unit of the derivative, with the library and the device
+        of `f`.
 
     Raises
     ------
-    TypeError, ValueError
-        As for `derivative`, also if the axis is too short for the next higher accuracy.
+    TypeError
+        If `f`, a spacing or an option is of the wrong kind.
+    ValueError
+        If an option is unknown or out of range, or if the axis is too short for the next higher
+        accuracy.
+
+    See Also
+    --------
+    derivative : The derivative whose error this is.
+    recommended_spacing : The distance of samples at which the error is least.
 
     Notes
     -----
@@ -276,12 +400,14 @@ def error_estimate(
     (0.0017, 0.0016)
     """
     f = as_field(f)
-    (at,) = parse_axes(axis, f.ndim)
+    check_one_spacing(spacing)
+    (at,) = parse_axes(parse_one_axis(axis), f.ndim)
     options: dict[str, Any] = {"order": order, "boundary": boundary, "period": period}
     options |= {"axis": at, "time_unit": time_unit, "backend": backend}
+    ends: dict[str, Any] = {"edge_accuracy": edge_accuracy, "edge_order": edge_order}
     # The better derivative has its own accuracy at the ends, too: else both would be wrong alike.
-    low = derivative(f, spacing, accuracy=accuracy, edge_accuracy=edge_accuracy, **options)
-    high = derivative(f, spacing, accuracy=accuracy + 2, **options)
+    low = derivative(f, *spacing, accuracy=accuracy, **ends, **options)
+    high = derivative(f, *spacing, accuracy=accuracy + 2, **options)
     xp = namespace_of(low)
     size = xp.abs(low - high)
     rows = partial(rows_of, size.ndim, at)
@@ -290,14 +416,14 @@ def error_estimate(
     return xp.maximum(size, xp.maximum(before, after))
 
 
-def _as_real(f: Any, axis: int) -> tuple[Array, int]:
+def _as_real(f: Any, axis: Axis) -> tuple[Array, int]:
     f = as_field(f)
     xp = namespace_of(f)
     if not xp.isdtype(f.dtype, "real floating"):
         if not xp.isdtype(f.dtype, "integral"):
             raise TypeError(f"`f` must hold real numbers; got dtype {f.dtype}.")
         f = xp.astype(f, xp.float64)
-    return f, parse_axes(axis, f.ndim)[0]
+    return f, parse_axes(parse_one_axis(axis), f.ndim)[0]
 
 
 def _parse_positive(number: Any, name: str) -> float:

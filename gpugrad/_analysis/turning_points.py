@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from gpugrad._analysis.extrema import (
     Extrema,
-    PointsOfCurves,
     as_curves,
     as_wide,
     check_prominence,
@@ -19,20 +18,67 @@ from gpugrad._analysis.extrema import (
     gather,
     read_coordinates,
     samples_around,
+    take_spacing,
     to_library,
 )
+from gpugrad._analysis.point_collection import PointsOfCurves
 from gpugrad._arrays import Array, NumpyArray, namespace_of, result_dtype
+from gpugrad._grids import Axis, Spacing
 from gpugrad._labels import accepts_labels
 
 
-@dataclass(frozen=True, eq=False)
+class TurningPoint(NamedTuple):
+    """A point at which a curve turns: one entry of `TurningPoints`.
+
+    Parameters
+    ----------
+    position : number or date
+        Where the point is, between the samples: a coordinate.
+    value : number
+        The curve there.
+    kind : str
+        "maximum", "minimum" or "plateau".
+    index : int
+        The highest or lowest sample; of a level run the middle one, the left of two.
+    extent : number or time
+        From the first to the last sample of a level run; 0 for an extremum at one sample.
+    curve : int
+        The number of the curve, counted in C order over all axes but `axis`.
+    prominence : number or None
+        How far the point stands out, if that was asked for.
+
+    See Also
+    --------
+    TurningPoints : The collection.
+
+    Examples
+    --------
+    >>> import gpugrad
+    >>> point = gpugrad.turning_points([0.0, 1.0, 0.0])[0]
+    >>> print(point.kind, point.position)
+    maximum 1.0
+    """
+
+    position: Any
+    value: Any
+    kind: Any
+    index: Any
+    extent: Any
+    curve: Any
+    prominence: Any
+
+
+@dataclass(frozen=True, eq=False, repr=False)
 class TurningPoints(PointsOfCurves):
     """Where curves turn: arrays with one entry for each point, curve by curve, sample by sample.
 
-    Attributes
+    `turning_points` returns it. It has a length and goes from point to point in a loop. An integer
+    in brackets gives a point, a slice, a mask or an array of integers the points that it picks.
+
+    Parameters
     ----------
     position : array
-        Where it is, between the samples: a coordinate.
+        Where each point is, between the samples: a coordinate.
     value : array
         The curve there.
     kind : numpy.ndarray of str
@@ -45,28 +91,70 @@ class TurningPoints(PointsOfCurves):
     curve : array of int
         The number of the curve, counted in C order over all axes but `axis`.
     prominence : array or None
-        How far it stands out, in the unit of `value`, if that was asked for.
-    maxima, minima : TurningPoints
-        The points of one kind.
+        How far each point stands out, in the unit of `value`, if that was asked for.
+
+    See Also
+    --------
+    turning_points : Finds them.
+
+    Examples
+    --------
+    >>> import gpugrad
+    >>> points = gpugrad.turning_points([0.0, 2.0, 1.0, 5.0, 0.0])
+    >>> points
+    3 turning points:
+    position    value     kind  index  extent  curve
+     1.16667  2.04167  maximum      1       0      0
+         1.7    0.775  minimum      2       0      0
+     2.94444  5.01389  maximum      3       0      0
+    >>> points.select(kind="minimum").position
+    array([1.7])
+    >>> [point.kind for point in points[1:]]
+    ['minimum', 'maximum']
     """
+
+    _title = ("turning point", "turning points")
+    _record = TurningPoint
+    _kinds = ("maximum", "minimum", "plateau")
 
     @property
     def maxima(self) -> TurningPoints:
-        """Return the maxima alone."""
-        return self.select(self.kind == "maximum")
+        """The maxima alone.
+
+        See Also
+        --------
+        select : Chooses by more than the kind.
+
+        Examples
+        --------
+        >>> import gpugrad
+        >>> gpugrad.turning_points([0.0, 2.0, 1.0, 5.0, 0.0]).maxima.index
+        array([1, 3])
+        """
+        return self.select(kind="maximum")
 
     @property
     def minima(self) -> TurningPoints:
-        """Return the minima alone."""
-        return self.select(self.kind == "minimum")
+        """The minima alone.
+
+        See Also
+        --------
+        select : Chooses by more than the kind.
+
+        Examples
+        --------
+        >>> import gpugrad
+        >>> gpugrad.turning_points([0.0, 2.0, 1.0, 5.0, 0.0]).minima.index
+        array([2])
+        """
+        return self.select(kind="minimum")
 
 
 @accepts_labels
 def turning_points(
-    y: Any,
-    x: Any = None,
-    axis: int = -1,
-    *,
+    f: Any,
+    *spacing: Spacing,
+    axis: Axis = -1,
     prominence: float | None = None,
     ends: bool = False,
     plateaus: bool = False,
@@ -75,16 +163,19 @@ def turning_points(
 
     Parameters
     ----------
-    y : array of shape (n_0, ..., n_k)
-        Samples of a curve, or of many: real numbers in an array of any library but Dask, or a
-        sequence. A NaN, or a masked sample, ends a curve; it goes on behind it.
-    x : number or 1-D array, optional
-        The distance between samples, or their coordinates, going up or down, even or not; dates
-        too. By default samples are numbered from 0.
+    f : array of shape (n_0, ..., n_k)
+        Samples of a curve, or of many: real numbers in an array of any library but Dask, a
+        DataArray of xarray, a quantity of pint, or a sequence. A NaN, or a masked sample, ends a
+        curve; it goes on behind it.
+    *spacing : number or 1-D array, optional
+        The distance between samples, or their coordinates, going up or down, even or not; times
+        and dates too. By default samples are numbered from 0. It may be given by keyword, as
+        ``spacing=``.
     axis : int, optional
         The axis along which a curve runs, by default the last; each entry of the others is a curve.
+        The name of a dimension for a DataArray.
     prominence : number, optional
-        Leave out extrema that stand out by less, in the unit of `y`; level runs that are no extrema
+        Leave out extrema that stand out by less, in the unit of `f`; level runs that are no extrema
         stay. That needs SciPy.
     ends : bool, optional
         Whether the ends of a curve, and samples beside a NaN, count as maxima or minima too. They
@@ -96,21 +187,26 @@ def turning_points(
     Returns
     -------
     TurningPoints
-        ``position``, ``value``, ``kind``, ``index``, ``extent``, ``curve`` and ``prominence``,
-        1-D arrays in the library and on the device of `y` (``kind`` and dates are NumPy's), with
-        attributes ``maxima`` and ``minima``. Positions are in the unit of `x`, in double
-        precision; dates are as fine as milliseconds, those in seconds or less a thousandth of it,
-        down to microseconds (nanoseconds stay).
+        A collection of points: ``position``, ``value``, ``kind``, ``index``, ``extent``, ``curve``
+        and ``prominence``, 1-D arrays in the library and on the device of `f` (``kind`` and dates
+        are NumPy's), with attributes ``maxima`` and ``minima``. Positions are in the unit of the
+        coordinates, in double precision; dates are as fine as milliseconds, those in seconds or
+        less a thousandth of it, down to microseconds (nanoseconds stay).
 
     Raises
     ------
     TypeError
-        If `y` is no array of real numbers, or lazy, or traced by JAX: how many points there are
+        If `f` is no array of real numbers, or lazy, or traced by JAX: how many points there are
         depends on the values.
     ValueError
-        If `x` does not fit, repeats a value or goes up and down; if `prominence` is negative.
+        If coordinates do not fit, repeat a value or go up and down; if `prominence` is negative.
     ImportError
         If `prominence` is asked for and SciPy is not there.
+
+    See Also
+    --------
+    inflection_points : Where the curvature changes its sign.
+    critical_points : Minima, maxima and saddles of fields in two and three dimensions.
 
     Notes
     -----
@@ -131,7 +227,7 @@ def turning_points(
     maxima and minima still alternate, unless two are of equal height.
 
     On a GPU, one pass finds the extrema. The host waits for it, and gets three samples
-    for each, and with `prominence` all of `y`. Nothing is differentiated through.
+    for each, and with `prominence` all of `f`. Nothing is differentiated through.
 
     References
     ----------
@@ -151,8 +247,8 @@ def turning_points(
     array([1.1 , 2.17, 2.83])
     """
     least = check_prominence(prominence)
-    y, axis, rows = as_curves(y, axis)
-    places = read_coordinates(x, y, axis)
+    y, axis, rows = as_curves(f, axis)
+    places = read_coordinates(take_spacing(spacing, y, axis), y, axis)
     xp = namespace_of(rows)
     a, b = rows[:, :-1], rows[:, 1:]
     # Samples are compared, not subtracted: nothing overflows, and nothing is rounded.

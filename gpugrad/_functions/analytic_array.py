@@ -55,7 +55,26 @@ _REASONS = {
 
 
 class NotAnalytic(TypeError):
-    """The complex step is not possible: which operation stands in the way."""
+    """The complex step is not possible: the message says which operation stands in the way.
+
+    Derivatives of functions with ``method="complex"`` raise it; with "auto" another method is taken
+    in its place. It is a TypeError.
+
+    See Also
+    --------
+    gradient_of : Tells more of the methods.
+
+    Examples
+    --------
+    >>> import gpugrad
+    >>> try:
+    ...     gpugrad.derivative_of(abs, method="complex")(2.0)
+    ... except gpugrad.NotAnalytic:
+    ...     print("no complex step")
+    no complex step
+    """
+
+    __module__ = "gpugrad"
 
 
 _Operators = np.lib.mixins.NDArrayOperatorsMixin

@@ -12,6 +12,7 @@ import numpy as np
 from gpugrad._arrays import Array, empty
 from gpugrad._functions.analytic_array import NotAnalytic, Tracked, refusal, unwrap
 from gpugrad._functions.differences import LineSamples, central_differences, find_steps
+from gpugrad._functions.user_function import describe_error
 
 
 class _StepSizes(NamedTuple):
@@ -193,7 +194,7 @@ class ComplexStep:
         except (TypeError, ValueError) as error:
             raise NotAnalytic(
                 f'the method "complex" must be able to call `func` with complex arrays; got '
-                f'{type(error).__name__}: {error}. Use the method "extrapolation", or "auto".'
+                f'{describe_error(error)}. Use the method "extrapolation", or "auto".'
             ) from error
         return [np.asarray(unwrap(component)) for component in components[:count]]
 

@@ -5,24 +5,46 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable
-from functools import reduce
+from functools import reduce, wraps
 from numbers import Real
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, ParamSpec
 
 import numpy as np
 
 from gpugrad._arrays import Array
-from gpugrad._functions.methods import METHODS, Request, differentiate
+from gpugrad._functions.methods import METHODS, Method, Request, differentiate
 from gpugrad._functions.points import Points, parse_points_axis
 from gpugrad._functions.user_function import UserFunction, check_callable
-from gpugrad._grids import Options, parse_scheme
+from gpugrad._grids import Options, parse_scheme, refuse_unknown
 from gpugrad._stencils import OPERATORS, Operator
 
 _ACCURACY = 8
 
 
-class Estimate(NamedTuple):
-    """A derivative and an estimated bound of its error, each as it would come alone."""
+class DerivativeEstimate(NamedTuple):
+    """A derivative and an estimated bound of its error, each as it would come alone.
+
+    What derivatives of functions return with ``return_error=True``.
+
+    Parameters
+    ----------
+    value : number, array, or tuple of them
+        The derivative.
+    error : number, array, or tuple of them
+        The estimated bound of its error, in the same form and unit; infinite where nothing can be
+        said.
+
+    See Also
+    --------
+    gradient_of : Makes functions that return it with ``return_error=True``.
+
+    Examples
+    --------
+    >>> import gpugrad
+    >>> value, error = gpugrad.derivative_of(lambda x: x**3, return_error=True)(2.0)
+    >>> bool(abs(value - 12) <= error < 1e-12)
+    True
+    """
 
     value: Any
     error: Any
@@ -31,12 +53,37 @@ class Estimate(NamedTuple):
 class FunctionDerivative:
     """A derivative of a function: a function itself, made by `gradient_of` and its relatives.
 
-    `options` are the arguments of the one that makes it, and `row` says how derivatives add up.
+    Parameters
+    ----------
+    func : callable
+        The function to differentiate.
+    kind : {"gradient", "jacobian", "hessian", "derivative"}
+        Which derivatives are computed.
+    order : int
+        Their order.
+    options : dict
+        The arguments of the function that makes it, such as `gradient_of`.
+    row : object, optional
+        How the derivatives add up, as for a divergence.
 
     Attributes
     ----------
     method : str
         How derivatives are computed. With "auto", once it has been called, how the last call did.
+
+    See Also
+    --------
+    gradient_of : Makes one.
+    derivative_of : Makes one for a function of one variable.
+
+    Examples
+    --------
+    >>> import gpugrad
+    >>> slope = gpugrad.gradient_of(lambda x, y: x**2 * y)
+    >>> slope(3.0, 2.0)
+    (np.float64(12.0), np.float64(9.0))
+    >>> slope.method
+    'complex'
     """
 
     def __init__(
@@ -74,7 +121,31 @@ class FunctionDerivative:
         return f"<{kind} of {name}, method {self.method!r}>"
 
     def __call__(self, *coordinates: Any) -> Any:
-        """Return the derivative at points: at numbers, at arrays, or at one array of vectors."""
+        """Return the derivative at points: at numbers, at arrays, or at one array of vectors.
+
+        Parameters
+        ----------
+        *coordinates : number or array
+            One for each coordinate, which broadcast together; with `vector` or `points_axis` one
+            array that holds all of them.
+
+        Returns
+        -------
+        number, array, tuple of them, or DerivativeEstimate
+            The derivatives at the points, in the form in which the points came; with
+            `return_error` the bounds of their errors, too.
+
+        See Also
+        --------
+        gradient_of : Says what may be given, and what is returned.
+
+        Examples
+        --------
+        >>> import gpugrad
+        >>> slope = gpugrad.derivative_of(lambda x: x**2)
+        >>> slope([1.0, 2.0])
+        array([2., 4.])
+        """
         points = Points(coordinates, self._axis)
         n, kind, row = len(points.flat), self._request.kind, self._row
         if kind == "derivative" and n != 1:
@@ -87,20 +158,35 @@ class FunctionDerivative:
         function = UserFunction(self._func, self._vector, kind == "jacobian")
         function.is_analytic = self._is_analytic
         function.check_count(n)
-        if not points.size:
-            raise ValueError("points must be one at least; got none.")
-        values, errors, self.method = differentiate(
-            function, points, self._request, self._asked_method
-        )
-        self._is_analytic = function.is_analytic
+        if points.size:
+            values, errors, self.method = differentiate(
+                function, points, self._request, self._asked_method
+            )
+            self._is_analytic = function.is_analytic
+        else:
+            values = errors = self._make_empty(function, points)
         with_error = self._request.with_error
         if row is not None:
             values = _add_up(row, values, n)
             errors = _add_up(row, errors, n, all_plus=True) if with_error else []
-        if points.on_host and not function.has_slopes:
+        if points.size and points.on_host and not function.has_slopes:
             _warn_of_nans(values, points)
         results = self._pack_results(values, points)
-        return Estimate(results, self._pack_results(errors, points)) if with_error else results
+        return (
+            DerivativeEstimate(results, self._pack_results(errors, points))
+            if with_error
+            else results
+        )
+
+    def _make_empty(self, function: UserFunction, points: Points) -> list[Array]:
+        """Return the derivatives at no points: as many empty arrays as there are derivatives."""
+        n, request = len(points.flat), self._request
+        count = n
+        if request.kind == "hessian" and not request.is_diagonal:
+            count = n * n
+        elif request.kind == "jacobian":  # sums have as many components as coordinates
+            count = n * (n if self._row is not None else len(function(points.flat)))
+        return [points.restore_shape(points.xp.empty_like(points.flat[0])) for _ in range(count)]
 
     def _pack_results(self, derivatives: list[Array], points: Points) -> Any:
         if self._row is None and self._request.kind in ("jacobian", "hessian"):
@@ -159,10 +245,35 @@ def _warn_of_nans(values: list[Array], points: Points) -> None:
     )
 
 
+P = ParamSpec("P")
+
+
+def _takes_options(maker: Callable[P, FunctionDerivative]) -> Callable[P, FunctionDerivative]:
+    """Let a maker of derivatives answer arguments by position, and foreign keywords."""
+    example = "order=2" if maker.__name__ == "derivative_of" else "accuracy=4"
+
+    @wraps(maker)
+    def call(*arguments: P.args, **options: P.kwargs) -> FunctionDerivative:
+        if len(arguments) > 1:
+            raise TypeError(
+                f"`{maker.__name__}` takes the function by position and options by name, as in "
+                f"`{example}`; got {arguments[1]!r:.60}, too. Points are for what it returns: "
+                f"`{maker.__name__}(func)(x)`."
+            )
+        try:
+            return maker(*arguments, **options)
+        except TypeError:
+            refuse_unknown(maker, options)
+            raise
+
+    return call
+
+
+@_takes_options
 def gradient_of(
     func: Callable[..., Any],
     *,
-    method: str = "auto",
+    method: Method = "auto",
     accuracy: int | None = None,
     step: Any = None,
     vector: bool = False,
@@ -178,11 +289,11 @@ def gradient_of(
     Parameters
     ----------
     func : callable
-        The function: ``func(x, y, ...)``, of one array or number for each coordinate, which
-        returns a value for each point. It is called with many points at once, and with coordinates
-        of shapes that broadcast together if it does the same with these; functions of single
-        numbers, such as `math.sin`, are called in a loop. With `vector` it is ``func(p)``, of one
-        array with the components on axis 0.
+        The function ``func(x, y, ...)``, of one array or number for each coordinate, which returns
+        a value for each point. It is called with many points at once, and with coordinates of
+        shapes that broadcast together if it does the same with these; functions of single numbers,
+        such as `math.sin`, are called in a loop. With `vector` it is ``func(p)``, of one array with
+        the components on axis 0.
     method : {"auto", "autodiff", "complex", "extrapolation", "central"}, optional
         How to differentiate, see the notes. "auto" takes the first of "autodiff", "complex" and
         "extrapolation" that works, and leaves its name in the attribute ``method``.
@@ -195,29 +306,31 @@ def gradient_of(
     vector : bool, optional
         Whether `func` takes all coordinates in one array.
     points_axis : {0, -1}, optional
-        Where the components are in the one array of points that the gradient is called with. By
+        Where the components are in the one array of points that the result is called with. By
         default it takes an array for each coordinate, with `vector` one with the components on
         axis 0.
     stack : bool, optional
         Return one array, the components on a new leading axis, instead of a tuple.
     return_error : bool, optional
-        Return ``(value, error)``: also an estimated bound of the error of each number.
+        Return ``(value, error)``, a `DerivativeEstimate`: also an estimated bound of the error of
+        each number.
 
     Returns
     -------
     FunctionDerivative
         A function of points: numbers or arrays of any shape that broadcast together, of NumPy,
-        CuPy, PyTorch, JAX or another array-API library, or one array of all coordinates. It
-        returns the same form: a tuple with an array for each coordinate (for a single
-        coordinate the bare array), or one array of the shape of the array of points. Library,
-        device and dtype are taken from the points; integers become float64. In the unit of `func`
-        per unit of the coordinate.
+        CuPy, PyTorch, JAX or another array-API library, or one array of all coordinates. It returns
+        the same form: a tuple with an array for each coordinate (for a single coordinate the bare
+        array), or one array of the shape of the array of points. Library, device and dtype are
+        taken from the points; integers become float64. No points give empty arrays. In the unit of
+        `func` per unit of the coordinate.
 
     Raises
     ------
     TypeError
         If `func` is not callable or does not take the coordinates; if points are of two libraries,
-        complex, or lazy; if a method cannot differentiate this function, saying why.
+        complex, or lazy; if a method cannot differentiate this function, saying why (`NotAnalytic`
+        for "complex").
     ValueError
         If `func` does not return one value for each point, or an argument is unknown.
 
@@ -226,6 +339,12 @@ def gradient_of(
     RuntimeWarning
         If NumPy points have a derivative that is NaN, because `func` is NaN or raises an error
         there, or because its values on neither side tell a slope, as at a root at 0.
+
+    See Also
+    --------
+    derivative_of : A derivative of any order, of a function of one variable.
+    symbolic.gradient : The exact gradient of a formula.
+    gradient : The gradient of a table of samples.
 
     Notes
     -----
@@ -269,39 +388,79 @@ def gradient_of(
     return FunctionDerivative(func, "gradient", 1, locals())
 
 
+@_takes_options
 def derivative_of(
     func: Callable[..., Any],
-    order: int = 1,
     *,
-    method: str = "auto",
+    order: int = 1,
+    method: Method = "auto",
     accuracy: int | None = None,
     step: Any = None,
     return_error: bool = False,
 ) -> FunctionDerivative:
-    """Return a derivative of a function of one variable, as a function of points.
+    r"""Return a derivative of a function of one variable, as a function of points.
 
     Parameters
     ----------
     func : callable
-        The function ``func(x)``, as for `gradient_of`.
+        The function ``func(x)``, of an array or a number, which returns a value for each point. It
+        is called with many points at once; functions of single numbers, such as `math.sin`, are
+        called in a loop.
     order : int, optional
         The order of the derivative, 1 to 8.
-    method, accuracy, step, return_error : optional
-        As for `gradient_of`. "complex" differentiates its first derivatives by "extrapolation".
+    method : {"auto", "autodiff", "complex", "extrapolation", "central"}, optional
+        How to differentiate, see the notes. "auto" takes the first of "autodiff", "complex" and
+        "extrapolation" that works, and leaves its name in the attribute ``method``.
+    accuracy : {2, 4, 6, 8, 10, 12}, optional
+        The power of the step with which the error of "central" vanishes, by default 8.
+    step : number or sequence of numbers, optional
+        The step of "central", in the unit of the coordinates, the same for all or one for each.
+        By default it balances rounding and truncation for a function that changes over lengths
+        of max(1, abs(x)).
+    return_error : bool, optional
+        Return ``(value, error)``, a `DerivativeEstimate`: also an estimated bound of the error of
+        each number.
 
     Returns
     -------
     FunctionDerivative
-        A function of points of any shape that returns an array of that shape, in the unit of
-        `func` per unit of its argument to the power `order`.
+        A function of points of any shape, numbers or arrays of NumPy, CuPy, PyTorch, JAX or another
+        array-API library, that returns an array of that shape, library, device and dtype; integers
+        become float64. In the unit of `func` per unit of its argument to the power `order`.
 
     Raises
     ------
-    TypeError, ValueError
-        As `gradient_of`.
+    TypeError
+        If `func` is not callable or does not take the coordinates; if points are of two libraries,
+        complex, or lazy; if a method cannot differentiate this function, saying why (`NotAnalytic`
+        for "complex").
+    ValueError
+        If `func` does not return one value for each point, or an argument is unknown. If `order` is
+        not from 1 to 8.
+
+    Warns
+    -----
+    RuntimeWarning
+        If NumPy points have a derivative that is NaN, because `func` is NaN or raises an error
+        there, or because its values on neither side tell a slope, as at a root at 0.
+
+    See Also
+    --------
+    gradient_of : The gradient of a function of several variables.
+    derivative : A derivative of a table of samples.
 
     Notes
     -----
+    - "autodiff": automatic differentiation by PyTorch or JAX, for functions written with them or
+      with operators; exact.
+    - "complex": a step in the complex plane, exact but for rounding; higher orders are differences
+      of first derivatives by "extrapolation". For NumPy points and functions of NumPy's analytic
+      operations.
+    - "extrapolation": central differences at many steps, combined; for each point the best step.
+    - "central": central differences with one step, the cheapest.
+
+    `gradient_of` tells more of each.
+
     "autodiff" is exact for all orders. Other methods lose digits with each: about 13 digits are
     right for order 1 by extrapolation, 11 for order 2, 8 for order 4.
 
@@ -316,10 +475,11 @@ def derivative_of(
     return FunctionDerivative(func, "derivative", order, locals())
 
 
+@_takes_options
 def jacobian_of(
     func: Callable[..., Any],
     *,
-    method: str = "auto",
+    method: Method = "auto",
     accuracy: int | None = None,
     step: Any = None,
     vector: bool = False,
@@ -332,28 +492,75 @@ def jacobian_of(
     Parameters
     ----------
     func : callable
-        As for `gradient_of`, but it returns its m components: a tuple of arrays or numbers, or
-        one array with the components on axis 0.
-    method, accuracy, step, vector, points_axis, return_error : optional
-        As for `gradient_of`.
+        The function ``func(x, y, ...)``, of one array or number for each coordinate, which returns
+        its m components: a tuple of arrays or numbers, or one array with the components on axis 0.
+        It is called with many points at once, and with coordinates of shapes that broadcast
+        together if it does the same with these; functions of single numbers, such as `math.sin`,
+        are called in a loop. With `vector` it is ``func(p)``, of one array with the components on
+        axis 0.
+    method : {"auto", "autodiff", "complex", "extrapolation", "central"}, optional
+        How to differentiate, see the notes. "auto" takes the first of "autodiff", "complex" and
+        "extrapolation" that works, and leaves its name in the attribute ``method``.
+    accuracy : {2, 4, 6, 8, 10, 12}, optional
+        The power of the step with which the error of "central" vanishes, by default 8.
+    step : number or sequence of numbers, optional
+        The step of "central", in the unit of the coordinates, the same for all or one for each.
+        By default it balances rounding and truncation for a function that changes over lengths
+        of max(1, abs(x)).
+    vector : bool, optional
+        Whether `func` takes all coordinates in one array.
+    points_axis : {0, -1}, optional
+        Where the components are in the one array of points that the result is called with. By
+        default it takes an array for each coordinate, with `vector` one with the components on
+        axis 0.
     stack : bool, optional
         Return one array of shape (m, n, ...), for n coordinates.
+    return_error : bool, optional
+        Return ``(value, error)``, a `DerivativeEstimate`: also an estimated bound of the error of
+        each number.
 
     Returns
     -------
     FunctionDerivative
-        A function of points that returns ``result[i][j]``, the derivative of component i by
-        coordinate j; or, where it is called with one array of points, an array with the axes of i
-        and j in place of the axis of the components.
+        A function of points: numbers or arrays of any shape that broadcast together, of NumPy,
+        CuPy, PyTorch, JAX or another array-API library, or one array of all coordinates. It returns
+        ``result[i][j]``, the derivative of component i by coordinate j; or, where it is called with
+        one array of points, an array with the axes of i and j in place of the axis of the
+        components. Library, device and dtype are taken from the points.
 
     Raises
     ------
-    TypeError, ValueError
-        As `gradient_of`.
+    TypeError
+        If `func` is not callable or does not take the coordinates; if points are of two libraries,
+        complex, or lazy; if a method cannot differentiate this function, saying why (`NotAnalytic`
+        for "complex").
+    ValueError
+        If `func` does not return its components for each point, or an argument is unknown.
+
+    Warns
+    -----
+    RuntimeWarning
+        If NumPy points have a derivative that is NaN, because `func` is NaN or raises an error
+        there, or because its values on neither side tell a slope, as at a root at 0.
+
+    See Also
+    --------
+    gradient_of : The gradient of a function with one value.
+    divergence_of : The sum of the diagonal.
+    jacobian : The Jacobian of a table of samples.
 
     Notes
     -----
     .. math:: J_{ij} = \frac{\partial f_i}{\partial x_j}
+
+    - "autodiff": automatic differentiation by PyTorch or JAX, for functions written with them or
+      with operators; exact.
+    - "complex": a step in the complex plane, exact but for rounding; for NumPy points and functions
+      of NumPy's analytic operations.
+    - "extrapolation": central differences at many steps, combined; for each point the best step.
+    - "central": central differences with one step, the cheapest.
+
+    `gradient_of` tells more of each.
 
     Examples
     --------
@@ -366,10 +573,11 @@ def jacobian_of(
     return FunctionDerivative(func, "jacobian", 1, locals())
 
 
+@_takes_options
 def hessian_of(
     func: Callable[..., Any],
     *,
-    method: str = "auto",
+    method: Method = "auto",
     accuracy: int | None = None,
     step: Any = None,
     vector: bool = False,
@@ -382,30 +590,77 @@ def hessian_of(
     Parameters
     ----------
     func : callable
-        As for `gradient_of`.
-    method, accuracy, step, vector, points_axis, return_error : optional
-        As for `gradient_of`.
+        The function ``func(x, y, ...)``, of one array or number for each coordinate, which returns
+        a value for each point. It is called with many points at once, and with coordinates of
+        shapes that broadcast together if it does the same with these; functions of single numbers,
+        such as `math.sin`, are called in a loop. With `vector` it is ``func(p)``, of one array with
+        the components on axis 0.
+    method : {"auto", "autodiff", "complex", "extrapolation", "central"}, optional
+        How to differentiate, see the notes. "auto" takes the first of "autodiff", "complex" and
+        "extrapolation" that works, and leaves its name in the attribute ``method``.
+    accuracy : {2, 4, 6, 8, 10, 12}, optional
+        The power of the step with which the error of "central" vanishes, by default 8.
+    step : number or sequence of numbers, optional
+        The step of "central", in the unit of the coordinates, the same for all or one for each.
+        By default it balances rounding and truncation for a function that changes over lengths
+        of max(1, abs(x)).
+    vector : bool, optional
+        Whether `func` takes all coordinates in one array.
+    points_axis : {0, -1}, optional
+        Where the components are in the one array of points that the result is called with. By
+        default it takes an array for each coordinate, with `vector` one with the components on
+        axis 0.
     stack : bool, optional
         Return one array of shape (n, n, ...), for n coordinates.
+    return_error : bool, optional
+        Return ``(value, error)``, a `DerivativeEstimate`: also an estimated bound of the error of
+        each number.
 
     Returns
     -------
     FunctionDerivative
-        A function of points that returns ``result[i][j]``, the derivative by the coordinates i
-        and j; or, where it is called with one array of points, an array with the axes of i and j
-        in place of the axis of the components. It is symmetric to the bit but with "autodiff".
+        A function of points: numbers or arrays of any shape that broadcast together, of NumPy,
+        CuPy, PyTorch, JAX or another array-API library, or one array of all coordinates. It returns
+        ``result[i][j]``, the derivative by the coordinates i and j; or, where it is called with one
+        array of points, an array with the axes of i and j in place of the axis of the components.
+        It is symmetric to the bit but with "autodiff". Library, device and dtype are taken from the
+        points.
 
     Raises
     ------
-    TypeError, ValueError
-        As `gradient_of`.
+    TypeError
+        If `func` is not callable or does not take the coordinates; if points are of two libraries,
+        complex, or lazy; if a method cannot differentiate this function, saying why (`NotAnalytic`
+        for "complex").
+    ValueError
+        If `func` does not return one value for each point, or an argument is unknown.
+
+    Warns
+    -----
+    RuntimeWarning
+        If NumPy points have a derivative that is NaN, because `func` is NaN or raises an error
+        there, or because its values on neither side tell a slope, as at a root at 0.
+
+    See Also
+    --------
+    laplacian_of : The sum of the diagonal.
+    hessian : The second derivatives of a table of samples.
 
     Notes
     -----
     .. math:: H_{ij} = \frac{\partial^2 f}{\partial x_i \, \partial x_j}
 
-    "complex" extrapolates differences of exact first derivatives. Other numerical methods take
-    second differences along the axes and along the diagonals between each two of them.
+    - "autodiff": automatic differentiation by PyTorch or JAX, for functions written with them or
+      with operators; exact.
+    - "complex": a step in the complex plane for first derivatives, then their differences by
+      "extrapolation"; for NumPy points and functions of NumPy's analytic operations.
+    - "extrapolation": central differences at many steps, combined; for each point the best step.
+    - "central": central differences with one step, the cheapest.
+
+    `gradient_of` tells more of each.
+
+    "extrapolation" and "central" take second differences along the axes and along the diagonals
+    between each two of them.
 
     Examples
     --------
@@ -419,10 +674,11 @@ def hessian_of(
     return FunctionDerivative(func, "hessian", 2, locals())
 
 
+@_takes_options
 def divergence_of(
     func: Callable[..., Any],
     *,
-    method: str = "auto",
+    method: Method = "auto",
     accuracy: int | None = None,
     step: Any = None,
     vector: bool = False,
@@ -434,25 +690,72 @@ def divergence_of(
     Parameters
     ----------
     func : callable
-        As for `jacobian_of`, with one component for each coordinate.
-    method, accuracy, step, vector, points_axis, return_error : optional
-        As for `gradient_of`.
+        The function ``func(x, y, ...)``, of one array or number for each coordinate, which returns
+        a component for each coordinate: a tuple of arrays or numbers, or one array with the
+        components on axis 0. It is called with many points at once, and with coordinates of shapes
+        that broadcast together if it does the same with these; functions of single numbers, such as
+        `math.sin`, are called in a loop. With `vector` it is ``func(p)``, of one array with the
+        components on axis 0.
+    method : {"auto", "autodiff", "complex", "extrapolation", "central"}, optional
+        How to differentiate, see the notes. "auto" takes the first of "autodiff", "complex" and
+        "extrapolation" that works, and leaves its name in the attribute ``method``.
+    accuracy : {2, 4, 6, 8, 10, 12}, optional
+        The power of the step with which the error of "central" vanishes, by default 8.
+    step : number or sequence of numbers, optional
+        The step of "central", in the unit of the coordinates, the same for all or one for each.
+        By default it balances rounding and truncation for a function that changes over lengths
+        of max(1, abs(x)).
+    vector : bool, optional
+        Whether `func` takes all coordinates in one array.
+    points_axis : {0, -1}, optional
+        Where the components are in the one array of points that the result is called with. By
+        default it takes an array for each coordinate, with `vector` one with the components on
+        axis 0.
+    return_error : bool, optional
+        Return ``(value, error)``, a `DerivativeEstimate`: also an estimated bound of the error of
+        each number.
 
     Returns
     -------
     FunctionDerivative
-        A function of points that returns one number for each.
+        A function of points: numbers or arrays of any shape that broadcast together, of NumPy,
+        CuPy, PyTorch, JAX or another array-API library, or one array of all coordinates. It returns
+        one number for each point. Library, device and dtype are taken from the points.
 
     Raises
     ------
-    TypeError, ValueError
-        As `gradient_of`; if there are not as many components as coordinates.
+    TypeError
+        If `func` is not callable or does not take the coordinates; if points are of two libraries,
+        complex, or lazy; if a method cannot differentiate this function, saying why (`NotAnalytic`
+        for "complex").
+    ValueError
+        If `func` does not return one component for each coordinate, or an argument is unknown.
+
+    Warns
+    -----
+    RuntimeWarning
+        If NumPy points have a derivative that is NaN, because `func` is NaN or raises an error
+        there, or because its values on neither side tell a slope, as at a root at 0.
+
+    See Also
+    --------
+    curl_of : The curl of a vector-valued function.
+    divergence : The divergence of a table of samples.
 
     Notes
     -----
     .. math:: \operatorname{div} f = \sum_{i=1}^{n} \frac{\partial f_i}{\partial x_i}
 
     The bound of the error is the sum of the bounds of the terms.
+
+    - "autodiff": automatic differentiation by PyTorch or JAX, for functions written with them or
+      with operators; exact.
+    - "complex": a step in the complex plane, exact but for rounding; for NumPy points and functions
+      of NumPy's analytic operations.
+    - "extrapolation": central differences at many steps, combined; for each point the best step.
+    - "central": central differences with one step, the cheapest.
+
+    `gradient_of` tells more of each.
 
     Examples
     --------
@@ -464,10 +767,11 @@ def divergence_of(
     return FunctionDerivative(func, "jacobian", 1, locals(), OPERATORS["divergence"])
 
 
+@_takes_options
 def curl_of(
     func: Callable[..., Any],
     *,
-    method: str = "auto",
+    method: Method = "auto",
     accuracy: int | None = None,
     step: Any = None,
     vector: bool = False,
@@ -480,27 +784,84 @@ def curl_of(
     Parameters
     ----------
     func : callable
-        As for `jacobian_of`, with one component for each coordinate, two or three of them.
-    method, accuracy, step, vector, points_axis, return_error : optional
-        As for `gradient_of`.
+        The function ``func(x, y, ...)``, of one array or number for each coordinate, which returns
+        two or three components, one for each coordinate: a tuple of arrays or numbers, or one array
+        with the components on axis 0. It is called with many points at once, and with coordinates
+        of shapes that broadcast together if it does the same with these; functions of single
+        numbers, such as `math.sin`, are called in a loop. With `vector` it is ``func(p)``, of one
+        array with the components on axis 0.
+    method : {"auto", "autodiff", "complex", "extrapolation", "central"}, optional
+        How to differentiate, see the notes. "auto" takes the first of "autodiff", "complex" and
+        "extrapolation" that works, and leaves its name in the attribute ``method``.
+    accuracy : {2, 4, 6, 8, 10, 12}, optional
+        The power of the step with which the error of "central" vanishes, by default 8.
+    step : number or sequence of numbers, optional
+        The step of "central", in the unit of the coordinates, the same for all or one for each.
+        By default it balances rounding and truncation for a function that changes over lengths
+        of max(1, abs(x)).
+    vector : bool, optional
+        Whether `func` takes all coordinates in one array.
+    points_axis : {0, -1}, optional
+        Where the components are in the one array of points that the result is called with. By
+        default it takes an array for each coordinate, with `vector` one with the components on
+        axis 0.
     stack : bool, optional
         Return one array of shape (3, ...), for three coordinates.
+    return_error : bool, optional
+        Return ``(value, error)``, a `DerivativeEstimate`: also an estimated bound of the error of
+        each number.
 
     Returns
     -------
     FunctionDerivative
-        A function of points. With two coordinates it returns the one component across the plane,
-        with three a tuple of three; or, where it is called with one array of points, an array with
-        its components on the same axis as the points.
+        A function of points: numbers or arrays of any shape that broadcast together, of NumPy,
+        CuPy, PyTorch, JAX or another array-API library, or one array of all coordinates. With two
+        coordinates it returns the one component across the plane, with three a tuple of three; or,
+        where it is called with one array of points, an array with its components on the same axis
+        as the points. Library, device and dtype are taken from the points.
 
     Raises
     ------
-    TypeError, ValueError
-        As `gradient_of`; if there are not two or three coordinates, and as many components.
+    TypeError
+        If `func` is not callable or does not take the coordinates; if points are of two libraries,
+        complex, or lazy; if a method cannot differentiate this function, saying why (`NotAnalytic`
+        for "complex").
+    ValueError
+        If `func` does not return one component for each coordinate, or an argument is unknown. If
+        there are not two or three coordinates.
+
+    Warns
+    -----
+    RuntimeWarning
+        If NumPy points have a derivative that is NaN, because `func` is NaN or raises an error
+        there, or because its values on neither side tell a slope, as at a root at 0.
+
+    See Also
+    --------
+    divergence_of : The divergence of a vector-valued function.
+    curl : The curl of a table of samples.
 
     Notes
     -----
-    The components are as in `curl`. The bound of the error is the sum of the bounds of the terms.
+    In three dimensions the components are
+
+    .. math::
+
+        \left(\frac{\partial f_z}{\partial y} - \frac{\partial f_y}{\partial z},\;
+        \frac{\partial f_x}{\partial z} - \frac{\partial f_z}{\partial x},\;
+        \frac{\partial f_y}{\partial x} - \frac{\partial f_x}{\partial y}\right)
+
+    and in two dimensions the last of them. The bound of the error is the sum of the bounds of the
+    terms.
+
+    - "autodiff": automatic differentiation by PyTorch or JAX, for functions written with them or
+      with operators; exact.
+    - "complex": a step in the complex plane, exact but for rounding; for NumPy points and functions
+      of NumPy's analytic operations.
+    - "extrapolation": central differences at many steps, combined; for each point the best step.
+    - "central": central differences with one step, the cheapest.
+
+    `gradient_of` tells more of each.
 
     Examples
     --------
@@ -512,10 +873,11 @@ def curl_of(
     return FunctionDerivative(func, "jacobian", 1, locals(), OPERATORS["curl"])
 
 
+@_takes_options
 def laplacian_of(
     func: Callable[..., Any],
     *,
-    method: str = "auto",
+    method: Method = "auto",
     accuracy: int | None = None,
     step: Any = None,
     vector: bool = False,
@@ -527,19 +889,56 @@ def laplacian_of(
     Parameters
     ----------
     func : callable
-        As for `gradient_of`.
-    method, accuracy, step, vector, points_axis, return_error : optional
-        As for `gradient_of`.
+        The function ``func(x, y, ...)``, of one array or number for each coordinate, which returns
+        a value for each point. It is called with many points at once, and with coordinates of
+        shapes that broadcast together if it does the same with these; functions of single numbers,
+        such as `math.sin`, are called in a loop. With `vector` it is ``func(p)``, of one array with
+        the components on axis 0.
+    method : {"auto", "autodiff", "complex", "extrapolation", "central"}, optional
+        How to differentiate, see the notes. "auto" takes the first of "autodiff", "complex" and
+        "extrapolation" that works, and leaves its name in the attribute ``method``.
+    accuracy : {2, 4, 6, 8, 10, 12}, optional
+        The power of the step with which the error of "central" vanishes, by default 8.
+    step : number or sequence of numbers, optional
+        The step of "central", in the unit of the coordinates, the same for all or one for each.
+        By default it balances rounding and truncation for a function that changes over lengths
+        of max(1, abs(x)).
+    vector : bool, optional
+        Whether `func` takes all coordinates in one array.
+    points_axis : {0, -1}, optional
+        Where the components are in the one array of points that the result is called with. By
+        default it takes an array for each coordinate, with `vector` one with the components on
+        axis 0.
+    return_error : bool, optional
+        Return ``(value, error)``, a `DerivativeEstimate`: also an estimated bound of the error of
+        each number.
 
     Returns
     -------
     FunctionDerivative
-        A function of points that returns one number for each.
+        A function of points: numbers or arrays of any shape that broadcast together, of NumPy,
+        CuPy, PyTorch, JAX or another array-API library, or one array of all coordinates. It returns
+        one number for each point. Library, device and dtype are taken from the points.
 
     Raises
     ------
-    TypeError, ValueError
-        As `gradient_of`.
+    TypeError
+        If `func` is not callable or does not take the coordinates; if points are of two libraries,
+        complex, or lazy; if a method cannot differentiate this function, saying why (`NotAnalytic`
+        for "complex").
+    ValueError
+        If `func` does not return one value for each point, or an argument is unknown.
+
+    Warns
+    -----
+    RuntimeWarning
+        If NumPy points have a derivative that is NaN, because `func` is NaN or raises an error
+        there, or because its values on neither side tell a slope, as at a root at 0.
+
+    See Also
+    --------
+    hessian_of : All second derivatives.
+    laplacian : The Laplacian of a table of samples.
 
     Notes
     -----
@@ -547,6 +946,15 @@ def laplacian_of(
 
     Second derivatives along the axes alone are computed, as `hessian_of` has them on its diagonal.
     The bound of the error is the sum of the bounds of the terms.
+
+    - "autodiff": automatic differentiation by PyTorch or JAX, for functions written with them or
+      with operators; exact.
+    - "complex": a step in the complex plane for first derivatives, then their differences by
+      "extrapolation"; for NumPy points and functions of NumPy's analytic operations.
+    - "extrapolation": central differences at many steps, combined; for each point the best step.
+    - "central": central differences with one step, the cheapest.
+
+    `gradient_of` tells more of each.
 
     Examples
     --------

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from itertools import chain, product
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 
@@ -33,7 +33,8 @@ from gpugrad._functions.user_function import UserFunction
 _MANY = 1024
 _POOR = 1e-8
 """The relative error from which on a derivative that lacks samples is worth another try."""
-METHODS = ("auto", "autodiff", "complex", "extrapolation", "central")
+Method = Literal["auto", "autodiff", "complex", "extrapolation", "central"]
+METHODS: tuple[str, ...] = get_args(Method)
 _ROWS = {"central": 4, "extrapolation": 8, "complex": 4}
 """About how many values for each point are at work at a time, for blocks that stay in the cache."""
 

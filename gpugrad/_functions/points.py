@@ -125,7 +125,7 @@ class Points:
         whole = xp.stack([xp.asarray(component) for component in components], axis=0)
         depth = 1
         if width is not None:
-            depth, whole = 2, xp.reshape(whole, (-1, width, *self.shape))
+            depth, whole = 2, xp.reshape(whole, (len(components) // width, width, *self.shape))
         if self.axis is None:
             return whole
         axis = self.axis if self.axis >= 0 else len(self.shape)

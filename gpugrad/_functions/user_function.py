@@ -97,14 +97,28 @@ class UserFunction:
             return self._loop_over_points(coords)
         try:
             result = self.raw(coords)
+        except IndexError as error:
+            raise self._explain_index(error, coords) from error
         except (TypeError, ValueError) as error:
             return self._loop_over_points(coords, error)
         try:
             return self._split_components(result, coords, shape)
+        except IndexError as error:
+            raise self._explain_index(error, coords) from error
         except ValueError as error:
             if not self.vector:
                 raise
             return self._loop_over_points(coords, error)
+
+    def _explain_index(self, error: IndexError, coords: list[Array]) -> Exception:
+        """Return what to tell of an index that is out of bounds: points may be taken for one."""
+        if self.vector or len(coords) > 1:
+            return error
+        return TypeError(
+            "`func` must take one array or number for each coordinate, here one; it raised "
+            f"{describe_error(error)}. If it takes all coordinates in one array, as p[0], p[1], "
+            "pass `vector=True`."
+        )
 
     def _does_the_same_open(self, coords: list[Array]) -> bool:
         """Tell whether the function makes of coordinates that broadcast what it makes of full ones.
@@ -163,7 +177,7 @@ class UserFunction:
                     "operators alone."
                 )
         else:
-            value = xp.asarray(_read_numbers(value)[()].item(), **place_of(like))
+            value = xp.asarray(_read_one_number(value, shape), **place_of(like))
         if not dtype_name(value.dtype).startswith(("float", "complex")):
             value = xp.astype(value, like.dtype)
         value_shape = tuple(value.shape)
@@ -200,7 +214,7 @@ class UserFunction:
                 raise TypeError(f"`func` takes single numbers only; got {library_of(like)} arrays.")
             raise TypeError(
                 f"`func` must take {library_of(like)} arrays of any shape, and raised "
-                f"{type(cause).__name__}: {cause}. Write it with that library's functions or with "
+                f"{describe_error(cause)}. Write it with that library's functions or with "
                 "operators, or pass NumPy points, for which it may take single numbers."
             ) from cause
         rows = self._call_each(coords, cause)
@@ -223,7 +237,13 @@ class UserFunction:
             except (ValueError, ArithmeticError):
                 rows.append(None)
             except TypeError as error:  # no single numbers either: the first error says more
-                raise (cause or error) from (error if cause else None)
+                if cause is not None and not isinstance(cause, TypeError):
+                    raise cause from error
+                raise TypeError(
+                    "`func` must take NumPy arrays or single numbers, as its points are; it raised "
+                    f"{describe_error(cause or error)}. For a function of another library, pass "
+                    "points of that library."
+                ) from (cause or error)
             else:
                 rows.append(self._read_components(result))
         return rows
@@ -242,8 +262,29 @@ def _common_shape(coords: list[Array]) -> tuple[int, ...]:
     return np.broadcast_shapes(*(tuple(c.shape) for c in coords))
 
 
+def describe_error(error: Exception) -> str:
+    """Return the class and the text of an error, to be followed by a full stop."""
+    return f"{type(error).__name__}: {error}".rstrip(".: ")
+
+
+def _read_one_number(result: Any, shape: tuple[int, ...]) -> Any:
+    numbers = _read_numbers(result)
+    if numbers.size != 1:
+        raise ValueError(
+            f"`func` must return one value for each point, in an array, here of shape {shape}; got "
+            f"a {type(result).__name__} of shape {numbers.shape}. Components of a vector field are "
+            "for `jacobian_of`."
+        )
+    return numbers[()].item()
+
+
 def _read_numbers(result: Any) -> NumpyArray:
-    host = np.asarray(result)
+    try:
+        host = np.asarray(result)
+    except ValueError as error:
+        raise ValueError(
+            f"`func` must return numbers; got a {type(result).__name__} of unlike rows."
+        ) from error
     if host.dtype.kind not in "biufc":
         raise TypeError(f"`func` must return numbers; got {type(result).__name__}.")
     return host

@@ -76,7 +76,8 @@ _WORDS = {
 _FOREIGN = {name: ours for ours, word in _WORDS.items() for name in word.foreign.split()}
 
 _LEFT = {
-    "smooth": "Call `gpugrad.smooth_derivative(f, x)`, which smooths the samples.",
+    "smooth": "`gpugrad.smooth_derivative` smooths samples: by a filter with `window_length=` and "
+    "`polyorder=`, or else by a spline.",
     "curvilinear": "Call the methods of `gpugrad.CurvilinearGrid(x, y)`, as in `.gradient(f)`.",
 }
 """Options that have gone, and what does their work now."""
@@ -204,7 +205,8 @@ def _name_axes(
         dims = _list_axes(f[0]) if is_sequence and f else _list_axes(f)[:-1]
     else:
         dims = _list_axes(f)
-    axis = options.get("axis", inspect.signature(function).parameters["axis"].default)
+    own = inspect.signature(function).parameters.get("axis")  # not all have a choice of axes
+    axis = options.get("axis", None if own is None else own.default)
     if axis is None:
         is_single = options.get("operator") == "derivative"
         return dims, [*(dims[-1:] if is_single else dims)]

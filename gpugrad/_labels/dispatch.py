@@ -49,6 +49,7 @@ ON_POINTS = {
     "inflection_points": "call_on_curves",
     "critical_points": "call_on_fields",
     "noise_level": "call_on_noise",
+    "recommended_spacing": "call_on_spacing",
 }
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from gpugrad._labels.units import per
-from gpugrad._stencils import OPERATORS
+from gpugrad._stencils import OPERATORS, Operator
 
 _NOT_OF_DERIVATIVES = (
     "standard_name", "long_name", "units", "valid_min", "valid_max", "valid_range",
@@ -21,6 +21,24 @@ _NOT_OF_DERIVATIVES = (
 def kept_attributes(attributes: Mapping[Any, Any]) -> dict[Any, Any]:
     """Return those attributes of a field that its derivatives have too."""
     return {key: value for key, value in attributes.items() if key not in _NOT_OF_DERIVATIVES}
+
+
+class _Kin(NamedTuple):
+    row: str
+    before_name: str = ""
+    before_title: str = ""
+
+
+_KIN = {
+    "error_estimate": _Kin("derivative", "error_", "error of the "),
+    "smooth_derivative": _Kin("derivative"),
+}
+"""Operators that have no row of their own: whose row is theirs, and what goes before its labels."""
+
+
+def find_row(operator: str) -> Operator:
+    """Return the row of an operator in the table, or the one that it has in common with another."""
+    return OPERATORS[_KIN[operator].row if operator in _KIN else operator]
 
 
 class Label(NamedTuple):
@@ -59,10 +77,15 @@ class Labels:
 
     def of(self, operator: str) -> list[Label]:
         """Return a label for each result of an operator, in the order of its results."""
-        if operator == "error_estimate":
-            name, attributes = self._label_derivative(0, 0)
-            long_name = f"error of the {attributes['long_name']}"
-            return [Label(f"error_{name}", attributes | {"long_name": long_name})]
+        if operator in _KIN:
+            row_name, before_name, before_title = _KIN[operator]
+            return [
+                Label(
+                    f"{before_name}{name}",
+                    attributes | {"long_name": f"{before_title}{attributes['long_name']}"},
+                )
+                for name, attributes in self.of(row_name)
+            ]
         row = OPERATORS[operator]
         fields, axes = range(len(self.names)), range(len(self.dims))
         if row.gives == "each":

@@ -8,9 +8,9 @@ from typing import Any
 
 from gpugrad._arrays import library_of_labels
 from gpugrad._grids import choose_by_axis, is_side, parse_axes
+from gpugrad._labels.names import find_row
 from gpugrad._labels.typing import Call
 from gpugrad._labels.units import are_dates, unit_of_time
-from gpugrad._stencils import OPERATORS
 
 
 def call(operator: Call, f: Any, spacing: Sequence[Any], options: dict[str, Any]) -> Any:
@@ -21,8 +21,7 @@ def call(operator: Call, f: Any, spacing: Sequence[Any], options: dict[str, Any]
     ValueError
         If units don't fit together: of components, or of spacings whose derivatives are added.
     """
-    # The error of a derivative has the derivative's unit.
-    row = OPERATORS[operator.__name__.replace("error_estimate", "derivative")]
+    row = find_row(operator.__name__)
     is_uniform = row.adds_axes or bool(options.get("stack"))
     registry, fields, values = _take_fields(f, [*spacing, *options.values()])
     steps = [_as_step(distance, registry, options) for distance in spacing]

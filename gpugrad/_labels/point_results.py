@@ -21,24 +21,20 @@ POINT = "point"
 
 def call_on_curves(operator: Call, arguments: tuple[Any, ...], options: dict[str, Any]) -> Any:
     """Call `turning_points` or `inflection_points` on curves of xarray or pint."""
-    names = ("y", "x", "axis")
-    named = dict(zip(names, arguments, strict=False)) | {
-        name: options.pop(name) for name in names if name in options
-    }
-    x: Any = named.get("x")
-    y, axis = named["y"], named.get("axis", -1)
+    y, *spacing = _take_arguments(arguments, options)
     if library_of_labels(y) != "xarray":
-        x = strip_labels(x)
-        if all(library_of_labels(value) is None for value in (y, x, options.get("prominence"))):
-            return operator(y, x, axis, **options)
-        return _on_quantities(operator, y, x, axis, options)
-    (dim,) = find_dims(check_array(y), (axis,))
-    (step,) = find_spacings([y], [dim], [] if x is None else [x])
-    has_places = x is not None or dim in y.coords
+        spacing = [*map(strip_labels, spacing)]
+        if all(library_of_labels(value) is None for value in (y, *spacing, *options.values())):
+            return operator(y, *spacing, **options)
+        return _on_quantities(operator, y, spacing, options)
+    (dim,) = find_dims(check_array(y), (options.pop("axis", -1),))
+    steps = find_spacings([y], [dim], spacing)
+    step = steps[0]
+    has_places = bool(spacing) or dim in y.coords
     if operator.__name__ == "inflection_points" and step.are_dates:
         options["time_unit"] = options.get("time_unit") or "s"
-    place = step.beside(y.data) if has_places else None
-    points = operator(y.data, place, y.get_axis_num(dim), **options)
+    places = [step.beside(y.data) for step in steps] if has_places else []
+    points = operator(y.data, *places, axis=y.get_axis_num(dim), **options)
     other_dims = [name for name in y.dims if name != dim]
     rows = np.unravel_index(np.asarray(points.curve), [y.sizes[name] for name in other_dims] or [1])
     coords = _coordinates_at(y, dict(zip(other_dims, rows, strict=False)), drop=[dim])
@@ -52,19 +48,25 @@ def call_on_curves(operator: Call, arguments: tuple[Any, ...], options: dict[str
     }
     if operator.__name__ == "inflection_points":  # what stands out there is a slope
         units["prominence"] = units["slope"]
-    return _relabel_points(points, lambda name, values: _as_points(values, coords, units.get(name)))
+
+    def label(name: str, values: Any) -> Any:
+        # A position along a dimension has its name.
+        title = str(dim) if name == "position" else None
+        return _as_points(values, coords, units.get(name), title=title)
+
+    return _relabel_points(points, label)
 
 
 def call_on_fields(operator: Call, arguments: tuple[Any, ...], options: dict[str, Any]) -> Any:
     """Call `critical_points` on a field of xarray or pint."""
-    f, *coords = (options.pop("f"), *arguments) if "f" in options else arguments
+    f, *spacing = _take_arguments(arguments, options)
     if library_of_labels(f) != "xarray":
-        coords = [*map(strip_labels, coords)]
-        if all(library_of_labels(coordinate) is None for coordinate in (f, *coords)):
-            return operator(f, *coords, **options)
-        return _critical_quantities(operator, f, coords, options)
+        spacing = [*map(strip_labels, spacing)]
+        if all(library_of_labels(distance) is None for distance in (f, *spacing)):
+            return operator(f, *spacing, **options)
+        return _critical_quantities(operator, f, spacing, options)
     dims = [*check_array(f).dims]
-    steps = find_spacings([f] * len(dims), dims, coords)
+    steps = find_spacings([f] * len(dims), dims, spacing)
     number_dimensions(f, dims, options)
     points = operator(f.data, *[step.beside(f.data) for step in steps], **options)
     along = {}
@@ -87,21 +89,61 @@ def call_on_fields(operator: Call, arguments: tuple[Any, ...], options: dict[str
 
 def call_on_noise(operator: Call, arguments: tuple[Any, ...], options: dict[str, Any]) -> Any:
     """Call `noise_level` on samples of xarray or pint."""
-    names = ("f", "axis")
-    named = dict(zip(names, arguments, strict=False)) | options
-    f, axis = named["f"], named.get("axis", -1)
+    f, *others = _take_arguments(arguments, options)
+    axis = options.pop("axis", -1)
     if library_of_labels(f) == "pint":
-        return f._REGISTRY.Quantity(operator(f.magnitude, axis), difference(f))
+        return f._REGISTRY.Quantity(
+            operator(f.magnitude, *others, axis=axis, **options), difference(f)
+        )
     import xarray
 
     (dim,) = find_dims(check_array(f), (axis,))
-    level = operator(f.data, f.get_axis_num(dim))
+    level = operator(f.data, *others, axis=f.get_axis_num(dim), **options)
     other_dims = [name for name in f.dims if name != dim]
     attrs = {"long_name": f"noise of {f.name or 'f'}"}
     if "units" in f.attrs:
         attrs["units"] = f.attrs["units"]
     coords = coordinates_beside(f, [dim])
     return xarray.DataArray(level, coords, other_dims, name=f"noise_{f.name or 'f'}", attrs=attrs)
+
+
+def call_on_spacing(operator: Call, arguments: tuple[Any, ...], options: dict[str, Any]) -> Any:
+    """Call `recommended_spacing` on samples of xarray or pint."""
+    f, *spacing = _take_arguments(arguments, options) or [None]
+    if f is None:
+        raise TypeError(
+            "`noise` and `magnitude` must be without units where there are no samples `f`; got "
+            "quantities. Pass their magnitudes, in units that go together."
+        )
+    if library_of_labels(f) == "xarray":
+        f = check_array(f)
+        if f.ndim == 1 and (spacing or f.dims[0] in f.coords):
+            spacing = [step.beside(f.data) for step in find_spacings([f], f.dims, spacing)]
+        f = f.data
+    spacing = [*map(strip_labels, spacing)]
+    if all(library_of_labels(value) is None for value in (f, *spacing, *options.values())):
+        return operator(f, *spacing, **options)
+    registry = registry_of([f, *spacing, *options.values()])
+    f = registry.Quantity(f)
+    steps = [registry.Quantity(distance) for distance in spacing]
+    by = (difference(steps[0]) if steps[0].ndim else steps[0].units) if steps else registry.Unit("")
+    order, accuracy = options.get("order", 1), options.get("accuracy", 2)
+    unit = difference(f)
+    units = {"noise": unit, "magnitude": unit / by ** (order + accuracy)}
+    for name, wanted in units.items():
+        if options.get(name) is not None:
+            quantity = convert(registry.Quantity(options[name]), wanted, f"`{name}` and `f`")
+            options[name] = quantity.magnitude
+    best = operator(f.magnitude, *[step.magnitude for step in steps], **options)
+    units |= {"spacing": by, "error": unit / by**order}
+    return best._replace(
+        **{name: registry.Quantity(getattr(best, name), unit) for name, unit in units.items()}
+    )
+
+
+def _take_arguments(arguments: tuple[Any, ...], options: dict[str, Any]) -> list[Any]:
+    """Return the field, taken from the options if it is there, and the spacings."""
+    return [options.pop("f"), *arguments] if "f" in options else [*arguments]
 
 
 def _coordinates_at(f: Any, rows: dict[Any, Any], drop: Sequence[Any]) -> dict[Any, Any]:
@@ -116,13 +158,17 @@ def _coordinates_at(f: Any, rows: dict[Any, Any], drop: Sequence[Any]) -> dict[A
 
 
 def _as_points(
-    values: Any, coords: dict[Any, Any], units: Any, second_dim: str | None = None
+    values: Any,
+    coords: dict[Any, Any],
+    units: Any,
+    second_dim: str | None = None,
+    title: str | None = None,
 ) -> Any:
     import xarray
 
     dims = (POINT,) if second_dim is None else (POINT, second_dim)
     attrs = {} if units is None or library_of_labels(values) == "pint" else {"units": units}
-    return xarray.DataArray(values, coords, dims, attrs=attrs)
+    return xarray.DataArray(values, coords, dims, name=title, attrs=attrs)
 
 
 def _relabel_points(points: Any, label: Callable[[str, Any], Any]) -> Any:
@@ -133,29 +179,30 @@ def _relabel_points(points: Any, label: Callable[[str, Any], Any]) -> Any:
     )
 
 
-def _on_quantities(operator: Call, y: Any, x: Any, axis: int, options: dict[str, Any]) -> Any:
+def _on_quantities(operator: Call, y: Any, spacing: list[Any], options: dict[str, Any]) -> Any:
     """Call an operator on the magnitudes of curves, and give its points their units."""
     prominence = options.get("prominence")
-    registry = registry_of([y, x, prominence])
+    registry = registry_of([y, *spacing, prominence])
     y = registry.Quantity(y)
     units = {"value": y.units, "prominence": difference(y), "slope": difference(y)}
-    places = x
-    if library_of_labels(x) == "pint":
-        places, step_units = x.magnitude, difference(x) if np.ndim(x.magnitude) else x.units
+    places = [x.magnitude if library_of_labels(x) == "pint" else x for x in spacing]
+    if spacing and library_of_labels(spacing[0]) == "pint":
+        x = spacing[0]
+        step_units = difference(x) if np.ndim(x.magnitude) else x.units
         units |= {"position": x.units, "extent": step_units, "slope": difference(y) / step_units}
     if operator.__name__ == "inflection_points":  # what stands out there is a slope
         units["prominence"] = units["slope"]
     if library_of_labels(prominence) == "pint":
-        prominence = convert(prominence, units["prominence"], "`prominence` and `y`")
+        prominence = convert(prominence, units["prominence"], "`prominence` and `f`")
         options["prominence"] = float(prominence.magnitude)
-    points = operator(y.magnitude, places, axis, **options)
+    points = operator(y.magnitude, *places, **options)
     return _attach_units(points, registry, units)
 
 
-def _critical_quantities(operator: Call, f: Any, coords: Any, options: dict[str, Any]) -> Any:
-    registry = registry_of([f, *coords])
+def _critical_quantities(operator: Call, f: Any, spacing: Any, options: dict[str, Any]) -> Any:
+    registry = registry_of([f, *spacing])
     f = registry.Quantity(f)
-    steps = [registry.Quantity(coordinate) for coordinate in coords]
+    steps = [registry.Quantity(distance) for distance in spacing]
     steps = [convert(step, steps[0].units, "coordinates of all axes") for step in steps]
     points = operator(f.magnitude, *[step.magnitude for step in steps], **options)
     unit = steps[0].units if steps else registry.Unit("")

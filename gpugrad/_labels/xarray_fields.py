@@ -8,7 +8,7 @@ from typing import Any
 
 from gpugrad._arrays import library_of_labels
 from gpugrad._grids import choose_by_axis, is_side, parse_axes, refuse_loose_components
-from gpugrad._labels.names import Label, Labels, kept_attributes
+from gpugrad._labels.names import Label, Labels, find_row, kept_attributes
 from gpugrad._labels.staggered import StaggeredResults, adds_components
 from gpugrad._labels.typing import Call
 from gpugrad._labels.xarray_coordinates import (
@@ -22,9 +22,6 @@ from gpugrad._stencils import OPERATORS
 
 NEW_DIMS = ("component", "along")
 """What the axes are called that `stack` adds."""
-
-ALONG_ONE = ("derivative", "error_estimate")
-"""Operators along one axis, by default the last."""
 
 _BY_DIMENSION = ("boundary", "period", "stagger")
 """Options that may be given by dimension."""
@@ -47,14 +44,15 @@ def call(operator: Call, f: Any, spacing: Sequence[Any], options: dict[str, Any]
     fields, is_vector = take_fields(operator.__name__, f, options, apart)
     first = fields[0]
     axis = options.pop("axis", None)
-    if axis is None and operator.__name__ in ALONG_ONE:
+    is_along_one = find_row(operator.__name__).axes == (1, 1)
+    if axis is None and is_along_one:
         axis = first.dims[-1]
     grid = options.get("curvilinear")
     if grid is not None:
         grid = [_pick_grid_coordinate(first, coordinate) for coordinate in grid]
         axis = tuple(grid[0].dims) if axis is None else axis
     dims = find_dims(first, axis)
-    is_single = isinstance(axis, (str, int)) or operator.__name__ in ALONG_ONE
+    is_single = isinstance(axis, (str, int)) or is_along_one
     number_dimensions(first, dims, options)
     faces = StaggeredResults(operator.__name__, fields, dims, options) if is_staggered else None
     if grid is None:

@@ -24,6 +24,7 @@ from gpugrad._grids import (
 from gpugrad._labels import accepts_labels
 from gpugrad._operators.apply import apply_operator
 from gpugrad._operators.descriptions import ONE_AXIS, OUT, describe
+from gpugrad._operators.one_axis import check_one_spacing
 from gpugrad._operators.samples import MaskedFields
 from gpugrad._stencils import Term, each_derivative
 
@@ -150,7 +151,6 @@ def derivative(
     time_unit: str | None = None,
     where: Array | None = None,
     skipna: bool = False,
-    smooth: Any = None,
     out: Any = None,
     backend: Backend | None = None,
 ) -> Array:
@@ -222,28 +222,7 @@ def derivative(
     >>> gpugrad.derivative(x**2, boundary=({"normal": 0.0}, "one-sided"))
     array([0., 2., 4., 6., 8., 9.])
     """
-    if smooth is not None:
-        from gpugrad._operators.smoothing import smooth_derivative
-
-        unfit_options = {
-            "accuracy": (accuracy, 2),
-            "edge_order": (edge_order, None),
-            "edge_accuracy": (edge_accuracy, None),
-            "period": (period, None),
-            "stagger": (stagger, None),
-            "where": (where, None),
-            "skipna": (skipna, False),
-            "backend": (backend, None),
-        }
-        step = spacing[0] if spacing else 1.0
-        return smooth_derivative(
-            f, step, axis, order, smooth, boundary, time_unit, out, unfit_options
-        )
-    if len(spacing) > 1:
-        raise TypeError(
-            f"`derivative` takes one spacing; got {len(spacing)}. The order of the derivative is a "
-            "keyword, as in `order=2`, and so is the axis."
-        )
+    check_one_spacing(spacing)
     samples = MaskedFields([as_field(f)], where, skipna)
     options = Options(order, accuracy, edge_accuracy, boundary, period, stagger, edge_order)
     axis = parse_one_axis(axis)

@@ -15,7 +15,27 @@ _KINDS = ("central", "forward", "backward", "staggered")
 
 
 class TruncationError(NamedTuple):
-    """The leading term of an error: ``coefficient * h**power * f^(derivative)(x)``."""
+    """The leading term of an error: ``coefficient * h**power * f^(derivative)(x)``.
+
+    Parameters
+    ----------
+    coefficient : Fraction
+        The number before the term.
+    power : int
+        The power of the spacing.
+    derivative : int
+        The order of the derivative in the term.
+
+    See Also
+    --------
+    Stencil : The formula whose error it is.
+
+    Examples
+    --------
+    >>> import gpugrad
+    >>> gpugrad.stencil().error
+    TruncationError(coefficient=Fraction(1, 6), power=2, derivative=3)
+    """
 
     coefficient: Fraction
     power: int
@@ -27,9 +47,9 @@ class Stencil:
     """A formula for a derivative on even samples, in exact numbers.
 
     The sum of ``weights[k] * f(x + offsets[k] * h)``, divided by ``h**order``, is the derivative
-    at ``x`` plus the `error` and terms of higher powers of the spacing ``h``.
+    at ``x`` plus the `error` and terms of higher powers of the spacing ``h``. `stencil` makes it.
 
-    Attributes
+    Parameters
     ----------
     offsets : tuple of int or Fraction
         Where the samples lie, in multiples of the spacing.
@@ -39,6 +59,10 @@ class Stencil:
         The order of the derivative.
     error : TruncationError
         ``coefficient``, ``power`` of the spacing and ``derivative`` of the leading error.
+
+    See Also
+    --------
+    stencil : Finds the formula for a derivative.
 
     Examples
     --------
@@ -54,7 +78,18 @@ class Stencil:
 
     @property
     def accuracy(self) -> int:
-        """The power of the spacing with which the error vanishes."""
+        """The power of the spacing with which the error vanishes.
+
+        See Also
+        --------
+        stencil : Finds the formula for a given accuracy.
+
+        Examples
+        --------
+        >>> import gpugrad
+        >>> gpugrad.stencil(offsets=[0, 1, 2]).accuracy
+        2
+        """
         return self.error.power
 
     def __str__(self) -> str:
@@ -112,6 +147,10 @@ def stencil(
     ValueError
         If an order or accuracy is less than 1, the accuracy of a central formula is odd, `kind`
         is unknown, or offsets are too few or repeat.
+
+    See Also
+    --------
+    derivative : Applies such formulas to samples.
 
     Notes
     -----

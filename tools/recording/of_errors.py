@@ -108,7 +108,6 @@ def _options() -> dict[str, Any]:
         "stack": (1, "yes", None),
         "backend": ("fortran", 1, "", True, b"numpy", ["numpy"]),
         "curvilinear": (1, (F,), (F, F), (F, F, F), "x", (F, F[:3]), ([1], [2]), None, (F, "y")),
-        "smooth": (1, "lowess", {}, {"window": 3}, {"window": 4, "polynomial": 2}, True),
         "unknown": (1,),
     }  # fmt: skip
     return {

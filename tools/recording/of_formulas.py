@@ -1,9 +1,10 @@
-"""Calls of `symbolic_gradient` and its relatives."""
+"""Calls of `symbolic.gradient` and its relatives."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from importlib.util import find_spec
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -47,7 +48,7 @@ def evaluate_formula(
     operator: str, formula: Any, *symbols: Any, points: Any, **keywords: Any
 ) -> Any:
     """Return a derivative as text and LaTeX, its symbols, and its values."""
-    function = getattr(gpugrad, operator)(formula, *symbols, **keywords)
+    function = attrgetter(operator)(gpugrad)(formula, *symbols, **keywords)
     values = function(*points[: len(function.symbols)])
     return {
         "text": str(function), "latex": function.latex, "operator": function.operator,
@@ -101,7 +102,7 @@ def calls() -> Iterator[Call]:
     }
     scalars = {text: (text,) for text in SCALARS}
     operators = {
-        name: (name,) for name in ("symbolic_gradient", "symbolic_hessian", "symbolic_laplacian")
+        name: (name,) for name in ("symbolic.gradient", "symbolic.hessian", "symbolic.laplacian")
     }
     yield from product("formulas", evaluate_formula, operators, scalars, forms, one_in=3)
     vectors: dict[str, Any] = {
@@ -110,30 +111,31 @@ def calls() -> Iterator[Call]:
         "a tuple": (("x^2", "x*y"),),
     }  # fmt: skip
     operators = {
-        name: (name,) for name in ("symbolic_jacobian", "symbolic_divergence", "symbolic_curl")
+        name: (name,) for name in ("symbolic.jacobian", "symbolic.divergence", "symbolic.curl")
     }
     yield from product("formulas of vectors", evaluate_formula, operators, vectors, forms, one_in=2)
     rows: dict[str, Any] = {
-        "an order": given("symbolic_gradient", "x*y", "y", "x", "t"),
-        "one symbol": given("symbolic_gradient", "x*y", "x", "y"),
-        "an expression": given("symbolic_gradient", Later("<expression>", _expression)),
-        "repeated": given("symbolic_gradient", "x*y", "x", "y", "x"),
-        "a list of symbols": given("symbolic_gradient", "x*y", ["x", "y"]),
-        "several in a text": given("symbolic_gradient", "x*y", "x, y"),
-        "an imaginary symbol": given("symbolic_gradient", Later("<i*x>", _imaginary)),
-        "an unknown function": given("symbolic_gradient", Later("<f(x)>", _unknown_function)),
-        "components unlike symbols": given("symbolic_divergence", ["x*y"], "x", "y"),
-        "one component": given("symbolic_laplacian", ["x*y"]),
-        "missing": given("symbolic_gradient", "x*y", "x"),
-        "no name": given("symbolic_gradient", "x*y", "x y"),
-        "a number": given("symbolic_gradient", "x*y", 1),
-        "no text": given("symbolic_gradient", 3.0),
-        "None": given("symbolic_gradient", None),
-        "a function": given("symbolic_gradient", np.sin),
-        "backend numpy": given("symbolic_gradient", "x*y", backend="numpy"),
-        "backend jax": given("symbolic_gradient", "x*y", backend="jax"),
-        "backend unknown": given("symbolic_gradient", "x*y", backend="fortran"),
-        "integers": given("symbolic_gradient", "x*y^2"),
+        "an order": given("symbolic.gradient", "x*y", "y", "x", "t"),
+        "one symbol": given("symbolic.gradient", "x*y", "x", "y"),
+        "an expression": given("symbolic.gradient", Later("<expression>", _expression)),
+        "repeated": given("symbolic.gradient", "x*y", "x", "y", "x"),
+        "a list of symbols": given("symbolic.gradient", "x*y", ["x", "y"]),
+        "several in a text": given("symbolic.gradient", "x*y", "x, y"),
+        "an imaginary symbol": given("symbolic.gradient", Later("<i*x>", _imaginary)),
+        "an unknown function": given("symbolic.gradient", Later("<f(x)>", _unknown_function)),
+        "components unlike symbols": given("symbolic.divergence", ["x*y"], "x", "y"),
+        "one component": given("symbolic.laplacian", ["x*y"]),
+        "missing": given("symbolic.gradient", "x*y", "x"),
+        "no name": given("symbolic.gradient", "x*y", "x y"),
+        "a number": given("symbolic.gradient", "x*y", 1),
+        "no text": given("symbolic.gradient", 3.0),
+        "None": given("symbolic.gradient", None),
+        "a function": given("symbolic.gradient", np.sin),
+        "library numpy": given("symbolic.gradient", "x*y", library="numpy"),
+        "library jax": given("symbolic.gradient", "x*y", library="jax"),
+        "library unknown": given("symbolic.gradient", "x*y", library="fortran"),
+        "backend": given("symbolic.gradient", "x*y", backend="numpy"),
+        "integers": given("symbolic.gradient", "x*y^2"),
     }
     yield from product("formulas", evaluate_formula, rows, {"": {"points": _points("line")}})
     few: dict[str, Any] = {
@@ -149,19 +151,19 @@ def calls() -> Iterator[Call]:
         "unlike shapes": {"points": (np.zeros(3), np.zeros(4))},
     }
     yield from product(
-        "formulas at points", evaluate_formula, {"": ("symbolic_gradient", "sin(x)*y")}, few
+        "formulas at points", evaluate_formula, {"": ("symbolic.gradient", "sin(x)*y")}, few
     )
     for number, text in enumerate(WRONG):
         yield Call(
             f"formulas refused/{number} {text[:20]!r}", evaluate_formula,
-            ("symbolic_gradient", text),
+            ("symbolic.gradient", text),
             {"points": _points("line")},
         )  # fmt: skip
     for library, is_there in LIBRARIES.items():
         if is_there:
             yield from product(
                 "formulas of libraries", evaluate_formula,
-                {text: ("symbolic_gradient", text) for text in SCALARS[:16:2]},
+                {text: ("symbolic.gradient", text) for text in SCALARS[:16:2]},
                 {f"{dtype} {library}": {"points": _points("line", dtype, library)}
                  for dtype in ("f8", "f4")},
             )  # fmt: skip

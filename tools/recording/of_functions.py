@@ -382,7 +382,7 @@ def _of_samples() -> Iterator[Call]:
                 of_operators, slices, slice(0, 1, 5j), like=Later(
                     f"<{library} array>", lambda name=library: in_library(np.zeros(2), name)),
             )  # fmt: skip
-    yield from product("sample", "sample", rows)
+    yield from product("tabulate", "tabulate", rows)
 
 
 def calls() -> Iterator[Call]:

@@ -252,11 +252,11 @@ def _of_data_arrays() -> Iterator[Call]:
         "noise": given("noise_level", FIELDS["tide"]),
         "error": given("error_estimate", metres, axis="x"),
         "plan": given("plan", (6, 8), like=plain),
-        "sample": given("sample", np.sin, plain),
+        "tabulate": given("tabulate", np.sin, plain),
         "out": given("laplacian", plain, out=Later("<out>", lambda: np.zeros((6, 8)))),
         "backend": given("gradient", plain, backend="slices"),
         "Dataset": given("gradient", FIELDS["wind"]),
-        "smooth": given("derivative", metres, axis="x", smooth="spline"),
+        "smooth": given("smooth_derivative", metres, axis="x"),
         "a DataArray as spacing": given("gradient", metres, _coordinate_of("metres", "x"),
             axis="x"),
         "a moved DataArray as spacing": given(

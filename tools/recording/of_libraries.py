@@ -84,7 +84,7 @@ def _operators(library: str) -> dict[str, Any]:
             "<grid of the library>", lambda: tuple(in_library(x, library) for x in _grid()))),
         "curvilinear of another": given("gradient", f, curvilinear=Later(
             "<grid of another>", lambda: tuple(in_library(x, "strict") for x in _grid()))),
-        "smooth": given("derivative", f, 0.5, smooth={"window": 5, "polynomial": 2}),
+        "smooth": given("smooth_derivative", f, 0.5, window_length=5, polyorder=2),
         "error_estimate": given("error_estimate", f, 0.5),
         "integers as spacing": given("gradient", f, 1.0, Later(
             "<integers>", lambda: in_library(np.arange(9) ** 2, library))),

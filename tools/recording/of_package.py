@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ LOADS = ("jax", "torch", "array_api_strict", "dask.array")
 
 def sign(name: str) -> str:
     """Return the signature of a public function, or of the methods of a class."""
-    thing = getattr(gpugrad, name)
+    thing = attrgetter(name)(gpugrad)
     if inspect.isclass(thing):
         methods = {key: value for key, value in vars(thing).items() if not key.startswith("_")}
         return "; ".join(f"{key}{inspect.signature(value)}" for key, value in methods.items())
@@ -87,10 +88,10 @@ def calls() -> Iterator[Call]:
         "asnumpy", "critical_points", "curl", "derivative", "derivative_of", "divergence",
         "error_estimate", "explain", "free_memory", "gradient", "gradient_norm", "gradient_of",
         "hessian", "hessian_of", "inflection_points", "info", "jacobian", "jacobian_of",
-        "laplacian", "namespace", "noise_level", "plan", "recommended_spacing", "sample",
-        "spherical_curl", "spherical_divergence", "spherical_gradient", "stencil", "symbolic_curl",
-        "symbolic_divergence", "symbolic_gradient", "symbolic_hessian", "symbolic_jacobian",
-        "symbolic_laplacian", "turning_points", "use_backend",
+        "laplacian", "namespace", "noise_level", "plan", "recommended_spacing", "smooth_derivative",
+        "spherical_curl", "spherical_divergence", "spherical_gradient", "stencil", "symbolic.curl",
+        "symbolic.divergence", "symbolic.gradient", "symbolic.hessian", "symbolic.jacobian",
+        "symbolic.laplacian", "tabulate", "turning_points", "use_backend",
     ):  # fmt: skip
         yield Call(f"package/signature/{name}", sign, (name,))
     for name in ("auto", "numpy", "jax", "torch", "cupy", "fortran", None, 3):

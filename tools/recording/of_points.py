@@ -74,7 +74,10 @@ def find_turns(function: str, *arguments: Any, **keywords: Any) -> Any:
     """Return the points of curves, how many there are, and those of one kind."""
     points = getattr(gpugrad, function)(*arguments, **keywords)
     kinds = [points.maxima, points.minima] if function == "turning_points" else []
-    return {"points": points, "count": len(points), "kinds": kinds}
+    return {
+        "points": points, "count": len(points), "kinds": kinds, "text": repr(points),
+        "some": [points[::2], points[points.kind == points.kind[:1]], *points[:2]],
+    }  # fmt: skip
 
 
 def _of_curves() -> Iterator[Call]:
@@ -111,6 +114,9 @@ def _of_curves() -> Iterator[Call]:
         "dates in ns": ((np.datetime64("2024-01-01") + np.arange(N)).astype("M8[ns]"),),
         "a number": (0.5,),
         "short": (np.arange(5.0),),
+        "a time": (np.timedelta64(1, "h"),),
+        "spacing=": {"spacing": 0.5},
+        "two": (0.5, 0.5),
         "there and back": (np.where(np.arange(N) % 2, 0.0, 1.0),),
     }
     rows = {kind: (curve("f8", kind),) for kind in ("wave", "steps", "missing")}
@@ -132,6 +138,7 @@ def _of_fields() -> Iterator[Call]:
         "himmelblau i4": (hill("i4"), x, y),
         "steps of samples": (hill(),),
         "spacing": (hill(), 0.25, 0.5),
+        "spacing=": given(hill(), spacing={0: 0.25, 1: 0.5}),
         "valley": (hill("f8", "valley"), x, y),
         "level": (hill("f8", "level"), x, y),
         "missing": (hill("f8", "missing"), x, y),
@@ -191,23 +198,25 @@ def _of_noise() -> Iterator[Call]:
         "negative": {"noise": -1.0, "magnitude": 1.0},
         "no number": {"noise": float("nan"), "magnitude": 1.0},
         "curves": {"f": curve("f8", "curves")},
+        "coordinates": {"f": curve("f8", "noisy"), "spacing": np.arange(N) * 0.25},
+        "uneven": {"f": curve("f8", "noisy"), "spacing": coordinates(N)},
+        "missing": {"f": curve("f8", "missing")},
+        "dates": {"f": curve("f8", "noisy"), "spacing": np.timedelta64(1, "s")},
     }.items():
         yield Call(f"recommended spacing/{label}", "recommended_spacing", (), keywords)
 
 
 def _of_smoothing() -> Iterator[Call]:
     smooth: dict[str, Any] = {
-        "window": {"window": 11, "polynomial": 3},
-        "window wide": {"window": 31, "polynomial": 2},
-        "window even": {"window": 10, "polynomial": 3},
-        "window alone": {"window": 11},
-        "polynomial too high": {"window": 5, "polynomial": 6},
-        "spline": "spline",
-        "spline=0.1": {"spline": 0.1},
-        "unknown": "median",
-        "unknown keys": {"width": 3},
-        "too wide": {"window": 99, "polynomial": 3},
-        "spline=-1": {"spline": -1.0},
+        "window": {"window_length": 11, "polyorder": 3},
+        "window=5": {"window_length": 5, "polyorder": 2},
+        "even": {"window_length": 10, "polyorder": 3},
+        "spline": {},
+        "lam=0.1": {"lam": 0.1},
+        "half": {"window_length": 11},
+        "both": {"window_length": 11, "polyorder": 3, "lam": 0.1},
+        "too wide": {"window_length": 99, "polyorder": 3},
+        "lam=-1": {"lam": -1.0},
     }
     fields: dict[str, Any] = {
         "f8": (curve("f8", "noisy"),),
@@ -225,13 +234,13 @@ def _of_smoothing() -> Iterator[Call]:
     }  # fmt: skip
     spacings: dict[str, Any] = {"h": {"spacing": 0.25}, "uneven": {"spacing": coordinates(N)}}
     more: dict[str, Any] = {
-        "": {}, "order=2": {"order": 2}, "order=4": {"order": 4}, "accuracy=4": {"accuracy": 4},
+        "": {}, "order=2": {"order": 2}, "order=4": {"order": 4}, "deriv=2": {"deriv": 2},
         "periodic": {"boundary": "periodic"}, "reflect": {"boundary": "reflect"},
         "edge": {"boundary": "edge"}, "value": {"boundary": 0.0},
     }  # fmt: skip
-    for label, value in smooth.items():
+    for label, keywords in smooth.items():
         yield from product(
-            "smooth", "derivative", fields, {label: {"smooth": value}}, spacings, more, one_in=12
+            "smooth", "smooth_derivative", fields, {label: keywords}, spacings, more, one_in=12
         )
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import wraps
 from itertools import combinations_with_replacement
-from typing import Any
+from typing import Any, ParamSpec
 
+from gpugrad._arrays import find_gpu
 from gpugrad._functions.formulas import parse
 from gpugrad._functions.formulas.evaluate import UnsupportedError, record
-from gpugrad._functions.formulas.symbolic_function import BACKENDS, SymbolicFunction, lay_out
+from gpugrad._functions.formulas.symbolic_function import LIBRARIES, SymbolicFunction, lay_out
 from gpugrad._stencils import MAX_ORDER
 
 _MOST_OPERATIONS = 3000
@@ -17,8 +19,26 @@ _MOST_OPERATIONS = 3000
 _MOST_NESTED = 12
 """How many absolute values of a text may lie in each other: SymPy's time grows with the cube."""
 
+P = ParamSpec("P")
 
-def symbolic_gradient(expr: Any, *symbols: Any, backend: str | None = None) -> SymbolicFunction:
+
+def _names_library(operator: Callable[P, SymbolicFunction]) -> Callable[P, SymbolicFunction]:
+    """Let an operator answer `backend=`, which says where arithmetic runs, with our word."""
+
+    @wraps(operator)
+    def call(*arguments: P.args, **options: P.kwargs) -> SymbolicFunction:
+        if "backend" in options:
+            raise TypeError(
+                f"`symbolic.{operator.__name__}` takes no `backend`: the library that evaluates is "
+                f"`library`; pass library={options['backend']!r}."
+            )
+        return operator(*arguments, **options)
+
+    return call
+
+
+@_names_library
+def gradient(expr: Any, *symbols: Any, library: str | None = None) -> SymbolicFunction:
     r"""Differentiate a formula exactly: its gradient, to be printed and to be called.
 
     Parameters
@@ -27,40 +47,46 @@ def symbolic_gradient(expr: Any, *symbols: Any, backend: str | None = None) -> S
         A formula of real variables, such as ``"2*x**2 + sin(y)"``. Text is read by a grammar of
         its own and never executed; ``^`` is read as ``**``; products need their ``*``.
     *symbols : str or SymPy symbols
-        The variables, in the order of the components and of the points: ``"x", "y"`` or
-        ``"x y"``. By default the symbols of the formula, sorted by name. One that is not
-        in the formula has the derivative zero.
-    backend : {"numpy", "cupy", "torch", "jax"}, optional
-        The library that evaluates; numbers and NumPy arrays are moved to it. By default the
-        library of the points.
+        The variables, in the order of the components and of the points: ``"x", "y"`` or ``"x y"``.
+        By default the symbols of the formula, sorted by name. A symbol that is not in the formula
+        has the derivative zero.
+    library : {"numpy", "cupy", "torch", "jax", "auto"}, optional
+        The library that evaluates, by a name for `gpugrad.namespace`; numbers and NumPy arrays are
+        moved to it. By default the library of the points.
 
     Returns
     -------
     SymbolicFunction
         ``g(x, y, ...)`` gives a tuple of arrays, one for each symbol; for a single symbol a bare
-        array, as `gradient` does. ``g.expressions`` are the formulas.
+        array, as `gpugrad.gradient` does. ``g.expressions`` are the formulas.
 
     Raises
     ------
-    ValueError
-        If the text is no formula (with the position), if it holds symbols that are not listed, or
-        if a derivative has no value, as at a jump (``sign``, ``Heaviside``, ``floor``).
     TypeError
-        If it is not an expression.
+        If it is not an expression, or if `backend` is given, which says `library` here.
+    ValueError
+        If a text is no formula (with the position), if it holds symbols that are not listed, if
+        a derivative has no value, as at a jump (``sign``, ``Heaviside``, ``floor``).
     ImportError
         If SymPy is not installed: ``pip install "gpugrad[symbolic]"``.
 
+    See Also
+    --------
+    gpugrad.symbolic.derivative : The derivative by one variable, of any order.
+    gpugrad.gradient_of : The gradient of a Python function.
+
     Notes
     -----
-    The formula is :math:`\partial f/\partial x_i`, without truncation error: results are rounded
-    as the operations in them are. At a kink, ``Abs`` has the slope 0, ``Max`` and ``Min`` the mean
-    of both slopes, and ``Piecewise`` the slope of the piece whose condition holds; a jump between
-    pieces is not seen.
+    The components are :math:`\partial f/\partial x_i`.
+
+    Results are rounded as the operations in the formula are; there is no truncation error. At a
+    kink, ``Abs`` has the slope 0, ``Max`` and ``Min`` the mean of both slopes, and ``Piecewise``
+    the slope of the piece whose condition holds; a jump between pieces is not seen.
 
     Examples
     --------
     >>> import gpugrad
-    >>> g = gpugrad.symbolic_gradient("2*x**2 + 3*y**2 - 4*z")
+    >>> g = gpugrad.symbolic.gradient("2*x**2 + 3*y**2 - 4*z")
     >>> print(g)
     gradient(x, y, z) = (4*x, 6*y, -4)
     >>> g([1.0, 2.0], 10.0, 0.0)
@@ -68,24 +94,31 @@ def symbolic_gradient(expr: Any, *symbols: Any, backend: str | None = None) -> S
     """
     (f,), names, back = _prepare_formulas(expr, symbols, vector=False)
     rows = tuple(f.diff(s) for s in names)
-    return _make_function("gradient", rows if len(rows) > 1 else rows[0], names, back, backend)
+    return _make_function("gradient", rows if len(rows) > 1 else rows[0], names, back, library)
 
 
-def symbolic_derivative(
-    expr: Any, *symbols: Any, by: Any = None, order: int = 1, backend: str | None = None
+@_names_library
+def derivative(
+    expr: Any, *symbols: Any, by: Any = None, order: int = 1, library: str | None = None
 ) -> SymbolicFunction:
-    r"""Differentiate a formula exactly by one of its variables, as often as is asked for.
+    """Differentiate a formula exactly by one of its variables, as often as is asked for.
 
     Parameters
     ----------
     expr : str or SymPy expression
-        As for `symbolic_gradient`.
-    *symbols, backend
-        As for `symbolic_gradient`.
+        A formula of real variables, such as ``"2*x**2 + sin(y)"``. Text is read by a grammar of
+        its own and never executed; ``^`` is read as ``**``; products need their ``*``.
+    *symbols : str or SymPy symbols
+        The variables, in the order of the points in a call: ``"x", "y"`` or ``"x y"``. By default
+        the symbols of the formula, sorted by name. A symbol that is not in the formula has the
+        derivative zero.
     by : str or SymPy symbol, optional
         The variable to differentiate by; by default the only one.
     order : int, optional
-        How often, from 1 to 8.
+        How often to differentiate, from 1 to 8.
+    library : {"numpy", "cupy", "torch", "jax", "auto"}, optional
+        The library that evaluates, by a name for `gpugrad.namespace`; numbers and NumPy arrays are
+        moved to it. By default the library of the points.
 
     Returns
     -------
@@ -94,14 +127,33 @@ def symbolic_derivative(
 
     Raises
     ------
-    TypeError, ValueError, ImportError
-        As for `symbolic_gradient`; if `by` is none of the symbols, or is missing where there are
-        several; if `order` is no integer from 1 to 8.
+    TypeError
+        If it is not an expression, or if `backend` is given, which says `library` here.
+    ValueError
+        If a text is no formula (with the position), if it holds symbols that are not listed, if
+        a derivative has no value, as at a jump (``sign``, ``Heaviside``, ``floor``), if `by` is
+        none of the symbols or is missing where there are several, or if `order` is no integer from
+        1 to 8.
+    ImportError
+        If SymPy is not installed: ``pip install "gpugrad[symbolic]"``.
+
+    See Also
+    --------
+    gpugrad.symbolic.gradient : The derivatives by all variables.
+    gpugrad.derivative_of : A derivative of a Python function.
+
+    Notes
+    -----
+    Results are rounded as the operations in the formula are; there is no truncation error. At a
+    kink, ``Abs`` has the slope 0, ``Max`` and ``Min`` the mean of both slopes, and ``Piecewise``
+    the slope of the piece whose condition holds; a jump between pieces is not seen.
+    For orders above 1, the derivatives of a text that are differentiated again may have 3000
+    operations at most.
 
     Examples
     --------
     >>> import gpugrad
-    >>> gpugrad.symbolic_derivative("x**3 * y", by="x", order=2).expressions
+    >>> gpugrad.symbolic.derivative("x**3 * y", by="x", order=2).expressions
     6*x*y
     """
     if isinstance(order, bool) or not isinstance(order, int) or not 1 <= order <= MAX_ORDER:
@@ -117,18 +169,26 @@ def symbolic_derivative(
         if k:
             _check_size(expr, [f])
         f = f.diff(by_name[name])
-    return _make_function("derivative", f, names, back, backend)
+    return _make_function("derivative", f, names, back, library)
 
 
-def symbolic_jacobian(exprs: Any, *symbols: Any, backend: str | None = None) -> SymbolicFunction:
+@_names_library
+def jacobian(exprs: Any, *symbols: Any, library: str | None = None) -> SymbolicFunction:
     """Differentiate formulas exactly: the Jacobian, a row for each formula.
 
     Parameters
     ----------
     exprs : sequence of str or SymPy expressions
-        The components of a vector field.
-    *symbols, backend
-        As for `symbolic_gradient`.
+        The components of a vector field: formulas of real variables, such as
+        ``["x*y", "x + y"]``. Text is read by a grammar of its own and never executed; ``^`` is
+        read as ``**``; products need their ``*``.
+    *symbols : str or SymPy symbols
+        The variables, in the order of the columns and of the points: ``"x", "y"`` or ``"x y"``. By
+        default the symbols of the formula, sorted by name. A symbol that is not in the formula has
+        the derivative zero.
+    library : {"numpy", "cupy", "torch", "jax", "auto"}, optional
+        The library that evaluates, by a name for `gpugrad.namespace`; numbers and NumPy arrays are
+        moved to it. By default the library of the points.
 
     Returns
     -------
@@ -136,34 +196,87 @@ def symbolic_jacobian(exprs: Any, *symbols: Any, backend: str | None = None) -> 
         A call gives a tuple of rows: ``j(x, y)[i][k]`` is the derivative of component i along
         symbol k.
 
+    Raises
+    ------
+    TypeError
+        If `exprs` is no sequence of expressions, or if `backend` is given, which says `library`
+        here.
+    ValueError
+        If a text is no formula (with the position), if it holds symbols that are not listed, if
+        a derivative has no value, as at a jump (``sign``, ``Heaviside``, ``floor``).
+    ImportError
+        If SymPy is not installed: ``pip install "gpugrad[symbolic]"``.
+
+    See Also
+    --------
+    gpugrad.symbolic.gradient : The derivatives of one formula.
+    gpugrad.jacobian_of : The Jacobian of a Python function.
+
+    Notes
+    -----
+    Results are rounded as the operations in the formula are; there is no truncation error. At a
+    kink, ``Abs`` has the slope 0, ``Max`` and ``Min`` the mean of both slopes, and ``Piecewise``
+    the slope of the piece whose condition holds; a jump between pieces is not seen.
+
     Examples
     --------
     >>> import gpugrad
-    >>> gpugrad.symbolic_jacobian(["x*y", "x + y"], "x", "y").expressions
+    >>> gpugrad.symbolic.jacobian(["x*y", "x + y"], "x", "y").expressions
     ((y, x), (1, 1))
     """
     fs, names, back = _prepare_formulas(exprs, symbols, vector=True)
     rows = tuple(tuple(f.diff(s) for s in names) for f in fs)
-    return _make_function("jacobian", rows, names, back, backend)
+    return _make_function("jacobian", rows, names, back, library)
 
 
-def symbolic_hessian(expr: Any, *symbols: Any, backend: str | None = None) -> SymbolicFunction:
+@_names_library
+def hessian(expr: Any, *symbols: Any, library: str | None = None) -> SymbolicFunction:
     """Differentiate a formula twice, exactly: the Hessian, a row for each symbol.
 
     Parameters
     ----------
-    expr, *symbols, backend
-        As for `symbolic_gradient`. First derivatives of a text may have 3000 operations at most.
+    expr : str or SymPy expression
+        A formula of real variables, such as ``"2*x**2 + sin(y)"``. Text is read by a grammar of
+        its own and never executed; ``^`` is read as ``**``; products need their ``*``.
+    *symbols : str or SymPy symbols
+        The variables, in the order of the rows and of the points: ``"x", "y"`` or ``"x y"``. By
+        default the symbols of the formula, sorted by name. A symbol that is not in the formula has
+        the derivative zero.
+    library : {"numpy", "cupy", "torch", "jax", "auto"}, optional
+        The library that evaluates, by a name for `gpugrad.namespace`; numbers and NumPy arrays are
+        moved to it. By default the library of the points.
 
     Returns
     -------
     SymbolicFunction
-        A call gives a tuple of rows of arrays.
+        A call gives a tuple of rows: ``h(x, y)[i][k]`` is the derivative along symbols i and k.
+
+    Raises
+    ------
+    TypeError
+        If it is not an expression, or if `backend` is given, which says `library` here.
+    ValueError
+        If a text is no formula (with the position), if it holds symbols that are not listed, if
+        a derivative has no value, as at a jump (``sign``, ``Heaviside``, ``floor``), or if
+        the first derivatives of a text have more than 3000 operations.
+    ImportError
+        If SymPy is not installed: ``pip install "gpugrad[symbolic]"``.
+
+    See Also
+    --------
+    gpugrad.symbolic.laplacian : The sum of the diagonal.
+    gpugrad.hessian_of : The Hessian of a Python function.
+
+    Notes
+    -----
+    Results are rounded as the operations in the formula are; there is no truncation error. At a
+    kink, ``Abs`` has the slope 0, ``Max`` and ``Min`` the mean of both slopes, and ``Piecewise``
+    the slope of the piece whose condition holds; a jump between pieces is not seen.
 
     Examples
     --------
     >>> import gpugrad
-    >>> gpugrad.symbolic_hessian("x**2 * y", "x", "y").expressions
+    >>> gpugrad.symbolic.hessian("x**2 * y", "x", "y").expressions
     ((2*y, 2*x), (2*x, 0))
     """
     (f,), names, back = _prepare_formulas(expr, symbols, vector=False)
@@ -172,56 +285,118 @@ def symbolic_hessian(expr: Any, *symbols: Any, backend: str | None = None) -> Sy
     pairs = combinations_with_replacement(numbers, 2)
     upper = {(i, j): slopes[i].diff(names[j]) for i, j in pairs}
     rows = tuple(tuple(upper[min(i, j), max(i, j)] for j in numbers) for i in numbers)
-    return _make_function("hessian", rows, names, back, backend)
+    return _make_function("hessian", rows, names, back, library)
 
 
-def symbolic_divergence(exprs: Any, *symbols: Any, backend: str | None = None) -> SymbolicFunction:
+@_names_library
+def divergence(exprs: Any, *symbols: Any, library: str | None = None) -> SymbolicFunction:
     """Add up the derivatives of a vector field's components, exactly: its divergence.
 
     Parameters
     ----------
     exprs : sequence of str or SymPy expressions
-        The components, one for each symbol.
-    *symbols, backend
-        As for `symbolic_gradient`.
+        The components, one for each symbol: formulas of real variables, such as
+        ``["x*y", "x + y"]``. Text is read by a grammar of its own and never executed; ``^`` is
+        read as ``**``; products need their ``*``.
+    *symbols : str or SymPy symbols
+        The variables, in the order of the components and of the points: ``"x", "y"`` or ``"x y"``.
+        By default the symbols of the formula, sorted by name. A symbol that is not in the formula
+        has the derivative zero.
+    library : {"numpy", "cupy", "torch", "jax", "auto"}, optional
+        The library that evaluates, by a name for `gpugrad.namespace`; numbers and NumPy arrays are
+        moved to it. By default the library of the points.
 
     Returns
     -------
     SymbolicFunction
-        A call gives one array.
+        A call, with a value for each symbol, gives one array.
+
+    Raises
+    ------
+    TypeError
+        If `exprs` is no sequence of expressions, or if `backend` is given, which says `library`
+        here.
+    ValueError
+        If a text is no formula (with the position), if it holds symbols that are not listed, if
+        a derivative has no value, as at a jump (``sign``, ``Heaviside``, ``floor``), or if
+        there are not as many components as symbols.
+    ImportError
+        If SymPy is not installed: ``pip install "gpugrad[symbolic]"``.
+
+    See Also
+    --------
+    gpugrad.symbolic.curl : The curl of a vector field.
+    gpugrad.divergence_of : The divergence of a Python function.
+
+    Notes
+    -----
+    Results are rounded as the operations in the formula are; there is no truncation error. At a
+    kink, ``Abs`` has the slope 0, ``Max`` and ``Min`` the mean of both slopes, and ``Piecewise``
+    the slope of the piece whose condition holds; a jump between pieces is not seen.
 
     Examples
     --------
     >>> import gpugrad
-    >>> gpugrad.symbolic_divergence(["x**2", "x*y"], "x", "y").expressions
+    >>> gpugrad.symbolic.divergence(["x**2", "x*y"], "x", "y").expressions
     3*x
     """
     fs, names, back = _prepare_formulas(exprs, symbols, vector=True)
     if len(fs) != len(names):
         raise ValueError(_one_for_each("divergence", fs, names))
     total = sum(f.diff(s) for f, s in zip(fs, names, strict=True))
-    return _make_function("divergence", total, names, back, backend)
+    return _make_function("divergence", total, names, back, library)
 
 
-def symbolic_curl(exprs: Any, *symbols: Any, backend: str | None = None) -> SymbolicFunction:
+@_names_library
+def curl(exprs: Any, *symbols: Any, library: str | None = None) -> SymbolicFunction:
     """Compute the curl of a vector field exactly, in two or three dimensions.
 
     Parameters
     ----------
-    exprs : sequence of two or three str or SymPy expressions
-        The components, one for each symbol.
-    *symbols, backend
-        As for `symbolic_gradient`.
+    exprs : sequence of str or SymPy expressions
+        The two or three components, one for each symbol: formulas of real variables, such as
+        ``["x*y", "x + y"]``. Text is read by a grammar of its own and never executed; ``^`` is
+        read as ``**``; products need their ``*``.
+    *symbols : str or SymPy symbols
+        The variables, in the order of the components and of the points: ``"x", "y"`` or ``"x y"``.
+        By default the symbols of the formula, sorted by name. A symbol that is not in the formula
+        has the derivative zero.
+    library : {"numpy", "cupy", "torch", "jax", "auto"}, optional
+        The library that evaluates, by a name for `gpugrad.namespace`; numbers and NumPy arrays are
+        moved to it. By default the library of the points.
 
     Returns
     -------
     SymbolicFunction
         A call gives three arrays; in two dimensions one, the component out of the plane.
 
+    Raises
+    ------
+    TypeError
+        If `exprs` is no sequence of expressions, or if `backend` is given, which says `library`
+        here.
+    ValueError
+        If a text is no formula (with the position), if it holds symbols that are not listed, if
+        a derivative has no value, as at a jump (``sign``, ``Heaviside``, ``floor``), or if
+        there are not two or three components and as many symbols.
+    ImportError
+        If SymPy is not installed: ``pip install "gpugrad[symbolic]"``.
+
+    See Also
+    --------
+    gpugrad.symbolic.divergence : The divergence of a vector field.
+    gpugrad.curl_of : The curl of a Python function.
+
+    Notes
+    -----
+    Results are rounded as the operations in the formula are; there is no truncation error. At a
+    kink, ``Abs`` has the slope 0, ``Max`` and ``Min`` the mean of both slopes, and ``Piecewise``
+    the slope of the piece whose condition holds; a jump between pieces is not seen.
+
     Examples
     --------
     >>> import gpugrad
-    >>> gpugrad.symbolic_curl(["-y", "x"], "x", "y").expressions
+    >>> gpugrad.symbolic.curl(["-y", "x"], "x", "y").expressions
     2
     """
     fs, names, back = _prepare_formulas(exprs, symbols, vector=True)
@@ -232,28 +407,58 @@ def symbolic_curl(exprs: Any, *symbols: Any, backend: str | None = None) -> Symb
         return fs[k].diff(names[i]) - fs[i].diff(names[k])
 
     result = across(0, 1) if len(fs) == 2 else (across(1, 2), across(2, 0), across(0, 1))
-    return _make_function("curl", result, names, back, backend)
+    return _make_function("curl", result, names, back, library)
 
 
-def symbolic_laplacian(expr: Any, *symbols: Any, backend: str | None = None) -> SymbolicFunction:
+@_names_library
+def laplacian(expr: Any, *symbols: Any, library: str | None = None) -> SymbolicFunction:
     """Add up the second derivatives of a formula exactly: its Laplacian.
 
     Parameters
     ----------
     expr : str, SymPy expression, or a sequence of them
-        A scalar field, or the components of a vector field, each taken by itself.
-    *symbols, backend
-        As for `symbolic_gradient`.
+        A scalar field, such as ``"x**2 + y**3"``, or the components of a vector field, each of
+        which is taken by itself. Text is read by a grammar of its own and never executed; ``^`` is
+        read as ``**``; products need their ``*``.
+    *symbols : str or SymPy symbols
+        The variables, in the order of the points in a call: ``"x", "y"`` or ``"x y"``. By default
+        the symbols of the formula, sorted by name. A symbol that is not in the formula has the
+        derivative zero.
+    library : {"numpy", "cupy", "torch", "jax", "auto"}, optional
+        The library that evaluates, by a name for `gpugrad.namespace`; numbers and NumPy arrays are
+        moved to it. By default the library of the points.
 
     Returns
     -------
     SymbolicFunction
         A call gives one array; for a vector field a tuple of them.
 
+    Raises
+    ------
+    TypeError
+        If it is not an expression, or if `backend` is given, which says `library` here.
+    ValueError
+        If a text is no formula (with the position), if it holds symbols that are not listed, if
+        a derivative has no value, as at a jump (``sign``, ``Heaviside``, ``floor``), or if
+        the first derivatives of a text have more than 3000 operations.
+    ImportError
+        If SymPy is not installed: ``pip install "gpugrad[symbolic]"``.
+
+    See Also
+    --------
+    gpugrad.symbolic.hessian : All second derivatives.
+    gpugrad.laplacian_of : The Laplacian of a Python function.
+
+    Notes
+    -----
+    Results are rounded as the operations in the formula are; there is no truncation error. At a
+    kink, ``Abs`` has the slope 0, ``Max`` and ``Min`` the mean of both slopes, and ``Piecewise``
+    the slope of the piece whose condition holds; a jump between pieces is not seen.
+
     Examples
     --------
     >>> import gpugrad
-    >>> gpugrad.symbolic_laplacian("x**2 + y**3", "x", "y").expressions
+    >>> gpugrad.symbolic.laplacian("x**2 + y**3", "x", "y").expressions
     6*y + 2
     """
     vector = isinstance(expr, (list, tuple))
@@ -265,7 +470,7 @@ def symbolic_laplacian(expr: Any, *symbols: Any, backend: str | None = None) -> 
     results = tuple(
         sum(slope.diff(s) for slope, s in zip(slopes, names, strict=True)) for slopes in gradients
     )
-    return _make_function("laplacian", results if vector else results[0], names, back, backend)
+    return _make_function("laplacian", results if vector else results[0], names, back, library)
 
 
 def _differentiate_once(expr: Any, f: Any, names: Sequence[Any]) -> list[Any]:
@@ -369,7 +574,7 @@ def _read_expression(sp: Any, e: Any, symbols: Sequence[Any]) -> Any:
     if not isinstance(e, sp.Expr):
         raise TypeError(
             f"An expression must be text or a SymPy expression; got {type(e).__name__}. For a "
-            "Python function or a table of samples use the functions without `symbolic_`."
+            "Python function there is `gradient_of`, for a table of samples `gradient`."
         )
     names = {s.name: s for s in symbols}
     # The symbol named "x" is the x of the expression, whatever is assumed of it.
@@ -383,11 +588,10 @@ def _count_nested(kind: Any, e: Any) -> int:
 
 
 def _make_function(
-    operator: str, derived: Any, names: Any, back: Any, backend: str | None
+    operator: str, derived: Any, names: Any, back: Any, library: str | None
 ) -> SymbolicFunction:
     sp = _import_sympy()
-    if backend is not None and backend not in BACKENDS:
-        raise ValueError(f"`backend` must be one of {', '.join(BACKENDS)}; got {backend!r}.")
+    library = _parse_library(library)
     flat = [sp.sympify(e) for e in _flatten_tuples(derived)]
     for e in flat:
         for bad in e.atoms(sp.DiracDelta, sp.Derivative, sp.Subs, sp.Integral):
@@ -401,7 +605,17 @@ def _make_function(
     except UnsupportedError as error:
         raise ValueError(f"The {operator} cannot be evaluated: {error}.") from None
     shown = lay_out(derived, iter([e.xreplace(back) for e in flat]))
-    return SymbolicFunction(shown, tuple(back[s] for s in names), operator, backend, tape)
+    return SymbolicFunction(shown, tuple(back[s] for s in names), operator, library, tape)
+
+
+def _parse_library(library: Any) -> str | None:
+    if library == "auto":
+        return "cupy" if find_gpu().usable else "numpy"
+    if library is not None and library not in LIBRARIES:
+        raise ValueError(
+            f"`library` must be auto or one of {', '.join(LIBRARIES)}; got {library!r}."
+        )
+    return library  # type: ignore[no-any-return]
 
 
 def _flatten_tuples(nested: Any) -> list[Any]:

@@ -24,14 +24,14 @@ from gpugrad._arrays import (
 from gpugrad._functions.formulas.evaluate import Tape, evaluate, make_kernel
 from gpugrad._functions.points import place_of
 
-BACKENDS = {"numpy": "NumPy", "cupy": "CuPy", "torch": "PyTorch", "jax": "JAX"}
+LIBRARIES = {"numpy": "NumPy", "cupy": "CuPy", "torch": "PyTorch", "jax": "JAX"}
 
 
 @dataclass(frozen=True, eq=False)
 class SymbolicFunction:
     r"""An exact derivative: prints as a formula, and is called with points.
 
-    Attributes
+    Parameters
     ----------
     expressions : SymPy expression, or nested tuple of them
         The derivatives, laid out as the results of a call are.
@@ -39,13 +39,24 @@ class SymbolicFunction:
         The variables, in the order in which a call takes points.
     operator : str
         Which derivative: "gradient", "jacobian", ...
+    library : str, optional
+        The library that evaluates, by default the library of the points.
+    _tape : Tape, optional
+        The operations that evaluate the formulas.
+
+    Attributes
+    ----------
     latex : str
         The formula in LaTeX; notebooks show it.
+
+    See Also
+    --------
+    symbolic.gradient : Makes one.
 
     Examples
     --------
     >>> import gpugrad
-    >>> g = gpugrad.symbolic_gradient("x**2 * y", "x", "y")
+    >>> g = gpugrad.symbolic.gradient("x**2 * y", "x", "y")
     >>> g.expressions
     (2*x*y, x**2)
     >>> g.latex
@@ -55,12 +66,23 @@ class SymbolicFunction:
     expressions: Any
     symbols: tuple[Any, ...]
     operator: str
-    backend: str | None = None
+    library: str | None = None
     _tape: Tape = field(default_factory=lambda: Tape(0), repr=False)
 
     @property
     def latex(self) -> str:
-        """The formula in LaTeX."""
+        """The formula in LaTeX.
+
+        See Also
+        --------
+        symbolic.SymbolicFunction : The derivative.
+
+        Examples
+        --------
+        >>> import gpugrad
+        >>> gpugrad.symbolic.gradient("x**2").latex
+        '2 x'
+        """
         import sympy
 
         return str(sympy.latex(self.expressions))
@@ -77,8 +99,16 @@ class SymbolicFunction:
     def __call__(self, *points: Any) -> Any:
         """Evaluate at points: numbers or arrays, one for each symbol, which broadcast.
 
-        Results are of the library, the device and the dtype of the points (integers become the
-        widest float), and of their common shape, constants too.
+        Parameters
+        ----------
+        *points : number or array
+            One for each symbol, in their order.
+
+        Returns
+        -------
+        number, array, or nested tuple of them
+            The values, laid out as the expressions: of the library, the device and the dtype of the
+            points (integers become the widest float), and of their common shape, constants too.
 
         Raises
         ------
@@ -86,6 +116,17 @@ class SymbolicFunction:
             If the number of points is wrong, they are of two libraries, or not real.
         ValueError
             If the library lacks a function of the formula.
+
+        See Also
+        --------
+        symbolic.gradient : Makes such a function.
+
+        Examples
+        --------
+        >>> import gpugrad
+        >>> g = gpugrad.symbolic.gradient("x**2 * y")
+        >>> g([1.0, 2.0], 3.0)
+        (array([ 6., 12.]), array([1., 4.]))
         """
         if len(points) != len(self.symbols):
             names = ", ".join(symbol.name for symbol in self.symbols)
@@ -93,7 +134,7 @@ class SymbolicFunction:
                 f"There must be one point, or array of points, for each of the symbols ({names}); "
                 f"got {len(points)} for {len(self.symbols)}."
             )
-        xp, library, arrays, dtype = _as_points(points, self.backend)
+        xp, library, arrays, dtype = _as_points(points, self.library)
         # In half precision, intermediate values may overflow although the results fit.
         is_half = dtype_name(dtype) in HALF_PRECISION
         inner = xp.float32 if is_half else dtype
@@ -164,22 +205,22 @@ def _write_tuples(nested: Any) -> str:
     return str(nested)
 
 
-def _as_points(points: Sequence[Any], backend: str | None) -> tuple[Any, str, list[Array], Any]:
+def _as_points(points: Sequence[Any], asked: str | None) -> tuple[Any, str, list[Array], Any]:
     """Return namespace, library, arrays of one library, and the dtype of the results."""
     for point in points:
         refuse_labels(point, "points")
     arrays = [p for p in points if isinstance(p, np.ndarray) or is_library_array(p)]
     libraries = sorted({library_of(a) for a in arrays})
-    if backend:  # NumPy arrays are moved to it
-        libraries = sorted({BACKENDS[backend], *(set(libraries) - {"NumPy"})})
+    if asked:  # NumPy arrays are moved to it
+        libraries = sorted({LIBRARIES[asked], *(set(libraries) - {"NumPy"})})
     if len(libraries) > 1:
         raise TypeError(
             f"All points must be of one library; got {' and '.join(libraries)}. Convert some."
         )
     library = libraries[0] if libraries else "NumPy"
     like = next((a for a in (*arrays, np.empty(0)) if library_of(a) == library), None)
-    # Without one, there are numbers and NumPy arrays alone, to be moved to the backend.
-    xp = namespace(str(backend)) if like is None else namespace_of(like)
+    # Without one, there are numbers and NumPy arrays alone, to be moved to it.
+    xp = namespace(str(asked)) if like is None else namespace_of(like)
     host = [p if is_library_array(p) else np.asarray(p) for p in points]
     for name in (dtype_name(p.dtype) for p in host):
         if not name.startswith(("int", "uint", "float", "bfloat")):

@@ -31,14 +31,35 @@ _CACHED = 1 << 22
 _SECONDS_UNWATCHED = 2.0
 
 
-class Sampled(NamedTuple):
-    """A field and the 1-D coordinates of its axes: ``gradient(field, *coordinates)``."""
+class Table(NamedTuple):
+    """A field and the 1-D coordinates of its axes: ``gradient(field, *coordinates)``.
+
+    What `tabulate` returns; it unpacks into its two entries.
+
+    Parameters
+    ----------
+    field : array of shape (n_0, n_1, ...)
+        The values of the function, axis by axis in the order of the coordinates.
+    coordinates : tuple of 1-D arrays
+        The coordinates along each axis.
+
+    See Also
+    --------
+    tabulate : Makes a table.
+
+    Examples
+    --------
+    >>> import gpugrad
+    >>> table = gpugrad.tabulate(lambda x, y: x * y, slice(0, 1, 3j), slice(0, 1, 5j))
+    >>> table.field.shape
+    (3, 5)
+    """
 
     field: Any
     coordinates: tuple[Any, ...]
 
 
-def sample(
+def tabulate(
     func: Callable[..., Any],
     *coordinates: Any,
     vector: bool = False,
@@ -46,7 +67,7 @@ def sample(
     dtype: Any = None,
     memory: int = _MEMORY,
     progress: bool | None = None,
-) -> Sampled:
+) -> Table:
     """Evaluate a function on a grid, block by block, where the coordinates live.
 
     The table that `gradient` differentiates: ``gradient(field, *coordinates)``.
@@ -80,7 +101,7 @@ def sample(
 
     Returns
     -------
-    Sampled
+    Table
         ``(field, coordinates)``: the field of shape (n_0, n_1, ...), axis by axis in the order of
         the coordinates (as ``indexing="ij"``), and the tuple of 1-D coordinates.
 
@@ -94,6 +115,11 @@ def sample(
     ImportError
         If a bar is asked for and there is no tqdm.
 
+    See Also
+    --------
+    gradient : Differentiates the table.
+    gradient_of : The gradient of the function itself, without a grid.
+
     Notes
     -----
     At no time is there a coordinate array of the size of the grid, unless with `vector`. Dask
@@ -102,7 +128,7 @@ def sample(
     Examples
     --------
     >>> import gpugrad
-    >>> field, coordinates = gpugrad.sample(
+    >>> field, coordinates = gpugrad.tabulate(
     ...     lambda x, y, z: 2 * x**2 + 3 * y**2 - 4 * z,
     ...     slice(-1, 1, 5j), slice(-1, 1, 5j), slice(0, 1, 3j),
     ... )
@@ -121,10 +147,10 @@ def sample(
     function = UserFunction(func, vector, False)
     function.check_count(len(axes))
     if array_api_compat.is_dask_array(axes[0]):
-        return Sampled(_evaluate_lazily(function, axes), tuple(axes))
+        return Table(_evaluate_lazily(function, axes), tuple(axes))
     limit = min(memory, _CACHED) if isinstance(axes[0], np.ndarray) else memory
     boxes = [*_cut_boxes(tuple(x.shape[0] for x in axes), max(1, limit // 8))]
-    return Sampled(_fill_field(function, axes, _show_progress(boxes, progress)), tuple(axes))
+    return Table(_fill_field(function, axes, _show_progress(boxes, progress)), tuple(axes))
 
 
 def _make_axes(coordinates: Sequence[Any], like: Any, dtype: Any) -> list[Array]:
@@ -287,4 +313,6 @@ def _show_progress(boxes: list[Any], progress: bool | None) -> Iterator[Any]:
     # tqdm's own rule for None: no bar where nobody looks at a terminal.
     hidden = None if progress is None else False
     delay = 0 if progress else _SECONDS_UNWATCHED
-    return iter(tqdm(boxes, desc="sample", unit="block", disable=hidden, delay=delay, leave=False))
+    return iter(
+        tqdm(boxes, desc="tabulate", unit="block", disable=hidden, delay=delay, leave=False)
+    )
