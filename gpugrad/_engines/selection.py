@@ -99,10 +99,9 @@ class use_backend:
     ...     gpugrad.gradient([1.0, 4.0, 9.0])
     array([3., 4., 5.])
 
-    For the rest of a script:
+    For the rest of a script::
 
-    >>> gpugrad.use_backend("auto", threads=2)
-    use_backend('auto', threads=2)
+        gpugrad.use_backend("compiled", threads=2)
     """
 
     __module__ = "gpugrad"
