@@ -48,8 +48,8 @@ _MOVED = {
     "symbolic_hessian": "symbolic.hessian",
     "symbolic_jacobian": "symbolic.jacobian",
     "symbolic_laplacian": "symbolic.laplacian",
-    "spherical_curl": "Sphere(latitude, longitude).curl(u, v)",
-    "spherical_divergence": "Sphere(latitude, longitude).divergence(u, v)",
+    "spherical_curl": "Sphere(latitude, longitude).curl(u=u, v=v)",
+    "spherical_divergence": "Sphere(latitude, longitude).divergence(u=u, v=v)",
     "spherical_gradient": "Sphere(latitude, longitude).gradient(f)",
 }
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import wraps
-from typing import NamedTuple, ParamSpec, TypeVar
+from typing import NamedTuple, ParamSpec, TypeVar, get_args
 
 from gpugrad._arrays import Backend, BackendError
 from gpugrad._arrays import threads as _threads
@@ -15,7 +15,7 @@ from gpugrad._arrays import threads as _threads
 P = ParamSpec("P")
 R = TypeVar("R")
 
-BACKENDS = ("auto", "slices", "numpy", "compiled", "cupy")
+BACKENDS: tuple[str, ...] = get_args(Backend)
 """Their names; those of engines from the slowest to the fastest."""
 
 QUESTION = "?"
