@@ -35,7 +35,7 @@ SHARE = 1 << 16
 
 
 def has_compiler() -> bool:
-    """Tell whether there is a compiler, for the floor and for the engine called after Numba."""
+    """Tell whether there is a compiler, for the floor and for the compiled engine."""
     return ir is not None
 
 

@@ -2,7 +2,8 @@
 
 The same call, the same bits: `gradient` is a drop-in for `numpy.gradient` on NumPy, CuPy,
 PyTorch, JAX, Dask and any other array-API library. `use_backend` chooses where the arithmetic
-runs, `namespace` gives a namespace to write a workflow against, `info` says what is there.
+runs and `explain` says where, `namespace` gives a namespace to write a workflow against, `info`
+says what is there.
 """
 
 from gpugrad._arrays.arrays import BackendError, GpugradWarning, asnumpy
@@ -20,13 +21,15 @@ _LATE = {
     "_analysis.noise": "RecommendedSpacing error_estimate noise_level recommended_spacing",
     "_analysis.turning_points": "TurningPoint TurningPoints turning_points",
     "_arrays.devices": "namespace",
-    "_engines.info": "info",
+    "_engines.explanation": "Explanation",
+    "_engines.info": "Info info",
     "_functions.analytic_array": "NotAnalytic",
     "_functions.derivative_of": (
         "DerivativeEstimate FunctionDerivative curl_of derivative_of divergence_of gradient_of "
         "hessian_of jacobian_of laplacian_of"
     ),
     "_functions.tabulate": "Table tabulate",
+    "_operators.explain": "explain",
     "_operators.plan": "Plan plan",
     "_operators.curvilinear": "CurvilinearGrid",
     "_operators.smoothing": "smooth_derivative",
@@ -36,7 +39,22 @@ _LATE = {
     "symbolic": "symbolic",
 }
 
-__getattr__ = load_late(__name__, _LATE)
+# Names that have left before 1.0, and what does their work now.
+_MOVED = {
+    "sample": "tabulate",
+    "symbolic_curl": "symbolic.curl",
+    "symbolic_derivative": "symbolic.derivative",
+    "symbolic_divergence": "symbolic.divergence",
+    "symbolic_gradient": "symbolic.gradient",
+    "symbolic_hessian": "symbolic.hessian",
+    "symbolic_jacobian": "symbolic.jacobian",
+    "symbolic_laplacian": "symbolic.laplacian",
+    "spherical_curl": "Sphere(latitude, longitude).curl(u=u, v=v)",
+    "spherical_divergence": "Sphere(latitude, longitude).divergence(u=u, v=v)",
+    "spherical_gradient": "Sphere(latitude, longitude).gradient(f)",
+}
+
+__getattr__ = load_late(__name__, _LATE, _MOVED)
 __all__ = sorted([
     "BackendError", "GpugradWarning", "asnumpy", "derivative", "free_memory", "gradient",
     "gradient_norm", "use_backend", *" ".join(_LATE.values()).split(),
@@ -44,4 +62,4 @@ __all__ = sorted([
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *__all__} - {"load_late"})

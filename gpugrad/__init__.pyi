@@ -31,6 +31,8 @@ from gpugrad._arrays.arrays import GpugradWarning as GpugradWarning
 from gpugrad._arrays.arrays import asnumpy as asnumpy
 from gpugrad._arrays.devices import namespace as namespace
 from gpugrad._arrays.memory import free_memory as free_memory
+from gpugrad._engines.explanation import Explanation as Explanation
+from gpugrad._engines.info import Info as Info
 from gpugrad._engines.info import info as info
 from gpugrad._engines.selection import use_backend as use_backend
 from gpugrad._functions.analytic_array import NotAnalytic as NotAnalytic
@@ -46,6 +48,7 @@ from gpugrad._functions.derivative_of import laplacian_of as laplacian_of
 from gpugrad._functions.tabulate import Table as Table
 from gpugrad._functions.tabulate import tabulate as tabulate
 from gpugrad._operators.curvilinear import CurvilinearGrid as CurvilinearGrid
+from gpugrad._operators.explain import explain as explain
 from gpugrad._operators.plan import Plan as Plan
 from gpugrad._operators.plan import plan as plan
 from gpugrad._operators.smoothing import smooth_derivative as smooth_derivative

@@ -20,6 +20,7 @@ MODULES = {
     "_devices": "gpugrad._arrays.devices",
     "info": "gpugrad._engines.info",
     "selection": "gpugrad._engines.selection",
+    "_memory": "gpugrad._arrays.memory",
     # Checks of arrays that have no values to compute with: CuPy's, over memory of the host.
     "_arrays": "gpugrad._arrays.arrays",
     # Engines, one by one, on what they are given; their programs, blocks and slabs.
@@ -45,6 +46,7 @@ MODULES = {
     "_schemes": "gpugrad._stencils.schemes",
     # Slabs of curved grids and spheres, to be made small.
     "slabs": "gpugrad._operators.slabs",
+    "linear_operator": "gpugrad._operators.linear_operator",
     # The criterion of smoothing splines, to be compared with its definition.
     "cross_validation": "gpugrad._operators.cross_validation",
     # How points, grids and formulas are cut into blocks, or become code.

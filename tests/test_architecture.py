@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 import gpugrad
+from gpugrad._late import load_late
 
 PACKAGE = Path(gpugrad.__file__).parent
 MODULES = {
@@ -249,6 +250,51 @@ def test_every_public_name_is_documented_and_typed():
     assert (PACKAGE / "py.typed").exists()
     with pytest.raises(AttributeError, match="no attribute 'grad'"):
         gpugrad.grad  # noqa: B018
+    public = {name for name in dir(gpugrad) if not name.startswith("_")}
+    modules = {name for name in public if isinstance(getattr(gpugrad, name), ModuleType)}
+    assert public - modules <= {*gpugrad.__all__} <= public
+
+
+def test_names_are_kept_once_they_have_been_looked_up():
+    code = (
+        "import gpugrad\nfor name in gpugrad.__all__:\n"
+        "    assert getattr(gpugrad, name) is vars(gpugrad)[name]"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("name", gpugrad._MOVED)
+def test_names_that_have_left_are_told_by_their_new_names(name):
+    new = gpugrad._MOVED[name]
+    if name in gpugrad.__all__:
+        pytest.skip("it has not left yet")
+    with pytest.raises(AttributeError) as raised:
+        getattr(gpugrad, name)
+    assert str(raised.value) == (
+        f"module 'gpugrad' has no attribute {name!r}: it is `gpugrad.{new}` now"
+    )
+    assert raised.value.obj is None  # for which Python finds no name that is spelt alike
+    thing = gpugrad
+    for attribute in re.sub(r"\(.*?\)", "", new).split("."):
+        thing = getattr(thing, attribute)
+    assert callable(thing)
+
+
+def test_late_names_may_be_moved_or_be_modules():
+    find = load_late("gpugrad", {"xarray": "xarray", "_version": "__version__"}, {"old": "new"})
+    assert find("__version__") == gpugrad.__version__
+    with pytest.raises(AttributeError, match=r"no attribute 'old': it is `gpugrad\.new` now"):
+        find("old")
+    with pytest.raises(AttributeError, match=r"no attribute 'other'$"):
+        find("other")
+    pytest.importorskip("xarray")
+    assert isinstance(find("xarray"), ModuleType)
+
+
+def test_python_suggests_a_name_that_is_spelt_alike():
+    command = [sys.executable, "-c", "import gpugrad; gpugrad.hesian"]
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert "has no attribute 'hesian'. Did you mean: 'hessian'?" in run.stderr
 
 
 def test_the_changelog_knows_this_version():

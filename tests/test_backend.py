@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import os
+import pickle
 import subprocess
 import sys
 import threading
@@ -18,6 +20,7 @@ from internals import (
     Gpu,
     Term,
     _devices,
+    _threads,
     dispatch,
     find_gpu,
     first_derivative,
@@ -96,9 +99,129 @@ def test_use_backend_decorates_functions(ran):
     def slope():
         return gpugrad.gradient(F)
 
+    gpugrad.gradient(F)
     slope()
     slope()
-    assert ran == ["slices", "slices"]
+    gpugrad.gradient(F)
+    assert ran == ["numpy_blocks", "slices", "slices", "numpy_blocks"]
+    assert slope.__name__ == "slope"
+
+
+def in_force():
+    return selection.name_in_force(), _threads.chosen()
+
+
+def test_a_statement_holds_from_then_on_and_a_block_ends_with_the_choice_before():
+    def run():
+        assert in_force() == ("auto", None)
+        statement = gpugrad.use_backend("slices", threads=3)
+        assert in_force() == ("slices", 3)
+        with gpugrad.use_backend("numpy") as choice:
+            assert in_force() == ("numpy", 3)
+            with gpugrad.use_backend(threads=2):
+                assert in_force() == ("numpy", 2)
+                gpugrad.use_backend("auto", threads=9)  # a statement ends with the block about it
+            assert in_force() == ("numpy", 3)
+        assert in_force() == ("slices", 3)
+        gpugrad.use_backend(threads=4)
+        for context in (choice, choice, statement):  # once more
+            with context:
+                wanted = ("numpy", 4) if context is choice else ("slices", 3)
+                assert in_force() == wanted
+            assert in_force() == ("slices", 4)
+
+    contextvars.Context().run(run)
+    assert in_force() == ("auto", None)
+
+
+def test_a_choice_that_is_entered_twice_ends_twice():
+    def run():
+        choice = gpugrad.use_backend("slices")
+        with choice:
+            gpugrad.use_backend("numpy")
+            with choice:
+                assert selection.name_in_force() == "slices"
+            assert selection.name_in_force() == "numpy"
+        assert selection.name_in_force() == "auto"
+
+    contextvars.Context().run(run)
+
+
+def test_blocks_that_end_in_another_order_leave_nothing_behind():
+    def run():
+        first = gpugrad.use_backend("slices", threads=5)
+        first.__enter__()
+        second = gpugrad.use_backend("numpy")
+        second.__enter__()
+        first.__exit__(None, None, None)
+        assert (selection.name_in_force(), _threads.chosen()) == ("numpy", 5)
+        second.__exit__(None, None, None)
+        assert (selection.name_in_force(), _threads.chosen()) == ("auto", None)
+        second.__exit__(None, None, None)  # it has ended: nothing to bring back
+        assert selection.name_in_force() == "auto"
+
+    contextvars.Context().run(run)
+
+
+def test_a_choice_made_elsewhere_is_put_in_force_by_with_and_ends_there():
+    choice = contextvars.Context().run(gpugrad.use_backend, "slices")
+    assert selection.name_in_force() == "auto"
+    with choice:
+        assert selection.name_in_force() == "slices"
+        copied = contextvars.copy_context()
+    assert selection.name_in_force() == "auto"
+    choice.__exit__()  # left where it has never been entered: nothing happens
+    assert selection.name_in_force() == "auto"
+    copied.run(choice.__exit__)
+    assert copied.run(selection.name_in_force) == "auto"
+
+
+def test_a_choice_that_is_refused_changes_nothing():
+    for wrong in ({"backend": "fast", "threads": 3}, {"backend": "slices", "threads": 0}):
+        with pytest.raises(ValueError, match="must be"):
+            gpugrad.use_backend(**wrong)
+        assert (selection.name_in_force(), _threads.chosen()) == ("auto", None)
+
+
+def test_a_backend_that_cannot_run_here_is_refused_at_once(monkeypatch):
+    gpu = Gpu(problem="there is no NVIDIA driver on this machine", cure="install the driver")
+    monkeypatch.setattr(_devices, "find_gpu", lambda: gpu)
+    with pytest.raises(gpugrad.BackendError) as raised:
+        gpugrad.use_backend("cupy")
+    assert str(raised.value) == (
+        'backend "cupy" cannot run: there is no NVIDIA driver on this machine. To mend it: '
+        "install the driver."
+    )
+    monkeypatch.setattr(_devices, "is_installed", lambda name: name != "llvmlite")
+    with pytest.raises(gpugrad.BackendError) as raised:
+        gpugrad.use_backend("compiled")
+    assert str(raised.value) == (
+        'backend "compiled" cannot run: it needs llvmlite, which is not installed. Run '
+        '`pip install "gpugrad[cpu]"`.'
+    )
+    assert pickle.loads(pickle.dumps(raised.value)).cure == 'Run `pip install "gpugrad[cpu]"`.'
+    assert selection.name_in_force() == "auto"
+
+
+def test_naming_a_backend_starts_no_compiler():
+    run = run_python(
+        "import sys, gpugrad; gpugrad.use_backend('compiled')\nassert 'llvmlite' not in sys.modules"
+    )
+    assert run.returncode == 0, run.stderr
+
+
+@pytest.mark.parametrize(
+    "choose", [gpugrad.use_backend, lambda name: gpugrad.gradient(F, backend=name)]
+)
+def test_the_old_name_of_a_backend_is_told_the_new_one(choose):
+    with pytest.raises(ValueError, match=r"got 'numba' \(it is called \"compiled\" now\)"):
+        choose("numba")
+
+
+def test_a_choice_tells_what_it_is():
+    for words in ("'slices'", "'numpy', threads=2", "threads=3", ""):
+        choice = contextvars.Context().run(eval, f"gpugrad.use_backend({words})", globals())
+        assert repr(choice) == f"use_backend({words})"
 
 
 def test_a_choice_does_not_leak_into_other_threads_and_tasks():
@@ -121,6 +244,54 @@ def test_a_choice_does_not_leak_into_other_threads_and_tasks():
         thread.join()
     asyncio.run(both())
     assert seen == {"thread": "auto", "task": "numpy", "other task": "auto"}
+
+
+def test_a_statement_holds_in_its_thread_or_task_and_in_tasks_started_from_there():
+    seen = {}
+
+    def in_thread():
+        gpugrad.use_backend("numpy", threads=2)
+        seen["thread"] = in_force()
+
+    async def child(name):
+        seen[f"before in {name}"] = in_force()
+        gpugrad.use_backend(threads=4)
+        seen[name] = in_force()
+
+    async def parent():
+        gpugrad.use_backend("slices")
+        await asyncio.create_task(child("child"))
+        seen["parent"] = in_force()
+
+    thread = threading.Thread(target=in_thread)
+    thread.start()
+    thread.join()
+    asyncio.run(parent())
+    assert seen == {
+        "thread": ("numpy", 2),
+        "before in child": ("slices", None),
+        "child": ("slices", 4),
+        "parent": ("slices", None),
+    }
+    assert in_force() == ("auto", None)
+
+
+def test_one_choice_entered_by_tasks_and_threads_side_by_side():
+    choice = contextvars.Context().run(gpugrad.use_backend, "slices")
+    seen = []
+
+    async def enter(delay):
+        gpugrad.use_backend(threads=int(delay * 1000))
+        with choice:
+            await asyncio.sleep(delay)
+            seen.append(in_force()[0])
+        seen.append(in_force() == ("auto", int(delay * 1000)))
+
+    async def both():
+        await asyncio.gather(enter(0.01), enter(0.02), enter(0.001))
+
+    asyncio.run(both())
+    assert seen == ["slices", True] * 3
 
 
 def test_the_environment_chooses_where_nothing_else_does():
@@ -186,8 +357,10 @@ def test_a_missing_gpu_is_named_first_and_then_what_goes_there(monkeypatch, fiel
         'backend "cupy" cannot run: there is no NVIDIA driver on this machine. To mend it: '
         "install the driver. It takes arrays on a GPU: pass `cupy.asarray(f)`."
     )
-    with gpugrad.use_backend("cupy"), pytest.raises(gpugrad.BackendError, match="install the dri"):
-        gpugrad.laplacian(np.ones((5, 4)))
+    with pytest.raises(gpugrad.BackendError, match="install the dri"):
+        gpugrad.laplacian(np.ones((5, 4)), backend="cupy")
+    assert raised.value.reason == gpu.problem
+    assert raised.value.cure.startswith("To mend it: install the driver.")
 
 
 @pytest.mark.parametrize("field", [np.ma.array(F), np.array(["2024", "2025"], "M8[D]"), F == 0])
@@ -208,8 +381,8 @@ def test_lazy_arrays_with_blocks_in_host_memory_are_refused_before_anything_is_c
         'NumPy\'s. Pass `f.map_blocks(cupy.asarray)`, or use backend="auto".'
     )
     masked = da.from_array(np.ma.array(F), chunks=2)
-    with gpugrad.use_backend("cupy"), pytest.raises(gpugrad.BackendError, match=r"NumPy's\. Use "):
-        gpugrad.gradient(masked)
+    with pytest.raises(gpugrad.BackendError, match=r"NumPy's\. Use "):
+        gpugrad.gradient(masked, backend="cupy")
 
 
 @pytest.mark.parametrize("gpu", [Gpu(devices=("a GPU",)), Gpu(problem="no GPU", cure="buy one")])
@@ -408,6 +581,56 @@ def test_info_names_the_compiled_engine_where_there_is_a_compiler(has_compiler, 
 def test_asnumpy_refuses_what_has_no_values(thing):
     with pytest.raises(TypeError, match="`x` must be an array or a sequence; got"):
         gpugrad.asnumpy(thing)
+
+
+@pytest.mark.parametrize("text", ["abc", b"abc", np.str_("abc")])
+def test_asnumpy_refuses_text(text):
+    with pytest.raises(TypeError, match="`x` must be an array or a sequence; got the text"):
+        gpugrad.asnumpy(text)
+
+
+class OnDevice:
+    """An array of a library such as dpnp, which refuses to be read as if it lay on the host."""
+
+    def __array__(self, dtype=None, copy=None):
+        raise TypeError("Implicit conversion to a NumPy array is not allowed.")
+
+    def asnumpy(self):
+        return F
+
+
+class Sparse:
+    """An array of sparse, or a matrix of SciPy: some of its samples are not stored."""
+
+    def __array__(self, dtype=None, copy=None):
+        raise RuntimeError("Cannot convert a sparse array to dense automatically.")
+
+    def todense(self):
+        return F[:, None]
+
+
+class Lazy:
+    """An array of a library such as mlx, which NumPy reads."""
+
+    def __array__(self, dtype=None, copy=None):
+        return F
+
+
+@pytest.mark.parametrize(("kind", "shape"), [(OnDevice, (5,)), (Sparse, (5, 1)), (Lazy, (5,))])
+def test_asnumpy_asks_arrays_that_have_a_way_home(kind, shape):
+    values = gpugrad.asnumpy(kind())
+    assert type(values) is np.ndarray
+    assert_same_bits(values, F.reshape(shape))
+    with pytest.raises(TypeError, match="`x` must be an array"):
+        gpugrad.asnumpy(kind)
+
+
+def test_asnumpy_takes_sparse_matrices_of_scipy():
+    sparse = pytest.importorskip("scipy.sparse")
+    for make in (sparse.csr_array, sparse.csr_matrix, sparse.coo_array):
+        values = gpugrad.asnumpy(make(np.diag(F)))
+        assert type(values) is np.ndarray
+        assert_same_bits(values, np.diag(F))
 
 
 def test_asnumpy_takes_single_numbers_and_sequences():

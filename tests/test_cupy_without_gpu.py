@@ -7,12 +7,13 @@ devices and dtypes, every check of arguments) needs none; `test_cuda_kernel.py` 
 from __future__ import annotations
 
 import ctypes
+import sys
 
 import numpy as np
 import pytest
 
 import gpugrad
-from internals import Term, _arrays, dispatch, find_gpu, first_derivative
+from internals import Term, _arrays, dispatch, find_gpu, first_derivative, linear_operator
 
 pytest.importorskip("cupy")
 import cupy
@@ -104,3 +105,76 @@ def test_the_missing_driver_is_named():
     with pytest.raises(gpugrad.BackendError, match=r"CuPy cannot be used: .*driver"):
         gpugrad.namespace("cupy")
     assert gpugrad.namespace("auto").__name__ in ("numpy", "array_api_compat.numpy")
+
+
+class NoSolvers:
+    """What of `cupyx.scipy.sparse.linalg` a plan asks for: importing it takes libraries of CUDA."""
+
+    class LinearOperator:
+        def __init__(self, shape, matvec, rmatvec, dtype):
+            self.shape, self.matvec, self.rmatvec, self.dtype = shape, matvec, rmatvec, dtype
+
+
+@pytest.fixture
+def make_plan(monkeypatch):
+    def empty(shape, dtype, device):
+        return cupy.empty(shape, dtype)
+
+    monkeypatch.setattr("array_api_compat.cupy.zeros", empty)  # zeros are made by a kernel
+    return lambda: gpugrad.plan((4, 5), 0.5, dtype="f4", operator="divergence", like=cupy.empty(1))
+
+
+def test_their_plans_are_linear_operators_of_cupy(monkeypatch, make_plan):
+    monkeypatch.setitem(sys.modules, "cupyx.scipy.sparse.linalg", NoSolvers)
+    monkeypatch.setattr(cuda_engine, "evaluate", lambda outputs, out=None: outputs_of(outputs))
+    seen = []
+
+    def outputs_of(outputs):
+        fields = [term.field for terms in outputs for term in terms]
+        seen.append([(type(f), f.shape, f.dtype.str) for f in fields])
+        return tuple(cupy.empty((4, 5), "f4") for _ in outputs)
+
+    monkeypatch.setattr(linear_operator, "namespace_of", lambda x: Joining)
+    linear = make_plan().linear_operator()
+    assert isinstance(linear, NoSolvers.LinearOperator)
+    assert (linear.shape, linear.dtype) == ((20, 40), np.float32)
+    assert linear.matvec(cupy.empty(40, "f4")).shape == (20,)
+    assert linear.rmatvec(cupy.empty((20, 1), "f4")).shape == (40,)
+    assert seen == [[(cupy.ndarray, (4, 5), "<f4")] * 2] * 2
+
+
+class Joining:
+    """Arrays are joined by a kernel, which cannot run here."""
+
+    @staticmethod
+    def concat(arrays):
+        return cupy.empty(sum(array.size for array in arrays), "f4")
+
+
+def test_what_their_solvers_lack_is_told(monkeypatch, make_plan):
+    monkeypatch.setitem(sys.modules, "cupyx.scipy.sparse.linalg", None)
+    with pytest.raises(ImportError, match=r"more of the CUDA toolkit .*cupy-cuda13x\[ctk\]"):
+        make_plan().linear_operator()
+
+
+def test_auto_is_explained_for_them():
+    f = cupy.empty((4, 5))
+    explanation = gpugrad.explain(f, operator="hessian")
+    assert (explanation.backend, explanation.rejected, explanation.cure) == ("cupy", {}, None)
+    assert explanation.details == "in one kernel on the array's GPU"
+    x = np.cumsum(np.random.default_rng(0).uniform(1, 2, (4, 5)), axis=1)
+    explanation = gpugrad.explain(f, x, operator="derivative")
+    assert explanation.backend == "slices"
+    assert {*explanation.rejected} == {"compiled", "numpy", "cupy"}
+    named = gpugrad.explain(f, backend="numpy")
+    assert named.backend is None
+    assert "CuPy array is on a device" in named.rejected["numpy"]
+
+
+def test_blocks_of_lazy_arrays_of_them_are_explained():
+    da = pytest.importorskip("dask.array")
+    meta = cupy.empty((0, 0))
+    f = da.zeros((6, 5), chunks=2).map_blocks(cupy.asarray, dtype="f8", meta=meta)
+    explanation = gpugrad.explain(f)
+    assert explanation.backend == "cupy"
+    assert explanation.details.startswith("lazily, each block of up to 2 x 2 samples in a task")

@@ -81,7 +81,7 @@ def test_by_parts_on_a_periodic_axis(order, accuracy, stagger):
     pytest.importorskip("scipy")
     options = {"operator": "derivative", "order": order, "boundary": "periodic"}
     there, back = (
-        gpugrad.plan(32, "float64", 0.25, accuracy=accuracy, stagger=side, **options).matrix()
+        gpugrad.plan(32, 0.25, accuracy=accuracy, stagger=side, **options).matrix()
         for side in (stagger, OPPOSITE[stagger])
     )
     assert largest((there.T - (-1) ** order * back).toarray()) == 0
@@ -116,7 +116,7 @@ def test_a_call_a_matrix_and_an_adjoint_are_one(rng, number, order, accuracy, is
     pytest.importorskip("scipy")
     n = 27
     plan = gpugrad.plan(
-        (2, n), "float64", 0.5 if is_even else uneven(rng, n), operator="derivative",
+        (2, n), 0.5 if is_even else uneven(rng, n), operator="derivative",
         order=order, accuracy=accuracy, boundary=BOUNDARIES[number],
         stagger=[None, "left", "right"][number % 3],
     )  # fmt: skip
@@ -137,9 +137,7 @@ def test_so_they_are_for_operators_in_space(rng, operator, boundary, accuracy):
     pytest.importorskip("scipy")
     shape = (11, 12, 13)
     spacing = [0.5, uneven(rng, 12), 0.7]
-    plan = gpugrad.plan(
-        shape, "float64", *spacing, operator=operator, boundary=boundary, accuracy=accuracy
-    )
+    plan = gpugrad.plan(shape, *spacing, operator=operator, boundary=boundary, accuracy=accuracy)
     takes_one = operator in ("gradient", "laplacian")
     f = rng.normal(size=shape if takes_one else (3, *shape))
     result = np.array(plan(f))

@@ -67,11 +67,11 @@ REFUSED = {
 """Functions whose results would have no names: they say that they take plain arrays."""
 
 OTHERS = {
-    "BackendError", "CriticalPoint", "CriticalPoints", "DerivativeEstimate",
-    "FunctionDerivative", "GpugradWarning", "InflectionPoint", "InflectionPoints", "NotAnalytic",
-    "RecommendedSpacing", "Stencil", "Table", "TruncationError", "TurningPoint", "TurningPoints",
-    "asnumpy", "free_memory", "info", "namespace", "recommended_spacing", "stencil", "symbolic",
-    "symbolic.SymbolicFunction", "use_backend",
+    "BackendError", "CriticalPoint", "CriticalPoints", "DerivativeEstimate", "Explanation",
+    "FunctionDerivative", "GpugradWarning", "Info", "InflectionPoint", "InflectionPoints",
+    "NotAnalytic", "RecommendedSpacing", "Stencil", "Table", "TruncationError", "TurningPoint",
+    "TurningPoints", "asnumpy", "explain", "free_memory", "info", "namespace",
+    "recommended_spacing", "stencil", "symbolic", "symbolic.SymbolicFunction", "use_backend",
 }  # fmt: skip
 """What takes no field or gives numbers of it, and `asnumpy`, which is there to strip it."""
 

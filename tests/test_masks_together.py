@@ -277,9 +277,7 @@ class TestPlans:
         if not is_even:
             spacing = [np.cumsum(rng.uniform(0.5, 1.5, n)) for n in self.SHAPE]
             spacing = spacing[-1:] if operator == "derivative" else spacing
-        plan = gpugrad.plan(
-            self.SHAPE, "float64", *spacing, operator=operator, where=where, **options
-        )
+        plan = gpugrad.plan(self.SHAPE, *spacing, operator=operator, where=where, **options)
         expected = flatten(getattr(gpugrad, operator)(f, *spacing, where=where, **options))
         result = plan(f)
         assert_same_bits(flatten(result), expected)
@@ -314,12 +312,12 @@ class TestPlans:
             xp = replace(xp, asarray=lambda x: da.from_array(x, chunks=6))
         where, f = self.draw(rng, operator)
         options = {"operator": operator, "where": xp.asarray(where), "like": xp.asarray(f)}
-        plan = gpugrad.plan(self.SHAPE, "float64", 0.5, **options)
+        plan = gpugrad.plan(self.SHAPE, 0.5, **options)
         expected = getattr(gpugrad, operator)(f, 0.5, where=where)
         got = flatten(plan(xp.asarray(f)))
         assert (np.isnan(got) == np.isnan(flatten(expected))).all()
         np.testing.assert_allclose(got, flatten(expected), atol=1e-12)
-        reference = gpugrad.plan(self.SHAPE, "float64", 0.5, operator=operator, where=where)
+        reference = gpugrad.plan(self.SHAPE, 0.5, operator=operator, where=where)
         there = np.array(expected)
         nested = {2: xp.asarray, 3: lambda g: [xp.asarray(one) for one in g],
                   4: lambda g: [[xp.asarray(one) for one in row] for row in g]}  # fmt: skip
@@ -333,7 +331,7 @@ class TestPlans:
         pytest.importorskip("scipy")
         where, f = punch(rng, 40)
         options = {"operator": "derivative", "accuracy": 4, "stagger": "left"}
-        plan = gpugrad.plan(40, "float64", 0.5, where=where, **options)
+        plan = gpugrad.plan(40, 0.5, where=where, **options)
         expected = gpugrad.derivative(f, 0.5, where=where, accuracy=4, stagger="left")
         assert_same_bits(plan(f), expected)
         np.testing.assert_allclose(plan.matrix() @ f + plan.offset(), expected, atol=1e-12)
@@ -359,7 +357,7 @@ class TestPlans:
     def test_of_complex_fields_the_adjoint_is_the_conjugate_transpose(self, rng):
         where = rng.random(self.SHAPE) > 0.1
         f, g = rng.normal(size=(2, *self.SHAPE)) + 1j * rng.normal(size=(2, *self.SHAPE))
-        plan = gpugrad.plan(self.SHAPE, "complex128", operator="laplacian", where=where)
+        plan = gpugrad.plan(self.SHAPE, dtype="complex128", operator="laplacian", where=where)
         there = plan(f)
         inner = np.vdot(np.nan_to_num(there), np.where(np.isnan(there), 0, g))
         assert inner == pytest.approx(np.vdot(f, plan.adjoint()(g)), rel=1e-12)

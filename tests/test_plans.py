@@ -11,6 +11,7 @@ import pytest
 
 import gpugrad
 from conftest import assert_same_bits
+from internals import OPERATORS as OPERATORS_TABLE
 
 SHAPE = (7, 6, 8)
 OPERATORS = ["gradient", "derivative", "divergence", "curl", "laplacian", "jacobian", "hessian"]
@@ -47,7 +48,7 @@ def one_or_all(operator, spacing):
 def test_a_plan_has_the_bits_of_the_operator(operator, boundary, rng):
     spacing = one_or_all(operator, uneven(rng))
     f = draw(operator, rng)
-    plan = gpugrad.plan(SHAPE, "float64", *spacing, operator=operator, boundary=boundary)
+    plan = gpugrad.plan(SHAPE, *spacing, operator=operator, boundary=boundary)
     expected = getattr(gpugrad, operator)(f, *spacing, boundary=boundary)
     for _ in range(2):
         assert_same_bits(flatten(plan(f)), flatten(expected))
@@ -59,7 +60,7 @@ def test_a_plan_works_in_every_library(operator, xp, rng):
     pytest.importorskip("scipy")
     f = draw(operator, rng)
     field = xp.asarray(f)
-    plan = gpugrad.plan(SHAPE, "float64", 0.5, operator=operator, like=field)
+    plan = gpugrad.plan(SHAPE, 0.5, operator=operator, like=field)
     result = plan(field)
     expected = getattr(gpugrad, operator)(field, 0.5)
     first = result
@@ -84,9 +85,7 @@ def test_a_plan_works_in_every_library(operator, xp, rng):
 def test_matrix_and_adjoint_are_the_plan(operator, boundary, accuracy, is_even, rng):
     pytest.importorskip("scipy")
     spacing = [0.5] if is_even else one_or_all(operator, uneven(rng))
-    plan = gpugrad.plan(
-        SHAPE, "float64", *spacing, operator=operator, boundary=boundary, accuracy=accuracy
-    )
+    plan = gpugrad.plan(SHAPE, *spacing, operator=operator, boundary=boundary, accuracy=accuracy)
     f = draw(operator, rng)
     result, matrix = flatten(plan(f)), plan.matrix()
     scale = np.abs(matrix).max() * 10
@@ -102,7 +101,7 @@ def test_matrix_and_adjoint_are_the_plan(operator, boundary, accuracy, is_even, 
 
 def test_adjoint_of_complex_fields_is_the_conjugate_transpose(rng):
     f, g = draw("laplacian", rng, "complex128"), draw("laplacian", rng, "complex128")
-    plan = gpugrad.plan(SHAPE, "complex128", 0.3, operator="laplacian", accuracy=4)
+    plan = gpugrad.plan(SHAPE, 0.3, dtype="complex128", operator="laplacian", accuracy=4)
     there = np.vdot(plan(f), g)
     assert there == pytest.approx(np.vdot(f, plan.adjoint()(g)), rel=1e-12)
 
@@ -111,9 +110,7 @@ def test_adjoint_of_complex_fields_is_the_conjugate_transpose(rng):
 def test_given_values_and_slopes_are_the_offset(operator, rng):
     pytest.importorskip("scipy")
     f = draw(operator, rng)
-    plan = gpugrad.plan(
-        SHAPE, "float64", 0.5, operator=operator, boundary=(2.5, {"normal": -1.0}), accuracy=4
-    )
+    plan = gpugrad.plan(SHAPE, 0.5, operator=operator, boundary=(2.5, {"normal": -1.0}), accuracy=4)
     result = flatten(plan(f))
     assert np.abs(plan.offset()).max() > 0.1
     assert_same_bits(plan.offset(), flatten(plan(np.zeros_like(f))))
@@ -125,7 +122,7 @@ def test_lines_with_coordinates_of_their_own_have_a_matrix_and_an_adjoint(rng):
     pytest.importorskip("scipy")
     x = np.cumsum(rng.uniform(0.5, 1.5, SHAPE), axis=1)
     options = {"operator": "derivative", "axis": 1, "accuracy": 4}
-    plan = gpugrad.plan(SHAPE, "float64", x, **options)
+    plan = gpugrad.plan(SHAPE, x, **options)
     f, g = rng.normal(size=(2, *SHAPE))
     matrix = plan.matrix()
     assert np.abs(matrix @ f.ravel() - plan(f).ravel()).max() < 1e-11
@@ -135,7 +132,7 @@ def test_lines_with_coordinates_of_their_own_have_a_matrix_and_an_adjoint(rng):
 def test_other_axes_are_gone_through_one_by_one(rng):
     pytest.importorskip("scipy")
     v = rng.normal(size=(2, 4, 6, 5))
-    plan = gpugrad.plan((4, 6, 5), "float64", operator="curl", axis=(1, 2))
+    plan = gpugrad.plan((4, 6, 5), operator="curl", axis=(1, 2))
     assert_same_bits(plan(v), gpugrad.curl(v, axis=(1, 2)))
     assert np.abs(plan.matrix() @ v.ravel() - plan(v).ravel()).max() < 1e-13
     g = rng.normal(size=(4, 6, 5))
@@ -153,12 +150,187 @@ def test_results_go_to_out_or_into_one_array(rng):
     assert_same_bits(stacked(f), expected)
     assert gpugrad.plan(SHAPE, operator="hessian", stack=True)(f).shape == (3, 3, *SHAPE)
     assert stacked.adjoint()(expected).shape == SHAPE
-    with pytest.raises(TypeError, match="`out` does not go with"):
-        gpugrad.plan(SHAPE, operator="hessian")(f, out=out)
+
+
+def list_arrays(results):
+    if isinstance(results, tuple):
+        return [array for result in results for array in list_arrays(result)]
+    return [results]
+
+
+def like_results(results):
+    """Return arrays to write to, as results lie."""
+    if isinstance(results, tuple):
+        return tuple(map(like_results, results))
+    return np.full_like(results, 7.0)
+
+
+@pytest.mark.parametrize("operator", OPERATORS)
+@pytest.mark.parametrize("is_adjoint", [False, True])
+@pytest.mark.parametrize("stack", [False, True])
+@pytest.mark.parametrize("masked", [False, True])
+def test_all_plans_write_to_out(operator, is_adjoint, stack, masked, rng):
+    if stack and "stack" not in OPERATORS_TABLE[operator].options:
+        pytest.skip("its result is one array")
+    where = rng.random(SHAPE) < 0.9 if masked else None
+    plan = gpugrad.plan(SHAPE, 0.5, operator=operator, stack=stack, where=where)
+    f = draw(operator, rng)
+    if is_adjoint:
+        f = plan(f)
+        f = np.nan_to_num(f) if not isinstance(f, tuple) else f
+        plan = plan.adjoint()
+    expected = plan(f)
+    out = like_results(expected)
+    result = plan(f, out=out)
+    assert all(a is b for a, b in zip(list_arrays(result), list_arrays(out), strict=True))
+    for got, wanted in zip(list_arrays(out), list_arrays(expected), strict=True):
+        assert_same_bits(got, wanted)
+    for wrong in (np.empty(3), out[:1] if isinstance(out, tuple) and len(out) > 1 else ()):
+        with pytest.raises((TypeError, ValueError), match=r"`out`|out\["):
+            plan(f, out=wrong)
+
+
+def test_out_of_several_stages_may_overlap_with_the_field(rng):
+    f = rng.normal(size=SHAPE)
+    plan = gpugrad.plan(SHAPE, 0.5, operator="hessian")
+    expected = plan(f)
+    out = like_results(expected)
+    out = ((f, *out[0][1:]), *out[1:])
+    plan(f, out=out)
+    for got, wanted in zip(list_arrays(out), list_arrays(expected), strict=True):
+        assert_same_bits(got, wanted)
+    twice = (out[0], out[0], out[2])
+    with pytest.raises(ValueError, match="must not share memory"):
+        plan(f, out=twice)
+
+
+class TestLinearOperators:
+    @pytest.fixture(autouse=True)
+    def scipy(self):
+        pytest.importorskip("scipy")
+
+    @pytest.mark.parametrize("operator", OPERATORS)
+    @pytest.mark.parametrize("stack", [False, True])
+    @pytest.mark.parametrize("boundary", ["one-sided", "periodic", 2.5, {"normal": 1.5}])
+    @pytest.mark.parametrize("masked", [False, True])
+    def test_they_are_the_matrix(self, operator, stack, boundary, masked, rng):
+        if stack and "stack" not in OPERATORS_TABLE[operator].options:
+            pytest.skip("its result is one array")
+        if operator == "hessian" and not isinstance(boundary, str):
+            pytest.skip("says nothing of mixed derivatives")
+        where = rng.random(SHAPE) < 0.9 if masked else None
+        options = {"stack": stack, "boundary": boundary, "where": where}
+        plan = gpugrad.plan(SHAPE, 0.5, operator=operator, **options)
+        linear, matrix = plan.linear_operator(), plan.matrix()
+        assert (linear.shape, linear.dtype) == (matrix.shape, np.float64)
+        x, y = rng.normal(size=matrix.shape[1]), rng.normal(size=matrix.shape[0])
+        scale = np.abs(matrix).max() * 10
+        for got, wanted in (
+            (linear @ x, matrix @ x),
+            (linear.matvec(x[:, None]), (matrix @ x)[:, None]),
+            (linear.H @ y, matrix.T @ y),
+            (linear.T @ y, matrix.T @ y),
+            (linear @ np.stack([x, 2 * x], 1), matrix @ np.stack([x, 2 * x], 1)),
+            (linear.rmatmat(np.stack([y, -y], 1)), matrix.T @ np.stack([y, -y], 1)),
+            (linear @ (x + 2j * x), matrix @ (x + 2j * x)),
+            (linear.rmatvec(y - 1j * y), matrix.T @ (y - 1j * y)),
+        ):
+            assert got.shape == wanted.shape
+            assert np.abs(got - wanted).max() < 1e-13 * scale
+
+    def test_values_at_masked_samples_are_not_read(self, rng):
+        where = rng.random(SHAPE) < 0.9
+        plan = gpugrad.plan(SHAPE, operator="laplacian", where=where, boundary=1.0)
+        f = np.where(where, rng.normal(size=SHAPE), np.nan).ravel()
+        got, wanted = plan.linear_operator() @ f, plan.matrix() @ np.nan_to_num(f)
+        assert np.isfinite(got).all()
+        assert np.abs(got - wanted).max() < 1e-13
+
+    @pytest.mark.parametrize(
+        ("dtype", "result"), [("int16", "f8"), ("float32", "f4"), ("complex64", "c8")]
+    )
+    def test_their_dtype_is_that_of_results(self, dtype, result, rng):
+        plan = gpugrad.plan(SHAPE, 0.5, dtype=dtype, operator="divergence")
+        linear = plan.linear_operator()
+        assert linear.dtype == result
+        x = rng.normal(size=linear.shape[1])
+        assert (linear @ x).dtype == result
+        assert np.abs(linear @ x - plan.matrix() @ x).max() < 1e-4
+        y = rng.normal(size=linear.shape[0]) * 1j
+        assert np.abs(linear.rmatvec(y) - plan.matrix().T @ y).max() < 1e-4
+
+    def test_solvers_take_them(self, rng):
+        from scipy.sparse.linalg import cg, eigsh, lsqr
+
+        laplacian = gpugrad.plan((9, 8), 0.5, operator="laplacian", boundary=0.0)
+        linear, matrix = laplacian.linear_operator(), laplacian.matrix()
+        b = rng.normal(size=72)
+        x, status = cg(-linear, b, rtol=1e-12)
+        assert status == 0
+        assert np.abs(matrix @ x + b).max() < 1e-9
+        largest = eigsh(-linear, k=3, return_eigenvectors=False)
+        np.testing.assert_allclose(
+            sorted(largest), np.linalg.eigvalsh(-matrix.toarray())[-3:], rtol=1e-9
+        )
+        slope = gpugrad.plan((9, 8), 0.5)
+        f = rng.normal(size=(9, 8))
+        there = np.stack(slope(f)).ravel()
+        back = lsqr(slope.linear_operator(), there, atol=1e-14, btol=1e-14)[0]
+        back += f.mean() - back.mean()  # the gradient does not know the mean
+        assert np.abs(back - f.ravel()).max() < 1e-6
+
+    def test_what_is_not_linear_or_of_another_library_is_refused(self, monkeypatch):
+        with pytest.raises(TypeError, match="must be linear to have a linear operator"):
+            gpugrad.plan(SHAPE, operator="gradient_norm").linear_operator()
+        strict = pytest.importorskip("array_api_strict")
+        with pytest.raises(TypeError, match=r"got one of array-api-strict\. Make the plan without"):
+            gpugrad.plan(5, like=strict).linear_operator()
+        monkeypatch.setitem(sys.modules, "scipy.sparse", None)
+        with pytest.raises(ImportError, match=r'pip install "gpugrad\[science\]"'):
+            gpugrad.plan(5).linear_operator()
+
+
+@pytest.mark.parametrize("dtype", ["float32", np.float32, np.dtype("f4"), "f8", float])
+def test_a_dtype_among_the_spacings_is_told_its_keyword(dtype):
+    for spacings in ((dtype,), (0.5, dtype), (dtype, 0.5)):
+        with pytest.raises(TypeError, match=r'as in `dtype="float32"`'):
+            gpugrad.plan(9, *spacings)
+
+
+def test_dtypes_of_other_libraries_among_the_spacings():
+    strict = pytest.importorskip("array_api_strict")
+    with pytest.raises(TypeError, match=r"got array_api_strict\.float32"):
+        gpugrad.plan(9, strict.float32)
+
+
+def test_spacings_by_keyword(rng):
+    f, x = rng.normal(size=(9, 8)), rng.normal(size=9).cumsum() + np.arange(9) * 9
+    for spacing, given in ((0.5, (0.5,)), ((x, 2.0), (x, 2.0)), ({0: x}, (x, 1.0))):
+        plan = gpugrad.plan((9, 8), spacing=spacing)
+        for got, wanted in zip(plan(f), gpugrad.gradient(f, *given), strict=True):
+            assert_same_bits(got, wanted)
+
+
+def test_a_plan_has_no_skipna():
+    with pytest.raises(TypeError, match="takes no `skipna`: which samples are NaN differs"):
+        gpugrad.plan(9, skipna=True)
+    with pytest.raises(TypeError, match=r"`plan` takes no `mask`\. Pass `where`"):
+        gpugrad.plan(9, mask=None)
+
+
+@pytest.mark.parametrize("operator", ["gradient", "derivative", "divergence", "curl", "jacobian"])
+def test_edge_order_is_that_of_the_call(operator, rng):
+    f = draw(operator, rng)
+    spacing = (0.5,)
+    plan = gpugrad.plan(SHAPE, *spacing, operator=operator, edge_order=2)
+    expected = getattr(gpugrad, operator)(f, 0.5, edge_order=2)
+    assert_same_bits(flatten(plan(f)), flatten(expected))
+    with pytest.raises(ValueError, match="`edge_order` must be 1"):
+        gpugrad.plan(SHAPE, operator=operator, edge_order=3)
 
 
 def test_integers_have_a_plan_and_an_adjoint_for_floats():
-    plan = gpugrad.plan(6, "int32", 0.5)
+    plan = gpugrad.plan(6, 0.5, dtype="int32")
     assert_same_bits(plan(np.arange(6, dtype="int32")), np.full(6, 2.0))
     assert plan.adjoint().dtype == np.float64
     assert plan.adjoint()(np.ones(6)).sum() == 0
@@ -166,7 +338,7 @@ def test_integers_have_a_plan_and_an_adjoint_for_floats():
 
 def test_plans_are_pickled_and_shared_by_threads(rng):
     f = rng.normal(size=SHAPE)
-    plan = gpugrad.plan(SHAPE, "float64", *uneven(rng), operator="laplacian", accuracy=4)
+    plan = gpugrad.plan(SHAPE, *uneven(rng), operator="laplacian", accuracy=4)
     expected = plan(f)
     assert_same_bits(pickle.loads(pickle.dumps(plan))(f), expected)
     with ThreadPoolExecutor(4) as pool:
@@ -215,7 +387,7 @@ def test_a_wrong_number_of_components_is_refused():
 )
 def test_what_cannot_be_planned_is_refused(options, error, words):
     with pytest.raises(error, match=words):
-        gpugrad.plan(SHAPE, "float64", **options)
+        gpugrad.plan(SHAPE, **options)
 
 
 def test_without_scipy_a_matrix_says_how_to_get_it(monkeypatch):
@@ -233,7 +405,7 @@ def test_formats_of_matrices_are_scipys():
 
 
 def test_a_plan_tells_what_it_is():
-    plan = gpugrad.plan((4, 3), "float32", operator="divergence")
+    plan = gpugrad.plan((4, 3), dtype="float32", operator="divergence")
     assert repr(plan) == "<plan: divergence of 2 fields of shape (4, 3), float32, NumPy>"
     assert "adjoint of divergence of a field" in repr(plan.adjoint())
 
@@ -242,7 +414,7 @@ def test_a_plan_tells_what_it_is():
 def test_a_plan_of_a_length_is_not_linear_and_says_so(dtype):
     rng = np.random.default_rng(5)
     f = (100 * rng.normal(size=(7, 8))).astype(dtype)
-    plan = gpugrad.plan((7, 8), dtype, 0.5, operator="gradient_norm", boundary="periodic")
+    plan = gpugrad.plan((7, 8), 0.5, dtype=dtype, operator="gradient_norm", boundary="periodic")
     expected = gpugrad.gradient_norm(f, 0.5, boundary="periodic")
     assert plan(f).tobytes() == expected.tobytes()
     out = np.empty_like(expected)

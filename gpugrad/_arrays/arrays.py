@@ -29,9 +29,13 @@ HALF_PRECISION = ("float16", "bfloat16")
 
 
 class BackendError(RuntimeError):
-    """A backend asked for by name cannot run: the reason, and the cure."""
+    """A backend asked for by name cannot run: the message has the reason, and the cure."""
 
     __module__ = "gpugrad"
+
+    def __init__(self, message: str = "", reason: str = "", cure: str = "") -> None:
+        super().__init__(message)
+        self.reason, self.cure = reason, cure
 
 
 class GpugradWarning(UserWarning):
@@ -258,14 +262,19 @@ def assign(targets: Iterable[Array], results: Iterable[Array]) -> None:
             target[...] = namespace_of(target).astype(result, target.dtype)
 
 
+_WAYS_HOME = ("asnumpy", "todense")
+"""Methods that bring an array home: of dpnp and MXNet, and of sparse arrays."""
+
+
 def asnumpy(x: Any) -> np.ndarray[Any, Any]:
     """Bring an array of any library home: to a NumPy array in host memory.
 
     Parameters
     ----------
     x : array or sequence
-        An array of NumPy, CuPy, PyTorch, JAX, Dask or any array-API library. A Dask array is
-        computed, an array on a GPU is copied to the host (both wait for it), and a tensor that
+        An array of NumPy, CuPy, PyTorch, JAX, Dask or any array-API library, or of a library
+        whose arrays have a method that brings them home (``asnumpy``, ``todense``). A Dask array
+        is computed, an array on a GPU is copied to the host (both wait for it), and a tensor that
         takes part in automatic differentiation is detached from it.
 
     Returns
@@ -277,7 +286,7 @@ def asnumpy(x: Any) -> np.ndarray[Any, Any]:
     Raises
     ------
     TypeError
-        If `x` has no values: a JAX tracer, or an object that is no array.
+        If `x` has no values: a JAX tracer, text, or an object that is no array.
 
     Examples
     --------
@@ -287,6 +296,14 @@ def asnumpy(x: Any) -> np.ndarray[Any, Any]:
     """
     if isinstance(x, np.ndarray):
         return x
+    if isinstance(x, (str, bytes)):
+        raise TypeError(f"`x` must be an array or a sequence; got the text {x!r:.40}.")
+    if not isinstance(x, np.generic):
+        for name in _WAYS_HOME:
+            bring_home = getattr(x, name, None)
+            # A class has its methods too, and they bring nothing home.
+            if callable(bring_home) and not isinstance(x, type):
+                return np.asarray(bring_home())
     if not is_library_array(x):
         values = np.asarray(x)
         if values.dtype.kind == "O" and values.ndim == 0:

@@ -107,6 +107,11 @@ def empty(shape: tuple[int, ...], dtype: np.dtype[Any]) -> NumpyArray:
     return np.empty(shape, dtype) if memory is None else _on_lease(memory, shape, None, dtype)
 
 
+def is_recycled(size: int) -> bool:
+    """Tell whether a result of so many bytes goes into memory that is used again."""
+    return size >= RECYCLED_BYTES and _CAN_LIE_IDLE and _limit() > 0
+
+
 def keep_freed_memory() -> None:
     """Let the C library keep the memory of a function's temporaries from call to call.
 

@@ -46,6 +46,11 @@ def restore(token: contextvars.Token[int | None]) -> None:
     _chosen.reset(token)
 
 
+def restore_number(number: int | None) -> None:
+    """Set what `chosen` has returned before."""
+    _chosen.set(number)
+
+
 def chosen() -> int | None:
     """Return the number of threads set for the current context, or None without one."""
     return _chosen.get()
@@ -73,6 +78,11 @@ def count() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def in_words(number: int) -> str:
+    """Return a number of threads in words."""
+    return "one thread" if number == 1 else f"{number} threads"
 
 
 def leave_cores() -> contextvars.Token[int | None]:

@@ -5,5 +5,13 @@ is the reference: all others have its bits, faster. `dispatch` chooses one for e
 `selection` is the switch with which users choose.
 """
 
+from typing import TYPE_CHECKING
+
 from gpugrad._engines.dispatch import evaluate
 from gpugrad._engines.selection import BACKENDS, name_in_force
+from gpugrad._late import load_late
+
+if TYPE_CHECKING:
+    from gpugrad._engines.explanation import Explanation, explain_call
+
+__getattr__ = load_late(__name__, {"explanation": "Explanation explain_call"})

@@ -26,7 +26,7 @@ from gpugrad._arrays import (
 )
 from gpugrad._arrays import threads as _threads
 from gpugrad._engines import numpy_blocks, numpy_subclasses, slices
-from gpugrad._engines.selection import name_in_force
+from gpugrad._engines.selection import INSTALL_COMPILER, QUESTION, cannot_run, name_in_force
 from gpugrad._stencils import (
     Norm,
     Outputs,
@@ -44,6 +44,8 @@ COMPILED_SIZE = 1 << 16
 
 COMPILING_SIZE = 1 << 25
 """Results in fields of that size, over all calls, from which on it pays to have a compiler."""
+
+TOO_LITTLE = "so little has been computed so far that it would not pay to start a compiler"
 
 _results_so_far = 0
 
@@ -120,17 +122,30 @@ class Evaluation(NamedTuple):
         return self.evaluate_seams(self.outputs)
 
 
+class Asked(BaseException):
+    """A call has come to where an engine would be chosen, and is to be explained: see `explain`.
+
+    It is no error, and no handler of errors on its way should take it for one.
+    """
+
+    def __init__(self, outputs: Outputs) -> None:
+        super().__init__(outputs)
+        self.outputs = outputs
+
+
 def _choose(outputs: Outputs, backend: str | None) -> Evaluation:
     """Return the evaluation by the first engine of the table that takes these outputs."""
     f, name = outputs[0][0].field, name_in_force(backend)
-    for applies, find in _TABLE:
+    if name == QUESTION:
+        raise Asked(outputs)
+    for _, applies, find in TABLE:
         evaluation = find(outputs, name) if applies(f, name) else ""
         if not isinstance(evaluation, str):
             return evaluation
     raise AssertionError("the last row takes everything")
 
 
-def _find_in_tasks(outputs: Outputs, name: str) -> Evaluation:
+def _find_in_tasks(outputs: Outputs, name: str, is_asked: bool = False) -> Evaluation:
     """Find the engine for lazy arrays, whose blocks are evaluated by the one that is named."""
     from gpugrad._engines.dask import graph
 
@@ -139,14 +154,14 @@ def _find_in_tasks(outputs: Outputs, name: str) -> Evaluation:
         way = _find_way_to_gpu(block) and "`f.map_blocks(cupy.asarray)`"
         raise _refuse_gpu("it takes arrays on a GPU, and the blocks of `f` are NumPy's", way)
     if name in ("numpy", "compiled"):
-        _load_named(name)
+        _load_named(name, is_asked)
         blocks = {
             id(x): np.broadcast_to(np.empty_like(x._meta, shape=()), x.shape, subok=True)
             for x in (*distinct_fields(outputs), *distinct_masks(outputs))
             if isinstance(x._meta, np.ndarray)
         }  # stand-ins without memory; blocks of other libraries say in their tasks what they are
         if all(id(f) in blocks for f in distinct_fields(outputs)):
-            _find_named(replace_fields(outputs, blocks), name)
+            _find_named(replace_fields(outputs, blocks), name, is_asked)
     # What is in force here goes along: contexts don't reach the threads that tasks run on.
     in_task = partial(_evaluate_in_task, backend=name, threads=_threads.chosen() or 1)
     at_seams = partial(in_task, ask=Evaluation.results_at_seams)
@@ -168,7 +183,7 @@ def _evaluate_in_task(
         _threads.restore(token)
 
 
-def _find_blocks(outputs: Outputs, _: str) -> Evaluation | str:
+def _find_blocks(outputs: Outputs, _: str, is_asked: bool = False) -> Evaluation | str:
     reason = numpy_blocks.unsupported(outputs)
     return reason or Evaluation(numpy_blocks.evaluate, outputs, True, None, _allocate_on_host)
 
@@ -177,7 +192,7 @@ def _allocate_on_host(f: NumpyArray, count: int) -> NumpyArray:
     return memory.empty((count, *f.shape), result_dtype(np, f))
 
 
-def _find_compiled(outputs: Outputs, _: str) -> Evaluation | str:
+def _find_compiled(outputs: Outputs, _: str, is_asked: bool = False) -> Evaluation | str:
     """Find the `compiled` engine if it can evaluate these outputs, and will pay for its start."""
     global _results_so_far
     from gpugrad._engines.compiled import engine as compiled_engine
@@ -186,13 +201,16 @@ def _find_compiled(outputs: Outputs, _: str) -> Evaluation | str:
     evaluation = _find_on_host(engine, outputs)
     if isinstance(evaluation, str):
         return evaluation
-    _results_so_far += evaluation.outputs[0][0].field.size * len(outputs)
-    if _results_so_far < COMPILING_SIZE:
-        return "so little has been computed so far that its start would not pay"
-    return compiled_engine.start() or evaluation
+    results = _results_so_far + evaluation.outputs[0][0].field.size * len(outputs)
+    problem = compiled_engine.foresee() if is_asked else None
+    if not is_asked:
+        _results_so_far = results
+    if results < COMPILING_SIZE:
+        return problem or TOO_LITTLE
+    return problem or (None if is_asked else compiled_engine.start()) or evaluation
 
 
-def _take_all(engine: Engine, outputs: Outputs, _: str) -> Evaluation:
+def _take_all(engine: Engine, outputs: Outputs, _: str, is_asked: bool = False) -> Evaluation:
     """Take an engine that evaluates whatever its row of the table sends."""
     return Evaluation(engine.evaluate, outputs)
 
@@ -208,7 +226,7 @@ def _is_on_gpu(f: Array) -> bool:
     return devices.find_gpu().usable
 
 
-def _find_on_gpu(outputs: Outputs, _: str) -> Evaluation | str:
+def _find_on_gpu(outputs: Outputs, _: str, is_asked: bool = False) -> Evaluation | str:
     """Return what the `cupy` engine is to evaluate, or say why it can't."""
     engine: StackingEngine
     if array_api_compat.is_torch_array(outputs[0][0].field):
@@ -224,23 +242,23 @@ def _find_on_gpu(outputs: Outputs, _: str) -> Evaluation | str:
     return Evaluation(engine.evaluate, outputs, allocate_stack=allocate_stack)
 
 
-def _find_named_gpu(outputs: Outputs, name: str) -> Evaluation:
+def _find_named_gpu(outputs: Outputs, name: str, is_asked: bool = False) -> Evaluation:
     """Find the `cupy` engine, which was asked for by name, or say why it can't run."""
     from gpugrad._arrays import devices
 
     f = outputs[0][0].field
     if array_api_compat.is_jax_array(f):
-        raise BackendError(
-            'backend "cupy" cannot run this: it takes CuPy arrays and PyTorch tensors on a GPU, '
-            "and `f` is a JAX array, whose operations XLA compiles by itself. Use "
-            'backend="auto", which XLA fuses inside of `jax.jit`, or pass `cupy.asarray(f)`.'
+        raise cannot_run(
+            "cupy",
+            "it takes CuPy arrays and PyTorch tensors on a GPU, and `f` is a JAX array, whose "
+            "operations XLA compiles by itself",
+            'Use backend="auto", which XLA fuses inside of `jax.jit`, or pass `cupy.asarray(f)`.',
+            " this",
         )
     gpu, way = devices.find_gpu(), _find_way_to_gpu(f)
     if not gpu.usable:
         then = f" It takes arrays on a GPU: pass {way}." if way else ""
-        raise BackendError(
-            f'backend "cupy" cannot run: {gpu.problem}. To mend it: {gpu.cure}.{then}'
-        )
+        raise cannot_run("cupy", gpu.problem, f"To mend it: {gpu.cure}.{then}")
     evaluation = _find_on_gpu(outputs, name)
     if isinstance(evaluation, str):
         raise _refuse_gpu(evaluation, way)
@@ -258,31 +276,29 @@ def _find_way_to_gpu(f: Array) -> str:
 
 def _refuse_gpu(reason: str, way: str) -> BackendError:
     use = f"Pass {way}, or use" if way else "Use"
-    return BackendError(f'backend "cupy" cannot run this: {reason}. {use} backend="auto".')
+    return cannot_run("cupy", reason, f'{use} backend="auto".', " this")
 
 
-def _load_named(name: str) -> Engine:
+def _load_named(name: str, is_asked: bool = False) -> Engine:
     """Return an engine that works on the host, or raise BackendError if it cannot run here."""
     if name == "numpy":
         return numpy_blocks
     from gpugrad._engines.compiled import engine as compiled_engine
 
-    problem = compiled_engine.start()
+    problem = compiled_engine.foresee() if is_asked else compiled_engine.start()
     if problem:
-        raise BackendError(
-            f'backend "compiled" cannot run: {problem}. Run `pip install "gpugrad[cpu]"`.'
-        )
+        raise cannot_run("compiled", problem, INSTALL_COMPILER)
     return compiled_engine
 
 
-def _find_named(outputs: Outputs, name: str) -> Evaluation:
+def _find_named(outputs: Outputs, name: str, is_asked: bool = False) -> Evaluation:
     """Find an engine that works on the host and was asked for by name, or say why it can't."""
-    evaluation = _find_on_host(_load_named(name), outputs)
+    evaluation = _find_on_host(_load_named(name, is_asked), outputs)
     if not isinstance(evaluation, str):
         return evaluation
     is_home = isinstance(outputs[0][0].field, np.ndarray)
     cure = "" if is_home else ", or bring the field home with `gpugrad.asnumpy(f)`"
-    raise BackendError(f'backend "{name}" cannot run this: {evaluation}. Use backend="auto"{cure}.')
+    raise cannot_run(name, evaluation, f'Use backend="auto"{cure}.', " this")
 
 
 def _find_on_host(engine: Engine, outputs: Outputs) -> Evaluation | str:
@@ -321,38 +337,67 @@ def _write(evaluation: Evaluation, targets: Sequence[Array]) -> None:
         evaluation.results(views)
 
 
-_TABLE: tuple[
-    tuple[Callable[[Array, str], bool], Callable[[Outputs, str], Evaluation | str]], ...
-] = (
+class EngineRow(NamedTuple):
+    """An engine, or several that are chosen alike, and when it is asked.
+
+    `applies` tells for which fields, and names of backends. `find` loads the engine and returns
+    what it is to evaluate, or a reason in words, which sends the outputs on to the next row; an
+    engine that was named raises BackendError instead. Asked by `explain`, with a true `is_asked`,
+    it starts and counts nothing.
+    """
+
+    backend: str
+    applies: Callable[[Array, str], bool]
+    find: Callable[..., Evaluation | str]
+
+
+TABLE = (
     # Plain arrays come first: their calls are the ones that feel a microsecond. Before a compiler
     # is there, small work goes elsewhere (`_find_compiled`).
-    (
+    EngineRow(
+        "compiled",
         lambda f, name: type(f) is np.ndarray and f.size >= COMPILED_SIZE and name == "auto",
         _find_compiled,
     ),
-    (lambda f, name: type(f) is np.ndarray and name == "auto", _find_blocks),
+    EngineRow("numpy", lambda f, name: type(f) is np.ndarray and name == "auto", _find_blocks),
     # Lazy arrays take any name along, for their blocks.
-    (lambda f, _: array_api_compat.is_dask_array(f), _find_in_tasks),
+    EngineRow("", lambda f, _: array_api_compat.is_dask_array(f), _find_in_tasks),
     # What was named is used, or says why it cannot be.
-    (lambda _, name: name in ("numpy", "compiled"), _find_named),
-    (lambda _, name: name == "cupy", _find_named_gpu),
+    EngineRow("", lambda _, name: name in ("numpy", "compiled"), _find_named),
+    EngineRow("", lambda _, name: name == "cupy", _find_named_gpu),
     # From here on the name is "auto" or "slices".
-    (
+    EngineRow(
+        "slices",
         lambda f, _: isinstance(f, np.ndarray) and type(f) is not np.ndarray,
         partial(_take_all, numpy_subclasses),
     ),
-    (lambda f, name: name == "auto" and _is_on_gpu(f), _find_on_gpu),
-    (
+    EngineRow("cupy", lambda f, name: name == "auto" and _is_on_gpu(f), _find_on_gpu),
+    EngineRow(
+        "compiled",
         lambda f, name: (
             name == "auto" and array_api_compat.is_torch_array(f) and f.numel() >= COMPILED_SIZE
         ),
         _find_compiled,
     ),
-    (lambda *_: True, partial(_take_all, slices)),
+    EngineRow("slices", lambda *_: True, partial(_take_all, slices)),
 )
-"""The engines, in the order in which they are tried.
+"""The engines, in the order in which they are tried; "" stands for the one that is named."""
 
-A row says for which fields, and names of backends, its engine is asked, and has a function that
-loads the engine and returns what it is to evaluate. A reason in words sends the outputs on to the
-next row; an engine that was named raises BackendError instead.
-"""
+
+def decline(backend: str, outputs: Outputs) -> str:
+    """Say why "auto" does not ask an engine for outputs, where no row of the table applies."""
+    if backend == "cupy":
+        from gpugrad._arrays import devices
+
+        f = outputs[0][0].field
+        if array_api_compat.is_torch_array(f) and f.device.type == "cuda":
+            return devices.find_gpu().problem
+        return f"it takes CuPy arrays and PyTorch tensors on a GPU, and `f` is {library_of(f)}'s"
+    if backend == "numpy":
+        evaluation, most = _find_on_host(numpy_blocks, outputs), "NumPy arrays"
+    else:
+        from gpugrad._engines.compiled import engine as compiled_engine
+
+        evaluation = _find_on_host(compiled_engine, outputs)
+        most = f"NumPy arrays and PyTorch tensors of {COMPILED_SIZE:,} samples or more"
+    return evaluation if isinstance(evaluation, str) else f'"auto" takes it for {most}'

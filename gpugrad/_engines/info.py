@@ -16,7 +16,23 @@ _LIBRARIES = ("numpy", "array_api_compat", "cupy", "torch", "jax", "dask", "llvm
 
 @dataclass(frozen=True)
 class Info:
-    """What `info` found; printed, it is a table."""
+    """What is installed and what runs where: what `info` returns. Printed, it is a table.
+
+    Attributes
+    ----------
+    versions : dict of str to str or None
+        The version of each library, None where it is not installed.
+    gpu : object
+        Whether a GPU is ``usable``, its ``devices``, or the ``problem`` and the ``cure``.
+    threads : int
+        How many threads may work on a large field.
+    backend : str
+        The backend in force.
+    picks : dict of str to str
+        For each kind of array, what "auto" takes.
+    """
+
+    __module__ = "gpugrad"
 
     versions: dict[str, str | None]
     gpu: Gpu
@@ -33,6 +49,7 @@ class Info:
         if not self.gpu.usable:
             rows += [("  because", self.gpu.problem), ("  to mend it", self.gpu.cure)]
         rows += [(f'"auto" for {kind}', engine) for kind, engine in self.picks.items()]
+        rows += [("for one call", "gpugrad.explain(f, ...) says what it takes, and why")]
         width = max(len(label) for label, _ in rows)
         return "\n".join(f"{label:<{width}}  {value}" for label, value in rows)
 
@@ -48,6 +65,10 @@ def info() -> Info:
         Prints as a table; its attributes are ``versions`` (None where a library is not
         installed), ``gpu`` (``usable``, ``devices``, ``problem``, ``cure``), ``threads``,
         ``backend`` and ``picks``.
+
+    See Also
+    --------
+    explain : which backend a single call takes, and why.
 
     Notes
     -----

@@ -83,6 +83,17 @@ def evaluate(outputs: Outputs, out: Sequence[NumpyArray] | None = None) -> tuple
     return tuple(out)
 
 
+def describe(outputs: Outputs) -> str:
+    """Say in a few words how these would be evaluated."""
+    f = outputs[0][0].field
+    is_integer, converted = f.dtype.kind in "iu", find_precision(f.dtype, None).working
+    size = f.size * converted.itemsize
+    if size <= WHOLE_BYTES and not (is_integer and f.size > CONVERTED_SIZE):
+        return "in one block, on one thread"
+    number = min(threads.count(), len(_cut_field(f)))
+    return f"in blocks of about {BLOCK_BYTES >> 20} MiB, on {threads.in_words(number)}"
+
+
 def _cut_field(f: NumpyArray) -> list[Index]:
     """Cut the shape of `f` into blocks of neighbouring memory, slowest axis first."""
     target = max(1, BLOCK_BYTES // find_precision(f.dtype, None).working.itemsize)

@@ -1,16 +1,30 @@
-"""The switch with which users choose an engine: keyword, context, environment."""
+"""The switch with which users choose an engine: keyword, `use_backend`, environment."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import wraps
+from typing import NamedTuple, ParamSpec, TypeVar, get_args
 
+from gpugrad._arrays import Backend, BackendError
 from gpugrad._arrays import threads as _threads
 
-BACKENDS = ("auto", "slices", "numpy", "compiled", "cupy")
+P = ParamSpec("P")
+R = TypeVar("R")
 
+BACKENDS: tuple[str, ...] = get_args(Backend)
+"""Their names; those of engines from the slowest to the fastest."""
+
+QUESTION = "?"
+"""What is in force while a call is explained: the name of no engine, so that none is taken."""
+
+_RENAMED = {"numba": "compiled"}
+
+INSTALL_COMPILER = 'Run `pip install "gpugrad[cpu]"`.'
+WITHOUT_LLVMLITE = "it needs llvmlite, which is not installed"
 
 _chosen: ContextVar[str | None] = ContextVar("gpugrad_backend", default=None)
 
@@ -18,9 +32,30 @@ _chosen: ContextVar[str | None] = ContextVar("gpugrad_backend", default=None)
 _from_environment = os.environ.get("GPUGRAD_BACKEND") or None
 
 
-@contextmanager
-def use_backend(backend: str | None = None, *, threads: int | None = None) -> Iterator[None]:
-    """Choose a backend, or a number of threads, for the calls inside a ``with`` block.
+class _InForce(NamedTuple):
+    """What holds in a context: a name, and a number of threads; None is no choice."""
+
+    backend: str | None
+    threads: int | None
+
+
+class _Mark(NamedTuple):
+    """What a `use_backend` has changed: it and the choice that held before."""
+
+    owner: use_backend
+    before: _InForce
+
+
+# The latest `use_backend`, until a `with` enters it; and those that are entered, outermost first.
+_latest: ContextVar[_Mark | None] = ContextVar("gpugrad_latest_choice", default=None)
+_entered: ContextVar[tuple[_Mark, ...]] = ContextVar("gpugrad_entered_choices", default=())
+
+
+class use_backend:
+    """Choose a backend, or a number of threads, for the calls that follow.
+
+    The choice holds at once. After ``with`` it holds to the end of the block, where the choice
+    before comes back.
 
     Parameters
     ----------
@@ -37,14 +72,25 @@ def use_backend(backend: str | None = None, *, threads: int | None = None) -> It
     ------
     ValueError
         If the backend has no such name, or the number of threads is less than one.
+    BackendError
+        If the backend cannot run on this machine: "cupy" without a GPU that CuPy can use (a small
+        kernel is run, once a process), "compiled" without llvmlite. Then nothing has changed.
+
+    See Also
+    --------
+    explain : which backend a call would take, and why.
 
     Notes
     -----
-    The choice holds in the current thread and asynchronous task, not in others. A generator that
-    yields inside the block lends it to its caller in between, as with any context variable.
+    The choice holds in the current thread and asynchronous task, and in tasks that are started
+    from there; new threads start without it. To choose for a whole process, set
+    ``GPUGRAD_BACKEND``. A generator that yields inside the block lends the choice to its caller in
+    between, as with any context variable.
 
     A Dask array keeps the choice that holds where it is built. Its tasks run side by side and
     take one thread each, unless `threads` says otherwise.
+
+    Before a function (``@use_backend("slices")``), it holds during each call of it.
 
     Examples
     --------
@@ -52,29 +98,135 @@ def use_backend(backend: str | None = None, *, threads: int | None = None) -> It
     >>> with gpugrad.use_backend("slices"):
     ...     gpugrad.gradient([1.0, 4.0, 9.0])
     array([3., 4., 5.])
+
+    For the rest of a script::
+
+        gpugrad.use_backend("compiled", threads=2)
     """
-    # None inherits what an enclosing block has chosen.
-    name = _chosen.get() if backend is None else _known(backend, "backend")
-    threads_token = _threads.choose(threads)
-    backend_token = _chosen.set(name)
+
+    __module__ = "gpugrad"
+
+    def __init__(self, backend: Backend | None = None, *, threads: int | None = None) -> None:
+        if backend is not None:
+            _check_here(check_name(backend, "backend"))
+        self._backend = backend
+        self._threads = None if threads is None else _threads.parse(threads, "threads")
+        _latest.set(_Mark(self, self._apply()))
+
+    def _apply(self) -> _InForce:
+        """Put the choice in force, and return what held before."""
+        before = _InForce(_chosen.get(), _threads.chosen())
+        if self._backend is not None:
+            _chosen.set(self._backend)
+        _threads.choose(self._threads)
+        return before
+
+    def __enter__(self) -> use_backend:
+        """Note what comes back at the end of the block."""
+        latest = _latest.get()
+        # What a `with` has just made holds already; what was made before is put in force again.
+        is_new = latest is not None and latest.owner is self
+        mark = latest if latest is not None and is_new else _Mark(self, self._apply())
+        _latest.set(None)
+        _entered.set((*_entered.get(), mark))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Bring back the choice before the block."""
+        marks = [*_entered.get()]
+        own = [i for i, mark in enumerate(marks) if mark.owner is self]
+        if not own:
+            return  # entered in another thread or task, whose choice never held here
+        before = marks.pop(own[-1]).before
+        if own[-1] < len(marks):
+            # A block that began later goes on: its choice stays, and the end of it brings back
+            # what held before both.
+            marks[own[-1]] = marks[own[-1]]._replace(before=before)
+        else:
+            _restore(before)
+        _latest.set(None)
+        _entered.set(tuple(marks))
+
+    def __call__(self, function: Callable[P, R]) -> Callable[P, R]:
+        """Return a function during whose calls the choice holds, and not before."""
+        latest = _latest.get()
+        if latest is not None and latest.owner is self:
+            _restore(latest.before)
+            _latest.set(None)
+
+        @wraps(function)
+        def call(*arguments: P.args, **options: P.kwargs) -> R:
+            with use_backend(self._backend, threads=self._threads):
+                return function(*arguments, **options)
+
+        return call
+
+    def __repr__(self) -> str:
+        arguments = [] if self._backend is None else [repr(self._backend)]
+        arguments += [] if self._threads is None else [f"threads={self._threads}"]
+        return f"use_backend({', '.join(arguments)})"
+
+
+def _restore(choice: _InForce) -> None:
+    _chosen.set(choice.backend)
+    _threads.restore_number(choice.threads)
+
+
+def _check_here(name: str) -> None:
+    """Raise BackendError if a backend cannot run on this machine, as far as is cheap to know."""
+    if name not in ("compiled", "cupy"):
+        return
+    from gpugrad._arrays import devices
+
+    if name == "compiled":
+        problem = "" if devices.is_installed("llvmlite") else WITHOUT_LLVMLITE
+        cure = INSTALL_COMPILER
+    else:
+        gpu = devices.find_gpu()
+        problem, cure = gpu.problem, f"To mend it: {gpu.cure}."
+    if problem:
+        raise cannot_run(name, problem, cure)
+
+
+def cannot_run(name: str, reason: str, cure: str, what: str = "") -> BackendError:
+    """Return the error of a backend asked for by name; `what` it cannot run may be " this"."""
+    message = f'backend "{name}" cannot run{what}: {reason}. {cure}'
+    return BackendError(message, reason, cure)
+
+
+@contextmanager
+def asking() -> Iterator[None]:
+    """Let calls ask for an engine, and get none: see `QUESTION`."""
+    token = _chosen.set(QUESTION)
     try:
         yield
     finally:
-        _chosen.reset(backend_token)
-        _threads.restore(threads_token)
+        _chosen.reset(token)
 
 
 def name_in_force(backend: str | None = None) -> str:
     """Return the backend that applies: keyword, then context, then environment."""
     if backend is not None:
-        return _known(backend, "backend")
+        return check_name(backend, "backend")
     chosen = _chosen.get()
     if chosen is not None:
         return chosen
-    return "auto" if _from_environment is None else _known(_from_environment, "GPUGRAD_BACKEND")
+    return "auto" if _from_environment is None else check_name(_from_environment, "GPUGRAD_BACKEND")
 
 
-def _known(name: str, where: str) -> str:
+def source_of_name(backend: str | None = None) -> str:
+    """Return where the name comes from that applies; nothing where nobody has named any."""
+    if backend is not None:
+        return "the keyword `backend`"
+    if _chosen.get() is not None:
+        return "`use_backend`"
+    return "" if _from_environment is None else "the environment variable `GPUGRAD_BACKEND`"
+
+
+def check_name(name: str, where: str) -> str:
+    """Return the name of a backend, or raise ValueError naming where it came from."""
     if name not in BACKENDS:
-        raise ValueError(f"`{where}` must be one of {', '.join(BACKENDS)}; got {name!r}.")
+        renamed = _RENAMED.get(name) if isinstance(name, str) else None
+        now = f' (it is called "{renamed}" now)' if renamed else ""
+        raise ValueError(f"`{where}` must be one of {', '.join(BACKENDS)}; got {name!r}{now}.")
     return name

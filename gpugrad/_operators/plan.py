@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping, Sequence
 from copy import copy
-from functools import partial
+from functools import partial, wraps
 from types import ModuleType
-from typing import Any
+from typing import Any, ParamSpec
 
 import numpy as np
 
 from gpugrad._arrays import (
     Array,
+    Backend,
     as_field,
+    assign,
+    check_out,
     device_of,
     dtype_name,
+    flatten_rows,
     is_library_array,
     library_of,
     namespace_of,
@@ -24,6 +29,7 @@ from gpugrad._engines import evaluate, name_in_force
 from gpugrad._grids import (
     ONE_SIDED,
     Options,
+    accepts_keywords,
     choose_beside_masked,
     copy_mask,
     parse_one_axis,
@@ -31,15 +37,19 @@ from gpugrad._grids import (
     plan_gradient,
 )
 from gpugrad._operators.components import check_plans, find_shape, join_results
+from gpugrad._operators.linear_operator import LinearMap, make_linear_operator
 from gpugrad._operators.matrix import make_matrix, make_offset
 from gpugrad._operators.stages import (
+    Selection,
     Stages,
     bind_fields,
     check_linear,
     plan_stages,
     transpose_program,
 )
-from gpugrad._stencils import OPERATORS
+from gpugrad._stencils import OPERATORS, Operator
+
+P = ParamSpec("P")
 
 
 class Plan:
@@ -61,7 +71,7 @@ class Plan:
     Examples
     --------
     >>> import gpugrad
-    >>> gpugrad.plan((4, 3), "float32", 0.5)
+    >>> gpugrad.plan((4, 3), 0.5, dtype="float32")
     <plan: gradient of a field of shape (4, 3), float32, NumPy>
     """
 
@@ -96,8 +106,8 @@ class Plan:
         f : array, or sequence of arrays
             A field of the planned shape, dtype and library; for operators on vector fields the
             components, in a sequence or on the first axis of an array.
-        out : array or tuple of arrays, optional
-            Where to write, if the operator has it.
+        out : array, tuple of arrays, or tuple of tuples of arrays, optional
+            Where to write: arrays as they are returned. May overlap with `f`.
 
         Returns
         -------
@@ -107,21 +117,42 @@ class Plan:
         Raises
         ------
         TypeError
-            If `f` is of another dtype or library, or `out` is given to an operator without it.
+            If `f` is of another dtype or library.
         ValueError
-            If `f` has another shape, or is on another device.
+            If `f` has another shape or is on another device, or `out` does not fit.
         """
         is_plain = type(f) is np.ndarray and not self._takes  # most calls, which feel a microsecond
         fits = is_plain and f.shape == self.shape and f.dtype == self.dtype
         fields = [f] if fits else self._parse_fields(f, self._takes)
         stages, gives = self._program.stages, self._gives
         if len(stages) > 1 or len(gives) > 1:
-            if out is not None:
-                raise TypeError(f"`out` does not go with a plan of {self.operator}. Leave it out.")
-            evaluate_stage = partial(evaluate, backend=self._backend)
-            return join_results(self._program.run(fields, evaluate_stage), gives, self._stack)
+            return self._run_stages(fields, out)
         results = evaluate(bind_fields(stages[0], fields), out, self._stack, self._backend)
         return results if gives else results[0]
+
+    def _run_stages(self, fields: list[Array], out: Any) -> Any:
+        """Apply an operator of several stages, or one whose results lie in rows."""
+        gives, f = self._gives, fields[0]
+        targets = None if out is None else self._find_targets(f, out)
+        if targets is not None and len(self._program.stages) == 1:
+            outputs = bind_fields(self._program.stages[0], fields)
+            evaluate(outputs, targets, False, self._backend)
+            return out
+        results = self._program.run(fields, partial(evaluate, backend=self._backend))
+        if targets is None:
+            return join_results(results, gives, self._stack)
+        assign(targets, results)
+        return out
+
+    def _find_targets(self, f: Array, out: Any) -> Sequence[Array]:
+        """Return the arrays to write results to, one after the other, checked."""
+        gives, count = self._gives, math.prod(self._gives)
+        if len(gives) > 1:
+            out = flatten_rows(out, (*gives, *self.shape), self._stack)
+            return check_out(out, f, count, False)
+        if not gives and not self._stack:
+            return check_out(out, f, count, False)
+        return check_out(out, f, count, self._stack)
 
     def _parse_fields(self, f: Any, takes: tuple[int, ...]) -> list[Array]:
         """Return the fields that are given, checked."""
@@ -217,6 +248,54 @@ class Plan:
         transposed._has_mask = False
         return transposed
 
+    def linear_operator(self) -> Any:
+        """Return the operator as a `LinearOperator` for iterative solvers, without a matrix.
+
+        Returns
+        -------
+        scipy.sparse.linalg.LinearOperator or cupyx.scipy.sparse.linalg.LinearOperator
+            CuPy's for a plan of CuPy's fields, SciPy's for one of NumPy's. It multiplies vectors,
+            and matrices column by column, as `matrix` does, its transpose by `adjoint`; its dtype
+            is that of results. What `offset` has is no part of it.
+
+        Raises
+        ------
+        ImportError
+            If SciPy is not installed, or CuPy's solvers lack libraries of the CUDA toolkit.
+        TypeError
+            If fields are of another library, or the operator is not linear: a "gradient_norm".
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from scipy.sparse.linalg import cg
+        >>> import gpugrad
+        >>> laplacian = gpugrad.plan(50, 0.1, operator="laplacian", boundary=0.0)
+        >>> f, status = cg(-laplacian.linear_operator(), np.ones(50), rtol=1e-10)
+        >>> bool(np.allclose(laplacian(f), -1.0))
+        True
+        """
+        check_linear(self._program, "a linear operator")
+        return make_linear_operator(self._find_linear_part()._as_map(), self.adjoint()._as_map())
+
+    def _as_map(self) -> LinearMap:
+        return LinearMap(self, self._takes, self.shape, self.library, self.dtype)
+
+    def _find_linear_part(self) -> Plan:
+        """Return a plan without what `offset` has, for fields of the dtype of results."""
+        has_constants = any(
+            formula.constant is not None
+            for stage in self._program.stages
+            for terms in stage
+            for term in ([] if isinstance(terms, Selection) else terms)
+            for formula in (*term.plan.lower, term.plan.interior, *term.plan.upper)
+        )
+        if has_constants or self._has_mask:
+            return self.adjoint().adjoint()
+        linear = copy(self)
+        linear.dtype = self._result_dtype
+        return linear
+
     def __repr__(self) -> str:
         count = " x ".join(map(str, self._takes))
         fields = f"{count} fields" if count else "a field"
@@ -226,10 +305,39 @@ class Plan:
         )
 
 
+def _explain_refusals(function: Callable[P, Plan]) -> Callable[P, Plan]:
+    """Let `plan` say what to do in place of arguments that look right and are not."""
+
+    @wraps(function)
+    def call(*arguments: P.args, **options: P.kwargs) -> Plan:
+        if "skipna" in options:
+            raise TypeError(
+                "`plan` takes no `skipna`: which samples are NaN differs from field to field. Pass "
+                "`where`, true where samples are valid in all of them."
+            )
+        for argument in arguments[1:]:
+            if _is_dtype(argument):
+                raise TypeError(
+                    f"`spacing` must be numbers or coordinates; got {argument!r}. Pass a dtype by "
+                    'its name, as in `dtype="float32"`.'
+                )
+        return function(*arguments, **options)
+
+    return call
+
+
+def _is_dtype(value: object) -> bool:
+    """Tell whether a value is a dtype of some library, or the name of one."""
+    kinds = (str, type, np.dtype)
+    return isinstance(value, kinds) or type(value).__name__.lower().endswith("dtype")
+
+
+@_explain_refusals
+@accepts_keywords
 def plan(
     shape: Any,
-    dtype: Any = "float64",
     *spacing: Any,
+    dtype: Any = "float64",
     operator: str = "gradient",
     axis: Any = None,
     order: int | None = None,
@@ -244,7 +352,7 @@ def plan(
     components: int | None = None,
     stack: bool = False,
     like: Any = None,
-    backend: str | None = None,
+    backend: Backend | None = None,
 ) -> Plan:
     r"""Plan an operator for fields of one kind, to apply it again and again, or as a matrix.
 
@@ -252,10 +360,10 @@ def plan(
     ----------
     shape : int or tuple of int
         The shape of the fields; of a component, for vector fields.
+    *spacing : number or array, optional
+        As for the operator; ``spacing=`` is the same.
     dtype : dtype or str, optional
         The dtype of the fields.
-    *spacing : number or array, optional
-        As for the operator.
     operator : str, optional
         One of "gradient", "derivative", "divergence", "curl", "laplacian", "vector_laplacian",
         "jacobian", "hessian" and "gradient_norm".
@@ -264,7 +372,7 @@ def plan(
     order : int, optional
         The order of a "derivative", by default 1.
     edge_order : {1, 2}, optional
-        As for a "gradient", by default 1.
+        As for the operators of first derivatives.
     stagger : {None, "left", "right"} or list, optional
         As for the operators that have it.
     where : array of bool, optional
@@ -286,8 +394,9 @@ def plan(
     -------
     Plan
         ``plan(f)`` and ``plan(f, out=...)`` apply the operator, with the bits of a call of it;
-        ``plan.matrix()`` and ``plan.offset()`` are the same as a sparse matrix and a vector, and
-        ``plan.adjoint()`` is the plan of the transpose.
+        ``plan.matrix()`` and ``plan.offset()`` are the same as a sparse matrix and a vector,
+        ``plan.linear_operator()`` is the matrix for iterative solvers, and ``plan.adjoint()`` is
+        the plan of the transpose.
 
     Raises
     ------
@@ -299,13 +408,14 @@ def plan(
     An operator on samples is an affine map, :math:`A f + b`. The rows of :math:`A` are formulas,
     with those for the boundaries near the ends; :math:`b` is zero unless a boundary has a given
     value or slope. With `where`, rows beside masked samples have the formulas that they take
-    there. Samples which `where` calls valid are taken as they are, NaN or not.
+    there. Samples which `where` calls valid are taken as they are, NaN or not: a plan does not
+    know its fields, so there is no `skipna`.
 
     Examples
     --------
     >>> import numpy as np
     >>> import gpugrad
-    >>> second = gpugrad.plan(4, "float64", 0.5, operator="derivative", order=2, boundary=0.0)
+    >>> second = gpugrad.plan(4, 0.5, operator="derivative", order=2, boundary=0.0)
     >>> second(np.array([1.0, 2.0, 3.0, 4.0]))
     array([  0.,   0.,   0., -20.])
     >>> second.matrix().toarray()
@@ -354,6 +464,14 @@ def plan(
     return Plan(operator, program, template, takes, gives, bool(stack), backend)
 
 
+def find_operator(name: str) -> Operator:
+    """Return the row of an operator in the table, or raise ValueError."""
+    row = OPERATORS.get(name) if isinstance(name, str) else None
+    if row is None:
+        raise ValueError(f"`operator` must be one of {', '.join(OPERATORS)}; got {name!r}.")
+    return row
+
+
 def make_template(shape: Any, dtype: Any, like: Any) -> Array:
     """Return an array of the kind that is planned for, which holds a single number."""
     try:
@@ -394,9 +512,7 @@ def make_program(
     are options that not all operators take. `where` is a mask of the shape of `f`, false where
     samples are masked.
     """
-    row = OPERATORS.get(operator)
-    if row is None:
-        raise ValueError(f"`operator` must be one of {', '.join(OPERATORS)}; got {operator!r}.")
+    row = find_operator(operator)
     for name, value in keywords.items():
         if value is not None and name not in row.options:
             raise TypeError(f"`{name}` does not go with a plan of {operator}. Leave it out.")

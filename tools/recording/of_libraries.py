@@ -61,7 +61,7 @@ def _operators(library: str) -> dict[str, Any]:
         "gradient skipna": given("gradient", with_nan("f8", SHAPE, library=library), skipna=True),
         "gradient where": given("gradient", f, where=mask(SHAPE, library=library)),
         "gradient numpy": given("gradient", f, backend="numpy"),
-        "gradient numba": given("gradient", f, backend="compiled"),
+        "gradient compiled": given("gradient", f, backend="compiled"),
         "gradient slices": given("gradient", f, backend="slices"),
         "derivative": given("derivative", f, 0.3, order=2, accuracy=4),
         "derivative uneven": given("derivative", f, y, order=3),
@@ -117,7 +117,7 @@ def _foreign() -> Any:
 def plan_of_library(library: str, operator: str, **keywords: Any) -> Any:
     """Make a plan for a library; return what it is and what it gives."""
     f = in_library(values_of("f8", SHAPE), library)
-    plan = gpugrad.plan(SHAPE, "float64", 0.3, operator=operator, like=f, **keywords)
+    plan = gpugrad.plan(SHAPE, 0.3, operator=operator, like=f, **keywords)
     return repr(plan), plan(f)
 
 

@@ -51,6 +51,12 @@ def _answer(f: Any, **keywords: Any) -> Any:
         return f"{type(error).__name__}: {error}"
 
 
+def explain(f: Any, *spacing: Any, **keywords: Any) -> Any:
+    """Return what `explain` says of a call, without numbers of threads."""
+    said = gpugrad.explain(f, *spacing, **keywords)
+    return said.backend, said.details.split(" on ")[0], said.rejected, said.cure
+
+
 def ask_info() -> Any:
     """Return what `info` lists; versions and devices differ from machine to machine."""
     info = gpugrad.info()
@@ -80,7 +86,7 @@ def calls() -> Iterator[Call]:
         yield Call(f"package/has/{name}", reach, (name,))
     for name in (
         "CurvilinearGrid", "Sphere", "asnumpy", "critical_points", "curl", "derivative",
-        "derivative_of", "divergence", "error_estimate", "free_memory", "gradient",
+        "derivative_of", "divergence", "error_estimate", "explain", "free_memory", "gradient",
         "gradient_norm", "gradient_of", "hessian", "hessian_of", "inflection_points", "info",
         "jacobian", "jacobian_of", "laplacian", "namespace", "noise_level", "plan",
         "recommended_spacing", "smooth_derivative", "stencil", "symbolic.curl",
@@ -99,6 +105,9 @@ def calls() -> Iterator[Call]:
         "threads=None": given(threads=None), "threads=NumPy": given(threads=np.int64(2)),
     }  # fmt: skip
     yield from product("backends", choose, chosen, options(ask=("auto", "slices", "fortran", 1)))
+    fields: dict[str, Any] = {dtype: (field(dtype, (30, 40)),) for dtype in DTYPES}
+    fields["masked"] = (np.ma.masked_less(values_of("f8", (30, 40)), -1),)
+    yield from product("explain", explain, fields, options(backend=("auto", "slices", "numpy")))
     rows: dict[str, Any] = {dtype: (field(dtype, (3, 4)),) for dtype in DTYPES}
     rows |= {
         "a list": ([1.0, 2.0],), "a number": (1.0,), "None": (None,), "text": ("abc",),

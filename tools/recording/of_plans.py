@@ -26,7 +26,7 @@ def _takes(operator: str, dtype: str, shape: Any, library: str = "numpy", count:
 
 def apply_plan(shape: Any, dtype: str, *spacing: Any, operator: str, **keywords: Any) -> Any:
     """Make a plan; return what it is, and what it gives when it is called, also after a pickle."""
-    plan = gpugrad.plan(shape, dtype, *spacing, operator=operator, **keywords)
+    plan = gpugrad.plan(shape, *spacing, dtype=dtype, operator=operator, **keywords)
     f = _takes(operator, dtype, shape if isinstance(shape, tuple) else (shape,))
     copy = pickle.loads(pickle.dumps(plan))
     about = [repr(plan), plan.operator, plan.shape, str(plan.dtype), plan.library]
@@ -37,17 +37,39 @@ def make_matrix(
     shape: Any, dtype: str, *spacing: Any, operator: str, format: str = "csr", **keywords: Any
 ) -> Any:
     """Make a plan; return it as a matrix, and its offset."""
-    plan = gpugrad.plan(shape, dtype, *spacing, operator=operator, **keywords)
+    plan = gpugrad.plan(shape, *spacing, dtype=dtype, operator=operator, **keywords)
     return {"matrix": plan.matrix(format), "offset": plan.offset()}
 
 
 def apply_adjoint(shape: Any, dtype: str, *spacing: Any, operator: str, **keywords: Any) -> Any:
     """Make a plan; return what its adjoint is, and what it makes of the plan's own result."""
-    plan = gpugrad.plan(shape, dtype, *spacing, operator=operator, **keywords)
+    plan = gpugrad.plan(shape, *spacing, dtype=dtype, operator=operator, **keywords)
     adjoint = plan.adjoint()
     there = plan(_takes(operator, dtype, shape))
     back = adjoint(there)
     return {"about": repr(adjoint), "back": back, "again": adjoint.adjoint()(_first(there, back))}
+
+
+def write_plan(
+    shape: Any, dtype: str, *spacing: Any, operator: str, **keywords: Any
+) -> tuple[Any, Any]:
+    """Make a plan, and let it write into arrays; return these."""
+    plan = gpugrad.plan(shape, *spacing, dtype=dtype, operator=operator, **keywords)
+    f = _takes(operator, dtype, shape)
+    out = _like(plan(f))
+    return plan(f, out=out), out
+
+
+def _like(results: Any) -> Any:
+    return tuple(map(_like, results)) if isinstance(results, tuple) else np.zeros_like(results)
+
+
+def multiply(shape: Any, dtype: str, *spacing: Any, operator: str, **keywords: Any) -> Any:
+    """Make a plan; return its linear operator's shape and dtype, and what both ways give."""
+    plan = gpugrad.plan(shape, *spacing, dtype=dtype, operator=operator, **keywords)
+    linear = plan.linear_operator()
+    there = linear @ values_of("f8", (linear.shape[1],), 5)
+    return linear.shape, str(linear.dtype), there, linear.rmatvec(there)
 
 
 def _first(there: Any, back: Any) -> Any:
@@ -58,7 +80,7 @@ def call_plan(
     shape: Any, dtype: str, f: Any, keywords: dict[str, Any], **call_keywords: Any
 ) -> Any:
     """Make a plan, and call it with a field."""
-    return gpugrad.plan(shape, dtype, **keywords)(f, **made(call_keywords))
+    return gpugrad.plan(shape, dtype=dtype, **keywords)(f, **made(call_keywords))
 
 
 def calls() -> Iterator[Call]:
@@ -88,6 +110,8 @@ def calls() -> Iterator[Call]:
     yield from product("plan", apply_plan, spacings, operators, extra, one_in=4)
     yield from product("plan matrix", make_matrix, spacings, operators, extra, one_in=4)
     yield from product("plan adjoint", apply_adjoint, spacings, operators, extra, one_in=4)
+    yield from product("plan written", write_plan, spacings, operators, extra, one_in=8)
+    yield from product("plan multiplied", multiply, spacings, operators, extra, one_in=8)
     yield from product(
         "plan matrix", make_matrix, {"line": (9, "float64", 0.5)}, {"": {"operator": "derivative"}},
         options(format=("csr", "csc", "coo", "lil", "dia", "bsr", "dense", None)),
@@ -143,6 +167,6 @@ def calls() -> Iterator[Call]:
 
 
 def _plan_in_space(shape: Any, dtype: str, *spacing: Any, operator: str, **keywords: Any) -> Any:
-    plan = gpugrad.plan(shape, dtype, *spacing, operator=operator, **keywords)
+    plan = gpugrad.plan(shape, *spacing, dtype=dtype, operator=operator, **keywords)
     count = len(keywords.get("axis", shape))
     return repr(plan), plan(_takes(operator, dtype, shape, count=count))

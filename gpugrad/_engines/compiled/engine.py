@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gpugrad._arrays import NumpyArray, memory
+from gpugrad._arrays import NumpyArray, is_installed, memory
 from gpugrad._arrays import threads as _threads
 from gpugrad._engines import numpy_blocks
 from gpugrad._engines.compiled.factors import Factors
 from gpugrad._engines.compiled.masked_sums import evaluate_sums, is_masked_sum
 from gpugrad._engines.numpy_steps import find_result
+from gpugrad._engines.selection import WITHOUT_LLVMLITE
 from gpugrad._engines.store import Store
 from gpugrad._stencils import Outputs, describe_outputs, distinct_arrays, distinct_masks
 
@@ -72,6 +73,19 @@ def unsupported(outputs: Outputs) -> str | None:
 def start() -> str | None:
     """Load the compiler and try it; return None, or say why there is none that works."""
     return _threads.run_whole(_load)
+
+
+def foresee() -> str | None:
+    """Say what `start` would return, as far as that is known without starting anything."""
+    if start.cache_info().currsize:
+        return start()
+    return None if is_installed("llvmlite") else WITHOUT_LLVMLITE
+
+
+def describe(outputs: Outputs) -> str:
+    """Say in a few words how these would be evaluated."""
+    threads = _threads.count() if outputs[0][0].field.nbytes >= THREADED_BYTES else 1
+    return f"in one compiled loop, on {_threads.in_words(threads)}"
 
 
 def _load() -> str | None:
