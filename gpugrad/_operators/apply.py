@@ -25,15 +25,10 @@ def apply_operator(
     out: Any = None,
     stack: bool = False,
     backend: str | None = None,
-    curvilinear: Any = None,
 ) -> Any:
     """Return the results of an operator of the table, in tuples or in one array."""
     row = OPERATORS[name]
     fields = [as_field(f)] if row.takes == "field" else as_components(f, spacing)
-    if curvilinear is not None:
-        raise TypeError(
-            f"`{name}` takes no `curvilinear`. Call the methods of `gpugrad.CurvilinearGrid(x, y)`."
-        )
     samples = MaskedFields(fields, where, skipna)
     options = samples.refine(options)
     plans = [
