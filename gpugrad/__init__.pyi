@@ -20,7 +20,6 @@ from gpugrad._analysis.inflection_points import InflectionPoint as InflectionPoi
 from gpugrad._analysis.inflection_points import InflectionPoints as InflectionPoints
 from gpugrad._analysis.inflection_points import inflection_points as inflection_points
 from gpugrad._analysis.noise import RecommendedSpacing as RecommendedSpacing
-from gpugrad._analysis.noise import error_estimate as error_estimate
 from gpugrad._analysis.noise import noise_level as noise_level
 from gpugrad._analysis.noise import recommended_spacing as recommended_spacing
 from gpugrad._analysis.turning_points import TurningPoint as TurningPoint
@@ -51,14 +50,13 @@ from gpugrad._operators.curvilinear import CurvilinearGrid as CurvilinearGrid
 from gpugrad._operators.explain import explain as explain
 from gpugrad._operators.plan import Plan as Plan
 from gpugrad._operators.plan import plan as plan
-from gpugrad._operators.smoothing import smooth_derivative as smooth_derivative
 from gpugrad._operators.sphere import Sphere as Sphere
 from gpugrad._operators.sphere import SphereGradient as SphereGradient
 from gpugrad._stencils.textbook import Stencil as Stencil
 from gpugrad._stencils.textbook import TruncationError as TruncationError
 from gpugrad._stencils.textbook import stencil as stencil
 from gpugrad._version import __version__ as __version__
-from gpugrad.typing import Axes, Axis, Backend, Boundary, EdgeOrder, Period, Spacing, Stagger
+from gpugrad.typing import Axes, Axis, Backend, Boundary, EdgeOrder, Period, Side, Spacing, Stagger
 
 _A = TypeVar("_A")
 _Axes2 = tuple[int, int] | tuple[str, str]
@@ -356,4 +354,62 @@ def gradient_norm(
 @overload
 def gradient_norm(
     f: _A, *spacings: Spacing, axis: Axes = None, out: Any = None, **options: Unpack[_FirstOptions]
+) -> _A: ...
+@overload
+def error_estimate(
+    f: _Numbers,
+    *spacings: Spacing,
+    spacing: Spacing = None,
+    axis: Axis = -1,
+    order: int = 1,
+    edge_order: EdgeOrder | None = None,
+    accuracy: int = 2,
+    boundary: Boundary = "one-sided",
+    edge_accuracy: int | None = None,
+    period: Period | None = None,
+    time_unit: str | None = None,
+    backend: Backend | None = None,
+) -> NDArray[Any]: ...
+@overload
+def error_estimate(
+    f: _A,
+    *spacings: Spacing,
+    spacing: Spacing = None,
+    axis: Axis = -1,
+    order: int = 1,
+    edge_order: EdgeOrder | None = None,
+    accuracy: int = 2,
+    boundary: Boundary = "one-sided",
+    edge_accuracy: int | None = None,
+    period: Period | None = None,
+    time_unit: str | None = None,
+    backend: Backend | None = None,
+) -> _A: ...
+@overload
+def smooth_derivative(
+    f: _Numbers,
+    *spacings: Spacing,
+    spacing: Spacing = None,
+    axis: Axis = -1,
+    order: int = 1,
+    window_length: int | None = None,
+    polyorder: int | None = None,
+    lam: float | None = None,
+    boundary: Side = "one-sided",
+    time_unit: str | None = None,
+    out: Any = None,
+) -> NDArray[Any]: ...
+@overload
+def smooth_derivative(
+    f: _A,
+    *spacings: Spacing,
+    spacing: Spacing = None,
+    axis: Axis = -1,
+    order: int = 1,
+    window_length: int | None = None,
+    polyorder: int | None = None,
+    lam: float | None = None,
+    boundary: Side = "one-sided",
+    time_unit: str | None = None,
+    out: Any = None,
 ) -> _A: ...

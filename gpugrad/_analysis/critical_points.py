@@ -76,7 +76,7 @@ class CriticalPoint(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class CriticalPoints(PointCollection):
+class CriticalPoints(PointCollection[CriticalPoint]):
     """Where the gradient of a field is zero: arrays with one entry for each point.
 
     `critical_points` returns it. It has a length and goes from point to point in a loop. An integer

@@ -72,7 +72,7 @@ class InflectionPoint(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class InflectionPoints(PointsOfCurves):
+class InflectionPoints(PointsOfCurves[InflectionPoint]):
     """Where the curvature of curves changes its sign: arrays with one entry for each point.
 
     `inflection_points` returns it. It has a length and goes from point to point in a loop. An

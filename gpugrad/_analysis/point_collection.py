@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
-from typing import Any, ClassVar, Self, overload
+from typing import Any, ClassVar, Generic, Self, TypeVar, overload
 
 import numpy as np
 
@@ -19,11 +19,13 @@ from gpugrad._arrays import (
     namespace_of,
 )
 
+Record = TypeVar("Record")
+
 _SHOWN = 8
 """How many points are printed."""
 
 
-class PointCollection:
+class PointCollection(Generic[Record]):
     """Arrays with one entry for each point; each class says what its points are.
 
     Attributes of the dataclasses are the arrays, or None for what was not asked for.
@@ -40,11 +42,11 @@ class PointCollection:
     def __len__(self) -> int:
         return len(self.kind)
 
-    def __iter__(self) -> Iterator[Any]:
+    def __iter__(self) -> Iterator[Record]:
         return (self[i] for i in range(len(self)))
 
     @overload
-    def __getitem__(self, key: int) -> Any: ...
+    def __getitem__(self, key: int) -> Record: ...
 
     @overload
     def __getitem__(self, key: Any) -> Self: ...
@@ -207,7 +209,7 @@ class PointCollection:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class PointsOfCurves(PointCollection):
+class PointsOfCurves(PointCollection[Record]):
     """Points of curves: arrays with one entry for each."""
 
     position: Array

@@ -69,7 +69,7 @@ class TurningPoint(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class TurningPoints(PointsOfCurves):
+class TurningPoints(PointsOfCurves[TurningPoint]):
     """Where curves turn: arrays with one entry for each point, curve by curve, sample by sample.
 
     `turning_points` returns it. It has a length and goes from point to point in a loop. An integer

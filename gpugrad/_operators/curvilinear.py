@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import chain
-from typing import Any
+from typing import Any, Literal, TypeVar, overload
 
 import numpy as np
 
@@ -38,6 +38,8 @@ from gpugrad._operators.requests import GridRequest
 from gpugrad._operators.samples import MaskedFields
 from gpugrad._operators.slabs import Slab, evaluate_in_slabs
 from gpugrad._stencils import OPERATORS, Norm, add_up
+
+A = TypeVar("A")
 
 
 class CurvilinearGrid:
@@ -145,6 +147,30 @@ class CurvilinearGrid:
             values, self._lengths = self._read()
             self._grid = self._make_grid(values)
 
+    @overload
+    def gradient(
+        self,
+        f: A,
+        *,
+        out: Any = None,
+        stack: Literal[False] = False,
+        where: Any = None,
+        skipna: bool = False,
+        backend: Backend | None = None,
+    ) -> Any: ...
+
+    @overload
+    def gradient(
+        self,
+        f: A,
+        *,
+        out: Any = None,
+        stack: Literal[True],
+        where: Any = None,
+        skipna: bool = False,
+        backend: Backend | None = None,
+    ) -> A: ...
+
     @accepts_keywords
     def gradient(
         self,
@@ -202,13 +228,13 @@ class CurvilinearGrid:
     @accepts_keywords
     def gradient_norm(
         self,
-        f: Any,
+        f: A,
         *,
         out: Any = None,
         where: Any = None,
         skipna: bool = False,
         backend: Backend | None = None,
-    ) -> Any:
+    ) -> A:
         """Return the length of the gradient of a field: real, not negative.
 
         Parameters
@@ -228,7 +254,30 @@ class CurvilinearGrid:
         TypeError, ValueError
             As for `gradient`.
         """
-        return self._call("gradient_norm", f, GridRequest(out, False, where, skipna, backend))
+        result: A = self._call("gradient_norm", f, GridRequest(out, False, where, skipna, backend))
+        return result
+
+    @overload
+    def divergence(
+        self,
+        v: Sequence[A],
+        *,
+        out: Any = None,
+        where: Any = None,
+        skipna: bool = False,
+        backend: Backend | None = None,
+    ) -> A: ...
+
+    @overload
+    def divergence(
+        self,
+        v: A,
+        *,
+        out: Any = None,
+        where: Any = None,
+        skipna: bool = False,
+        backend: Backend | None = None,
+    ) -> A: ...
 
     @accepts_keywords
     def divergence(
@@ -263,6 +312,42 @@ class CurvilinearGrid:
         """
         return self._call("divergence", v, GridRequest(out, False, where, skipna, backend))
 
+    @overload
+    def curl(
+        self,
+        v: Any,
+        *,
+        out: Any = None,
+        stack: Literal[False] = False,
+        where: Any = None,
+        skipna: bool = False,
+        backend: Backend | None = None,
+    ) -> Any: ...
+
+    @overload
+    def curl(
+        self,
+        v: Sequence[A],
+        *,
+        out: Any = None,
+        stack: Literal[True],
+        where: Any = None,
+        skipna: bool = False,
+        backend: Backend | None = None,
+    ) -> A: ...
+
+    @overload
+    def curl(
+        self,
+        v: A,
+        *,
+        out: Any = None,
+        stack: Literal[True],
+        where: Any = None,
+        skipna: bool = False,
+        backend: Backend | None = None,
+    ) -> A: ...
+
     @accepts_keywords
     def curl(
         self,
@@ -296,6 +381,42 @@ class CurvilinearGrid:
             As for `divergence`, or if there is but one coordinate.
         """
         return self._call("curl", v, GridRequest(out, stack, where, skipna, backend))
+
+    @overload
+    def jacobian(
+        self,
+        v: Any,
+        *,
+        out: Any = None,
+        stack: Literal[False] = False,
+        where: Any = None,
+        skipna: bool = False,
+        backend: Backend | None = None,
+    ) -> tuple[tuple[Any, ...], ...]: ...
+
+    @overload
+    def jacobian(
+        self,
+        v: Sequence[A],
+        *,
+        out: Any = None,
+        stack: Literal[True],
+        where: Any = None,
+        skipna: bool = False,
+        backend: Backend | None = None,
+    ) -> A: ...
+
+    @overload
+    def jacobian(
+        self,
+        v: A,
+        *,
+        out: Any = None,
+        stack: Literal[True],
+        where: Any = None,
+        skipna: bool = False,
+        backend: Backend | None = None,
+    ) -> A: ...
 
     @accepts_keywords
     def jacobian(
@@ -336,13 +457,13 @@ class CurvilinearGrid:
     @accepts_keywords
     def laplacian(
         self,
-        f: Any,
+        f: A,
         *,
         out: Any = None,
         where: Any = None,
         skipna: bool = False,
         backend: Backend | None = None,
-    ) -> Any:
+    ) -> A:
         r"""Return the Laplacian of a field, by compact second differences.
 
         Parameters
@@ -372,7 +493,8 @@ class CurvilinearGrid:
         with the metric :math:`g^{jk}` and the Laplacian of the number of samples :math:`\xi_j`.
         Both are worked out from the coordinates by the formulas for the field, and kept.
         """
-        return self._call("laplacian", f, GridRequest(out, False, where, skipna, backend))
+        result: A = self._call("laplacian", f, GridRequest(out, False, where, skipna, backend))
+        return result
 
     def __repr__(self) -> str:
         shape = "named by the field" if self._grid is None else describe_samples(self._shape)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, Generic, Literal, NamedTuple, TypeVar, overload
 
 import numpy as np
 
@@ -26,11 +26,13 @@ from gpugrad._operators.sphere_fields import (
 )
 from gpugrad._operators.sphere_grid import SphereGrid, make_sphere_grid, read_angles
 
+A = TypeVar("A")
+
 EARTH = 6_371_000.0
 """The mean radius of the Earth, in metres."""
 
 
-class SphereGradient(NamedTuple):
+class SphereGradient(NamedTuple, Generic[A]):
     """The gradient of a field on a sphere: a pair ``(north, east)``.
 
     Attributes
@@ -50,8 +52,8 @@ class SphereGradient(NamedTuple):
     True
     """
 
-    north: Any
-    east: Any
+    north: A
+    east: A
 
 
 class Sphere:
@@ -162,6 +164,30 @@ class Sphere:
         if self._grid is not None and self._grid.is_curved:
             self._curved = make_curved_grid(self._grid, self._radius, self._accuracies)
 
+    @overload
+    def gradient(
+        self,
+        f: A,
+        *,
+        out: Any = None,
+        stack: Literal[False] = False,
+        where: Any = None,
+        skipna: bool = False,
+        backend: Backend | None = None,
+    ) -> SphereGradient[A]: ...
+
+    @overload
+    def gradient(
+        self,
+        f: A,
+        *,
+        out: Any = None,
+        stack: Literal[True],
+        where: Any = None,
+        skipna: bool = False,
+        backend: Backend | None = None,
+    ) -> A: ...
+
     @accepts_keywords
     def gradient(
         self,
@@ -219,13 +245,13 @@ class Sphere:
     @accepts_keywords
     def gradient_norm(
         self,
-        f: Any,
+        f: A,
         *,
         out: Any = None,
         where: Any = None,
         skipna: bool = False,
         backend: Backend | None = None,
-    ) -> Any:
+    ) -> A:
         """Return the length of the gradient of a field, such as the slope of a terrain.
 
         Parameters
@@ -256,19 +282,20 @@ class Sphere:
         >>> bool(np.allclose(slope[:, 0], np.cos(phi), atol=2e-3))
         True
         """
-        return self._call("gradient_norm", f, GridRequest(out, False, where, skipna, backend))
+        result: A = self._call("gradient_norm", f, GridRequest(out, False, where, skipna, backend))
+        return result
 
     @accepts_keywords
     def divergence(
         self,
         *components: Any,
-        u: Any = None,
-        v: Any = None,
+        u: A | None = None,
+        v: A | None = None,
         out: Any = None,
         where: Any = None,
         skipna: bool = False,
         backend: Backend | None = None,
-    ) -> Any:
+    ) -> A:
         r"""Return the divergence of a vector field along the sphere.
 
         Parameters
@@ -317,19 +344,22 @@ class Sphere:
         True
         """
         fields = _take_components("divergence", components, u, v)
-        return self._call("divergence", fields, GridRequest(out, False, where, skipna, backend))
+        result: A = self._call(
+            "divergence", fields, GridRequest(out, False, where, skipna, backend)
+        )
+        return result
 
     @accepts_keywords
     def curl(
         self,
         *components: Any,
-        u: Any = None,
-        v: Any = None,
+        u: A | None = None,
+        v: A | None = None,
         out: Any = None,
         where: Any = None,
         skipna: bool = False,
         backend: Backend | None = None,
-    ) -> Any:
+    ) -> A:
         r"""Return the vertical component of the curl of a vector field along the sphere.
 
         For winds it is the relative vorticity, positive for a rotation that is counter-clockwise
@@ -372,18 +402,19 @@ class Sphere:
         array([-2.,  2.])
         """
         fields = _take_components("curl", components, u, v)
-        return self._call("curl", fields, GridRequest(out, False, where, skipna, backend))
+        result: A = self._call("curl", fields, GridRequest(out, False, where, skipna, backend))
+        return result
 
     @accepts_keywords
     def laplacian(
         self,
-        f: Any,
+        f: A,
         *,
         out: Any = None,
         where: Any = None,
         skipna: bool = False,
         backend: Backend | None = None,
-    ) -> Any:
+    ) -> A:
         r"""Return the Laplacian of a field along the sphere, by compact second differences.
 
         Parameters
@@ -428,7 +459,8 @@ class Sphere:
         >>> bool(np.allclose(laplacian, -2 * x, atol=1e-4))
         True
         """
-        return self._call("laplacian", f, GridRequest(out, False, where, skipna, backend))
+        result: A = self._call("laplacian", f, GridRequest(out, False, where, skipna, backend))
+        return result
 
     def __repr__(self) -> str:
         options = {

@@ -70,3 +70,30 @@ def differentiate(
 ) -> Field:
     """Hand options on, as a library would."""
     return gpugrad.derivative(values, boundary=boundary, stagger=stagger, backend=backend)
+
+
+# Grids, functions and points.
+sphere = gpugrad.Sphere(np.linspace(-90, 90, 4), np.arange(5.0), accuracy=4)
+north, east = sphere.gradient(f)
+assert_type(north, Field)
+assert_type(sphere.gradient(tensor).east, Tensor)
+assert_type(sphere.gradient(f, stack=True), Field)
+assert_type(sphere.laplacian(tensor), Tensor)
+assert_type(sphere.curl(u=f, v=f), Field)
+grid = gpugrad.CurvilinearGrid(f, f, period={1: (5.0, 0.0)})
+assert_type(grid.laplacian(f), Field)
+assert_type(grid.divergence((tensor, tensor)), Tensor)
+assert_type(grid.curl((f, f, f), stack=True), Field)
+assert_type(gpugrad.smooth_derivative(f, window_length=5, polyorder=2), Field)
+assert_type(gpugrad.error_estimate(f, 0.5, accuracy=4), Field)
+points = gpugrad.turning_points(f)
+assert_type(points, gpugrad.TurningPoints)
+assert_type(points.select(kind="maximum"), gpugrad.TurningPoints)
+assert_type(points[0], gpugrad.TurningPoint)
+assert_type(points[:3], gpugrad.TurningPoints)
+assert_type(len(points), int)
+assert_type(gpugrad.explain(f).backend, str | None)
+plan = gpugrad.plan((4, 5), 0.5, dtype="float32", operator="laplacian")
+assert_type(plan, gpugrad.Plan)
+with gpugrad.use_backend("slices", threads=1):
+    gpugrad.symbolic.gradient("x**2", "x", library="numpy")

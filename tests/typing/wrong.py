@@ -30,3 +30,14 @@ gpugrad.laplacian(f, stagger="left")  # type: ignore[call-overload]
 gpugrad.laplacian(f, edge_order=2)  # type: ignore[call-overload]
 gpugrad.divergence((f, f), stack=True)  # type: ignore[call-overload]
 gpugrad.gradient_norm(f, period="long")  # type: ignore[call-overload]
+
+sphere = gpugrad.Sphere([0.0, 1.0], [0.0, 1.0])
+sphere.gradient(f, spacing=1.0)  # type: ignore[call-overload]
+sphere.gradient(f).west  # type: ignore[attr-defined]  # noqa: B018
+gpugrad.Sphere([0.0, 1.0], [0.0, 1.0], 6.0)  # type: ignore[call-arg]
+gpugrad.derivative_of(abs, 2)  # type: ignore[call-arg]
+gpugrad.use_backend("numba")  # type: ignore[arg-type]
+gpugrad.plan((4, 5), operator=2)  # type: ignore[arg-type]
+gpugrad.turning_points(f, kind="maximum")  # type: ignore[call-arg]
+gpugrad.symbolic.gradient("x", "x", backend="numpy")  # type: ignore[call-arg]
+gpugrad.spherical_gradient(f)  # type: ignore[attr-defined]
