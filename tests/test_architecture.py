@@ -302,3 +302,14 @@ def test_the_changelog_knows_this_version():
     if not changelog.exists():
         pytest.skip("not a checkout")
     assert re.search(rf"^## .*{re.escape(gpugrad.__version__)}", changelog.read_text(), re.M)
+
+
+def test_the_page_of_signatures_is_what_is_written_today(monkeypatch):
+    root = Path(__file__).parents[1]
+    page = root / "docs" / "api.md"
+    if not page.is_file() or not (root / "tools").is_dir():
+        pytest.skip("the documentation or its tools are not here")
+    monkeypatch.syspath_prepend(root / "tools")
+    written = import_module("list_signatures").write_page()
+    cure = "python tools/list_signatures.py docs/api.md"
+    assert written == page.read_text(encoding="utf-8"), f"run `{cure}`"

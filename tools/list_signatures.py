@@ -42,6 +42,8 @@ SECTIONS = {
     "Libraries, devices, engines": ("use_backend explain info namespace asnumpy free_memory"),
 }
 
+WITH_METHODS = ("Sphere", "CurvilinearGrid", "Plan", "TurningPoints", "CriticalPoints")
+
 REST = "Results, errors, warnings"
 
 
@@ -62,8 +64,8 @@ def write_page() -> str:
     return "\n".join(lines)
 
 
-def _names_of(module: ModuleType) -> list[str]:
-    return [name for name in dir(module) if not name.startswith("_")]
+def _names_of(owner: Any) -> list[str]:
+    return [name for name in dir(owner) if not name.startswith("_")]
 
 
 def _list_names(module: ModuleType, place: str, names: list[str]) -> Iterator[str]:
@@ -73,6 +75,13 @@ def _list_names(module: ModuleType, place: str, names: list[str]) -> Iterator[st
         value = getattr(module, name)
         signature = _describe_call(value).replace("|", "\\|")
         yield f"| `{place}.{name}{signature}` | {_summarise(value)} |"
+        if name in WITH_METHODS:
+            yield from (
+                f"| `.{method}{_describe_call(getattr(value, method))}` of it | "
+                f"{_summarise(getattr(value, method))} |"
+                for method in _names_of(value)
+                if callable(getattr(value, method))
+            )
 
 
 def _describe_call(value: Any) -> str:

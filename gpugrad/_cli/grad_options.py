@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from gpugrad._engines import BACKENDS
+from gpugrad._engines import BACKENDS, check_name
 from gpugrad._grids import translate_boundary
 from gpugrad._stencils import MAX_ACCURACY, MAX_ORDER, OPERATORS, TABLE
 
@@ -113,8 +113,9 @@ def add_run(grad: argparse.ArgumentParser) -> None:
         help="how much memory to take at most, as 500MB or 2GB (default: %(default)s)",
     )  # fmt: skip
     work.add_argument(
-        "--backend", choices=_BACKENDS,
-        help="where the arithmetic runs (default: as GPUGRAD_BACKEND says, else auto)",
+        "--backend", type=_parse_backend, metavar="NAME",
+        help=f"where the arithmetic runs: {', '.join(_BACKENDS)} (default: as GPUGRAD_BACKEND "
+        "says, else auto)",
     )  # fmt: skip
     work.add_argument(
         "--overwrite", action="store_true",
@@ -150,10 +151,23 @@ def _parse_side(side: str, text: str) -> Any:
         pass
     numbered = ", ".join(f"{name}=NUMBER ({row.value})" for name, row in TABLE.items() if row.value)
     ours = translate_boundary(side)
-    here = f"; here that is {ours}" if ours else ""
+    here = f"; here that is {ours}".replace('{"normal": 0.0}', "normal=0.0") if ours else ""
     raise argparse.ArgumentTypeError(
         f"must be {', '.join(_BOUNDARIES)}, a finite number (the field beyond the end), {numbered},"
         f" or two of these as LOWER:UPPER; got {text!r}{here}"
+    )
+
+
+def _parse_backend(name: str) -> str:
+    try:
+        if check_name(name, "--backend") in _BACKENDS:
+            return name
+    except ValueError as error:
+        text = str(error).removeprefix("`--backend` ").removesuffix(".")
+        raise argparse.ArgumentTypeError(text) from error
+    raise argparse.ArgumentTypeError(
+        f"must be one of {', '.join(_BACKENDS)}, as blocks of files lie in host memory; got "
+        f"{name!r}"
     )
 
 
