@@ -47,13 +47,13 @@ from gpugrad._functions.derivative_of import jacobian_of as jacobian_of
 from gpugrad._functions.derivative_of import laplacian_of as laplacian_of
 from gpugrad._functions.tabulate import Table as Table
 from gpugrad._functions.tabulate import tabulate as tabulate
+from gpugrad._operators.curvilinear import CurvilinearGrid as CurvilinearGrid
 from gpugrad._operators.explain import explain as explain
 from gpugrad._operators.plan import Plan as Plan
 from gpugrad._operators.plan import plan as plan
 from gpugrad._operators.smoothing import smooth_derivative as smooth_derivative
-from gpugrad._operators.sphere import spherical_curl as spherical_curl
-from gpugrad._operators.sphere import spherical_divergence as spherical_divergence
-from gpugrad._operators.sphere import spherical_gradient as spherical_gradient
+from gpugrad._operators.sphere import Sphere as Sphere
+from gpugrad._operators.sphere import SphereGradient as SphereGradient
 from gpugrad._stencils.textbook import Stencil as Stencil
 from gpugrad._stencils.textbook import TruncationError as TruncationError
 from gpugrad._stencils.textbook import stencil as stencil

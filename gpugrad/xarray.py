@@ -13,6 +13,7 @@ Examples
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import gpugrad
@@ -39,6 +40,78 @@ def _unknown(accessor: Any, name: str, elsewhere: str) -> AttributeError:
 _OF_DATASETS = f"{', '.join(_OTHERS)} and {_LAST}"
 
 
+class FieldOnGrid:
+    """The operators on a field of a curved grid, or a sphere, with the options of the grid's."""
+
+    def __init__(self, grid: Any, f: xarray.DataArray) -> None:
+        self._grid, self._f = grid, f
+
+    def gradient(self, **options: Any) -> Any:
+        """Return the gradient."""
+        return self._grid.gradient(self._f, **options)
+
+    def gradient_norm(self, **options: Any) -> xarray.DataArray:
+        """Return the length of the gradient."""
+        return self._grid.gradient_norm(self._f, **options)
+
+    def laplacian(self, **options: Any) -> xarray.DataArray:
+        """Return the Laplacian."""
+        return self._grid.laplacian(self._f, **options)
+
+    def __repr__(self) -> str:
+        return f"<{self._f.name or 'a field'} on a {self._grid!r}>"
+
+
+class WindsOnSphere:
+    """The operators on winds, whose components are variables of a dataset."""
+
+    def __init__(self, sphere: gpugrad.Sphere, pick: Callable[[Any], xarray.DataArray]) -> None:
+        self._sphere, self._pick = sphere, pick
+
+    def divergence(self, *, u: Any = "u", v: Any = "v", **options: Any) -> xarray.DataArray:
+        """Return the divergence of the components to the east, `u`, and to the north, `v`."""
+        result: xarray.DataArray = self._sphere.divergence(
+            u=self._pick(u), v=self._pick(v), **options
+        )
+        return result
+
+    def curl(self, *, u: Any = "u", v: Any = "v", **options: Any) -> xarray.DataArray:
+        """Return the vertical component of the curl of `u`, to the east, and `v`, to the north."""
+        result: xarray.DataArray = self._sphere.curl(u=self._pick(u), v=self._pick(v), **options)
+        return result
+
+    def __repr__(self) -> str:
+        return f"<winds on a {self._sphere!r}>"
+
+
+class VectorOnGrid:
+    """The operators on a vector field on a curved grid, whose components are variables.
+
+    Components are given in the order of the coordinates.
+    """
+
+    def __init__(
+        self, grid: gpugrad.CurvilinearGrid, pick: Callable[[Any], xarray.DataArray]
+    ) -> None:
+        self._grid, self._pick = grid, pick
+
+    def divergence(self, *names: Any, **options: Any) -> xarray.DataArray:
+        """Return the divergence."""
+        result: xarray.DataArray = self._grid.divergence([*map(self._pick, names)], **options)
+        return result
+
+    def curl(self, *names: Any, **options: Any) -> Any:
+        """Return the curl."""
+        return self._grid.curl([*map(self._pick, names)], **options)
+
+    def jacobian(self, *names: Any, **options: Any) -> Any:
+        """Return the derivatives of all components with respect to all coordinates."""
+        return self._grid.jacobian([*map(self._pick, names)], **options)
+
+    def __repr__(self) -> str:
+        return f"<vectors on a {self._grid!r}>"
+
+
 @xarray.register_dataarray_accessor("gpugrad")
 class DataArrayAccessor:
     """The operators on scalar fields, along dimensions that are given by name.
@@ -50,9 +123,20 @@ class DataArrayAccessor:
     def __init__(self, f: xarray.DataArray) -> None:
         self._f = f
 
-    def spherical_gradient(self, **options: Any) -> Any:
-        """Return the gradient to the north and to the east, per metre, from the coordinates."""
-        return gpugrad.spherical_gradient(self._f, **options)
+    def sphere(self, *coordinates: Any, **options: Any) -> FieldOnGrid:
+        """Return the operators on a sphere: ``gradient()``, ``gradient_norm()``, ``laplacian()``.
+
+        Takes the options of `gpugrad.Sphere`; latitude and longitude are found.
+        """
+        return FieldOnGrid(gpugrad.Sphere(*coordinates, **options), self._f)
+
+    def curvilinear(self, *coordinates: Any, **options: Any) -> FieldOnGrid:
+        """Return the operators on a curved grid, whose coordinates are given by name.
+
+        These are ``gradient()``, ``gradient_norm()`` and ``laplacian()``. Takes the options of
+        `gpugrad.CurvilinearGrid`.
+        """
+        return FieldOnGrid(gpugrad.CurvilinearGrid(*coordinates, **options), self._f)
 
     def turning_points(self, dim: Any, **options: Any) -> Any:
         """Return where curves along a dimension have minima and maxima."""
@@ -100,25 +184,22 @@ class DatasetAccessor:
     def __init__(self, data: xarray.Dataset) -> None:
         self._data = data
 
-    def spherical_divergence(self, *names: Any, **options: Any) -> xarray.DataArray:
-        """Return the divergence on a sphere, of components named ``u`` (east) and ``v`` (north)."""
-        return self._call_on_sphere(gpugrad.spherical_divergence, names, options)
+    def sphere(self, *coordinates: Any, **options: Any) -> WindsOnSphere:
+        """Return the operators on a sphere: ``divergence()`` and ``curl()``.
 
-    def spherical_curl(self, *names: Any, **options: Any) -> xarray.DataArray:
-        """Return the vertical component of the curl on a sphere, of ``u`` (east) and ``v``."""
-        return self._call_on_sphere(gpugrad.spherical_curl, names, options)
+        Takes the options of `gpugrad.Sphere`; latitude and longitude are found.
+        """
+        return WindsOnSphere(gpugrad.Sphere(*coordinates, **options), self._pick)
+
+    def curvilinear(self, *coordinates: Any, **options: Any) -> VectorOnGrid:
+        """Return the operators on a curved grid: ``divergence()``, ``curl()`` and ``jacobian()``.
+
+        Takes the options of `gpugrad.CurvilinearGrid`.
+        """
+        return VectorOnGrid(gpugrad.CurvilinearGrid(*coordinates, **options), self._pick)
 
     def __getattr__(self, name: str) -> Any:
         raise _unknown(self, name, 'of one variable there are others, as in ds["T"].gpugrad')
-
-    def _call_on_sphere(self, operator: Any, names: Any, options: dict[str, Any]) -> Any:
-        named = [options.pop(key) for key in ("v", "u") if key in options]
-        if bool(names) == bool(named) or len(names or named) != 2:
-            raise TypeError(
-                f"{operator.__name__} takes two components, by name as in u=..., v=... (to the "
-                f"east, to the north), or v before u; got {(*names, *named)}."
-            )
-        return operator([self._pick(name) for name in names or named], **options)
 
     def _call(self, operator: Any, names: Any, axis: Any, options: dict[str, Any]) -> Any:
         named = {key: options.pop(key) for key in [*options] if self._is_component(key)}

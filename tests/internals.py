@@ -44,6 +44,8 @@ MODULES = {
     "_axes": "gpugrad._grids.axes",
     "_boundaries": "gpugrad._stencils.boundaries",
     "_schemes": "gpugrad._stencils.schemes",
+    # Slabs of curved grids and spheres, to be made small.
+    "slabs": "gpugrad._operators.slabs",
     "linear_operator": "gpugrad._operators.linear_operator",
     # The criterion of smoothing splines, to be compared with its definition.
     "cross_validation": "gpugrad._operators.cross_validation",

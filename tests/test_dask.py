@@ -338,13 +338,16 @@ class TestAllOperators:
         du, dv = (da.from_array(f, chunks=c) for f, c in zip((u, v), chunks, strict=True))
         x = np.arange(8.0)[:, None] + rng.uniform(0, 0.3, shape)
         y = np.arange(10.0) + rng.uniform(0, 0.3, shape)
-        latitude, longitude = np.linspace(-78, 78, 8), np.arange(10) * 36.0
+        grid = gpugrad.CurvilinearGrid(x, y)
+        sphere = gpugrad.Sphere(np.linspace(-78, 78, 8), np.arange(10) * 36.0)
         calls = [
-            lambda a, b: gpugrad.gradient(a, curvilinear=(x, y)),
-            lambda a, b: gpugrad.divergence([a, b], curvilinear=(x, y)),
-            lambda a, b: gpugrad.spherical_gradient(a, latitude, longitude),
-            lambda a, b: gpugrad.spherical_divergence([a, b], latitude, longitude),
-            lambda a, b: gpugrad.spherical_curl([a, b], latitude, longitude),
+            lambda a, b: grid.gradient(a),
+            lambda a, b: grid.divergence([a, b]),
+            lambda a, b: grid.laplacian(a),
+            lambda a, b: sphere.gradient(a),
+            lambda a, b: sphere.divergence(u=b, v=a),
+            lambda a, b: sphere.curl(u=b, v=a),
+            lambda a, b: sphere.laplacian(a),
         ]
         for call in calls:
             with dask.config.set(scheduler=forbid):

@@ -167,10 +167,10 @@ class TestRowsOfResults:
         if name == "hessian":
             return
         y, x = np.meshgrid(np.arange(9.0), np.arange(10.0) ** 1.1, indexing="ij")
-        grid = {"curvilinear": (y, x)}
+        grid = gpugrad.CurvilinearGrid(y, x)
         out = np.empty((2, 2, 9, 10))
-        assert gpugrad.jacobian(v, **grid, out=out, stack=True) is out
-        assert_same_bits(out, gpugrad.jacobian(v, **grid, stack=True))
+        assert grid.jacobian(v, out=out, stack=True) is out
+        assert_same_bits(out, grid.jacobian(v, stack=True))
 
 
 def test_the_page_of_operators_is_what_is_written_today(monkeypatch):

@@ -64,7 +64,7 @@ def test_the_stub_has_all_parameters_and_defaults(name):
         arguments = overload.args
         options = keys_of(arguments.kwarg.annotation.slice.id, classes)
         names = {a.arg for a in (*arguments.args, *arguments.kwonlyargs)}
-        assert names | options == {*parameters} - {"curvilinear", "smooth"}
+        assert names | options == {*parameters}
         for argument, default in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True):
             if default is not None:
                 assert ast.literal_eval(default) == parameters[argument.arg].default

@@ -258,27 +258,24 @@ def curved():
 
 
 def test_a_curved_grid_is_named_by_its_coordinates(curved):
-    dx, dy = gpugrad.gradient(curved, curvilinear=("x", "y"))
+    dx, dy = gpugrad.CurvilinearGrid("x", "y").gradient(curved)
     np.testing.assert_allclose(dx[0], 3.0)
     np.testing.assert_allclose(dy[0], -5.0)
     np.testing.assert_allclose(dx[1], 1.0)
     assert (dx.name, dy.name, dx.attrs["units"]) == ("dT_dx", "dT_dy", "K m-1")
-    expected = gpugrad.gradient(
-        curved.data, curvilinear=(curved.x.data, curved.y.data.T), axis=(1, 2)
-    )
+    grid = gpugrad.CurvilinearGrid(curved.x.data, curved.y.data.T)
+    expected = grid.gradient(curved.data)
     np.testing.assert_array_equal(dx.data, expected[0])
-    xarray.testing.assert_identical(
-        curved.gpugrad.gradient("j", "i", curvilinear=("x", "y"))[1], dy
-    )
+    xarray.testing.assert_identical(curved.gpugrad.curvilinear("x", "y").gradient()[1], dy)
 
 
 def test_a_curved_grid_must_have_the_dimensions_of_space(curved):
-    with pytest.raises(ValueError, match=r"`curvilinear` must name coordinates of `f`: x, y; got"):
-        gpugrad.gradient(curved, curvilinear=("x", "z"))
+    with pytest.raises(ValueError, match="of the grid must name coordinates of `f`: x, y; got"):
+        gpugrad.CurvilinearGrid("x", "z").gradient(curved)
     with pytest.raises(ValueError, match=r"must have the dimensions to differentiate along"):
-        gpugrad.gradient(curved, curvilinear=("x", "y"), axis=("time", "j"))
+        gpugrad.CurvilinearGrid("x", "y", axis=("time", "j")).gradient(curved)
     with pytest.raises(TypeError, match=r"names of coordinates or DataArrays"):
-        gpugrad.gradient(curved, curvilinear=(curved.x.data, curved.y.data))
+        gpugrad.CurvilinearGrid(curved.x.data, curved.y.data.T).gradient(curved)
 
 
 # What lies beside the field
@@ -308,8 +305,8 @@ def test_masks_of_components_must_lie_at_their_points(flow):
 
 
 def test_coordinates_of_a_curved_grid_must_lie_at_the_points_of_the_field(curved):
-    with pytest.raises(ValueError, match="`curvilinear` must have the coordinates"):
-        gpugrad.gradient(curved, curvilinear=(curved.x[1:], curved.y))
+    with pytest.raises(ValueError, match="coordinates of the grid must have the coordinates"):
+        gpugrad.CurvilinearGrid(curved.x[1:], curved.y.T[1:]).gradient(curved)
 
 
 def test_spacings_that_are_named_or_labelled_bring_their_units(temperature):
@@ -496,7 +493,9 @@ def test_operators_that_are_not_there_bring_those_that_are(temperature, flow):
 
     with pytest.raises(AttributeError, match=r"no operator 'grad'; it has: .*gradient, gradient_"):
         temperature.gpugrad.grad("x")
-    with pytest.raises(AttributeError, match=r"no operator 'gradient'; it has: curl, divergence"):
+    with pytest.raises(
+        AttributeError, match=r"no operator 'gradient'; it has: curl, curvilinear, div"
+    ):
         temperature.to_dataset(name="T").gpugrad.gradient("x")
 
 

@@ -35,8 +35,8 @@ PLACES = {
     "plan": '`gpugrad.plan(..., operator="NAME")`',
     "accessor": "`.gpugrad.NAME` of a DataArray, or of a Dataset where there are components",
     "file": "`gpugrad grad --operator NAME`",
-    "sphere": "`gpugrad.spherical_NAME`, on latitudes and longitudes",
-    "curvilinear": "`curvilinear=`, on curved grids",
+    "sphere": "`gpugrad.Sphere(...).NAME`, on latitudes and longitudes",
+    "curvilinear": "`gpugrad.CurvilinearGrid(...).NAME`, on curved grids",
     "function": "`gpugrad.NAME_of`, of a Python function",
     "formula": "`gpugrad.symbolic.NAME`, of a formula",
 }
@@ -49,23 +49,18 @@ COMMON = (
 )
 
 PARTIAL = "A partial derivative with respect to a coordinate of space is an entry of `gradient`."
-SECOND = "Second derivatives in space need the derivatives of the grid's own shape, too."
 FACES = "Its terms would lie on different faces between the samples, and could not be added."
 NORM = "Take the norm of the results of `gradient`."
 
 REASONS = {
     ("sphere", "derivative"): PARTIAL,
-    ("sphere", "laplacian"): "Take `spherical_divergence` of `spherical_gradient`.",
     ("sphere", "vector_laplacian"): "Unit vectors turn from place to place: it is not that of each "
     "component.",
     ("sphere", "jacobian"): "Unit vectors turn from place to place: it would be another tensor.",
     ("sphere", "hessian"): "Unit vectors turn from place to place: it would be another tensor.",
-    ("sphere", "gradient_norm"): NORM,
     ("curvilinear", "derivative"): PARTIAL,
-    ("curvilinear", "laplacian"): SECOND,
-    ("curvilinear", "vector_laplacian"): SECOND,
-    ("curvilinear", "hessian"): SECOND,
-    ("curvilinear", "gradient_norm"): NORM,
+    ("curvilinear", "vector_laplacian"): "Take `laplacian` of each component.",
+    ("curvilinear", "hessian"): "Take `jacobian` of the results of `gradient`.",
     ("function", "vector_laplacian"): "Take `laplacian_of` of each component.",
     ("function", "gradient_norm"): NORM,
     ("formula", "vector_laplacian"): "`symbolic.laplacian` takes a list of components.",
@@ -87,8 +82,11 @@ def is_covered(row: Operator, place: str) -> bool:
     """Tell whether an operator works in a place, or takes an option."""
     name = row.name
     parameters = inspect.signature(getattr(gpugrad, name)).parameters
-    if place in OPTIONS or place == "curvilinear":
+    if place in OPTIONS:
         return place in parameters
+    grids = {"sphere": gpugrad.Sphere, "curvilinear": gpugrad.CurvilinearGrid}
+    if place in grids:
+        return hasattr(grids[place], name)
     if place == "array":
         return name in gpugrad.__all__
     if place == "plan":
@@ -99,8 +97,7 @@ def is_covered(row: Operator, place: str) -> bool:
         return name in _list_choices("--operator")
     if place == "formula":
         return name in gpugrad.symbolic.__all__
-    names = {"sphere": f"spherical_{name}", "function": f"{name}_of"}
-    return names[place] in gpugrad.__all__
+    return f"{name}_of" in gpugrad.__all__
 
 
 def _list_choices(option: str) -> list[str]:

@@ -13,9 +13,8 @@ def draw_dipole(axes):
     angle = np.arange(40) * (2 * np.pi / 40)
     x, y = radius * np.cos(angle), radius * np.sin(angle)
     potential = x / (x**2 + y**2)
-    slopes = gpugrad.gradient(
-        potential, curvilinear=(x, y), boundary={1: "periodic"}, accuracy=4, stack=True
-    )
+    grid = gpugrad.CurvilinearGrid(x, y, boundary={1: "periodic"}, accuracy=4)
+    slopes = grid.gradient(potential, stack=True)
     once_round = np.append(np.arange(40), 0)
     closed = [w[:, once_round] for w in (x, y, potential)]
     axes.plot(closed[0], closed[1], color="0.85", lw=0.5, zorder=0)
@@ -38,7 +37,7 @@ def draw_pole(axes):
     latitude, longitude = np.linspace(40, 90, 26), np.arange(0, 360, 3.0)
     p, q = np.radians(latitude)[:, None], np.radians(longitude)
     bump = np.exp(-12 * ((np.cos(p) * np.cos(q) - 0.25) ** 2 + (np.cos(p) * np.sin(q) - 0.1) ** 2))
-    north, east = gpugrad.spherical_gradient(bump, latitude, longitude, radius=1.0)
+    north, east = gpugrad.Sphere(latitude, longitude, radius=1.0).gradient(bump)
     # The map: distance from the pole, meridian 0 to the right.
     x, y = (90 - latitude)[:, None] * np.cos(q), (90 - latitude)[:, None] * np.sin(q)
     u, v = (-np.cos(q) * north - np.sin(q) * east, -np.sin(q) * north + np.cos(q) * east)

@@ -19,6 +19,7 @@ from gpugrad._arrays.arrays import (
     dtype_name,
     from_host,
     host_values,
+    is_differentiated,
     is_library_array,
     library_of,
     library_of_labels,

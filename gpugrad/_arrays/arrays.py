@@ -257,7 +257,7 @@ def host_values(x: Array) -> np.ndarray[Any, Any] | None:
     if not is_library_array(x):
         return np.asarray(x)
     if array_api_compat.is_torch_array(x):
-        if x.device.type != "cpu" or _is_differentiated(x):
+        if x.device.type != "cpu" or is_differentiated(x):
             return None
         try:
             values: np.ndarray[Any, Any] = x.numpy()
@@ -278,10 +278,14 @@ def host_values(x: Array) -> np.ndarray[Any, Any] | None:
         return None
 
 
-def _is_differentiated(x: Array) -> bool:
+def is_differentiated(x: Array) -> bool:
     """Tell whether a tensor takes part in automatic differentiation, or in a trace."""
     torch = sys.modules["torch"]
     if x.requires_grad or torch.compiler.is_compiling():
+        return True
+    try:
+        x.data_ptr()
+    except RuntimeError:  # a tensor without memory, such as those of `torch.func`
         return True
     return torch.autograd.forward_ad.unpack_dual(x).tangent is not None
 

@@ -203,17 +203,19 @@ def flatten_rows(out: Any, shape: tuple[int, ...], stack: bool) -> tuple[Array, 
     return tuple(target for row in out for target in row)
 
 
-def deliver(results: Sequence[Array], f: Array, out: Any, stack: bool) -> tuple[Array, ...] | Array:
+def deliver(
+    results: Sequence[Array], f: Array, out: Any, stack: bool, is_norm: bool = False
+) -> tuple[Array, ...] | Array:
     """Return results of arithmetic as an engine does: of the right dtype, in `out`, stacked."""
     xp = np if isinstance(f, np.ndarray) else namespace_of(f)
-    dtype = result_dtype(xp, f)
+    dtype = result_dtype(xp, f, is_norm)
     results = [
         r.astype(dtype, copy=False) if isinstance(r, np.ndarray) else xp.astype(r, dtype)
         for r in results
     ]
     if out is None:
         return stack_results(results) if stack else tuple(results)
-    targets = check_out(out, f, len(results), stack)
+    targets = check_out(out, f, len(results), stack, is_norm)
     assign(targets, results)
     return out if stack else tuple(targets)
 

@@ -42,8 +42,6 @@ def accepts_labels(operator: Callable[P, R]) -> Callable[P, R]:
     return call
 
 
-ON_SPHERE = ("spherical_gradient", "spherical_divergence", "spherical_curl")
-
 ON_POINTS = {
     "turning_points": "call_on_curves",
     "inflection_points": "call_on_curves",
@@ -65,15 +63,9 @@ def call_labelled(operator: Call, arguments: tuple[Any, ...], options: dict[str,
         if not arguments:
             return operator.__wrapped__(**options)  # type: ignore[attr-defined]
     f, *spacings = arguments
-    is_on_sphere = operator.__name__ in ON_SPHERE
-    if is_on_sphere:
-        options = dict(zip(("latitude", "longitude"), spacings, strict=False)) | options
-        spacings = []
     if library_of_labels(f) == "xarray":
-        from gpugrad._labels import sphere_fields, xarray_fields
+        from gpugrad._labels import xarray_fields
 
-        if is_on_sphere:
-            return sphere_fields.call(operator, f, options)
         return xarray_fields.call(operator, f, spacings, options)
     from gpugrad._labels import pint_fields
     from gpugrad._labels.xarray_coordinates import strip_labels
@@ -83,6 +75,4 @@ def call_labelled(operator: Call, arguments: tuple[Any, ...], options: dict[str,
     options = {name: strip_labels(value) for name, value in options.items()}
     if all(library_of_labels(value) != "pint" for value in (f, *spacings, *options.values())):
         return operator.__wrapped__(f, *spacings, **options)  # type: ignore[attr-defined]
-    if is_on_sphere:
-        return pint_fields.call_on_sphere(operator, f, options)
     return pint_fields.call(operator, f, spacings, options)

@@ -53,28 +53,41 @@ def call(operator: Call, f: Any, spacing: Sequence[Any], options: dict[str, Any]
     return tuple(_attach_units(line, registry, unit, step_units) for line in results)
 
 
-def call_on_sphere(operator: Call, f: Any, options: dict[str, Any]) -> Any:
-    """Call an operator on a sphere on magnitudes, and give its results their units.
+def call_per_length(
+    evaluate: Call, name: str, f: Any, lengths: Sequence[Any], is_stacked: bool
+) -> Any:
+    """Evaluate an operator on a curved grid or sphere on magnitudes, and give results their units.
 
-    The radius is in metres by default; a plain number has no unit.
+    `lengths` has one for each coordinate, or one for all: a quantity, the name of a unit, or None
+    for a plain number.
+
+    Raises
+    ------
+    ValueError
+        If units don't fit together.
     """
-    registry, fields, values = _take_fields(f, options.values())
-    names = [n for n in ("latitude", "longitude") if options.get(n) is not None]
-    if any(library_of_labels(options[n]) == "pint" for n in names):
-        unit = "degree" if options.get("degrees", True) else "radian"
-        for name in names:
-            coordinate = options[name]
-            if library_of_labels(coordinate) != "pint":
-                coordinate = registry.Quantity(coordinate, unit)
-            options[name] = convert(coordinate, registry.Unit("degree"), f"`{name}`").magnitude
-        options["degrees"] = True
-    length_unit = registry.Unit("metre")
-    if options.get("radius") is not None:
-        radius = registry.Quantity(options["radius"])
-        options["radius"], length_unit = float(radius.magnitude), radius.units
-    _refuse_others(options)
-    results = operator(values, **options)
-    return _attach_unit(results, registry, difference(fields[0]) / length_unit)
+    row = find_row(name)
+    others = [length for length in lengths if library_of_labels(length) == "pint"]
+    registry, fields, values = _take_fields(f, others)
+    units = [
+        length.units if library_of_labels(length) == "pint" else registry.Unit(length or "")
+        for length in lengths or [None]
+    ]
+    if (row.adds_axes or is_stacked) and len(set(units)) > 1:
+        raise ValueError(
+            f"coordinates must have one unit for a {row.title} in one array; got "
+            f"{' and '.join(map(str, units))}. Convert them."
+        )
+    unit = difference(fields[0])
+
+    def attach(results: Any, by: Any = units[0]) -> Any:
+        if not isinstance(results, tuple):
+            return registry.Quantity(results, unit / by**row.power)
+        if results and isinstance(results[0], tuple):
+            return tuple(map(attach, results))
+        return tuple(attach(result, by) for result, by in zip(results, cycle(units), strict=False))
+
+    return attach(evaluate(values))
 
 
 def _take_fields(f: Any, others: Iterable[Any]) -> tuple[Any, list[Any], Any]:

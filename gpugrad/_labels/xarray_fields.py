@@ -11,13 +11,7 @@ from gpugrad._grids import choose_by_axis, is_side, parse_axes, refuse_loose_com
 from gpugrad._labels.names import Label, Labels, find_row, kept_attributes
 from gpugrad._labels.staggered import StaggeredResults, adds_components
 from gpugrad._labels.typing import Call
-from gpugrad._labels.xarray_coordinates import (
-    Spacing,
-    check_aligned,
-    find_spacings,
-    in_words,
-    pick_coordinate,
-)
+from gpugrad._labels.xarray_coordinates import check_aligned, find_spacings, in_words
 from gpugrad._stencils import OPERATORS
 
 NEW_DIMS = ("component", "along")
@@ -47,26 +41,16 @@ def call(operator: Call, f: Any, spacing: Sequence[Any], options: dict[str, Any]
     is_along_one = find_row(operator.__name__).axes == (1, 1)
     if axis is None and is_along_one:
         axis = first.dims[-1]
-    grid = options.get("curvilinear")
-    if grid is not None:
-        grid = [_pick_grid_coordinate(first, coordinate) for coordinate in grid]
-        axis = tuple(grid[0].dims) if axis is None else axis
     dims = find_dims(first, axis)
     is_single = isinstance(axis, (str, int)) or is_along_one
     number_dimensions(first, dims, options)
     faces = StaggeredResults(operator.__name__, fields, dims, options) if is_staggered else None
-    if grid is None:
-        steps = find_spacings(faces.owners if faces else [first] * len(dims), dims, spacing)
-        axis_names = [str(dim) for dim in dims]
-    else:
-        # The operator refuses spacings beside a grid, in its words.
-        steps = [Spacing(distance) for distance in spacing]
-        options["curvilinear"] = tuple(_along_axes(coordinate, dims) for coordinate in grid)
-        axis_names = [str(coordinate.name or f"x{i}") for i, coordinate in enumerate(grid)]
+    steps = find_spacings(faces.owners if faces else [first] * len(dims), dims, spacing)
+    axis_names = [str(dim) for dim in dims]
     if options.get("time_unit") is None and any(step.are_dates for step in steps):
         options["time_unit"] = "s"
     values = [field.data for field in fields]
-    _place_mask(first, options)
+    place_mask(first, options)
     axes = [first.get_axis_num(dim) for dim in dims]
     results = operator(
         values if is_vector else values[0],
@@ -74,11 +58,8 @@ def call(operator: Call, f: Any, spacing: Sequence[Any], options: dict[str, Any]
         axis=axes[0] if is_single else tuple(axes),
         **options,
     )
-    if grid is None:
-        units = [step.units_in(options) for step in steps]
-        units = units * len(dims) if len(units) == 1 else units
-    else:
-        units = [coordinate.attrs.get("units") for coordinate in grid]
+    units = [step.units_in(options) for step in steps]
+    units = units * len(dims) if len(units) == 1 else units
     order = operators.index(options.get("order", 1))
     labels = describe_fields(fields, axis_names, units, order).of(operator.__name__)
     return label_results(first, results, labels, axis_names, faces)
@@ -114,7 +95,7 @@ def describe_fields(
 
 def _split_components(operator: str, f: Any) -> Any:
     """Return a vector field that is one array as a list of components, those of its first axis."""
-    row = OPERATORS.get(operator.removeprefix("spherical_"))
+    row = OPERATORS.get(operator)
     if row is None or row.takes == "field" or not hasattr(f, "coords") or hasattr(f, "data_vars"):
         return f
     if f.ndim < 2:
@@ -187,27 +168,6 @@ def find_dims(f: Any, axis: Any) -> list[Any]:
     return dims
 
 
-def _pick_grid_coordinate(f: Any, place: Any) -> Any:
-    """Return a coordinate of a curved grid, given by name or as a DataArray."""
-    coordinate = pick_coordinate(f, place, "`curvilinear`")
-    if not hasattr(coordinate, "dims"):
-        raise TypeError(
-            "`curvilinear` must hold names of coordinates or DataArrays for a DataArray; got "
-            f"{type(coordinate).__name__}. Pass `f.data` to use plain arrays."
-        )
-    return coordinate
-
-
-def _along_axes(coordinate: Any, dims: Sequence[Any]) -> Any:
-    """Return a coordinate's values with the axes that are space, in their order."""
-    if set(coordinate.dims) != set(dims):
-        raise ValueError(
-            f"coordinate {coordinate.name!r} of a curved grid must have the dimensions to "
-            f"differentiate along, {tuple(dims)}; got {coordinate.dims}. Name them with `axis`."
-        )
-    return coordinate.transpose(*dims).data
-
-
 def number_dimensions(f: Any, dims: Sequence[Any], options: dict[str, Any]) -> None:
     """Give options by dimension, as ``{"lon": "periodic"}``, by the number of the axis instead."""
     for name in _BY_DIMENSION:
@@ -217,7 +177,8 @@ def number_dimensions(f: Any, dims: Sequence[Any], options: dict[str, Any]) -> N
             options[name] = {f.get_axis_num(dim): entry for dim, entry in by_dim.items()}
 
 
-def _place_mask(f: Any, options: dict[str, Any]) -> None:
+def place_mask(f: Any, options: dict[str, Any]) -> None:
+    """Give a mask of xarray the dimensions of a field, in its order."""
     where = options.get("where")
     if where is not None and hasattr(where, "dims"):
         check_aligned(f, where, "`where`")

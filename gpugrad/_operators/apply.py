@@ -25,16 +25,10 @@ def apply_operator(
     out: Any = None,
     stack: bool = False,
     backend: str | None = None,
-    curvilinear: Any = None,
 ) -> Any:
     """Return the results of an operator of the table, in tuples or in one array."""
     row = OPERATORS[name]
     fields = [as_field(f)] if row.takes == "field" else as_components(f, spacing)
-    if curvilinear is not None:
-        from gpugrad._operators.curvilinear import apply_on_grid
-
-        _check_alone(options, spacing, time_unit, where, skipna)
-        return apply_on_grid(row, fields, curvilinear, axis, options, out, stack, backend)
     samples = MaskedFields(fields, where, skipna)
     options = samples.refine(options)
     plans = [
@@ -48,22 +42,6 @@ def apply_operator(
         return _evaluate_rows(row, samples, outputs, plans[0], shape, out, stack, backend)
     results = samples.evaluate(outputs, out, stack, backend)
     return results if shape else results[0]
-
-
-def _check_alone(
-    options: Options, varargs: tuple[Any, ...], time_unit: Any, where: Any, skipna: bool
-) -> None:
-    """Raise TypeError where a curved grid is given beside what belongs to a straight one."""
-    if varargs or time_unit is not None:
-        raise TypeError(
-            "`curvilinear` must stand alone: its coordinates take the place of spacings and of "
-            "`time_unit`. Leave these out."
-        )
-    if where is not None or skipna or options.stagger is not None:
-        raise TypeError(
-            "`curvilinear` must stand without `where`, `skipna` and `stagger`, which are known of "
-            "straight grids only. Leave these out; NaN spreads to its neighbours."
-        )
 
 
 def _evaluate_rows(

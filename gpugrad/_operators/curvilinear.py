@@ -1,294 +1,647 @@
-"""Curved grids: derivatives in physical space, given where each sample lies.
-
-Everything is differentiated along the axes of the array, in steps of samples, the coordinates by
-the same formulas as the field. The inverse of the matrix of the coordinates' derivatives turns
-slopes per sample into slopes per unit of length.
-"""
+"""Curved grids: derivatives in physical space, given where each sample lies."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from itertools import chain
+from typing import Any
 
 import numpy as np
 
 from gpugrad._arrays import (
     Array,
-    deliver,
-    device_of,
+    Backend,
+    as_field,
     dtype_name,
     flatten_rows,
     host_values,
     is_library_array,
-    library_of,
     namespace_of,
 )
-from gpugrad._engines import evaluate
+from gpugrad._engines.slices import combine
 from gpugrad._grids import (
+    ONE_SIDED,
     Options,
-    list_by_axis,
+    accepts_keywords,
+    is_masked,
+    is_side,
     parse_axes,
     parse_boundaries,
-    plan_axes,
-    warn_caller,
+    parse_scheme,
     widen,
 )
-from gpugrad._operators.components import check_count, find_shape, join_results, match_library
-from gpugrad._stencils import AxisPlan, Operator, Sides, Term, add_up
+from gpugrad._operators.components import as_components, check_count, find_shape, join_results
+from gpugrad._operators.coordinates import describe_samples, is_labelled, read_coordinate
+from gpugrad._operators.curved import CurvedFields, CurvedGrid
+from gpugrad._operators.metric import GridAxis, Positions, check_closing
+from gpugrad._operators.requests import GridRequest
+from gpugrad._operators.samples import MaskedFields
+from gpugrad._operators.slabs import Slab, evaluate_in_slabs
+from gpugrad._stencils import OPERATORS, Norm, add_up
 
-Matrix = list[list[Array]]
 
+class CurvilinearGrid:
+    r"""A curved grid, given where each sample lies: derivatives in physical space.
 
-class Grid(NamedTuple):
-    """A curved grid: how to differentiate along its axes, and per unit of which coordinate.
+    Parameters
+    ----------
+    *coordinates : array
+        One to three arrays: the coordinates of all samples, as many as the grid has axes, each
+        of the shape of the grid, as `numpy.meshgrid` makes them. They may have all axes of the
+        fields, of length 1 where they don't differ. Values on the host, or arrays of the library
+        and on the device of the fields; quantities of pint. For fields of xarray DataArrays or
+        names of coordinates.
+    axis : tuple of int or str, optional
+        The axes of the fields that the grid has, by default the last ones. Other axes are batches.
+    accuracy : {2, 4, 6, 8, 10, 12}, optional
+        The power of the number of samples with which the error inside vanishes.
+    edge_accuracy : int, optional
+        The same at one-sided ends: by default `accuracy`, but 1 for first derivatives of
+        `accuracy` 2, as in `gpugrad.gradient`. The Laplacian takes `accuracy`.
+    boundary : str, number, pair or dict, optional
+        What lies beyond the ends of the grid, as for `gpugrad.gradient`, but no slope; a dict has
+        it by axis, ``{1: "periodic"}``, where axes it does not name are one-sided.
+    period : tuple or dict, optional
+        By how much each coordinate grows once round a periodic axis, one number for each
+        coordinate, ``{1: (360.0, 0.0)}``. By default coordinates come back.
 
-    ``inverse[i][j]`` is the derivative of the number of samples along the j-th axis with respect
-    to the i-th coordinate.
+    Attributes
+    ----------
+    coordinates, axis, accuracy, edge_accuracy, boundary, period
+        What was given.
+
+    Raises
+    ------
+    TypeError
+        If coordinates are not real numbers, or carry units of another library than pint.
+    ValueError
+        If there are not one to three coordinates of one shape, with as many axes; if some are
+        masked; if samples coincide or the lines of the grid are parallel somewhere; if options
+        are unknown or out of range.
+
+    Warns
+    -----
+    UserWarning
+        If the grid folds over, or a coordinate jumps where a periodic axis closes.
+
+    Notes
+    -----
+    Fields and coordinates are differentiated along the axes of the array, in steps of samples
+    :math:`\xi_j`, by the same formulas. The chain rule
+
+    .. math:: \frac{\partial f}{\partial \xi_j}
+        = \sum_i \frac{\partial x_i}{\partial \xi_j} \frac{\partial f}{\partial x_i}
+
+    is solved for the gradient at each sample: a field that is linear in the coordinates has its
+    exact gradient, and a Laplacian of zero. What follows from the coordinates alone is worked out
+    once, kept, and used for all fields. Beside a masked sample the field has formulas of
+    one side, and the coordinates still those of both.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import gpugrad
+    >>> radius, angle = np.linspace(1, 2, 11)[:, None], np.arange(40) * (2 * np.pi / 40)
+    >>> x, y = radius * np.cos(angle), radius * np.sin(angle)
+    >>> grid = gpugrad.CurvilinearGrid(x, y, boundary={1: "periodic"}, accuracy=4)
+    >>> grid
+    CurvilinearGrid of 2 coordinates, 11 x 40 samples (boundary={1: 'periodic'}, accuracy=4)
+    >>> d_dx, d_dy = grid.gradient(3 * x - 2 * y)
+    >>> bool(np.allclose(d_dx, 3) and np.allclose(d_dy, -2))
+    True
+    >>> bool(np.abs(grid.laplacian(np.log(radius) + 0 * angle)).max() < 1e-2)
+    True
     """
 
-    plans: list[AxisPlan]
-    inverse: Matrix
-    backend: str | None
+    def __init__(
+        self,
+        *coordinates: Any,
+        axis: Any = None,
+        accuracy: int = 2,
+        edge_accuracy: int | None = None,
+        boundary: Any = ONE_SIDED,
+        period: Any = None,
+    ) -> None:
+        if not 1 <= len(coordinates) <= 3:
+            raise TypeError(
+                f"a curved grid has 1, 2 or 3 coordinates; got {len(coordinates)}. Pass the "
+                "coordinates of all samples one by one, as in `CurvilinearGrid(x, y)`."
+            )
+        self.coordinates, self.axis = coordinates, axis
+        self.accuracy, self.edge_accuracy = accuracy, edge_accuracy
+        self.boundary, self.period = boundary, period
+        self._options = Options(1, accuracy, edge_accuracy)
+        parse_scheme(self._options)
+        self._located: Any = None  # the last grid of a DataArray
+        self._grid: CurvedGrid | None = None
+        self._lengths: Any = []  # of one unit of pint each, where coordinates have units
+        by_axis = [x for x in (boundary, period) if isinstance(x, dict) and not is_side(x)]
+        named = (
+            *coordinates,
+            *(axis if isinstance(axis, (tuple, list)) else [axis]),
+            *chain(*by_axis),
+        )
+        if not any(isinstance(x, str) for x in named):
+            values, self._lengths = self._read()
+            self._grid = self._make_grid(values)
 
-    def slopes(self, f: Array) -> Sequence[Array]:
-        """Return the derivatives of a field along the axes, per sample."""
-        return evaluate([(Term(1, f, plan),) for plan in self.plans], None, False, self.backend)
+    @accepts_keywords
+    def gradient(
+        self,
+        f: Any,
+        *,
+        out: Any = None,
+        stack: bool = False,
+        where: Any = None,
+        skipna: bool = False,
+        backend: Backend | None = None,
+    ) -> Any:
+        """Return the derivatives of a field with respect to the coordinates, in their order.
 
-    def component(self, slopes: Sequence[Array], i: int) -> Array:
-        """Return the derivative with respect to the i-th coordinate."""
-        products = [w * slope for w, slope in zip(self.inverse[i], slopes, strict=True)]
-        return sum(products[1:], start=products[0])
+        Parameters
+        ----------
+        f : array
+            Samples of a field of any kind that `gpugrad.gradient` takes, on the grid and perhaps
+            other axes.
+        out : tuple of arrays, optional
+            Where to write, or with `stack` one array of shape ``(number of coordinates, ...)``.
+            May overlap with `f`.
+        stack : bool, optional
+            Return one array, the components on a new leading axis, instead of a tuple.
+        where : array of bool, optional
+            Where samples are valid, as for `gpugrad.gradient`.
+        skipna : bool, optional
+            Whether NaN is masked, too.
+        backend : str, optional
+            Where the arithmetic runs, see `gpugrad.use_backend`.
+
+        Returns
+        -------
+        tuple of arrays, or array
+            One array for each coordinate, in the unit of `f` per unit of the coordinate; the bare
+            array for one coordinate. Library, device and dtype are as for `gpugrad.gradient`.
+
+        Raises
+        ------
+        TypeError
+            If `f`, `where` or `out` is of the wrong kind, or coordinates lie elsewhere.
+        ValueError
+            If the shape of `f` is not that of the grid.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import gpugrad
+        >>> x, y = np.meshgrid(np.arange(4.0), np.arange(5.0) ** 1.5, indexing="ij")
+        >>> d_dx, d_dy = gpugrad.CurvilinearGrid(x, y + 0.1 * x).gradient(x)
+        >>> bool(np.allclose(d_dx, 1) and np.allclose(d_dy, 0))
+        True
+        """
+        return self._call("gradient", f, GridRequest(out, stack, where, skipna, backend))
+
+    @accepts_keywords
+    def gradient_norm(
+        self,
+        f: Any,
+        *,
+        out: Any = None,
+        where: Any = None,
+        skipna: bool = False,
+        backend: Backend | None = None,
+    ) -> Any:
+        """Return the length of the gradient of a field: real, not negative.
+
+        Parameters
+        ----------
+        f, where, skipna, backend
+            As for `gradient`.
+        out : array, optional
+            Where to write, an array of the shape of `f`.
+
+        Returns
+        -------
+        array of the shape of `f`
+            In the unit of `f` per unit of the coordinates, which must have one unit.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As for `gradient`.
+        """
+        return self._call("gradient_norm", f, GridRequest(out, False, where, skipna, backend))
+
+    @accepts_keywords
+    def divergence(
+        self,
+        v: Any,
+        *,
+        out: Any = None,
+        where: Any = None,
+        skipna: bool = False,
+        backend: Backend | None = None,
+    ) -> Any:
+        """Return the divergence of a vector field.
+
+        Parameters
+        ----------
+        v : sequence of arrays, or one array with the components on its first axis
+            The components along the coordinates, not along the lines of the grid.
+        out : array, optional
+            Where to write, an array of the shape of a component.
+        where, skipna, backend
+            As for `gradient`.
+
+        Returns
+        -------
+        array of the shape of a component
+            In the unit of `v` per unit of the coordinates, which must have one unit.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As for `gradient`, or if there is not one component for each coordinate.
+        """
+        return self._call("divergence", v, GridRequest(out, False, where, skipna, backend))
+
+    @accepts_keywords
+    def curl(
+        self,
+        v: Any,
+        *,
+        out: Any = None,
+        stack: bool = False,
+        where: Any = None,
+        skipna: bool = False,
+        backend: Backend | None = None,
+    ) -> Any:
+        """Return the curl of a vector field: one component for two coordinates, three for three.
+
+        Parameters
+        ----------
+        v, where, skipna, backend
+            As for `divergence`.
+        out : array or tuple of arrays, optional
+            Where to write: arrays as they are returned.
+        stack : bool, optional
+            Return three components in one array, on a new leading axis.
+
+        Returns
+        -------
+        array or tuple of arrays
+            In the unit of `v` per unit of the coordinates, which must have one unit.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As for `divergence`, or if there is but one coordinate.
+        """
+        return self._call("curl", v, GridRequest(out, stack, where, skipna, backend))
+
+    @accepts_keywords
+    def jacobian(
+        self,
+        v: Any,
+        *,
+        out: Any = None,
+        stack: bool = False,
+        where: Any = None,
+        skipna: bool = False,
+        backend: Backend | None = None,
+    ) -> Any:
+        """Return the derivatives of components with respect to all coordinates.
+
+        Parameters
+        ----------
+        v : sequence of arrays, or one array with the components on its first axis
+            Any number of components.
+        out : tuple of tuples of arrays, or array, optional
+            Where to write: arrays as they are returned.
+        stack : bool, optional
+            Return one array, with two new leading axes.
+        where, skipna, backend
+            As for `gradient`.
+
+        Returns
+        -------
+        tuple of tuples of arrays, or array
+            ``result[i][j]`` is the derivative of component i with respect to coordinate j.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As for `gradient`.
+        """
+        return self._call("jacobian", v, GridRequest(out, stack, where, skipna, backend))
+
+    @accepts_keywords
+    def laplacian(
+        self,
+        f: Any,
+        *,
+        out: Any = None,
+        where: Any = None,
+        skipna: bool = False,
+        backend: Backend | None = None,
+    ) -> Any:
+        r"""Return the Laplacian of a field, by compact second differences.
+
+        Parameters
+        ----------
+        f, where, skipna, backend
+            As for `gradient`.
+        out : array, optional
+            Where to write, an array of the shape of `f`.
+
+        Returns
+        -------
+        array of the shape of `f`
+            In the unit of `f` per squared unit of the coordinates, which must have one unit.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As for `gradient`.
+
+        Notes
+        -----
+        .. math::
+
+            \nabla^2 f = \sum_{jk} g^{jk} \frac{\partial^2 f}{\partial\xi_j \partial\xi_k}
+                + \sum_j (\nabla^2 \xi_j) \frac{\partial f}{\partial\xi_j}
+
+        with the metric :math:`g^{jk}` and the Laplacian of the number of samples :math:`\xi_j`.
+        Both are worked out from the coordinates by the formulas for the field, and kept.
+        """
+        return self._call("laplacian", f, GridRequest(out, False, where, skipna, backend))
+
+    def __repr__(self) -> str:
+        shape = "named by the field" if self._grid is None else describe_samples(self._shape)
+        options = {
+            "axis": (self.axis, None), "boundary": (self.boundary, ONE_SIDED),
+            "period": (self.period, None), "accuracy": (self.accuracy, 2),
+            "edge_accuracy": (self.edge_accuracy, None),
+        }  # fmt: skip
+        changed = [f"{name}={x!r}" for name, (x, usual) in options.items() if x is not usual]
+        changed = [text for text in changed if text != "accuracy=2"]
+        words = f" ({', '.join(changed)})" if changed else ""
+        count = len(self.coordinates)
+        noun = "coordinate" if count == 1 else "coordinates"
+        names = [x for x in self.coordinates if isinstance(x, str)]
+        which = f"the {noun} {', '.join(names)}" if names else f"{count} {noun}"
+        return f"CurvilinearGrid of {which}, {shape}{words}"
+
+    def __reduce__(self) -> Any:
+        """Pickle what was given; the metric is worked out again."""
+        state = self.axis, self.accuracy, self.edge_accuracy, self.boundary, self.period
+        return _make, (self.coordinates, *state)
+
+    # From coordinates to a grid
+
+    def _read(self) -> tuple[list[Array], Any]:
+        from gpugrad._labels.grid_coordinates import strip_lengths
+
+        values, units = strip_lengths(self.coordinates)
+        read = [_read(x, f"coordinate {i}") for i, x in enumerate(values)]
+        return read, units
+
+    def _make_grid(self, xs: Sequence[Array]) -> CurvedGrid:
+        """Work out a grid from coordinates, which have all axes of fields, or those of the grid."""
+        count = len(xs)
+        ndim = max(x.ndim for x in xs)
+        if ndim < count:
+            raise ValueError(
+                f"coordinates must have an axis for each of them, {count}, and the shape of the "
+                f"grid; got shapes {', '.join(str(tuple(x.shape)) for x in xs)}. Pass the "
+                "coordinate of every sample, as `numpy.meshgrid` makes them of axes."
+            )
+        axes = self._find_axes(ndim, count)
+        xs = [_expand(x, axes, ndim) for x in xs]
+        shapes = {tuple(x.shape[i] for i in axes) for x in xs}
+        if len(shapes) > 1:
+            raise ValueError(
+                "coordinates must have one shape along the axes of the grid; got "
+                f"{' and '.join(map(str, sorted(shapes)))}."
+            )
+        (self._shape,) = shapes
+        self._ndim = ndim if ndim > count else None
+        boundaries = _by_axis(self.boundary, self._keys, ONE_SIDED, "boundary")
+        periods = _by_axis(self.period, self._keys, None, "period")
+        grid_axes = [
+            _make_axis(i, n, self._options, boundary, period, count)
+            for i, n, boundary, period in zip(axes, self._shape, boundaries, periods, strict=True)
+        ]
+        _check_period(self.period, grid_axes)
+        named = {f"coordinate {i}": x for i, x in enumerate(xs)}
+        check_closing(xs, grid_axes)
+        return CurvedGrid(Positions(xs, lambda differences: differences, named), grid_axes)
+
+    def _find_axes(self, ndim: int, count: int) -> tuple[int, ...]:
+        """Return the axes of the grid among those of the coordinates, in the order of fields."""
+        if self.axis is None:
+            if ndim > count:
+                raise ValueError(
+                    f"`axis` must name the {count} axes of the grid where coordinates have more; "
+                    f"got coordinates with {ndim} axes. Where these are positions of one grid, "
+                    f"pass a coordinate for each axis."
+                )
+            self._keys: list[Any] = [*range(count)]
+            return tuple(range(count))
+        keys = [self.axis] if isinstance(self.axis, int) else [*self.axis]
+        if len(keys) != count:
+            raise ValueError(
+                f"`axis` must name {count} axes, one for each coordinate; got {self.axis!r}."
+            )
+        if ndim > count:
+            order = sorted(zip(parse_axes(tuple(keys), ndim), keys, strict=True))
+            self._keys = [key for _, key in order]
+            return tuple(i for i, _ in order)
+        # Axes from the end on come behind those from the start.
+        self._keys = sorted(keys, key=lambda key: (key < 0, key))
+        return tuple(range(count))
+
+    # From fields to results
+
+    def _call(self, name: str, f: Any, request: GridRequest) -> Any:
+        if not (self._lengths or is_labelled(f, request.where)):
+            return self._evaluate(name, f, request)
+        from gpugrad._labels.grid_fields import call_on_curvilinear
+
+        return call_on_curvilinear(self, name, f, request)
+
+    def _at(self, coordinates: Sequence[Array], **options: Any) -> CurvilinearGrid:
+        """Return the grid of other coordinates with the same options, kept until they change."""
+        if self._located is not None:
+            known, known_options, grid = self._located
+            if known_options == options and all(map(np.array_equal, known, coordinates)):
+                return grid  # type: ignore[no-any-return]
+        grid = CurvilinearGrid(
+            *coordinates, accuracy=self.accuracy, edge_accuracy=self.edge_accuracy, **options
+        )
+        self._located = coordinates, options, grid
+        return grid
+
+    def _evaluate(self, name: str, v: Any, request: GridRequest) -> Any:
+        """Return the results of an operator on plain fields."""
+        if self._grid is None:
+            raise TypeError(
+                "a grid with names of coordinates or dimensions takes a DataArray of xarray, which "
+                f"has them; got an array without names for a {self!r}. Pass coordinates as arrays "
+                "and axes as numbers."
+            )
+        row = OPERATORS[name]
+        out, stack, where, skipna, backend = request
+        fields = [as_field(v)] if row.takes == "field" else as_components(v)
+        if row.gives == "curl":
+            check_count(row, fields, len(self.coordinates))
+        samples = MaskedFields(fields, where, skipna)
+        axes = self._find_axes_of(samples.fields[0])
+        check_count(row, fields, len(axes))
+        shape = find_shape(row, len(fields), len(axes), stack)
+        on_grid = CurvedFields(self._grid, samples, axes, is_second=name == "laplacian")
+        count = int(np.prod(shape, dtype=int)) if shape else 1
+        is_matrix = len(shape) == 2
+        targets = out
+        if is_matrix and out is not None:
+            targets = flatten_rows(out, (*shape, *samples.fields[0].shape), stack)
+            targets = None if stack and is_masked(out) else targets
+        results = evaluate_in_slabs(
+            _make_formula(row, on_grid, samples), samples, on_grid.main, axes, count, targets,
+            stack and not is_matrix, backend, name == "gradient_norm",
+        )  # fmt: skip
+        if not is_matrix:
+            return results if shape else results[0]
+        if targets is None:
+            results = join_results(results, shape, stack)
+        if targets is None and out is not None:
+            out[...] = results  # a slice of a masked array may keep its own mask
+        return results if out is None else out
+
+    def _find_axes_of(self, f: Array) -> tuple[int, ...]:
+        """Return the axes of the grid in a field."""
+        count = len(self._shape)
+        keys = range(f.ndim - count, f.ndim) if self.axis is None else self._keys
+        fits = f.ndim >= count and self._ndim in (None, f.ndim)
+        axes = parse_axes(tuple(keys), f.ndim) if fits else ()
+        if tuple(f.shape[i] for i in axes) != self._shape or [*axes] != sorted(axes):
+            on = "its last axes" if self.axis is None else f"axes {self.axis}"
+            raise ValueError(
+                f"`f` must have the shape of the grid, {self._shape}, on {on}; got shape "
+                f"{tuple(f.shape)}. Name the axes of the grid with `axis`."
+            )
+        return axes
 
 
-def apply_on_grid(
-    row: Operator,
-    fields: Sequence[Array],
-    coordinates: Any,
-    axis: Any,
-    options: Options,
-    out: Any,
-    stack: bool,
-    backend: str | None,
-) -> Any:
-    """Return the results of an operator of the table, with respect to the coordinates."""
-    if row.gives == "curl":
-        check_count(row, fields, len(fields))
-    f = fields[0]
-    grid = make_grid(f, coordinates, axis, options, backend)
-    axes = len(grid.plans)
-    check_count(row, fields, axes)
-    shape = find_shape(row, len(fields), axes, stack)
-    outputs = row.make_outputs(
-        lambda order: range(axes), lambda j, i=0, sign=1: (sign, (i, j)), len(fields)
-    )
+def _make(coordinates: Any, *state: Any) -> CurvilinearGrid:
+    names = "axis", "accuracy", "edge_accuracy", "boundary", "period"
+    return CurvilinearGrid(*coordinates, **dict(zip(names, state, strict=True)))
+
+
+def _make_formula(row: Any, on_grid: CurvedFields, samples: MaskedFields) -> Any:
+    """Return what evaluates an operator of the table on a slab."""
+    if row.name == "laplacian":
+        return lambda slab: [on_grid.laplacian(slab, *slab.join_field(samples))]
+    count = len(samples.fields)
+    axes = range(len(on_grid.inverse))
+    outputs: Any = row.make_outputs(
+        lambda order: axes, lambda j, i=0, sign=1: (sign, (i, j)), count
+    )  # fmt: skip
     wanted = {place for terms in outputs for _, place in terms}
-    entries: dict[tuple[int, int], Array] = {}
-    for i, field in enumerate(fields):  # one after the other: slopes are as large as fields
-        slopes = grid.slopes(field)
-        entries |= {(i, j): grid.component(slopes, j) for j in range(axes) if (i, j) in wanted}
-    sums = [
-        add_up([entries[place] for _, place in terms], [sign for sign, _ in terms])
-        for terms in outputs
-    ]
-    if len(shape) < 2:
-        results = deliver(sums, f, out, stack)
-        return results if shape else results[0]
-    targets = None if out is None else flatten_rows(out, (*shape, *f.shape), stack)
-    results = deliver(sums, f, targets, False)
-    return join_results(results, shape, stack) if out is None else out
+
+    def evaluate(slab: Slab) -> list[Array]:
+        entries: dict[tuple[int, int], Array] = {}
+        for i in range(count):  # one after the other: slopes are as large as fields
+            slopes = on_grid.slopes(slab, *slab.join_field(samples, i))
+            entries |= {
+                (i, j): on_grid.component(slab, slopes, j) for j in axes if (i, j) in wanted
+            }
+        return [_join_entries(terms, entries) for terms in outputs]
+
+    return evaluate
 
 
-def make_grid(f: Array, coordinates: Any, axis: Any, options: Options, backend: str | None) -> Grid:
-    """Check the arguments of an operator on a curved grid, and work out the grid's derivatives."""
-    axes = parse_axes(axis, f.ndim)
-    sides = parse_boundaries(options.boundary, axes, f.ndim)
-    if any(side.name == "normal" for pair in sides for side in pair):
+def _join_entries(terms: Any, entries: dict[tuple[int, int], Array]) -> Array:
+    """Return the sum of signed entries, or their length."""
+    arrays = [entries[place] for _, place in terms]
+    if isinstance(terms, Norm):
+        return combine(arrays[0], arrays, None)
+    return add_up(arrays, [sign for sign, _ in terms])
+
+
+def _read(x: Any, name: str) -> Array:
+    """Return a coordinate as an array of floats, on the host where it is known."""
+    if is_library_array(x):
+        x = x if host_values(x) is None else host_values(x)
+    else:
+        x = read_coordinate(x, name)
+    x = widen(x)
+    if isinstance(x, np.ndarray):
+        x = x.copy()  # what is worked out later must not see what others write meanwhile
+    if not dtype_name(x.dtype).startswith(("float", "longdouble")):
+        raise TypeError(f"{name} must hold real numbers; got dtype {dtype_name(x.dtype)}.")
+    return x
+
+
+def _expand(x: Array, axes: Sequence[int], ndim: int) -> Array:
+    """Return a coordinate with all axes of another, with length 1 where it has none."""
+    if x.ndim == ndim:
+        return x
+    if x.ndim != len(axes):
+        raise ValueError(
+            f"coordinates must have {len(axes)} axes, or all {ndim} axes of the fields; got shape "
+            f"{tuple(x.shape)}. Pass the coordinate of every sample, as `numpy.meshgrid` makes "
+            "them of axes."
+        )
+    lengths = dict(zip(axes, x.shape, strict=True))
+    return namespace_of(x).reshape(x, tuple(lengths.get(i, 1) for i in range(ndim)))
+
+
+def _by_axis(option: Any, keys: Sequence[Any], default: Any, name: str) -> list[Any]:
+    """Return what an option says of each axis of the grid."""
+    if not isinstance(option, dict) or is_side(option):
+        return [option] * len(keys)
+    count = len(keys)
+    places = {key: i for i, key in enumerate(keys)}
+    if keys == [*range(count)]:
+        places |= {i - count: i for i in range(count)}
+    unknown = [key for key in option if key not in places]
+    if unknown:
+        raise ValueError(
+            f"`{name}` must name axes of the grid, {', '.join(map(str, keys))}; got "
+            f"{', '.join(map(str, unknown))}."
+        )
+    chosen = {places[key]: value for key, value in option.items()}
+    return [chosen.get(i, default) for i in range(count)]
+
+
+def _make_axis(
+    axis: int, length: int, options: Options, boundary: Any, period: Any, count: int
+) -> GridAxis:
+    options = options._replace(boundary=boundary)
+    (sides,) = parse_boundaries(boundary, (0,), 1)
+    if any(side.name == "normal" for side in sides):
         raise ValueError(
             "`boundary` must not be a given slope on a curved grid, whose normals have other "
             "directions than its axes. Use one-sided ends there."
         )
-    xs = _parse_coordinates(coordinates, f, axes)
-    jumps = _parse_jumps(options.period, sides, len(xs), axes, f.ndim)
-    options = options._replace(period=None)
-    plans = plan_axes(f, (), axes, None, options)
-    tangents = differentiate_grid(xs, f.shape, axes, options, jumps)
-    inverse = invert(tangents, xs, [f"coordinate {i}" for i in range(len(xs))])
-    return Grid(plans, [[match_library(w, f) for w in row] for row in inverse], backend)
-
-
-def differentiate_grid(
-    xs: Sequence[Array],
-    shape: tuple[int, ...],
-    axes: Sequence[int],
-    options: Options,
-    jumps: Sequence[Sequence[float]],
-) -> Matrix:
-    """Return the derivatives of coordinates per sample: ``[j][i]`` of x_i along the j-th axis.
-
-    `jumps` has, for each axis, by how much each coordinate grows once round it.
-    """
-    sides = parse_boundaries(options.boundary, axes, len(shape))
-    tangents = []
-    for axis, pair, jump in zip(axes, sides, jumps, strict=True):
-        axis_options = options._replace(boundary=pair[0].name)
-        if not {side.name for side in pair} <= {"periodic", "one-sided"}:
-            # What is beyond the end is said of the field, not of the coordinates.
-            axis_options = options._replace(boundary="one-sided", edge_accuracy=options.accuracy)
-        (plan,) = plan_axes(np.broadcast_to(0.0, shape), (), axis, None, axis_options)
-        row = []
-        for x, step in zip(xs, jump, strict=True):
-            if not step:
-                _warn_of_jump(x, axis, pair)
-            row.append(_differentiate_coordinate(x, axis, plan, step))
-        tangents.append(row)
-    return tangents
-
-
-def _differentiate_coordinate(x: Array, axis: int, plan: AxisPlan, jump: float) -> Array:
-    """Return the derivative of a coordinate that grows by `jump` once round the axis."""
-    step = jump / x.shape[axis]
-    if step:  # without the part that grows by the same step each time, it is periodic
-        ramp = np.arange(x.shape[axis]).reshape((-1,) + (1,) * (x.ndim - axis - 1)) * step
-        x = x - match_library(ramp, x)
-    slope = evaluate([(Term(1, x, plan),)], backend="auto")[0]
-    return slope + step if step else slope
-
-
-def _warn_of_jump(x: Array, axis: int, pair: Sides) -> None:
-    """Warn of a coordinate of a periodic axis that does not come back to where it started."""
-    values = host_values(x)
-    if pair[0].name != "periodic" or values is None or not values.size:
-        return
-    # Where the coordinate comes back, this is a step about as long as the others.
-    closing = np.take(values, 0, axis) - np.take(values, -1, axis)
-    if np.abs(closing).max() > 1.5 * np.abs(np.diff(values, axis=axis)).max():
-        warn_caller(
-            f"a coordinate in `curvilinear` jumps where axis {axis} closes: it does not come back "
-            "to where it started. Say by how much it grows each time round, as in "
-            "`period={1: (360.0, 0.0)}`: for each axis a tuple of one number per coordinate."
-        )
-
-
-def invert(tangents: Matrix, xs: Sequence[Array], names: Sequence[str]) -> Matrix:
-    """Return the inverse of the matrix of tangents at each sample, by cofactors.
-
-    Raises
-    ------
-    ValueError
-        If tangents are parallel, or vanish, at some sample whose coordinates may be read.
-    """
-    # Cofactors take nothing but arithmetic: any library inverts all samples' matrices at once.
-    n = len(tangents)
-    t = tangents
-    if n == 1:
-        cofactors = [[t[0][0] * 0 + 1]]
-    elif n == 2:
-        cofactors = [[t[1][1], -t[1][0]], [-t[0][1], t[0][0]]]
-    else:
-        # Cyclic indices bring the sign of each cofactor along.
-        cofactors = [
-            [
-                t[(j + 1) % 3][(i + 1) % 3] * t[(j + 2) % 3][(i + 2) % 3]
-                - t[(j + 1) % 3][(i + 2) % 3] * t[(j + 2) % 3][(i + 1) % 3]
-                for i in range(3)
-            ]
-            for j in range(3)
-        ]
-    products = [a * b for a, b in zip(t[0], cofactors[0], strict=True)]
-    determinant = sum(products[1:], start=products[0])
-    _check_determinant(determinant, tangents, xs, names)
-    return [[cofactors[j][i] / determinant for j in range(n)] for i in range(n)]
-
-
-def _check_determinant(
-    determinant: Array, tangents: Matrix, xs: Sequence[Array], names: Sequence[str]
-) -> None:
-    values = host_values(determinant)
-    if values is None or not values.size:
-        return
-    lengths: Any = 1.0
-    for row in tangents:
-        lengths = lengths * np.sqrt(sum(np.square(np.asarray(host_values(t))) for t in row))
-    # Relative to the lengths of the tangents: the test must not depend on units, nor miss NaN.
-    vanishes = ~(np.abs(values) > 16 * np.finfo(values.dtype).eps * lengths)
-    if vanishes.any():
-        at = tuple(int(i) for i in np.argwhere(vanishes)[0])
-        place = [np.broadcast_to(np.asarray(host_values(x)), values.shape)[at] for x in xs]
-        where = ", ".join(f"{name} = {x:.6g}" for name, x in zip(names, place, strict=True))
-        raise ValueError(
-            f"`curvilinear` must be a grid whose cells have a size; got none at index {at} ({where}"
-            f"), and at {vanishes.sum()} samples in all: there samples coincide, or neighbours "
-            "along two axes lie on one line, or a coordinate is no number. Leave these samples "
-            "out (the centre of a polar grid, say)."
-        )
-    if (values > 0).any() and (values < 0).any():
-        warn_caller(
-            "the grid in `curvilinear` folds over: its cells are right-handed here and left-handed "
-            "there. Derivatives are wrong along the fold."
-        )
-
-
-def _parse_coordinates(coordinates: Any, f: Array, axes: Sequence[int]) -> list[Array]:
-    """Return coordinates as float arrays with the axes of `f`, on the host where they are known."""
-    is_sequence = isinstance(coordinates, (tuple, list))
-    if not is_sequence or len(coordinates) != len(axes):
-        count = len(coordinates) if is_sequence else type(coordinates).__name__
-        raise TypeError(
-            f"`curvilinear` must be a tuple of {len(axes)} arrays, the coordinates of the samples, "
-            f"as many as axes to differentiate along; got {count}. Name the axes with `axis`."
-        )
-    if not 1 <= len(axes) <= 3:
-        raise ValueError(f"`curvilinear` must have 1, 2 or 3 coordinates; got {len(axes)}.")
-    xs = [_parse_coordinate(x, i, f, axes) for i, x in enumerate(coordinates)]
-    return [match_library(x, f) for x in xs] if any(map(is_library_array, xs)) else xs
-
-
-def _parse_coordinate(x: Any, number: int, f: Array, axes: Sequence[int]) -> Array:
-    name = f"`curvilinear[{number}]`"
-    if is_library_array(x):
-        if library_of(x) != library_of(f) or device_of(x) != device_of(f):
-            raise TypeError(
-                f"{name} must be a NumPy array, or of the field's library and device; got "
-                f"{library_of(x)} for a field of {library_of(f)}."
-            )
-        x = x if host_values(x) is None else host_values(x)
-    else:
-        x = np.asarray(x)
-    x = widen(x)
-    if not dtype_name(x.dtype).startswith(("float", "longdouble")):
-        raise TypeError(f"{name} must hold real numbers; got dtype {dtype_name(x.dtype)}.")
-    space = tuple(f.shape[i] for i in sorted(axes))
-    shape = tuple(x.shape)
-    if shape == space and len(shape) < f.ndim:
-        shape = tuple(n if i in axes else 1 for i, n in enumerate(f.shape))
-    if (
-        len(shape) != f.ndim
-        or tuple(shape[i] for i in sorted(axes)) != space
-        or any(n not in (1, m) for n, m in zip(shape, f.shape, strict=True))
-    ):
-        raise ValueError(
-            f"{name} must have the shape of the space to differentiate in, {space}, or all axes of "
-            f"`f`, {tuple(f.shape)}; got shape {tuple(x.shape)}. Pass the coordinate of every "
-            "sample, as `numpy.meshgrid` makes them of axes."
-        )
-    return namespace_of(x).reshape(x, shape)
-
-
-def _parse_jumps(
-    period: Any, sides: Sequence[Sides], count: int, axes: Sequence[int], ndim: int
-) -> list[tuple[float, ...]]:
-    """Return by how much each coordinate grows once round each axis."""
-    periods = list_by_axis(period, axes, ndim, "period")
-    jumps = []
-    for entry, (side, _) in zip(periods, sides, strict=True):
-        if entry is None or (side.name != "periodic" and not isinstance(period, dict)):
-            jumps.append((0.0,) * count)
-            continue
-        if not isinstance(entry, tuple) or len(entry) != count or side.name != "periodic":
+    jumps = (0.0,) * count
+    if period is not None and sides[0].name == "periodic":
+        if not isinstance(period, (tuple, list)) or len(period) != count:
             raise ValueError(
-                "`period` must be, on a curved grid, a tuple that says for a periodic axis by how "
-                f"much each of the {count} coordinates grows once round it, or None where they "
-                f"come back; got {entry!r}."
+                "`period` must be a tuple that says for a periodic axis by how much each of the "
+                f"{count} coordinates grows once round it, as in {{{axis}: (360.0, 0.0)}}; got "
+                f"{period!r}."
             )
-        jumps.append(tuple(float(step) for step in entry))
-    return jumps
+        jumps = tuple(float(step) for step in period)
+    return GridAxis(axis, length, options, jumps)
+
+
+def _check_period(period: Any, axes: Sequence[GridAxis]) -> None:
+    """Raise ValueError where a period is given and no axis goes round, or one that does not."""
+    if period is None:
+        return
+    named = len(period) if isinstance(period, dict) else 1
+    if sum(any(axis.jumps) or axis.is_periodic for axis in axes) < named:
+        raise ValueError(
+            f"`period` must go with periodic axes; got {period!r}. Add `boundary`, as in "
+            '`boundary={1: "periodic"}`.'
+        )

@@ -141,7 +141,6 @@ skipna : bool, optional
 stack : bool, optional
     Whether to return one array, {leading}, in place of a tuple.
 """,
-    "curvilinear": "",
     "backend": """
 backend : {"auto", "slices", "numpy", "compiled", "cupy"}, optional
     Where the arithmetic runs, see `use_backend`; results have the type of the field all the same.

@@ -81,8 +81,8 @@ def explain(
     >>> f = np.ma.masked_greater(np.ones((300, 300)), 9.0)
     >>> gpugrad.explain(f).backend
     'slices'
-    >>> gpugrad.explain(f, skipna=True, backend="numpy")
-    evaluated by  "numpy": in one block, on one thread; named by the keyword `backend`
+    >>> print(gpugrad.explain(f, skipna=True, backend="numpy").details)
+    in one block, on one thread; named by the keyword `backend`
     """
     from gpugrad._engines import explain_call
 

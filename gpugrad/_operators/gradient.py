@@ -44,7 +44,6 @@ def gradient(
     time_unit: str | None = None,
     where: Array | None = None,
     skipna: bool = False,
-    curvilinear: Any = None,
     out: Any = None,
     stack: bool = False,
     backend: Backend | None = None,
@@ -110,7 +109,6 @@ def gradient(
     if (  # NumPy's own calls are the most common, and feel a microsecond
         where is None
         and skipna is False
-        and curvilinear is None
         and (accuracy, edge_accuracy, period, stagger) == (2, None, None, None)
         and boundary is ONE_SIDED
     ):
@@ -121,11 +119,6 @@ def gradient(
         results = evaluate([(Term(1, f, plan),) for plan in plans], out, stack, backend)
         return results if stack or len(plans) > 1 else results[0]
     options = Options(1, accuracy, edge_accuracy, boundary, period, stagger, edge_order)
-    if curvilinear is not None:
-        return apply_operator(
-            "gradient", f, spacing, axis, time_unit, options, where, skipna, out, stack, backend,
-            curvilinear,
-        )  # fmt: skip
     samples = MaskedFields([as_field(f)], where, skipna)
     options = samples.refine(options)
     plans = plan_gradient(samples.fields[0], spacing, axis, time_unit, options)

@@ -30,6 +30,11 @@ class MaskedFields:
             pairs = [_find_masked(f, shared, bool(skipna)) for f in fields]
             self.fields, self.masks = [f for f, _ in pairs], [mask for _, mask in pairs]
 
+    @property
+    def arrays(self) -> list[Array]:
+        """The fields, and the masks that there are."""
+        return [x for x in (*self.fields, *self.masks) if x is not None]
+
     def refine(self, options: Options) -> Options:
         """Return options with the best accuracy that formulas beside masked samples may have."""
         return choose_beside_masked(options) if self.are_masked_anywhere else options
@@ -46,9 +51,7 @@ class MaskedFields:
             return evaluate(outputs, out, stack, backend)
         self.check_masked(out if isinstance(out, (tuple, list)) else [] if out is None else [out])
         results = evaluate(outputs, out, stack, backend)
-        return (
-            _mask_result(results) if stack else tuple([_mask_result(result) for result in results])
-        )
+        return mask_result(results) if stack else tuple([mask_result(result) for result in results])
 
     def check_masked(self, targets: Sequence[Array]) -> None:
         """Raise TypeError where masked results would be written into arrays without masks."""
@@ -81,7 +84,7 @@ def _find_masked(f: Array, mask: Array | None, skipna: bool) -> tuple[Array, Arr
     return f, reduce(and_, masks) if masks else None
 
 
-def _mask_result(result: Array) -> Array:
+def mask_result(result: Array) -> Array:
     """Return a result as a masked array; one that was written to is masked in place."""
     if not is_masked(result):
         return np.ma.array(result, mask=np.isnan(result), copy=False)

@@ -1,59 +1,78 @@
-"""Fields on a sphere, on grids of latitude and longitude: derivatives per unit of length.
-
-The grid is singular at the poles, the field is not. Where the longitudes go round, meridians are
-continued over a pole by the meridian on the other side; and at a pole itself the gradient is one
-vector, found from all meridians, whose components are given for each of them. Vector fields are
-differentiated as three Cartesian components, each a scalar field that is smooth at the poles.
-"""
+"""Fields on a sphere, on grids of latitude and longitude: derivatives per unit of length."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
-from gpugrad._arrays import Array, as_field, deliver
-from gpugrad._grids import parse_positive
-from gpugrad._labels import accepts_labels
-from gpugrad._operators.components import as_components, match_library
-from gpugrad._operators.sphere_grid import make_sphere_grid
+import numpy as np
+
+from gpugrad._arrays import Array, Backend, as_field, library_of_labels
+from gpugrad._engines.slices import combine
+from gpugrad._grids import Options, accepts_keywords, parse_axes, parse_positive, parse_scheme
+from gpugrad._operators.components import as_components
+from gpugrad._operators.coordinates import is_labelled
+from gpugrad._operators.curved import CurvedGrid
+from gpugrad._operators.kept_arrays import KeptArrays
+from gpugrad._operators.requests import GridRequest
+from gpugrad._operators.samples import MaskedFields
+from gpugrad._operators.slabs import Slab, evaluate_in_slabs
+from gpugrad._operators.sphere_fields import (
+    CurvedSphereFields,
+    FieldsOnSphere,
+    SphereFields,
+    differentiate_vector,
+    make_curved_grid,
+)
+from gpugrad._operators.sphere_grid import SphereGrid, make_sphere_grid, read_angles
 
 EARTH = 6_371_000.0
 """The mean radius of the Earth, in metres."""
 
 
-@accepts_labels
-def spherical_gradient(
-    f: Any,
-    latitude: Any = None,
-    longitude: Any = None,
-    *,
-    radius: float = EARTH,
-    degrees: bool = True,
-    axis: tuple[int, int] = (-2, -1),
-    periodic: bool | None = None,
-    accuracy: int = 2,
-    edge_accuracy: int | None = None,
-    out: Any = None,
-    stack: bool = False,
-    backend: str | None = None,
-) -> Array | tuple[Array, ...]:
-    r"""Return the gradient of a field on latitudes and longitudes: to the north, to the east.
+class SphereGradient(NamedTuple):
+    """The gradient of a field on a sphere: a pair ``(north, east)``.
+
+    Attributes
+    ----------
+    north, east : array of the shape of the field
+        The derivatives to the north and to the east, in the unit of the field per unit of the
+        radius.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import gpugrad
+    >>> grid = gpugrad.Sphere([10.0, 20.0, 30.0], [0.0, 10.0, 20.0], radius=1.0)
+    >>> gradient = grid.gradient(np.ones((3, 3)))
+    >>> north, east = gradient
+    >>> gradient.east is east
+    True
+    """
+
+    north: Any
+    east: Any
+
+
+class Sphere:
+    r"""A grid of latitudes and longitudes on a sphere: derivatives per unit of length, poles too.
 
     Parameters
     ----------
-    f : array of shape (..., n_latitudes, n_longitudes)
-        Samples of a scalar field, of any kind of numbers that `gradient` takes.
     latitude, longitude : array of shape (n_latitudes,), (n_longitudes,), or both of both
         Where the samples lie, positive to the north and to the east; values on the host. 1-D ones
         in either direction, evenly or not (Gaussian grids), longitudes from any meridian on. 2-D
-        ones for curved grids (rotated poles, satellite swaths, ocean models). They may be left
-        out for a DataArray of xarray that has them as coordinates.
-    radius : number, optional
+        ones for curved grids (rotated poles, satellite swaths, ocean models). Quantities of pint,
+        DataArrays of xarray, and names of coordinates of a DataArray too. For fields that are
+        DataArrays they may be left out: then they are found among the coordinates of each field.
+    radius : number or quantity, optional
         That of the sphere, by default the Earth's mean radius in metres.
     degrees : bool, optional
-        Whether latitudes and longitudes are in degrees, or else in radians.
-    axis : pair of int, optional
-        The axes of latitude and of longitude, by default the last two.
+        Whether latitudes and longitudes are in degrees, or else in radians. A coordinate with
+        units knows it by itself.
+    axis : pair of int or str, optional
+        The axes of latitude and of longitude in fields, by default the last two; of DataArrays,
+        the dimensions of the coordinates.
     periodic : bool, optional
         Whether the longitudes go round. By default they do if the first follows the last at a
         distance like the others; on 2-D coordinates they don't.
@@ -61,26 +80,20 @@ def spherical_gradient(
         The power of the spacing with which the error vanishes.
     edge_accuracy : int, optional
         The same at the edges of a region, by default `accuracy`.
-    out : pair of arrays, optional
-        Where to write, or with `stack` one array of shape (2, ...). May overlap with `f`.
-    stack : bool, optional
-        Return one array, the components on a new leading axis, instead of a pair.
-    backend : str, optional
-        Where the arithmetic runs, see `use_backend`.
 
-    Returns
-    -------
-    north, east : arrays of the shape of `f`
-        The components of the gradient, in the unit of `f` per unit of `radius`. Library, device
-        and dtype are as for `gradient`.
+    Attributes
+    ----------
+    latitude, longitude, radius, degrees, axis, periodic, accuracy, edge_accuracy
+        What was given.
 
     Raises
     ------
     TypeError
-        If latitudes or longitudes are no numbers, or their values are not on the host.
+        If latitudes or longitudes are no real numbers, carry units of a library other than pint,
+        or their values are not on the host.
     ValueError
-        If their lengths do not match, if latitudes lie beyond a pole or are not monotonic, if
-        longitudes go round more than once or repeat the first one, if an axis is too short.
+        If latitudes lie beyond a pole or are not monotonic, if longitudes go round more than once
+        or repeat the first one, if values are masked or not finite.
 
     Notes
     -----
@@ -95,184 +108,480 @@ def spherical_gradient(
     it on the meridian at the other side: no accuracy is lost there. In a row at a pole the
     components are those of one vector, :math:`g \cdot e_n(\lambda)` and :math:`g \cdot
     e_e(\lambda)`, found from the derivatives along all meridians. Where longitudes do not go
-    round, or unevenly, the eastward component at a pole is NaN.
+    round, or unevenly, the eastward component at a pole is NaN. So is, in a row at a pole, what
+    needs a masked sample.
+
+    What follows from the coordinates is worked out once, kept, and used for all fields.
 
     Examples
     --------
     >>> import numpy as np
     >>> import gpugrad
     >>> latitude, longitude = np.linspace(-90, 90, 37), np.arange(0, 360, 5.0)
+    >>> sphere = gpugrad.Sphere(latitude, longitude, radius=1.0, accuracy=4)
+    >>> sphere
+    Sphere of 37 x 72 samples, latitudes -90 to 90, longitudes 0 to 355 (radius=1.0, accuracy=4)
     >>> f = np.sin(np.radians(latitude))[:, None] * np.ones(72)  # rises from pole to pole
-    >>> north, east = gpugrad.spherical_gradient(f, latitude, longitude, radius=1.0)
+    >>> north, east = sphere.gradient(f)
     >>> north[[0, 18, 36], 0].round(2) + 0.0
     array([0., 1., 0.])
-    """
-    f = as_field(f)
-    grid = make_sphere_grid(f, latitude, longitude, degrees, axis, periodic)
-    radius = parse_positive(radius, "radius", "a number")
-    results = grid.gradient(f, radius, (accuracy, edge_accuracy), backend)
-    return deliver(results, f, out, stack)
-
-
-@accepts_labels
-def spherical_divergence(
-    v: Any,
-    latitude: Any = None,
-    longitude: Any = None,
-    *,
-    radius: float = EARTH,
-    degrees: bool = True,
-    axis: tuple[int, int] = (-2, -1),
-    periodic: bool | None = None,
-    accuracy: int = 2,
-    edge_accuracy: int | None = None,
-    out: Any = None,
-    backend: str | None = None,
-) -> Array:
-    r"""Return the divergence of a vector field along a sphere.
-
-    Parameters
-    ----------
-    v : pair of arrays of shape (..., n_latitudes, n_longitudes)
-        The components to the north and to the east, in this order, as `spherical_gradient`
-        returns them: for winds ``(v, u)``.
-    latitude, longitude, radius, degrees, axis, periodic, accuracy, edge_accuracy, backend
-        As for `spherical_gradient`.
-    out : array, optional
-        Where to write, an array of the shape of a component.
-
-    Returns
-    -------
-    array of shape (..., n_latitudes, n_longitudes)
-        The divergence, in the unit of `v` per unit of `radius`.
-
-    Raises
-    ------
-    TypeError, ValueError
-        As for `spherical_gradient`, or if there are not two components alike.
-
-    Notes
-    -----
-    .. math::
-
-        \operatorname{div} v = \frac{1}{R \cos\varphi} \left(
-            \frac{\partial v_e}{\partial \lambda}
-            + \frac{\partial (v_n \cos\varphi)}{\partial \varphi} \right)
-            = e_n \cdot \partial_n v + e_e \cdot \partial_e v
-
-    taken in the second form, of the vector in Cartesian components: so it is as accurate at the
-    poles as elsewhere. The Laplacian of a field is the divergence of its `spherical_gradient`.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> import gpugrad
-    >>> latitude, longitude = np.linspace(-88, 88, 45), np.arange(0, 360, 4.0)
-    >>> f = np.sin(np.radians(latitude))[:, None] * np.ones(90)
-    >>> grid = dict(latitude=latitude, longitude=longitude, radius=1.0, accuracy=4)
-    >>> laplacian = gpugrad.spherical_divergence(gpugrad.spherical_gradient(f, **grid), **grid)
-    >>> bool(np.allclose(laplacian, -2 * f, atol=1e-3))  # of degree 1: -1 * (1 + 1)
+    >>> bool(np.allclose(sphere.laplacian(f), -2 * f, atol=1e-4))  # of degree 1: -1 * (1 + 1)
     True
     """
-    options = (radius, degrees, axis, periodic, (accuracy, edge_accuracy), backend)
-    f, rows = _differentiate_vector(v, latitude, longitude, *options)
-    x, y, z = (n * d_n + e * d_e for n, e, d_n, d_e in rows)
-    return deliver([x + y + z], f, out, False)[0]
 
+    def __init__(
+        self,
+        latitude: Any = None,
+        longitude: Any = None,
+        *,
+        radius: Any = EARTH,
+        degrees: bool = True,
+        axis: Any = (-2, -1),
+        periodic: bool | None = None,
+        accuracy: int = 2,
+        edge_accuracy: int | None = None,
+    ) -> None:
+        self.latitude, self.longitude = latitude, longitude
+        self.radius, self.degrees = radius, degrees
+        self.axis = tuple(axis) if isinstance(axis, list) else axis
+        self.periodic, self.accuracy, self.edge_accuracy = periodic, accuracy, edge_accuracy
+        self._length, self._radius = _read_radius(radius)
+        parse_scheme(Options(1, accuracy, edge_accuracy))
+        self._accuracies = accuracy, accuracy if edge_accuracy is None else edge_accuracy
+        if not isinstance(self.axis, tuple) or len(self.axis) != 2:
+            raise ValueError(f"`axis` must name two axes, of latitude and longitude; got {axis!r}.")
+        self._kept = KeptArrays()
+        self._located: Any = None  # the last grid of a DataArray
+        self._grid: SphereGrid | None = None
+        if not any(x is None or isinstance(x, str) for x in (latitude, longitude)):
+            phi = read_angles(latitude, "latitude", degrees)
+            self._grid = make_sphere_grid(
+                phi, read_angles(longitude, "longitude", degrees), periodic
+            )
+        self._curved: CurvedGrid | None = None
+        if self._grid is not None and self._grid.is_curved:
+            self._curved = make_curved_grid(self._grid, self._radius, self._accuracies)
 
-@accepts_labels
-def spherical_curl(
-    v: Any,
-    latitude: Any = None,
-    longitude: Any = None,
-    *,
-    radius: float = EARTH,
-    degrees: bool = True,
-    axis: tuple[int, int] = (-2, -1),
-    periodic: bool | None = None,
-    accuracy: int = 2,
-    edge_accuracy: int | None = None,
-    out: Any = None,
-    backend: str | None = None,
-) -> Array:
-    r"""Return the vertical component of the curl of a vector field along a sphere.
+    @accepts_keywords
+    def gradient(
+        self,
+        f: Any,
+        *,
+        out: Any = None,
+        stack: bool = False,
+        where: Any = None,
+        skipna: bool = False,
+        backend: Backend | None = None,
+    ) -> Any:
+        """Return the gradient of a field: to the north, to the east.
 
-    For winds it is the relative vorticity, positive for a rotation that is
-    counter-clockwise seen from above.
+        Parameters
+        ----------
+        f : array of shape (..., n_latitudes, n_longitudes)
+            Samples of a scalar field, of any kind of numbers that `gpugrad.gradient` takes.
+        out : pair of arrays, optional
+            Where to write, or with `stack` one array of shape (2, ...). May overlap with `f`.
+        stack : bool, optional
+            Return one array, the components on a new leading axis, instead of a pair.
+        where : array of bool, optional
+            Where samples are valid, as for `gpugrad.gradient`.
+        skipna : bool, optional
+            Whether NaN is masked, too.
+        backend : str, optional
+            Where the arithmetic runs, see `gpugrad.use_backend`.
 
-    Parameters
-    ----------
-    v : pair of arrays of shape (..., n_latitudes, n_longitudes)
-        The components to the north and to the east, in this order: for winds ``(v, u)``.
-    latitude, longitude, radius, degrees, axis, periodic, accuracy, edge_accuracy, out, backend
-        As for `spherical_divergence`.
+        Returns
+        -------
+        SphereGradient of two arrays of the shape of `f`, or array
+            The components ``(north, east)``, in the unit of `f` per unit of the radius. Library,
+            device and dtype are as for `gpugrad.gradient`.
 
-    Returns
-    -------
-    array of shape (..., n_latitudes, n_longitudes)
-        The vertical component, in the unit of `v` per unit of `radius`.
+        Raises
+        ------
+        TypeError
+            If `f`, `where` or `out` is of the wrong kind.
+        ValueError
+            If the shape of `f` is not that of the grid, or an axis is too short.
 
-    Raises
-    ------
-    TypeError, ValueError
-        As for `spherical_divergence`.
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import gpugrad
+        >>> latitude, longitude = np.linspace(30, 60, 4), np.arange(0, 40, 10.0)
+        >>> sphere = gpugrad.Sphere(latitude, longitude)
+        >>> slope = sphere.gradient(np.radians(latitude)[:, None] + np.zeros(4)).north
+        >>> f"{slope[0, 0]:.4e} per metre"
+        '1.5696e-07 per metre'
+        """
+        results = self._call("gradient", f, GridRequest(out, stack, where, skipna, backend))
+        return results if stack else SphereGradient(*results)
 
-    Notes
-    -----
-    .. math::
+    @accepts_keywords
+    def gradient_norm(
+        self,
+        f: Any,
+        *,
+        out: Any = None,
+        where: Any = None,
+        skipna: bool = False,
+        backend: Backend | None = None,
+    ) -> Any:
+        """Return the length of the gradient of a field, such as the slope of a terrain.
 
-        e_r \cdot \operatorname{curl} v = \frac{1}{R \cos\varphi} \left(
-            \frac{\partial v_n}{\partial \lambda}
-            - \frac{\partial (v_e \cos\varphi)}{\partial \varphi} \right)
-            = e_n \cdot \partial_e v - e_e \cdot \partial_n v
+        Parameters
+        ----------
+        f, where, skipna, backend
+            As for `gradient`.
+        out : array, optional
+            Where to write, an array of the shape of `f`.
 
-    taken in the second form, as in `spherical_divergence`.
+        Returns
+        -------
+        array of the shape of `f`
+            Real, not negative, in the unit of `f` per unit of the radius.
 
-    Examples
-    --------
-    >>> import numpy as np
-    >>> import gpugrad
-    >>> latitude, longitude = np.linspace(-90, 90, 46), np.arange(0, 360, 4.0)
-    >>> u = np.cos(np.radians(latitude))[:, None] * np.ones(90)  # a solid body turning
-    >>> curl = gpugrad.spherical_curl((0 * u, u), latitude, longitude, radius=1.0)
-    >>> curl[[0, -1], 0].round(2)
-    array([-2.,  2.])
-    """
-    options = (radius, degrees, axis, periodic, (accuracy, edge_accuracy), backend)
-    f, rows = _differentiate_vector(v, latitude, longitude, *options)
-    x, y, z = (n * d_e - e * d_n for n, e, d_n, d_e in rows)
-    return deliver([x + y + z], f, out, False)[0]
+        Raises
+        ------
+        TypeError, ValueError
+            As for `gradient`.
 
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import gpugrad
+        >>> latitude, longitude = np.linspace(-90, 90, 37), np.arange(0, 360, 5.0)
+        >>> sphere = gpugrad.Sphere(latitude, longitude, radius=1.0)
+        >>> phi = np.radians(latitude)
+        >>> slope = sphere.gradient_norm(np.sin(phi)[:, None] * np.ones(72))
+        >>> bool(np.allclose(slope[:, 0], np.cos(phi), atol=2e-3))
+        True
+        """
+        return self._call("gradient_norm", f, GridRequest(out, False, where, skipna, backend))
 
-def _differentiate_vector(
-    v: Any,
-    latitude: Any,
-    longitude: Any,
-    radius: Any,
-    degrees: bool,
-    axis: Any,
-    periodic: bool | None,
-    accuracies: tuple[Any, Any],
-    backend: str | None,
-) -> tuple[Array, Iterator[tuple[Array, ...]]]:
-    """Return a component and, for each Cartesian direction, what the operators are made of.
+    @accepts_keywords
+    def divergence(
+        self,
+        *components: Any,
+        u: Any = None,
+        v: Any = None,
+        out: Any = None,
+        where: Any = None,
+        skipna: bool = False,
+        backend: Backend | None = None,
+    ) -> Any:
+        r"""Return the divergence of a vector field along the sphere.
 
-    This is the unit vectors' components in the direction, to the north and to the east, and the
-    derivatives of the field's component.
-    """
-    fields = as_components(v)
-    if len(fields) != 2:
-        raise ValueError(
-            "`v` must have two components, to the north and to the east; got "
-            f"{len(fields)}. Pass winds as `(v, u)`."
+        Parameters
+        ----------
+        u, v : array of shape (..., n_latitudes, n_longitudes)
+            The components to the east and to the north. By keyword, so that nobody swaps them.
+        out : array, optional
+            Where to write, an array of the shape of a component.
+        where, skipna, backend
+            As for `gradient`.
+
+        Returns
+        -------
+        array of the shape of a component
+            The divergence, in the unit of the components per unit of the radius.
+
+        Raises
+        ------
+        TypeError
+            If components are not given by keyword, or as for `gradient`.
+        ValueError
+            If components differ in shape, if standard names of DataArrays say that they point
+            another way, or as for `gradient`.
+
+        Notes
+        -----
+        .. math::
+
+            \operatorname{div} w = \frac{1}{R \cos\varphi} \left(
+                \frac{\partial u}{\partial \lambda}
+                + \frac{\partial (v \cos\varphi)}{\partial \varphi} \right)
+                = e_n \cdot \partial_n w + e_e \cdot \partial_e w
+
+        taken in the second form, of the vector :math:`w` in Cartesian components: so it is as
+        accurate at the poles as elsewhere.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import gpugrad
+        >>> latitude, longitude = np.linspace(-88, 88, 45), np.arange(0, 360, 4.0)
+        >>> sphere = gpugrad.Sphere(latitude, longitude, radius=1.0)
+        >>> v = np.cos(np.radians(latitude))[:, None] * np.ones(90)  # to the north pole
+        >>> divergence = sphere.divergence(u=0 * v, v=v)
+        >>> bool(np.allclose(divergence[:, 0], -2 * np.sin(np.radians(latitude)), atol=5e-3))
+        True
+        """
+        fields = _take_components("divergence", components, u, v)
+        return self._call("divergence", fields, GridRequest(out, False, where, skipna, backend))
+
+    @accepts_keywords
+    def curl(
+        self,
+        *components: Any,
+        u: Any = None,
+        v: Any = None,
+        out: Any = None,
+        where: Any = None,
+        skipna: bool = False,
+        backend: Backend | None = None,
+    ) -> Any:
+        r"""Return the vertical component of the curl of a vector field along the sphere.
+
+        For winds it is the relative vorticity, positive for a rotation that is counter-clockwise
+        seen from above.
+
+        Parameters
+        ----------
+        u, v, out, where, skipna, backend
+            As for `divergence`.
+
+        Returns
+        -------
+        array of the shape of a component
+            The vertical component, in the unit of the components per unit of the radius.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As for `divergence`.
+
+        Notes
+        -----
+        .. math::
+
+            e_r \cdot \operatorname{curl} w = \frac{1}{R \cos\varphi} \left(
+                \frac{\partial v}{\partial \lambda}
+                - \frac{\partial (u \cos\varphi)}{\partial \varphi} \right)
+                = e_n \cdot \partial_e w - e_e \cdot \partial_n w
+
+        taken in the second form, as in `divergence`.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import gpugrad
+        >>> latitude, longitude = np.linspace(-90, 90, 46), np.arange(0, 360, 4.0)
+        >>> u = np.cos(np.radians(latitude))[:, None] * np.ones(90)  # a solid body turning
+        >>> curl = gpugrad.Sphere(latitude, longitude, radius=1.0).curl(u=u, v=0 * u)
+        >>> curl[[0, -1], 0].round(2)
+        array([-2.,  2.])
+        """
+        fields = _take_components("curl", components, u, v)
+        return self._call("curl", fields, GridRequest(out, False, where, skipna, backend))
+
+    @accepts_keywords
+    def laplacian(
+        self,
+        f: Any,
+        *,
+        out: Any = None,
+        where: Any = None,
+        skipna: bool = False,
+        backend: Backend | None = None,
+    ) -> Any:
+        r"""Return the Laplacian of a field along the sphere, by compact second differences.
+
+        Parameters
+        ----------
+        f, where, skipna, backend
+            As for `gradient`.
+        out : array, optional
+            Where to write, an array of the shape of `f`.
+
+        Returns
+        -------
+        array of the shape of `f`
+            In the unit of `f` per squared unit of the radius.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As for `gradient`.
+
+        Notes
+        -----
+        .. math::
+
+            \nabla^2 f = \frac{1}{R^2} \left( \frac{\partial^2 f}{\partial \varphi^2}
+                - \tan\varphi \frac{\partial f}{\partial \varphi}
+                + \frac{1}{\cos^2\varphi} \frac{\partial^2 f}{\partial \lambda^2} \right)
+
+        and at a pole twice the mean of the second derivatives along all meridians; NaN there if
+        longitudes do not go round evenly. Next to a pole the errors of the last two terms are
+        divided by the distance from it. So where meridians go on over a pole, formulas have two
+        powers of accuracy more than `accuracy` says, and it holds there as well; where they end
+        at a pole, one power is lost next to it. On 2-D coordinates it is the formula of
+        `gpugrad.CurvilinearGrid`.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import gpugrad
+        >>> latitude, longitude = np.linspace(-90, 90, 37), np.arange(0, 360, 5.0)
+        >>> x = np.cos(np.radians(latitude))[:, None] * np.cos(np.radians(longitude))
+        >>> laplacian = gpugrad.Sphere(latitude, longitude, radius=1.0).laplacian(x)
+        >>> bool(np.allclose(laplacian, -2 * x, atol=1e-4))
+        True
+        """
+        return self._call("laplacian", f, GridRequest(out, False, where, skipna, backend))
+
+    def __repr__(self) -> str:
+        options = {
+            "radius": (self.radius, EARTH), "axis": (self.axis, (-2, -1)),
+            "periodic": (self.periodic, None), "accuracy": (self.accuracy, 2),
+            "edge_accuracy": (self.edge_accuracy, None),
+        }  # fmt: skip
+        words = ", ".join(f"{name}={x!r}" for name, (x, usual) in options.items() if x != usual)
+        words = f" ({words})" if words else ""
+        grid = self._grid
+        if grid is None:
+            names = [x for x in (self.latitude, self.longitude) if isinstance(x, str)]
+            where = f"coordinates {' and '.join(names)}" if names else "the coordinates"
+            return f"Sphere of {where} of each field{words}"
+        phi, lam = np.degrees(grid.latitude), np.degrees(grid.longitude)
+        ends = [phi[0, 0], phi[-1, 0], lam[0, 0], lam[0, -1]]
+        if grid.is_curved:
+            ends = [phi.min(), phi.max(), lam.min(), lam.max()]
+        south, north, west, east = (f"{x + 0.0:.6g}" for x in ends)
+        shape = " x ".join(map(str, grid.shape))
+        return (
+            f"Sphere of {shape} samples, latitudes {south} to {north}, longitudes {west} to {east}"
+            f"{words}"
         )
-    grid = make_sphere_grid(fields[0], latitude, longitude, degrees, axis, periodic)
-    # Integers times floats are not for all libraries.
-    north, east = deliver(fields, fields[0], None, False)
-    radius = parse_positive(radius, "radius", "a number")
 
-    def differentiate(n: Array, e: Array) -> tuple[Array, ...]:
-        n, e = match_library(n, north), match_library(e, north)
-        return n, e, *grid.gradient(n * north + e * east, radius, accuracies, backend)
+    def __reduce__(self) -> Any:
+        """Pickle what was given; the rest is worked out again."""
+        options = {
+            name: getattr(self, name)
+            for name in ("radius", "degrees", "axis", "periodic", "accuracy", "edge_accuracy")
+        }
+        return _make, (self.latitude, self.longitude, options)
 
-    return fields[0], map(differentiate, *grid.unit_vectors())
+    def _at(self, latitude: Any, longitude: Any, axis: tuple[int, int]) -> Sphere:
+        """Return the grid of other coordinates with the same options, kept until they change."""
+        angles = [
+            read_angles(x, name, self.degrees)
+            for name, x in (("latitude", latitude), ("longitude", longitude))
+        ]
+        if self._located is not None:
+            known, known_axis, sphere = self._located
+            if known_axis == axis and all(map(np.array_equal, known, angles)):
+                return sphere  # type: ignore[no-any-return]
+        sphere = Sphere(
+            *angles, radius=self._radius, degrees=False, axis=axis, periodic=self.periodic,
+            accuracy=self.accuracy, edge_accuracy=self.edge_accuracy,
+        )  # fmt: skip
+        self._located = angles, axis, sphere
+        return sphere
+
+    def _call(self, name: str, f: Any, request: GridRequest) -> Any:
+        if library_of_labels(self._length) != "pint" and not is_labelled(f, request.where):
+            return self._evaluate(name, f, request)
+        from gpugrad._labels.grid_fields import call_on_sphere
+
+        return call_on_sphere(self, name, f, request)
+
+    def _evaluate(self, name: str, f: Any, request: GridRequest) -> Any:
+        """Return the results of an operator on plain fields, vectors as ``(v, u)``."""
+        out, stack, where, skipna, backend = request
+        is_vector = name in ("divergence", "curl")
+        samples = MaskedFields(as_components(f) if is_vector else [as_field(f)], where, skipna)
+        axes = self._find_axes(samples.fields[0])
+        fields = self._bind(samples, axes, is_second=name == "laplacian")
+        formula = self._make_formula(name, fields, samples)
+        count = 2 if name == "gradient" else 1
+        results = evaluate_in_slabs(
+            formula, samples, fields.main, axes, count, out, stack, backend,
+            name == "gradient_norm",
+        )  # fmt: skip
+        return results if count == 2 else results[0]
+
+    def _bind(
+        self, samples: MaskedFields, axes: tuple[int, int], is_second: bool
+    ) -> FieldsOnSphere:
+        if self._curved is not None:
+            return CurvedSphereFields(self._curved, samples, axes, is_second)
+        grid: Any = self._grid
+        return SphereFields(
+            grid, self._kept, samples, axes, self._radius, self._accuracies, is_second
+        )
+
+    def _make_formula(self, name: str, fields: FieldsOnSphere, samples: MaskedFields) -> Any:
+        """Return what evaluates an operator on a slab."""
+        units: Any = self._grid and self._grid.unit_vectors
+
+        def differentiate(slab: Slab) -> Any:
+            return differentiate_vector(slab, fields, samples, units)
+
+        def find_length(components: list[Array]) -> list[Array]:
+            return [combine(components[0], components, None)]
+
+        def add(x: Array, y: Array, z: Array) -> list[Array]:
+            return [x + y + z]
+
+        return {
+            "gradient": lambda slab: fields.gradient(slab, *slab.join_field(samples)),
+            "gradient_norm": lambda slab: find_length(
+                fields.gradient(slab, *slab.join_field(samples))
+            ),
+            "laplacian": lambda slab: [fields.laplacian(slab, *slab.join_field(samples))],
+            "divergence": lambda slab: add(
+                *(n * d_n + e * d_e for n, e, d_n, d_e in differentiate(slab))
+            ),
+            "curl": lambda slab: add(
+                *(n * d_e - e * d_n for n, e, d_n, d_e in differentiate(slab))
+            ),
+        }[name]
+
+    def _find_axes(self, f: Array) -> tuple[int, int]:
+        """Return the axes of latitude and longitude in a field of the shape of the grid."""
+        if self._grid is None:
+            read_angles(self.latitude, "latitude", True)
+            read_angles(self.longitude, "longitude", True)
+        grid: Any = self._grid
+        axes = parse_axes(self.axis, f.ndim)
+        shape = tuple(f.shape[i] for i in axes)
+        if shape != grid.shape:
+            names = zip(("latitude", "longitude"), grid.shape, shape, strict=True)
+            name, got, n = next(x for x in names if x[1] != x[2])
+            are_swapped = shape == grid.shape[::-1]
+            cure = (
+                "Latitude and longitude look swapped: pass the latitudes first, or name the axes "
+                "with `axis`, latitude first."
+                if are_swapped
+                else "Name the axes with `axis`, latitude first."
+            )
+            wanted = shape if grid.is_curved else (n,)
+            raise ValueError(
+                f"`{name}` must have shape {wanted} to match axes {axes} of `f`, of shape "
+                f"{tuple(f.shape)}; got {grid.shape if grid.is_curved else (got,)}. {cure}"
+            )
+        return axes[0], axes[1]
+
+
+def _make(latitude: Any, longitude: Any, options: dict[str, Any]) -> Sphere:
+    return Sphere(latitude, longitude, **options)
+
+
+def _read_radius(radius: Any) -> tuple[Any, float]:
+    """Return the unit of the radius, with its number: "m" for the Earth's, None for a number's."""
+    if library_of_labels(radius) == "pint":
+        number = parse_positive(float(radius.magnitude), "radius", "a number")
+        return radius._REGISTRY.Quantity(1.0, radius.units), number
+    number = parse_positive(radius, "radius", "a number")
+    return "m" if number == EARTH else None, number
+
+
+def _take_components(name: str, components: Sequence[Any], u: Any, v: Any) -> list[Any]:
+    """Return the components to the north and to the east."""
+    if components or u is None or v is None:
+        raise TypeError(
+            f"`{name}` takes the components by keyword, `u` to the east and `v` to the north, as "
+            f"in `sphere.{name}(u=u, v=v)`: in another order they would give a wrong result."
+        )
+    return [v, u]

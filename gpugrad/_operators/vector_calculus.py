@@ -34,7 +34,6 @@ def divergence(
     time_unit: str | None = None,
     where: Array | None = None,
     skipna: bool = False,
-    curvilinear: Any = None,
     out: Any = None,
     backend: Backend | None = None,
 ) -> Array:
@@ -83,7 +82,6 @@ def divergence(
     options = Options(1, accuracy, edge_accuracy, boundary, period, stagger, edge_order)
     return apply_operator(
         "divergence", v, spacing, axis, time_unit, options, where, skipna, out, False, backend,
-        curvilinear,
     )  # fmt: skip
 
 
@@ -102,7 +100,6 @@ def curl(
     time_unit: str | None = None,
     where: Array | None = None,
     skipna: bool = False,
-    curvilinear: Any = None,
     out: Any = None,
     stack: bool = False,
     backend: Backend | None = None,
@@ -155,7 +152,6 @@ def curl(
     options = Options(1, accuracy, edge_accuracy, boundary, period, stagger, edge_order)
     return apply_operator(
         "curl", v, spacing, axis, time_unit, options, where, skipna, out, stack, backend,
-        curvilinear,
     )  # fmt: skip
 
 
@@ -294,7 +290,6 @@ def jacobian(
     time_unit: str | None = None,
     where: Array | None = None,
     skipna: bool = False,
-    curvilinear: Any = None,
     out: Any = None,
     stack: bool = False,
     backend: Backend | None = None,
@@ -337,7 +332,6 @@ def jacobian(
     options = Options(1, accuracy, edge_accuracy, boundary, period, stagger, edge_order)
     return apply_operator(
         "jacobian", v, spacing, axis, time_unit, options, where, skipna, out, stack, backend,
-        curvilinear,
     )  # fmt: skip
 
 

@@ -109,8 +109,28 @@ def made(argument: Any) -> Any:
 
 
 def call_public(function: str, *arguments: Any, **keywords: Any) -> Any:
-    """Call a public function whose name is part of a table."""
+    """Call a public function whose name is part of a table, or a method of a grid."""
+    if "." in function:
+        return call_on_grid(function, *arguments, **keywords)
     return getattr(gpugrad, function)(*arguments, **keywords)
+
+
+_OF_METHODS = ("out", "stack", "where", "skipna", "backend")
+
+
+def call_on_grid(name: str, f: Any, *coordinates: Any, **keywords: Any) -> Any:
+    """Call a method such as ``Sphere.curl``: a field, or ``(v, u)``, then what the grid takes.
+
+    The coordinates of a curved grid may be in one tuple.
+    """
+    if len(coordinates) == 1 and isinstance(coordinates[0], tuple):
+        (coordinates,) = coordinates
+    grid_name, _, method = name.partition(".")
+    own = {key: keywords.pop(key) for key in _OF_METHODS if key in keywords}
+    grid = getattr(gpugrad, grid_name)(*coordinates, **keywords)
+    if grid_name == "Sphere" and method in ("divergence", "curl"):
+        return getattr(grid, method)(u=f[1], v=f[0], **own)
+    return getattr(grid, method)(f, **own)
 
 
 NOTHING: Column = {"": ()}

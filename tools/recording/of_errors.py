@@ -107,7 +107,7 @@ def _options() -> dict[str, Any]:
         "out": (1, np.zeros(3), np.zeros(SHAPE, bool), "x", [], (np.zeros(SHAPE),) * 3),
         "stack": (1, "yes", None),
         "backend": ("fortran", 1, "", True, b"numpy", ["numpy"]),
-        "curvilinear": (1, (F,), (F, F), (F, F, F), "x", (F, F[:3]), ([1], [2]), None, (F, "y")),
+        "curvilinear": ((F, F),),
         "unknown": (1,),
     }  # fmt: skip
     return {
@@ -245,10 +245,13 @@ def calls() -> Iterator[Call]:
     yield from product("wrong spacings", call_public, column, _spacings(), one_in=4)
     yield from product("wrong axes", call_public, column, _axes(), one_in=2)
     yield from product("wrong options", call_public, column, _options(), one_in=4)
-    vectors = {name: (name,) for name in ("divergence", "curl", "jacobian", "spherical_curl")}
+    vectors = {name: (name,) for name in ("divergence", "curl", "jacobian")}
     yield from product("wrong vectors", call_public, vectors, _vectors())
-    spheres = {"gradient": ("spherical_gradient", F), "divergence": ("spherical_divergence", V)}
+    spheres = {"gradient": ("Sphere.gradient", F), "divergence": ("Sphere.divergence", V)}
     yield from product("wrong spheres", call_public, spheres, _spheres())
+    grids = (1, (F,), (F, F), (F, F, F), "x", (F, F[:3]), ([1], [2]), None, (F, "y"))
+    rows = {_label(grid): given("CurvilinearGrid.gradient", F, grid) for grid in grids}
+    yield from product("wrong curved grids", call_public, rows)
     yield from product("wrong plans", "plan", _plans())
     yield from product("wrong points", call_public, _points())
     yield from product(

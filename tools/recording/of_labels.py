@@ -127,7 +127,12 @@ def _components(names: str, of: str = "wind") -> Any:
 
 
 def access(name: str, data: Any, *arguments: Any, **keywords: Any) -> Any:
-    """Call a method of the accessor."""
+    """Call a method of the accessor, or one of a grid's: ``sphere curl``."""
+    grid, _, method = name.rpartition(" ")
+    if grid == "sphere" and method in ("divergence", "curl"):
+        return getattr(data.gpugrad.sphere(), method)(*arguments, **keywords)
+    if grid:
+        return getattr(getattr(data.gpugrad, grid)(*arguments, **keywords), method)()
     return getattr(data.gpugrad, name)(*arguments, **keywords)
 
 
@@ -221,7 +226,7 @@ def _of_data_arrays() -> Iterator[Call]:
         "where": given("gradient", plain, where=_mask_of("plain")),
         "where elsewhere": given("gradient", metres, where=_mask_of("plain")),
         "skipna": given("gradient", plain, skipna=True),
-        "curvilinear": given("gradient", FIELDS["curved"], curvilinear=("x", "y"),
+        "curvilinear": given("CurvilinearGrid.gradient", FIELDS["curved"], "x", "y",
                              boundary={"a": "periodic"}),
         "derivative": given("derivative", t, axis="lon", order=2),
         "derivative time": given("derivative", t, axis="time", order=2, time_unit="h"),
@@ -238,13 +243,13 @@ def _of_data_arrays() -> Iterator[Call]:
         "curl": given("curl", _components("uv"), axis=("x", "y")),
         "jacobian": given("jacobian", _components("uv"), axis=("x", "y")),
         "divergence stagger": given("divergence", _components("vu"), stagger="left"),
-        "spherical": given("spherical_gradient", t),
-        "spherical lazy": given("spherical_gradient", FIELDS["T lazy"]),
-        "spherical accuracy": given("spherical_gradient", t, accuracy=4, radius=1.0),
-        "spherical named": given("spherical_gradient", t, latitude="lat", longitude="lon"),
-        "spherical plain": given("spherical_gradient", plain),
-        "spherical divergence": given("spherical_divergence", _components("vu", "winds")),
-        "spherical curl": given("spherical_curl", _components("vu", "winds"), accuracy=4),
+        "spherical": given("Sphere.gradient", t),
+        "spherical lazy": given("Sphere.gradient", FIELDS["T lazy"]),
+        "spherical accuracy": given("Sphere.gradient", t, accuracy=4, radius=1.0),
+        "spherical named": given("Sphere.gradient", t, "lat", "lon"),
+        "spherical plain": given("Sphere.gradient", plain),
+        "spherical divergence": given("Sphere.divergence", _components("vu", "winds")),
+        "spherical curl": given("Sphere.curl", _components("vu", "winds"), accuracy=4),
         "turning": given("turning_points", FIELDS["tide"]),
         "turning axis": given("turning_points", FIELDS["tide"], axis="time", ends=True),
         "inflection": given("inflection_points", FIELDS["tide"]),
@@ -283,22 +288,22 @@ def _of_data_arrays() -> Iterator[Call]:
         "staggered divergence": given("divergence", _fluxes("left"), stagger="right"),
         "staggered divergence refused": given("divergence", _fluxes("left"), stagger="left"),
         "staggered curl": given("curl", _fluxes("left"), stagger="right"),
-        "curvilinear unknown": given("gradient", FIELDS["curved"], curvilinear=("x", "z")),
-        "curvilinear arrays": given("gradient", FIELDS["curved"], curvilinear=(
-            _coordinate_of("curved", "x"), _coordinate_of("curved", "y"))),
-        "curvilinear moved": given("gradient", FIELDS["curved"], curvilinear=(
-            _coordinate_of("curved", "x", cut=True), "y")),
+        "curvilinear unknown": given("CurvilinearGrid.gradient", FIELDS["curved"], "x", "z"),
+        "curvilinear arrays": given("CurvilinearGrid.gradient", FIELDS["curved"],
+            _coordinate_of("curved", "x"), _coordinate_of("curved", "y")),
+        "curvilinear moved": given("CurvilinearGrid.gradient", FIELDS["curved"],
+            _coordinate_of("curved", "x", cut=True), "y"),
         "components in one": given("divergence", _in_one()),
         "components of one": given("divergence", Later("<line>", lambda: _plain()[0])),
         "components unlike": given("divergence", _components("uv"), axis=("x", "z")),
-        "spherical unknown": given("spherical_gradient", t, latitude="phi"),
-        "spherical other": given("spherical_gradient", t, latitude="height"),
-        "spherical arrays": given("spherical_gradient", t, np.linspace(-90, 90, 7),
+        "spherical unknown": given("Sphere.gradient", t, latitude="phi"),
+        "spherical other": given("Sphere.gradient", t, latitude="height"),
+        "spherical arrays": given("Sphere.gradient", t, np.linspace(-90, 90, 7),
             np.arange(0, 360, 30.0)),
-        "spherical maps": given("spherical_gradient", Later("<rotated>", _rotated)),
-        "spherical turned": given("spherical_gradient",
+        "spherical maps": given("Sphere.gradient", Later("<rotated>", _rotated)),
+        "spherical turned": given("Sphere.gradient",
             Later("<turned>", lambda: _temperature().T)),
-        "spherical radians": given("spherical_gradient", Later("<radians>", _in_radians)),
+        "spherical radians": given("Sphere.gradient", Later("<radians>", _in_radians)),
         "units of degrees": given("gradient",
             Later("<degrees>", lambda: _with_units("degrees_north", "m"))),
         "units of nothing": given("gradient", Later("<1>", lambda: _with_units("1", "1"))),
@@ -325,7 +330,9 @@ def _of_accessors() -> Iterator[Call]:
         "laplacian dims": given("laplacian", metres, "x"),
         "hessian": given("hessian", metres, "x", "y"),
         "gradient_norm": given("gradient_norm", metres),
-        "spherical_gradient": given("spherical_gradient", t),
+        "sphere gradient": given("sphere gradient", t),
+        "sphere laplacian": given("sphere laplacian", t, accuracy=4),
+        "curvilinear laplacian": given("curvilinear laplacian", FIELDS["curved"], "x", "y"),
         "turning_points": given("turning_points", FIELDS["tide"], "time"),
         "inflection_points": given("inflection_points", FIELDS["tide"], "time"),
         "critical_points": given("critical_points", FIELDS["hill"]),
@@ -342,9 +349,10 @@ def _of_accessors() -> Iterator[Call]:
         "curl": given("curl", wind, u="u", v="v", accuracy=4),
         "jacobian": given("jacobian", wind, u="u", v="v"),
         "gradient of a dataset": given("gradient", wind),
-        "spherical_divergence": given("spherical_divergence", FIELDS["winds"], u="u", v="v"),
-        "spherical_curl": given("spherical_curl", FIELDS["winds"], "v", "u"),
-        "spherical_curl one": given("spherical_curl", FIELDS["winds"], "v"),
+        "sphere divergence": given("sphere divergence", FIELDS["winds"], u="u", v="v"),
+        "sphere curl": given("sphere curl", FIELDS["winds"]),
+        "sphere curl of order": given("sphere curl", FIELDS["winds"], "v", "u"),
+        "sphere curl of one": given("sphere curl", FIELDS["winds"], u="speed"),
     }
     yield from product("accessor", access, rows)
 
@@ -403,8 +411,8 @@ def _of_quantities() -> Iterator[Call]:
         "divergence refused": given("divergence", (u, f), quantity(1.0, "m")),
         "curl": given("curl", (u, v), x, y),
         "jacobian": given("jacobian", [u, f], quantity(1.0, "m"), quantity(1.0, "s")),
-        "spherical": given("spherical_gradient", f, lat, lon),
-        "spherical radius": given("spherical_gradient", f, lat, lon, radius=quantity(6371.0, "km")),
+        "spherical": given("Sphere.gradient", f, lat, lon),
+        "spherical radius": given("Sphere.gradient", f, lat, lon, radius=quantity(6371.0, "km")),
         "turning": given("turning_points", quantity(np.sin(np.arange(20.0)), "m"),
                          quantity(np.arange(20.0), "s")),
         "inflection": given("inflection_points", quantity(np.sin(np.arange(20.0)), "m")),
@@ -428,16 +436,16 @@ def _of_quantities() -> Iterator[Call]:
         "boundary without": given("gradient", f, boundary={"constant": quantity(3.0, "kelvin")}),
         "period of a number": given("gradient", f, x, y, boundary="periodic",
             period={0: 40.0, 1: 60.0}),
-        "spherical radians": given("spherical_gradient", f,
+        "spherical radians": given("Sphere.gradient", f,
             quantity(np.linspace(-1, 1, 5), "radian"), lon),
-        "spherical metres": given("spherical_gradient", f, x, y),
-        "spherical curl": given("spherical_curl", (u, v), lat, lon),
+        "spherical metres": given("Sphere.gradient", f, x, y),
+        "spherical curl": given("Sphere.curl", (u, v), lat, lon),
         "components alike": given("divergence", quantity(values_of("f8", (2, 5, 6)), "m/s"), x, y),
         "stack of components": given("jacobian", [u, v], x, y, stack=True),
         "of a list": given("gradient", quantity([1.0, 2.0, 4.0], "m")),
-        "curvilinear": given("gradient", f, curvilinear=(
+        "curvilinear": given("CurvilinearGrid.gradient", f,
             quantity(np.add.outer(np.arange(5.0), 0.1 * np.arange(6.0)), "m"),
-            quantity(np.add.outer(0.2 * np.arange(5.0), np.arange(6.0)), "km"))),
+            quantity(np.add.outer(0.2 * np.arange(5.0), np.arange(6.0)), "km")),
         "out": given("laplacian", f, quantity(1.0, "m"),
             out=Later("<out>", lambda: np.zeros((5, 6)))),
     }  # fmt: skip

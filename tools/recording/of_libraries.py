@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 import gpugrad
-from recording.calls import Call, Later, given, options, product
+from recording.calls import Call, Later, call_public, given, options, product
 from recording.fields import (
     LIBRARIES,
     coordinates,
@@ -30,7 +30,7 @@ SHAPE = (8, 9)
 
 def call_and_ask(function: str, *arguments: Any, **keywords: Any) -> Any:
     """Call, and bring what comes home."""
-    result = getattr(gpugrad, function)(*arguments, **keywords)
+    result = call_public(function, *arguments, **keywords)
     parts = result if isinstance(result, tuple) else (result,)
     return {"result": result, "at home": [_home(part) for part in parts]}
 
@@ -72,17 +72,18 @@ def _operators(library: str) -> dict[str, Any]:
         "curl": given("curl", v, x, y),
         "jacobian": given("jacobian", v, 0.3),
         "jacobian stack": given("jacobian", v, 0.3, stack=True),
-        "spherical_gradient": given("spherical_gradient", f, lat, lon),
-        "spherical_curl": given("spherical_curl", v, lat, lon),
+        "sphere gradient": given("Sphere.gradient", f, lat, lon),
+        "sphere laplacian": given("Sphere.laplacian", f, lat, lon),
+        "sphere curl": given("Sphere.curl", v, lat, lon),
         "another library": given("gradient", f, Later("<array_api_strict>", _foreign)),
         "out of NumPy": given("laplacian", f, out=Later("<out>", lambda: np.zeros(SHAPE))),
         "bool": given("gradient", field("?", SHAPE, library=library)),
         "where of NumPy": given("laplacian", f, where=mask(SHAPE)),
         "where of numbers": given("laplacian", f, where=f),
-        "curvilinear of NumPy": given("gradient", f, curvilinear=Later("<grid>", _grid)),
-        "curvilinear": given("gradient", f, curvilinear=Later(
+        "curvilinear of NumPy": given("CurvilinearGrid.gradient", f, Later("<grid>", _grid)),
+        "curvilinear": given("CurvilinearGrid.gradient", f, Later(
             "<grid of the library>", lambda: tuple(in_library(x, library) for x in _grid()))),
-        "curvilinear of another": given("gradient", f, curvilinear=Later(
+        "curvilinear of another": given("CurvilinearGrid.gradient", f, Later(
             "<grid of another>", lambda: tuple(in_library(x, "strict") for x in _grid()))),
         "smooth": given("smooth_derivative", f, 0.5, window_length=5, polyorder=2),
         "error_estimate": given("error_estimate", f, 0.5),

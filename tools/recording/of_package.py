@@ -85,11 +85,11 @@ def calls() -> Iterator[Call]:
     for name in (*gpugrad.__all__, "grad", "_nothing"):
         yield Call(f"package/has/{name}", reach, (name,))
     for name in (
-        "asnumpy", "critical_points", "curl", "derivative", "derivative_of", "divergence",
-        "error_estimate", "explain", "free_memory", "gradient", "gradient_norm", "gradient_of",
-        "hessian", "hessian_of", "inflection_points", "info", "jacobian", "jacobian_of",
-        "laplacian", "namespace", "noise_level", "plan", "recommended_spacing", "smooth_derivative",
-        "spherical_curl", "spherical_divergence", "spherical_gradient", "stencil", "symbolic.curl",
+        "CurvilinearGrid", "Sphere", "asnumpy", "critical_points", "curl", "derivative",
+        "derivative_of", "divergence", "error_estimate", "explain", "free_memory", "gradient",
+        "gradient_norm", "gradient_of", "hessian", "hessian_of", "inflection_points", "info",
+        "jacobian", "jacobian_of", "laplacian", "namespace", "noise_level", "plan",
+        "recommended_spacing", "smooth_derivative", "stencil", "symbolic.curl",
         "symbolic.divergence", "symbolic.gradient", "symbolic.hessian", "symbolic.jacobian",
         "symbolic.laplacian", "tabulate", "turning_points", "use_backend",
     ):  # fmt: skip

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from recording.calls import BACKENDS, NOTHING, Call, Later, given, options, product
+from recording.calls import BACKENDS, NOTHING, Call, Later, call_public, given, options, product
 from recording.fields import coordinates, field, in_library, laid_out, of_lines, values_of, vector
 
 LOADS = ("llvmlite.binding",)
@@ -159,12 +159,13 @@ def _of_curved_grids() -> Iterator[Call]:
         "edge_accuracy=1": {"edge_accuracy": 1},
         "period": {"boundary": rings, "period": {1: (4.0, 0.0)}},
     }
-    for function in ("gradient", *VECTOR):
-        of = (lambda t: field(t, PLANE)) if function == "gradient" else (
+    for function in ("gradient", "gradient_norm", "laplacian", *VECTOR):
+        is_scalar = function not in VECTOR
+        of = (lambda t: field(t, PLANE)) if is_scalar else (
             lambda t: vector(t, PLANE, 2)
         )  # fmt: skip
         column = {
-            f"{dtype} on {grid}": given(of(dtype), curvilinear=_polar(grid))
+            f"{dtype} on {grid}": given(f"CurvilinearGrid.{function}", of(dtype), _polar(grid))
             for dtype, grid in (
                 ("f8", "f8"),
                 ("f4", "f4"),
@@ -173,45 +174,40 @@ def _of_curved_grids() -> Iterator[Call]:
                 ("c16", "f8"),
             )
         }
-        yield from product(f"curved {function}", function, column, extra, BACKENDS, one_in=4)
-        of_space = field("f8", SPACE) if function == "gradient" else vector("f8", SPACE, 3)
-        row = {"3-D": given(of_space, curvilinear=_twisted())}
+        yield from product(f"curved {function}", call_public, column, extra, BACKENDS, one_in=4)
+        of_space = field("f8", SPACE) if is_scalar else vector("f8", SPACE, 3)
+        row = {"3-D": given(f"CurvilinearGrid.{function}", of_space, _twisted())}
         yield from product(
             f"curved {function}",
-            function,
+            call_public,
             row,
             {"": {}, "accuracy=4": {"accuracy": 4}},
             BACKENDS,
             one_in=2,
         )
     for label, row in {
-        "a line": given(field("f8", (9,)), curvilinear=(np.arange(9.0) ** 1.5,)),
-        "a centre": given(field("f8", PLANE), curvilinear=(np.zeros(PLANE), np.zeros(PLANE))),
-        "closed twice": given(
-            field("f8", PLANE), curvilinear=Later("<closed>", _closed), boundary="periodic"
-        ),
-        "value": given(field("f8", PLANE), curvilinear=_polar(), boundary=1.5),
-        "stagger": given(field("f8", PLANE), curvilinear=_polar(), stagger="left"),
-        "spacing": given(field("f8", PLANE), 0.5, curvilinear=_polar()),
-        "where": given(field("f8", PLANE), curvilinear=_polar(), skipna=True),
-        "f2": given(field("f8", PLANE), curvilinear=_polar("f2")),
-        "complex": given(field("f8", PLANE), curvilinear=_polar("c16")),
-        "period of one": given(
-            field("f8", PLANE), curvilinear=_polar(), boundary="periodic", period=3.0
-        ),
+        "a line": given(field("f8", (9,)), np.arange(9.0) ** 1.5),
+        "a centre": given(field("f8", PLANE), np.zeros(PLANE), np.zeros(PLANE)),
+        "closed twice": given(field("f8", PLANE), Later("<closed>", _closed), boundary="periodic"),
+        "value": given(field("f8", PLANE), _polar(), boundary=1.5),
+        "where": given(field("f8", PLANE), _polar(), skipna=True),
+        "f2": given(field("f8", PLANE), _polar("f2")),
+        "complex": given(field("f8", PLANE), _polar("c16")),
+        "period of one": given(field("f8", PLANE), _polar(), boundary="periodic", period=3.0),
         "out": given(
             field("f8", PLANE),
-            curvilinear=_polar(),
+            _polar(),
             out=Later("<out>", lambda: (np.zeros(PLANE), np.zeros(PLANE))),
         ),
-        "dates": given(field("M8[s]", PLANE), curvilinear=_polar()),
+        "dates": given(field("M8[s]", PLANE), _polar()),
     }.items():
-        yield Call(f"curved gradient/{label}", "gradient", row.arguments, row.keywords)
-    batch = given(field("f8", (3, *PLANE)), curvilinear=_polar(), axis=(1, 2))
-    turned = given(field("f8", (12, 3, 11)), curvilinear=_polar(), axis=(2, 0))
+        arguments = "CurvilinearGrid.gradient", *row.arguments
+        yield Call(f"curved gradient/{label}", call_public, arguments, row.keywords)
+    batch = given("CurvilinearGrid.gradient", field("f8", (3, *PLANE)), _polar(), axis=(1, 2))
+    turned = given("CurvilinearGrid.gradient", field("f8", (12, 3, 11)), _polar(), axis=(2, 0))
     more = {"batch": batch, "turned": turned}
     yield from product(
-        "curved gradient", "gradient", more, {"": {}, "stack": {"stack": True}}, BACKENDS
+        "curved gradient", call_public, more, {"": {}, "stack": {"stack": True}}, BACKENDS
     )
 
 
@@ -237,48 +233,55 @@ def _of_spheres() -> Iterator[Call]:
         "edge_accuracy=1": {"edge_accuracy": 1},
         "stack": {"stack": True},
     }
-    for function in ("spherical_gradient", "spherical_divergence", "spherical_curl"):
-        is_scalar = function == "spherical_gradient"
+    for name in ("gradient", "gradient_norm", "laplacian", "divergence", "curl"):
+        function, is_scalar = f"Sphere.{name}", name not in VECTOR
         for label, (latitude, longitude) in grids.items():
             shape = (latitude.size, longitude.size)
             column = {
                 f"{dtype} {label}": (
-                    field(dtype, shape) if is_scalar else vector(dtype, shape, 2),
+                    function, field(dtype, shape) if is_scalar else vector(dtype, shape, 2),
                     latitude, longitude,
                 )
                 for dtype in ("f8", "f4")
             }  # fmt: skip
-            rows = extra if is_scalar else {k: v for k, v in extra.items() if k != "stack"}
-            yield from product(function, function, column, rows, BACKENDS, one_in=12)
+            rows = extra if name == "gradient" else {k: v for k, v in extra.items() if k != "stack"}
+            yield from product(function, call_public, column, rows, BACKENDS, one_in=12)
         latitude, longitude = grids["global"]
         shape = (13, 12)
         swath = {
             "maps": given(
-                field("f8", shape) if is_scalar else vector("f8", shape, 2),
+                function, field("f8", shape) if is_scalar else vector("f8", shape, 2),
                 Later("<map of latitudes>", lambda: _maps()[0]),
                 Later("<map of longitudes>", lambda: _maps()[1]),
             ),
             "radians": given(
-                field("f8", shape) if is_scalar else vector("f8", shape, 2),
+                function, field("f8", shape) if is_scalar else vector("f8", shape, 2),
                 np.radians(latitude), np.radians(longitude), degrees=False,
             ),
             "batch": given(
-                field("f4", (2, *shape)) if is_scalar else vector("f4", (2, *shape), 2),
+                function, field("f4", (2, *shape)) if is_scalar else vector("f4", (2, *shape), 2),
                 latitude, longitude,
             ),
             "turned": given(
-                field("f8", shape[::-1]) if is_scalar else vector("f8", shape[::-1], 2),
+                function, field("f8", shape[::-1]) if is_scalar else vector("f8", shape[::-1], 2),
                 latitude, longitude, axis=(1, 0),
             ),
             "c16": given(
-                field("c16", shape) if is_scalar else vector("c16", shape, 2), latitude, longitude
+                function, field("c16", shape) if is_scalar else vector("c16", shape, 2),
+                latitude, longitude,
             ),
             "i4": given(
-                field("i4", shape) if is_scalar else vector("i4", shape, 2), latitude, longitude
+                function, field("i4", shape) if is_scalar else vector("i4", shape, 2),
+                latitude, longitude,
             ),
         }  # fmt: skip
         yield from product(
-            function, function, swath, {"": {}, "accuracy=4": {"accuracy": 4}}, BACKENDS, one_in=2
+            function,
+            call_public,
+            swath,
+            {"": {}, "accuracy=4": {"accuracy": 4}},
+            BACKENDS,
+            one_in=2,
         )
 
 
