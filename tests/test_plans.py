@@ -290,6 +290,11 @@ class TestLinearOperators:
             gpugrad.plan(5).linear_operator()
 
 
+def test_plans_are_made_by_the_function_alone():
+    with pytest.raises(TypeError, match=r"must be made by `gpugrad\.plan`"):
+        gpugrad.Plan()
+
+
 @pytest.mark.parametrize("dtype", ["float32", np.float32, np.dtype("f4"), "f8", float])
 def test_a_dtype_among_the_spacings_is_told_its_keyword(dtype):
     for spacings in ((dtype,), (0.5, dtype), (dtype, 0.5)):

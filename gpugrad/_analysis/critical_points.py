@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from gpugrad._analysis.descriptions import describe
 from gpugrad._analysis.extrema import (
     as_numbers,
     as_wide,
@@ -42,6 +43,8 @@ _DOUBT = 0.1
 
 class CriticalPoint(NamedTuple):
     """A point at which the gradient of a field is zero: one entry of `CriticalPoints`.
+
+    It is what a loop over the collection gives: the entries of one point.
 
     Parameters
     ----------
@@ -75,12 +78,14 @@ class CriticalPoint(NamedTuple):
     eigenvalues: Any
 
 
+@describe
 @dataclass(frozen=True, eq=False, repr=False)
 class CriticalPoints(PointCollection[CriticalPoint]):
     """Where the gradient of a field is zero: arrays with one entry for each point.
 
-    `critical_points` returns it. It has a length and goes from point to point in a loop. An integer
-    in brackets gives a point, a slice, a mask or an array of integers the points that it picks.
+    `critical_points` returns it.
+
+    {collection}
 
     Parameters
     ----------
@@ -125,6 +130,9 @@ def critical_points(
     f: Any, *spacing: Spacing, boundary: Boundary = "one-sided", period: Period | None = None
 ) -> CriticalPoints:
     r"""Find where the gradient of a sampled field is zero: minima, maxima, saddles.
+
+    They are the skeleton of a field: its hills, hollows and passes, from which flows and landscapes
+    are read.
 
     Parameters
     ----------

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from gpugrad._analysis.descriptions import describe
 from gpugrad._analysis.extrema import (
     Extrema,
     as_curves,
@@ -29,6 +30,8 @@ from gpugrad._labels import accepts_labels
 
 class InflectionPoint(NamedTuple):
     """A point at which the curvature of a curve changes its sign: one of `InflectionPoints`.
+
+    It is what a loop over the collection gives: the entries of one point.
 
     Parameters
     ----------
@@ -71,13 +74,14 @@ class InflectionPoint(NamedTuple):
     slope: Any
 
 
+@describe
 @dataclass(frozen=True, eq=False, repr=False)
 class InflectionPoints(PointsOfCurves[InflectionPoint]):
     """Where the curvature of curves changes its sign: arrays with one entry for each point.
 
-    `inflection_points` returns it. It has a length and goes from point to point in a loop. An
-    integer in brackets gives a point, a slice, a mask or an array of integers the points that it
-    picks.
+    `inflection_points` returns it.
+
+    {collection}
 
     Parameters
     ----------
@@ -121,6 +125,7 @@ class InflectionPoints(PointsOfCurves[InflectionPoint]):
 
 
 @accepts_labels
+@describe
 def inflection_points(
     f: Any,
     *spacing: Spacing,
@@ -130,19 +135,16 @@ def inflection_points(
 ) -> InflectionPoints:
     r"""Find where the curvature of sampled curves changes its sign, between the samples.
 
+    There the slope is greatest or least, as in the middle of a transition, of a titration or of a
+    growth curve.
+
     Parameters
     ----------
     f : array of shape (n_0, ..., n_k)
         Samples of a curve, or of many: real numbers in an array of any library but Dask, a
         DataArray of xarray, a quantity of pint, or a sequence. No point is found beside a NaN or a
         masked sample.
-    *spacing : number or 1-D array, optional
-        The distance between samples, or their coordinates, going up or down, even or not; times
-        and dates too. By default samples are numbered from 0. It may be given by keyword, as
-        ``spacing=``.
-    axis : int, optional
-        The axis along which a curve runs, by default the last; each entry of the others is a curve.
-        The name of a dimension for a DataArray.
+    {spacing_and_axis}
     prominence : number, optional
         Leave out points at which the slope stands out by less, in the unit of `f` per unit of
         the coordinates. That needs SciPy.

@@ -25,6 +25,7 @@ from gpugrad._grids import (
 )
 from gpugrad._labels import accepts_labels
 from gpugrad._operators import derivative
+from gpugrad._operators.descriptions import ONE_AXIS, describe
 from gpugrad._operators.one_axis import check_one_spacing, find_even_step
 from gpugrad._stencils import rows_of
 from gpugrad._stencils.textbook import stencil
@@ -42,6 +43,9 @@ _ABOVE = 4.0
 @accepts_labels
 def noise_level(f: Any, *, axis: Axis = -1) -> Any:
     r"""Estimate how noisy samples of a smooth curve are, without knowing the curve.
+
+    Derivatives make noise larger, so this number tells whether to smooth, and how far apart samples
+    should be.
 
     Parameters
     ----------
@@ -173,6 +177,8 @@ def recommended_spacing(
     accuracy: int = 2,
 ) -> RecommendedSpacing:
     r"""Recommend the distance between samples at which noise and truncation are in balance.
+
+    Samples that are closer make a derivative noisy, samples that are farther apart make it coarse.
 
     Parameters
     ----------
@@ -309,6 +315,19 @@ def _estimate_magnitude(f: NumpyArray, spacing: float, noise: float, order: int)
 
 
 @accepts_labels
+@describe(
+    f="""
+f : array of shape (n_0, ..., n_k)
+    Samples of a field: an array of any library, a DataArray of xarray, a quantity of pint, or a
+    nested sequence.
+""",
+    axis=ONE_AXIS,
+    accuracy="""
+accuracy : {2, 4, 6, 8, 10}, optional
+    The power of the spacing with which the error inside vanishes.
+""",
+    value_errors="; if the axis is too short for the next higher accuracy",
+)
 def error_estimate(
     f: Any,
     *spacing: Spacing,
@@ -328,35 +347,7 @@ def error_estimate(
 
     Parameters
     ----------
-    f : array of shape (n_0, ..., n_k)
-        Samples of a field: an array of any library, a DataArray of xarray, a quantity of pint, or a
-        nested sequence.
-    *spacing : number or array, optional
-        The distance between samples along the axis, by default 1, or their coordinates; dates with
-        a `time_unit`. It may be given by keyword, as ``spacing=``.
-    axis : int, optional
-        The axis to differentiate along, by default the last; the name of a dimension for a
-        DataArray.
-    order : int, optional
-        The order of the derivative, 1 to 8.
-    edge_order : {1, 2}, optional
-        The order of accuracy at one-sided ends, as in `numpy.gradient`; by default 1. It goes with
-        first derivatives of `accuracy` 2 alone, and not with `edge_accuracy`.
-    accuracy : {2, 4, 6, 8, 10}, optional
-        The power of the spacing with which the error inside vanishes.
-    boundary : str, number, dict or pair, optional
-        What lies beyond the ends: "one-sided" (nothing), "periodic", "reflect", "symmetric",
-        "odd-reflect", "odd-symmetric", "edge", a number (the field there), ``{"normal": slope}``;
-        or a pair (lower, upper) of these.
-    edge_accuracy : int, optional
-        The power of the spacing with which the error at one-sided ends vanishes.
-    period : number, optional
-        The period of a periodic axis, in the unit of the coordinates; by default the extent of the
-        coordinates and one more step.
-    time_unit : str, optional
-        The unit of time that rates are per, where coordinates are dates, such as "s".
-    backend : {"auto", "slices", "numpy", "compiled", "cupy"}, optional
-        Where the arithmetic runs, see `use_backend`.
+    {parameters}
 
     Returns
     -------
@@ -364,13 +355,7 @@ def error_estimate(
         The estimate, not negative, in the unit of the derivative, with the library and the device
         of `f`.
 
-    Raises
-    ------
-    TypeError
-        If `f`, a spacing or an option is of the wrong kind.
-    ValueError
-        If an option is unknown or out of range, or if the axis is too short for the next higher
-        accuracy.
+    {errors}
 
     See Also
     --------

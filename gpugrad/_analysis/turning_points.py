@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from gpugrad._analysis.descriptions import describe
 from gpugrad._analysis.extrema import (
     Extrema,
     as_curves,
@@ -29,6 +30,8 @@ from gpugrad._labels import accepts_labels
 
 class TurningPoint(NamedTuple):
     """A point at which a curve turns: one entry of `TurningPoints`.
+
+    It is what a loop over the collection gives: the entries of one point.
 
     Parameters
     ----------
@@ -68,12 +71,14 @@ class TurningPoint(NamedTuple):
     prominence: Any
 
 
+@describe
 @dataclass(frozen=True, eq=False, repr=False)
 class TurningPoints(PointsOfCurves[TurningPoint]):
     """Where curves turn: arrays with one entry for each point, curve by curve, sample by sample.
 
-    `turning_points` returns it. It has a length and goes from point to point in a loop. An integer
-    in brackets gives a point, a slice, a mask or an array of integers the points that it picks.
+    `turning_points` returns it.
+
+    {collection}
 
     Parameters
     ----------
@@ -151,6 +156,7 @@ class TurningPoints(PointsOfCurves[TurningPoint]):
 
 
 @accepts_labels
+@describe
 def turning_points(
     f: Any,
     *spacing: Spacing,
@@ -161,19 +167,15 @@ def turning_points(
 ) -> TurningPoints:
     r"""Find where sampled curves turn: maxima and minima, located between the samples.
 
+    It finds the peaks and troughs of measured curves more exactly than to the nearest sample.
+
     Parameters
     ----------
     f : array of shape (n_0, ..., n_k)
         Samples of a curve, or of many: real numbers in an array of any library but Dask, a
         DataArray of xarray, a quantity of pint, or a sequence. A NaN, or a masked sample, ends a
         curve; it goes on behind it.
-    *spacing : number or 1-D array, optional
-        The distance between samples, or their coordinates, going up or down, even or not; times
-        and dates too. By default samples are numbered from 0. It may be given by keyword, as
-        ``spacing=``.
-    axis : int, optional
-        The axis along which a curve runs, by default the last; each entry of the others is a curve.
-        The name of a dimension for a DataArray.
+    {spacing_and_axis}
     prominence : number, optional
         Leave out extrema that stand out by less, in the unit of `f`; level runs that are no extrema
         stay. That needs SciPy.

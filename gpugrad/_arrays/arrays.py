@@ -29,7 +29,37 @@ HALF_PRECISION = ("float16", "bfloat16")
 
 
 class BackendError(RuntimeError):
-    """A backend asked for by name cannot run: the message has the reason, and the cure."""
+    """A backend asked for by name cannot run: the message has the reason, and the cure.
+
+    No other backend is taken in its place, so a script that names one never runs elsewhere unseen.
+
+    Parameters
+    ----------
+    message : str, optional
+        All of it, as it is printed.
+    reason : str, optional
+        Why the backend cannot run.
+    cure : str, optional
+        What to do about it.
+
+    See Also
+    --------
+    use_backend : Chooses a backend.
+    explain : Tells in advance which backend a call takes, and why.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import gpugrad
+    >>> f = np.ma.array([1.0, 4.0, 9.0])
+    >>> try:
+    ...     gpugrad.gradient(f, backend="numpy")
+    ... except gpugrad.BackendError as error:
+    ...     print(error.reason)
+    ...     print(error.cure)
+    it takes plain NumPy arrays, and `f` is a MaskedArray
+    Use backend="auto".
+    """
 
     __module__ = "gpugrad"
 
@@ -42,6 +72,20 @@ class GpugradWarning(UserWarning):
     """What gpugrad does as it was told, and yet may not be what you want.
 
     All warnings of gpugrad are of this class, so one filter is for them alone.
+
+    See Also
+    --------
+    BackendError : What is raised where gpugrad cannot do as it was told.
+    gradient : Warns of coordinates that go both up and down.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> import gpugrad
+    >>> with warnings.catch_warnings():
+    ...     warnings.simplefilter("ignore", gpugrad.GpugradWarning)
+    ...     gpugrad.gradient([0.0, 1.0, 4.0], [0.0, 2.0, 1.0])
+    array([ 0.5, -6.5, -3. ])
     """
 
     __module__ = "gpugrad"
@@ -269,6 +313,8 @@ _WAYS_HOME = ("asnumpy", "todense")
 def asnumpy(x: Any) -> np.ndarray[Any, Any]:
     """Bring an array of any library home: to a NumPy array in host memory.
 
+    It is the last step of a workflow on any library: to plot, to save, or to compare results.
+
     Parameters
     ----------
     x : array or sequence
@@ -287,6 +333,11 @@ def asnumpy(x: Any) -> np.ndarray[Any, Any]:
     ------
     TypeError
         If `x` has no values: a JAX tracer, text, or an object that is no array.
+
+    See Also
+    --------
+    namespace : The functions of a library, for the way there.
+    gradient : Returns arrays of the library of the field.
 
     Examples
     --------

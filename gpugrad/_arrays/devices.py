@@ -100,6 +100,8 @@ def find_gpu() -> Gpu:
 def namespace(name: str = "auto") -> ModuleType:
     """Return an array-API namespace to write a whole workflow against.
 
+    Code that takes its functions from there runs on the GPU or the CPU without a change.
+
     Parameters
     ----------
     name : {"auto", "numpy", "cupy", "torch", "jax"}
@@ -118,6 +120,11 @@ def namespace(name: str = "auto") -> ModuleType:
         has the reason and the cure.
     ValueError
         If there is no such name.
+
+    See Also
+    --------
+    asnumpy : Brings arrays home, to NumPy.
+    info : Says which libraries are installed, and whether a GPU is usable.
 
     Examples
     --------

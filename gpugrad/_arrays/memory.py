@@ -131,10 +131,16 @@ def _on_lease(
 def free_memory() -> int:
     """Give memory that is kept for new results back to the system at once.
 
+    It is for measuring how much memory a process needs, and for leaving memory to other processes.
+
     Returns
     -------
     int
         The bytes that were given back.
+
+    See Also
+    --------
+    info : What is installed, and what runs where.
 
     Notes
     -----

@@ -39,7 +39,9 @@ _INTO_OUT = ", into `out`"
 class Explanation:
     """Which backend a call takes, and why: what `explain` returns. Printed, it is a table.
 
-    Attributes
+    A test or a benchmark asserts with it that a call runs where it is meant to.
+
+    Parameters
     ----------
     backend : str or None
         The name of the backend that evaluates, for a Dask array that of its blocks. None where the
@@ -51,6 +53,19 @@ class Explanation:
         its reason.
     cure : str or None
         What to do to have a faster one, if anything.
+
+    See Also
+    --------
+    explain : Returns it.
+    use_backend : Chooses a backend.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import gpugrad
+    >>> why = gpugrad.explain(np.ma.zeros((300, 300)))
+    >>> why.backend, why.rejected["numpy"]
+    ('slices', 'it takes plain NumPy arrays, and `f` is a MaskedArray')
     """
 
     __module__ = "gpugrad"

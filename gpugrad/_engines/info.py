@@ -18,7 +18,9 @@ _LIBRARIES = ("numpy", "array_api_compat", "cupy", "torch", "jax", "dask", "llvm
 class Info:
     """What is installed and what runs where: what `info` returns. Printed, it is a table.
 
-    Attributes
+    Scripts read from it whether a library or a GPU is there; users read why not.
+
+    Parameters
     ----------
     versions : dict of str to str or None
         The version of each library, None where it is not installed.
@@ -30,6 +32,17 @@ class Info:
         The backend in force.
     picks : dict of str to str
         For each kind of array, what "auto" takes.
+
+    See Also
+    --------
+    info : Returns it.
+    explain : Says which backend a single call takes, and why.
+
+    Examples
+    --------
+    >>> import gpugrad
+    >>> gpugrad.info().versions["gpugrad"] == gpugrad.__version__
+    True
     """
 
     __module__ = "gpugrad"
@@ -59,6 +72,9 @@ class Info:
 def info() -> Info:
     """Say what is installed, which devices are usable, what "auto" picks, and why not the GPU.
 
+    It is the first thing to print on a new machine, and what a report of a problem should have in
+    it.
+
     Returns
     -------
     Info
@@ -68,12 +84,20 @@ def info() -> Info:
 
     See Also
     --------
-    explain : which backend a single call takes, and why.
+    explain : Says which backend a single call takes, and why.
+    use_backend : Chooses a backend, or a number of threads.
 
     Notes
     -----
     The first call compiles and runs a trivial kernel if CuPy is there; other libraries are not
     imported.
+
+    Examples
+    --------
+    >>> import gpugrad
+    >>> info = gpugrad.info()
+    >>> info.backend, info.picks["masked arrays, dates, objects"]
+    ('auto', 'slices, on NumPy')
     """
     gpu = find_gpu()
     picks = {

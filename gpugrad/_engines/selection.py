@@ -78,7 +78,8 @@ class use_backend:
 
     See Also
     --------
-    explain : which backend a call would take, and why.
+    explain : Says which backend a call would take, and why.
+    info : What is installed, and what runs where.
 
     Notes
     -----

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, ParamSpec
 import numpy as np
 
 from gpugrad._arrays import Array
+from gpugrad._functions.descriptions import FIRST, SCALAR, SECOND, describe
 from gpugrad._functions.methods import METHODS, Method, Request, differentiate
 from gpugrad._functions.points import Points, parse_points_axis
 from gpugrad._functions.user_function import UserFunction, check_callable
@@ -52,6 +53,9 @@ class DerivativeEstimate(NamedTuple):
 
 class FunctionDerivative:
     """A derivative of a function: a function itself, made by `gradient_of` and its relatives.
+
+    It is called with points, as often as needed, and may be passed on wherever a function is
+    wanted: to a solver, a plot, or to `tabulate`.
 
     Parameters
     ----------
@@ -270,6 +274,13 @@ def _takes_options(maker: Callable[P, FunctionDerivative]) -> Callable[P, Functi
 
 
 @_takes_options
+@describe(
+    **SCALAR,
+    **FIRST,
+    stacked=", the components on a new leading axis, instead of a tuple",
+    results="the same form: a tuple with an array for each coordinate (for a single coordinate the "
+    "bare array), or one array of the shape of the array of points",
+)
 def gradient_of(
     func: Callable[..., Any],
     *,
@@ -288,57 +299,13 @@ def gradient_of(
 
     Parameters
     ----------
-    func : callable
-        The function ``func(x, y, ...)``, of one array or number for each coordinate, which returns
-        a value for each point. It is called with many points at once, and with coordinates of
-        shapes that broadcast together if it does the same with these; functions of single numbers,
-        such as `math.sin`, are called in a loop. With `vector` it is ``func(p)``, of one array with
-        the components on axis 0.
-    method : {"auto", "autodiff", "complex", "extrapolation", "central"}, optional
-        How to differentiate, see the notes. "auto" takes the first of "autodiff", "complex" and
-        "extrapolation" that works, and leaves its name in the attribute ``method``.
-    accuracy : {2, 4, 6, 8, 10, 12}, optional
-        The power of the step with which the error of "central" vanishes, by default 8.
-    step : number or sequence of numbers, optional
-        The step of "central", in the unit of the coordinates, the same for all or one for each.
-        By default it balances rounding and truncation for a function that changes over lengths
-        of max(1, abs(x)).
-    vector : bool, optional
-        Whether `func` takes all coordinates in one array.
-    points_axis : {0, -1}, optional
-        Where the components are in the one array of points that the result is called with. By
-        default it takes an array for each coordinate, with `vector` one with the components on
-        axis 0.
-    stack : bool, optional
-        Return one array, the components on a new leading axis, instead of a tuple.
-    return_error : bool, optional
-        Return ``(value, error)``, a `DerivativeEstimate`: also an estimated bound of the error of
-        each number.
+    {parameters}
 
     Returns
     -------
-    FunctionDerivative
-        A function of points: numbers or arrays of any shape that broadcast together, of NumPy,
-        CuPy, PyTorch, JAX or another array-API library, or one array of all coordinates. It returns
-        the same form: a tuple with an array for each coordinate (for a single coordinate the bare
-        array), or one array of the shape of the array of points. Library, device and dtype are
-        taken from the points; integers become float64. No points give empty arrays. In the unit of
-        `func` per unit of the coordinate.
+    {result}
 
-    Raises
-    ------
-    TypeError
-        If `func` is not callable or does not take the coordinates; if points are of two libraries,
-        complex, or lazy; if a method cannot differentiate this function, saying why (`NotAnalytic`
-        for "complex").
-    ValueError
-        If `func` does not return one value for each point, or an argument is unknown.
-
-    Warns
-    -----
-    RuntimeWarning
-        If NumPy points have a derivative that is NaN, because `func` is NaN or raises an error
-        there, or because its values on neither side tell a slope, as at a root at 0.
+    {errors}
 
     See Also
     --------
@@ -389,6 +356,19 @@ def gradient_of(
 
 
 @_takes_options
+@describe(
+    func="""
+func : callable
+    The function ``func(x)``, of an array or a number, which returns a value for each point. It is
+    called with many points at once; functions of single numbers, such as `math.sin`, are called in
+    a loop.
+""",
+    counted=SCALAR["counted"],
+    value_errors=" If `order` is not from 1 to 8.",
+    complex_step="""a step in the complex plane, exact but for rounding; higher orders are
+  differences of first derivatives by "extrapolation". For NumPy points and functions of NumPy's
+  analytic operations.""",
+)
 def derivative_of(
     func: Callable[..., Any],
     *,
@@ -400,26 +380,12 @@ def derivative_of(
 ) -> FunctionDerivative:
     r"""Return a derivative of a function of one variable, as a function of points.
 
+    It is how fast the function changes (order 1), how it bends (order 2), and so on, without a
+    table of samples.
+
     Parameters
     ----------
-    func : callable
-        The function ``func(x)``, of an array or a number, which returns a value for each point. It
-        is called with many points at once; functions of single numbers, such as `math.sin`, are
-        called in a loop.
-    order : int, optional
-        The order of the derivative, 1 to 8.
-    method : {"auto", "autodiff", "complex", "extrapolation", "central"}, optional
-        How to differentiate, see the notes. "auto" takes the first of "autodiff", "complex" and
-        "extrapolation" that works, and leaves its name in the attribute ``method``.
-    accuracy : {2, 4, 6, 8, 10, 12}, optional
-        The power of the step with which the error of "central" vanishes, by default 8.
-    step : number or sequence of numbers, optional
-        The step of "central", in the unit of the coordinates, the same for all or one for each.
-        By default it balances rounding and truncation for a function that changes over lengths
-        of max(1, abs(x)).
-    return_error : bool, optional
-        Return ``(value, error)``, a `DerivativeEstimate`: also an estimated bound of the error of
-        each number.
+    {parameters}
 
     Returns
     -------
@@ -428,21 +394,7 @@ def derivative_of(
         array-API library, that returns an array of that shape, library, device and dtype; integers
         become float64. In the unit of `func` per unit of its argument to the power `order`.
 
-    Raises
-    ------
-    TypeError
-        If `func` is not callable or does not take the coordinates; if points are of two libraries,
-        complex, or lazy; if a method cannot differentiate this function, saying why (`NotAnalytic`
-        for "complex").
-    ValueError
-        If `func` does not return one value for each point, or an argument is unknown. If `order` is
-        not from 1 to 8.
-
-    Warns
-    -----
-    RuntimeWarning
-        If NumPy points have a derivative that is NaN, because `func` is NaN or raises an error
-        there, or because its values on neither side tell a slope, as at a root at 0.
+    {errors}
 
     See Also
     --------
@@ -451,15 +403,7 @@ def derivative_of(
 
     Notes
     -----
-    - "autodiff": automatic differentiation by PyTorch or JAX, for functions written with them or
-      with operators; exact.
-    - "complex": a step in the complex plane, exact but for rounding; higher orders are differences
-      of first derivatives by "extrapolation". For NumPy points and functions of NumPy's analytic
-      operations.
-    - "extrapolation": central differences at many steps, combined; for each point the best step.
-    - "central": central differences with one step, the cheapest.
-
-    `gradient_of` tells more of each.
+    {methods}
 
     "autodiff" is exact for all orders. Other methods lose digits with each: about 13 digits are
     right for order 1 by extrapolation, 11 for order 2, 8 for order 4.
@@ -476,6 +420,16 @@ def derivative_of(
 
 
 @_takes_options
+@describe(
+    **FIRST,
+    returned="its m components: a tuple of arrays or numbers, or one array with the components on "
+    "axis 0",
+    counted="its components for each point",
+    stacked=" of shape (m, n, ...), for n coordinates",
+    results="``result[i][j]``, the derivative of component i by coordinate j; or, where it is "
+    "called with one array of points, an array with the axes of i and j in place of the axis of "
+    "the components",
+)
 def jacobian_of(
     func: Callable[..., Any],
     *,
@@ -489,59 +443,18 @@ def jacobian_of(
 ) -> FunctionDerivative:
     r"""Return the Jacobian of a vector-valued function, as a function of points.
 
+    It is the linear map that is nearest to the function about a point: the matrix that Newton's
+    method solves with, and by which errors propagate.
+
     Parameters
     ----------
-    func : callable
-        The function ``func(x, y, ...)``, of one array or number for each coordinate, which returns
-        its m components: a tuple of arrays or numbers, or one array with the components on axis 0.
-        It is called with many points at once, and with coordinates of shapes that broadcast
-        together if it does the same with these; functions of single numbers, such as `math.sin`,
-        are called in a loop. With `vector` it is ``func(p)``, of one array with the components on
-        axis 0.
-    method : {"auto", "autodiff", "complex", "extrapolation", "central"}, optional
-        How to differentiate, see the notes. "auto" takes the first of "autodiff", "complex" and
-        "extrapolation" that works, and leaves its name in the attribute ``method``.
-    accuracy : {2, 4, 6, 8, 10, 12}, optional
-        The power of the step with which the error of "central" vanishes, by default 8.
-    step : number or sequence of numbers, optional
-        The step of "central", in the unit of the coordinates, the same for all or one for each.
-        By default it balances rounding and truncation for a function that changes over lengths
-        of max(1, abs(x)).
-    vector : bool, optional
-        Whether `func` takes all coordinates in one array.
-    points_axis : {0, -1}, optional
-        Where the components are in the one array of points that the result is called with. By
-        default it takes an array for each coordinate, with `vector` one with the components on
-        axis 0.
-    stack : bool, optional
-        Return one array of shape (m, n, ...), for n coordinates.
-    return_error : bool, optional
-        Return ``(value, error)``, a `DerivativeEstimate`: also an estimated bound of the error of
-        each number.
+    {parameters}
 
     Returns
     -------
-    FunctionDerivative
-        A function of points: numbers or arrays of any shape that broadcast together, of NumPy,
-        CuPy, PyTorch, JAX or another array-API library, or one array of all coordinates. It returns
-        ``result[i][j]``, the derivative of component i by coordinate j; or, where it is called with
-        one array of points, an array with the axes of i and j in place of the axis of the
-        components. Library, device and dtype are taken from the points.
+    {result}
 
-    Raises
-    ------
-    TypeError
-        If `func` is not callable or does not take the coordinates; if points are of two libraries,
-        complex, or lazy; if a method cannot differentiate this function, saying why (`NotAnalytic`
-        for "complex").
-    ValueError
-        If `func` does not return its components for each point, or an argument is unknown.
-
-    Warns
-    -----
-    RuntimeWarning
-        If NumPy points have a derivative that is NaN, because `func` is NaN or raises an error
-        there, or because its values on neither side tell a slope, as at a root at 0.
+    {errors}
 
     See Also
     --------
@@ -553,14 +466,7 @@ def jacobian_of(
     -----
     .. math:: J_{ij} = \frac{\partial f_i}{\partial x_j}
 
-    - "autodiff": automatic differentiation by PyTorch or JAX, for functions written with them or
-      with operators; exact.
-    - "complex": a step in the complex plane, exact but for rounding; for NumPy points and functions
-      of NumPy's analytic operations.
-    - "extrapolation": central differences at many steps, combined; for each point the best step.
-    - "central": central differences with one step, the cheapest.
-
-    `gradient_of` tells more of each.
+    {methods}
 
     Examples
     --------
@@ -574,6 +480,14 @@ def jacobian_of(
 
 
 @_takes_options
+@describe(
+    **SCALAR,
+    **SECOND,
+    stacked=" of shape (n, n, ...), for n coordinates",
+    results="``result[i][j]``, the derivative by the coordinates i and j; or, where it is called "
+    "with one array of points, an array with the axes of i and j in place of the axis of the "
+    'components. It is symmetric to the bit but with "autodiff"',
+)
 def hessian_of(
     func: Callable[..., Any],
     *,
@@ -587,59 +501,18 @@ def hessian_of(
 ) -> FunctionDerivative:
     r"""Return the matrix of second derivatives of a function, as a function of points.
 
+    It is how a function bends in all directions: where the gradient is zero, its eigenvalues tell
+    minima, maxima and saddles apart.
+
     Parameters
     ----------
-    func : callable
-        The function ``func(x, y, ...)``, of one array or number for each coordinate, which returns
-        a value for each point. It is called with many points at once, and with coordinates of
-        shapes that broadcast together if it does the same with these; functions of single numbers,
-        such as `math.sin`, are called in a loop. With `vector` it is ``func(p)``, of one array with
-        the components on axis 0.
-    method : {"auto", "autodiff", "complex", "extrapolation", "central"}, optional
-        How to differentiate, see the notes. "auto" takes the first of "autodiff", "complex" and
-        "extrapolation" that works, and leaves its name in the attribute ``method``.
-    accuracy : {2, 4, 6, 8, 10, 12}, optional
-        The power of the step with which the error of "central" vanishes, by default 8.
-    step : number or sequence of numbers, optional
-        The step of "central", in the unit of the coordinates, the same for all or one for each.
-        By default it balances rounding and truncation for a function that changes over lengths
-        of max(1, abs(x)).
-    vector : bool, optional
-        Whether `func` takes all coordinates in one array.
-    points_axis : {0, -1}, optional
-        Where the components are in the one array of points that the result is called with. By
-        default it takes an array for each coordinate, with `vector` one with the components on
-        axis 0.
-    stack : bool, optional
-        Return one array of shape (n, n, ...), for n coordinates.
-    return_error : bool, optional
-        Return ``(value, error)``, a `DerivativeEstimate`: also an estimated bound of the error of
-        each number.
+    {parameters}
 
     Returns
     -------
-    FunctionDerivative
-        A function of points: numbers or arrays of any shape that broadcast together, of NumPy,
-        CuPy, PyTorch, JAX or another array-API library, or one array of all coordinates. It returns
-        ``result[i][j]``, the derivative by the coordinates i and j; or, where it is called with one
-        array of points, an array with the axes of i and j in place of the axis of the components.
-        It is symmetric to the bit but with "autodiff". Library, device and dtype are taken from the
-        points.
+    {result}
 
-    Raises
-    ------
-    TypeError
-        If `func` is not callable or does not take the coordinates; if points are of two libraries,
-        complex, or lazy; if a method cannot differentiate this function, saying why (`NotAnalytic`
-        for "complex").
-    ValueError
-        If `func` does not return one value for each point, or an argument is unknown.
-
-    Warns
-    -----
-    RuntimeWarning
-        If NumPy points have a derivative that is NaN, because `func` is NaN or raises an error
-        there, or because its values on neither side tell a slope, as at a root at 0.
+    {errors}
 
     See Also
     --------
@@ -650,14 +523,7 @@ def hessian_of(
     -----
     .. math:: H_{ij} = \frac{\partial^2 f}{\partial x_i \, \partial x_j}
 
-    - "autodiff": automatic differentiation by PyTorch or JAX, for functions written with them or
-      with operators; exact.
-    - "complex": a step in the complex plane for first derivatives, then their differences by
-      "extrapolation"; for NumPy points and functions of NumPy's analytic operations.
-    - "extrapolation": central differences at many steps, combined; for each point the best step.
-    - "central": central differences with one step, the cheapest.
-
-    `gradient_of` tells more of each.
+    {methods}
 
     "extrapolation" and "central" take second differences along the axes and along the diagonals
     between each two of them.
@@ -675,6 +541,13 @@ def hessian_of(
 
 
 @_takes_options
+@describe(
+    **FIRST,
+    returned="a component for each coordinate: a tuple of arrays or numbers, or one array with the "
+    "components on axis 0",
+    counted="one component for each coordinate",
+    results="one number for each point",
+)
 def divergence_of(
     func: Callable[..., Any],
     *,
@@ -687,55 +560,17 @@ def divergence_of(
 ) -> FunctionDerivative:
     r"""Return the divergence of a vector-valued function, as a function of points.
 
+    It is how much of a flow comes out of each place: sources are positive, sinks negative.
+
     Parameters
     ----------
-    func : callable
-        The function ``func(x, y, ...)``, of one array or number for each coordinate, which returns
-        a component for each coordinate: a tuple of arrays or numbers, or one array with the
-        components on axis 0. It is called with many points at once, and with coordinates of shapes
-        that broadcast together if it does the same with these; functions of single numbers, such as
-        `math.sin`, are called in a loop. With `vector` it is ``func(p)``, of one array with the
-        components on axis 0.
-    method : {"auto", "autodiff", "complex", "extrapolation", "central"}, optional
-        How to differentiate, see the notes. "auto" takes the first of "autodiff", "complex" and
-        "extrapolation" that works, and leaves its name in the attribute ``method``.
-    accuracy : {2, 4, 6, 8, 10, 12}, optional
-        The power of the step with which the error of "central" vanishes, by default 8.
-    step : number or sequence of numbers, optional
-        The step of "central", in the unit of the coordinates, the same for all or one for each.
-        By default it balances rounding and truncation for a function that changes over lengths
-        of max(1, abs(x)).
-    vector : bool, optional
-        Whether `func` takes all coordinates in one array.
-    points_axis : {0, -1}, optional
-        Where the components are in the one array of points that the result is called with. By
-        default it takes an array for each coordinate, with `vector` one with the components on
-        axis 0.
-    return_error : bool, optional
-        Return ``(value, error)``, a `DerivativeEstimate`: also an estimated bound of the error of
-        each number.
+    {parameters}
 
     Returns
     -------
-    FunctionDerivative
-        A function of points: numbers or arrays of any shape that broadcast together, of NumPy,
-        CuPy, PyTorch, JAX or another array-API library, or one array of all coordinates. It returns
-        one number for each point. Library, device and dtype are taken from the points.
+    {result}
 
-    Raises
-    ------
-    TypeError
-        If `func` is not callable or does not take the coordinates; if points are of two libraries,
-        complex, or lazy; if a method cannot differentiate this function, saying why (`NotAnalytic`
-        for "complex").
-    ValueError
-        If `func` does not return one component for each coordinate, or an argument is unknown.
-
-    Warns
-    -----
-    RuntimeWarning
-        If NumPy points have a derivative that is NaN, because `func` is NaN or raises an error
-        there, or because its values on neither side tell a slope, as at a root at 0.
+    {errors}
 
     See Also
     --------
@@ -748,14 +583,7 @@ def divergence_of(
 
     The bound of the error is the sum of the bounds of the terms.
 
-    - "autodiff": automatic differentiation by PyTorch or JAX, for functions written with them or
-      with operators; exact.
-    - "complex": a step in the complex plane, exact but for rounding; for NumPy points and functions
-      of NumPy's analytic operations.
-    - "extrapolation": central differences at many steps, combined; for each point the best step.
-    - "central": central differences with one step, the cheapest.
-
-    `gradient_of` tells more of each.
+    {methods}
 
     Examples
     --------
@@ -768,6 +596,17 @@ def divergence_of(
 
 
 @_takes_options
+@describe(
+    **FIRST,
+    returned="two or three components, one for each coordinate: a tuple of arrays or numbers, or "
+    "one array with the components on axis 0",
+    counted="one component for each coordinate",
+    value_errors=" If there are not two or three coordinates.",
+    stacked=" of shape (3, ...), for three coordinates",
+    results="the one component across the plane with two coordinates, a tuple of three with three; "
+    "or, where it is called with one array of points, an array with its components on the same "
+    "axis as the points",
+)
 def curl_of(
     func: Callable[..., Any],
     *,
@@ -781,60 +620,18 @@ def curl_of(
 ) -> FunctionDerivative:
     r"""Return the curl of a vector-valued function of two or three variables.
 
+    It is how a flow turns about each place: twice the angular velocity of a body that it carries
+    along.
+
     Parameters
     ----------
-    func : callable
-        The function ``func(x, y, ...)``, of one array or number for each coordinate, which returns
-        two or three components, one for each coordinate: a tuple of arrays or numbers, or one array
-        with the components on axis 0. It is called with many points at once, and with coordinates
-        of shapes that broadcast together if it does the same with these; functions of single
-        numbers, such as `math.sin`, are called in a loop. With `vector` it is ``func(p)``, of one
-        array with the components on axis 0.
-    method : {"auto", "autodiff", "complex", "extrapolation", "central"}, optional
-        How to differentiate, see the notes. "auto" takes the first of "autodiff", "complex" and
-        "extrapolation" that works, and leaves its name in the attribute ``method``.
-    accuracy : {2, 4, 6, 8, 10, 12}, optional
-        The power of the step with which the error of "central" vanishes, by default 8.
-    step : number or sequence of numbers, optional
-        The step of "central", in the unit of the coordinates, the same for all or one for each.
-        By default it balances rounding and truncation for a function that changes over lengths
-        of max(1, abs(x)).
-    vector : bool, optional
-        Whether `func` takes all coordinates in one array.
-    points_axis : {0, -1}, optional
-        Where the components are in the one array of points that the result is called with. By
-        default it takes an array for each coordinate, with `vector` one with the components on
-        axis 0.
-    stack : bool, optional
-        Return one array of shape (3, ...), for three coordinates.
-    return_error : bool, optional
-        Return ``(value, error)``, a `DerivativeEstimate`: also an estimated bound of the error of
-        each number.
+    {parameters}
 
     Returns
     -------
-    FunctionDerivative
-        A function of points: numbers or arrays of any shape that broadcast together, of NumPy,
-        CuPy, PyTorch, JAX or another array-API library, or one array of all coordinates. With two
-        coordinates it returns the one component across the plane, with three a tuple of three; or,
-        where it is called with one array of points, an array with its components on the same axis
-        as the points. Library, device and dtype are taken from the points.
+    {result}
 
-    Raises
-    ------
-    TypeError
-        If `func` is not callable or does not take the coordinates; if points are of two libraries,
-        complex, or lazy; if a method cannot differentiate this function, saying why (`NotAnalytic`
-        for "complex").
-    ValueError
-        If `func` does not return one component for each coordinate, or an argument is unknown. If
-        there are not two or three coordinates.
-
-    Warns
-    -----
-    RuntimeWarning
-        If NumPy points have a derivative that is NaN, because `func` is NaN or raises an error
-        there, or because its values on neither side tell a slope, as at a root at 0.
+    {errors}
 
     See Also
     --------
@@ -854,14 +651,7 @@ def curl_of(
     and in two dimensions the last of them. The bound of the error is the sum of the bounds of the
     terms.
 
-    - "autodiff": automatic differentiation by PyTorch or JAX, for functions written with them or
-      with operators; exact.
-    - "complex": a step in the complex plane, exact but for rounding; for NumPy points and functions
-      of NumPy's analytic operations.
-    - "extrapolation": central differences at many steps, combined; for each point the best step.
-    - "central": central differences with one step, the cheapest.
-
-    `gradient_of` tells more of each.
+    {methods}
 
     Examples
     --------
@@ -874,6 +664,7 @@ def curl_of(
 
 
 @_takes_options
+@describe(**SCALAR, **SECOND, results="one number for each point")
 def laplacian_of(
     func: Callable[..., Any],
     *,
@@ -886,54 +677,18 @@ def laplacian_of(
 ) -> FunctionDerivative:
     r"""Return the Laplacian of a function, as a function of points.
 
+    It compares a function with its surroundings: positive where the function is below the mean of
+    its neighbourhood, as in diffusion and in potentials.
+
     Parameters
     ----------
-    func : callable
-        The function ``func(x, y, ...)``, of one array or number for each coordinate, which returns
-        a value for each point. It is called with many points at once, and with coordinates of
-        shapes that broadcast together if it does the same with these; functions of single numbers,
-        such as `math.sin`, are called in a loop. With `vector` it is ``func(p)``, of one array with
-        the components on axis 0.
-    method : {"auto", "autodiff", "complex", "extrapolation", "central"}, optional
-        How to differentiate, see the notes. "auto" takes the first of "autodiff", "complex" and
-        "extrapolation" that works, and leaves its name in the attribute ``method``.
-    accuracy : {2, 4, 6, 8, 10, 12}, optional
-        The power of the step with which the error of "central" vanishes, by default 8.
-    step : number or sequence of numbers, optional
-        The step of "central", in the unit of the coordinates, the same for all or one for each.
-        By default it balances rounding and truncation for a function that changes over lengths
-        of max(1, abs(x)).
-    vector : bool, optional
-        Whether `func` takes all coordinates in one array.
-    points_axis : {0, -1}, optional
-        Where the components are in the one array of points that the result is called with. By
-        default it takes an array for each coordinate, with `vector` one with the components on
-        axis 0.
-    return_error : bool, optional
-        Return ``(value, error)``, a `DerivativeEstimate`: also an estimated bound of the error of
-        each number.
+    {parameters}
 
     Returns
     -------
-    FunctionDerivative
-        A function of points: numbers or arrays of any shape that broadcast together, of NumPy,
-        CuPy, PyTorch, JAX or another array-API library, or one array of all coordinates. It returns
-        one number for each point. Library, device and dtype are taken from the points.
+    {result}
 
-    Raises
-    ------
-    TypeError
-        If `func` is not callable or does not take the coordinates; if points are of two libraries,
-        complex, or lazy; if a method cannot differentiate this function, saying why (`NotAnalytic`
-        for "complex").
-    ValueError
-        If `func` does not return one value for each point, or an argument is unknown.
-
-    Warns
-    -----
-    RuntimeWarning
-        If NumPy points have a derivative that is NaN, because `func` is NaN or raises an error
-        there, or because its values on neither side tell a slope, as at a root at 0.
+    {errors}
 
     See Also
     --------
@@ -947,14 +702,7 @@ def laplacian_of(
     Second derivatives along the axes alone are computed, as `hessian_of` has them on its diagonal.
     The bound of the error is the sum of the bounds of the terms.
 
-    - "autodiff": automatic differentiation by PyTorch or JAX, for functions written with them or
-      with operators; exact.
-    - "complex": a step in the complex plane for first derivatives, then their differences by
-      "extrapolation"; for NumPy points and functions of NumPy's analytic operations.
-    - "extrapolation": central differences at many steps, combined; for each point the best step.
-    - "central": central differences with one step, the cheapest.
-
-    `gradient_of` tells more of each.
+    {methods}
 
     Examples
     --------

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import groupby
-from textwrap import fill, indent
-from typing import Any, TypeVar
 
-F = TypeVar("F", bound=Callable[..., Any])
+from gpugrad._docs import F, fill_docstring, join_parameters, list_parameters
 
 OUT = {
     "one": """
@@ -35,6 +32,12 @@ CURL_AXIS = """
 axis : None or tuple of int, optional
     The two or three axes to differentiate along, in the order of a right-handed system, all by
     default; names of dimensions for a DataArray.
+"""
+
+OPERATOR = """
+operator : str, optional
+    The operator: "gradient", "derivative", "divergence", "curl", "laplacian", "vector_laplacian",
+    "jacobian", "hessian" or "gradient_norm".
 """
 
 _PARAMETERS = {
@@ -123,7 +126,8 @@ time_unit : str, optional
 """,
     "where": """
 where : array of bool, optional
-    Where samples are valid: an array that broadcasts to the shape of {a_field}, of its library.
+    Where samples are valid{whose}: an array that broadcasts to the shape of {a_field},
+    {of_its_library}.
     Only these are read. Beside masked samples formulas become one-sided, of the best accuracy
     that the samples there allow, but not above `edge_accuracy` if that is given; where there are
     not enough of them, and at masked samples, the result is NaN{sums}.
@@ -150,6 +154,10 @@ _OF_A_FIELD = {
     "components": "one for each axis to differentiate along, in the order of the axes",
     "type_errors": "",
     "value_errors": "",
+    "out_errors": "; if `out` has the wrong shape or device, or is read-only",
+    "backend_errors": "If a backend that is asked for by name can't run this call",
+    "whose": "",
+    "of_its_library": "of its library",
 }
 
 _OF_COMPONENTS = _OF_A_FIELD | {
@@ -170,10 +178,10 @@ TypeError
 ValueError
     If an axis is too short for the scheme (the error says which would fit), does not exist or is
     named twice; if an option is unknown or out of range; if coordinates differ in length from
-    their axis, repeat a neighbour's or are not finite; if a spacing is zero or not finite; if
-    `out` has the wrong shape or device, or is read-only{value_errors}.
+    their axis, repeat a neighbour's or are not finite; if a spacing is zero or not
+    finite{out_errors}{value_errors}.
 BackendError
-    If a backend that is asked for by name can't run this call.
+    {backend_errors}.
 
 Warns
 -----
@@ -190,37 +198,12 @@ def describe(**changes: str) -> Callable[[F], F]:
     """
 
     def fill_in(function: F) -> F:
-        if function.__doc__:  # which Python may have been told to drop
-            words = _OF_COMPONENTS if function.__code__.co_varnames[0] == "v" else _OF_A_FIELD
-            words = words | changes
-            texts = _PARAMETERS | {"out": OUT["one"]} | changes
-            parameters = "".join(texts[name].lstrip("\n") for name in _list_parameters(function))
-            for mark, text in (("{parameters}", parameters), ("{errors}", _ERRORS.strip())):
-                for word, meaning in words.items():
-                    text = text.replace(f"{{{word}}}", meaning)
-                text = indent(_fill_lines(text.strip()), " " * 4).lstrip()
-                function.__doc__ = function.__doc__.replace(mark, text)
-        return function
+        names = list_parameters(function)
+        words = _OF_COMPONENTS if names[0] == "v" else _OF_A_FIELD
+        if "out" not in names:
+            words = words | {"out_errors": ""}
+        texts = _PARAMETERS | {"out": OUT["one"]} | changes
+        marks = {"parameters": join_parameters(function, texts), "errors": _ERRORS}
+        return fill_docstring(function, marks, words | changes)
 
     return fill_in
-
-
-def _fill_lines(text: str) -> str:
-    """Return a text whose indented lines end where lines of code do; lists stay as they are."""
-    blocks: list[str] = []
-    for is_indented, lines in groupby(text.splitlines(), lambda line: line.startswith("    ")):
-        block = "\n".join(lines)
-        if is_indented and not block.lstrip().startswith("- "):
-            block = fill(" ".join(block.split()), 96, initial_indent=" " * 4,
-                         subsequent_indent=" " * 4, break_long_words=False)  # fmt: skip
-        blocks.append(block)
-    return "\n".join(blocks)
-
-
-def _list_parameters(function: Callable[..., Any]) -> list[str]:
-    """Return the names of parameters, in the order of the signature."""
-    code = function.__code__
-    count = code.co_argcount + code.co_kwonlyargcount
-    names = code.co_varnames
-    others = names[count : count + 1]  # `*spacing` stands last there
-    return [*names[: code.co_argcount], *others, *names[code.co_argcount : count]]

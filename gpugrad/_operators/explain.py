@@ -9,12 +9,29 @@ import numpy as np
 
 from gpugrad._arrays import Backend
 from gpugrad._operators import gradient, vector_calculus
+from gpugrad._operators.descriptions import OPERATOR, describe
 from gpugrad._operators.plan import find_operator
 
 if TYPE_CHECKING:
     from gpugrad._engines import Explanation
 
 
+@describe(
+    f="""
+f : array, or sequence of arrays
+    What the operator is called with: samples of a scalar field, or the components of a vector
+    field.
+""",
+    operator=OPERATOR,
+    backend="""
+backend : {"auto", "slices", "numpy", "compiled", "cupy"}, optional
+    The backend that the call names, see `use_backend`; by default the one in force.
+""",
+    options="""
+**options
+    Options of the operator, such as `axis`, `accuracy`, `boundary`, `where` and `out`.
+""",
+)
 def explain(
     f: Any,
     *spacing: Any,
@@ -24,19 +41,12 @@ def explain(
 ) -> Explanation:
     """Say which backend a call would take, why not a faster one, and what to do about it.
 
+    It is for calls that are slower than expected: it tells what holds a faster backend back, such
+    as a mask, a dtype or a missing library.
+
     Parameters
     ----------
-    f : array, or sequence of arrays
-        The field, or the components of a vector field, as for the operator.
-    *spacing : number or array, optional
-        As for the operator.
-    operator : str, optional
-        One of "gradient", "derivative", "divergence", "curl", "laplacian", "vector_laplacian",
-        "jacobian", "hessian" and "gradient_norm".
-    backend : {"auto", "slices", "numpy", "compiled", "cupy"}, optional
-        As for the operator.
-    **options
-        Options of the operator.
+    {parameters}
 
     Returns
     -------
@@ -48,13 +58,15 @@ def explain(
 
     Raises
     ------
-    TypeError, ValueError
-        As for the operator.
+    TypeError
+        If an argument is of a kind that the operator refuses, or is no option of it.
+    ValueError
+        If the operator is unknown, or refuses a value of an argument.
 
     See Also
     --------
-    info : what is installed, and what runs where.
-    use_backend : choose a backend.
+    info : What is installed, and what runs where.
+    use_backend : Chooses a backend.
 
     Notes
     -----

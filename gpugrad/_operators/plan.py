@@ -37,6 +37,7 @@ from gpugrad._grids import (
     plan_gradient,
 )
 from gpugrad._operators.components import check_plans, find_shape, join_results
+from gpugrad._operators.descriptions import OPERATOR, describe
 from gpugrad._operators.linear_operator import LinearMap, make_linear_operator
 from gpugrad._operators.matrix import make_matrix, make_offset
 from gpugrad._operators.stages import (
@@ -55,6 +56,7 @@ P = ParamSpec("P")
 class Plan:
     """A linear operator on fields of one kind, with all checks and weights done: see `plan`.
 
+    `plan` makes it, there is no other constructor. Called with a field, it applies the operator.
     Plans don't change once they are made: threads may share them, and they can be pickled.
 
     Attributes
@@ -68,6 +70,11 @@ class Plan:
     library : str
         The name of the library whose arrays it takes.
 
+    See Also
+    --------
+    plan : Makes one.
+    explain : Says where the arithmetic of an operator runs.
+
     Examples
     --------
     >>> import gpugrad
@@ -75,8 +82,28 @@ class Plan:
     <plan: gradient of a field of shape (4, 3), float32, NumPy>
     """
 
-    def __init__(
-        self,
+    operator: str
+    shape: tuple[int, ...]
+    dtype: Any
+    library: str
+    _program: Stages
+    _has_mask: bool
+    _takes: tuple[int, ...]
+    _gives: tuple[int, ...]
+    _stack: bool
+    _backend: str | None
+    _device: Any
+    _result_dtype: Any
+
+    def __init__(self) -> None:
+        raise TypeError(
+            "a `Plan` must be made by `gpugrad.plan`, which checks its arguments: call "
+            "`gpugrad.plan(shape, operator=...)`."
+        )
+
+    @classmethod
+    def _make(
+        cls,
         operator: str,
         program: Stages,
         like: Array,
@@ -84,7 +111,8 @@ class Plan:
         gives: tuple[int, ...],
         stack: bool,
         backend: str | None,
-    ) -> None:
+    ) -> Plan:
+        self = cls.__new__(cls)
         self._has_mask = any(
             term.where is not None for terms in program.stages[0] for term in terms
         )
@@ -92,11 +120,12 @@ class Plan:
         self._takes, self._gives = takes, gives
         self._program, self._stack, self._backend = program, stack, backend
         self.operator = operator
-        self.shape: tuple[int, ...] = tuple(like.shape)
+        self.shape = tuple(like.shape)
         self.dtype = like.dtype
         self.library = library_of(like)
         self._device = device_of(like) if is_library_array(like) else None
         self._result_dtype = result_dtype(namespace_of(like), like)
+        return self
 
     def __call__(self, f: Any, out: Any = None) -> Any:
         """Apply the operator.
@@ -120,6 +149,18 @@ class Plan:
             If `f` is of another dtype or library.
         ValueError
             If `f` has another shape or is on another device, or `out` does not fit.
+
+        See Also
+        --------
+        matrix : The operator as a sparse matrix.
+        adjoint : The transpose, applied without a matrix.
+
+        Examples
+        --------
+        >>> import gpugrad
+        >>> slope = gpugrad.plan(3, 0.5)
+        >>> slope([0.0, 1.0, 4.0])
+        array([2., 4., 6.])
         """
         is_plain = type(f) is np.ndarray and not self._takes  # most calls, which feel a microsecond
         fits = is_plain and f.shape == self.shape and f.dtype == self.dtype
@@ -192,6 +233,9 @@ class Plan:
     def matrix(self, format: str = "csr") -> Any:
         """Return the operator as a sparse matrix of SciPy, in float64 and host memory.
 
+        It is for direct solvers, eigenvalues and implicit steps in time, where a method needs the
+        entries.
+
         Parameters
         ----------
         format : str, optional
@@ -211,6 +255,19 @@ class Plan:
             If SciPy is not installed.
         TypeError
             If the operator is not linear: a "gradient_norm".
+
+        See Also
+        --------
+        offset : What is added to the product with the matrix.
+        linear_operator : The same for iterative solvers, without a matrix.
+
+        Examples
+        --------
+        >>> import gpugrad
+        >>> gpugrad.plan(3, 0.5).matrix().toarray()
+        array([[-2.,  2.,  0.],
+               [-1.,  0.,  1.],
+               [ 0., -2.,  2.]])
         """
         check_linear(self._program, "a matrix")
         return make_matrix(self._program, self.shape, format)
@@ -218,16 +275,33 @@ class Plan:
     def offset(self) -> np.ndarray[Any, Any]:
         """Return what does not depend on the field: the result for a field of zeros.
 
+        Boundaries with a value or a slope bring it in: subtracted from the right side, it leaves a
+        linear system for `matrix`.
+
         Returns
         -------
         numpy.ndarray of shape (results * size,), float64
             In the order of the rows of `matrix`; zeros, unless a boundary has a number, and NaN
             where a mask leaves no result.
+
+        See Also
+        --------
+        matrix : What is multiplied with the field.
+
+        Examples
+        --------
+        >>> import gpugrad
+        >>> bend = gpugrad.plan(3, operator="laplacian", boundary=(5.0, 0.0))
+        >>> bend.offset()
+        array([5., 0., 0.])
         """
         return make_offset(self._program, self.shape)
 
     def adjoint(self) -> Plan:
         """Return the transpose of the operator, applied without a matrix.
+
+        It takes a gradient of a loss with respect to results back to the field, and is what solvers
+        of least squares ask for.
 
         Returns
         -------
@@ -237,6 +311,25 @@ class Plan:
             ``plan.adjoint()(g)``. Weights are real, so for complex fields it is the conjugate
             transpose as well. What `offset` has is not part of it. With a mask, what it is
             given for results that are missing is not read, and it returns zeros at masked samples.
+
+        Raises
+        ------
+        TypeError
+            If the operator is not linear: a "gradient_norm".
+
+        See Also
+        --------
+        matrix : The matrix, whose transpose has the entries.
+        linear_operator : The operator and its adjoint, for iterative solvers.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import gpugrad
+        >>> slope = gpugrad.plan(3)
+        >>> f, g = np.array([1.0, 2.0, 4.0]), np.array([3.0, 0.0, 1.0])
+        >>> float(slope(f) @ g), float(f @ slope.adjoint()(g))
+        (5.0, 5.0)
         """
         check_linear(self._program, "an adjoint")
         transposed = copy(self)
@@ -251,6 +344,8 @@ class Plan:
     def linear_operator(self) -> Any:
         """Return the operator as a `LinearOperator` for iterative solvers, without a matrix.
 
+        Solvers such as `scipy.sparse.linalg.cg` and ``lsqr`` call it, so that no matrix is stored.
+
         Returns
         -------
         scipy.sparse.linalg.LinearOperator or cupyx.scipy.sparse.linalg.LinearOperator
@@ -264,6 +359,11 @@ class Plan:
             If SciPy is not installed, or CuPy's solvers lack libraries of the CUDA toolkit.
         TypeError
             If fields are of another library, or the operator is not linear: a "gradient_norm".
+
+        See Also
+        --------
+        matrix : The operator as a sparse matrix.
+        adjoint : The plan of the transpose.
 
         Examples
         --------
@@ -334,6 +434,47 @@ def _is_dtype(value: object) -> bool:
 
 @_explain_refusals
 @accepts_keywords
+@describe(
+    shape="""
+shape : int or tuple of int
+    The shape of the fields; of a component, for vector fields.
+""",
+    dtype="""
+dtype : dtype or str, optional
+    The dtype of the fields.
+""",
+    operator=OPERATOR,
+    axis="""
+axis : None, int or tuple of int, optional
+    The axes to differentiate along, all by default; for a "derivative" one, by default the last.
+    Negative ones count from the last. For a "curl" in the order of a right-handed system.
+""",
+    order="""
+order : int, optional
+    The order of a "derivative", 1 to 8, by default 1.
+""",
+    components="""
+components : int, optional
+    How many a vector field has for a "jacobian" or a "vector_laplacian", by default as many as
+    there are axes.
+""",
+    stack="""
+stack : bool, optional
+    Whether to return one array in place of a tuple, where the operator can.
+""",
+    like="""
+like : array or namespace, optional
+    The library (and the device) of the fields: one of its arrays, or the library. By default
+    NumPy.
+""",
+    whose=", in all fields that the plan will be given",
+    a_field="a field",
+    of_its_library="of the library of `like`",
+    sums=". A sum is NaN where one of its terms is. The mask is copied",
+    backend_errors="From a call of the plan, if a backend that is asked for by name can't run it",
+    type_errors=", or if the operator does not take an option",
+    value_errors="; if the operator is unknown",
+)
 def plan(
     shape: Any,
     *spacing: Any,
@@ -356,39 +497,12 @@ def plan(
 ) -> Plan:
     r"""Plan an operator for fields of one kind, to apply it again and again, or as a matrix.
 
+    All checks are made and all weights are computed once, which small fields in a loop feel; and as
+    a matrix an operator goes into a solver, with its boundaries.
+
     Parameters
     ----------
-    shape : int or tuple of int
-        The shape of the fields; of a component, for vector fields.
-    *spacing : number or array, optional
-        As for the operator; ``spacing=`` is the same.
-    dtype : dtype or str, optional
-        The dtype of the fields.
-    operator : str, optional
-        One of "gradient", "derivative", "divergence", "curl", "laplacian", "vector_laplacian",
-        "jacobian", "hessian" and "gradient_norm".
-    axis, accuracy, boundary, edge_accuracy, period, time_unit
-        As for the operator.
-    order : int, optional
-        The order of a "derivative", by default 1.
-    edge_order : {1, 2}, optional
-        As for the operators of first derivatives.
-    stagger : {None, "left", "right"} or list, optional
-        As for the operators that have it.
-    where : array of bool, optional
-        Where samples are valid, in all fields that the plan will be given, as for the operator: of
-        the shape of a field, or one that broadcasts to it, and of the library of `like`. It is
-        copied.
-    components : int, optional
-        How many a vector field has for a "jacobian" or a "vector_laplacian", by default as many as
-        there are axes.
-    stack : bool, optional
-        Return one array in place of a tuple, where the operator can.
-    like : array or namespace, optional
-        The library (and the device) of the fields: one of its arrays, or the library. By default
-        NumPy.
-    backend : {"auto", "slices", "numpy", "compiled", "cupy"}, optional
-        Where the arithmetic runs, see `use_backend`.
+    {parameters}
 
     Returns
     -------
@@ -398,10 +512,13 @@ def plan(
         ``plan.linear_operator()`` is the matrix for iterative solvers, and ``plan.adjoint()`` is
         the plan of the transpose.
 
-    Raises
-    ------
-    TypeError, ValueError
-        As for the operator; if it is unknown, or does not take an option.
+    {errors}
+
+    See Also
+    --------
+    Plan : What it returns, with its methods.
+    gradient, derivative, laplacian : Operators that are called once.
+    use_backend : Chooses where the arithmetic runs.
 
     Notes
     -----
@@ -461,7 +578,7 @@ def plan(
     program, takes, gives = make_program(
         operator, template, spacing, axis, time_unit, options, keywords, mask
     )
-    return Plan(operator, program, template, takes, gives, bool(stack), backend)
+    return Plan._make(operator, program, template, takes, gives, bool(stack), backend)
 
 
 def find_operator(name: str) -> Operator:

@@ -17,6 +17,9 @@ _KINDS = ("central", "forward", "backward", "staggered")
 class TruncationError(NamedTuple):
     """The leading term of an error: ``coefficient * h**power * f^(derivative)(x)``.
 
+    It tells how the error shrinks with the spacing, and of which functions a formula is exact:
+    polynomials of a degree below `derivative`.
+
     Parameters
     ----------
     coefficient : Fraction
@@ -119,6 +122,9 @@ def stencil(
 ) -> Stencil:
     r"""Find the finite-difference formula for a derivative, in exact numbers.
 
+    It is for reading what operators compute, for checking an error, and for writing schemes of
+    one's own.
+
     Parameters
     ----------
     order : int, optional
@@ -151,6 +157,7 @@ def stencil(
     See Also
     --------
     derivative : Applies such formulas to samples.
+    recommended_spacing : The spacing at which the error and noise are in balance.
 
     Notes
     -----

@@ -9,6 +9,7 @@ from typing import Any, ParamSpec
 
 from gpugrad._arrays import find_gpu
 from gpugrad._functions.formulas import parse
+from gpugrad._functions.formulas.descriptions import TOO_LONG, describe
 from gpugrad._functions.formulas.evaluate import UnsupportedError, record
 from gpugrad._functions.formulas.symbolic_function import LIBRARIES, SymbolicFunction, lay_out
 from gpugrad._stencils import MAX_ORDER
@@ -38,21 +39,16 @@ def _names_library(operator: Callable[P, SymbolicFunction]) -> Callable[P, Symbo
 
 
 @_names_library
+@describe()
 def gradient(expr: Any, *symbols: Any, library: str | None = None) -> SymbolicFunction:
     r"""Differentiate a formula exactly: its gradient, to be printed and to be called.
 
+    It is the direction in which a scalar field rises fastest, and how steeply, without a grid and
+    without an error of differences.
+
     Parameters
     ----------
-    expr : str or SymPy expression
-        A formula of real variables, such as ``"2*x**2 + sin(y)"``. Text is read by a grammar of
-        its own and never executed; ``^`` is read as ``**``; products need their ``*``.
-    *symbols : str or SymPy symbols
-        The variables, in the order of the components and of the points: ``"x", "y"`` or ``"x y"``.
-        By default the symbols of the formula, sorted by name. A symbol that is not in the formula
-        has the derivative zero.
-    library : {"numpy", "cupy", "torch", "jax", "auto"}, optional
-        The library that evaluates, by a name for `gpugrad.namespace`; numbers and NumPy arrays are
-        moved to it. By default the library of the points.
+    {parameters}
 
     Returns
     -------
@@ -60,15 +56,7 @@ def gradient(expr: Any, *symbols: Any, library: str | None = None) -> SymbolicFu
         ``g(x, y, ...)`` gives a tuple of arrays, one for each symbol; for a single symbol a bare
         array, as `gpugrad.gradient` does. ``g.expressions`` are the formulas.
 
-    Raises
-    ------
-    TypeError
-        If it is not an expression, or if `backend` is given, which says `library` here.
-    ValueError
-        If a text is no formula (with the position), if it holds symbols that are not listed, if
-        a derivative has no value, as at a jump (``sign``, ``Heaviside``, ``floor``).
-    ImportError
-        If SymPy is not installed: ``pip install "gpugrad[symbolic]"``.
+    {errors}
 
     See Also
     --------
@@ -79,9 +67,7 @@ def gradient(expr: Any, *symbols: Any, library: str | None = None) -> SymbolicFu
     -----
     The components are :math:`\partial f/\partial x_i`.
 
-    Results are rounded as the operations in the formula are; there is no truncation error. At a
-    kink, ``Abs`` has the slope 0, ``Max`` and ``Min`` the mean of both slopes, and ``Piecewise``
-    the slope of the piece whose condition holds; a jump between pieces is not seen.
+    {rounding}
 
     Examples
     --------
@@ -98,44 +84,28 @@ def gradient(expr: Any, *symbols: Any, library: str | None = None) -> SymbolicFu
 
 
 @_names_library
+@describe(
+    places="points in a call",
+    value_errors=", if `by` is none of the symbols or is missing where there are several, or if "
+    "`order` is no integer from 1 to 8",
+)
 def derivative(
     expr: Any, *symbols: Any, by: Any = None, order: int = 1, library: str | None = None
 ) -> SymbolicFunction:
     """Differentiate a formula exactly by one of its variables, as often as is asked for.
 
+    It is how fast a formula changes with that variable while the others stay: a partial derivative.
+
     Parameters
     ----------
-    expr : str or SymPy expression
-        A formula of real variables, such as ``"2*x**2 + sin(y)"``. Text is read by a grammar of
-        its own and never executed; ``^`` is read as ``**``; products need their ``*``.
-    *symbols : str or SymPy symbols
-        The variables, in the order of the points in a call: ``"x", "y"`` or ``"x y"``. By default
-        the symbols of the formula, sorted by name. A symbol that is not in the formula has the
-        derivative zero.
-    by : str or SymPy symbol, optional
-        The variable to differentiate by; by default the only one.
-    order : int, optional
-        How often to differentiate, from 1 to 8.
-    library : {"numpy", "cupy", "torch", "jax", "auto"}, optional
-        The library that evaluates, by a name for `gpugrad.namespace`; numbers and NumPy arrays are
-        moved to it. By default the library of the points.
+    {parameters}
 
     Returns
     -------
     SymbolicFunction
         A call, with a value for each symbol, gives one array.
 
-    Raises
-    ------
-    TypeError
-        If it is not an expression, or if `backend` is given, which says `library` here.
-    ValueError
-        If a text is no formula (with the position), if it holds symbols that are not listed, if
-        a derivative has no value, as at a jump (``sign``, ``Heaviside``, ``floor``), if `by` is
-        none of the symbols or is missing where there are several, or if `order` is no integer from
-        1 to 8.
-    ImportError
-        If SymPy is not installed: ``pip install "gpugrad[symbolic]"``.
+    {errors}
 
     See Also
     --------
@@ -144,9 +114,7 @@ def derivative(
 
     Notes
     -----
-    Results are rounded as the operations in the formula are; there is no truncation error. At a
-    kink, ``Abs`` has the slope 0, ``Max`` and ``Min`` the mean of both slopes, and ``Piecewise``
-    the slope of the piece whose condition holds; a jump between pieces is not seen.
+    {rounding}
     For orders above 1, the derivatives of a text that are differentiated again may have 3000
     operations at most.
 
@@ -173,22 +141,16 @@ def derivative(
 
 
 @_names_library
+@describe(components="The components of a vector field", places="columns and of the points")
 def jacobian(exprs: Any, *symbols: Any, library: str | None = None) -> SymbolicFunction:
     """Differentiate formulas exactly: the Jacobian, a row for each formula.
 
+    It is the linear map that is nearest to a vector field about a point, as Newton's method and the
+    propagation of errors need it.
+
     Parameters
     ----------
-    exprs : sequence of str or SymPy expressions
-        The components of a vector field: formulas of real variables, such as
-        ``["x*y", "x + y"]``. Text is read by a grammar of its own and never executed; ``^`` is
-        read as ``**``; products need their ``*``.
-    *symbols : str or SymPy symbols
-        The variables, in the order of the columns and of the points: ``"x", "y"`` or ``"x y"``. By
-        default the symbols of the formula, sorted by name. A symbol that is not in the formula has
-        the derivative zero.
-    library : {"numpy", "cupy", "torch", "jax", "auto"}, optional
-        The library that evaluates, by a name for `gpugrad.namespace`; numbers and NumPy arrays are
-        moved to it. By default the library of the points.
+    {parameters}
 
     Returns
     -------
@@ -196,16 +158,7 @@ def jacobian(exprs: Any, *symbols: Any, library: str | None = None) -> SymbolicF
         A call gives a tuple of rows: ``j(x, y)[i][k]`` is the derivative of component i along
         symbol k.
 
-    Raises
-    ------
-    TypeError
-        If `exprs` is no sequence of expressions, or if `backend` is given, which says `library`
-        here.
-    ValueError
-        If a text is no formula (with the position), if it holds symbols that are not listed, if
-        a derivative has no value, as at a jump (``sign``, ``Heaviside``, ``floor``).
-    ImportError
-        If SymPy is not installed: ``pip install "gpugrad[symbolic]"``.
+    {errors}
 
     See Also
     --------
@@ -214,9 +167,7 @@ def jacobian(exprs: Any, *symbols: Any, library: str | None = None) -> SymbolicF
 
     Notes
     -----
-    Results are rounded as the operations in the formula are; there is no truncation error. At a
-    kink, ``Abs`` has the slope 0, ``Max`` and ``Min`` the mean of both slopes, and ``Piecewise``
-    the slope of the piece whose condition holds; a jump between pieces is not seen.
+    {rounding}
 
     Examples
     --------
@@ -230,37 +181,23 @@ def jacobian(exprs: Any, *symbols: Any, library: str | None = None) -> SymbolicF
 
 
 @_names_library
+@describe(places="rows and of the points", value_errors=TOO_LONG)
 def hessian(expr: Any, *symbols: Any, library: str | None = None) -> SymbolicFunction:
     """Differentiate a formula twice, exactly: the Hessian, a row for each symbol.
 
+    It is how a field bends in all directions: where the gradient is zero, its eigenvalues tell
+    minima, maxima and saddles apart.
+
     Parameters
     ----------
-    expr : str or SymPy expression
-        A formula of real variables, such as ``"2*x**2 + sin(y)"``. Text is read by a grammar of
-        its own and never executed; ``^`` is read as ``**``; products need their ``*``.
-    *symbols : str or SymPy symbols
-        The variables, in the order of the rows and of the points: ``"x", "y"`` or ``"x y"``. By
-        default the symbols of the formula, sorted by name. A symbol that is not in the formula has
-        the derivative zero.
-    library : {"numpy", "cupy", "torch", "jax", "auto"}, optional
-        The library that evaluates, by a name for `gpugrad.namespace`; numbers and NumPy arrays are
-        moved to it. By default the library of the points.
+    {parameters}
 
     Returns
     -------
     SymbolicFunction
         A call gives a tuple of rows: ``h(x, y)[i][k]`` is the derivative along symbols i and k.
 
-    Raises
-    ------
-    TypeError
-        If it is not an expression, or if `backend` is given, which says `library` here.
-    ValueError
-        If a text is no formula (with the position), if it holds symbols that are not listed, if
-        a derivative has no value, as at a jump (``sign``, ``Heaviside``, ``floor``), or if
-        the first derivatives of a text have more than 3000 operations.
-    ImportError
-        If SymPy is not installed: ``pip install "gpugrad[symbolic]"``.
+    {errors}
 
     See Also
     --------
@@ -269,9 +206,7 @@ def hessian(expr: Any, *symbols: Any, library: str | None = None) -> SymbolicFun
 
     Notes
     -----
-    Results are rounded as the operations in the formula are; there is no truncation error. At a
-    kink, ``Abs`` has the slope 0, ``Max`` and ``Min`` the mean of both slopes, and ``Piecewise``
-    the slope of the piece whose condition holds; a jump between pieces is not seen.
+    {rounding}
 
     Examples
     --------
@@ -289,39 +224,25 @@ def hessian(expr: Any, *symbols: Any, library: str | None = None) -> SymbolicFun
 
 
 @_names_library
+@describe(
+    components="The components, one for each symbol",
+    value_errors=", or if there are not as many components as symbols",
+)
 def divergence(exprs: Any, *symbols: Any, library: str | None = None) -> SymbolicFunction:
     """Add up the derivatives of a vector field's components, exactly: its divergence.
 
+    It is how much of a vector field comes out of each place: sources are positive, sinks negative.
+
     Parameters
     ----------
-    exprs : sequence of str or SymPy expressions
-        The components, one for each symbol: formulas of real variables, such as
-        ``["x*y", "x + y"]``. Text is read by a grammar of its own and never executed; ``^`` is
-        read as ``**``; products need their ``*``.
-    *symbols : str or SymPy symbols
-        The variables, in the order of the components and of the points: ``"x", "y"`` or ``"x y"``.
-        By default the symbols of the formula, sorted by name. A symbol that is not in the formula
-        has the derivative zero.
-    library : {"numpy", "cupy", "torch", "jax", "auto"}, optional
-        The library that evaluates, by a name for `gpugrad.namespace`; numbers and NumPy arrays are
-        moved to it. By default the library of the points.
+    {parameters}
 
     Returns
     -------
     SymbolicFunction
         A call, with a value for each symbol, gives one array.
 
-    Raises
-    ------
-    TypeError
-        If `exprs` is no sequence of expressions, or if `backend` is given, which says `library`
-        here.
-    ValueError
-        If a text is no formula (with the position), if it holds symbols that are not listed, if
-        a derivative has no value, as at a jump (``sign``, ``Heaviside``, ``floor``), or if
-        there are not as many components as symbols.
-    ImportError
-        If SymPy is not installed: ``pip install "gpugrad[symbolic]"``.
+    {errors}
 
     See Also
     --------
@@ -330,9 +251,7 @@ def divergence(exprs: Any, *symbols: Any, library: str | None = None) -> Symboli
 
     Notes
     -----
-    Results are rounded as the operations in the formula are; there is no truncation error. At a
-    kink, ``Abs`` has the slope 0, ``Max`` and ``Min`` the mean of both slopes, and ``Piecewise``
-    the slope of the piece whose condition holds; a jump between pieces is not seen.
+    {rounding}
 
     Examples
     --------
@@ -348,39 +267,26 @@ def divergence(exprs: Any, *symbols: Any, library: str | None = None) -> Symboli
 
 
 @_names_library
+@describe(
+    components="The two or three components, one for each symbol",
+    value_errors=", or if there are not two or three components and as many symbols",
+)
 def curl(exprs: Any, *symbols: Any, library: str | None = None) -> SymbolicFunction:
     """Compute the curl of a vector field exactly, in two or three dimensions.
 
+    It is how a vector field turns about each place: twice the angular velocity of a body that it
+    carries along.
+
     Parameters
     ----------
-    exprs : sequence of str or SymPy expressions
-        The two or three components, one for each symbol: formulas of real variables, such as
-        ``["x*y", "x + y"]``. Text is read by a grammar of its own and never executed; ``^`` is
-        read as ``**``; products need their ``*``.
-    *symbols : str or SymPy symbols
-        The variables, in the order of the components and of the points: ``"x", "y"`` or ``"x y"``.
-        By default the symbols of the formula, sorted by name. A symbol that is not in the formula
-        has the derivative zero.
-    library : {"numpy", "cupy", "torch", "jax", "auto"}, optional
-        The library that evaluates, by a name for `gpugrad.namespace`; numbers and NumPy arrays are
-        moved to it. By default the library of the points.
+    {parameters}
 
     Returns
     -------
     SymbolicFunction
         A call gives three arrays; in two dimensions one, the component out of the plane.
 
-    Raises
-    ------
-    TypeError
-        If `exprs` is no sequence of expressions, or if `backend` is given, which says `library`
-        here.
-    ValueError
-        If a text is no formula (with the position), if it holds symbols that are not listed, if
-        a derivative has no value, as at a jump (``sign``, ``Heaviside``, ``floor``), or if
-        there are not two or three components and as many symbols.
-    ImportError
-        If SymPy is not installed: ``pip install "gpugrad[symbolic]"``.
+    {errors}
 
     See Also
     --------
@@ -389,9 +295,7 @@ def curl(exprs: Any, *symbols: Any, library: str | None = None) -> SymbolicFunct
 
     Notes
     -----
-    Results are rounded as the operations in the formula are; there is no truncation error. At a
-    kink, ``Abs`` has the slope 0, ``Max`` and ``Min`` the mean of both slopes, and ``Piecewise``
-    the slope of the piece whose condition holds; a jump between pieces is not seen.
+    {rounding}
 
     Examples
     --------
@@ -411,38 +315,31 @@ def curl(exprs: Any, *symbols: Any, library: str | None = None) -> SymbolicFunct
 
 
 @_names_library
+@describe(
+    expr="""
+expr : str, SymPy expression, or a sequence of them
+    A scalar field, such as ``"x**2 + y**3"``, or the components of a vector field, each of which is
+    taken by itself. {grammar}
+""",
+    places="points in a call",
+    value_errors=TOO_LONG,
+)
 def laplacian(expr: Any, *symbols: Any, library: str | None = None) -> SymbolicFunction:
     """Add up the second derivatives of a formula exactly: its Laplacian.
 
+    It compares a field with its surroundings: positive where the field is below the mean of its
+    neighbourhood. It drives diffusion and waves.
+
     Parameters
     ----------
-    expr : str, SymPy expression, or a sequence of them
-        A scalar field, such as ``"x**2 + y**3"``, or the components of a vector field, each of
-        which is taken by itself. Text is read by a grammar of its own and never executed; ``^`` is
-        read as ``**``; products need their ``*``.
-    *symbols : str or SymPy symbols
-        The variables, in the order of the points in a call: ``"x", "y"`` or ``"x y"``. By default
-        the symbols of the formula, sorted by name. A symbol that is not in the formula has the
-        derivative zero.
-    library : {"numpy", "cupy", "torch", "jax", "auto"}, optional
-        The library that evaluates, by a name for `gpugrad.namespace`; numbers and NumPy arrays are
-        moved to it. By default the library of the points.
+    {parameters}
 
     Returns
     -------
     SymbolicFunction
         A call gives one array; for a vector field a tuple of them.
 
-    Raises
-    ------
-    TypeError
-        If it is not an expression, or if `backend` is given, which says `library` here.
-    ValueError
-        If a text is no formula (with the position), if it holds symbols that are not listed, if
-        a derivative has no value, as at a jump (``sign``, ``Heaviside``, ``floor``), or if
-        the first derivatives of a text have more than 3000 operations.
-    ImportError
-        If SymPy is not installed: ``pip install "gpugrad[symbolic]"``.
+    {errors}
 
     See Also
     --------
@@ -451,9 +348,7 @@ def laplacian(expr: Any, *symbols: Any, library: str | None = None) -> SymbolicF
 
     Notes
     -----
-    Results are rounded as the operations in the formula are; there is no truncation error. At a
-    kink, ``Abs`` has the slope 0, ``Max`` and ``Min`` the mean of both slopes, and ``Piecewise``
-    the slope of the piece whose condition holds; a jump between pieces is not seen.
+    {rounding}
 
     Examples
     --------

@@ -31,6 +31,9 @@ LIBRARIES = {"numpy": "NumPy", "cupy": "CuPy", "torch": "PyTorch", "jax": "JAX"}
 class SymbolicFunction:
     r"""An exact derivative: prints as a formula, and is called with points.
 
+    One object serves to read a derivative, to put it into a text as LaTeX, and to evaluate it on
+    arrays of any library.
+
     Parameters
     ----------
     expressions : SymPy expression, or nested tuple of them
@@ -52,6 +55,7 @@ class SymbolicFunction:
     See Also
     --------
     symbolic.gradient : Makes one.
+    FunctionDerivative : The derivative of a Python function.
 
     Examples
     --------
