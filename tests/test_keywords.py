@@ -100,6 +100,27 @@ def test_every_operator_answers_foreign_keywords(name):
         operator((F, F), dim=0)
 
 
+def test_too_many_arguments_name_the_options():
+    with pytest.raises(
+        TypeError, match=r"`noise_level` takes 1 argument by position; got 2. .* axis"
+    ):
+        gpugrad.noise_level(F, 0)
+
+
+def test_words_have_a_meaning_where_the_function_has_one():
+    with pytest.raises(TypeError, match=r"`gradient_of` takes no `h`. Pass `step`"):
+        gpugrad.gradient_of(np.sin, h=0.1)
+    with pytest.raises(TypeError, match=r"`turning_points` takes no `y`. Pass `f`, the samples"):
+        gpugrad.turning_points(y=F)
+
+
+def test_spacing_by_keyword_goes_without_a_field_where_none_is_needed():
+    expected = gpugrad.recommended_spacing(None, 0.1, noise=1e-3, magnitude=1.0)
+    assert gpugrad.recommended_spacing(spacing=0.1, noise=1e-3, magnitude=1.0) == expected
+    with pytest.raises(TypeError, match=r"missing 1 required positional argument: 'f'"):
+        gpugrad.gradient(spacing=0.1)
+
+
 def test_errors_within_a_call_stay_what_they_are():
     @accepts_keywords
     def broken(f, *spacing, axis=None):

@@ -267,7 +267,7 @@ def _takes_options(maker: Callable[P, FunctionDerivative]) -> Callable[P, Functi
         try:
             return maker(*arguments, **options)
         except TypeError:
-            refuse_unknown(maker, options)
+            refuse_unknown(maker, arguments, options)
             raise
 
     return call

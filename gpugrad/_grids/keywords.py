@@ -21,6 +21,10 @@ class _Word(NamedTuple):
 
 
 _WORDS = {
+    "f": _Word(
+        use="the samples: `gradient(f)`",
+        foreign="y data values field array arr samples",
+    ),
     "axis": _Word(
         use="an axis, or several: `axis=0`",
         foreign="dim dims axes dimension dimensions direction",
@@ -93,32 +97,46 @@ def accepts_keywords(function: Callable[P, R]) -> Callable[P, R]:
         try:
             return function(*arguments, **options)
         except TypeError:
-            refuse_unknown(function, options)
+            refuse_unknown(function, arguments, options)
             raise
 
     return call
 
 
-def refuse_unknown(function: Callable[..., Any], options: Mapping[str, Any]) -> None:
-    """Raise TypeError where a keyword is none of the function's; it names ours.
+def refuse_unknown(
+    function: Callable[..., Any], arguments: Sequence[Any], options: Mapping[str, Any]
+) -> None:
+    """Raise TypeError where a keyword is none of the function's, or arguments are too many.
 
     It is asked after a call has failed: before, it would cost time in each call.
     """
     parameters = inspect.signature(function).parameters
-    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
+    kinds = [parameter.kind for parameter in parameters.values()]
+    if inspect.Parameter.VAR_KEYWORD in kinds:
         return
+    title = function.__qualname__.removesuffix(".__init__").rpartition(".")[-1]
+    known = [name for name in parameters if name != "self"]
     for name in options:
         if name not in parameters or parameters[name].kind is inspect.Parameter.VAR_POSITIONAL:
-            _refuse(function, name, [*parameters])
+            _refuse(title, name, known)
+    by_place = kinds.count(inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    if len(arguments) > by_place and inspect.Parameter.VAR_POSITIONAL not in kinds:
+        named = [name for name in known if parameters[name].kind is inspect.Parameter.KEYWORD_ONLY]
+        count = by_place - ("self" in parameters)
+        raise TypeError(
+            f"`{title}` takes {count} argument{'s'[: count != 1]} by position; got "
+            f"{len(arguments) - ('self' in parameters)}. Give others by name: {', '.join(named)}."
+        ) from None
 
 
-def _refuse(function: Callable[..., Any], name: str, known: Sequence[str]) -> NoReturn:
+def _refuse(title: str, name: str, known: Sequence[str]) -> NoReturn:
     ours = _FOREIGN.get(name, name if name in _WORDS else "")
-    title = getattr(function, "__name__", "this function")
     if name in _LEFT:
         cure = _LEFT[name]
     elif ours == "order" and ours not in known:
         cure = "Call `gpugrad.derivative`, which takes the `order`."
+    elif ours == "spacing" and "step" in known:
+        cure = "Pass `step`, the step of the differences."
     elif ours in known:
         cure = f"Pass `{ours}`, {_WORDS[ours].use.replace('gradient(', f'{title}(')}."
     else:
@@ -141,9 +159,10 @@ def spread_spacing(
         options["spacing"] = spacing
         return arguments
     if not arguments:
-        if first not in options:
-            return function(spacing=spacing, **options)  # type: ignore[no-any-return]
-        arguments = (options.pop(first),)
+        default = inspect.signature(function).parameters[first].default
+        if first not in options and default is inspect.Parameter.empty:
+            return ()  # the call says what is missing
+        arguments = (options.pop(first, default),)
     if len(arguments) > 1:
         raise TypeError(
             f"`spacing` must be given once; got {len(arguments) - 1} by position and one by "

@@ -36,7 +36,7 @@ def accepts_labels(operator: Callable[P, R]) -> Callable[P, R]:
                     return result
             return operator(*arguments, **options)
         except TypeError:
-            refuse_unknown(operator, options)
+            refuse_unknown(operator, arguments, options)
             raise
 
     return call
