@@ -21,7 +21,7 @@ def fill_docstring(function: F, texts: Mapping[str, str], words: Mapping[str, st
     Parameters
     ----------
     function : callable
-        A function, before decorators that copy its docstring.
+        A function or a class, before decorators that copy its docstring.
     texts : mapping of str to str
         For each mark its text; the mark stands alone on a line, with nothing but spaces before it.
     words : mapping of str to str
@@ -31,8 +31,10 @@ def fill_docstring(function: F, texts: Mapping[str, str], words: Mapping[str, st
         for mark, text in texts.items():
             for word, meaning in words.items():
                 text = text.replace(f"{{{word}}}", meaning)
-            text = indent(_fill_lines(text.strip()), " " * 4).lstrip()
-            function.__doc__ = function.__doc__.replace(f"{{{mark}}}", text)
+            # Methods stand further to the right than functions.
+            for margin in re.findall(rf"^( *)\{{{mark}\}}", function.__doc__, re.MULTILINE):
+                lines = indent(_fill_lines(text.strip()), margin).lstrip()
+                function.__doc__ = function.__doc__.replace(f"{{{mark}}}", lines, 1)
     return function
 
 
@@ -42,7 +44,7 @@ def join_parameters(function: Callable[..., Any], texts: Mapping[str, str]) -> s
 
 
 def list_parameters(function: Callable[..., Any]) -> list[str]:
-    """Return the names of parameters, in the order of the signature."""
+    """Return the names of parameters but `self`, in the order of the signature."""
     code = function.__code__
     count = code.co_argcount + code.co_kwonlyargcount
     names = code.co_varnames
@@ -51,7 +53,8 @@ def list_parameters(function: Callable[..., Any]) -> list[str]:
     # `*spacing` and `**options` stand behind all others there.
     arguments = names[count : count + with_arguments]
     options = names[count + with_arguments : count + with_arguments + with_options]
-    return [*names[: code.co_argcount], *arguments, *names[code.co_argcount : count], *options]
+    listed = *names[: code.co_argcount], *arguments, *names[code.co_argcount : count], *options
+    return [name for name in listed if name != "self"]
 
 
 def _fill_lines(text: str) -> str:

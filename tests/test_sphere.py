@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 import pickle
 import tracemalloc
@@ -301,11 +302,27 @@ def test_components_are_given_by_keyword():
             (((v, u),), {}),
             ((), {"u": u}),
             ((u,), {"v": v}),
+            ((u,), {"u": u, "v": v}),
         ):
             with pytest.raises(
                 TypeError, match=r"by keyword, `u` to the east and `v` to the north"
             ):
                 operator(*components, **keywords)
+
+
+@pytest.mark.parametrize("name", ["divergence", "curl"])
+def test_signatures_show_components_by_keyword_alone(name):
+    _, *parameters = inspect.signature(getattr(gpugrad.Sphere, name)).parameters.values()
+    assert {parameter.kind for parameter in parameters} == {inspect.Parameter.KEYWORD_ONLY}
+    required = [x.name for x in parameters if x.default is inspect.Parameter.empty]
+    assert required == ["u", "v"]
+    operator, u = getattr(gpugrad.Sphere(*make_grid(8)), name), np.zeros((9, 16))
+    with pytest.raises(TypeError, match=r"by keyword, `u` to the east"):
+        operator(u=u, v=None)
+    with pytest.raises(TypeError, match=rf"`{name}` takes no `mask`\. Pass `where`"):
+        operator(u=u, v=u, mask=True)
+    with pytest.raises(TypeError, match="It takes u, v, out, where, skipna, backend"):
+        operator(u=u, v=u, unheard=True)
 
 
 # The Laplacian

@@ -33,6 +33,8 @@ from gpugrad._grids import (
 from gpugrad._operators.components import as_components, check_count, find_shape, join_results
 from gpugrad._operators.coordinates import describe_samples, is_labelled, read_coordinate
 from gpugrad._operators.curved import CurvedFields, CurvedGrid
+from gpugrad._operators.descriptions import OUT
+from gpugrad._operators.grid_descriptions import describe_grid, describe_method
 from gpugrad._operators.metric import GridAxis, Positions, check_closing
 from gpugrad._operators.requests import GridRequest
 from gpugrad._operators.samples import MaskedFields
@@ -41,9 +43,18 @@ from gpugrad._stencils import OPERATORS, Norm, add_up
 
 A = TypeVar("A")
 
+_COUNT = (
+    "; if components differ in shape or device, or there are not as many components as coordinates"
+)
+_TWO_AXES = "the results on two new leading axes"
 
+
+@describe_grid
 class CurvilinearGrid:
     r"""A curved grid, given where each sample lies: derivatives in physical space.
+
+    Such grids bend round what they describe: a pipe, a wing, a coast. The methods differentiate
+    fields with respect to the coordinates, whatever way the lines of the grid run.
 
     Parameters
     ----------
@@ -58,11 +69,10 @@ class CurvilinearGrid:
     accuracy : {2, 4, 6, 8, 10, 12}, optional
         The power of the number of samples with which the error inside vanishes.
     edge_accuracy : int, optional
-        The same at one-sided ends: by default `accuracy`, but 1 for first derivatives of
-        `accuracy` 2, as in `gpugrad.gradient`. The Laplacian takes `accuracy`.
-    boundary : str, number, pair or dict, optional
-        What lies beyond the ends of the grid, as for `gpugrad.gradient`, but no slope; a dict has
-        it by axis, ``{1: "periodic"}``, where axes it does not name are one-sided.
+        The power of the number of samples with which the error vanishes at one-sided ends: by
+        default `accuracy`, but 1 for first derivatives of `accuracy` 2, as in `numpy.gradient`.
+        The Laplacian takes `accuracy`.
+    {boundary}
     period : tuple or dict, optional
         By how much each coordinate grows once round a periodic axis, one number for each
         coordinate, ``{1: (360.0, 0.0)}``. By default coordinates come back.
@@ -70,21 +80,29 @@ class CurvilinearGrid:
     Attributes
     ----------
     coordinates, axis, accuracy, edge_accuracy, boundary, period
-        What was given.
+        The arguments, as they were given.
 
     Raises
     ------
     TypeError
-        If coordinates are not real numbers, or carry units of another library than pint.
+        If there are not one to three coordinates; if they are not real numbers, or carry units of
+        another library than pint.
     ValueError
-        If there are not one to three coordinates of one shape, with as many axes; if some are
-        masked; if samples coincide or the lines of the grid are parallel somewhere; if options
-        are unknown or out of range.
+        If coordinates are not of one shape, with as many axes as there are coordinates; if some
+        are masked; if samples coincide or the lines of the grid are parallel somewhere; if an axis
+        is too short for the accuracy; if options are unknown or out of range, or a boundary is a
+        slope.
 
     Warns
     -----
-    UserWarning
-        If the grid folds over, or a coordinate jumps where a periodic axis closes.
+    GpugradWarning
+        If the grid folds over, if a coordinate jumps where a periodic axis closes, or if the last
+        samples of a periodic axis repeat the first.
+
+    See Also
+    --------
+    Sphere : A grid of latitudes and longitudes.
+    gradient : On axes that are straight, evenly spaced or not.
 
     Notes
     -----
@@ -172,6 +190,7 @@ class CurvilinearGrid:
     ) -> A: ...
 
     @accepts_keywords
+    @describe_method("curves", out=OUT["each"])
     def gradient(
         self,
         f: Any,
@@ -184,35 +203,27 @@ class CurvilinearGrid:
     ) -> Any:
         """Return the derivatives of a field with respect to the coordinates, in their order.
 
+        They are slopes in space, such as along x and y: not along the lines of the grid, which may
+        run in any direction.
+
         Parameters
         ----------
-        f : array
-            Samples of a field of any kind that `gpugrad.gradient` takes, on the grid and perhaps
-            other axes.
-        out : tuple of arrays, optional
-            Where to write, or with `stack` one array of shape ``(number of coordinates, ...)``.
-            May overlap with `f`.
-        stack : bool, optional
-            Return one array, the components on a new leading axis, instead of a tuple.
-        where : array of bool, optional
-            Where samples are valid, as for `gpugrad.gradient`.
-        skipna : bool, optional
-            Whether NaN is masked, too.
-        backend : str, optional
-            Where the arithmetic runs, see `gpugrad.use_backend`.
+        {parameters}
 
         Returns
         -------
-        tuple of arrays, or array
-            One array for each coordinate, in the unit of `f` per unit of the coordinate; the bare
-            array for one coordinate. Library, device and dtype are as for `gpugrad.gradient`.
+        array or tuple of arrays
+            One array for each coordinate, in the unit of `f` per unit of the coordinate: a tuple,
+            or the bare array for one coordinate. Library, device, shape and dtype are those of `f`;
+            integers become floats, dates ``timedelta64``.
 
-        Raises
-        ------
-        TypeError
-            If `f`, `where` or `out` is of the wrong kind, or coordinates lie elsewhere.
-        ValueError
-            If the shape of `f` is not that of the grid.
+        {errors}
+
+        See Also
+        --------
+        gradient_norm : The length of the gradient.
+        jacobian : The derivatives of several fields.
+        gpugrad.gradient : On axes that are straight.
 
         Examples
         --------
@@ -226,6 +237,7 @@ class CurvilinearGrid:
         return self._call("gradient", f, GridRequest(out, stack, where, skipna, backend))
 
     @accepts_keywords
+    @describe_method("curves", type_errors="; if `f` holds dates, which have no squares")
     def gradient_norm(
         self,
         f: A,
@@ -237,22 +249,36 @@ class CurvilinearGrid:
     ) -> A:
         """Return the length of the gradient of a field: real, not negative.
 
+        It says how steep a field is, in whatever direction it rises most.
+
         Parameters
         ----------
-        f, where, skipna, backend
-            As for `gradient`.
-        out : array, optional
-            Where to write, an array of the shape of `f`.
+        {parameters}
 
         Returns
         -------
         array of the shape of `f`
-            In the unit of `f` per unit of the coordinates, which must have one unit.
+            In the unit of `f` per unit of the coordinates, which must have one unit, with the
+            library, device and precision of `f`; integers become floats.
 
-        Raises
-        ------
-        TypeError, ValueError
-            As for `gradient`.
+        {errors}
+
+        See Also
+        --------
+        gradient : The derivatives themselves.
+        gpugrad.gradient_norm : On axes that are straight.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import gpugrad
+        >>> x, y = np.meshgrid(np.arange(4.0), np.arange(3.0), indexing="ij")
+        >>> grid = gpugrad.CurvilinearGrid(x + 0.5 * y, y)
+        >>> grid.gradient_norm(3 * (x + 0.5 * y) + 4 * y)
+        array([[5., 5., 5.],
+               [5., 5., 5.],
+               [5., 5., 5.],
+               [5., 5., 5.]])
         """
         result: A = self._call("gradient_norm", f, GridRequest(out, False, where, skipna, backend))
         return result
@@ -280,6 +306,7 @@ class CurvilinearGrid:
     ) -> A: ...
 
     @accepts_keywords
+    @describe_method("curves", value_errors=_COUNT)
     def divergence(
         self,
         v: Any,
@@ -289,26 +316,43 @@ class CurvilinearGrid:
         skipna: bool = False,
         backend: Backend | None = None,
     ) -> Any:
-        """Return the divergence of a vector field.
+        r"""Return the divergence of a vector field.
+
+        It says how much of the field comes out of each place: sources are positive, sinks negative.
 
         Parameters
         ----------
-        v : sequence of arrays, or one array with the components on its first axis
-            The components along the coordinates, not along the lines of the grid.
-        out : array, optional
-            Where to write, an array of the shape of a component.
-        where, skipna, backend
-            As for `gradient`.
+        {parameters}
 
         Returns
         -------
         array of the shape of a component
-            In the unit of `v` per unit of the coordinates, which must have one unit.
+            In the unit of `v` per unit of the coordinates, which must have one unit, with the
+            library, device and dtype of the components; integers become floats.
 
-        Raises
-        ------
-        TypeError, ValueError
-            As for `gradient`, or if there is not one component for each coordinate.
+        {errors}
+
+        See Also
+        --------
+        curl : How the field turns about each place.
+        jacobian : All derivatives of the components.
+        gpugrad.divergence : On axes that are straight.
+
+        Notes
+        -----
+        With coordinates :math:`x_i`
+
+        .. math:: \operatorname{div} v = \sum_i \frac{\partial v_i}{\partial x_i}
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import gpugrad
+        >>> radius, angle = np.linspace(1, 2, 4)[:, None], np.linspace(0, 1, 5)
+        >>> x, y = radius * np.cos(angle), radius * np.sin(angle)
+        >>> divergence = gpugrad.CurvilinearGrid(x, y).divergence((x, y))  # out of the centre
+        >>> bool(np.allclose(divergence, 2))
+        True
         """
         return self._call("divergence", v, GridRequest(out, False, where, skipna, backend))
 
@@ -349,6 +393,7 @@ class CurvilinearGrid:
     ) -> A: ...
 
     @accepts_keywords
+    @describe_method("curves", out=OUT["each"], value_errors=_COUNT + ", two or three")
     def curl(
         self,
         v: Any,
@@ -359,26 +404,46 @@ class CurvilinearGrid:
         skipna: bool = False,
         backend: Backend | None = None,
     ) -> Any:
-        """Return the curl of a vector field: one component for two coordinates, three for three.
+        r"""Return the curl of a vector field: one component for two coordinates, three for three.
+
+        It says how the field turns about each place: it is twice the angular velocity of a small
+        body that the field carries along.
 
         Parameters
         ----------
-        v, where, skipna, backend
-            As for `divergence`.
-        out : array or tuple of arrays, optional
-            Where to write: arrays as they are returned.
-        stack : bool, optional
-            Return three components in one array, on a new leading axis.
+        {parameters}
 
         Returns
         -------
         array or tuple of arrays
-            In the unit of `v` per unit of the coordinates, which must have one unit.
+            In the unit of `v` per unit of the coordinates, which must have one unit, with the
+            library, device and dtype of the components; integers become floats.
 
-        Raises
-        ------
-        TypeError, ValueError
-            As for `divergence`, or if there is but one coordinate.
+        {errors}
+
+        See Also
+        --------
+        divergence : How much of the field comes out of each place.
+        gpugrad.curl : On axes that are straight.
+
+        Notes
+        -----
+        For two coordinates :math:`x` and :math:`y`
+
+        .. math:: \operatorname{curl} v
+            = \frac{\partial v_y}{\partial x} - \frac{\partial v_x}{\partial y}
+
+        and for three the vector of these differences, in the order of the coordinates.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import gpugrad
+        >>> radius, angle = np.linspace(1, 2, 4)[:, None], np.linspace(0, 1, 5)
+        >>> x, y = radius * np.cos(angle), radius * np.sin(angle)
+        >>> curl = gpugrad.CurvilinearGrid(x, y).curl((-y, x))  # a solid body turning once in 2 pi
+        >>> bool(np.allclose(curl, 2))
+        True
         """
         return self._call("curl", v, GridRequest(out, stack, where, skipna, backend))
 
@@ -419,6 +484,7 @@ class CurvilinearGrid:
     ) -> A: ...
 
     @accepts_keywords
+    @describe_method("curves", out=OUT["table"], leading=_TWO_AXES, components="any number of them")
     def jacobian(
         self,
         v: Any,
@@ -429,32 +495,47 @@ class CurvilinearGrid:
         skipna: bool = False,
         backend: Backend | None = None,
     ) -> Any:
-        """Return the derivatives of components with respect to all coordinates.
+        r"""Return the derivatives of components with respect to all coordinates.
+
+        Of a flow it is the tensor of velocity gradients; of a map of space, how it stretches and
+        turns what lies at each place.
 
         Parameters
         ----------
-        v : sequence of arrays, or one array with the components on its first axis
-            Any number of components.
-        out : tuple of tuples of arrays, or array, optional
-            Where to write: arrays as they are returned.
-        stack : bool, optional
-            Return one array, with two new leading axes.
-        where, skipna, backend
-            As for `gradient`.
+        {parameters}
 
         Returns
         -------
         tuple of tuples of arrays, or array
-            ``result[i][j]`` is the derivative of component i with respect to coordinate j.
+            ``result[i][j]`` is the derivative of component i with respect to coordinate j, in the
+            unit of `v` per unit of the coordinate.
 
-        Raises
-        ------
-        TypeError, ValueError
-            As for `gradient`.
+        {errors}
+
+        See Also
+        --------
+        gradient : The derivatives of one field.
+        divergence, curl : Sums of entries of a Jacobian, in one pass.
+        gpugrad.jacobian : On axes that are straight.
+
+        Notes
+        -----
+        .. math:: J_{ij} = \frac{\partial v_i}{\partial x_j}
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import gpugrad
+        >>> x, y = np.meshgrid(np.arange(4.0), np.arange(3.0), indexing="ij")
+        >>> grid = gpugrad.CurvilinearGrid(x + 0.5 * y, y)
+        >>> grid.jacobian((x + 2.5 * y, 3 * y), stack=True)[..., 1, 1]
+        array([[1., 2.],
+               [0., 3.]])
         """
         return self._call("jacobian", v, GridRequest(out, stack, where, skipna, backend))
 
     @accepts_keywords
+    @describe_method("curves")
     def laplacian(
         self,
         f: A,
@@ -466,22 +547,26 @@ class CurvilinearGrid:
     ) -> A:
         r"""Return the Laplacian of a field, by compact second differences.
 
+        It says how much lower a field is than its surroundings: what diffuses heat in a body of any
+        shape.
+
         Parameters
         ----------
-        f, where, skipna, backend
-            As for `gradient`.
-        out : array, optional
-            Where to write, an array of the shape of `f`.
+        {parameters}
 
         Returns
         -------
         array of the shape of `f`
-            In the unit of `f` per squared unit of the coordinates, which must have one unit.
+            In the unit of `f` per squared unit of the coordinates, which must have one unit, with
+            the library, device and dtype of `f`; integers become floats, dates ``timedelta64``.
 
-        Raises
-        ------
-        TypeError, ValueError
-            As for `gradient`.
+        {errors}
+
+        See Also
+        --------
+        gradient : The first derivatives.
+        divergence : The sources of a vector field.
+        gpugrad.laplacian : On axes that are straight.
 
         Notes
         -----
@@ -492,6 +577,15 @@ class CurvilinearGrid:
 
         with the metric :math:`g^{jk}` and the Laplacian of the number of samples :math:`\xi_j`.
         Both are worked out from the coordinates by the formulas for the field, and kept.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import gpugrad
+        >>> x, y = np.meshgrid(np.arange(4.0), np.arange(4.0), indexing="ij")
+        >>> grid = gpugrad.CurvilinearGrid(x + 0.5 * y, y)
+        >>> bool(np.allclose(grid.laplacian((x + 0.5 * y) ** 2 - 3 * y**2), -4))
+        True
         """
         result: A = self._call("laplacian", f, GridRequest(out, False, where, skipna, backend))
         return result

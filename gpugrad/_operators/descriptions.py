@@ -40,10 +40,10 @@ operator : str, optional
     "jacobian", "hessian" or "gradient_norm".
 """
 
-_PARAMETERS = {
+PARAMETERS = {
     "f": """
-f : array of shape (n_0, ..., n_k)
-    Samples of a scalar field: an array of NumPy, CuPy, PyTorch, JAX, Dask or any array-API
+f : array of shape {shape}
+    Samples of a scalar field{on_axes}: an array of NumPy, CuPy, PyTorch, JAX, Dask or any array-API
     library, a DataArray of xarray, a quantity of pint, or a nested sequence. Integers, real and
     complex floats; NumPy's dates, objects and masked arrays too.
 """,
@@ -94,10 +94,7 @@ boundary : str, number, dict or pair of these, optional
     - ``"odd-reflect"``, ``"odd-symmetric"``: the same with the opposite sign, as odd functions
       have it, which are zero at the mirror;
     - ``"edge"``: the edge sample, again and again;
-    - a number: that value, as from a Dirichlet condition;
-    - ``{"normal": number}``: nothing, but at the edge sample the derivative along the outward
-      normal is the number (a Neumann condition), in the unit of the field per unit of the
-      spacing.
+    - a number: that value, as from a Dirichlet condition{slope}.
 """,
     "edge_accuracy": """
 edge_accuracy : int, optional
@@ -129,7 +126,7 @@ where : array of bool, optional
     Where samples are valid{whose}: an array that broadcasts to the shape of {a_field},
     {of_its_library}.
     Only these are read. Beside masked samples formulas become one-sided, of the best accuracy
-    that the samples there allow, but not above `edge_accuracy` if that is given; where there are
+    that the samples there allow, but not above {limit} if that is given; where there are
     not enough of them, and at masked samples, the result is NaN{sums}.
 """,
     "skipna": """
@@ -147,7 +144,16 @@ backend : {"auto", "slices", "numpy", "compiled", "cupy"}, optional
 """,
 }
 
-_OF_A_FIELD = {
+_SLOPE = """;
+    - ``{"normal": number}``: nothing, but at the edge sample the derivative along the outward
+      normal is the number (a Neumann condition), in the unit of the field per unit of the
+      spacing"""
+
+OF_A_FIELD = {
+    "shape": "(n_0, ..., n_k)",
+    "on_axes": "",
+    "slope": _SLOPE,
+    "limit": "`edge_accuracy`",
     "a_field": "`f`",
     "sums": "",
     "leading": "the results on a new leading axis",
@@ -160,7 +166,7 @@ _OF_A_FIELD = {
     "of_its_library": "of its library",
 }
 
-_OF_COMPONENTS = _OF_A_FIELD | {
+OF_COMPONENTS = OF_A_FIELD | {
     "a_field": "a component",
     "sums": ". NaN with `skipna` is masked in its own component only. A sum is NaN where one of "
     "its terms is",
@@ -199,10 +205,10 @@ def describe(**changes: str) -> Callable[[F], F]:
 
     def fill_in(function: F) -> F:
         names = list_parameters(function)
-        words = _OF_COMPONENTS if names[0] == "v" else _OF_A_FIELD
+        words = OF_COMPONENTS if names[0] == "v" else OF_A_FIELD
         if "out" not in names:
             words = words | {"out_errors": ""}
-        texts = _PARAMETERS | {"out": OUT["one"]} | changes
+        texts = PARAMETERS | {"out": OUT["one"]} | changes
         marks = {"parameters": join_parameters(function, texts), "errors": _ERRORS}
         return fill_docstring(function, marks, words | changes)
 

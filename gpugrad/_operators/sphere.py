@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Generic, Literal, NamedTuple, TypeVar, overload
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, Generic, Literal, NamedTuple, ParamSpec, TypeVar, overload
 
 import numpy as np
 
 from gpugrad._arrays import Array, Backend, as_field, library_of_labels
 from gpugrad._engines.slices import combine
-from gpugrad._grids import Options, accepts_keywords, parse_axes, parse_positive, parse_scheme
+from gpugrad._grids import (
+    Options,
+    accepts_keywords,
+    parse_axes,
+    parse_positive,
+    parse_scheme,
+    refuse_unknown,
+)
 from gpugrad._operators.components import as_components
 from gpugrad._operators.coordinates import is_labelled
 from gpugrad._operators.curved import CurvedGrid
+from gpugrad._operators.descriptions import OUT
+from gpugrad._operators.grid_descriptions import describe_method
 from gpugrad._operators.kept_arrays import KeptArrays
 from gpugrad._operators.requests import GridRequest
 from gpugrad._operators.samples import MaskedFields
@@ -27,19 +37,51 @@ from gpugrad._operators.sphere_fields import (
 from gpugrad._operators.sphere_grid import SphereGrid, make_sphere_grid, read_angles
 
 A = TypeVar("A")
+P = ParamSpec("P")
+R = TypeVar("R")
 
 EARTH = 6_371_000.0
 """The mean radius of the Earth, in metres."""
 
 
+def _accepts_components(method: Callable[P, R]) -> Callable[P, R]:
+    """Let a method take `u` and `v` by keyword alone, and answer words that are not ours."""
+    name = method.__name__
+
+    @wraps(method)
+    def call(*arguments: P.args, **options: P.kwargs) -> R:
+        try:
+            if len(arguments) > 1 or options.get("u") is None or options.get("v") is None:
+                raise TypeError(
+                    f"`{name}` takes the components by keyword, `u` to the east and `v` to the "
+                    f"north, as in `sphere.{name}(u=u, v=v)`: in another order they would give a "
+                    "wrong result."
+                )
+            return method(*arguments, **options)
+        except TypeError:
+            refuse_unknown(method, arguments[:1], options)
+            raise
+
+    return call
+
+
 class SphereGradient(NamedTuple, Generic[A]):
     """The gradient of a field on a sphere: a pair ``(north, east)``.
 
-    Attributes
+    It unpacks as any tuple does. Its names tell the components apart: they come in the order of
+    latitude and longitude, not in the order of winds, eastward and northward.
+
+    Parameters
     ----------
-    north, east : array of the shape of the field
-        The derivatives to the north and to the east, in the unit of the field per unit of the
-        radius.
+    north : array of the shape of the field
+        The derivative to the north, in the unit of the field per unit of the radius.
+    east : array of the shape of the field
+        The derivative to the east, in the same unit.
+
+    See Also
+    --------
+    Sphere.gradient : What returns it.
+    Sphere.divergence, Sphere.curl : What take components by name.
 
     Examples
     --------
@@ -59,6 +101,10 @@ class SphereGradient(NamedTuple, Generic[A]):
 class Sphere:
     r"""A grid of latitudes and longitudes on a sphere: derivatives per unit of length, poles too.
 
+    Meridians draw together towards the poles, so a degree of longitude is a shorter way there
+    than at the equator. The methods reckon with that: they differentiate fields of weather,
+    ocean or climate per metre, or per another unit of length.
+
     Parameters
     ----------
     latitude, longitude : array of shape (n_latitudes,), (n_longitudes,), or both of both
@@ -68,7 +114,8 @@ class Sphere:
         DataArrays of xarray, and names of coordinates of a DataArray too. For fields that are
         DataArrays they may be left out: then they are found among the coordinates of each field.
     radius : number or quantity, optional
-        That of the sphere, by default the Earth's mean radius in metres.
+        The radius of the sphere, by default the Earth's mean radius in metres. Results are per
+        its unit.
     degrees : bool, optional
         Whether latitudes and longitudes are in degrees, or else in radians. A coordinate with
         units knows it by itself.
@@ -81,12 +128,13 @@ class Sphere:
     accuracy : {2, 4, 6, 8, 10, 12}, optional
         The power of the spacing with which the error vanishes.
     edge_accuracy : int, optional
-        The same at the edges of a region, by default `accuracy`.
+        The power of the spacing with which the error vanishes at the edges of a region, by
+        default `accuracy`.
 
     Attributes
     ----------
     latitude, longitude, radius, degrees, axis, periodic, accuracy, edge_accuracy
-        What was given.
+        The arguments, as they were given.
 
     Raises
     ------
@@ -96,6 +144,11 @@ class Sphere:
     ValueError
         If latitudes lie beyond a pole or are not monotonic, if longitudes go round more than once
         or repeat the first one, if values are masked or not finite.
+
+    See Also
+    --------
+    CurvilinearGrid : A grid of any form, given by the coordinates of all its samples.
+    gradient : On axes that are straight.
 
     Notes
     -----
@@ -189,6 +242,7 @@ class Sphere:
     ) -> A: ...
 
     @accepts_keywords
+    @describe_method("sphere", out=OUT["each"])
     def gradient(
         self,
         f: Any,
@@ -201,33 +255,26 @@ class Sphere:
     ) -> Any:
         """Return the gradient of a field: to the north, to the east.
 
+        It says which way a field rises on the sphere, and how much along each unit of length: of
+        pressure or temperature on a map, for example.
+
         Parameters
         ----------
-        f : array of shape (..., n_latitudes, n_longitudes)
-            Samples of a scalar field, of any kind of numbers that `gpugrad.gradient` takes.
-        out : pair of arrays, optional
-            Where to write, or with `stack` one array of shape (2, ...). May overlap with `f`.
-        stack : bool, optional
-            Return one array, the components on a new leading axis, instead of a pair.
-        where : array of bool, optional
-            Where samples are valid, as for `gpugrad.gradient`.
-        skipna : bool, optional
-            Whether NaN is masked, too.
-        backend : str, optional
-            Where the arithmetic runs, see `gpugrad.use_backend`.
+        {parameters}
 
         Returns
         -------
         SphereGradient of two arrays of the shape of `f`, or array
-            The components ``(north, east)``, in the unit of `f` per unit of the radius. Library,
-            device and dtype are as for `gpugrad.gradient`.
+            The components ``(north, east)``, in the unit of `f` per unit of the radius, with the
+            library, device and dtype of `f`; integers become floats, dates ``timedelta64``.
 
-        Raises
-        ------
-        TypeError
-            If `f`, `where` or `out` is of the wrong kind.
-        ValueError
-            If the shape of `f` is not that of the grid, or an axis is too short.
+        {errors}
+
+        See Also
+        --------
+        gradient_norm : How steep a field is, whatever the direction.
+        laplacian : The divergence of the gradient.
+        gpugrad.gradient : On axes that are straight.
 
         Examples
         --------
@@ -243,6 +290,7 @@ class Sphere:
         return results if stack else SphereGradient(*results)
 
     @accepts_keywords
+    @describe_method("sphere", type_errors="; if `f` holds dates, which have no squares")
     def gradient_norm(
         self,
         f: A,
@@ -254,22 +302,25 @@ class Sphere:
     ) -> A:
         """Return the length of the gradient of a field, such as the slope of a terrain.
 
+        It says how steep a field is, whatever the direction: large at coasts, fronts and other
+        edges.
+
         Parameters
         ----------
-        f, where, skipna, backend
-            As for `gradient`.
-        out : array, optional
-            Where to write, an array of the shape of `f`.
+        {parameters}
 
         Returns
         -------
         array of the shape of `f`
-            Real, not negative, in the unit of `f` per unit of the radius.
+            Real, not negative, in the unit of `f` per unit of the radius, with the library, device
+            and precision of `f`; integers become floats.
 
-        Raises
-        ------
-        TypeError, ValueError
-            As for `gradient`.
+        {errors}
+
+        See Also
+        --------
+        gradient : The components to the north and to the east.
+        gpugrad.gradient_norm : On axes that are straight.
 
         Examples
         --------
@@ -285,12 +336,13 @@ class Sphere:
         result: A = self._call("gradient_norm", f, GridRequest(out, False, where, skipna, backend))
         return result
 
-    @accepts_keywords
+    @_accepts_components
+    @describe_method("sphere")
     def divergence(
         self,
-        *components: Any,
-        u: A | None = None,
-        v: A | None = None,
+        *,
+        u: A,
+        v: A,
         out: Any = None,
         where: Any = None,
         skipna: bool = False,
@@ -298,27 +350,26 @@ class Sphere:
     ) -> A:
         r"""Return the divergence of a vector field along the sphere.
 
+        It says how much flows out of each place: of winds, positive where air spreads, negative
+        where it gathers.
+
         Parameters
         ----------
-        u, v : array of shape (..., n_latitudes, n_longitudes)
-            The components to the east and to the north. By keyword, so that nobody swaps them.
-        out : array, optional
-            Where to write, an array of the shape of a component.
-        where, skipna, backend
-            As for `gradient`.
+        {parameters}
 
         Returns
         -------
         array of the shape of a component
-            The divergence, in the unit of the components per unit of the radius.
+            The divergence, in the unit of the components per unit of the radius, with their
+            library, device and dtype; integers become floats.
 
-        Raises
-        ------
-        TypeError
-            If components are not given by keyword, or as for `gradient`.
-        ValueError
-            If components differ in shape, if standard names of DataArrays say that they point
-            another way, or as for `gradient`.
+        {errors}
+
+        See Also
+        --------
+        curl : How the field turns about each place.
+        gradient : The derivatives of a scalar field.
+        gpugrad.divergence : On axes that are straight.
 
         Notes
         -----
@@ -343,18 +394,18 @@ class Sphere:
         >>> bool(np.allclose(divergence[:, 0], -2 * np.sin(np.radians(latitude)), atol=5e-3))
         True
         """
-        fields = _take_components("divergence", components, u, v)
         result: A = self._call(
-            "divergence", fields, GridRequest(out, False, where, skipna, backend)
+            "divergence", [v, u], GridRequest(out, False, where, skipna, backend)
         )
         return result
 
-    @accepts_keywords
+    @_accepts_components
+    @describe_method("sphere")
     def curl(
         self,
-        *components: Any,
-        u: A | None = None,
-        v: A | None = None,
+        *,
+        u: A,
+        v: A,
         out: Any = None,
         where: Any = None,
         skipna: bool = False,
@@ -367,18 +418,20 @@ class Sphere:
 
         Parameters
         ----------
-        u, v, out, where, skipna, backend
-            As for `divergence`.
+        {parameters}
 
         Returns
         -------
         array of the shape of a component
-            The vertical component, in the unit of the components per unit of the radius.
+            The vertical component, in the unit of the components per unit of the radius, with their
+            library, device and dtype; integers become floats.
 
-        Raises
-        ------
-        TypeError, ValueError
-            As for `divergence`.
+        {errors}
+
+        See Also
+        --------
+        divergence : How much of the field comes out of each place.
+        gpugrad.curl : On axes that are straight.
 
         Notes
         -----
@@ -401,11 +454,11 @@ class Sphere:
         >>> curl[[0, -1], 0].round(2)
         array([-2.,  2.])
         """
-        fields = _take_components("curl", components, u, v)
-        result: A = self._call("curl", fields, GridRequest(out, False, where, skipna, backend))
+        result: A = self._call("curl", [v, u], GridRequest(out, False, where, skipna, backend))
         return result
 
     @accepts_keywords
+    @describe_method("sphere")
     def laplacian(
         self,
         f: A,
@@ -417,22 +470,24 @@ class Sphere:
     ) -> A:
         r"""Return the Laplacian of a field along the sphere, by compact second differences.
 
+        It says how much lower a field is than its surroundings: what diffuses heat over the sphere.
+
         Parameters
         ----------
-        f, where, skipna, backend
-            As for `gradient`.
-        out : array, optional
-            Where to write, an array of the shape of `f`.
+        {parameters}
 
         Returns
         -------
         array of the shape of `f`
-            In the unit of `f` per squared unit of the radius.
+            In the unit of `f` per squared unit of the radius, with the library, device and dtype of
+            `f`; integers become floats, dates ``timedelta64``.
 
-        Raises
-        ------
-        TypeError, ValueError
-            As for `gradient`.
+        {errors}
+
+        See Also
+        --------
+        gradient : The first derivatives.
+        gpugrad.laplacian : On axes that are straight.
 
         Notes
         -----
@@ -607,13 +662,3 @@ def _read_radius(radius: Any) -> tuple[Any, float]:
         return radius._REGISTRY.Quantity(1.0, radius.units), number
     number = parse_positive(radius, "radius", "a number")
     return "m" if number == EARTH else None, number
-
-
-def _take_components(name: str, components: Sequence[Any], u: Any, v: Any) -> list[Any]:
-    """Return the components to the north and to the east."""
-    if components or u is None or v is None:
-        raise TypeError(
-            f"`{name}` takes the components by keyword, `u` to the east and `v` to the north, as "
-            f"in `sphere.{name}(u=u, v=v)`: in another order they would give a wrong result."
-        )
-    return [v, u]

@@ -34,6 +34,8 @@ gpugrad.gradient_norm(f, period="long")  # type: ignore[call-overload]
 sphere = gpugrad.Sphere([0.0, 1.0], [0.0, 1.0])
 sphere.gradient(f, spacing=1.0)  # type: ignore[call-overload]
 sphere.gradient(f).west  # type: ignore[attr-defined]  # noqa: B018
+sphere.curl(f, f)  # type: ignore[call-arg]
+sphere.divergence(u=f)  # type: ignore[call-arg]
 gpugrad.Sphere([0.0, 1.0], [0.0, 1.0], 6.0)  # type: ignore[call-arg]
 gpugrad.derivative_of(abs, 2)  # type: ignore[call-arg]
 gpugrad.use_backend("numba")  # type: ignore[arg-type]
