@@ -46,12 +46,12 @@ from gpugrad._functions.derivative_of import jacobian_of as jacobian_of
 from gpugrad._functions.derivative_of import laplacian_of as laplacian_of
 from gpugrad._functions.tabulate import Table as Table
 from gpugrad._functions.tabulate import tabulate as tabulate
-from gpugrad._operators.curvilinear import CurvilinearGrid as CurvilinearGrid
+from gpugrad._operators.curved.curvilinear import CurvilinearGrid as CurvilinearGrid
+from gpugrad._operators.curved.sphere import Sphere as Sphere
+from gpugrad._operators.curved.sphere import SphereGradient as SphereGradient
 from gpugrad._operators.explain import explain as explain
 from gpugrad._operators.plan import Plan as Plan
 from gpugrad._operators.plan import plan as plan
-from gpugrad._operators.sphere import Sphere as Sphere
-from gpugrad._operators.sphere import SphereGradient as SphereGradient
 from gpugrad._stencils.textbook import Stencil as Stencil
 from gpugrad._stencils.textbook import TruncationError as TruncationError
 from gpugrad._stencils.textbook import stencil as stencil

@@ -45,7 +45,7 @@ MODULES = {
     "_boundaries": "gpugrad._stencils.boundaries",
     "_schemes": "gpugrad._stencils.schemes",
     # Slabs of curved grids and spheres, to be made small.
-    "slabs": "gpugrad._operators.slabs",
+    "slabs": "gpugrad._operators.curved.slabs",
     "linear_operator": "gpugrad._operators.linear_operator",
     # The criterion of smoothing splines, to be compared with its definition.
     "cross_validation": "gpugrad._operators.cross_validation",
@@ -77,7 +77,7 @@ NAMES = {
     "gpugrad._stencils.pieces": ("cut_plan", "find_samples"),
     "gpugrad._grids.axes": ("plan_axes",),
     "gpugrad._engines.store": ("Store",),
-    "gpugrad._grids.keywords": ("accepts_keywords",),
+    "gpugrad._keywords": ("accepts_keywords",),
     "gpugrad._grids.options": ("Options", "parse_boundaries", "parse_staggers"),
     # Every boundary that there is, and the formulas of schemes, to be compared with theory.
     "gpugrad._stencils.boundaries": ("TABLE", "Scheme", "Side"),

@@ -16,7 +16,8 @@ from gpugrad._functions.descriptions import FIRST, SCALAR, SECOND, describe
 from gpugrad._functions.methods import METHODS, Method, Request, differentiate
 from gpugrad._functions.points import Points, parse_points_axis
 from gpugrad._functions.user_function import UserFunction, check_callable
-from gpugrad._grids import Options, parse_scheme, refuse_unknown
+from gpugrad._grids import Options, parse_scheme
+from gpugrad._keywords import refuse_unknown
 from gpugrad._stencils import OPERATORS, Operator
 
 _ACCURACY = 8

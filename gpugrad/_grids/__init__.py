@@ -5,13 +5,6 @@ plan or a record. Most errors about arguments are raised here.
 """
 
 from gpugrad._grids.axes import parse_one_axis, plan_as_numpy, plan_axes, plan_gradient
-from gpugrad._grids.keywords import (
-    accepts_keywords,
-    choose_by_axis,
-    refuse_loose_components,
-    refuse_unknown,
-    spread_spacing,
-)
 from gpugrad._grids.masks import as_mask, choose_beside_masked, copy_mask, find_valid, is_masked
 from gpugrad._grids.options import (
     ONE_SIDED,

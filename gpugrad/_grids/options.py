@@ -8,7 +8,7 @@ from numbers import Integral, Real
 from typing import Any, Final, NamedTuple, NoReturn
 
 from gpugrad._arrays import Array, dtype_name
-from gpugrad._grids.keywords import choose_by_axis
+from gpugrad._keywords import choose_by_axis
 from gpugrad._stencils import MAX_ACCURACY, MAX_ORDER, TABLE, Scheme, Side, Sides
 
 ONE_SIDED: Final = "one-sided"

@@ -9,7 +9,7 @@ from typing import Any, ParamSpec, TypeVar
 import numpy as np
 
 from gpugrad._arrays import PLAIN, library_of_labels
-from gpugrad._grids import refuse_unknown, spread_spacing
+from gpugrad._keywords import refuse_unknown, spread_spacing
 from gpugrad._labels.typing import Call
 
 P = ParamSpec("P")

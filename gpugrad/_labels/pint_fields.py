@@ -7,7 +7,8 @@ from itertools import cycle
 from typing import Any
 
 from gpugrad._arrays import library_of_labels
-from gpugrad._grids import choose_by_axis, is_side, parse_axes
+from gpugrad._grids import is_side, parse_axes
+from gpugrad._keywords import choose_by_axis
 from gpugrad._labels.names import find_row
 from gpugrad._labels.typing import Call
 from gpugrad._labels.units import are_dates, unit_of_time

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from gpugrad._arrays import library_of_labels
-from gpugrad._grids import choose_by_axis, is_side, parse_axes, refuse_loose_components
+from gpugrad._grids import is_side, parse_axes
+from gpugrad._keywords import choose_by_axis, refuse_loose_components
 from gpugrad._labels.names import Label, Labels, find_row, kept_attributes
 from gpugrad._labels.staggered import StaggeredResults, adds_components
 from gpugrad._labels.typing import Call

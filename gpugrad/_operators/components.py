@@ -15,7 +15,7 @@ from gpugrad._arrays import (
     library_of,
     stack_results,
 )
-from gpugrad._grids import refuse_loose_components
+from gpugrad._keywords import refuse_loose_components
 from gpugrad._stencils import AxisPlan, Operator
 
 

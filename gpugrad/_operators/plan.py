@@ -29,13 +29,13 @@ from gpugrad._engines import evaluate, name_in_force
 from gpugrad._grids import (
     ONE_SIDED,
     Options,
-    accepts_keywords,
     choose_beside_masked,
     copy_mask,
     parse_one_axis,
     plan_axes,
     plan_gradient,
 )
+from gpugrad._keywords import accepts_keywords
 from gpugrad._operators.components import check_plans, find_shape, join_results
 from gpugrad._operators.descriptions import OPERATOR, describe
 from gpugrad._operators.linear_operator import LinearMap, make_linear_operator

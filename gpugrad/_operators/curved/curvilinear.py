@@ -22,7 +22,6 @@ from gpugrad._engines.slices import combine
 from gpugrad._grids import (
     ONE_SIDED,
     Options,
-    accepts_keywords,
     is_masked,
     is_side,
     parse_axes,
@@ -30,15 +29,16 @@ from gpugrad._grids import (
     parse_scheme,
     widen,
 )
+from gpugrad._keywords import accepts_keywords
 from gpugrad._operators.components import as_components, check_count, find_shape, join_results
-from gpugrad._operators.coordinates import describe_samples, is_labelled, read_coordinate
-from gpugrad._operators.curved import CurvedFields, CurvedGrid
+from gpugrad._operators.curved.coordinates import describe_samples, is_labelled, read_coordinate
+from gpugrad._operators.curved.curved_fields import CurvedFields, CurvedGrid
+from gpugrad._operators.curved.descriptions import describe_grid, describe_method
+from gpugrad._operators.curved.metric import GridAxis, Positions, check_closing
+from gpugrad._operators.curved.requests import GridRequest
+from gpugrad._operators.curved.slabs import Slab, evaluate_in_slabs
 from gpugrad._operators.descriptions import OUT
-from gpugrad._operators.grid_descriptions import describe_grid, describe_method
-from gpugrad._operators.metric import GridAxis, Positions, check_closing
-from gpugrad._operators.requests import GridRequest
 from gpugrad._operators.samples import MaskedFields
-from gpugrad._operators.slabs import Slab, evaluate_in_slabs
 from gpugrad._stencils import OPERATORS, Norm, add_up
 
 A = TypeVar("A")

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gpugrad._arrays import NumpyArray, host_values, is_library_array, library_of_labels
-from gpugrad._operators.coordinates import read_coordinate
+from gpugrad._operators.curved.coordinates import read_coordinate
 
 NEAR = 1e-6
 """The part of a step, or of a radian, that rounding to float32 may make."""

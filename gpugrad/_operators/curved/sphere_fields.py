@@ -19,12 +19,12 @@ import numpy as np
 
 from gpugrad._arrays import Array, NumpyArray, namespace_of
 from gpugrad._grids import ONE_SIDED, Options, choose_beside_masked, is_masked, plan_axes
-from gpugrad._operators.curved import CurvedFields, CurvedGrid
-from gpugrad._operators.kept_arrays import KeptArrays
-from gpugrad._operators.metric import GridAxis, Positions
+from gpugrad._operators.curved.curved_fields import CurvedFields, CurvedGrid
+from gpugrad._operators.curved.kept_arrays import KeptArrays
+from gpugrad._operators.curved.metric import GridAxis, Positions
+from gpugrad._operators.curved.slabs import Cut, MainAxis, Slab, as_working, concatenate
+from gpugrad._operators.curved.sphere_grid import SphereGrid
 from gpugrad._operators.samples import MaskedFields
-from gpugrad._operators.slabs import Cut, MainAxis, Slab, as_working, concatenate
-from gpugrad._operators.sphere_grid import SphereGrid
 from gpugrad._stencils import MAX_ACCURACY, AxisPlan, rows_of
 
 

@@ -10,31 +10,25 @@ import numpy as np
 
 from gpugrad._arrays import Array, Backend, as_field, library_of_labels
 from gpugrad._engines.slices import combine
-from gpugrad._grids import (
-    Options,
-    accepts_keywords,
-    parse_axes,
-    parse_positive,
-    parse_scheme,
-    refuse_unknown,
-)
+from gpugrad._grids import Options, parse_axes, parse_positive, parse_scheme
+from gpugrad._keywords import accepts_keywords, refuse_unknown
 from gpugrad._operators.components import as_components
-from gpugrad._operators.coordinates import is_labelled
-from gpugrad._operators.curved import CurvedGrid
-from gpugrad._operators.descriptions import OUT
-from gpugrad._operators.grid_descriptions import describe_method
-from gpugrad._operators.kept_arrays import KeptArrays
-from gpugrad._operators.requests import GridRequest
-from gpugrad._operators.samples import MaskedFields
-from gpugrad._operators.slabs import Slab, evaluate_in_slabs
-from gpugrad._operators.sphere_fields import (
+from gpugrad._operators.curved.coordinates import is_labelled
+from gpugrad._operators.curved.curved_fields import CurvedGrid
+from gpugrad._operators.curved.descriptions import describe_method
+from gpugrad._operators.curved.kept_arrays import KeptArrays
+from gpugrad._operators.curved.requests import GridRequest
+from gpugrad._operators.curved.slabs import Slab, evaluate_in_slabs
+from gpugrad._operators.curved.sphere_fields import (
     CurvedSphereFields,
     FieldsOnSphere,
     SphereFields,
     differentiate_vector,
     make_curved_grid,
 )
-from gpugrad._operators.sphere_grid import SphereGrid, make_sphere_grid, read_angles
+from gpugrad._operators.curved.sphere_grid import SphereGrid, make_sphere_grid, read_angles
+from gpugrad._operators.descriptions import OUT
+from gpugrad._operators.samples import MaskedFields
 
 A = TypeVar("A")
 P = ParamSpec("P")

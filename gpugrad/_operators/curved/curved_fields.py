@@ -8,10 +8,16 @@ from typing import Any
 
 from gpugrad._arrays import Array, namespace_of
 from gpugrad._grids import choose_beside_masked
-from gpugrad._operators.kept_arrays import KeptArrays
-from gpugrad._operators.metric import GridAxis, Matrix, Positions, find_inverse, find_laplacian
+from gpugrad._operators.curved.kept_arrays import KeptArrays
+from gpugrad._operators.curved.metric import (
+    GridAxis,
+    Matrix,
+    Positions,
+    find_inverse,
+    find_laplacian,
+)
+from gpugrad._operators.curved.slabs import MainAxis, Slab
 from gpugrad._operators.samples import MaskedFields
-from gpugrad._operators.slabs import MainAxis, Slab
 from gpugrad._stencils import AxisPlan
 
 
