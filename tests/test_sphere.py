@@ -310,6 +310,12 @@ def test_components_are_given_by_keyword():
                 operator(*components, **keywords)
 
 
+def test_dates_have_no_length(rng):
+    dates = np.arange(13 * 24).reshape(13, 24).astype("M8[s]")
+    with pytest.raises(TypeError, match=r"must hold numbers to have a gradient with a length"):
+        gpugrad.Sphere(*make_grid(12)).gradient_norm(dates)
+
+
 @pytest.mark.parametrize("name", ["divergence", "curl"])
 def test_signatures_show_components_by_keyword_alone(name):
     _, *parameters = inspect.signature(getattr(gpugrad.Sphere, name)).parameters.values()

@@ -25,6 +25,7 @@ from gpugrad._arrays import (
 )
 from gpugrad._functions.points import place_of
 from gpugrad._functions.user_function import UserFunction, check_callable
+from gpugrad._keywords import accepts_keywords
 
 _MEMORY = 1 << 28
 _CACHED = 1 << 22
@@ -59,6 +60,7 @@ class Table(NamedTuple):
     coordinates: tuple[Any, ...]
 
 
+@accepts_keywords
 def tabulate(
     func: Callable[..., Any],
     *coordinates: Any,

@@ -96,6 +96,15 @@ def check_plans(row: Operator, plans: Sequence[AxisPlan], fields: Sequence[Array
     check_mixed(row, plans)
 
 
+def check_has_length(f: Array) -> None:
+    """Raise TypeError where a field's gradient has no length, as squares of times are none."""
+    if dtype_name(f.dtype).startswith(("datetime", "timedelta")):
+        raise TypeError(
+            f"`f` must hold numbers to have a gradient with a length; got dtype {f.dtype}. Divide "
+            "by a unit of time first, as in `f / numpy.timedelta64(1, 's')`."
+        )
+
+
 def check_mixed(row: Operator, plans: Sequence[AxisPlan]) -> None:
     """Raise ValueError where a boundary says too little for mixed derivatives."""
     mixes = row.gives == "pairs" and len(plans) > 1

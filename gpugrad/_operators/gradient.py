@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from gpugrad._arrays import Array, Backend, as_field, dtype_name
+from gpugrad._arrays import Array, Backend, as_field
 from gpugrad._engines import evaluate
 from gpugrad._grids import (
     ONE_SIDED,
@@ -23,6 +23,7 @@ from gpugrad._grids import (
 )
 from gpugrad._labels import accepts_labels
 from gpugrad._operators.apply import apply_operator
+from gpugrad._operators.components import check_has_length
 from gpugrad._operators.descriptions import ONE_AXIS, OUT, describe
 from gpugrad._operators.one_axis import check_one_spacing
 from gpugrad._operators.samples import MaskedFields
@@ -159,8 +160,9 @@ def derivative(
     Returns
     -------
     array of shape (n_0, ..., n_k)
-        The derivative, in the unit of `f` per unit of the spacing to the power `order`. Library,
-        device, shape and dtype are as for `gradient`.
+        The derivative, in the unit of `f` per unit of the spacing to the power `order`, with the
+        library, device, shape and dtype of `f`; integers become float64 (float32 where the device
+        has no float64), dates timedelta64.
 
     {errors}
 
@@ -297,11 +299,7 @@ def gradient_norm(
            [5., 5., 5., 5.]])
     """
     f = as_field(f)
-    if dtype_name(f.dtype).startswith(("datetime", "timedelta")):
-        raise TypeError(
-            f"`f` must hold numbers to have a gradient with a length; got dtype {f.dtype}. Divide "
-            "by a unit of time first, as in `f / numpy.timedelta64(1, 's')`."
-        )
+    check_has_length(f)
     options = Options(1, accuracy, edge_accuracy, boundary, period, None, edge_order)
     return apply_operator(
         "gradient_norm", f, spacing, axis, time_unit, options, where, skipna, out, False, backend

@@ -14,6 +14,7 @@ from gpugrad._operators.apply import apply_operator
 from gpugrad._operators.descriptions import CURL_AXIS, OUT, describe
 
 COUNT = "; if components differ in shape or device, or there are not as many components as axes"
+TWO_AXES = "the results on two new leading axes"
 MIXED = (
     "; if a boundary has a value or slope other than zero, which says nothing of mixed derivatives"
 )
@@ -276,7 +277,7 @@ def vector_laplacian(
 
 
 @accepts_labels
-@describe(out=OUT["table"], components="any number of them")
+@describe(out=OUT["table"], leading=TWO_AXES, components="any number of them")
 def jacobian(
     v: Any,
     *spacing: Spacing,
@@ -336,7 +337,7 @@ def jacobian(
 
 
 @accepts_labels
-@describe(out=OUT["table"], value_errors=MIXED)
+@describe(out=OUT["table"], leading=TWO_AXES, value_errors=MIXED)
 def hessian(
     f: Any,
     *spacing: Spacing,

@@ -9,6 +9,7 @@ from fractions import Fraction
 from numbers import Integral, Rational
 from typing import Any, NamedTuple
 
+from gpugrad._keywords import accepts_keywords
 from gpugrad._stencils.weights import central_reach, exact_weights
 
 _KINDS = ("central", "forward", "backward", "staggered")
@@ -113,6 +114,7 @@ class Stencil:
         return f"({_join_terms(terms)}) / {below} = {value} + ..."
 
 
+@accepts_keywords
 def stencil(
     order: int = 1,
     accuracy: int = 2,

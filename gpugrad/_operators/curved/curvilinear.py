@@ -133,6 +133,7 @@ class CurvilinearGrid:
     True
     """
 
+    @accepts_keywords
     def __init__(
         self,
         *coordinates: Any,

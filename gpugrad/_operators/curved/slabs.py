@@ -33,6 +33,7 @@ from gpugrad._arrays import (
 )
 from gpugrad._engines import evaluate
 from gpugrad._grids import is_masked
+from gpugrad._operators.components import check_has_length
 from gpugrad._operators.samples import MaskedFields, mask_result
 from gpugrad._stencils import AxisPlan, Piece, Term, cut_plans, rows_of
 
@@ -181,6 +182,8 @@ def evaluate_in_slabs(
 ) -> Any:
     """Return the `count` results of a formula, in a tuple, in one array, or in `out`."""
     f = samples.fields[0]
+    if is_norm:
+        check_has_length(f)
     targets = None if out is None else check_out(out, f, count, stack, is_norm)
     samples.check_masked(targets or ())
     slabs = [*_cut_into_slabs(samples, main, grid_axes, backend)]

@@ -178,6 +178,7 @@ class Sphere:
     True
     """
 
+    @accepts_keywords
     def __init__(
         self,
         latitude: Any = None,
