@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
-from functools import wraps
+from functools import cache, wraps
 from numbers import Integral
 from typing import Any, NamedTuple, NoReturn, ParamSpec, TypeVar
 
@@ -103,6 +103,11 @@ def accepts_keywords(function: Callable[P, R]) -> Callable[P, R]:
     return call
 
 
+@cache
+def _find_parameters(function: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
+    return inspect.signature(function).parameters
+
+
 def refuse_unknown(
     function: Callable[..., Any], arguments: Sequence[Any], options: Mapping[str, Any]
 ) -> None:
@@ -110,7 +115,7 @@ def refuse_unknown(
 
     It is asked after a call has failed: before, it would cost time in each call.
     """
-    parameters = inspect.signature(function).parameters
+    parameters = _find_parameters(function)
     kinds = [parameter.kind for parameter in parameters.values()]
     if inspect.Parameter.VAR_KEYWORD in kinds:
         return
@@ -154,12 +159,12 @@ def spread_spacing(
     along; along one axis alone it is the coordinates. A dict has them by axis.
     """
     spacing = options.pop("spacing")
-    first, *others = inspect.signature(function).parameters
+    first, *others = _find_parameters(function)
     if "spacing" not in others:
         options["spacing"] = spacing
         return arguments
     if not arguments:
-        default = inspect.signature(function).parameters[first].default
+        default = _find_parameters(function)[first].default
         if first not in options and default is inspect.Parameter.empty:
             return ()  # the call says what is missing
         arguments = (options.pop(first, default),)
@@ -224,7 +229,7 @@ def _name_axes(
         dims = _list_axes(f[0]) if is_sequence and f else _list_axes(f)[:-1]
     else:
         dims = _list_axes(f)
-    own = inspect.signature(function).parameters.get("axis")  # not all have a choice of axes
+    own = _find_parameters(function).get("axis")  # not all have a choice of axes
     axis = options.get("axis", None if own is None else own.default)
     if axis is None:
         is_single = options.get("operator") == "derivative"
