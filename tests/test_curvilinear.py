@@ -33,7 +33,7 @@ def observe_order(sizes, errors):
     return -np.polyfit(np.log(sizes), np.log(errors), 1)[0]
 
 
-@pytest.mark.sampled
+@pytest.mark.sampled(exhaustive=2)
 @pytest.mark.parametrize("shape", [(8,), (8, 9), (9, 8, 10)])
 @pytest.mark.parametrize("keywords", [{}, {"edge_accuracy": 2}, {"accuracy": 4}, {"accuracy": 6}])
 def test_linear_fields_have_their_exact_gradient_on_any_grid(xp, rng, shape, keywords):
@@ -425,6 +425,7 @@ def test_calls_need_memory_for_results_and_two_fields_at_most(name, rng, monkeyp
     assert peak < (results + 2) * v[0].nbytes
 
 
+@pytest.mark.sampled(exhaustive=2)
 @pytest.mark.parametrize("name", METHODS)
 @pytest.mark.parametrize("shape", [(60, 62), (20, 16, 18), (62, 400)])
 @pytest.mark.parametrize("masked", [False, True])

@@ -11,6 +11,7 @@ import gpugrad
 
 
 @pytest.mark.sampled
+@pytest.mark.exhaustive(xp="jax")
 @pytest.mark.parametrize("sigma", [1e-1, 1e-4, 1e-8])
 def test_noise_is_told_from_the_curve(xp, rng, sigma):
     x = np.linspace(0, 10, 2000)
@@ -123,6 +124,7 @@ def test_estimates_are_of_the_library_of_the_field(xp):
     np.testing.assert_allclose(gpugrad.asnumpy(result), expected, atol=1e-13)
 
 
+@pytest.mark.exhaustive(xp="jax")
 def test_a_spacing_is_recommended_from_samples_of_every_library(xp, rng):
     x = np.linspace(0, 10, 500)
     f = np.sin(x) + 1e-3 * rng.normal(size=x.size)

@@ -84,6 +84,7 @@ def test_masks_choose(make):
     assert len(points.select()) == len(points)
 
 
+@pytest.mark.exhaustive(xp="jax")
 def test_points_are_picked_on_every_library(xp):
     if xp.name == "dask":
         pytest.skip("Dask arrays are refused")
