@@ -25,9 +25,9 @@ _LATE = {
     "_engines.info": "Info info",
     "_functions.analytic_array": "NotAnalytic",
     "_functions.derivative_of": (
-        "DerivativeEstimate FunctionDerivative curl_of derivative_of divergence_of gradient_of "
-        "hessian_of jacobian_of laplacian_of"
+        "curl_of derivative_of divergence_of gradient_of hessian_of jacobian_of laplacian_of"
     ),
+    "_functions.function_derivative": "DerivativeEstimate FunctionDerivative",
     "_functions.tabulate": "Table tabulate",
     "_operators.explain": "explain",
     "_operators.plan": "Plan plan",

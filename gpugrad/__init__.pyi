@@ -35,8 +35,6 @@ from gpugrad._engines.info import Info as Info
 from gpugrad._engines.info import info as info
 from gpugrad._engines.selection import use_backend as use_backend
 from gpugrad._functions.analytic_array import NotAnalytic as NotAnalytic
-from gpugrad._functions.derivative_of import DerivativeEstimate as DerivativeEstimate
-from gpugrad._functions.derivative_of import FunctionDerivative as FunctionDerivative
 from gpugrad._functions.derivative_of import curl_of as curl_of
 from gpugrad._functions.derivative_of import derivative_of as derivative_of
 from gpugrad._functions.derivative_of import divergence_of as divergence_of
@@ -44,6 +42,8 @@ from gpugrad._functions.derivative_of import gradient_of as gradient_of
 from gpugrad._functions.derivative_of import hessian_of as hessian_of
 from gpugrad._functions.derivative_of import jacobian_of as jacobian_of
 from gpugrad._functions.derivative_of import laplacian_of as laplacian_of
+from gpugrad._functions.function_derivative import DerivativeEstimate as DerivativeEstimate
+from gpugrad._functions.function_derivative import FunctionDerivative as FunctionDerivative
 from gpugrad._functions.tabulate import Table as Table
 from gpugrad._functions.tabulate import tabulate as tabulate
 from gpugrad._operators.curved.curvilinear import CurvilinearGrid as CurvilinearGrid

@@ -107,6 +107,14 @@ def test_too_many_arguments_name_the_options():
         gpugrad.noise_level(F, 0)
 
 
+def test_formulas_and_the_choice_of_a_backend_answer_foreign_keywords():
+    with pytest.raises(TypeError, match=r"`use_backend` takes no `engine`. Pass `backend`"):
+        gpugrad.use_backend(engine="slices")
+    pytest.importorskip("sympy")
+    with pytest.raises(TypeError, match=r"`derivative` takes no `n`. Pass `order`"):
+        gpugrad.symbolic.derivative("x**2", "x", n=2)
+
+
 def test_words_have_a_meaning_where_the_function_has_one():
     with pytest.raises(TypeError, match=r"`gradient_of` takes no `h`. Pass `step`"):
         gpugrad.gradient_of(np.sin, h=0.1)

@@ -11,6 +11,7 @@ from typing import NamedTuple, ParamSpec, TypeVar, get_args
 
 from gpugrad._arrays import Backend, BackendError
 from gpugrad._arrays import threads as _threads
+from gpugrad._keywords import accepts_keywords
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -107,6 +108,7 @@ class use_backend:
 
     __module__ = "gpugrad"
 
+    @accepts_keywords
     def __init__(self, backend: Backend | None = None, *, threads: int | None = None) -> None:
         if backend is not None:
             _check_here(check_name(backend, "backend"))

@@ -12,6 +12,7 @@ from gpugrad._functions.formulas import parse
 from gpugrad._functions.formulas.descriptions import TOO_LONG, describe
 from gpugrad._functions.formulas.evaluate import UnsupportedError, record
 from gpugrad._functions.formulas.symbolic_function import LIBRARIES, SymbolicFunction, lay_out
+from gpugrad._keywords import refuse_unknown
 from gpugrad._stencils import MAX_ORDER
 
 _MOST_OPERATIONS = 3000
@@ -24,7 +25,7 @@ P = ParamSpec("P")
 
 
 def _names_library(operator: Callable[P, SymbolicFunction]) -> Callable[P, SymbolicFunction]:
-    """Let an operator answer `backend=`, which says where arithmetic runs, with our word."""
+    """Let an operator answer `backend=`, where arithmetic runs, and words that are not ours."""
 
     @wraps(operator)
     def call(*arguments: P.args, **options: P.kwargs) -> SymbolicFunction:
@@ -33,7 +34,11 @@ def _names_library(operator: Callable[P, SymbolicFunction]) -> Callable[P, Symbo
                 f"`symbolic.{operator.__name__}` takes no `backend`: the library that evaluates is "
                 f"`library`; pass library={options['backend']!r}."
             )
-        return operator(*arguments, **options)
+        try:
+            return operator(*arguments, **options)
+        except TypeError:
+            refuse_unknown(operator, arguments, options)
+            raise
 
     return call
 
