@@ -637,3 +637,8 @@ def test_units_of_pint_are_those_of_field_and_coordinates():
         gpugrad.CurvilinearGrid(units.Quantity(x, "km"), y)
     with pytest.raises(TypeError, match="`out` does not go with units"):
         grid.laplacian(f, out=np.empty((6, 7)))
+
+
+def test_an_axis_named_twice_is_refused():
+    with pytest.raises(ValueError, match=r"`boundary` must name each axis of the grid once"):
+        gpugrad.CurvilinearGrid(*wavy(8, 9), boundary={0: "periodic", -2: "edge"})

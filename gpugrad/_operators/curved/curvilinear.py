@@ -8,33 +8,22 @@ from typing import Any, Literal, TypeVar, overload
 
 import numpy as np
 
-from gpugrad._arrays import (
-    Array,
-    Backend,
-    as_field,
-    dtype_name,
-    flatten_rows,
-    host_values,
-    is_library_array,
-    namespace_of,
-)
+from gpugrad._arrays import Array, Backend, as_field, flatten_rows
 from gpugrad._engines.slices import combine
-from gpugrad._grids import (
-    ONE_SIDED,
-    Options,
-    is_masked,
-    is_side,
-    parse_axes,
-    parse_boundaries,
-    parse_scheme,
-    widen,
-)
+from gpugrad._grids import ONE_SIDED, Options, is_masked, is_side, parse_axes, parse_scheme
 from gpugrad._keywords import accepts_keywords
 from gpugrad._operators.components import as_components, check_count, find_shape, join_results
-from gpugrad._operators.curved.coordinates import describe_samples, is_labelled, read_coordinate
+from gpugrad._operators.curved.coordinates import describe_samples, is_labelled
 from gpugrad._operators.curved.curved_fields import CurvedFields, CurvedGrid
 from gpugrad._operators.curved.descriptions import describe_grid, describe_method
-from gpugrad._operators.curved.metric import GridAxis, Positions, check_closing
+from gpugrad._operators.curved.grid_arguments import (
+    check_period,
+    expand_position,
+    list_by_grid_axis,
+    make_grid_axis,
+    read_position,
+)
+from gpugrad._operators.curved.metric import Positions, check_closing
 from gpugrad._operators.curved.requests import GridRequest
 from gpugrad._operators.curved.slabs import Slab, evaluate_in_slabs
 from gpugrad._operators.descriptions import OUT
@@ -618,7 +607,7 @@ class CurvilinearGrid:
         from gpugrad._labels.grid_coordinates import strip_lengths
 
         values, units = strip_lengths(self.coordinates)
-        read = [_read(x, f"coordinate {i}") for i, x in enumerate(values)]
+        read = [read_position(x, f"coordinate {i}") for i, x in enumerate(values)]
         return read, units
 
     def _make_grid(self, xs: Sequence[Array]) -> CurvedGrid:
@@ -632,7 +621,7 @@ class CurvilinearGrid:
                 "coordinate of every sample, as `numpy.meshgrid` makes them of axes."
             )
         axes = self._find_axes(ndim, count)
-        xs = [_expand(x, axes, ndim) for x in xs]
+        xs = [expand_position(x, axes, ndim) for x in xs]
         shapes = {tuple(x.shape[i] for i in axes) for x in xs}
         if len(shapes) > 1:
             raise ValueError(
@@ -641,13 +630,13 @@ class CurvilinearGrid:
             )
         (self._shape,) = shapes
         self._ndim = ndim if ndim > count else None
-        boundaries = _by_axis(self.boundary, self._keys, ONE_SIDED, "boundary")
-        periods = _by_axis(self.period, self._keys, None, "period")
+        boundaries = list_by_grid_axis(self.boundary, self._keys, ONE_SIDED, "boundary")
+        periods = list_by_grid_axis(self.period, self._keys, None, "period")
         grid_axes = [
-            _make_axis(i, n, self._options, boundary, period, count)
+            make_grid_axis(i, n, self._options, boundary, period, count)
             for i, n, boundary, period in zip(axes, self._shape, boundaries, periods, strict=True)
         ]
-        _check_period(self.period, grid_axes)
+        check_period(self.period, grid_axes)
         named = {f"coordinate {i}": x for i, x in enumerate(xs)}
         check_closing(xs, grid_axes)
         return CurvedGrid(Positions(xs, lambda differences: differences, named), grid_axes)
@@ -782,83 +771,3 @@ def _join_entries(terms: Any, entries: dict[tuple[int, int], Array]) -> Array:
     if isinstance(terms, Norm):
         return combine(arrays[0], arrays, None)
     return add_up(arrays, [sign for sign, _ in terms])
-
-
-def _read(x: Any, name: str) -> Array:
-    """Return a coordinate as an array of floats, on the host where it is known."""
-    if is_library_array(x):
-        x = x if host_values(x) is None else host_values(x)
-    else:
-        x = read_coordinate(x, name)
-    x = widen(x)
-    if isinstance(x, np.ndarray):
-        x = x.copy()  # what is worked out later must not see what others write meanwhile
-    if not dtype_name(x.dtype).startswith(("float", "longdouble")):
-        raise TypeError(f"{name} must hold real numbers; got dtype {dtype_name(x.dtype)}.")
-    return x
-
-
-def _expand(x: Array, axes: Sequence[int], ndim: int) -> Array:
-    """Return a coordinate with all axes of another, with length 1 where it has none."""
-    if x.ndim == ndim:
-        return x
-    if x.ndim != len(axes):
-        raise ValueError(
-            f"coordinates must have {len(axes)} axes, or all {ndim} axes of the fields; got shape "
-            f"{tuple(x.shape)}. Pass the coordinate of every sample, as `numpy.meshgrid` makes "
-            "them of axes."
-        )
-    lengths = dict(zip(axes, x.shape, strict=True))
-    return namespace_of(x).reshape(x, tuple(lengths.get(i, 1) for i in range(ndim)))
-
-
-def _by_axis(option: Any, keys: Sequence[Any], default: Any, name: str) -> list[Any]:
-    """Return what an option says of each axis of the grid."""
-    if not isinstance(option, dict) or is_side(option):
-        return [option] * len(keys)
-    count = len(keys)
-    places = {key: i for i, key in enumerate(keys)}
-    if keys == [*range(count)]:
-        places |= {i - count: i for i in range(count)}
-    unknown = [key for key in option if key not in places]
-    if unknown:
-        raise ValueError(
-            f"`{name}` must name axes of the grid, {', '.join(map(str, keys))}; got "
-            f"{', '.join(map(str, unknown))}."
-        )
-    chosen = {places[key]: value for key, value in option.items()}
-    return [chosen.get(i, default) for i in range(count)]
-
-
-def _make_axis(
-    axis: int, length: int, options: Options, boundary: Any, period: Any, count: int
-) -> GridAxis:
-    options = options._replace(boundary=boundary)
-    (sides,) = parse_boundaries(boundary, (0,), 1)
-    if any(side.name == "normal" for side in sides):
-        raise ValueError(
-            "`boundary` must not be a given slope on a curved grid, whose normals have other "
-            "directions than its axes. Use one-sided ends there."
-        )
-    jumps = (0.0,) * count
-    if period is not None and sides[0].name == "periodic":
-        if not isinstance(period, (tuple, list)) or len(period) != count:
-            raise ValueError(
-                "`period` must be a tuple that says for a periodic axis by how much each of the "
-                f"{count} coordinates grows once round it, as in {{{axis}: (360.0, 0.0)}}; got "
-                f"{period!r}."
-            )
-        jumps = tuple(float(step) for step in period)
-    return GridAxis(axis, length, options, jumps)
-
-
-def _check_period(period: Any, axes: Sequence[GridAxis]) -> None:
-    """Raise ValueError where a period is given and no axis goes round, or one that does not."""
-    if period is None:
-        return
-    named = len(period) if isinstance(period, dict) else 1
-    if sum(any(axis.jumps) or axis.is_periodic for axis in axes) < named:
-        raise ValueError(
-            f"`period` must go with periodic axes; got {period!r}. Add `boundary`, as in "
-            '`boundary={1: "periodic"}`.'
-        )
