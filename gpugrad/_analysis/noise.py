@@ -422,7 +422,10 @@ def _as_real(f: Any, axis: Axis) -> tuple[Array, int]:
 
 
 def _parse_positive(number: Any, name: str) -> float:
-    value = float(number)
+    try:
+        value = float(number)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"`{name}` must be a number; got {number!r}.") from error
     if not (math.isfinite(value) and value > 0):
         raise ValueError(f"`{name}` must be positive and finite; got {number}.")
     return value

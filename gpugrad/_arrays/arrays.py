@@ -390,7 +390,7 @@ def library_of_labels(x: Any) -> str | None:
 
     It is "xarray", "pint", "astropy" or "unyt"; of a sequence, the one of its first entry.
     """
-    if isinstance(x, (tuple, list)) and x:
+    while isinstance(x, (tuple, list)) and x:
         x = x[0]
     cls = type(x)
     if cls in PLAIN:

@@ -29,10 +29,15 @@ def read_angle(x: Any, name: str, in_degrees: bool) -> tuple[Any, bool]:
 
 
 def read_radius(radius: Any) -> tuple[Any, Any]:
-    """Return a quantity of one unit of length, and the radius in it."""
-    library = find_library([radius])
-    amount = take(library, radius)
-    return library.make(1.0, amount.unit, None), amount.values
+    """Return the unit of a radius, as a quantity or as text, and the radius in it."""
+    radius, unit = take_values(radius)
+    if has_units(radius):
+        library = find_library([radius])
+        radius, unit = take(library, radius)
+        unit = library.make(1.0, unit, None)
+    if getattr(radius, "ndim", 0):
+        raise TypeError(f"`radius` must be one number; got {radius!r}.")
+    return unit, float(radius)
 
 
 def strip_lengths(coordinates: Sequence[Any]) -> tuple[list[Any], list[Any]]:
@@ -95,5 +100,6 @@ def take_values(x: Any) -> tuple[Any, Any]:
     """
     if isinstance(x, (tuple, list)) or library_of_labels(x) != "xarray":
         return x, None
-    data = x.data.compute() if hasattr(x.data, "compute") else x.data
-    return data, x.attrs.get("units")
+    data = x.data
+    is_lazy = hasattr(getattr(data, "magnitude", data), "compute")
+    return data.compute() if is_lazy else data, x.attrs.get("units")

@@ -262,7 +262,7 @@ def find_library(values: Iterable[Any]) -> UnitLibrary:
     ValueError
         If they are of two registries of pint, whose units know nothing of each other.
     """
-    quantities = [x[0] if isinstance(x, (tuple, list)) else x for x in values if has_units(x)]
+    quantities = [_first_entry(x) for x in values if has_units(x)]
     names = dict.fromkeys(str(library_of_labels(x)) for x in quantities)
     if len(names) > 1:
         raise TypeError(
@@ -279,23 +279,27 @@ def find_library(values: Iterable[Any]) -> UnitLibrary:
     return library
 
 
+def _first_entry(x: Any) -> Any:
+    while isinstance(x, (tuple, list)):
+        x = x[0]
+    return x
+
+
 def take(library: UnitLibrary, x: Any) -> Amount | None:
     """Return a quantity, or a sequence of some, as values with a unit; None if it is none."""
     if not has_units(x):
         return None
     if not isinstance(x, (tuple, list)):
         return library.take(x)
-    unit = library.take(x[0]).unit
+    unit = library.take(_first_entry(x)).unit
     amounts = [take(library, entry) or Amount(entry, library.without(unit)) for entry in x]
-    return Amount(
-        np.asarray([convert(library, amount, unit, "entries of a sequence") for amount in amounts]),
-        unit,
-    )
+    values = [convert(library, amount, unit, "entries of a sequence") for amount in amounts]
+    return Amount(np.asarray(values), unit)
 
 
 def split(x: Any) -> tuple[Any, Any]:
-    """Return the values of a quantity, and its unit."""
-    return find_library([x]).take(x)
+    """Return the values of a quantity, or of a sequence of some, and their unit."""
+    return take(find_library([x]), x) or (x, None)
 
 
 def compare(x: Any, least: Any) -> Any:

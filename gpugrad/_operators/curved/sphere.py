@@ -656,6 +656,6 @@ def _read_radius(radius: Any) -> tuple[Any, float]:
         from gpugrad._labels.grid_coordinates import read_radius
 
         length, number = read_radius(radius)
-        return length, parse_positive(float(number), "radius", "a number")
+        return length, parse_positive(number, "radius", "a number")
     number = parse_positive(radius, "radius", "a number")
     return "m" if number == EARTH else None, number
