@@ -276,7 +276,7 @@ class PointsOfCurves(PointCollection[Record]):
                 "`prominence` must have been asked for to be selected by; find the points with "
                 "`prominence=0`, or with the least prominence at once."
             )
-        if isinstance(least, (bool, str)) or getattr(least, "ndim", 0):
+        if isinstance(least, (bool, str)) or getattr(least, "ndim", 0) > 0:
             raise TypeError(f"`prominence` must be a number; got {least!r}.")
         if library_of_labels(least):
             from gpugrad._labels import compare

@@ -392,7 +392,7 @@ def library_of_labels(x: Any) -> str | None:
     """
     while isinstance(x, (tuple, list)) and x:
         x = x[0]
-    cls = type(x)
+    cls: Any = type(x)
     if cls in PLAIN:
         return None
     name = _library_of_class(cls)

@@ -41,7 +41,6 @@ class Fields(NamedTuple):
     library: UnitLibrary
     values: Any
     ndim: int
-    count: int
     unit: Any
     difference: Any
     like: Any
@@ -153,7 +152,6 @@ def take_fields(f: Any, others: Iterable[Any], is_vector: bool) -> Fields:
         library,
         values if is_sequence else values[0],
         ndim - is_stack,
-        len(values[0]) if is_stack else len(values),
         unit,
         library.subtract(unit),
         like,

@@ -7,6 +7,7 @@ library is imported unless one of its quantities has been given.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from importlib import import_module
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -113,10 +114,11 @@ def _take_astropy(x: Any) -> Amount:
 
 def _make_astropy(values: Any, unit: Any, like: Any) -> Any:
     if isinstance(values, np.ma.MaskedArray):
-        from astropy.utils.masked import Masked
-
+        mask_quantity = import_module("astropy.utils.masked").Masked
         like = getattr(like, "unmasked", like)
-        return Masked(_make_astropy(values.data, unit, like), mask=np.ma.getmaskarray(values))
+        return mask_quantity(
+            _make_astropy(values.data, unit, like), mask=np.ma.getmaskarray(values)
+        )
     result = values << unit
     if hasattr(unit, "function_unit"):
         return result  # a magnitude, not a difference of two
@@ -139,15 +141,11 @@ def _convert_astropy(values: Any, unit: Any, other: Any) -> Any:
 
 
 def _parse_astropy(text: str, _: Any) -> Any:
-    from astropy.units import Unit
-
-    return Unit(text)
+    return import_module("astropy.units").Unit(text)
 
 
 def _drop_astropy(_: Any) -> Any:
-    from astropy.units import dimensionless_unscaled
-
-    return dimensionless_unscaled
+    return import_module("astropy.units").dimensionless_unscaled
 
 
 def _write_astropy(unit: Any) -> str:
@@ -161,18 +159,17 @@ def _write_astropy(unit: Any) -> str:
 
 
 def _take_unyt(x: Any) -> Amount:
-    if not isinstance(x, np.ndarray):
+    if not hasattr(x, "to_value"):
         return Amount(1.0, x)
     return Amount(np.asarray(x.view(np.ndarray))[()], x.units)
 
 
 def _make_unyt(values: Any, unit: Any, like: Any) -> Any:
-    from unyt import unyt_array, unyt_quantity
-
+    unyt = import_module("unyt")
     if not np.ndim(values):
-        return unyt_quantity(values, unit)
-    is_array = isinstance(like, unyt_array) and not isinstance(like, unyt_quantity)
-    return (type(like) if is_array else unyt_array)(values, unit)
+        return unyt.unyt_quantity(values, unit)
+    is_array = isinstance(like, unyt.unyt_array) and not isinstance(like, unyt.unyt_quantity)
+    return (type(like) if is_array else unyt.unyt_array)(values, unit)
 
 
 def _subtract_unyt(unit: Any) -> Any:
@@ -285,8 +282,8 @@ def _first_entry(x: Any) -> Any:
     return x
 
 
-def take(library: UnitLibrary, x: Any) -> Amount | None:
-    """Return a quantity, or a sequence of some, as values with a unit; None if it is none."""
+def take(library: UnitLibrary, x: Any) -> Any:
+    """Return a quantity, or a sequence of some, as an Amount; None if it is none."""
     if not has_units(x):
         return None
     if not isinstance(x, (tuple, list)):
@@ -316,8 +313,8 @@ def compare(x: Any, least: Any) -> Any:
     return ours.values >= convert(library, theirs, ours.unit, "what is compared")
 
 
-def take_coordinate(library: UnitLibrary, x: Any) -> Amount | None:
-    """Return a coordinate as values with a unit: longitudes go on where they pass 360 degrees."""
+def take_coordinate(library: UnitLibrary, x: Any) -> Any:
+    """Return a coordinate as `take` does: longitudes go on where they pass 360 degrees."""
     amount = take(library, x)
     if amount is None or not hasattr(x, "wrap_angle") or np.ndim(amount.values) != 1:
         return amount
