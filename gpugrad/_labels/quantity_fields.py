@@ -71,7 +71,7 @@ def call(operator: Call, f: Any, spacing: Sequence[Any], options: dict[str, Any]
     nothing = SpacingAmount(1.0, None, fields.library.without(fields.unit))
     step_of = dict(zip(axes, cycle(steps or [nothing]), strict=False))
     order = options.get("order", row.power)
-    order = order if isinstance(order, Integral) else 1  # the operator refuses others
+    order = int(order) if isinstance(order, Integral) else 1  # the operator refuses others
     if "period" in options:
         options["period"] = _strip_period(options["period"], step_of, fields)
     if "boundary" in options:

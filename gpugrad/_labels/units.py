@@ -126,11 +126,12 @@ def _make_astropy(values: Any, unit: Any, like: Any) -> Any:
     like = getattr(like, "quantity", like)
     if not isinstance(like, np.ndarray) or type(like) is type(result):
         return result
-    sample = getattr(like, "unmasked", like)[:1]
+    field: Any = getattr(like, "unmasked", like)
+    sample = field[:1]
     # Its own arithmetic says of which class it is: a Longitude minus another one is an Angle.
-    sample, factor = sample - sample, unit / _subtract_astropy(like.unit)
-    cls = type(sample if factor == 1 else sample * factor)
-    is_logarithm = hasattr(like.unit, "function_unit")
+    sample, factor = sample - sample, unit / _subtract_astropy(field.unit)
+    cls: Any = type(sample if factor == 1 else sample * factor)
+    is_logarithm = hasattr(field.unit, "function_unit")
     return cls(np.asarray(values), unit, copy=False) if is_logarithm else result.view(cls)
 
 
