@@ -186,6 +186,14 @@ def test_bare_numbers_beside_units_have_none(quantity):
     np.testing.assert_array_equal(values_in(slope, "K"), gpugrad.derivative(F[0], X))
 
 
+def test_magnitudes_take_the_engine_and_the_precision_of_plain_arrays(quantity):
+    f = quantity(F.astype(np.float32), "K")
+    assert gpugrad.explain(f, quantity(2.0, "s")).backend == gpugrad.explain(F, 2.0).backend
+    for slope in gpugrad.gradient(f, quantity(2.0, "s")):
+        assert slope.dtype == np.float32
+        assert slope.shape == f.shape
+
+
 def test_a_sequence_of_quantities_is_one(quantity):
     f, x = ([quantity(value, unit) for value in (1.0, 4.0, 9.0)] for unit in ("m", "s"))
     x[1] = quantity(4000.0, "ms")
@@ -416,6 +424,27 @@ def test_longitudes_go_on_beyond_360_degrees():
     np.testing.assert_allclose(slope.to_value(1 / u.rad), 0.1 * 180 / np.pi)
     position = gpugrad.turning_points([0.0, 1.0, 2.0, 1.0, 0.0], x).position
     np.testing.assert_allclose(position.to_value("deg"), 360.0)
+
+
+def test_longitudes_of_curved_grids_go_on_beyond_360_degrees():
+    u = pytest.importorskip("astropy.units")
+    from astropy.coordinates import Longitude
+
+    y, x = np.meshgrid(np.arange(5.0), np.arange(330.0, 400.0, 10.0), indexing="ij")
+    x = x + 3 * y
+    grid = gpugrad.CurvilinearGrid(y * u.deg, Longitude(x, "deg"))
+    for slope, expected in zip(grid.gradient(2 * x + y), (1.0, 2.0), strict=True):
+        np.testing.assert_allclose(slope.to_value("1/deg"), expected)
+
+
+def test_the_format_of_pints_texts_does_not_matter():
+    pint = pytest.importorskip("pint")
+    registry = pint.UnitRegistry()
+    registry.formatter.default_format = "~P"
+    slope = gpugrad.gradient(registry.Quantity(F[0], "degC"), registry.Quantity(2.0, "m"))
+    assert slope.units == registry.Unit("delta_degC/m")
+    grid = gpugrad.Sphere(registry.Quantity(LATITUDE, "degree"), LONGITUDE, radius=1.0)
+    np.testing.assert_array_equal(grid.gradient(F).north, sphere(1.0).gradient(F).north)
 
 
 def test_masked_quantities_keep_their_masks():

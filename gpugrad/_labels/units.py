@@ -69,7 +69,8 @@ def _subtract_pint(unit: Any) -> Any:
     value = unit._REGISTRY.Quantity(1.0, unit)
     result = (value - value).units
     # Differences of degrees above a zero have a unit, differences of logarithms have none.
-    if not (value._is_multiplicative or "delta_" in str(result)):
+    is_delta = any(name.startswith("delta_") for name in result._units)
+    if not (value._is_multiplicative or is_delta):
         raise ValueError(
             f"units must be such that values can be subtracted; got {unit}, which is a "
             "logarithm. Convert it first, as in `f.to_base_units()`."
@@ -87,7 +88,7 @@ def _write_pint(unit: Any) -> str:
 
 def _is_angle_of_pint(unit: Any) -> bool:
     # To pint a radian has no dimension, and a percentage is an angle.
-    return str(unit._REGISTRY.get_root_units(unit)[1]) == "radian"
+    return bool(unit._REGISTRY.get_root_units(unit)[1] == unit._REGISTRY.Unit("radian"))
 
 
 # astropy
@@ -325,10 +326,13 @@ def compare(x: Any, least: Any) -> Any:
 def take_coordinate(library: UnitLibrary, x: Any) -> Any:
     """Return a coordinate as `take` does: longitudes go on where they pass 360 degrees."""
     amount = take(library, x)
-    if amount is None or not hasattr(x, "wrap_angle") or np.ndim(amount.values) != 1:
+    if amount is None or not hasattr(x, "wrap_angle"):
         return amount
     turn = library.convert(360.0, library.parse(library.degree, amount.unit), amount.unit)
-    return Amount(np.unwrap(amount.values, period=turn), amount.unit)
+    values = amount.values
+    for axis in reversed(range(np.ndim(values))):
+        values = np.unwrap(values, axis=axis, period=turn)
+    return Amount(values, amount.unit)
 
 
 def convert(library: UnitLibrary, amount: Amount, unit: Any, what: str) -> Any:
