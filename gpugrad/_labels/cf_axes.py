@@ -6,6 +6,7 @@ And which coordinates are latitude and longitude.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from gpugrad._labels.xarray_coordinates import in_words
@@ -80,6 +81,28 @@ _GEOGRAPHIC = {
     "longitude": (("lon", "longitude", "nav_lon", "xlong", "lng"), "degrees?_?(east|e)"),
 }
 """Names of coordinates, and what the CF conventions allow as their units."""
+
+
+def geographic_kind(name: Any, attributes: Mapping[Any, Any]) -> str | None:
+    """Return whether a coordinate is "latitude" or "longitude", by what CF says; else None.
+
+    Its standard name goes before its units, these before its own name, which counts only where the
+    units are an angle or unknown. Those of a rotated pole are "grid_latitude", "grid_longitude".
+    """
+    standard = str(attributes.get("standard_name", ""))
+    units = str(attributes.get("units", "")).strip().lower()
+    is_angle = not units or re.fullmatch(_ANGLE, units)
+    for kind, (names, directed) in _GEOGRAPHIC.items():
+        if standard in (kind, f"grid_{kind}"):
+            return standard if is_angle else None
+        if re.fullmatch(directed, units):
+            return kind
+        if not standard and is_angle and str(name).lower() in names:
+            return kind
+    return None
+
+
+_ANGLE = r"degrees?(_?(north|east|n|e|true))?|deg|radians?|rad"
 
 
 def find_geographic(kind: str, f: Any) -> Any:
