@@ -103,7 +103,7 @@ def _from_xarray(path: Path, data: Any, name: str, undecoded: Mapping[str, str])
     dims = tuple(map(str, variable.dims))
     if len({*dims}) < len(dims):
         raise FileError(
-            f"{name} in {path} has one axis twice: {', '.join(dims)}. Give its axes different names."
+            f"{name} in {path} has one axis twice: {', '.join(dims)}. Give them different names."
         )
     valid = ValidValues(variable)
     dtype = valid.dtype

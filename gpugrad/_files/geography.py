@@ -70,12 +70,13 @@ def find_geography(f: Source) -> Geography | None:
     return _find_curved(f, radius, body)
 
 
+_ROTATED = {"latitude_longitude": "", "rotated_latitude_longitude": "grid_"}
+
+
 def _attributes_of(dim: str, f: Source) -> Mapping[str, Any]:
     """Return what a file says of the coordinates of an axis, by its grid mapping if need be."""
     attributes = f.coordinate_attributes.get(dim, {})
-    rotated = {"latitude_longitude": "", "rotated_latitude_longitude": "grid_"}.get(
-        str(f.mapping.get("grid_mapping_name"))
-    )
+    rotated = _ROTATED.get(str(f.mapping.get("grid_mapping_name")))
     letter = str(attributes.get("axis") or dim).upper()
     if rotated is None or letter not in ("X", "Y") or "standard_name" in attributes:
         return attributes

@@ -168,8 +168,8 @@ def _finish_run(
 ) -> set[int]:
     """Do what is not done yet; return the blocks that were."""
     target = open_target(run.kind, folder, run.layout, bool(journal.done), files)
-    if run.work.seam:
-        target = DoublingTarget(target, run.work.seam)
+    for doubled in run.work.doubled:
+        target = DoublingTarget(target, doubled)
     done = _check_done(target, run.layout, run.blocks, journal)
     blocks_left = [block for block in run.blocks if block.number not in done]
     Job(run.work, run.backend, target, journal, run.layout).run(blocks_left, progress)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,14 +12,12 @@ from gpugrad._files.geography import Geography, find_geography, order_winds
 from gpugrad._files.request import FileRequest
 from gpugrad._files.seams import DoubledAxis
 from gpugrad._files.source import Source, Values
+from gpugrad._files.wording import say
 from gpugrad._operators import Sphere, SphereRows
 from gpugrad._stencils import OPERATORS
 
 SPHERICAL = ("gradient", "gradient_norm", "laplacian", "divergence", "curl")
 """Operators that a sphere has."""
-
-_SUMS = (*SPHERICAL[1:], "vector_laplacian")
-"""Operators that add derivatives along several axes, which must be per one unit."""
 
 GRID_ARRAYS = 30
 """How many arrays of the shape of a curved grid are made of its coordinates at a time, or kept."""
@@ -38,12 +37,15 @@ class SphereProgram:
         The numbers of its results, in the order in which they are written.
     place : Geography
         Where the samples lie.
+    notes : tuple of str
+        What the sphere warns of.
     """
 
     rows: SphereRows
     components: tuple[int, ...]
     order: tuple[int, ...]
     place: Geography
+    notes: tuple[str, ...]
 
     def evaluate(
         self, fields: Sequence[Values], first: int, start: int, out: Sequence[Values]
@@ -107,12 +109,21 @@ def is_spherical(f: Source, axes: Sequence[int], place: Geography, request: File
             f"sphere; got {' '.join(request.axes)}. Pass --axis {names}, or --no-sphere to add "
             "derivatives per degree to the others."
         )
-    _check_options(f, place, request)
+    refused = _find_refused(request)
+    if refused and request.operator == "gradient":
+        return False
+    if refused:
+        names = f"{place.names[0]} and {place.names[1]}"
+        raise FileError(
+            f"{refused[0]} does not go with the sphere on which {names} of {f.label} lie. Leave it "
+            "out (longitudes that go round are found), or pass --no-sphere for derivatives per "
+            "degree."
+        )
     return True
 
 
-def _check_options(f: Source, place: Geography, request: FileRequest) -> None:
-    names = f"{place.names[0]} and {place.names[1]}"
+def _find_refused(request: FileRequest) -> list[str]:
+    """Return the options given that a sphere has not."""
     sides = request.boundary if isinstance(request.boundary, list) else [request.boundary]
     refused = {
         "--boundary": any(side not in ("one-sided", "periodic", "wrap") for side in sides),
@@ -120,13 +131,7 @@ def _check_options(f: Source, place: Geography, request: FileRequest) -> None:
         "--stagger": request.stagger is not None,
         "--time-unit": request.time_unit is not None,
     }
-    for option, is_refused in refused.items():
-        if is_refused:
-            raise FileError(
-                f"{option} does not go with the sphere on which {names} of {f.label} lie. Leave it "
-                "out (longitudes that go round are found), or pass --no-sphere for derivatives "
-                "per degree."
-            )
+    return [option for option, is_refused in refused.items() if is_refused]
 
 
 def make_sphere_program(
@@ -154,31 +159,32 @@ def make_sphere_program(
     if seam:
         longitude = longitude[:-1]
     try:
-        sphere = Sphere(
-            latitude, longitude, radius=place.radius, axis=place.axes, accuracy=request.accuracy,
-            edge_accuracy=edge,
-        )  # fmt: skip
-        rows = SphereRows(
-            sphere, request.operator, f.shape, f.dtype, request.skipna, request.backend
-        )
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", UserWarning)
+            sphere = Sphere(
+                latitude, longitude, radius=place.radius, axis=place.axes,
+                accuracy=request.accuracy, edge_accuracy=edge,
+            )  # fmt: skip
+            rows = SphereRows(
+                sphere, request.operator, f.shape, f.dtype, request.skipna, request.backend
+            )
     except (TypeError, ValueError) as error:
-        raise FileError(_say_of_sphere(str(error), f, place)) from error
+        advice = "--no-sphere takes them for coordinates like others."
+        raise FileError(f"{_say_of_sphere(str(error), f, place)} {advice}") from error
+    notes = tuple(_say_of_sphere(str(warning.message), f, place) for warning in caught)
     order: tuple[int, ...] = (0,)
     if request.operator == "gradient":
         order = (0, 1) if axes is None or axes[0] == place.axes[0] else (1, 0)
-    return SphereProgram(rows, components, order, place)
+    return SphereProgram(rows, components, order, place, notes)
 
 
 def _say_of_sphere(message: str, f: Source, place: Geography) -> str:
-    """Return an error of a sphere in the words of the command."""
+    """Return what a sphere says in the words of the command."""
     for kind, name in zip(("latitude", "longitude"), place.names, strict=True):
         message = message.replace(f"`{kind}`", f"{name} of {f.label}")
     message = re.sub(r",? (or )?say `periodic=False`", "", message)
-    message = re.sub(r"`(edge_)?accuracy`", lambda m: f"--{m[0][1:-1].replace('_', '-')}", message)
-    for axis, dim in enumerate(f.dims):
-        message = re.sub(rf"\baxis {axis}\b", f"axis {dim}".replace("\\", r"\\"), message)
-    message = message.replace("`f`", f.label).replace("`", "")
-    return f"{message} --no-sphere takes them for coordinates like others."
+    message = message.replace("`axis=`", "--axis")
+    return say(message, f.label, f.dims, "coordinates")
 
 
 def tell_of_sphere(
@@ -190,10 +196,11 @@ def tell_of_sphere(
         f"{place.names[0]} and {place.names[1]} of {f.label} lie on a sphere of radius "
         f"{place.radius:.10g} m ({place.body}): results are per metre"
         + (" squared" if request.operator == "laplacian" else "")
-        + (f", to the {' and to the '.join(place.directions)} of the rotated pole"
+        + (", to the north and to the east as from the rotated pole"
            if place.directions[0] != "north" and request.operator == "gradient" else "")
         + ". --radius takes another one, --no-sphere the degrees themselves."
     ]  # fmt: skip
+    notes += program.notes
     left_out = [dim for axis, dim in enumerate(f.dims) if axis not in place.axes]
     if left_out and named is None:
         cure = f" Name one for its own derivative: --axis {left_out[0]}."
@@ -208,7 +215,8 @@ def check_sum(
     f: Source, axes: Sequence[int], place: Geography | None, request: FileRequest
 ) -> None:
     """Raise FileError where derivatives would be added that are per different units."""
-    if request.operator not in _SUMS or len(axes) < 2 or request.spacing or request.coords:
+    adds_axes = OPERATORS[request.operator].adds_axes
+    if not adds_axes or len(axes) < 2 or request.spacing or request.coords:
         return
     if place is not None and request.sphere and {*axes} & {*place.axes}:
         along = " and ".join(f.dims[axis] for axis in place.axes)
@@ -253,4 +261,7 @@ def tell_of_degrees(
     if not request.sphere:
         return [f"{note}."]
     names = " ".join(place.names)
+    refused = _find_refused(request)
+    if len(along) > 1 and refused and request.operator == "gradient":
+        return [f"{note}: {refused[0]} has no form on the sphere."]
     return [f"{note}: --operator gradient --axis {names} has them per metre, on the sphere."]

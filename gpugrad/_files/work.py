@@ -45,8 +45,8 @@ from gpugrad._stencils import OPERATORS, AxisPlan, Norm, Term
 class Work:
     """What is computed, in terms of the numbers of fields; names for the results.
 
-    `fields` are what is read: without the samples that `seam` tells to be there twice. On a sphere
-    `program` is a `SphereProgram`, else the stages of an operator along axes.
+    `fields` are what is read: without the samples that are there twice along a `doubled` axis. On
+    a sphere `program` is a `SphereProgram`, else the stages of an operator along axes.
     """
 
     fields: list[Source]
@@ -55,7 +55,7 @@ class Work:
     attributes: tuple[Mapping[str, Any], ...]
     places: Places
     notes: tuple[str, ...] = ()
-    seam: DoubledAxis | None = None
+    doubled: tuple[DoubledAxis, ...] = ()
 
     @property
     def sphere(self) -> SphereProgram | None:
@@ -162,7 +162,7 @@ def _plan_on_sphere(
               for attributes, label in zip(kept, labels, strict=True)),
         find_places(fields, axes, request.operator, {"stagger": None}),
         tuple(notes),
-        seam,
+        (seam,) if seam else (),
     )  # fmt: skip
 
 
@@ -186,13 +186,13 @@ def _plan_along_axes(
                   "period": request.period, "time_unit": request.time_unit}  # fmt: skip
         places = find_places(fields, axes, request.operator, options)
         spacing = _find_spacings(places.owners, axes, request)
-        seam, seam_notes = _find_seam(f, axes, spacing, place, request)
+        doubled, seam_notes = _find_doubled(f, axes, spacing, place, request)
         read = [*fields]
-        if seam:
-            read = [seam.trim(field) for field in fields]
+        for seam in doubled:
+            read = [seam.trim(field) for field in read]
             k = axes.index(seam.axis)
-            spacing = tuple(h[:-1] if i == k and np.ndim(h) else h for i, h in enumerate(spacing))
-            f = read[0]
+            spacing = tuple([h[:-1] if i == k and np.ndim(h) else h for i, h in enumerate(spacing)])
+        f = read[0]
         time_unit = request.time_unit
         if time_unit is None and any(np.asarray(h).dtype.kind in "mM" for h in spacing):
             time_unit = "s"
@@ -211,17 +211,21 @@ def _plan_along_axes(
         (*(say(str(warning.message), f.label, f.dims, spacing_source) for warning in caught),
          *([] if request.spacing or request.coords else _tell_of_samples(f, axes)),
          *tell_of_degrees(f, axes, place, request), *f.notes, *seam_notes),
-        seam,
+        tuple(doubled),
     )  # fmt: skip
 
 
-def _find_seam(
-    f: Source, axes: Sequence[int], spacing: Sequence[Any], place: Geography | None,
+def _find_doubled(
+    f: Source,
+    axes: Sequence[int],
+    spacing: Sequence[Any],
+    place: Geography | None,
     request: FileRequest,
-) -> tuple[DoubledAxis | None, list[str]]:  # fmt: skip
-    """Return the seam of a periodic axis whose samples there are stored twice, and notes."""
+) -> tuple[list[DoubledAxis], list[str]]:
+    """Return the periodic axes whose samples at the seam are stored twice, and notes."""
     sides = _by_axis(request.boundary, axes)
     spacing = [*spacing] * len(axes) if len(spacing) == 1 else spacing
+    doubled, notes = [], []
     for axis, h in zip(axes, spacing, strict=True):
         side = sides.get(axis) if isinstance(sides, dict) else sides
         if side not in ("periodic", "wrap"):
@@ -229,23 +233,21 @@ def _find_seam(
         is_round = place is not None and not place.is_curved and axis == place.axes[1]
         period = request.period or (360.0 if is_round else None)
         seam = find_periodic_seam(f, axis, h, period)
-        x = f.coordinates.get(f.dims[axis])
         if seam and request.stagger:
             raise FileError(
                 f"--stagger does not go with samples of {f.label} that are stored twice along "
                 f"{f.dims[axis]}. Leave the last ones out of the file."
             )
         if seam:
-            return seam, [describe_seam(f, seam, x)]
-        if period is None and repeats_first(f, axis):
-            return None, [
-                (
-                    f"the last samples of {f.label} along {f.dims[axis]} repeat the first. If they are "
-                    "one place, stored twice, its period is counted one step too long here, and slopes "
-                    "there are wrong: pass --period, the length from the first to the last."
-                )
-            ]
-    return None, []
+            doubled.append(seam)
+            notes.append(describe_seam(f, seam, f.coordinates.get(f.dims[axis])))
+        elif period is None and repeats_first(f, axis):
+            notes.append(
+                f"the last samples of {f.label} along {f.dims[axis]} repeat the first. If they "
+                "are one place, stored twice, its period is counted one step too long here, and "
+                "slopes there are wrong: pass --period, the length from the first to the last."
+            )
+    return doubled, notes
 
 
 def _by_axis(option: Any, axes: Sequence[int]) -> Any:
