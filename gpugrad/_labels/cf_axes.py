@@ -135,7 +135,7 @@ def warn_of_degrees(operator: str, f: Any, dims: Sequence[Any]) -> None:
         else "`gpugrad.Sphere()` has derivatives per metre along latitude and longitude"
     )
     warn_caller(
-        f"`{operator}` adds derivatives per degree along {in_words(along)}, whose degrees differ in "
+        f"`{operator}` adds derivatives per degree along {in_words(along)}, and degrees differ in "
         f"length from place to place. {cure}; pass a spacing where you mean what you do."
     )
 
