@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Iterator
 from functools import partial
 from importlib import import_module
@@ -71,10 +72,16 @@ def join_geotiff(joined: Path, layout: Layout, arrays: list[RawArray]) -> None:
     dtype = written_dtype("geotiff", layout.dtype)
     if profile := find_map(layout):
         profile["transform"] = rasterio.Affine(*profile["transform"])
-    with rasterio.Env(GDAL_CACHEMAX=GDAL_BYTES), rasterio.open(
-        joined, "w", driver="GTiff", height=height, width=width, count=len(layout.names),
-        dtype=dtype.name, nodata=np.nan, BIGTIFF="IF_SAFER", **profile,
-    ) as image:  # fmt: skip
+    # Results of an image without a place have none either: that is no news.
+    unplaced = rasterio.errors.NotGeoreferencedWarning
+    with (
+        warnings.catch_warnings(action="ignore", category=unplaced),
+        rasterio.Env(GDAL_CACHEMAX=GDAL_BYTES),
+        rasterio.open(
+            joined, "w", driver="GTiff", height=height, width=width, count=len(layout.names),
+            dtype=dtype.name, nodata=np.nan, BIGTIFF="IF_SAFER", **profile,
+        ) as image,
+    ):  # fmt: skip
         if layout.history:
             image.update_tags(TIFFTAG_SOFTWARE=f"gpugrad {__version__}", history=layout.history)
         for band, (name, array) in enumerate(zip(layout.names, arrays, strict=True), start=1):

@@ -214,20 +214,23 @@ def _cut_field(
         f.shape, f.chunks, f.slowest_first, kind in ("zarr", "netcdf"), dtype.itemsize,
         int(budget / sample) // 8,
     )  # fmt: skip
-    chunks = units
-    if sphere:
-        units = sphere.widen_blocks(units)
-    try:
-        shape = choose_shape(f.shape, units, f.slowest_first, reaches, sample, budget)
-    except MemoryError as error:
-        needed = error.args[0] + base_bytes
-        raise FileError(
-            f"--memory must be at least {_in_megabytes(needed)} for one block of {f.label}"
-            f"{f', in chunks of {units}' if math.prod(units) > 1 else ''}; got "
-            f"{_in_megabytes(memory)}."
-        ) from error
+    # Where blocks of whole chunks do not fit, rows of the sphere may, though chunks are read again.
+    ways = [sphere.widen(units), sphere.widen([1] * len(units))] if sphere else [units]
+    for way in ways:
+        try:
+            shape = choose_shape(f.shape, way, f.slowest_first, reaches, sample, budget)
+            break
+        except MemoryError as error:
+            if way is not ways[-1]:
+                continue
+            needed = error.args[0] + base_bytes
+            raise FileError(
+                f"--memory must be at least {_in_megabytes(needed)} for one block of {f.label}"
+                f"{f', in chunks of {way}' if math.prod(way) > 1 else ''}; got "
+                f"{_in_megabytes(memory)}."
+            ) from error
     cut = {sphere.rows.axis: sphere.rows.cut} if sphere else {}
-    return shape, [*cut_blocks(f.shape, shape, f.slowest_first, work.plans, cut)], chunks
+    return shape, [*cut_blocks(f.shape, shape, f.slowest_first, work.plans, cut)], units
 
 
 def _lay_out(

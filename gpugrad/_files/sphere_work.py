@@ -58,7 +58,7 @@ class SphereProgram:
             pair = [out[2 * i + self.order.index(k)] for k in range(2)]
             self.rows.evaluate([f], first, start, pair)
 
-    def widen_blocks(self, units: Sequence[int]) -> tuple[int, ...]:
+    def widen(self, units: Sequence[int]) -> tuple[int, ...]:
         """Return what blocks must be multiples of: of the grid they have whole rows."""
         row = next(axis for axis in self.place.axes if axis != self.rows.axis)
         return tuple(self.rows.shape[i] if i == row else unit for i, unit in enumerate(units))
