@@ -9,7 +9,16 @@ from typing import Any, NamedTuple
 import array_api_compat
 import numpy as np
 
-from gpugrad._arrays import Array, Backend, NumpyArray, as_field, asnumpy, from_host, namespace_of
+from gpugrad._arrays import (
+    Array,
+    Backend,
+    NumpyArray,
+    as_field,
+    asnumpy,
+    from_host,
+    is_library_array,
+    namespace_of,
+)
 from gpugrad._grids import (
     ONE_SIDED,
     Axis,
@@ -18,6 +27,7 @@ from gpugrad._grids import (
     Options,
     Period,
     Spacing,
+    are_dates,
     parse_axes,
     parse_one_axis,
     parse_scheme,
@@ -280,7 +290,7 @@ def _find_distance(f: Array, spacing: tuple[Any, ...]) -> float:
     """Return the distance between the samples of a curve."""
     check_one_spacing(spacing)
     for x in spacing:
-        if getattr(getattr(x, "dtype", None), "kind", "") in ("m", "M"):
+        if not is_library_array(x) and are_dates(x):
             raise TypeError(
                 "`spacing` must be a number, or numbers; got times or dates. Divide times by a "
                 "unit first, as in `(t - t[0]) / numpy.timedelta64(1, 's')`."
@@ -412,7 +422,10 @@ def _as_real(f: Any, axis: Axis) -> tuple[Array, int]:
 
 
 def _parse_positive(number: Any, name: str) -> float:
-    value = float(number)
+    try:
+        value = float(number)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"`{name}` must be a number; got {number!r}.") from error
     if not (math.isfinite(value) and value > 0):
         raise ValueError(f"`{name}` must be positive and finite; got {number}.")
     return value

@@ -17,7 +17,7 @@ from gpugrad._analysis.extrema import (
     encode_steps,
     find_extrema,
     gather,
-    read_coordinates,
+    locate_samples,
     samples_around,
     take_spacing,
     to_library,
@@ -250,7 +250,7 @@ def turning_points(
     """
     least = check_prominence(prominence)
     y, axis, rows = as_curves(f, axis)
-    places = read_coordinates(take_spacing(spacing, y, axis), y, axis)
+    places = locate_samples(take_spacing(spacing, y, axis), y, axis)
     xp = namespace_of(rows)
     a, b = rows[:, :-1], rows[:, 1:]
     # Samples are compared, not subtracted: nothing overflows, and nothing is rounded.

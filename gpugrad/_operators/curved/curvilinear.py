@@ -144,7 +144,8 @@ class CurvilinearGrid:
         parse_scheme(self._options)
         self._located: Any = None  # the last grid of a DataArray
         self._grid: CurvedGrid | None = None
-        self._lengths: Any = []  # of one unit of pint each, where coordinates have units
+        self._lengths: Any = []  # of one unit each, where coordinates have units
+        self._period = period  # without units
         by_axis = [x for x in (boundary, period) if isinstance(x, dict) and not is_side(x)]
         named = (
             *coordinates,
@@ -604,9 +605,10 @@ class CurvilinearGrid:
     # From coordinates to a grid
 
     def _read(self) -> tuple[list[Array], Any]:
-        from gpugrad._labels.grid_coordinates import strip_lengths
+        from gpugrad._labels.grid_coordinates import strip_lengths, strip_period
 
         values, units = strip_lengths(self.coordinates)
+        self._period = strip_period(self.period, units)
         read = [read_position(x, f"coordinate {i}") for i, x in enumerate(values)]
         return read, units
 
@@ -631,12 +633,12 @@ class CurvilinearGrid:
         (self._shape,) = shapes
         self._ndim = ndim if ndim > count else None
         boundaries = list_by_grid_axis(self.boundary, self._keys, ONE_SIDED, "boundary")
-        periods = list_by_grid_axis(self.period, self._keys, None, "period")
+        periods = list_by_grid_axis(self._period, self._keys, None, "period")
         grid_axes = [
             make_grid_axis(i, n, self._options, boundary, period, count)
             for i, n, boundary, period in zip(axes, self._shape, boundaries, periods, strict=True)
         ]
-        check_period(self.period, grid_axes)
+        check_period(self._period, grid_axes)
         named = {f"coordinate {i}": x for i, x in enumerate(xs)}
         check_closing(xs, grid_axes)
         return CurvedGrid(Positions(xs, lambda differences: differences, named), grid_axes)
@@ -668,7 +670,7 @@ class CurvilinearGrid:
     # From fields to results
 
     def _call(self, name: str, f: Any, request: GridRequest) -> Any:
-        if not (self._lengths or is_labelled(f, request.where)):
+        if not (self._lengths or is_labelled(f, request.where, request.out)):
             return self._evaluate(name, f, request)
         from gpugrad._labels.grid_fields import call_on_curvilinear
 

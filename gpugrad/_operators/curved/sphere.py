@@ -562,7 +562,7 @@ class Sphere:
         return sphere
 
     def _call(self, name: str, f: Any, request: GridRequest) -> Any:
-        if library_of_labels(self._length) != "pint" and not is_labelled(f, request.where):
+        if not is_labelled(self._length, f, request.where, request.out):
             return self._evaluate(name, f, request)
         from gpugrad._labels.grid_fields import call_on_sphere
 
@@ -652,8 +652,10 @@ def _make(latitude: Any, longitude: Any, options: dict[str, Any]) -> Sphere:
 
 def _read_radius(radius: Any) -> tuple[Any, float]:
     """Return the unit of the radius, with its number: "m" for the Earth's, None for a number's."""
-    if library_of_labels(radius) == "pint":
-        number = parse_positive(float(radius.magnitude), "radius", "a number")
-        return radius._REGISTRY.Quantity(1.0, radius.units), number
+    if library_of_labels(radius):
+        from gpugrad._labels.grid_coordinates import read_radius
+
+        length, number = read_radius(radius)
+        return length, parse_positive(number, "radius", "a number")
     number = parse_positive(radius, "radius", "a number")
     return "m" if number == EARTH else None, number
