@@ -368,6 +368,7 @@ def test_winds_along_a_curved_grid_are_refused(tmp_path, rng, curved, capsys):
     ("options", "words"),
     [
         (["--operator", "laplacian", "--boundary", "reflect"], "--boundary does not go with"),
+        (["--operator", "laplacian", "--boundary", "periodic"], "--boundary does not go with"),
         (["--operator", "laplacian", "--period", "180"], "--period does not go with the sphere"),
         (["--operator", "laplacian", "--time-unit", "D"], "--time-unit does not go with"),
         (["--operator", "gradient_norm", "--axis", "time", "lat", "lon"], "must go along lat lon"),
@@ -383,6 +384,21 @@ def test_what_a_sphere_has_not_is_refused_with_the_cure(tmp_path, rng, capsys, o
     path = write(tmp_path / "f.nc", {"T": rng.normal(size=(3, 19, 24))}, coords,
                  ("time", "lat", "lon"))  # fmt: skip
     assert words in failure(capsys, path, tmp_path / "g.npy", "--var", "T", *options)
+
+
+def test_longitudes_that_go_round_may_be_called_periodic(tmp_path, rng, capsys):
+    f = rng.normal(size=(19, 24))
+    path = write(tmp_path / "f.nc", {"T": f}, degrees())
+    options = ("--operator", "laplacian", "--axis", "lon", "lat", "--boundary")
+    arguments = (*options, "periodic", "one-sided", "--period", "360")
+    assert grad(path, tmp_path / "g.npy", *arguments) == 0
+    expected = gpugrad.Sphere(LATITUDE, LONGITUDE).laplacian(f)
+    np.testing.assert_array_equal(np.load(tmp_path / "g.npy"), expected)
+    why = failure(capsys, path, tmp_path / "h.npy", *options, "one-sided", "periodic")
+    assert "--boundary does not go with the sphere" in why
+    path = write(tmp_path / "f.nc", {"T": f}, degrees(longitude=LONGITUDE / 6))
+    why = failure(capsys, path, tmp_path / "h.npy", *options, "periodic", "one-sided")
+    assert "--boundary does not go with the sphere" in why
 
 
 def test_other_axes_are_left_out_and_named(tmp_path, rng, capsys):

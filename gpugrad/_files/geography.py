@@ -162,6 +162,14 @@ def _read_axes(mapping: Mapping[str, Any]) -> tuple[float, float]:
     return a, a - (a / flattening if flattening else 0.0)
 
 
+def goes_round(place: Geography) -> bool:
+    """Tell whether longitudes go once round, with the first meridian stored twice or not."""
+    longitude = place.values[1]
+    steps = np.abs(np.diff(np.unwrap(longitude, period=360.0)))
+    left = 360.0 - steps.sum()
+    return bool(longitude.size > 2 and -1e-3 * steps.max() <= left < 1.5 * steps.max())
+
+
 _POINTS_ELSEWHERE = re.compile(r"(^|_)[xy]_(wind|velocity|component)|^grid_|_x_|_y_")
 """Standard names of components along the lines of a grid."""
 

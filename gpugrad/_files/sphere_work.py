@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gpugrad._files.errors import FileError
-from gpugrad._files.geography import Geography, find_geography, order_winds
+from gpugrad._files.geography import Geography, find_geography, goes_round, order_winds
 from gpugrad._files.request import FileRequest
 from gpugrad._files.seams import DoubledAxis
 from gpugrad._files.source import Source, Values
@@ -109,7 +109,7 @@ def is_spherical(f: Source, axes: Sequence[int], place: Geography, request: File
             f"sphere; got {' '.join(request.axes)}. Pass --axis {names}, or --no-sphere to add "
             "derivatives per degree to the others."
         )
-    refused = _find_refused(request)
+    refused = _find_refused(request, axes, place)
     if refused and request.operator == "gradient":
         return False
     if refused:
@@ -122,11 +122,16 @@ def is_spherical(f: Source, axes: Sequence[int], place: Geography, request: File
     return True
 
 
-def _find_refused(request: FileRequest) -> list[str]:
-    """Return the options given that a sphere has not."""
-    sides = request.boundary if isinstance(request.boundary, list) else [request.boundary]
+def _find_refused(request: FileRequest, axes: Sequence[int], place: Geography) -> list[str]:
+    """Return the options given that a sphere has not: but longitudes may be called periodic."""
+    sides = dict.fromkeys(axes, request.boundary)
+    if isinstance(request.boundary, list):
+        sides = dict(zip(axes, request.boundary, strict=True))
+    allowed = {axis: ["one-sided"] for axis in axes}
+    if not place.is_curved and goes_round(place):
+        allowed[place.axes[1]] += ["periodic", "wrap"]
     refused = {
-        "--boundary": any(side not in ("one-sided", "periodic", "wrap") for side in sides),
+        "--boundary": any(side not in allowed[axis] for axis, side in sides.items()),
         "--period": request.period not in (None, 360.0),
         "--stagger": request.stagger is not None,
         "--time-unit": request.time_unit is not None,
@@ -183,6 +188,7 @@ def _say_of_sphere(message: str, f: Source, place: Geography) -> str:
     for kind, name in zip(("latitude", "longitude"), place.names, strict=True):
         message = message.replace(f"`{kind}`", f"{name} of {f.label}")
     message = re.sub(r",? (or )?say `periodic=False`", "", message)
+    message = message.replace(", and say with `degrees` what they are in", "")
     message = message.replace("`axis=`", "--axis")
     return say(message, f.label, f.dims, "coordinates")
 
@@ -261,7 +267,8 @@ def tell_of_degrees(
     if not request.sphere:
         return [f"{note}."]
     names = " ".join(place.names)
-    refused = _find_refused(request)
-    if len(along) > 1 and refused and request.operator == "gradient":
-        return [f"{note}: {refused[0]} has no form on the sphere."]
+    if len(along) > 1 and request.operator == "gradient":
+        refused = _find_refused(request, axes, place)
+        if refused:
+            return [f"{note}: {refused[0]} has no form on the sphere."]
     return [f"{note}: --operator gradient --axis {names} has them per metre, on the sphere."]
