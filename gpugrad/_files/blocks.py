@@ -135,8 +135,8 @@ def cut_blocks(
             (slice(*rows), piece, dict(zip(axis_plans, piece.plans, strict=True)))
             for rows, piece in zip(pairwise(bounds), pieces, strict=True)
         ])  # fmt: skip
-    for number, cut in enumerate(product(*(cuts[axis] for axis in slowest_first))):
-        by_axis = [cut[slowest_first.index(axis)] for axis in range(len(shape))]
+    for number, chosen in enumerate(product(*(cuts[axis] for axis in slowest_first))):
+        by_axis = [chosen[slowest_first.index(axis)] for axis in range(len(shape))]
         window, pieces, moved = zip(*by_axis, strict=True)
         yield Block(number, window, pieces, ChainMap(*moved))
 

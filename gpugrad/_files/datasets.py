@@ -298,8 +298,8 @@ def open_geotiff(path: Path, names: tuple[str, ...], files: ExitStack) -> list[S
     steps: dict[str, float] = {}
     unknown = {}
     if not t.is_identity and (t.b or t.d):
-        steps = f"{math.hypot(t.b, t.e):.6g} and {math.hypot(t.a, t.d):.6g} apart"
-        reason = f"the image is rotated: its rows and columns, {steps}, are not along y and x"
+        apart = f"{math.hypot(t.b, t.e):.6g} and {math.hypot(t.a, t.d):.6g} apart"
+        reason = f"the image is rotated: its rows and columns, {apart}, are not along y and x"
         unknown = dict.fromkeys("yx", reason)
     elif t.is_identity:  # what images without a place have
         reason = "the image does not say where it lies, nor how large its pixels are"
@@ -348,7 +348,7 @@ def open_geotiff(path: Path, names: tuple[str, ...], files: ExitStack) -> list[S
 
 
 def _is_in_degrees(crs: Any) -> bool:
-    return abs(crs.units_factor[1] / math.radians(1) - 1) < 1e-6
+    return bool(abs(crs.units_factor[1] / math.radians(1) - 1) < 1e-6)
 
 
 def _units_of(crs: Any) -> dict[str, dict[str, str]]:

@@ -91,9 +91,10 @@ class Job:
         size = math.prod(block.shape)
         source = self._fields[0]
         out = tuple(_lay_out_buffer(source, buffer[:size], block.shape) for buffer in buffers)
-        if self._work.sphere:
-            return self._compute_on_sphere(self._work.sphere, block, fields, out)
-        arrays, program = [*fields], self._work.program
+        program = self._work.program
+        if isinstance(program, SphereProgram):
+            return self._compute_on_sphere(program, block, fields, out)
+        arrays = [*fields]
         valid: dict[int, Values | None] = {}
 
         def place(term: Term) -> Term:

@@ -240,7 +240,7 @@ def _lay_out(
     times = len(work.names) // len(places.dims)  # either each result has its own, or all have one
     return Layout(
         work.names, f.shape, work.find_dtype(f), places.dims * times, units, places.coordinates,
-        tuple(attributes | _as_attribute(work.notes) for attributes in work.attributes),
+        tuple({**attributes, **_as_attribute(work.notes)} for attributes in work.attributes),
         f.place, places.shifts * times, _describe_history(fields, request),
     )  # fmt: skip
 
