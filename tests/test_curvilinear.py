@@ -635,7 +635,7 @@ def test_units_of_pint_are_those_of_field_and_coordinates():
             call(f)
     with pytest.raises(ValueError, match="must all have units, or none; got 1 with"):
         gpugrad.CurvilinearGrid(units.Quantity(x, "km"), y)
-    with pytest.raises(TypeError, match="`out` does not go with units"):
+    with pytest.raises(TypeError, match="`out` must have units, as results have"):
         grid.laplacian(f, out=np.empty((6, 7)))
 
 

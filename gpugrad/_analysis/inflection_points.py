@@ -142,7 +142,7 @@ def inflection_points(
     ----------
     f : array of shape (n_0, ..., n_k)
         Samples of a curve, or of many: real numbers in an array of any library but Dask, a
-        DataArray of xarray, a quantity of pint, or a sequence. No point is found beside a NaN or a
+        DataArray of xarray, a quantity, or a sequence. No point is found beside a NaN or a
         masked sample.
     {spacing_and_axis}
     prominence : number, optional
@@ -270,6 +270,11 @@ def _locate_inflections(
 def _units_per(x: Any, y: Array, axis: int, time_unit: str | None) -> float:
     """Return how many of the units that dates are counted in make one of `time_unit`."""
     dates = not is_library_array(x) and are_dates(x)
+    if dates and time_unit is None:
+        raise TypeError(
+            "`spacing` must be numbers, or dates with a `time_unit`; got dates, or spans of time. "
+            'Say which unit slopes are per, as in `time_unit="s"`.'
+        )
     if dates != (time_unit is not None):
         parse_spacings((1.0 if x is None else x,), (axis,), y, time_unit)  # says what is wrong
     if not dates:

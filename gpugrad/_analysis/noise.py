@@ -61,7 +61,7 @@ def noise_level(f: Any, *, axis: Axis = -1) -> Any:
     ----------
     f : array of shape (n_0, ..., n_k)
         Samples of real numbers at even distances, 7 or more along the axis: an array of any
-        library, a DataArray of xarray or a quantity of pint.
+        library, a DataArray of xarray or a quantity.
     axis : int, optional
         The axis of the curves, by default the last; the name of a dimension for a DataArray.
 
@@ -194,7 +194,7 @@ def recommended_spacing(
     ----------
     f : 1-D array, optional
         Samples of the curve at even distances, to estimate from what is not given: real and finite,
-        of any library, a DataArray of xarray or a quantity of pint.
+        of any library, a DataArray of xarray or a quantity.
     *spacing : number or 1-D array, optional
         The distance between these samples, by default 1, or their coordinates, which must be even.
         It may be given by keyword, as ``spacing=``.
@@ -213,7 +213,7 @@ def recommended_spacing(
     -------
     RecommendedSpacing
         ``spacing``, the expected ``error``, ``noise``, ``magnitude`` and ``stride``; numbers, with
-        units if `f` is a quantity of pint.
+        units if `f` is a quantity.
 
     Raises
     ------
@@ -328,7 +328,7 @@ def _estimate_magnitude(f: NumpyArray, spacing: float, noise: float, order: int)
 @describe(
     f="""
 f : array of shape (n_0, ..., n_k)
-    Samples of a field: an array of any library, a DataArray of xarray, a quantity of pint, or a
+    Samples of a field: an array of any library, a DataArray of xarray, a quantity, or a
     nested sequence.
 """,
     axis=ONE_AXIS,

@@ -173,7 +173,7 @@ def turning_points(
     ----------
     f : array of shape (n_0, ..., n_k)
         Samples of a curve, or of many: real numbers in an array of any library but Dask, a
-        DataArray of xarray, a quantity of pint, or a sequence. A NaN, or a masked sample, ends a
+        DataArray of xarray, a quantity, or a sequence. A NaN, or a masked sample, ends a
         curve; it goes on behind it.
     {spacing_and_axis}
     prominence : number, optional

@@ -16,8 +16,6 @@ from gpugrad._arrays import NumpyArray, dtype_name, host_values, is_library_arra
 EPOCH = np.datetime64(0, "us")
 """Where the dates of other calendars than NumPy's are counted from."""
 
-_KINDS = {"span": "spans of time", "date": "dates", "calendar": "dates of one calendar"}
-
 
 def read_coordinates(x: Any, what: str) -> NumpyArray:
     """Return coordinates, or one number, as a NumPy array of numbers, or of NumPy's dates.
@@ -45,7 +43,10 @@ def read_coordinates(x: Any, what: str) -> NumpyArray:
     try:
         return _CONVERT[kind](values)
     except (TypeError, ValueError, OverflowError) as error:
-        raise TypeError(f"{what} must be all {_KINDS[kind]}; got {error}.") from error
+        raise TypeError(
+            f"{what} must be all numbers, all dates of one calendar, or all spans of time; got "
+            f"{str(error).rstrip('.')}."
+        ) from error
 
 
 def _has_other_units(x: Any) -> bool:

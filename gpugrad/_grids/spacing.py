@@ -256,6 +256,11 @@ def _read_library_array(spacing: Array, where: str, f: Array) -> Array:
     values = host_values(spacing)
     if values is not None:
         return values
+    if isinstance(getattr(spacing, "_meta", None), np.ma.MaskedArray):
+        raise ValueError(
+            f"`spacing` for {where} must have no masked values; got a Dask array of masked blocks. "
+            "Compute it first, where nothing is masked."
+        )
     if device_of(spacing) != device_of(f):
         raise ValueError(
             f"`spacing` for {where} must be on the field's device, {device_of(f)}, or on the host; "

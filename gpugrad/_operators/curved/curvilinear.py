@@ -51,7 +51,7 @@ class CurvilinearGrid:
         One to three arrays: the coordinates of all samples, as many as the grid has axes, each
         of the shape of the grid, as `numpy.meshgrid` makes them. They may have all axes of the
         fields, of length 1 where they don't differ. Values on the host, or arrays of the library
-        and on the device of the fields; quantities of pint. For fields of xarray DataArrays or
+        and on the device of the fields; quantities. For fields of xarray DataArrays or
         names of coordinates.
     axis : tuple of int or str, optional
         The axes of the fields that the grid has, by default the last ones. Other axes are batches.
@@ -63,8 +63,8 @@ class CurvilinearGrid:
         The Laplacian takes `accuracy`.
     {boundary}
     period : tuple or dict, optional
-        By how much each coordinate grows once round a periodic axis, one number for each
-        coordinate, ``{1: (360.0, 0.0)}``. By default coordinates come back.
+        By how much each coordinate grows once round a periodic axis, one number or quantity for
+        each coordinate, ``{1: (360.0, 0.0)}``. By default coordinates come back.
 
     Attributes
     ----------
@@ -74,8 +74,8 @@ class CurvilinearGrid:
     Raises
     ------
     TypeError
-        If there are not one to three coordinates; if they are not real numbers, or carry units of
-        another library than pint.
+        If there are not one to three coordinates; if they are not real numbers, or quantities of
+        two libraries.
     ValueError
         If coordinates are not of one shape, with as many axes as there are coordinates; if some
         are masked; if samples coincide or the lines of the grid are parallel somewhere; if an axis
