@@ -90,6 +90,15 @@ def test_lengths_of_time_stay_numbers(tmp_path, units):
         assert result.dage_dlead.attrs["units"] in ("1", "d h-1", f"days {units}-1", "day h-1")
 
 
+def test_packed_arrays_without_names_of_axes_are_refused(tmp_path, capsys):
+    zarr = pytest.importorskip("zarr")
+    array = zarr.create_array(tmp_path / "f.zarr", shape=(9,), dtype="i2", chunks=(9,))
+    array[...] = np.arange(9)
+    array.attrs["scale_factor"] = 0.5
+    message = failure(capsys, tmp_path / "f.zarr", tmp_path / "g.npy")
+    assert "has scale_factor, but no names for its axes" in message
+
+
 # Dates
 
 
@@ -224,6 +233,19 @@ def test_an_axis_without_samples_is_told_of(tmp_path, monkeypatch, capsys, suffi
     assert cli_main.main([command, *arguments]) == 1
     dim = "time" if suffix == ".nc" else "axis0"
     assert f"must hold samples; it has none along {dim}." in capsys.readouterr().err
+
+
+def test_coordinates_may_lie_in_groups_above(tmp_path):
+    netcdf = pytest.importorskip("netCDF4")
+    x = np.array([0.0, 1, 3, 7])
+    with netcdf.Dataset(tmp_path / "f.nc", "w") as file:
+        file.createDimension("x", 4)
+        file.createVariable("x", "f8", ("x",))[:] = x
+        inner = file.createGroup("model/run")
+        inner.createVariable("T", "f8", ("x",))[:] = x**2
+    done = differentiate(tmp_path / "f.nc", tmp_path / "g.npy", ("model/run/T",))
+    np.testing.assert_array_equal(np.load(tmp_path / "g.npy"), np.gradient(x**2, x))
+    assert done.notes == ()
 
 
 def test_missing_coordinates_are_told_of(tmp_path, capsys):

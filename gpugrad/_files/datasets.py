@@ -40,6 +40,7 @@ def open_dataset(path: Path, kind: str, names: tuple[str, ...], files: ExitStack
                         decode_coords="all", **options)
             )  # fmt: skip
             files.callback(data.close)
+            data = _inherit_coordinates(data, path, group, options, files)
             variables = _list_variables(data, names)
             inside = [] if variables else _list_groups(path, options)
     except ImportError as error:
@@ -59,6 +60,29 @@ def open_dataset(path: Path, kind: str, names: tuple[str, ...], files: ExitStack
         _from_xarray(path, data, name, undecoded)
         for name in choose_variables(path, names, variables)
     ]
+
+
+def _inherit_coordinates(
+    data: Any, path: Path, group: str | None, options: dict[str, Any], files: ExitStack
+) -> Any:
+    """Return a dataset of a group with the coordinates of its axes that lie in groups above it."""
+    import xarray
+
+    while group:
+        group = group.rpartition("/")[0]
+        above, _ = open_decoded(
+            partial(xarray.open_dataset, path, group=group or None, cache=False, chunks=None,
+                    decode_coords="all", **options)
+        )  # fmt: skip
+        files.callback(above.close)
+        found = {
+            dim: above[dim]
+            for dim in data.dims
+            if dim not in data.variables and dim in above.variables
+            and above[dim].dims == (dim,) and above.sizes[dim] == data.sizes[dim]
+        }  # fmt: skip
+        data = data.assign_coords(found)
+    return data
 
 
 def _list_variables(data: Any, names: tuple[str, ...]) -> list[str]:
@@ -263,6 +287,12 @@ def _open_bare_zarr(path: Path, names: tuple[str, ...]) -> Source | None:
         node = arrays[name]
     elif names:
         raise FileError(f"{path} has one array without a name; leave --var out.")
+    packed = [key for key in ("scale_factor", "add_offset", "_FillValue") if key in node.attrs]
+    if packed:  # conventions of arrays whose axes have names, which xarray reads
+        raise FileError(
+            f"{name or 'the array'} in {path} has {', '.join(packed)}, but no names for its axes, "
+            "which the conventions for such numbers need. Name its axes, or unpack it first."
+        )
     shape, chunks = tuple(node.shape), tuple(node.chunks)
 
     def fetch(window: Window) -> Values:
