@@ -95,6 +95,7 @@ def test_dates_between_dates_are_written(tmp_path, climate):
         assert_lies_as(result.dT_dtime, gpugrad.gradient(data["T"], axis="time", stagger="right"))
 
 
+@pytest.mark.filterwarnings("ignore:.*adds derivatives per degree")
 def test_fluxes_on_faces_are_summed_at_the_centres(tmp_path, climate, capsys):
     data, path = climate
     plane = ("--no-sphere", "--axis", "lat", "lon", "--stagger")
