@@ -288,6 +288,7 @@ def _identify_run(
     """Return what must be the same for a run to go on with what another has begun."""
     path = fields[0].path
     options = {key: value for key, value in asdict(request).items() if key != "backend"}
+    options["no_sphere"] = not options.pop("sphere")
     options["coords"] = [
         f"{name}, {_describe_state(Path(name))}" if Path(name).is_file() else name
         for name in request.coords
