@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import gpugrad
-from gpugrad._files import FileError, find_geography, find_global_seam, import_library, open_sources
+from gpugrad._files import (
+    FileError,
+    find_geography,
+    find_global_seam,
+    import_library,
+    open_sources,
+    say,
+)
 from gpugrad._labels import per
 
 if TYPE_CHECKING:
@@ -306,7 +313,8 @@ def _find_gradient(
         slopes = [*gpugrad.Sphere(latitude, longitude, radius=place.radius, axis=at)
                   .gradient(values)]  # fmt: skip
     except ValueError as error:
-        raise FileError(f"{source.label} does not lie on a sphere: {error}") from error
+        reason = say(str(error), source.label, source.dims[-2:])
+        raise FileError(f"{source.label} can't be drawn on the sphere: {reason}") from error
     if is_doubled:
         slopes = [np.concatenate([s, s.take([0], round_axis)], axis=round_axis) for s in slopes]
     dy, dx = slopes if round_axis == -1 else slopes[::-1]
