@@ -46,6 +46,7 @@ MODULES = {
     "_schemes": "gpugrad._stencils.schemes",
     # Slabs of curved grids and spheres, to be made small.
     "slabs": "gpugrad._operators.curved.slabs",
+    "sphere_rows": "gpugrad._operators.curved.sphere_rows",
     "linear_operator": "gpugrad._operators.linear_operator",
     # The criterion of smoothing splines, to be compared with its definition.
     "cross_validation": "gpugrad._operators.cross_validation",

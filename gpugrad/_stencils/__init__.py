@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from gpugrad._stencils.pieces import (
         ChunkPlan,
         Piece,
+        Span,
         Stretch,
         cut_at_seams,
         cut_plan,
@@ -56,7 +57,7 @@ __getattr__ = load_late(
     __name__,
     {
         "pieces": (
-            "ChunkPlan Piece Stretch cut_at_seams cut_plan cut_plans find_reach find_row "
+            "ChunkPlan Piece Span Stretch cut_at_seams cut_plan cut_plans find_reach find_row "
             "find_stretches"
         ),
         "transpose": "transpose_plan",
