@@ -30,6 +30,7 @@ from gpugrad._grids import (
     parse_boundaries,
     parse_periods,
     parse_spacings,
+    warn_of_repeats,
 )
 from gpugrad._labels import accepts_labels
 from gpugrad._stencils import rows_of
@@ -289,9 +290,9 @@ def _read_axes(f: Array, spacing: tuple[Any, ...], boundary: Any, period: Any) -
         parse_spacings(spacing, tuple(range(n)), f)  # raises, unless it is one number for all
     coordinates = spacing * n if len(spacing) == 1 else spacing or (None,) * n
     axes = []
-    for k, (x, (lower, _), span) in enumerate(
-        zip(coordinates, sides, parse_periods(period, sides, range(n), n), strict=True)
-    ):
+    periods = parse_periods(period, sides, range(n), n)
+    warn_of_repeats(f, range(n), sides, periods)
+    for k, (x, (lower, _), span) in enumerate(zip(coordinates, sides, periods, strict=True)):
         if not is_library_array(x) and np.asarray(x).dtype.kind in "mM":
             raise TypeError(
                 f"coordinates of axis {k} must be numbers, as distances in a field are; got dates. "

@@ -21,7 +21,7 @@ from gpugrad._arrays import Array, NumpyArray, namespace_of
 from gpugrad._grids import ONE_SIDED, Options, choose_beside_masked, is_masked, plan_axes
 from gpugrad._operators.curved.curved_fields import CurvedFields, CurvedGrid
 from gpugrad._operators.curved.kept_arrays import KeptArrays
-from gpugrad._operators.curved.metric import GridAxis, Positions
+from gpugrad._operators.curved.metric import GridAxis, Positions, warn_of_repeats
 from gpugrad._operators.curved.slabs import Cut, MainAxis, Slab, as_working, concatenate
 from gpugrad._operators.curved.sphere_grid import SphereGrid
 from gpugrad._operators.samples import MaskedFields
@@ -252,6 +252,8 @@ def make_curved_grid(grid: SphereGrid, radius: float, accuracies: tuple[int, int
         GridAxis(axis, n, Options(1, accuracy, edge, boundary), (0.0,) * 3)
         for axis, (n, boundary) in enumerate(zip(phi.shape, boundaries, strict=True))
     ]
+    if grid.periodic:
+        warn_of_repeats([np.broadcast_to(x, phi.shape) for x in values], axes[1])
     return CurvedGrid(Positions(values, project, named), axes)
 
 
