@@ -35,6 +35,7 @@ from gpugrad._arrays.out import (
     deliver,
     flatten_rows,
     overlap_any,
+    resemble,
     stack_results,
     view_to_write,
 )

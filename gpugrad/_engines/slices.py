@@ -88,6 +88,9 @@ def combine(f: Array, derivatives: Sequence[Array], signs: Sequence[int] | None)
     if isinstance(total, np.ndarray):
         with np.errstate(invalid="ignore"):  # what lies beneath a mask may be negative
             root = np.sqrt(total.astype(np.float64) if total.dtype.kind == "O" else total)
+    elif array_api_compat.is_dask_array(total):
+        # `where` would lose masks of its blocks; what lies beneath a mask may be negative.
+        root = xp.sqrt(xp.abs(total))
     else:
         # The slope of a root is infinite at zero, and times the zero behind it NaN: automatic
         # differentiation is led around it, to a slope of zero.

@@ -572,7 +572,9 @@ class Sphere:
         """Return the results of an operator on plain fields, vectors as ``(v, u)``."""
         out, stack, where, skipna, backend = request
         is_vector = name in ("divergence", "curl")
-        samples = MaskedFields(as_components(f) if is_vector else [as_field(f)], where, skipna)
+        samples = MaskedFields(
+            as_components(f, names=("v", "u")) if is_vector else [as_field(f)], where, skipna
+        )
         axes = self._find_axes(samples.fields[0])
         fields = self._bind(samples, axes, is_second=name == "laplacian")
         formula = self._make_formula(name, fields, samples)

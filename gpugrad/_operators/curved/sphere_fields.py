@@ -183,6 +183,11 @@ class SphereFields:
         """Return the sum over all meridians, masked where one of them is."""
         axis = self._axes[1]
         total = namespace_of(row).sum(row, axis=axis, keepdims=True)
+        if is_masked(getattr(row, "_meta", None)):  # of a lazy array, the kind of its blocks
+            import dask.array as da
+
+            mask = da.ma.getmaskarray(row).any(axis=axis, keepdims=True)
+            return da.ma.masked_array(total, mask)
         if is_masked(row):
             mask = np.ma.getmaskarray(row).any(axis=axis, keepdims=True)
             return np.ma.array(total, mask=mask)
