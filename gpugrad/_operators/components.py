@@ -5,14 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
 from gpugrad._arrays import (
+    HALF_PRECISION,
     Array,
     as_field,
+    deliver,
     device_of,
     dtype_name,
     from_host,
     is_library_array,
     library_of,
+    namespace_of,
     stack_results,
 )
 from gpugrad._keywords import refuse_loose_components
@@ -86,6 +91,27 @@ _TRAITS: tuple[tuple[str, Callable[[Array], Any], type[Exception], str], ...] = 
     ("be on one device", _find_device, ValueError, "Nothing is moved silently."),
 )
 """What components must have in common, how it is found, and what to do where they have not."""
+
+
+def widen_half(f: Array) -> Array:
+    """Return a field in half precision as float32, any other as it is.
+
+    Where an operator takes two steps, what the first one makes may be out of the range of half
+    precision though the result is not, and is rounded but once.
+    """
+    if dtype_name(f.dtype) not in HALF_PRECISION:
+        return f
+    if isinstance(f, np.ndarray):
+        return f.astype(np.float32)
+    xp = namespace_of(f)
+    return xp.astype(f, xp.float32)
+
+
+def round_half(results: Sequence[Array], f: Array) -> Sequence[Array]:
+    """Return results of a field that `widen_half` may have widened, in its own dtype."""
+    if dtype_name(f.dtype) not in HALF_PRECISION:
+        return results
+    return deliver(results, f, None, False)  # type: ignore[return-value]
 
 
 def match_library(values: Array, f: Array) -> Array:

@@ -36,7 +36,13 @@ from gpugrad._grids import (
     plan_gradient,
 )
 from gpugrad._keywords import accepts_keywords
-from gpugrad._operators.components import check_plans, find_shape, join_results
+from gpugrad._operators.components import (
+    check_plans,
+    find_shape,
+    join_results,
+    round_half,
+    widen_half,
+)
 from gpugrad._operators.descriptions import OPERATOR, describe
 from gpugrad._operators.linear_operator import LinearMap, make_linear_operator
 from gpugrad._operators.matrix import make_matrix, make_offset
@@ -179,7 +185,9 @@ class Plan:
             outputs = bind_fields(self._program.stages[0], fields)
             evaluate(outputs, targets, False, self._backend)
             return out
-        results = self._program.run(fields, partial(evaluate, backend=self._backend))
+        wide = [*map(widen_half, fields)]
+        results = self._program.run(wide, partial(evaluate, backend=self._backend))
+        results = round_half(results, f)
         if targets is None:
             return join_results(results, gives, self._stack)
         assign(targets, results)
