@@ -29,6 +29,7 @@ from gpugrad._arrays.arrays import (
     widest_float,
     working_dtype,
 )
+from gpugrad._arrays.integers import loses_digits, subtract_integers
 from gpugrad._arrays.memory import empty, keep_freed_memory
 from gpugrad._arrays.out import (
     check_out,

@@ -24,7 +24,9 @@ from gpugrad._arrays import (
     host_values,
     is_library_array,
     library_of,
+    loses_digits,
     namespace_of,
+    subtract_integers,
     widest_float,
 )
 from gpugrad._grids.steps import count_units, find_steps, find_steps_of_lines, lines_are_alike
@@ -147,8 +149,7 @@ def _parse_spacing(spacing: Any, f: Array, axis: int, time_unit: str | None) -> 
             f"of `f`; got {spacing.shape[0]}. {cure}"
         )
     if not isinstance(spacing, np.ndarray):
-        unread = _prepare_unread(spacing, where)
-        return unread[1:] - unread[:-1]
+        return _subtract_unread(spacing[1:], spacing[:-1], where)
     x = _as_differentiable(spacing, where, time_unit)
     # By value, as an array may change from call to call; a long one is read sooner than looked up.
     if x.nbytes <= _REMEMBERED_BYTES:
@@ -175,9 +176,9 @@ def _parse_lines(coordinates: Any, where: str, f: Array, axis: int, time_unit: s
             "length 1 where others are meant, as `x[:, None]` does."
         )
     if not isinstance(coordinates, np.ndarray):
-        unread = namespace_of(coordinates).reshape(_prepare_unread(coordinates, where), padded)
+        unread = namespace_of(coordinates).reshape(coordinates, padded)
         after, before = (unread[rows_of(len(padded), axis, *s)] for s in ((1, None), (0, -1)))
-        return after - before
+        return _subtract_unread(after, before, where)
     x = _as_differentiable(coordinates, where, time_unit).reshape(padded)
     _check_varies(x, where, axis)
     if lines_are_alike(x, axis):
@@ -355,6 +356,14 @@ def _prepare_unread(x: Array, where: str) -> Array:
     if name.startswith("complex") or name == "bool":
         raise TypeError(f"`spacing` for {where} must be real numbers; got dtype {name}.")
     return widen(x)
+
+
+def _subtract_unread(after: Array, before: Array, where: str) -> Array:
+    """Return the steps between coordinates whose values must not be read."""
+    xp = namespace_of(after)
+    if loses_digits(xp, after):
+        return subtract_integers(xp, after, before, widest_float(xp, after))
+    return _prepare_unread(after, where) - _prepare_unread(before, where)
 
 
 def widen(x: Array) -> Array:

@@ -17,8 +17,11 @@ from gpugrad._arrays import (
     from_host,
     is_library_array,
     library_of,
+    loses_digits,
     namespace_of,
     stack_results,
+    subtract_integers,
+    widest_float,
 )
 from gpugrad._keywords import refuse_loose_components
 from gpugrad._stencils import AxisPlan, Operator
@@ -112,6 +115,17 @@ def round_half(results: Sequence[Array], f: Array) -> Sequence[Array]:
     if dtype_name(f.dtype) not in HALF_PRECISION:
         return results
     return deliver(results, f, None, False)  # type: ignore[return-value]
+
+
+def drop_offset(f: Array) -> Array:
+    """Return integers that floats don't tell apart as floats since the first of them.
+
+    It is for operators that see no constant.
+    """
+    xp = namespace_of(f) if is_library_array(f) else None
+    if xp is None or not loses_digits(xp, f):
+        return f
+    return subtract_integers(xp, f, f[(slice(0, 1),) * f.ndim], widest_float(xp, f))
 
 
 def match_library(values: Array, f: Array) -> Array:
