@@ -11,6 +11,12 @@ from gpugrad._grids.axes import (
     plan_gradient,
     warn_of_repeats,
 )
+from gpugrad._grids.coordinates import (
+    are_dates,
+    find_calendar_start,
+    read_coordinates,
+    read_numbers,
+)
 from gpugrad._grids.masks import as_mask, choose_beside_masked, copy_mask, find_valid, is_masked
 from gpugrad._grids.options import (
     ONE_SIDED,
