@@ -10,6 +10,7 @@ import math
 import sys
 from collections.abc import Callable
 from functools import partial
+from numbers import Real
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -276,7 +277,11 @@ def check_prominence(prominence: Any) -> float | None:
     """Return `prominence` as a number, or None."""
     if prominence is None:
         return None
-    if isinstance(prominence, (bool, str)) or np.ndim(prominence):
+    if (
+        isinstance(prominence, bool)
+        or not (isinstance(prominence, Real) or type(prominence) is np.ndarray)
+        or np.ndim(prominence)
+    ):
         raise TypeError(f"`prominence` must be a number; got {prominence!r}.")
     least = float(prominence)
     if not least >= 0:

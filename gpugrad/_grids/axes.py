@@ -24,6 +24,7 @@ from gpugrad._grids.options import (
 from gpugrad._grids.spacing import (
     check_lengths,
     count_times,
+    mend_axis,
     parse_axes,
     parse_spacings,
     warn_caller,
@@ -47,8 +48,8 @@ def parse_one_axis(axis: Any) -> int:
         return operator.index(axis)
     except TypeError as error:
         raise TypeError(
-            f"`axis` must be one integer; got {axis!r}. For several axes there is `gradient`; "
-            "names of axes belong to DataArrays of xarray."
+            f"`axis` must be one integer; got {axis!r}. For several axes there is `gradient`. "
+            f"{mend_axis(axis)}"
         ) from error
 
 

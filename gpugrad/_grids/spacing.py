@@ -50,11 +50,23 @@ def parse_axes(axis: Any, ndim: int) -> tuple[int, ...]:
     except TypeError:
         raise TypeError(
             f"`axis` must be an integer, several of them, or None for all axes; got {axis!r}. "
-            "Names of axes belong to DataArrays of xarray."
+            f"{mend_axis(axis)}"
         ) from None
     except ValueError:
         raise ValueError(f"`axis` must name each axis once; got {axis!r}.") from None
     return axes
+
+
+def mend_axis(axis: Any) -> str:
+    """Say what to do where `axis` is no integer."""
+    if is_library_array(axis) and host_values(axis) is None:
+        return (
+            "What is traced has no value: say that axes are static, as in `jax.jit(gradient, "
+            'static_argnames="axis")`.'
+        )
+    if isinstance(axis, (float, np.floating)) and axis.is_integer():
+        return f"Pass `axis={int(axis)}`."
+    return "Names of axes belong to DataArrays of xarray."
 
 
 def check_lengths(shape: tuple[Any, ...], axes: tuple[int, ...], edge_order: int = 1) -> None:
@@ -110,6 +122,11 @@ def parse_spacings(
         ]
     else:
         spacing = None
+        if len(varargs) == 1 and _are_coordinates_of_axes(varargs[0]):
+            raise TypeError(
+                f"spacings must be separate arguments; got one sequence of {len(varargs[0])} for "
+                f"{len(axes)} axes. Pass `gradient(f, *spacings)`, or `spacing=spacings`."
+            )
         if len(varargs) == 1:
             spacing = _read_spacing(varargs[0], "all axes", f, time_unit)
         if len(varargs) != 1 or getattr(spacing, "ndim", 0) != 0:
@@ -126,6 +143,13 @@ def parse_spacings(
             "datetime64 or timedelta64. Leave it out, or pass dates as coordinates."
         )
     return spacings
+
+
+def _are_coordinates_of_axes(spacing: Any) -> bool:
+    """Tell whether a sequence holds the coordinates of several axes."""
+    return isinstance(spacing, (tuple, list)) and any(
+        isinstance(entry, (tuple, list)) or getattr(entry, "ndim", 0) for entry in spacing
+    )
 
 
 def _parse_spacing(spacing: Any, f: Array, axis: int, time_unit: str | None) -> Any:
@@ -314,9 +338,9 @@ def _as_differentiable(x: NumpyArray, where: str, time_unit: str | None) -> Nump
     if dtype_name(x.dtype) in HALF_PRECISION:
         return x.astype(np.float32)
     if kind in "iu":
-        return x.astype(np.float64)  # differences of integers wrap around
+        return _count(x)  # differences of integers wrap around
     if kind == "m" and x.ndim and time_unit is None and not np.isnat(x).any():
-        return x.astype(np.float64)  # counts in the unit they have, as in NumPy
+        return _count(x.view(np.int64))  # in the unit they have, as in NumPy
     if kind in "mM":
         if time_unit is None:
             _refuse_dates(where, f"dtype {x.dtype}")
@@ -327,6 +351,8 @@ def _as_differentiable(x: NumpyArray, where: str, time_unit: str | None) -> Nump
         try:
             return x.astype(np.float64)
         except (TypeError, ValueError) as error:
+            if any(isinstance(entry, complex) for entry in x.flat):
+                return _as_differentiable(x.astype(complex), where, time_unit)
             raise TypeError(
                 f"`spacing` for {where} must be real numbers or NumPy dates; got objects such as "
                 f"{x.flat[0]!r} ({error}). Dates become NumPy's with "
@@ -338,11 +364,21 @@ def _as_differentiable(x: NumpyArray, where: str, time_unit: str | None) -> Nump
     )
 
 
+def _count(x: NumpyArray) -> NumpyArray:
+    """Return integers as floats, or as they are if no float tells them apart."""
+    exact = 1 << 53
+    is_exact = x.ndim == 0 or x.itemsize < 8 or not x.size
+    return x.astype(np.float64) if is_exact or -exact <= x.min() <= x.max() <= exact else x
+
+
 def _prepare_unread(x: Array, where: str) -> Array:
     """Return a spacing whose values must not be read, in the dtype to calculate with."""
     name = dtype_name(x.dtype)
     if name.startswith("complex") or name == "bool":
-        raise TypeError(f"`spacing` for {where} must be real numbers; got dtype {name}.")
+        raise TypeError(
+            f"`spacing` for {where} must be real numbers; got dtype {name}. Pass its real part, or "
+            "numbers."
+        )
     return widen(x)
 
 

@@ -601,10 +601,18 @@ def make_template(shape: Any, dtype: Any, like: Any) -> Array:
     """Return an array of the kind that is planned for, which holds a single number."""
     try:
         shape = (int(shape),) if np.ndim(shape) == 0 else tuple(map(int, shape))
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError, np.ma.MaskError) as error:
         raise TypeError(f"`shape` must be an integer or a tuple of them; got {shape!r}.") from error
+    if min(shape, default=0) < 0:
+        raise ValueError(f"`shape` must have no negative lengths; got {shape}.")
     if like is None or like is np or library_of(like) == "NumPy":
-        return as_field(np.broadcast_to(np.zeros((), np.dtype(dtype)), shape))
+        try:
+            known = np.dtype(dtype)
+        except (TypeError, ValueError) as error:
+            raise TypeError(
+                f'`dtype` must be a dtype, or its name, as in "float32"; got {dtype!r}.'
+            ) from error
+        return as_field(np.broadcast_to(np.zeros((), known), shape))
     if isinstance(like, ModuleType):
         like = like.zeros(1)
     elif not is_library_array(like):

@@ -36,7 +36,12 @@ class GridAxis(NamedTuple):
     def plan(self, order: int) -> AxisPlan:
         """Return the plan of a derivative of fields, per sample."""
         stand_in = np.broadcast_to(0.0, (1,) * self.axis + (self.length,))
-        return plan_axes(stand_in, (), self.axis, None, self.options._replace(order=order))[0]
+        options = self.options._replace(order=order)
+        try:
+            return plan_axes(stand_in, (), self.axis, None, options)[0]
+        except ValueError as error:
+            of_grid = str(error).replace(" of `f` must", " of the grid must")
+            raise ValueError(of_grid.replace("a longer field", "a larger grid")) from error
 
     def plan_positions(self, order: int) -> AxisPlan:
         """Return the plan of a derivative of positions: nothing is known of them beyond an end."""

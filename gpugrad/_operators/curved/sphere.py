@@ -11,7 +11,7 @@ import numpy as np
 from gpugrad._arrays import Array, Backend, as_field, library_of_labels
 from gpugrad._engines.slices import combine
 from gpugrad._grids import Options, parse_axes, parse_positive, parse_scheme
-from gpugrad._keywords import accepts_keywords, refuse_unknown
+from gpugrad._keywords import accepts_keywords, answer_error
 from gpugrad._operators.components import as_components, drop_offset
 from gpugrad._operators.curved.coordinates import is_labelled
 from gpugrad._operators.curved.curved_fields import CurvedGrid
@@ -52,8 +52,8 @@ def _accepts_components(method: Callable[P, R]) -> Callable[P, R]:
                     "wrong result."
                 )
             return method(*arguments, **options)
-        except TypeError:
-            refuse_unknown(method, arguments[:1], options)
+        except (TypeError, ValueError, RuntimeError) as error:
+            answer_error(method, arguments[:1], options, error)
             raise
 
     return call
