@@ -142,8 +142,9 @@ def test_sums_beside_holes_take_few_kernels(rng, monkeypatch, name):
     assert 0 < len(recipes) <= 13  # by fours for the ends of each axis; all together 25 to 121
 
 
-@pytest.mark.parametrize("dtype", ["f4", "f8", "c8", "c16"])
-@pytest.mark.parametrize("h", [5e-324, 1e-46, 3e-45, 1e-39, 1e39])
+@pytest.mark.sampled(2)
+@pytest.mark.parametrize("dtype", ["c8", "c16"])
+@pytest.mark.parametrize("h", [5e-324, 1e-46, 1e39])
 @pytest.mark.parametrize("is_masked", [False, True], ids=["whole", "masked"])
 def test_spacings_that_underflow_divide_as_zero_does(rng, dtype, h, is_masked):
     # In single precision the divisor is zero: NumPy divides each part of a complex number by it.

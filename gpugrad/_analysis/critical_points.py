@@ -255,7 +255,7 @@ def critical_points(
     rows, pieces, step = rows[chosen], pieces.select(chosen), step[chosen]
     value, _, hessian = pieces.expand(step)
     places = [axis.place(r, d) for axis, r, d in zip(axes, rows.T, step.T, strict=True)]
-    points = _Points(
+    points = _PointEntries(
         np.stack(places, axis=-1),
         value,
         _name_kinds(hessian, pieces),
@@ -273,20 +273,22 @@ def critical_points(
     )
 
 
-class _Points(NamedTuple):
+class _PointEntries(NamedTuple):
     """The entries of `CriticalPoints`, on the host."""
 
     position: NumpyArray
     value: NumpyArray
     kind: NumpyArray
-    index: NumpyArray
+    index: Any
     eigenvalues: NumpyArray
 
-    def select(self, chosen: NumpyArray) -> _Points:
-        return _Points(*(entries[chosen] for entries in self))
+    def select(self, chosen: NumpyArray) -> _PointEntries:
+        return _PointEntries(*(entries[chosen] for entries in self))
 
 
-def _merge_level_regions(wide: Array, points: _Points, axes: Sequence[_Axis]) -> _Points:
+def _merge_level_regions(
+    wide: Array, points: _PointEntries, axes: Sequence[_Axis]
+) -> _PointEntries:
     """Return points with those in a level region replaced by the one that it has, if any."""
     shifts = [axis.shift for axis in axes]
     if not _have_equal_neighbours(wide, points.index + shifts):
@@ -307,7 +309,7 @@ def _merge_level_regions(wide: Array, points: _Points, axes: Sequence[_Axis]) ->
     )
     has_point = is_extremum | ((kind == "degenerate") & regions.is_around_middle & before & ~after)
     places = np.where(regions.is_around_middle[:, None], regions.middle, regions.nearest)
-    merged = _Points(
+    merged = _PointEntries(
         np.stack([axis.interpolate(x) for axis, x in zip(axes, places.T, strict=True)], axis=-1),
         regions.value,
         kind,
@@ -315,7 +317,7 @@ def _merge_level_regions(wide: Array, points: _Points, axes: Sequence[_Axis]) ->
         np.zeros(places.shape),
     ).select(has_point)
     others = points.select(stays)
-    return _Points(*map(np.concatenate, zip(others, merged, strict=True)))
+    return _PointEntries(*map(np.concatenate, zip(others, merged, strict=True)))
 
 
 def _have_equal_neighbours(wide: Array, index: NumpyArray) -> bool:

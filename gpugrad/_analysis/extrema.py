@@ -277,11 +277,8 @@ def check_prominence(prominence: Any) -> float | None:
     """Return `prominence` as a number, or None."""
     if prominence is None:
         return None
-    if (
-        isinstance(prominence, bool)
-        or not (isinstance(prominence, Real) or type(prominence) is np.ndarray)
-        or np.ndim(prominence)
-    ):
+    is_number = isinstance(prominence, Real) and not isinstance(prominence, bool)
+    if not is_number and not (type(prominence) is np.ndarray and prominence.ndim == 0):
         raise TypeError(f"`prominence` must be a number; got {prominence!r}.")
     least = float(prominence)
     if not least >= 0:

@@ -72,7 +72,7 @@ def find_level_regions(f: NumpyArray, is_periodic: Sequence[bool]) -> LevelRegio
             is_inside & (neighbour > f),
             ~is_inside | (neighbour != neighbour),
         )
-    is_ground = ~beside.any(axis=0)
+    is_ground = np.asarray(~beside.any(axis=0))
     near_ground = reduce(operator.or_, (_move(is_ground, d) for d in directions), is_ground)
     is_crossing = beside[0] & beside[1] & ~near_ground
     around = [np.bincount(number[x & (number >= 0)], minlength=roots.size) > 0 for x in beside]
@@ -134,5 +134,5 @@ def _find_middles(
             distance[:, axis] -= n * np.rint(distance[:, axis] / n)
     order = np.lexsort((np.square(distance).sum(axis=-1).round(9), region))
     chosen = order[np.searchsorted(region[order], np.arange(count))]
-    is_near = (abs(distance[chosen]) < 1).all(axis=-1)
+    is_near = np.asarray((abs(distance[chosen]) < 1).all(axis=-1))
     return middle, place[chosen], is_near

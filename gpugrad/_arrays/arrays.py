@@ -269,7 +269,7 @@ def _holds_masked(f: list[Any] | tuple[Any, ...]) -> bool:
 
 def _join_masked(f: Any) -> np.ndarray[Any, Any]:
     if isinstance(f, (list, tuple)):
-        return np.ma.stack([_join_masked(entry) for entry in f])  # type: ignore[no-any-return]
+        return np.ma.stack([_join_masked(entry) for entry in f])
     return np.asanyarray(f)
 
 

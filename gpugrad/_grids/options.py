@@ -33,7 +33,7 @@ class Options(NamedTuple):
     def are_numpys(self) -> bool:
         """Whether nothing is asked for that `numpy.gradient` does not have."""
         _, accuracy, edge_accuracy, boundary, period, stagger, _, beside_masked = self
-        has_no_more = edge_accuracy is period is stagger is beside_masked is None
+        has_no_more = all(x is None for x in (edge_accuracy, period, stagger, beside_masked))
         return has_no_more and boundary is ONE_SIDED and type(accuracy) is int and accuracy == 2
 
 

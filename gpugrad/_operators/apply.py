@@ -84,7 +84,7 @@ def _evaluate_rows(
             return slopes.evaluate(each_derivative(plans, slopes.term), backend=backend)
 
         results = [*chain(*arrange_hessian(results, first, differentiate))]
-        results = round_half(results, f)
+        results = [*round_half(results, f)]
         if targets is not None:
             assign(targets, results)
     else:

@@ -114,7 +114,7 @@ def round_half(results: Sequence[Array], f: Array) -> Sequence[Array]:
     """Return results of a field that `widen_half` may have widened, in its own dtype."""
     if dtype_name(f.dtype) not in HALF_PRECISION:
         return results
-    return deliver(results, f, None, False)  # type: ignore[return-value]
+    return deliver(results, f, None, False)
 
 
 def drop_offset(f: Array) -> Array:

@@ -112,7 +112,9 @@ def gradient(
         and skipna is False
         and type(accuracy) is int
         and accuracy == 2
-        and edge_accuracy is period is stagger is None
+        and edge_accuracy is None
+        and period is None
+        and stagger is None
         and boundary is ONE_SIDED
     ):
         f = as_field(f)

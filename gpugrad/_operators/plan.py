@@ -187,7 +187,7 @@ class Plan:
             return out
         wide = [*map(widen_half, fields)]
         results = self._program.run(wide, partial(evaluate, backend=self._backend))
-        results = round_half(results, f)
+        results = [*round_half(results, f)]
         if targets is None:
             return join_results(results, gives, self._stack)
         assign(targets, results)

@@ -7,6 +7,7 @@ its last samples or without them, by its third, fifth and seventh differences ro
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -36,10 +37,11 @@ def repeats_its_first(f: Array, axis: int) -> bool:
     # In most fields one line is enough to know. Then some lines are looked at, at last all.
     line = (0,) * axis, (0,) * (values.ndim - axis - 1)
     ends = [values[(*line[0], i, *line[1])] for i in (0, 1, -2, -1)]
-    if values.dtype.kind not in "mM" and not _agree(
-        *[end.item() for end in ends], values.dtype, values.shape[axis], max
-    ):
-        return False
+    if values.dtype.kind not in "mM":
+        first, second, last_but_one, last = (end.item() for end in ends)
+        dtype, n = values.dtype, values.shape[axis]
+        if not _agree(first, second, last_but_one, last, dtype, n, max):
+            return False
     rows = np.moveaxis(values.view(np.ndarray), axis, 0)
     rows = rows if rows.ndim > 1 else rows[:, None]
     some = _take_lines(rows, [0, 1, -2, -1])
@@ -81,7 +83,7 @@ def _take_lines(rows: NumpyArray, places: Any) -> NumpyArray:
     count = rows[0].size
     chosen = np.linspace(0, count - 1, min(count, LINES)).astype(int)
     lines = np.unravel_index(chosen, rows.shape[1:])
-    return rows[(np.asarray(places)[:, None], *lines)]
+    return np.asarray(rows[(np.asarray(places)[:, None], *lines)])
 
 
 def _is_smoother_without_last(rows: NumpyArray) -> bool:
@@ -115,7 +117,7 @@ def _take_windows(rows: NumpyArray) -> NumpyArray:
 def _find_roughness(windows: NumpyArray, order: int) -> float:
     """Return the largest difference of an order within windows, of all lines together."""
     roughness = (abs(np.diff(windows, order, axis=1)) ** 2).sum(axis=2)
-    return float(np.nanmax(roughness, initial=0.0)) ** 0.5
+    return math.sqrt(float(np.nanmax(roughness, initial=0.0)))
 
 
 def _as_numbers(x: NumpyArray) -> NumpyArray:
