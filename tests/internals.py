@@ -74,6 +74,7 @@ NAMES = {
         "distinct_masks", "replace_fields",
     ),
     "gpugrad._stencils.numpy_scheme": ("first_derivative",),
+    "gpugrad._stencils.repeated_ends": ("repeats_its_first",),
     "gpugrad._stencils.transpose": ("transpose_plan",),
     "gpugrad._stencils.pieces": ("cut_plan", "find_samples"),
     "gpugrad._grids.axes": ("plan_axes",),

@@ -10,6 +10,7 @@ import math
 import sys
 from collections.abc import Callable
 from functools import partial
+from numbers import Real
 from types import ModuleType
 from typing import Any, NamedTuple
 

@@ -34,7 +34,8 @@ from gpugrad._stencils.plan import (
     replace_fields,
     rows_of,
 )
-from gpugrad._stencils.schemes import plan_derivative, repeats_its_first
+from gpugrad._stencils.repeated_ends import ends_agree, repeats_its_first
+from gpugrad._stencils.schemes import plan_derivative
 from gpugrad._stencils.weights import central_reach, exact_weights
 
 if TYPE_CHECKING:
