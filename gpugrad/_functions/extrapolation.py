@@ -13,6 +13,7 @@ from gpugrad._functions.differences import (
     add_weighed,
     combine_sides,
     weights_for,
+    weights_of_odd_part,
 )
 from gpugrad._functions.points import place_of
 
@@ -71,6 +72,7 @@ class _Level(NamedTuple):
     """What samples at one distance say; axes (line, point)."""
 
     apart: Array
+    opposite: Array  # the difference from side to side
     middle: Array  # what they say of the value in the middle, less the value itself
     height: Array
     rise: Array
@@ -88,6 +90,7 @@ class _Search:
         distances = tuple(2**k for k in range(self.count))
         self.weights = weights_for(distances, order, sides)
         self.weights_of_middle = weights_for(distances, 0, sides)
+        self.weights_of_odd_part = weights_of_odd_part(distances)
         self.recent: list[_Level] = []
         self.before: Any = None
         xp, x = samples.xp, samples.coords[0]
@@ -125,7 +128,9 @@ class _Search:
         varies = (rise > 0) | (abs(middle) > 0)
         apart = difference if self.order % 2 else middle
         self.is_cut_off = self.is_cut_off | ~xp.isfinite(middle)
-        self.recent = [_Level(apart, middle, height, rise, varies), *self.recent][: self.count]
+        self.recent = [_Level(apart, difference, middle, height, rise, varies), *self.recent][
+            : self.count
+        ]
 
     def judge(self, steps: list[Array], units: Array, halvings: int) -> None:
         """Take the value of the last steps where it is better; units are to the order's power."""
@@ -137,7 +142,7 @@ class _Search:
         # Two values may agree by chance, three will not.
         last_change, self.change = self.change, abs(value - before)
         change = xp.maximum(self.change, last_change / 16)
-        height, slope, varies = self.recent[-1][2:]
+        height, slope, varies = self.recent[-1][3:]
         for level in self.recent[-2::-1]:  # a step farther away, a rise counts half as much
             height, slope = xp.maximum(height, level.height), xp.maximum(level.rise, slope / 2)
             varies = varies | level.varies
@@ -146,6 +151,10 @@ class _Search:
             # Odd formulas never see the middle: a peak there must not be overlooked.
             middles = [level.middle for level in self.recent]
             noise = noise + abs(add_weighed(self.weights_of_middle.factors, middles))
+        elif len(self.samples.sides) == 2:
+            # And even formulas never see what is odd, such as a jump.
+            opposites = [level.opposite for level in self.recent]
+            noise = noise + abs(add_weighed(self.weights_of_odd_part.factors, opposites))
         error = change + noise / abs(units)
         # A function computed in lower precision has steps of its own: at last, samples lie on one
         # of them and look flat. Where it has varied before, such a derivative of 0 is no result.

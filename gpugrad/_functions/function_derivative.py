@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gpugrad._arrays import Array
+from gpugrad._arrays import Array, host_values
 from gpugrad._functions.methods import METHODS, Request, differentiate
 from gpugrad._functions.points import Points, parse_points_axis
 from gpugrad._functions.user_function import UserFunction, check_callable
@@ -111,7 +111,7 @@ class FunctionDerivative:
             is_diagonal=kind == "hessian" and row is not None,
         )
         self._func, self._asked_method = func, method
-        self._is_analytic = False
+        self._is_analytic = self._is_pointwise = False
         self._vector, self._stack = options.get("vector", False), options.get("stack", False)
         self._axis = parse_points_axis(options.get("points_axis"), self._vector)
         self.method: str = method
@@ -158,20 +158,22 @@ class FunctionDerivative:
         if row is not None and row.axes[1] is not None and not row.axes[0] <= n <= row.axes[1]:
             raise ValueError(f"a {row.title} needs two or three coordinates; got {n}.")
         function = UserFunction(self._func, self._vector, kind == "jacobian")
-        function.is_analytic = self._is_analytic
+        function.is_analytic, function.is_pointwise = self._is_analytic, self._is_pointwise
         function.check_count(n)
         if points.size:
             values, errors, self.method = differentiate(
                 function, points, self._request, self._asked_method
             )
             self._is_analytic = function.is_analytic
+            self._is_pointwise = function.is_pointwise
         else:
             values = errors = self._make_empty(function, points)
         with_error = self._request.with_error
         if row is not None:
+            if with_error:
+                errors = _add_up(row, [*map(points.add_rounding, errors, values)], n, all_plus=True)
             values = _add_up(row, values, n)
-            errors = _add_up(row, errors, n, all_plus=True) if with_error else []
-        if points.size and points.on_host and not function.has_slopes:
+        if points.size and not function.has_slopes:
             _warn_of_nans(values, points)
         results = self._pack_results(values, points)
         return (
@@ -234,14 +236,17 @@ def _parse_step(step: Any) -> Any:
 
 
 def _warn_of_nans(values: list[Array], points: Points) -> None:
-    if not any(np.isnan(np.min(value)) for value in values):  # one pass without a temporary
+    hosts = [host_values(value) for value in values]
+    readable = [host for host in hosts if host is not None]
+    if not any(np.isnan(np.min(host)) for host in readable):  # one pass without a temporary
         return
-    is_nan = reduce(np.logical_or, map(np.isnan, values))
+    is_nan = reduce(np.logical_or, map(np.isnan, readable))
     first = int(np.argmax(is_nan))
     where = ", ".join(f"{float(c[first]):g}" for c in points.flat)
     warnings.warn(
         f"the derivative is NaN at {int(is_nan.sum())} of {points.size} points, the first at "
-        f"({where}): `func` has no finite value there, or its values on neither side tell a slope.",
+        f"({where}): `func` has no finite value there, or its values on neither side tell a slope, "
+        "or they tell another one on each side, as at a kink or a jump.",
         RuntimeWarning,
         stacklevel=3,
     )
