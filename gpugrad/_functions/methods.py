@@ -200,7 +200,7 @@ def _verify(
     """
     xp = namespace_of(coords[0])
     doubtful = find_doubtful(evaluate, slopes, coords)
-    if not bool(xp.any(doubtful)):
+    if doubtful is None or not bool(xp.any(doubtful)):
         return results
     there = [x[doubtful] for x in coords]
     steps = [s / 2 for s in scales_of(there)]

@@ -7,13 +7,17 @@ differences decide.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
+from functools import reduce
 
 from gpugrad._arrays import Array, asnumpy, namespace_of
 from gpugrad._functions.differences import Evaluate
 
 _TOLERATED = 64.0
 """How far values may be off without a doubt, in multiples of what usual functions are."""
+_CURVED = 4.0
+"""How much second derivatives may add to that, in multiples of values over squared points."""
 _SHARES = (1.0, 0.71, 0.83, 0.59, 0.91, 0.67, 0.79, 0.53)
 """The coordinates' shares of the step, so that errors along several do not cancel."""
 _CONTRADICTED = 8.0
@@ -29,8 +33,10 @@ def has_values(x: Array) -> bool:
     return True
 
 
-def find_doubtful(evaluate: Evaluate, derivatives: Sequence[Array], coords: list[Array]) -> Array:
-    """Tell at which points values on both sides do not fit first derivatives.
+def find_doubtful(
+    evaluate: Evaluate, derivatives: Sequence[Array], coords: list[Array]
+) -> Array | None:
+    """Tell at which points values on both sides do not fit first derivatives; None if nowhere.
 
     `derivatives` has, for each component, the derivatives by all coordinates. One call of the
     function, with three values for each point. A doubt where there is no reason for one costs time
@@ -39,29 +45,36 @@ def find_doubtful(evaluate: Evaluate, derivatives: Sequence[Array], coords: list
     xp, n = namespace_of(coords[0]), len(coords)
     eps = float(xp.finfo(coords[0].dtype).eps)
     step = eps ** (1 / 3)
-    rows = []
-    for i, x in enumerate(coords):
-        move = step * _SHARES[i % len(_SHARES)] * xp.where(x == 0, xp.ones_like(x), abs(x))
-        rows.append(xp.stack([x + move, x, x - move], axis=0))
-    doubtful = xp.isnan(coords[0]) & False
+    moves = [
+        step * share * xp.where(x == 0, xp.ones_like(x), abs(x))
+        for x, share in zip(coords, _SHARES * (1 + n // len(_SHARES)), strict=False)
+    ]
+    rows = [xp.stack([x + h, x, x - h], axis=0) for x, h in zip(coords, moves, strict=True)]
+    # Points are rounded: moves are others than asked for.
+    steps = [row[:-1, ...] - row[1:, ...] for row in rows]
+    doubtful = None
     for k, values in enumerate(evaluate(rows)):
-        after, middle, before = (values[j, ...] for j in range(3))
-        rise, fall, size = 0.0, 0.0, 0.0
-        has_slope = xp.isfinite(middle)
-        for slope, row in zip(derivatives[k * n : k * n + n], rows, strict=True):
-            # Points are rounded: moves are others than asked for.
-            ahead, back = slope * (row[0, ...] - row[1, ...]), slope * (row[1, ...] - row[2, ...])
-            rise, fall, size = rise + ahead, fall + back, size + abs(ahead)
-            has_slope = has_slope & xp.isfinite(slope)
-        rounding = _TOLERATED * eps * (abs(after) + abs(middle) + abs(before))
-        is_both = xp.isfinite(after) & xp.isfinite(before)
-        # From side to side the error has the square of the step, to one side the step.
-        far = abs(after - before - rise - fall) > _TOLERATED * step**2 * size + rounding
-        right = abs(after - middle - rise) > _TOLERATED * step * size + rounding
-        left = abs(middle - before - fall) > _TOLERATED * step * size + rounding
-        right, left = right & xp.isfinite(after), left & xp.isfinite(before)
-        denied = (far & is_both) | right | left | ~has_slope
-        doubtful = doubtful | (denied & xp.isfinite(middle))
+        slopes = derivatives[k * n : k * n + n]
+        changes = values[:-1, ...] - values[1:, ...]
+        expected = [slope * h for slope, h in zip(slopes, steps, strict=True)]
+        size = reduce(operator.add, map(abs, expected))[0, ...]
+        height = abs(values[1, ...])
+        rounding = _TOLERATED * eps * height
+        off = changes - reduce(operator.add, expected)
+        # To one side the error has the square of the step, from side to side its cube.
+        limit = step * (_TOLERATED * size + _CURVED * step * height) + rounding
+        closer = step * limit + rounding
+        fits = abs(off) <= limit
+        fits_both = abs(off[0, ...] + off[1, ...]) <= closer
+        if bool(xp.all(fits)) and bool(xp.all(fits_both)):
+            continue
+        # At the end of a domain one side is enough; where there is no value, none is asked for.
+        has_side = xp.isfinite(changes)
+        denied = (has_side & ~fits)[0, ...] | (has_side & ~fits)[1, ...]
+        denied = denied | (has_side[0, ...] & has_side[1, ...] & ~fits_both)
+        has_slope = reduce(operator.and_, map(xp.isfinite, slopes))
+        denied = (denied | ~has_slope) & xp.isfinite(height)
+        doubtful = denied if doubtful is None else doubtful | denied
     return doubtful
 
 
