@@ -155,17 +155,30 @@ class _Parser:
         """Read operands of one precedence, and combine them from left to right."""
         result = read()
         while token := self.accept(*makers):
-            operand = read()
-            if token.text == "/" and operand.is_zero:
-                self.refuse(token, "division by zero")
-            result = self.build(token, makers[token.text], result, operand)
+            result = self.build(token, makers[token.text], result, read())
         return result
 
     def sum(self) -> Any:
-        return self.chain(self.product, {"+": operator.add, "-": operator.sub})
+        return self.gather(self.product, self.sympy.Add, {"+": None, "-": operator.neg})
 
     def product(self) -> Any:
-        return self.chain(self.signed, {"*": operator.mul, "/": operator.truediv})
+        return self.gather(self.signed, self.sympy.Mul, {"*": None, "/": self.invert})
+
+    def gather(
+        self, read: Callable[[], Any], make: Callable[..., Any], changes: dict[str, Any]
+    ) -> Any:
+        """Read operands of one precedence and combine all of them at once, which is faster."""
+        operands, last = [read()], None
+        while token := self.accept(*changes):
+            operand, change = read(), changes[token.text]
+            if token.text == "/" and operand.is_zero:
+                self.refuse(token, "division by zero")
+            operands.append(operand if change is None else change(operand))
+            last = token
+        return operands[0] if last is None else self.build(last, make, *operands)
+
+    def invert(self, operand: Any) -> Any:
+        return self.sympy.Pow(operand, -1)
 
     def signed(self) -> Any:
         token = self.accept("+", "-")
