@@ -44,6 +44,8 @@ _ROWS = {"central": 4, "extrapolation": 8, "complex": 4}
 """About how many values for each point are at work at a time, for blocks that stay in the cache."""
 
 
+_SMALL = 0.71
+"""A small step, in multiples of the cube root of the rounding of a point."""
 _VERIFIED = 3
 """Up to which order derivatives by "autodiff" are verified one by one."""
 _LOOKED_AT = 4096
@@ -162,6 +164,7 @@ def _complex_block(function: UserFunction, coords: list[Array], request: Request
         )
     slopes = ComplexStep(function)
     derivatives = slopes.first(coords)
+    _try_complex_steps(function, coords, derivatives, request)
     if request.order == 1:
         function.has_slopes = slopes.are_complete and not request.with_error
         results = _with_rounding(slopes, derivatives, coords, request)
@@ -181,6 +184,23 @@ def _complex_block(function: UserFunction, coords: list[Array], request: Request
     if coords[0].size > _LOOKED_AT:
         return values, errors
     return _verify(function, function, derivatives, coords, request, (values, errors), "complex")
+
+
+def _try_complex_steps(
+    function: UserFunction, coords: list[Array], slopes: list[Array], request: Request
+) -> None:
+    """Raise NotAnalytic where slopes at three points are others than those of real numbers.
+
+    A function is put to it once; few points are verified in each call anyway.
+    """
+    size = coords[0].size
+    if function.is_analytic or (size <= _LOOKED_AT and request.is_auto):
+        return
+    picked = sorted({0, size // 2, size - 1})
+    strict = request._replace(is_auto=False)
+    points, there = [x[picked] for x in coords], [slope[picked] for slope in slopes]
+    _verify(function, function, there, points, strict, (there, []), "complex")
+    function.is_analytic = True
 
 
 def _verify(
@@ -277,6 +297,8 @@ def _extrapolate_lines(order: int) -> LineMethod:
     def method(samples: LineSamples, steps: list[Array], with_error: bool) -> LineDerivatives:
         xp = samples.xp
         values, errors, cut_off = extrapolate(samples, order, steps)
+        if order == 1 and len(samples.sides) == 2:
+            values, errors = _check_by_small_step(samples, values, errors)
         poor = [
             cut & ~(error <= _POOR * abs(value))
             for value, error, cut in zip(values, errors, cut_off, strict=True)
@@ -293,6 +315,45 @@ def _extrapolate_lines(order: int) -> LineMethod:
         return LineDerivatives(values, errors, poor, doubtful)
 
     return method
+
+
+def _check_by_small_step(
+    samples: LineSamples, values: list[Array], errors: list[Array]
+) -> tuple[list[Array], list[Array]]:
+    """Return slopes that go together with a difference over a small step, of no power of two.
+
+    Samples that are too far apart for a function may still agree with each other by chance.
+    """
+    xp, coords = samples.xp, samples.coords
+    small = [
+        _SMALL * samples.eps ** (1 / 3) * xp.where(x == 0, xp.ones_like(x), abs(x)) for x in coords
+    ]
+    units = samples.units(small, 1, _SMALL * samples.eps ** (1 / 3))
+    doubtful, slopes, limits = [], [], []
+    for (after, before), value, error in zip(
+        samples.at((1.0,), small), values, errors, strict=True
+    ):
+        slope = (after[:, 0, :] - before[:, 0, :]) / (2 * units)
+        height = abs(after[:, 0, :]) + abs(before[:, 0, :])
+        limit = 1e-3 * abs(slope) + 64 * samples.eps * height / abs(units)
+        doubtful.append(abs(slope - value) > 4 * error + limit)
+        slopes.append(slope)
+        limits.append(limit)
+    somewhere = xp.any(xp.stack(doubtful, axis=0), axis=(0, 1))
+    if not bool(xp.any(somewhere)):
+        return values, errors
+    there = LineSamples(samples.evaluate, [x[somewhere] for x in coords], samples.lines)
+    steps = [16 * h[somewhere] for h in small]
+    others, bounds, _ = extrapolate(there, 1, steps)
+    values, errors = [*values], [*errors]
+    for k, (other, bound) in enumerate(zip(others, bounds, strict=True)):
+        other, bound = (spread_chosen(xp, array, somewhere) for array in (other, bound))
+        gap = abs(other - values[k])
+        unlike = doubtful[k] & (gap > 4 * (errors[k] + bound))
+        fits = abs(slopes[k] - other) <= 4 * bound + limits[k]
+        values[k] = xp.where(unlike & fits, other, values[k])
+        errors[k] = xp.where(unlike, xp.where(fits, bound, xp.maximum(errors[k], gap)), errors[k])
+    return values, errors
 
 
 def _central_block(function: UserFunction, coords: list[Array], request: Request) -> Derivatives:
