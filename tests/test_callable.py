@@ -6,6 +6,7 @@ import math
 import sys
 import warnings
 
+import bounds_table
 import numpy as np
 import pytest
 
@@ -1118,3 +1119,85 @@ def test_bounds_hold_in_low_precision(library, dtype, rng):
         np.asarray(v.double() if library == "torch" else v.astype("f8")) for v in spread
     )
     assert (np.abs(value - 3 * there) <= error).all()
+
+
+# The bounds over a table of five hundred functions
+
+
+def test_the_table_of_bounds_has_five_hundred_functions():
+    assert len(set(bounds_table.ROWS)) >= 500
+    assert {row.outer for row in bounds_table.ROWS} == {*bounds_table.OUTER}
+
+
+@pytest.mark.parametrize("method", ["auto", "extrapolation", "central"])
+def test_bounds_hold_over_a_sample_of_the_table(method):
+    pytest.importorskip("scipy")
+    rows = bounds_table.ROWS[::13]
+    found = bounds_table.summarize(bounds_table.judge_row(row, method, 8) for row in rows)
+    assert found["bounded"] >= 0.98
+    assert found["finite"] >= 0.98
+    assert found["told"] >= 0.95
+    assert found["estimate_over_error"] < 500
+
+
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("method", ["auto", "extrapolation", "central"])
+def test_bounds_hold_over_the_table(method):
+    pytest.importorskip("scipy")
+    found = bounds_table.summarize(
+        bounds_table.judge_row(row, method, 12) for row in bounds_table.ROWS
+    )
+    assert found["bounded"] >= 0.99
+    assert found["finite"] >= 0.99
+    assert found["told"] >= 0.99
+    assert found["estimate_over_error"] < 200
+
+
+@pytest.mark.nightly
+def test_bounds_hold_for_the_densities_of_scipys_distributions():
+    pytest.importorskip("scipy")
+    laws = bounds_table.distributions()
+    assert len(laws) >= 119
+    # SciPy itself is off in some of them, by more than their cumulative functions show.
+    found = bounds_table.summarize(
+        bounds_table.judge_distribution(name, shapes, "auto", 8) for name, shapes in laws
+    )
+    assert found["bounded"] >= 0.98
+    assert found["estimate_over_error"] < 200
+
+
+@pytest.mark.parametrize("method", ["auto", "extrapolation", "central"])
+def test_functions_that_even_samples_take_for_slow_ones(method):
+    # 1000 / 32 is nearly a multiple of pi: samples at such a step see a slow wave.
+    for function, exact, x in (
+        (lambda x: np.sin(1000 * x), lambda x: 1000 * np.cos(1000 * x), -0.009),
+        (lambda x: np.cos(1e9 * x), lambda x: -1e9 * np.sin(1e9 * x), 9e-9),
+        (lambda x: 1 / (1 - x), lambda x: (1 - x) ** -2.0, 1 - 1e-11),
+    ):
+        value, error = gpugrad.derivative_of(function, method=method, return_error=True)(x)
+        assert abs(value - exact(x)) <= error
+        assert error < 1e-2 * abs(exact(x))
+
+
+def test_what_no_float_resolves_is_left_to_exact_methods():
+    value, error = gpugrad.derivative_of(np.sin, return_error=True)(1e22)
+    assert abs(value - math.cos(1e22)) <= error
+
+
+def test_points_with_masks_or_units_are_refused():
+    slope = gpugrad.derivative_of(np.sin)
+    masked = np.ma.array([1.0, 2.0], mask=[False, True])
+    with pytest.raises(TypeError, match=r"masked entries\. Pass `x\.compressed\(\)`"):
+        slope(masked)
+    np.testing.assert_allclose(slope(np.ma.array([1.0, 2.0])), np.cos([1.0, 2.0]))
+    units = pytest.importorskip("astropy.units")
+    with pytest.raises(TypeError, match=r"Quantity of astropy.*Pass its `\.value`"):
+        slope(np.array([1.0, 2.0]) * units.m)
+
+
+def test_points_without_coordinates_give_empty_arrays():
+    for points, shape in ((np.array([]), (0,)), (np.empty((0, 3)), (0, 3)), ([], (0,))):
+        gradient = gpugrad.gradient_of(lambda p: p[0] * p[1], vector=True)
+        assert gradient(points).shape == shape
+        hessian = gpugrad.hessian_of(lambda p: p[0] * p[1], vector=True)
+        assert hessian(points).shape == (0, *shape)

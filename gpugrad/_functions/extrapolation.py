@@ -20,7 +20,7 @@ from gpugrad._functions.points import place_of
 _DEEPEST = 160
 _FURTHER = 6
 """Further halvings for points so near to an end of the domain that they have no derivative yet."""
-_SEEN = (0.02, 0.2)
+_SEEN = (0.01, 0.2)
 """By what share of their changes samples may differ from what others say of the derivative, and of
 the value in the middle, to see the function at all."""
 _UNSETTLED = 0.01

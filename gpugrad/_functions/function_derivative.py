@@ -148,6 +148,9 @@ class FunctionDerivative:
         >>> slope([1.0, 2.0])
         array([2., 4.])
         """
+        nothing = self._find_no_coordinates(coordinates)
+        if nothing is not None:
+            return nothing
         points = Points(coordinates, self._axis)
         n, kind, row = len(points.flat), self._request.kind, self._row
         if kind == "derivative" and n != 1:
@@ -181,6 +184,22 @@ class FunctionDerivative:
             if with_error
             else results
         )
+
+    def _find_no_coordinates(self, coordinates: tuple[Any, ...]) -> Any:
+        """Return an empty result for one array of points that have no coordinates, else None."""
+        if self._axis is None or len(coordinates) != 1 or self._row is not None:
+            return None
+        x = coordinates[0]
+        shape = tuple(getattr(x, "shape", None) or np.shape(x))
+        if not shape or shape[self._axis] or self._request.kind not in ("gradient", "hessian"):
+            return None
+        points = Points((x,), None)
+        empty = points.restore_shape(points.flat[0])
+        if self._request.kind == "hessian":
+            # The axes of both coordinates lie where that of one was.
+            empty = points.xp.stack([empty], axis=self._axis)
+            empty = empty[:0, ...] if self._axis == 0 else empty[..., :0]
+        return DerivativeEstimate(empty, empty) if self._request.with_error else empty
 
     def _make_empty(self, function: UserFunction, points: Points) -> list[Array]:
         """Return the derivatives at no points: as many empty arrays as there are derivatives."""

@@ -317,42 +317,52 @@ def _extrapolate_lines(order: int) -> LineMethod:
     return method
 
 
-def _check_by_small_step(
-    samples: LineSamples, values: list[Array], errors: list[Array]
-) -> tuple[list[Array], list[Array]]:
-    """Return slopes that go together with a difference over a small step, of no power of two.
+class _SmallStep(NamedTuple):
+    """Slopes over a small step: of each component, by line and point."""
+
+    steps: list[Array]
+    slopes: list[Array]
+    tolerances: list[Array]
+
+
+def _take_small_step(samples: LineSamples) -> _SmallStep:
+    """Return slopes over a step that is no power of two.
 
     Samples that are too far apart for a function may still agree with each other by chance.
     """
     xp, coords = samples.xp, samples.coords
-    small = [
-        _SMALL * samples.eps ** (1 / 3) * xp.where(x == 0, xp.ones_like(x), abs(x)) for x in coords
-    ]
-    units = samples.units(small, 1, _SMALL * samples.eps ** (1 / 3))
-    doubtful, slopes, limits = [], [], []
-    for (after, before), value, error in zip(
-        samples.at((1.0,), small), values, errors, strict=True
-    ):
+    relative = _SMALL * samples.eps ** (1 / 3)
+    steps = [relative * xp.where(x == 0, xp.ones_like(x), abs(x)) for x in coords]
+    units = samples.units(steps, 1, relative)
+    slopes, tolerances = [], []
+    for after, before in samples.at((1.0,), steps):
         slope = (after[:, 0, :] - before[:, 0, :]) / (2 * units)
         height = abs(after[:, 0, :]) + abs(before[:, 0, :])
-        limit = 1e-3 * abs(slope) + 64 * samples.eps * height / abs(units)
-        doubtful.append(abs(slope - value) > 4 * error + limit)
         slopes.append(slope)
-        limits.append(limit)
+        tolerances.append(1e-3 * abs(slope) + 64 * samples.eps * height / abs(units))
+    return _SmallStep(steps, slopes, tolerances)
+
+
+def _check_by_small_step(
+    samples: LineSamples, values: list[Array], errors: list[Array]
+) -> tuple[list[Array], list[Array]]:
+    """Return slopes that go together with those over a small step, or with no error known."""
+    xp, small = samples.xp, _take_small_step(samples)
+    rows = zip(small.slopes, small.tolerances, values, errors, strict=True)
+    doubtful = [abs(slope - v) > 4 * error + limit for slope, limit, v, error in rows]
     somewhere = xp.any(xp.stack(doubtful, axis=0), axis=(0, 1))
     if not bool(xp.any(somewhere)):
         return values, errors
-    there = LineSamples(samples.evaluate, [x[somewhere] for x in coords], samples.lines)
-    steps = [16 * h[somewhere] for h in small]
-    others, bounds, _ = extrapolate(there, 1, steps)
+    there = LineSamples(samples.evaluate, [x[somewhere] for x in samples.coords], samples.lines)
+    others, bounds, _ = extrapolate(there, 1, [16 * h[somewhere] for h in small.steps])
     values, errors = [*values], [*errors]
-    for k, (other, bound) in enumerate(zip(others, bounds, strict=True)):
-        other, bound = (spread_chosen(xp, array, somewhere) for array in (other, bound))
+    for k, pair in enumerate(zip(others, bounds, strict=True)):
+        other, bound = (spread_chosen(xp, array, somewhere) for array in pair)
         gap = abs(other - values[k])
-        unlike = doubtful[k] & (gap > 4 * (errors[k] + bound))
-        fits = abs(slopes[k] - other) <= 4 * bound + limits[k]
-        values[k] = xp.where(unlike & fits, other, values[k])
-        errors[k] = xp.where(unlike, xp.where(fits, bound, xp.maximum(errors[k], gap)), errors[k])
+        is_unlike = doubtful[k] & ~(xp.isfinite(bound) & (gap <= 4 * (errors[k] + bound)))
+        fits = abs(small.slopes[k] - other) <= 4 * bound + small.tolerances[k]
+        values[k] = xp.where(is_unlike & fits, other, values[k])
+        errors[k] = xp.where(is_unlike, xp.where(fits, bound, math.inf), errors[k])
     return values, errors
 
 
@@ -375,9 +385,26 @@ def _central_block(function: UserFunction, coords: list[Array], request: Request
             return derivatives._replace(doubtful=None)
         poor = [~samples.xp.isfinite(value) for value in derivatives.values]
         derivatives = derivatives._replace(poor=poor)
-        return derivatives if request.step else _take_other_steps(samples, order, derivatives)
+        if request.step:
+            return derivatives
+        if order == 1 and len(samples.sides) == 2:
+            derivatives = _doubt_by_small_step(samples, derivatives)
+        return _take_other_steps(samples, order, derivatives)
 
     return _differentiate_axes(function, coords, steps, method, request)
+
+
+def _doubt_by_small_step(samples: LineSamples, derivatives: LineDerivatives) -> LineDerivatives:
+    """Return derivatives with doubts where a small step has another slope, by one part in 100."""
+    small = _take_small_step(samples)
+    rows = zip(
+        small.slopes, small.tolerances, derivatives.values, derivatives.doubtful or [], strict=True
+    )
+    doubtful = [
+        doubt | (abs(slope - value) > 10 * limit + 1e-2 * abs(value))
+        for slope, limit, value, doubt in rows
+    ]
+    return derivatives._replace(doubtful=doubtful)
 
 
 def _take_other_steps(

@@ -213,10 +213,26 @@ def parse_points_axis(axis: Any, vector: bool) -> int | None:
     return number
 
 
+def _refuse_masks_and_units(x: Any) -> None:
+    """Raise TypeError for arrays whose masks or units `func` would not see."""
+    if isinstance(x, np.ma.MaskedArray) and np.ma.is_masked(x):
+        raise TypeError(
+            "points must have values; got a masked array with masked entries. Pass "
+            "`x.compressed()`, or `x.filled(nan)` for NaN in their places."
+        )
+    library = type(x).__module__.partition(".")[0]
+    if library in ("astropy", "unyt"):
+        raise TypeError(
+            f"points must be arrays without units; got a {type(x).__name__} of {library}, whose "
+            "unit would be lost. Pass its `.value`, and give the result the unit."
+        )
+
+
 def _as_arrays(arguments: Sequence[Any]) -> list[Array]:
     """Return arrays of one library; what has none yet goes where the others are."""
     for x in arguments:
         refuse_labels(x, "points")
+        _refuse_masks_and_units(x)
     owners = [x for x in arguments if is_library_array(x)]
     libraries = {library_of(x) for x in owners} | {
         "NumPy" for x in arguments if isinstance(x, np.ndarray) and x.ndim
