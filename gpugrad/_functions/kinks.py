@@ -71,15 +71,15 @@ def find_kinks(
     )[None, :, None]  # fmt: skip
     results = []
     for f0, sides in zip(evaluate([*coords]), samples.at(distances, steps), strict=True):
-        changes = [values - f0[None, None, :] for values in sides]
-        rise = xp.maximum(*map(abs, changes))
+        after, before = (values - f0[None, None, :] for values in sides)
+        rise = xp.maximum(abs(after), abs(before))
         # What cancels within the function, as in 1 - cos(x), is as large as values farther away.
         reach = xp.max(xp.where(xp.isfinite(rise), rise, 0.0), axis=1)[:, None, :]
         noise = samples.eps * (abs(f0)[None, None, :] + reach + away * rise)
-        is_kink = _lack_derivative(*changes, 4 * noise, 1)
+        is_kink = _lack_derivative(after, before, 4 * noise, 1)
         if order > 1:
             # Second differences, of samples at the step and at the next larger one.
-            right, left = (c[:, :-1, :] - _RATIO * c[:, 1:, :] for c in changes)
+            right, left = (c[:, :-1, :] - _RATIO * c[:, 1:, :] for c in (after, before))
             larger = 4 * noise[:, :-1, :] + 4 * _RATIO * noise[:, 1:, :]
             is_kink = is_kink | _lack_derivative(right, left, larger, 2)
         results.append(is_kink)

@@ -25,12 +25,11 @@ from gpugrad._functions.differences import (
     central_differences,
     differentiate_lines,
     find_steps,
-    scales_of,
     spread_chosen,
 )
 from gpugrad._functions.extrapolation import extrapolate
 from gpugrad._functions.kinks import find_kinks, remove_kinks
-from gpugrad._functions.points import Blocks, Points
+from gpugrad._functions.points import Blocks, Points, scales_of
 from gpugrad._functions.step_search import search_steps
 from gpugrad._functions.user_function import UserFunction
 from gpugrad._functions.verification import find_contradicted, find_doubtful, has_values
@@ -448,7 +447,7 @@ def _make_axes(n: int) -> list[Line]:
 
 
 def _differentiate_axes(
-    function: UserFunction,
+    function: Evaluate,
     coords: list[Array],
     steps: list[Array],
     method: LineMethod,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -364,7 +365,8 @@ class UserFunction:
 
 def _repeatable(x: Array) -> float:
     """Return by what share of itself a value may be another one by rounding alone."""
-    return float(namespace_of(x).finfo(x.dtype).eps) ** 0.375
+    eps = float(namespace_of(x).finfo(x.dtype).eps)
+    return math.exp(0.375 * math.log(eps))
 
 
 def _show_point(coords: list[Array]) -> str:
