@@ -12,8 +12,8 @@ import math
 from collections.abc import Sequence
 
 from gpugrad._arrays import Array, namespace_of
-from gpugrad._functions.differences import Evaluate, Line, LineSamples, scales_of, spread_chosen
-from gpugrad._functions.points import place_of
+from gpugrad._functions.differences import Evaluate, Line, LineSamples, spread_chosen
+from gpugrad._functions.points import place_of, scales_of
 
 _RATIO = 4.0
 """By how much steps shrink each time."""
