@@ -24,6 +24,7 @@ from benchmarks.table import (
 _FIELDS = ("gigabytes_per_second", "speed_up", "over_floor", "over_plain", "extra_megabytes")
 _OPERATORS = ("over_floor", "speed_up", "speed_up_findiff")
 _ERRORS = ("error", "bounded", "finite", "none", "estimate_over_error")
+_BOUNDS = ("bounded", "finite", "none", "estimate_over_error")
 _BLOCKS = ("tasks", "tasks_of_dask", "over_dask", "over_memory")
 _FILES = ("speed_up_copy", "peak_megabytes")
 
@@ -40,6 +41,7 @@ BENCHMARKS = {
     "masks": Benchmark(masks.list_cases, ("speed_up", "over_floor")),
     "function_cost": Benchmark(functions.list_costs, ("values_per_point", "over_evaluations")),
     "function_errors": Benchmark(functions.list_errors, _ERRORS),
+    "function_bounds": Benchmark(functions.list_bounds, _BOUNDS),
     "dask_blocks": Benchmark(dask_arrays.list_blocks, _BLOCKS),
     "large_graphs": Benchmark(dask_arrays.list_graphs, ("counted", "modelled", "over_model")),
     "out_of_core": Benchmark(files.list_cases, _FILES, 1.0, (3, 3)),

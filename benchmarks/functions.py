@@ -143,3 +143,35 @@ def join_errors(rows: list[Row], row: Row) -> Heats:
             if (found := [r[key][method] for r in rows if method in r.get(key, {})])
         }
     return ()
+
+
+def list_bounds(quick: bool) -> Iterator[Case]:
+    """Yield the table of five hundred functions, and SciPy's distributions."""
+    sys.path.insert(0, str(ROOT / "tests"))
+    import bounds_table
+
+    rows = bounds_table.ROWS[::100] if quick else bounds_table.ROWS
+    laws = bounds_table.distributions()[::60] if quick else bounds_table.distributions()
+    promises = [Promise(method, "bounded", 0.99) for method in ERROR_METHODS]
+    judges: dict[str, Callable[[str], Any]] = {
+        f"{len(rows)} functions": lambda method: (
+            bounds_table.judge_row(row, method) for row in rows
+        ),
+        f"{len(laws)} distributions": lambda method: (
+            bounds_table.judge_distribution(name, shapes, method, 8) for name, shapes in laws
+        ),
+    }
+    for title, judge in judges.items():
+        yield Case(title, partial(find_bounds, judge), promises)
+
+
+def find_bounds(judge: Callable[[str], Any], row: Row) -> Heats:
+    """Find the shares of bounds that hold and that are finite, and what they are to the errors."""
+    from bounds_table import summarize
+
+    for method in ERROR_METHODS:
+        figures = summarize(judge(method))
+        figures["none"] = 1.0 - figures.pop("told")
+        for key, figure in figures.items():
+            row.setdefault(key, {})[method] = float(figure)
+    return ()

@@ -54,6 +54,7 @@ MODULES = {
     "complex_step": "gpugrad._functions.complex_step",
     "_tabulate": "gpugrad._functions.tabulate",
     "formula_tape": "gpugrad._functions.formulas.evaluate",
+    "formula_deadline": "gpugrad._functions.formulas.deadline",
     # The command in this process, as starting one for each test takes long; and its parts.
     "cli_main": "gpugrad._cli.main",
     "cli_grad": "gpugrad._cli.grad",

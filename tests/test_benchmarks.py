@@ -76,7 +76,12 @@ def assert_complete(results, name, figures):
     assert all(s > 0 for s in list_numbers([case["seconds"] for case in results["cases"]]))
 
 
-NEEDS = {"function_errors": "sympy", "dask_blocks": "dask", "large_graphs": "dask"}
+NEEDS = {
+    "function_errors": "sympy",
+    "function_bounds": "scipy",
+    "dask_blocks": "dask",
+    "large_graphs": "dask",
+}
 FIGURES = {
     "small_calls": ["seconds", "over_numpy"],
     "beginnings": ["seconds", "over_dependencies"],
@@ -86,12 +91,13 @@ FIGURES = {
     "masks": ["seconds", "speed_up"],
     "function_cost": ["seconds", "over_evaluations"],
     "function_errors": ["error", "bounded", "finite", "none"],
+    "function_bounds": ["bounded", "finite", "none"],
     "dask_blocks": ["seconds", "tasks", "over_dask", "over_memory"],
     "large_graphs": ["counted", "modelled", "over_model"],
 }
 
 
-LONG = {"beginnings", "dask_blocks", "large_graphs"}
+LONG = {"function_bounds", "beginnings", "dask_blocks", "large_graphs"}
 """What only the exhaustive run runs."""
 
 

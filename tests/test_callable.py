@@ -6,6 +6,7 @@ import math
 import sys
 import warnings
 
+import bounds_table
 import numpy as np
 import pytest
 
@@ -564,10 +565,77 @@ def test_a_function_may_keep_or_return_its_arguments(rng):
         assert all((now == then).all() for now, then in kept)
 
 
-def test_kinks_have_large_errors_not_silent_ones():
-    value, error = gpugrad.derivative_of(np.abs, return_error=True)(np.array([0.0, 1.0]))
-    assert error[0] >= 0.5 or np.isnan(value[0])
-    assert abs(value[1] - 1.0) <= error[1] < 1e-10
+KINKS = {
+    "abs": (np.abs, 0.0),
+    "abs off zero": (lambda x: np.abs(x - 1 / 3), 1 / 3),
+    "beside a steep slope": (lambda x: 50 * x + np.abs(x), 0.0),
+    "sign": (np.sign, 0.0),
+    "step": (lambda x: np.heaviside(x, 0.5), 0.0),
+    "one-sided step": (lambda x: np.where(x >= 0, 1.0, 0.0), 0.0),
+    "sawtooth": (lambda x: x % 1, 1.0),
+    "floor": (np.floor, 2.0),
+    "of single numbers": (lambda x: float(math.floor(x)), 2.0),
+    "maximum": (lambda x: np.maximum(x, 0.0), 0.0),
+    "pieces": (lambda x: np.where(x > 1, x**2, x), 1.0),
+    "pieces that jump": (lambda x: np.where(x > 1, x**2 + 1, x), 1.0),
+    "spike": (lambda x: np.where(x == 0, 1.0, 0.0), 0.0),
+    "root": (lambda x: np.sqrt(np.abs(x)), 0.0),
+    "cube root": (np.cbrt, 0.0),
+    "analytic beside it": (lambda x: np.sqrt(x**2), 0.0),
+}
+
+
+@pytest.mark.parametrize("method", ["auto", "extrapolation", "central"])
+@pytest.mark.parametrize("name", KINKS)
+def test_kinks_and_jumps_have_no_derivative_and_say_so(name, method):
+    function, place = KINKS[name]
+    for order in (1, 2):
+        slope = gpugrad.derivative_of(function, order=order, method=method, return_error=True)
+        with pytest.warns(RuntimeWarning, match=rf"NaN at 1 of 2 points, the first at \({place:g}"):
+            value, error = slope(np.array([place, place + 0.3]))
+        assert np.isnan(value[0])
+        assert error[0] == np.inf
+        assert np.isfinite([value[1], error[1]]).all()
+
+
+@pytest.mark.parametrize("method", ["auto", "extrapolation", "central"])
+def test_slopes_that_jump_have_no_second_derivative(method):
+    for function in (lambda x: x * np.abs(x), lambda x: np.where(x > 0, x**2, 0.0)):
+        assert abs(gpugrad.derivative_of(function, method=method)(0.0)) < 1e-8
+        with pytest.warns(RuntimeWarning, match="another one on each side"):
+            assert np.isnan(gpugrad.derivative_of(function, order=2, method=method)(0.0))
+
+
+@pytest.mark.parametrize("method", ["auto", "extrapolation", "central"])
+@pytest.mark.parametrize("distance", [1e-9, 1e-6, 1e-3])
+def test_kinks_beside_a_point_are_not_its_own(method, distance):
+    for function, exact in (
+        (lambda x: np.abs(x - distance), -1.0),
+        (lambda x: np.sign(x - distance) + 3 * x, 3.0),
+        (lambda x: 1 + np.maximum(x, -distance), 1.0),
+        (lambda x: np.floor(x + 1 - distance) + np.sin(x), 1.0),
+    ):
+        slope = gpugrad.derivative_of(function, method=method, return_error=True)
+        value, error = slope(0.0)
+        assert abs(value - exact) <= error < 1e-3
+
+
+def test_kinks_along_one_coordinate_leave_the_others():
+    with pytest.warns(RuntimeWarning, match=r"NaN at 1 of 2 points, the first at \(0, 1\)"):
+        along_x, along_y = gpugrad.gradient_of(lambda x, y: np.abs(x) * y + y**2)(
+            np.array([0.0, 2.0]), 1.0
+        )
+    np.testing.assert_allclose(along_x, [np.nan, 1.0])
+    np.testing.assert_allclose(along_y, [2.0, 4.0], rtol=1e-10)
+
+
+@pytest.mark.parametrize("function", [np.cos, lambda x: x**2, lambda x: np.abs(x) ** 1.5, np.tanh])
+@pytest.mark.parametrize("order", [1, 2])
+def test_smooth_tops_are_no_kinks(function, order):
+    if order == 2 and not abs(function(1e-9) - function(0.0)) < 1e-14:
+        order = 1
+    value = gpugrad.derivative_of(function, order=order, method="extrapolation")(np.zeros(2))
+    assert np.isfinite(value).all()
 
 
 def test_domains_end_where_they_end():
@@ -684,8 +752,8 @@ def test_two_libraries_are_refused():
     x = np.linspace(0.0, 1.0, 3)
     with pytest.raises(TypeError, match="one library; got NumPy and PyTorch"):
         gpugrad.gradient_of(wave)(x, torch.from_numpy(x))
-    with pytest.raises(TypeError, match="array"):
-        gpugrad.gradient_of(lambda t: math.sin(t))(torch.from_numpy(x))
+    with pytest.raises(TypeError, match="must take PyTorch arrays of any shape"):
+        gpugrad.gradient_of(lambda t: np.sin([t, "x"]))(torch.from_numpy(x))
     with pytest.raises(TypeError, match="library of its points, NumPy; got PyTorch"):
         gpugrad.gradient_of(lambda a: torch.ones(a.shape))(x)
     with pytest.raises(TypeError, match="needs NumPy points"):
@@ -794,3 +862,341 @@ def test_what_stands_in_the_way_is_a_public_error():
     estimate = gpugrad.derivative_of(np.sin, return_error=True)(1.0)
     assert isinstance(estimate, gpugrad.DerivativeEstimate)
     assert isinstance(gpugrad.derivative_of(np.sin), gpugrad.FunctionDerivative)
+
+
+# What stands outside of a method's sight
+
+
+def _leaving_torch(torch):
+    return {
+        "item": lambda x: x * x.item() if x.numel() == 1 else x * x.data,
+        "data": lambda x: x * x.data,
+        "detach": lambda x: x.detach() ** 2,
+        "no_grad": _without_grad(torch),
+        "numpy": lambda x: torch.from_numpy(np.asarray(x.detach().numpy()) ** 2),
+        "one of two terms": lambda x: x**2 / 2 + x.detach() ** 2 / 2,
+        "one of two branches": lambda x: torch.where(x > 1.5, x.detach() ** 2, x**2),
+    }
+
+
+def _without_grad(torch):
+    def square(x):
+        with torch.no_grad():
+            return x**2
+
+    return square
+
+
+LEAVING = ("item", "data", "detach", "no_grad", "numpy", "one of two terms", "one of two branches")
+
+
+@pytest.mark.parametrize("name", LEAVING)
+def test_what_leaves_the_graph_is_seen(name):
+    torch = pytest.importorskip("torch")
+    function = _leaving_torch(torch)[name]
+    for x in (torch.tensor([1.0, 2.0], dtype=torch.float64), torch.tensor(2.0).double()):
+        slope = gpugrad.derivative_of(function, return_error=True)
+        value, error = slope(x)
+        off = gpugrad.asnumpy(abs(value - 2 * x))
+        assert (off <= gpugrad.asnumpy(error)).all()
+        assert (off < 1e-9).all()
+        if name != "one of two branches":
+            assert slope.method == "extrapolation"
+        with pytest.raises((TypeError, RuntimeError), match=r"autodiff|data pointer|storage"):
+            gpugrad.derivative_of(function, method="autodiff")(x)
+    bend = gpugrad.derivative_of(function, order=2)(torch.tensor([1.0, 2.0]).double())
+    np.testing.assert_allclose(bend.numpy(), 2.0, rtol=1e-6)
+
+
+def test_single_numbers_of_torch_are_taken_in_a_loop():
+    torch = pytest.importorskip("torch")
+
+    def of_one_number(x):
+        return torch.tensor(math.sin(x.item()), dtype=torch.float64)
+
+    x = torch.tensor([[0.5], [1.0]], dtype=torch.float64)
+    slope = gpugrad.derivative_of(of_one_number)
+    np.testing.assert_allclose(slope(x).numpy(), np.cos(x.numpy()), rtol=1e-10)
+    assert slope(x[0, 0]).shape == ()
+    assert slope.method == "extrapolation"
+
+
+def test_components_that_leave_the_graph_are_seen():
+    torch = pytest.importorskip("torch")
+    x = torch.tensor([0.5, 1.0], dtype=torch.float64)
+
+    def vector(p):
+        return torch.stack([p[0] * p[1], p[0].detach() * p[1]])
+
+    def scalar(x, y):
+        return x**2 + y.detach() ** 3
+
+    jacobian = gpugrad.jacobian_of(vector, vector=True, stack=True)(torch.stack([x, 2 * x]))
+    exact = np.array([[2 * x.numpy(), x.numpy()]] * 2)
+    np.testing.assert_allclose(jacobian.numpy(), exact, rtol=1e-10)
+    along_x, along_y = gpugrad.gradient_of(scalar)(x, x)
+    np.testing.assert_allclose(along_x.numpy(), 2 * x.numpy(), rtol=1e-10)
+    np.testing.assert_allclose(along_y.numpy(), 3 * x.numpy() ** 2, rtol=1e-10)
+    hessian = gpugrad.hessian_of(scalar, stack=True)(x, x)
+    np.testing.assert_allclose(hessian[1, 1].numpy(), 6 * x.numpy(), rtol=1e-7)
+    laplacian = gpugrad.laplacian_of(scalar)(x, x)
+    np.testing.assert_allclose(laplacian.numpy(), 2 + 6 * x.numpy(), rtol=1e-7)
+    with pytest.raises(TypeError, match=r"at \(0\.5, 0\.5\) the slope of .* coordinate 1"):
+        gpugrad.gradient_of(scalar, method="autodiff")(x, x)
+
+
+def test_slopes_that_leave_the_graph_are_seen():
+    torch = pytest.importorskip("torch")
+
+    class Square(torch.autograd.Function):
+        @staticmethod
+        def forward(x):
+            return x**2
+
+        @staticmethod
+        def setup_context(ctx, inputs, output):
+            ctx.save_for_backward(inputs[0])
+
+        @staticmethod
+        def backward(ctx, seed):
+            return seed * 2 * ctx.saved_tensors[0].detach()
+
+    x = torch.tensor([1.0, 2.0], dtype=torch.float64)
+    bend = gpugrad.derivative_of(Square.apply, order=2)
+    np.testing.assert_allclose(bend(x).numpy(), 2.0, rtol=1e-7)
+    with pytest.raises(TypeError, match="by differences, but 0 by automatic differentiation"):
+        gpugrad.derivative_of(Square.apply, order=2, method="autodiff")(x)
+
+
+@pytest.mark.exhaustive
+def test_what_leaves_jax_is_seen():
+    jax = pytest.importorskip("jax")
+    jax.config.update("jax_enable_x64", True)
+    x = jax.numpy.array([1.0, 2.0])
+    shape = jax.ShapeDtypeStruct(x.shape, x.dtype)
+    for function in (
+        lambda x: jax.lax.stop_gradient(x) ** 2,
+        lambda x: x**2 / 2 + jax.lax.stop_gradient(x) ** 2 / 2,
+        lambda x: jax.numpy.asarray(np.asarray(x) ** 2),
+        lambda x: jax.pure_callback(
+            lambda v: np.asarray(v) ** 2, jax.ShapeDtypeStruct(x.shape, shape.dtype), x
+        ),
+    ):
+        slope = gpugrad.derivative_of(function)
+        np.testing.assert_allclose(np.asarray(slope(x)), [2.0, 4.0], rtol=1e-9)
+        assert slope.method == "extrapolation"
+    steps = gpugrad.derivative_of(lambda x: (10 * x).astype(int) / 10.0)
+    with pytest.warns(RuntimeWarning, match=r"NaN at 1 of 2 points, the first at \(0\.5\)"):
+        np.testing.assert_array_equal(steps(jax.numpy.array([0.5, 0.55])), [np.nan, 0.0])
+
+
+@pytest.mark.exhaustive(library="jax.numpy")
+@pytest.mark.parametrize("library", ["torch", "jax.numpy"])
+def test_kinks_of_other_libraries_have_no_derivative(library):
+    xp = pytest.importorskip(library)
+    x = xp.asarray(np.array([-1.0, 0.0, 2.0]))
+    for function, exact in (
+        (xp.abs, [-1.0, np.nan, 1.0]),
+        (xp.floor, [np.nan, np.nan, np.nan]),
+        (lambda x: xp.where(x > 0, x, 0 * x), [0.0, np.nan, 1.0]),
+    ):
+        for method in ("auto", "autodiff"):
+            slope = gpugrad.derivative_of(function, method=method)
+            with pytest.warns(RuntimeWarning, match="as at a kink or a jump"):
+                np.testing.assert_allclose(np.asarray(slope(x)), exact)
+    # A gradient of NaN beside a masked root is autodiff's own, and no kink.
+    masked = gpugrad.derivative_of(lambda x: xp.where(x > 0, xp.sqrt(abs(x)), 0 * x))
+    np.testing.assert_allclose(np.asarray(masked(xp.asarray(np.array([4.0, -4.0])))), [0.25, 0.0])
+
+
+NEIGHBOURLY = {
+    "cumsum": np.cumsum,
+    "gradient": lambda x: np.gradient(np.ravel(x)).reshape(np.shape(x)),
+    "maximum": lambda x: x / np.max(x),
+    "sum": lambda x: np.exp(x) / np.exp(x).sum(),
+    "mean": lambda x: x - x.mean(),
+    "sort": np.sort,
+    "roll": lambda x: np.roll(x, 1),
+    "flip": lambda x: x[..., ::-1],
+    "rank": lambda x: np.argsort(np.argsort(x)) * x,
+    "running": lambda x: np.convolve(np.ravel(x), [0.5, 0.5], "same").reshape(np.shape(x)),
+}
+
+
+@pytest.mark.parametrize("method", ["auto", "extrapolation", "central"])
+@pytest.mark.parametrize("name", NEIGHBOURLY)
+def test_functions_that_see_other_points_are_refused(name, method):
+    for points in (np.array([1.0, 3.0, 2.0]), np.array([2.0]), np.ones((2, 2))):
+        if name == "gradient" and points.size == 1:
+            continue  # an error of its own
+        with pytest.raises(ValueError, match=r"`func` must return .* value"):
+            gpugrad.derivative_of(NEIGHBOURLY[name], method=method)(points)
+
+
+def test_functions_that_see_other_points_are_refused_in_other_libraries():
+    torch = pytest.importorskip("torch")
+    with pytest.raises(ValueError, match="depends on this point alone"):
+        gpugrad.derivative_of(lambda x: torch.softmax(x, -1))(torch.tensor([1.0, 2.0]))
+    with pytest.raises(ValueError, match="depends on this point alone"):
+        gpugrad.gradient_of(lambda p: p[0] / p[1].max(), vector=True)(torch.ones((2, 3)))
+
+
+def test_random_functions_and_those_with_a_memory_are_refused(rng):
+    calls = []
+
+    def counting(x):
+        calls.append(x)
+        return x * len(calls)
+
+    for function in (
+        lambda x: x + rng.random(np.shape(x)),
+        counting,
+        lambda x: math.sin(x) + rng.random(),
+    ):
+        for points in (1.0, np.array([1.0, 2.0])):
+            with pytest.raises(ValueError, match="must return the same value each time"):
+                gpugrad.derivative_of(function)(points)
+
+
+def test_cancellation_is_not_taken_for_neighbours(rng):
+    x = rng.uniform(-1, 1, 1000) * 1e-8
+    for function in (
+        lambda x: np.exp(x) - 1 - x,
+        lambda x: 1 - np.cos(x),
+        lambda x: (x + 1e8) - 1e8,
+    ):
+        value = gpugrad.derivative_of(function)(x)
+        assert np.isfinite(value).all()
+
+
+# Orders
+
+
+@pytest.mark.parametrize("order", range(1, 9))
+def test_auto_is_the_best_of_all_orders(order):
+    x = np.array([0.3, 1.0, 2.0])
+    functions = {
+        "exp": (np.exp, np.exp(x)),
+        "sin": (np.sin, np.sin(x + order * np.pi / 2)),
+        "log": (np.log, -math.factorial(order - 1) * (-1 / x) ** order),
+        "inverse": (lambda x: 1 / x, math.factorial(order) * (-1) ** order / x ** (order + 1)),
+        "looped": (math.exp, np.exp(x)),
+    }
+    for name, (function, exact) in functions.items():
+        off = {}
+        for method in ("auto", "extrapolation", "central"):
+            slope = gpugrad.derivative_of(function, order=order, method=method, return_error=True)
+            value, error = slope(x)
+            off[method] = np.max(np.abs(value / exact - 1))
+            if method == "auto":
+                assert (np.abs(value - exact) <= error).all(), name
+        assert off["auto"] <= max(30 * min(off.values()), 1e-13), name
+        assert off["auto"] < 1e-5, name
+
+
+@pytest.mark.exhaustive(library="jax.numpy")
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32"])
+@pytest.mark.parametrize("library", ["numpy", "torch", "jax.numpy"])
+def test_bounds_hold_in_low_precision(library, dtype, rng):
+    xp = pytest.importorskip(library)
+    if (library, dtype) == ("numpy", "bfloat16"):
+        pytest.skip("NumPy has none")
+    host = rng.uniform(-3, 3, 50).astype("f4")
+    x = xp.asarray(host)
+    x = x.to(getattr(xp, dtype)) if library == "torch" else x.astype(dtype)
+    there = np.asarray(gpugrad.asnumpy(x.float() if library == "torch" else x.astype("f4")), "f8")
+    for method in ("auto", "extrapolation"):
+        for function, exact in ((xp.sin, np.cos(there)), (lambda x: x**3, 3 * there**2)):
+            value, error = gpugrad.derivative_of(function, method=method, return_error=True)(x)
+            assert value.dtype == error.dtype == x.dtype
+            value, error = (
+                np.asarray(v.double() if library == "torch" else v.astype("f8"))
+                for v in (value, error)
+            )
+            assert (np.abs(value - exact) <= error).all()
+    spread = gpugrad.divergence_of(lambda x, y: (x**2, x * y), return_error=True)(x, x)
+    value, error = (
+        np.asarray(v.double() if library == "torch" else v.astype("f8")) for v in spread
+    )
+    assert (np.abs(value - 3 * there) <= error).all()
+
+
+# The bounds over a table of five hundred functions
+
+
+def test_the_table_of_bounds_has_five_hundred_functions():
+    assert len(set(bounds_table.ROWS)) >= 500
+    assert {row.outer for row in bounds_table.ROWS} == {*bounds_table.OUTER}
+
+
+@pytest.mark.parametrize("method", ["auto", "extrapolation", "central"])
+def test_bounds_hold_over_a_sample_of_the_table(method):
+    pytest.importorskip("scipy")
+    rows = bounds_table.ROWS[::13]
+    found = bounds_table.summarize(bounds_table.judge_row(row, method, 8) for row in rows)
+    assert found["bounded"] >= 0.98
+    assert found["finite"] >= 0.98
+    assert found["told"] >= 0.95
+    assert found["estimate_over_error"] < 500
+
+
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("method", ["auto", "extrapolation", "central"])
+def test_bounds_hold_over_the_table(method):
+    pytest.importorskip("scipy")
+    found = bounds_table.summarize(
+        bounds_table.judge_row(row, method, 12) for row in bounds_table.ROWS
+    )
+    assert found["bounded"] >= 0.99
+    assert found["finite"] >= 0.99
+    assert found["told"] >= 0.99
+    assert found["estimate_over_error"] < 200
+
+
+@pytest.mark.nightly
+def test_bounds_hold_for_the_densities_of_scipys_distributions():
+    pytest.importorskip("scipy")
+    laws = bounds_table.distributions()
+    assert len(laws) >= 110
+    found = bounds_table.summarize(
+        bounds_table.judge_distribution(name, shapes, "auto", 8) for name, shapes in laws
+    )
+    assert found["bounded"] >= 0.99
+    assert found["estimate_over_error"] < 200
+
+
+@pytest.mark.parametrize("method", ["auto", "extrapolation", "central"])
+def test_functions_that_even_samples_take_for_slow_ones(method):
+    # 1000 / 32 is nearly a multiple of pi: samples at such a step see a slow wave.
+    for function, exact, x in (
+        (lambda x: np.sin(1000 * x), lambda x: 1000 * np.cos(1000 * x), -0.009),
+        (lambda x: np.cos(1e9 * x), lambda x: -1e9 * np.sin(1e9 * x), 9e-9),
+        (lambda x: 1 / (1 - x), lambda x: (1 - x) ** -2.0, 1 - 1e-11),
+    ):
+        value, error = gpugrad.derivative_of(function, method=method, return_error=True)(x)
+        assert abs(value - exact(x)) <= error
+        assert error < 1e-2 * abs(exact(x))
+
+
+def test_what_no_float_resolves_is_left_to_exact_methods():
+    value, error = gpugrad.derivative_of(np.sin, return_error=True)(1e22)
+    assert abs(value - math.cos(1e22)) <= error
+
+
+def test_points_with_masks_or_units_are_refused():
+    slope = gpugrad.derivative_of(np.sin)
+    masked = np.ma.array([1.0, 2.0], mask=[False, True])
+    with pytest.raises(TypeError, match=r"masked entries\. Pass `x\.compressed\(\)`"):
+        slope(masked)
+    np.testing.assert_allclose(slope(np.ma.array([1.0, 2.0])), np.cos([1.0, 2.0]))
+    units = pytest.importorskip("astropy.units")
+    with pytest.raises(TypeError, match=r"Quantity of astropy.*Pass its `\.value`"):
+        slope(np.array([1.0, 2.0]) * units.m)
+
+
+def test_points_without_coordinates_give_empty_arrays():
+    for points, shape in ((np.array([]), (0,)), (np.empty((0, 3)), (0, 3)), ([], (0,))):
+        gradient = gpugrad.gradient_of(lambda p: p[0] * p[1], vector=True)
+        assert gradient(points).shape == shape
+        hessian = gpugrad.hessian_of(lambda p: p[0] * p[1], vector=True)
+        assert hessian(points).shape == (0, *shape)

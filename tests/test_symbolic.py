@@ -7,12 +7,14 @@ import ctypes
 import shutil
 import subprocess
 import sys
+import time
 
+import fuzz_formulas
 import numpy as np
 import pytest
 
 import gpugrad
-from internals import formula_tape
+from internals import formula_deadline, formula_tape
 
 sympy = pytest.importorskip("sympy", reason="SymPy is not installed")
 
@@ -384,7 +386,12 @@ def test_a_gpu_has_numpys_values(text):
         assert_close(got, wanted, 1e-12)
 
 
-def test_texts_whose_second_derivatives_would_take_minutes_are_refused():
+@pytest.fixture
+def unhurried(monkeypatch):
+    monkeypatch.setattr(formula_deadline, "SECONDS", 60.0)
+
+
+def test_texts_whose_second_derivatives_would_take_minutes_are_refused(unhurried):
     nested = "x"
     for _ in range(38):
         nested = f"sin(x*y*{nested})"
@@ -392,14 +399,133 @@ def test_texts_whose_second_derivatives_would_take_minutes_are_refused():
         with pytest.raises(ValueError, match=r"at most 3000 operations; got \d+\. Build such"):
             operator(nested)
     assert len(gpugrad.symbolic.gradient(nested).expressions) == 2
-    long = "+".join(f"{k}*x**{k}*y" for k in range(1, 120))
+    long = "+".join(f"{k}*x**{k}*y" for k in range(1, 30))
     assert len(gpugrad.symbolic.hessian(long).expressions) == 2
 
 
-def test_texts_with_absolute_values_deep_in_each_other_are_refused():
+def test_texts_with_absolute_values_deep_in_each_other_are_refused(unhurried):
     def nested(depth):
         return "abs(x - " * depth + "y" + ")" * depth
 
     gpugrad.symbolic.gradient(nested(12))
     with pytest.raises(ValueError, match="in each other 12 deep"):
         gpugrad.symbolic.gradient(nested(13))
+
+
+LONG = {
+    "product": "*".join(f"a{i}" for i in range(190)),
+    "powers": "*".join(f"(a{i} + 1)**b{i}" for i in range(60)),
+    "calls": "erf(" * 38 + "x" + ")" * 38,
+    "conditions": "where(" + " or ".join(f"x < {i}" for i in range(150)) + ", x, y)",
+    "maximum": "max(a, b, c, d, f, g, h, k)**3",
+    "fractions": "1/(1 + x*" * 38 + "x" + ")" * 38,
+}
+
+
+@pytest.mark.parametrize("name", LONG)
+def test_texts_end_or_are_refused_in_time(name, monkeypatch):
+    monkeypatch.setattr(formula_deadline, "SECONDS", 0.15)
+    start = time.perf_counter()
+    with pytest.raises(ValueError, match=r"A text may take 0\.15 seconds"):
+        gpugrad.symbolic.hessian(LONG[name])
+    assert time.perf_counter() - start < 2.0
+    # Nothing is raised any more once it is over.
+    assert (
+        gpugrad.symbolic.gradient("x**2").expressions == gpugrad.symbolic.gradient("x²").expressions
+    )
+    time.sleep(0.2)
+
+
+def test_texts_have_a_limited_number_of_symbols():
+    with pytest.raises(ValueError, match="A text may hold 200 symbols at most; got 201"):
+        gpugrad.symbolic.gradient("+".join(f"a{i}" for i in range(201)))
+
+
+def test_expressions_of_sympy_may_take_their_time(monkeypatch):
+    import sympy
+
+    monkeypatch.setattr(formula_deadline, "SECONDS", 1e-9)
+    x = sympy.Symbol("x")
+    assert gpugrad.symbolic.gradient(sympy.sin(x) ** 2).expressions.has(sympy.cos)
+
+
+def test_what_sympy_cannot_work_out_is_one_clear_error(unhurried):
+    with pytest.raises(ValueError, match="SymPy cannot differentiate this text: Prec"):
+        gpugrad.symbolic.gradient("x*floor(exp(600)*exp(90))")
+
+
+AS_WRITTEN = {
+    "x² + 3*x": "x**2 + 3*x",
+    "½*x": "x/2",
+    "¾*x³": "3*x**3/4",
+    "2*π*x": "2*pi*x",
+    "x×y": "x*y",
+    "x·y": "x*y",
+    "x÷y": "x/y",
+    "x − y": "x - y",
+    "-x²": "-(x**2)",
+    "x⁻¹": "1/x",
+    "x¹²*y": "x**12*y",
+    "√x": "sqrt(x)",
+    "∛(x + y)": "cbrt(x + y)",
+    "√sin(x)*y": "sqrt(sin(x))*y",
+    "sin(x)²": "sin(x)**2",
+    "(√x)²*y": "x*y",
+    "x^½": "sqrt(x)",
+    "where(x ≤ 1, x, x²)": "where(x <= 1, x, x**2)",
+    "α²*θ": "α**2*θ",
+}
+
+
+@pytest.mark.parametrize("text", AS_WRITTEN)
+def test_characters_with_one_meaning_are_read(text):
+    assert str(gpugrad.symbolic.gradient(text)) == str(gpugrad.symbolic.gradient(AS_WRITTEN[text]))
+
+
+REFUSED_WITH_CURE = {
+    "2x": r"write \* to multiply",
+    "½x": r"write \* to multiply",
+    "2½*x": r"write \* to multiply",
+    "x²y": r"write \* to multiply",
+    "2√x": r"write \* to multiply",
+    "x²^3": "write parentheses",
+    "√x²": "write parentheses",
+    "√x**2": "write parentheses",
+    "sin²(x)": r"needs its argument: sin\(x\)",
+    "πx": r"may be a name or a product; write pi \*",
+    "x₁": "no digit of a name",
+    "x٣": "no digit of a name",
+    "аx": "looks like the Latin 'a'",
+    "x + х": "looks like the Latin 'x'",
+    "Α*x": "looks like the Latin 'A'",
+    "ｘ": "write 'x'",
+    "µ*x": "write 'μ'",
+    "e\u0301*x": "is not part",
+    "x – y": "write - for minus",
+    "|x|": r"write abs\(x\)",
+    "x!": r"write factorial\(x\)",
+    "f'": "is not part",
+    "x\x00": r"'\\x00' is not part",
+    "x\ud800": r"'\\ud800' is not part",
+    "x\u200b": r"'\\u200b' is not part",
+}
+
+
+@pytest.mark.parametrize("text", REFUSED_WITH_CURE, ids=ascii)
+def test_characters_with_several_meanings_are_refused_with_the_cure(text):
+    with pytest.raises(ValueError, match=REFUSED_WITH_CURE[text]) as told:
+        gpugrad.symbolic.gradient(text)
+    str(told.value).encode()  # can be shown anywhere
+
+
+def test_listed_symbols_may_have_any_name():
+    import sympy
+
+    t = sympy.Symbol("t₁")
+    assert gpugrad.symbolic.gradient("t₁**3", t).expressions == 3 * t**2
+
+
+def test_random_texts_are_read_rightly_or_refused():
+    counts = fuzz_formulas.fuzz(2.0, seed=7)
+    assert counts["texts"] > 20
+    assert all(counts[bad] == 0 for bad in fuzz_formulas.BAD), counts

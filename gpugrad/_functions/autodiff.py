@@ -20,6 +20,11 @@ def why_not(x: Array) -> str | None:
     )
 
 
+def detach(x: Array) -> Array:
+    """Return an array that takes no part in automatic differentiation."""
+    return x.detach() if array_api_compat.is_torch_array(x) else x
+
+
 def make_derivative(evaluate: Evaluate) -> Evaluate:
     """Return the function whose components are the derivatives of each by each variable.
 

@@ -11,7 +11,6 @@ import numpy as np
 
 from gpugrad._arrays import Array, empty
 from gpugrad._functions.analytic_array import NotAnalytic, Tracked, refusal, unwrap
-from gpugrad._functions.differences import LineSamples, central_differences, find_steps
 from gpugrad._functions.user_function import describe_error
 
 
@@ -87,17 +86,13 @@ class ComplexStep:
         Raises
         ------
         NotAnalytic
-            If the function uses what is not analytic, or has other values or slopes at complex
-            numbers than at real ones.
+            If the function uses what is not analytic, or has other values at complex numbers than
+            at real ones.
         """
         derivatives = self._differentiate_blocks(coords)
         if derivatives.differ:
             raise refusal("complex values that are others than its real ones")
         slopes = derivatives.arrays()
-        # The comparison takes further calls, so that a function is put to it only once.
-        if not self.function.is_analytic:
-            self._compare_with_differences(coords, slopes)
-            self.function.is_analytic = True
         self.are_complete = derivatives.are_complete
         return slopes
 
@@ -151,32 +146,6 @@ class ComplexStep:
         if any(f0.dtype.kind == "c" for f0 in values):
             raise refusal("complex numbers")
         return values
-
-    def _compare_with_differences(self, coords: list[Array], slopes: list[Array]) -> None:
-        """Raise NotAnalytic where the slopes differ from the slopes of the real function.
-
-        The equations of Cauchy and Riemann demand that they agree. Three points are enough to
-        catch a function that does something else with complex numbers, unseen.
-        """
-        size, n = coords[0].size, len(coords)
-        picked = sorted({0, size // 2, size - 1})
-        points = [x[picked] for x in coords]
-        steps = find_steps(points, 1, 8)
-        samples = LineSamples(self.function, points, [{i: 1} for i in range(n)])
-        values, errors = central_differences(samples, 1, 8, steps, True)
-        for m, (value, error) in enumerate(zip(values, errors, strict=True)):
-            slope = np.stack([derivatives[picked] for derivatives in slopes[m * n : m * n + n]])
-            differs = np.abs(value - slope) > 8 * error + 1e-6 * np.abs(slope)
-            if differs.any():
-                i, k = np.argwhere(differs)[0]
-                place = ", ".join(f"{float(x[k]):g}" for x in points)
-                raise NotAnalytic(
-                    'the method "complex" needs a function that does the same with complex '
-                    f"numbers as with real ones; at ({place}) the slope of `func` along coordinate "
-                    f"{i} is {value[i, k]:.6g} by differences of real numbers, but "
-                    f'{slope[i, k]:.6g} by a complex step. Use the method "extrapolation", or '
-                    '"auto".'
-                )
 
     def components(self, moved: list[Any], count: int) -> list[Array]:
         """Return the first components at complex points."""

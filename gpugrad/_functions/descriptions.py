@@ -22,7 +22,8 @@ order : int, optional
     "method": """
 method : {"auto", "autodiff", "complex", "extrapolation", "central"}, optional
     How to differentiate, see the notes. "auto" takes the first of "autodiff", "complex" and
-    "extrapolation" that works, and leaves its name in the attribute ``method``.
+    "extrapolation" that works, and leaves its name in the attribute ``method``. Where differences
+    contradict it, or have a smaller error for orders above 2, they take its place.
 """,
     "accuracy": """
 accuracy : {2, 4, 6, 8, 10, 12}, optional
@@ -68,16 +69,18 @@ Raises
 ------
 TypeError
     If `func` is not callable or does not take the coordinates; if points are of two libraries,
-    complex, or lazy; if a method cannot differentiate this function, saying why (`NotAnalytic`
-    for "complex").
+    complex, lazy, masked or with units; if a method cannot differentiate this function, or
+    differences contradict the one that was asked for (`NotAnalytic` for "complex").
 ValueError
-    If `func` does not return {counted}, or an argument is unknown.{value_errors}
+    If `func` does not return {counted}, sees other points than that one, or returns something else
+    when called again; if an argument is unknown.{value_errors}
 
 Warns
 -----
 RuntimeWarning
-    If NumPy points have a derivative that is NaN, because `func` is NaN or raises an error there,
-    or because its values on neither side tell a slope, as at a root at 0.
+    If points in memory have a derivative that is NaN, because `func` is NaN or raises an error
+    there, because its values on neither side tell a slope, as at a root at 0, or because both sides
+    tell different ones, as at a kink or a jump.
 """
 
 _METHODS = """

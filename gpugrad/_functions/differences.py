@@ -14,7 +14,7 @@ import numpy as np
 
 from gpugrad._arrays import Array, namespace_of
 from gpugrad._arrays import memory as _memory
-from gpugrad._functions.points import place_of
+from gpugrad._functions.points import place_of, scales_of
 from gpugrad._stencils import central_reach, exact_weights
 
 Evaluate = Callable[[list[Array]], list[Array]]
@@ -33,11 +33,8 @@ _SLOWEST = 0.75
 _ENDLESS = 64.0
 """From one side, what slow ones may add up to, in multiples of the first."""
 
-# Which bits to keep for a power of two: a logarithm would cost as much as many a function.
-_EXPONENT = {
-    8: (np.int64, np.int64(0x7FF0 << 48), math.sqrt(np.finfo(np.float64).max)),
-    4: (np.int32, np.int32(0x7F80 << 16), math.sqrt(np.finfo(np.float32).max)),
-}
+_UNLIKE = 1e-3
+"""By what share of their changes samples may differ from polynomials, with no kink suspected."""
 
 
 class Weights(NamedTuple):
@@ -61,38 +58,18 @@ def weights_for(distances: tuple[Any, ...], order: int, sides: int) -> Weights:
     return Weights(tuple(map(float, exact)), 2 * float(sum(map(abs, exact))))
 
 
-def scales_of(coords: Sequence[Array]) -> list[Array]:
-    """Return powers of two above each coordinate, 2 where it is less than 1 or not finite.
+@lru_cache(maxsize=128)
+def weights_of_odd_part(distances: tuple[Any, ...]) -> Weights:
+    """Return weights of differences from side to side whose sum is 0 for odd polynomials.
 
-    Points and steps that are powers of two add up without rounding. NumPy's points that have the
-    same share one, in an array of length 1.
+    Formulas of even orders never see these differences: a jump there must not be overlooked. It
+    takes two distances or more.
     """
-    return [_host_scale(x) if _is_host_float(x) else _scale_of(namespace_of(x), x) for x in coords]
-
-
-def _is_host_float(x: Array) -> bool:
-    return isinstance(x, np.ndarray) and x.dtype.itemsize in _EXPONENT
-
-
-def _host_scale(x: Array) -> Array:
-    size = np.abs(x)
-    least, most = extremes = np.array([size.min(), size.max()], x.dtype)
-    if not most - least < math.inf:  # there is a NaN or an infinity
-        return _powers_above(x)
-    first, last = _powers_above(extremes)
-    return np.full(1, first) if first == last else _powers_above(x)
-
-
-def _powers_above(x: Array) -> Array:
-    integers, exponent, most = _EXPONENT[x.dtype.itemsize]
-    power = (x.view(integers) & exponent).view(x.dtype)
-    power *= 2
-    return np.clip(power, 2, most, out=power)
-
-
-def _scale_of(xp: ModuleType, x: Array) -> Array:
-    size = xp.clip(xp.where(xp.isfinite(x), xp.abs(x), 1.0), 1.0, None)
-    return xp.asarray(2.0, dtype=x.dtype, **place_of(x)) ** (xp.floor(xp.log2(size)) + 1.0)
+    # An odd polynomial over the distance is a polynomial of the squared distance.
+    squares = tuple(d * d - distances[0] ** 2 for d in distances[1:])
+    factors = [w / d for w, d in zip(exact_weights(squares, 0), distances[1:], strict=True)]
+    factors = [1.0 / distances[0], *(-w for w in factors)]
+    return Weights(tuple(map(float, factors)), 2 * float(sum(map(abs, factors))))
 
 
 def find_steps(coords: Sequence[Array], order: int, accuracy: int) -> list[Array]:
@@ -171,9 +148,22 @@ class LineSamples:
         return self.eps * (height + xp.stack(steps_from_zero, axis=0) * slope)
 
 
+class LineDerivatives(NamedTuple):
+    """For each component an array with the axes (line, point).
+
+    `errors` is empty where none are wanted. `poor` tells where a single side may do better,
+    `doubtful` where there may be a kink; None where that is not to be looked at.
+    """
+
+    values: list[Array]
+    errors: list[Array]
+    poor: list[Array] | None
+    doubtful: list[Array] | None
+
+
 def central_differences(
     samples: LineSamples, order: int, accuracy: int, steps: list[Array], with_error: bool
-) -> tuple[list[Array], list[Array]]:
+) -> LineDerivatives:
     """Return differences of one step and their errors, for each component: axes (line, point).
 
     Central ones, or where samples have one side, one-sided ones of the same accuracy. With errors
@@ -181,22 +171,36 @@ def central_differences(
     """
     sides = len(samples.sides)
     reach = central_reach(order, accuracy) if sides == 2 else order + accuracy - 1
-    distances = tuple(range(1, reach + 1 + with_error))
+    distances = tuple(range(1, max(2, reach + with_error) + 1))
     samples_of_components = samples.at(distances, steps)
     units = samples.units(steps, order)
-    needed = with_error or order % 2 == 0 or sides == 1
-    middle = samples.evaluate(samples.coords) if needed else [None] * len(samples_of_components)
-    values, errors = [], []
+    middle = samples.evaluate(samples.coords)
+    values, errors, doubtful = [], [], []
     for sides_of_step, f0 in zip(samples_of_components, middle, strict=True):
         formula = weights_for(distances[:reach], order, sides).factors
         combined = combine_sides(sides_of_step, f0, order)
         weighed = _add_up_distances(formula, combined)
         values.append(weighed / units)
+        if sides == 2:
+            doubtful.append(_find_doubtful(samples, sides_of_step, f0, distances))
         if with_error:
             truncation = _find_truncation(combined, order, sides, weighed)
             bound = _bound_error(samples, sides_of_step, f0, order, distances, steps, truncation)
             errors.append(bound)
-    return values, errors
+    return LineDerivatives(values, errors, None, doubtful or None)
+
+
+def _find_doubtful(
+    samples: LineSamples, sides_of_step: SidesOfStep, f0: Array, distances: tuple[int, ...]
+) -> Array:
+    """Tell where samples on both sides do not go together with each other and with the middle."""
+    xp = samples.xp
+    after, before = (values - f0[None, None, :] for values in sides_of_step)
+    size = xp.max(xp.maximum(abs(after), abs(before)), axis=1)
+    tolerated = _UNLIKE * size + 64 * samples.eps * abs(f0)[None, :]
+    even = _add_up_distances(weights_for(distances, 0, 2).factors, after + before)
+    odd = _add_up_distances(weights_of_odd_part(distances).factors, after - before)
+    return ~(xp.maximum(abs(even), abs(odd)) <= tolerated)
 
 
 def _find_truncation(differences: Array, order: int, sides: int, value: Array) -> Array:
@@ -248,6 +252,8 @@ def _bound_error(
     if sides == 2:
         formula = weights_for(distances, 0, 2).factors
         missed = abs(_add_up_distances(formula, changes[0] + changes[1]))
+        odd = weights_of_odd_part(distances).factors
+        missed = xp.maximum(missed, abs(_add_up_distances(odd, changes[0] - changes[1])))
     # The last distance serves the comparison alone. From one side, the same accuracy takes twice
     # as many samples.
     half = (len(distances) - 1) // (3 - sides)
@@ -280,25 +286,13 @@ def _add_up_distances(weights: Sequence[float], differences: Array) -> Array:
     return add_weighed(weights, [differences[:, k, :] for k in range(len(weights))])
 
 
-class LineDerivatives(NamedTuple):
-    """For each component an array with the axes (line, point).
-
-    `errors` is empty where none are wanted. `poor` tells where a single side may do better; None
-    where that is not to be looked at.
-    """
-
-    values: list[Array]
-    errors: list[Array]
-    poor: list[Array] | None
-
-
 LineMethod = Callable[[LineSamples, list[Array], bool], LineDerivatives]
 """Samples, steps and whether errors are wanted to derivatives along the lines."""
 
 
 def differentiate_lines(
     method: LineMethod, samples: LineSamples, steps: list[Array], with_error: bool
-) -> tuple[list[Array], list[Array]]:
+) -> LineDerivatives:
     """Return derivatives and errors from samples on both sides, or on one where that is better.
 
     The side of the smaller error is taken. Where that is infinite the derivative stays as it is.
@@ -306,7 +300,7 @@ def differentiate_lines(
     both_sided = method(samples, steps, with_error)
     poor = _find_poor(both_sided, samples)
     if poor is None:
-        return both_sided.values, both_sided.errors
+        return both_sided
     xp, coords = samples.xp, [x[poor] for x in samples.coords]
     steps_there = [h if h.shape[0] == 1 else h[poor] for h in steps]
     one_sided = [
@@ -317,14 +311,16 @@ def differentiate_lines(
     errors = [*both_sided.errors] or [
         xp.where(xp.isfinite(value), 0.0, math.inf) for value in both_sided.values
     ]
-    values = [*both_sided.values]
+    values, doubtful = [*both_sided.values], [*(both_sided.doubtful or [])]
     for i in range(len(values)):
         for derivatives in one_sided:
-            error = _spread_chosen(xp, derivatives.errors[i], poor)
+            error = spread_chosen(xp, derivatives.errors[i], poor)
             better = poor & (error < errors[i])
-            values[i] = xp.where(better, _spread_chosen(xp, derivatives.values[i], poor), values[i])
+            values[i] = xp.where(better, spread_chosen(xp, derivatives.values[i], poor), values[i])
             errors[i] = xp.where(better, error, errors[i])
-    return values, errors if both_sided.errors else []
+            if doubtful:  # at the end of a domain there is no other side to differ from
+                doubtful[i] = doubtful[i] & ~better
+    return LineDerivatives(values, errors if both_sided.errors else [], None, doubtful or None)
 
 
 def _find_poor(both_sided: LineDerivatives, samples: LineSamples) -> Array | None:
@@ -340,11 +336,11 @@ def _find_poor(both_sided: LineDerivatives, samples: LineSamples) -> Array | Non
         return None
     components = samples.evaluate([x[poor] for x in samples.coords])
     has_value = reduce(operator.or_, map(xp.isfinite, components))
-    poor = poor & _spread_chosen(xp, has_value, poor)
+    poor = poor & spread_chosen(xp, has_value, poor)
     return poor if bool(xp.any(poor)) else None
 
 
-def _spread_chosen(xp: Any, values: Array, chosen: Array) -> Array:
+def spread_chosen(xp: Any, values: Array, chosen: Array) -> Array:
     """Return an array for all points, with the values of the chosen points in their places."""
     place = xp.cumulative_sum(xp.astype(chosen, xp.int64), axis=0) - 1
     return xp.take(values, xp.clip(place, 0, None), axis=-1)

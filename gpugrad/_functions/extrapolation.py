@@ -13,12 +13,16 @@ from gpugrad._functions.differences import (
     add_weighed,
     combine_sides,
     weights_for,
+    weights_of_odd_part,
 )
 from gpugrad._functions.points import place_of
 
 _DEEPEST = 160
 _FURTHER = 6
 """Further halvings for points so near to an end of the domain that they have no derivative yet."""
+_SEEN = (0.01, 0.2)
+"""By what share of their changes samples may differ from what others say of the derivative, and of
+the value in the middle, to see the function at all."""
 _UNSETTLED = 0.01
 """Derivatives from one side that change by such a share with the step may grow without bound."""
 
@@ -71,10 +75,12 @@ class _Level(NamedTuple):
     """What samples at one distance say; axes (line, point)."""
 
     apart: Array
+    opposite: Array  # the difference from side to side
     middle: Array  # what they say of the value in the middle, less the value itself
     height: Array
     rise: Array
     varies: Array
+    variation: Array
 
 
 class _Search:
@@ -88,6 +94,7 @@ class _Search:
         distances = tuple(2**k for k in range(self.count))
         self.weights = weights_for(distances, order, sides)
         self.weights_of_middle = weights_for(distances, 0, sides)
+        self.weights_of_odd_part = weights_of_odd_part(distances)
         self.recent: list[_Level] = []
         self.before: Any = None
         xp, x = samples.xp, samples.coords[0]
@@ -95,14 +102,15 @@ class _Search:
         self.best = xp.full(shape, math.nan, dtype=f0.dtype, **place_of(x))
         self.error = xp.full(shape, math.inf, dtype=x.dtype, **place_of(x))
         self.change = self.scatter = self.since = xp.zeros(shape, dtype=x.dtype, **place_of(x))
+        self.is_seen = xp.zeros(shape, dtype=xp.bool, **place_of(x))
         self.unit = xp.ones(shape, dtype=x.dtype, **place_of(x))
         self.first_slope = xp.full_like(self.best, math.nan)
         self.varies = self.is_cut_off = xp.zeros(shape, dtype=xp.bool, **place_of(x))
 
     def is_settled(self) -> Array:
         """Tell for each point whether it can hardly gain by smaller steps."""
-        small = self.error <= 1e-5 * (abs(self.best) + abs(self.f0))
-        exact = self.error <= 32 * self.samples.eps * abs(self.best)
+        small = self.is_seen & (self.error <= 1e-5 * (abs(self.best) + abs(self.f0)))
+        exact = self.is_seen & (self.error <= 32 * self.samples.eps * abs(self.best))
         return (small & (self.since >= 3)) | exact | ~self.samples.xp.isfinite(self.f0)
 
     def is_waiting(self) -> Array:
@@ -111,8 +119,10 @@ class _Search:
         return self.is_cut_off & is_finite(self.f0) & ~is_finite(self.error)
 
     def bound(self) -> Array:
-        """Return bounds of the errors of the best values."""
-        return SAFETY * self.samples.xp.maximum(self.error, self.scatter / self.unit)
+        """Return bounds of the errors of the best values; infinite where no samples see them."""
+        xp = self.samples.xp
+        error = xp.where(self.is_seen, self.error, math.inf)
+        return SAFETY * xp.maximum(error, self.scatter / self.unit)
 
     def add(self, sides: SidesOfStep) -> None:
         """Take in the samples of the next step."""
@@ -125,7 +135,10 @@ class _Search:
         varies = (rise > 0) | (abs(middle) > 0)
         apart = difference if self.order % 2 else middle
         self.is_cut_off = self.is_cut_off | ~xp.isfinite(middle)
-        self.recent = [_Level(apart, middle, height, rise, varies), *self.recent][: self.count]
+        level = _Level(
+            apart, difference, middle, height, rise, varies, xp.maximum(rise, abs(middle))
+        )
+        self.recent = [level, *self.recent][: self.count]
 
     def judge(self, steps: list[Array], units: Array, halvings: int) -> None:
         """Take the value of the last steps where it is better; units are to the order's power."""
@@ -137,16 +150,27 @@ class _Search:
         # Two values may agree by chance, three will not.
         last_change, self.change = self.change, abs(value - before)
         change = xp.maximum(self.change, last_change / 16)
-        height, slope, varies = self.recent[-1][2:]
+        height, slope, varies = self.recent[-1][3:6]
         for level in self.recent[-2::-1]:  # a step farther away, a rise counts half as much
             height, slope = xp.maximum(height, level.height), xp.maximum(level.rise, slope / 2)
             varies = varies | level.varies
-        noise = self.samples.noise(steps, height, slope) * self.weights.total
+        noise = rounding = self.samples.noise(steps, height, slope) * self.weights.total
         if self.order % 2 and len(self.samples.sides) == 2:
             # Odd formulas never see the middle: a peak there must not be overlooked.
             middles = [level.middle for level in self.recent]
             noise = noise + abs(add_weighed(self.weights_of_middle.factors, middles))
+        elif len(self.samples.sides) == 2:
+            # And even formulas never see what is odd, such as a jump.
+            opposites = [level.opposite for level in self.recent]
+            noise = noise + abs(add_weighed(self.weights_of_odd_part.factors, opposites))
         error = change + noise / abs(units)
+        # Over large steps all differences are small, whatever they differ by from each other.
+        variation = self.recent[0].variation
+        for level in self.recent[1:]:
+            variation = xp.maximum(variation, level.variation)
+        is_seen = (change * abs(units) <= _SEEN[0] * variation + 4 * rounding) & (
+            noise - rounding <= _SEEN[1] * variation + 4 * rounding
+        )
         # A function computed in lower precision has steps of its own: at last, samples lie on one
         # of them and look flat. Where it has varied before, such a derivative of 0 is no result.
         self.varies = self.varies | varies
@@ -160,11 +184,12 @@ class _Search:
             good = good & (change <= _UNSETTLED * size)
         if 2.0**-halvings < self.samples.eps ** (1 / 3):
             good = good & (varies | ~self.varies)
-        self._keep_better(value, xp.where(good, error, math.inf), abs(units))
+        self._keep_better(value, xp.where(good, error, math.inf), abs(units), is_seen & good)
 
-    def _keep_better(self, value: Array, error: Array, units: Array) -> None:
+    def _keep_better(self, value: Array, error: Array, units: Array, is_seen: Array) -> None:
         xp = self.samples.xp
-        better = error < self.error
+        better = (is_seen & ~self.is_seen) | ((is_seen | ~self.is_seen) & (error < self.error))
+        self.is_seen = self.is_seen | is_seen
         self.best = xp.where(better, value, self.best)
         self.error = xp.where(better, error, self.error)
         self.unit = xp.where(better, units, self.unit)

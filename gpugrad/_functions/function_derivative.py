@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gpugrad._arrays import Array
+from gpugrad._arrays import Array, host_values
 from gpugrad._functions.methods import METHODS, Request, differentiate
 from gpugrad._functions.points import Points, parse_points_axis
 from gpugrad._functions.user_function import UserFunction, check_callable
@@ -111,7 +111,7 @@ class FunctionDerivative:
             is_diagonal=kind == "hessian" and row is not None,
         )
         self._func, self._asked_method = func, method
-        self._is_analytic = False
+        self._is_analytic = self._is_pointwise = False
         self._vector, self._stack = options.get("vector", False), options.get("stack", False)
         self._axis = parse_points_axis(options.get("points_axis"), self._vector)
         self.method: str = method
@@ -148,6 +148,9 @@ class FunctionDerivative:
         >>> slope([1.0, 2.0])
         array([2., 4.])
         """
+        nothing = self._find_no_coordinates(coordinates)
+        if nothing is not None:
+            return nothing
         points = Points(coordinates, self._axis)
         n, kind, row = len(points.flat), self._request.kind, self._row
         if kind == "derivative" and n != 1:
@@ -158,20 +161,22 @@ class FunctionDerivative:
         if row is not None and row.axes[1] is not None and not row.axes[0] <= n <= row.axes[1]:
             raise ValueError(f"a {row.title} needs two or three coordinates; got {n}.")
         function = UserFunction(self._func, self._vector, kind == "jacobian")
-        function.is_analytic = self._is_analytic
+        function.is_analytic, function.is_pointwise = self._is_analytic, self._is_pointwise
         function.check_count(n)
         if points.size:
             values, errors, self.method = differentiate(
                 function, points, self._request, self._asked_method
             )
             self._is_analytic = function.is_analytic
+            self._is_pointwise = function.is_pointwise
         else:
             values = errors = self._make_empty(function, points)
         with_error = self._request.with_error
         if row is not None:
+            if with_error:
+                errors = _add_up(row, [*map(points.add_rounding, errors, values)], n, all_plus=True)
             values = _add_up(row, values, n)
-            errors = _add_up(row, errors, n, all_plus=True) if with_error else []
-        if points.size and points.on_host and not function.has_slopes:
+        if points.size and not function.has_slopes:
             _warn_of_nans(values, points)
         results = self._pack_results(values, points)
         return (
@@ -179,6 +184,22 @@ class FunctionDerivative:
             if with_error
             else results
         )
+
+    def _find_no_coordinates(self, coordinates: tuple[Any, ...]) -> Any:
+        """Return an empty result for one array of points that have no coordinates, else None."""
+        if self._axis is None or len(coordinates) != 1 or self._row is not None:
+            return None
+        x = coordinates[0]
+        shape = tuple(getattr(x, "shape", None) or np.shape(x))
+        if not shape or shape[self._axis] or self._request.kind not in ("gradient", "hessian"):
+            return None
+        points = Points((x,), None)
+        empty = points.restore_shape(points.flat[0])
+        if self._request.kind == "hessian":
+            # The axes of both coordinates lie where that of one was.
+            empty = points.xp.stack([empty], axis=self._axis)
+            empty = empty[:0, ...] if self._axis == 0 else empty[..., :0]
+        return DerivativeEstimate(empty, empty) if self._request.with_error else empty
 
     def _make_empty(self, function: UserFunction, points: Points) -> list[Array]:
         """Return the derivatives at no points: as many empty arrays as there are derivatives."""
@@ -234,14 +255,17 @@ def _parse_step(step: Any) -> Any:
 
 
 def _warn_of_nans(values: list[Array], points: Points) -> None:
-    if not any(np.isnan(np.min(value)) for value in values):  # one pass without a temporary
+    hosts = [host_values(value) for value in values]
+    readable = [host for host in hosts if host is not None]
+    if not any(np.isnan(np.min(host)) for host in readable):  # one pass without a temporary
         return
-    is_nan = reduce(np.logical_or, map(np.isnan, values))
+    is_nan = reduce(np.logical_or, map(np.isnan, readable))
     first = int(np.argmax(is_nan))
     where = ", ".join(f"{float(c[first]):g}" for c in points.flat)
     warnings.warn(
         f"the derivative is NaN at {int(is_nan.sum())} of {points.size} points, the first at "
-        f"({where}): `func` has no finite value there, or its values on neither side tell a slope.",
+        f"({where}): `func` has no finite value there, or its values on neither side tell a slope, "
+        "or they tell another one on each side, as at a kink or a jump.",
         RuntimeWarning,
         stacklevel=3,
     )

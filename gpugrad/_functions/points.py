@@ -33,6 +33,13 @@ Fewer would cost more calls, each of which costs as much as some thousand values
 """
 
 
+# Which bits to keep for a power of two: a logarithm would cost as much as many a function.
+_EXPONENT = {
+    8: (np.int64, np.int64(0x7FF0 << 48), math.sqrt(np.finfo(np.float64).max)),
+    4: (np.int32, np.int32(0x7F80 << 16), math.sqrt(np.finfo(np.float32).max)),
+}
+
+
 class Points:
     """Points, one flat array for each coordinate, in the precision to compute in.
 
@@ -72,7 +79,7 @@ class Points:
         )
         self.shape: tuple[int, ...] = tuple(broadcast[0].shape)
         self.flat: list[Array] = [
-            _protect_from_writing(self.xp.reshape(x, (-1,))) for x in broadcast
+            protect_from_writing(self.xp.reshape(x, (-1,))) for x in broadcast
         ]
         self.size = math.prod(self.shape)
 
@@ -111,6 +118,26 @@ class Points:
             flat = xp.astype(flat, self.result_dtype)
         result = xp.reshape(flat, self.shape)
         return result[()] if self.on_host else result
+
+    def widen_bounds(self, bounds: list[Array], derivatives: list[Array]) -> list[Array]:
+        """Return bounds that also hold for derivatives in half precision, as users get them."""
+        if not self.is_half:
+            return bounds
+        xp = self.xp
+        precision = xp.finfo(self.result_dtype)
+        relative, least = 4 * float(precision.eps), float(precision.smallest_normal)
+        widened = []
+        for bound, derivative in zip(bounds, derivatives, strict=True):
+            rounded = xp.astype(xp.astype(derivative, self.result_dtype), derivative.dtype)
+            total = (bound + abs(derivative - rounded)) * (1 + relative) + least
+            widened.append(xp.where(xp.isnan(total), math.inf, total))
+        return widened
+
+    def add_rounding(self, bound: Array, term: Array) -> Array:
+        """Return the bound of a term's error that holds for a sum with it in half precision."""
+        if not self.is_half:
+            return bound
+        return bound + 4 * float(self.xp.finfo(self.result_dtype).eps) * (abs(term) + bound)
 
     def pack(self, components: list[Array], stack: bool, width: int | None = None) -> Any:
         """Return components in the form in which the points came.
@@ -160,7 +187,7 @@ class Blocks:
         return [self.points.restore_shape(flat) for flat in whole]
 
 
-def _protect_from_writing(flat: Array) -> Array:
+def protect_from_writing(flat: Array) -> Array:
     """Return an array that a function cannot write to: it may be the user's own."""
     if isinstance(flat, np.ndarray):
         flat = flat.view()
@@ -187,10 +214,26 @@ def parse_points_axis(axis: Any, vector: bool) -> int | None:
     return number
 
 
+def _refuse_masks_and_units(x: Any) -> None:
+    """Raise TypeError for arrays whose masks or units `func` would not see."""
+    if isinstance(x, np.ma.MaskedArray) and np.ma.is_masked(x):
+        raise TypeError(
+            "points must have values; got a masked array with masked entries. Pass "
+            "`x.compressed()`, or `x.filled(nan)` for NaN in their places."
+        )
+    library = type(x).__module__.partition(".")[0]
+    if library in ("astropy", "unyt"):
+        raise TypeError(
+            f"points must be arrays without units; got a {type(x).__name__} of {library}, whose "
+            "unit would be lost. Pass its `.value`, and give the result the unit."
+        )
+
+
 def _as_arrays(arguments: Sequence[Any]) -> list[Array]:
     """Return arrays of one library; what has none yet goes where the others are."""
     for x in arguments:
         refuse_labels(x, "points")
+        _refuse_masks_and_units(x)
     owners = [x for x in arguments if is_library_array(x)]
     libraries = {library_of(x) for x in owners} | {
         "NumPy" for x in arguments if isinstance(x, np.ndarray) and x.ndim
@@ -219,3 +262,37 @@ def _as_arrays(arguments: Sequence[Any]) -> list[Array]:
             host = from_host(host, owners[0])
         arrays.append(host)
     return arrays
+
+
+def scales_of(coords: Sequence[Array]) -> list[Array]:
+    """Return powers of two above each coordinate, 2 where it is less than 1 or not finite.
+
+    Points and steps that are powers of two add up without rounding. NumPy's points that have the
+    same share one, in an array of length 1.
+    """
+    return [_host_scale(x) if _is_host_float(x) else _scale_of(namespace_of(x), x) for x in coords]
+
+
+def _is_host_float(x: Array) -> bool:
+    return isinstance(x, np.ndarray) and x.dtype.itemsize in _EXPONENT
+
+
+def _host_scale(x: Array) -> Array:
+    size = np.abs(x)
+    least, most = extremes = np.array([size.min(), size.max()], x.dtype)
+    if not most - least < math.inf:  # there is a NaN or an infinity
+        return _powers_above(x)
+    first, last = _powers_above(extremes)
+    return np.full(1, first) if first == last else _powers_above(x)
+
+
+def _powers_above(x: Array) -> Array:
+    integers, exponent, most = _EXPONENT[x.dtype.itemsize]
+    power = (x.view(integers) & exponent).view(x.dtype)
+    power *= 2
+    return np.clip(power, 2, most, out=power)
+
+
+def _scale_of(xp: ModuleType, x: Array) -> Array:
+    size = xp.clip(xp.where(xp.isfinite(x), xp.abs(x), 1.0), 1.0, None)
+    return xp.asarray(2.0, dtype=x.dtype, **place_of(x)) ** (xp.floor(xp.log2(size)) + 1.0)

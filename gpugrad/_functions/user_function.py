@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -11,12 +12,18 @@ import numpy as np
 from gpugrad._arrays import (
     Array,
     NumpyArray,
+    asnumpy,
     dtype_name,
     is_library_array,
     library_of,
     namespace_of,
 )
-from gpugrad._functions.points import place_of
+from gpugrad._functions.points import place_of, protect_from_writing, scales_of
+
+_MOVES = (2.0, 0.0, 1.0, 3.0)
+"""Where points lie beside another one, to see whether it minds them, in sixteenths of its scale."""
+_ALONE = (1, 2)
+"""Which of these are tried alone: neither is where it would be among sorted or reversed ones."""
 
 
 def check_callable(func: Any) -> None:
@@ -34,6 +41,8 @@ class UserFunction:
     `many` says that it has several components, as a vector field has. `is_looped` tells afterwards
     whether it had to be called point by point, `is_analytic`, whether its derivatives by complex
     steps agree with real differences, `has_slopes`, whether all of them are numbers.
+    `is_pointwise` tells that a point's value was seen to depend on it alone, `replaced`, at how
+    many points another method had to step in.
     """
 
     def __init__(self, func: Callable[..., Any], vector: bool, many: bool) -> None:
@@ -43,6 +52,8 @@ class UserFunction:
         self.is_looped = False
         self.is_analytic = False
         self.has_slopes = False
+        self.is_pointwise = False
+        self.replaced = 0
         self._takes_open: bool | None = None
         self._width = 0
 
@@ -66,6 +77,80 @@ class UserFunction:
                 f"`func` must take {count} positional arguments; it has the signature {signature}. "
                 f"{cure}"
             ) from error
+
+    @np.errstate(all="ignore")
+    def check_pointwise(self, coords: list[Array]) -> None:
+        """Raise ValueError if a point's value depends on other points, or on the call.
+
+        Tried at one point, alone and among others. Errors are left to the calls that matter.
+        """
+        if self.is_pointwise:
+            return
+        self.is_pointwise = True
+        middle = slice(coords[0].shape[0] // 2, coords[0].shape[0] // 2 + 1)
+        alone = [x[middle] for x in coords]
+        xp = namespace_of(alone[0])
+        # In an order that sorting, reversing and rolling change, and so do sums.
+        moves = [
+            h / 16 * xp.asarray(_MOVES, dtype=h.dtype, **place_of(h)) for h in scales_of(alone)
+        ]
+        together = [protect_from_writing(x + h) for x, h in zip(alone, moves, strict=True)]
+        try:
+            first = self._read_values(together)
+            singles = [self._read_single([x[k : k + 1] for x in together]) for k in _ALONE]
+            again = self._read_values(together)
+        except Exception:  # noqa: BLE001 - of a user's function, in calls that nobody asked for
+            self._check_single_number(alone)
+            return
+        for m, (among, repeated) in enumerate(zip(first, again, strict=True)):
+            self._refuse_change(alone, among, repeated)
+            size = np.max(np.abs(np.where(np.isfinite(among), among, 0.0)))
+            for k, single in zip(_ALONE, singles, strict=True):
+                value, limit = single[m], _repeatable(coords[0])
+                if abs(among[k] - value) > limit * (abs(value) + 1e-3 * size):
+                    raise ValueError(
+                        "`func` must return for each point a value that depends on this point "
+                        f"alone; at {_show_point([x[k : k + 1] for x in together])} it returned "
+                        f"{value:.6g} for the point alone and {among[k]:.6g} among others. "
+                        "Functions that add up, sort, shift or normalize over points are functions "
+                        "of vectors: pass `vector=True`, with the components on axis 0."
+                    )
+
+    def _read_single(self, point: list[Array]) -> list[Any]:
+        """Return the components at one point alone."""
+        try:
+            return [v[0] for v in self._read_values(point)]
+        except (ValueError, IndexError):  # too few points for it; the same one twice may do
+            xp = namespace_of(point[0])
+            return [v[0] for v in self._read_values([xp.concat([x, x]) for x in point])]
+
+    def _check_single_number(self, coords: list[Array]) -> None:
+        """Raise ValueError if a function of single numbers returns another when called again."""
+        if not isinstance(coords[0], np.ndarray):
+            return
+        try:
+            first, again = (self._call_each(coords, None)[0] for _ in range(2))
+        except Exception:  # noqa: BLE001 - as above
+            return
+        if first is not None and again is not None:
+            self._refuse_change(coords, np.array(first), np.array(again))
+
+    def _refuse_change(self, coords: list[Array], first: NumpyArray, again: NumpyArray) -> None:
+        size = np.max(np.abs(np.where(np.isfinite(first), first, 0.0)), initial=0.0)
+        wrong = np.abs(again - first) > _repeatable(coords[0]) * (np.abs(first) + 1e-3 * size)
+        if wrong.any():
+            raise ValueError(
+                "`func` must return the same value each time it is called with a point; at "
+                f"{_show_point(coords)} it returned {first[wrong][0]:.6g} and then "
+                f"{again[wrong][0]:.6g}. A function with random numbers or with a memory has "
+                "no derivative: fix the seed within the function, or average first."
+            )
+
+    def _read_values(self, coords: list[Array]) -> list[NumpyArray]:
+        """Return the components at points in NumPy arrays."""
+        shape = tuple(coords[0].shape)
+        values = [asnumpy(v) for v in self._split_components(self.raw(coords), coords, shape)]
+        return [v if v.dtype.kind == "c" else v.astype(float) for v in values]
 
     @np.errstate(all="ignore")
     def raw(self, coords: list[Any]) -> Any:
@@ -99,7 +184,9 @@ class UserFunction:
             result = self.raw(coords)
         except IndexError as error:
             raise self._explain_index(error, coords) from error
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, RuntimeError) as error:
+            if not _may_mind_arrays(error, coords):
+                raise
             return self._loop_over_points(coords, error)
         try:
             return self._split_components(result, coords, shape)
@@ -210,13 +297,7 @@ class UserFunction:
         """Call the function point by point: for functions of single numbers, as `math.sin`."""
         like = coords[0]
         if not isinstance(like, np.ndarray):
-            if cause is None:
-                raise TypeError(f"`func` takes single numbers only; got {library_of(like)} arrays.")
-            raise TypeError(
-                f"`func` must take {library_of(like)} arrays of any shape, and raised "
-                f"{describe_error(cause)}. Write it with that library's functions or with "
-                "operators, or pass NumPy points, for which it may take single numbers."
-            ) from cause
+            return self._loop_in_library(coords, cause)
         rows = self._call_each(coords, cause)
         widths = [len(row) for row in rows if row is not None]
         if not widths and cause is not None:
@@ -227,6 +308,30 @@ class UserFunction:
         table = np.array([nothing if row is None else row for row in rows])
         table = table.astype(np.result_type(table, like) if table.dtype.kind == "c" else like.dtype)
         return [np.ascontiguousarray(column).reshape(like.shape) for column in table.T]
+
+    def _loop_in_library(self, coords: list[Array], cause: Exception | None = None) -> list[Array]:
+        """Call the function with arrays of no dimension, one for each point."""
+        xp, like = namespace_of(coords[0]), coords[0]
+        flat = [xp.reshape(c, (-1,)) for c in coords]
+        rows = []
+        try:
+            for k in range(flat[0].shape[0]):
+                result = self.raw([c[k] for c in flat])
+                components = result if self.many else [result]
+                rows.append([xp.asarray(c, dtype=like.dtype, **place_of(like)) for c in components])
+        except Exception as error:
+            if cause is None or isinstance(cause, RuntimeError):
+                raise
+            raise TypeError(
+                f"`func` must take {library_of(like)} arrays of any shape, and raised "
+                f"{describe_error(cause)}. Write it with that library's functions or with "
+                "operators, or pass NumPy points, for which it may take single numbers."
+            ) from error
+        self.is_looped = True
+        return [
+            xp.reshape(xp.stack([xp.reshape(c, ()) for c in column], axis=0), like.shape)
+            for column in zip(*rows, strict=True)
+        ]
 
     def _call_each(self, coords: list[Array], cause: Exception | None) -> list[Any]:
         """Return the components at each point, None where the function raises an error."""
@@ -258,8 +363,26 @@ class UserFunction:
         return [*host.ravel().tolist()]
 
 
+def _repeatable(x: Array) -> float:
+    """Return by what share of itself a value may be another one by rounding alone."""
+    eps = float(namespace_of(x).finfo(x.dtype).eps)
+    return math.exp(0.375 * math.log(eps))
+
+
+def _show_point(coords: list[Array]) -> str:
+    return f"({', '.join(f'{float(x[0]):g}' for x in coords)})"
+
+
 def _common_shape(coords: list[Array]) -> tuple[int, ...]:
     return np.broadcast_shapes(*(tuple(c.shape) for c in coords))
+
+
+def _may_mind_arrays(error: Exception, coords: list[Array]) -> bool:
+    """Tell whether an error may come from there being several points in one array."""
+    if not isinstance(error, RuntimeError):
+        return True
+    # PyTorch's for a tensor that is no single number; not one for want of memory.
+    return not isinstance(coords[0], np.ndarray) and "memory" not in str(error)
 
 
 def describe_error(error: Exception) -> str:

@@ -42,7 +42,8 @@ TypeError
     If {no_formulas}, or if `backend` is given, which says `library` here.
 ValueError
     If a text is no formula (with the position), if it holds symbols that are not listed, if a
-    derivative has no value, as at a jump (``sign``, ``Heaviside``, ``floor``){value_errors}.
+    derivative has no value, as at a jump (``sign``, ``Heaviside``, ``floor``), or if a text has
+    more than 200 symbols or takes longer than 1.5 seconds{value_errors}.
 ImportError
     If SymPy is not installed: ``pip install "gpugrad[symbolic]"``.
 """
@@ -54,8 +55,8 @@ the slope of the piece whose condition holds; a jump between pieces is not seen.
 """
 
 _GRAMMAR = (
-    "Text is read by a grammar of its own and never executed; ``^`` is read as ``**``; products "
-    "need their ``*``."
+    "Text is read by a grammar of its own and never executed; ``^`` is read as ``**``, and so are "
+    "``x²``, ``½``, ``π`` and ``√x``; products need their ``*``."
 )
 
 TOO_LONG = ", or if the first derivatives of a text have more than 3000 operations"

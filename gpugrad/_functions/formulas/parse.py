@@ -8,9 +8,10 @@ what would make numbers explode is refused before it is built.
 from __future__ import annotations
 
 import operator
-import re
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NoReturn
+
+from gpugrad._functions.formulas.words import ALLOWED, Token, refuse_text, split_into_tokens
 
 # Texts may come from strangers: each limit stops something that would take minutes or all memory.
 MAX_LENGTH = 2000
@@ -20,13 +21,6 @@ MAX_BITS = 4096
 MAX_ORDER = 100
 """Whole-number arguments of the gamma function, Bessel functions and the like."""
 
-_TOKEN = re.compile(
-    r"(?P<number>(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)"
-    r"|(?P<name>[^\W\d]\w*)"
-    r"|(?P<operator>\*\*|<=|>=|==|!=|[-+*/^(),<>])"
-)
-_SPACE = re.compile(r"\s*")
-_ALLOWED = "numbers, names, the operators + - * / ** ^ and parentheses"
 _COMPARISONS = {"<": "Lt", "<=": "Le", ">": "Gt", ">=": "Ge", "==": "Eq", "!=": "Ne"}
 _WORDS = ("and", "or", "not", "True", "False")
 _CHOICES = ("Piecewise", "where")
@@ -66,14 +60,6 @@ _GROWING = {
 }  # fmt: skip
 
 
-class Token(NamedTuple):
-    """A word of a formula: what kind, its text, and where it begins."""
-
-    kind: str
-    text: str
-    start: int
-
-
 def parse(text: str, symbols: Iterable[Any] = ()) -> Any:
     """Return the SymPy expression a text stands for; nothing in it is executed.
 
@@ -96,30 +82,6 @@ def parse(text: str, symbols: Iterable[Any] = ()) -> Any:
     return expression
 
 
-def _split_into_tokens(text: str) -> list[Token]:
-    tokens: list[Token] = []
-    position = 0
-    while True:
-        space = _SPACE.match(text, position)
-        position = space.end() if space else position
-        if position == len(text):
-            return [*tokens, Token("end", "the end", position)]
-        match = _TOKEN.match(text, position)
-        if match is None:
-            _refuse_text(text, position, f"{text[position]!r} is not part of a formula")
-        tokens.append(Token(str(match.lastgroup), match.group(), position))
-        position = match.end()
-
-
-def _refuse_text(text: str, position: int, why: str, allowed: str = _ALLOWED) -> NoReturn:
-    start = max(0, position - 30)
-    shown = text[start : position + 30].replace("\n", " ")
-    raise ValueError(
-        f"Cannot read the expression at position {position}: {why}. Allowed are {allowed}.\n"
-        f"    {shown}\n    {' ' * (position - start)}^"
-    )
-
-
 class _Parser:
     """A parser by recursive descent; each method reads one level of precedence."""
 
@@ -128,7 +90,7 @@ class _Parser:
 
         self.sympy = sympy
         self.text, self.symbols = text, symbols
-        self.tokens = _split_into_tokens(text)
+        self.tokens = split_into_tokens(text, symbols)
         self.index = self.depth = 0
 
     @property
@@ -149,13 +111,14 @@ class _Parser:
     def _show_next(self) -> str:
         return "the end" if self.next.kind == "end" else repr(self.next.text[:30])
 
-    def refuse(self, token: Token, why: str, allowed: str = _ALLOWED) -> NoReturn:
-        _refuse_text(self.text, token.start, why, allowed)
+    def refuse(self, token: Token, why: str, allowed: str = ALLOWED) -> NoReturn:
+        refuse_text(self.text, token.start, why, allowed)
 
     def refuse_what_follows(self, otherwise: str = "") -> NoReturn:
         before, token = self.tokens[self.index - 1] if self.index else None, self.next
-        ends = before and (before.kind in ("number", "name") or before.text == ")")
-        starts = token.kind in ("number", "name") or token.text == "("
+        values = ("number", "name", "fraction")
+        ends = before and (before.kind in (*values, "superscript") or before.text == ")")
+        starts = token.kind in (*values, "root") or token.text == "("
         if ends and starts and token.text not in _WORDS:
             self.refuse(
                 token, f"an operator is missing before {self._show_next()}; write * to multiply"
@@ -192,17 +155,30 @@ class _Parser:
         """Read operands of one precedence, and combine them from left to right."""
         result = read()
         while token := self.accept(*makers):
-            operand = read()
-            if token.text == "/" and operand.is_zero:
-                self.refuse(token, "division by zero")
-            result = self.build(token, makers[token.text], result, operand)
+            result = self.build(token, makers[token.text], result, read())
         return result
 
     def sum(self) -> Any:
-        return self.chain(self.product, {"+": operator.add, "-": operator.sub})
+        return self.gather(self.product, self.sympy.Add, {"+": None, "-": operator.neg})
 
     def product(self) -> Any:
-        return self.chain(self.signed, {"*": operator.mul, "/": operator.truediv})
+        return self.gather(self.signed, self.sympy.Mul, {"*": None, "/": self.invert})
+
+    def gather(
+        self, read: Callable[[], Any], make: Callable[..., Any], changes: dict[str, Any]
+    ) -> Any:
+        """Read operands of one precedence and combine all of them at once, which is faster."""
+        operands, last = [read()], None
+        while token := self.accept(*changes):
+            operand, change = read(), changes[token.text]
+            if token.text == "/" and operand.is_zero:
+                self.refuse(token, "division by zero")
+            operands.append(operand if change is None else change(operand))
+            last = token
+        return operands[0] if last is None else self.build(last, make, *operands)
+
+    def invert(self, operand: Any) -> Any:
+        return self.sympy.Pow(operand, -1)
 
     def signed(self) -> Any:
         token = self.accept("+", "-")
@@ -213,12 +189,37 @@ class _Parser:
 
     def power(self) -> Any:
         base = self.atom()
+        raised = self.superscript()
         token = self.accept("**", "^")
+        if raised is not None:
+            if token is not None:
+                self.refuse(token, "a power of a power may be read in two ways; write parentheses")
+            exponent = self.sympy.Integer(int(raised.text))
+            self.check_power(raised, base, exponent)
+            return self.build(raised, self.sympy.Pow, base, exponent)
         if token is None:
             return base
         exponent = self.nested(self.signed)  # from right to left: 2**3**2 is 2**9
         self.check_power(token, base, exponent)
         return self.build(token, self.sympy.Pow, base, exponent)
+
+    def superscript(self) -> Token | None:
+        """Return a power that is written as in x², if there is one."""
+        if self.next.kind != "superscript":
+            return None
+        self.index += 1
+        return self.tokens[self.index - 1]
+
+    def root(self, token: Token) -> Any:
+        """Read what a sign of a root stands before: one number, name, call or parentheses."""
+        value = self.nested(self.atom)
+        if self.next.kind == "superscript" or self.next.text in ("**", "^"):
+            self.refuse(
+                self.next, f"what {token.text} and a power belong to may be read in two ways; "
+                "write parentheses",
+            )  # fmt: skip
+        name = "sqrt" if token.text == "√" else "cbrt"
+        return self.build(token, getattr(self.sympy, name), value)
 
     def check_power(self, token: Token, base: Any, exponent: Any) -> None:
         """Refuse what would become an enormous number, before SymPy computes it."""
@@ -239,6 +240,12 @@ class _Parser:
         if token.kind == "number":
             self.index += 1
             return self.number(token)
+        if token.kind == "fraction":
+            self.index += 1
+            return self.sympy.Rational(token.text)
+        if token.kind == "root":
+            self.index += 1
+            return self.root(token)
         if token.kind == "name" and token.text not in _WORDS:
             self.index += 1
             return self.call(token) if self.next.text == "(" else self.name(token)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import wraps
 from itertools import combinations_with_replacement
 from typing import Any, ParamSpec
 
 from gpugrad._arrays import find_gpu
 from gpugrad._functions.formulas import parse
+from gpugrad._functions.formulas.deadline import time_limit
 from gpugrad._functions.formulas.descriptions import TOO_LONG, describe
 from gpugrad._functions.formulas.evaluate import UnsupportedError, record
 from gpugrad._functions.formulas.symbolic_function import LIBRARIES, SymbolicFunction, lay_out
@@ -20,6 +21,12 @@ _MOST_OPERATIONS = 3000
 
 _MOST_NESTED = 12
 """How many absolute values of a text may lie in each other: SymPy's time grows with the cube."""
+
+_MOST_SYMBOLS = 200
+"""How many symbols a text may hold: SymPy's time grows with the square and more."""
+
+_OF_SYMPY = (ArithmeticError, AttributeError, LookupError, NotImplementedError, RecursionError)
+"""What SymPy raises at formulas that it cannot work out."""
 
 P = ParamSpec("P")
 
@@ -34,13 +41,30 @@ def _names_library(operator: Callable[P, SymbolicFunction]) -> Callable[P, Symbo
                 f"`symbolic.{operator.__name__}` takes no `backend`: the library that evaluates is "
                 f"`library`; pass library={options['backend']!r}."
             )
+        is_text = _holds_text(arguments[:1]) or _holds_text(options.values())
+        if is_text:
+            _import_sympy()  # which takes its time, too
         try:
-            return operator(*arguments, **options)
+            with time_limit(is_text):
+                return operator(*arguments, **options)
         except TypeError:
             refuse_unknown(operator, arguments, options)
             raise
+        except _OF_SYMPY as error:
+            if not is_text:
+                raise
+            raise ValueError(
+                f"SymPy cannot differentiate this text: {type(error).__name__} {error}".rstrip(". ")
+                + ". Build the formula with SymPy, or differentiate a function by `gradient_of`."
+            ) from error
 
     return call
+
+
+def _holds_text(arguments: Iterable[Any]) -> bool:
+    return any(
+        isinstance(e, str) or (isinstance(e, (list, tuple)) and _holds_text(e)) for e in arguments
+    )
 
 
 @_names_library
@@ -463,6 +487,11 @@ def _read_symbols(sp: Any, symbols: Sequence[Any]) -> list[Any]:
 def _read_expression(sp: Any, e: Any, symbols: Sequence[Any]) -> Any:
     if isinstance(e, str):
         read = parse.parse(e, symbols)
+        if len(read.free_symbols) > _MOST_SYMBOLS:
+            raise ValueError(
+                f"A text may hold {_MOST_SYMBOLS} symbols at most; got {len(read.free_symbols)}. "
+                "Build such formulas with SymPy and pass the SymPy expression."
+            )
         if _count_nested(sp.Abs, read) > _MOST_NESTED:
             raise ValueError(
                 f"A text may hold absolute values in each other {_MOST_NESTED} deep, as SymPy "

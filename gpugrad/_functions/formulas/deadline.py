@@ -1,0 +1,74 @@
+"""A limit to the time that a text may take: SymPy has no bound of its own.
+
+Limits of length, depth and symbols stop what is known to take long. Whatever gets past them is
+stopped by the clock: a thread waits beside the work and, when the time is over, has Python raise an
+exception in the thread that works.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+SECONDS = 1.5
+_AGAIN = 0.1
+"""After how many seconds to raise the exception again: SymPy may have swallowed it."""
+
+
+class _TimeOverError(BaseException):
+    """Not caught on the way by what catches any Exception."""
+
+
+@contextmanager
+def time_limit(is_limited: bool) -> Iterator[None]:
+    """Raise ValueError if what is done inside takes longer than a text may."""
+    if not is_limited or not hasattr(ctypes, "pythonapi"):
+        yield
+        return
+    worker, is_done = threading.get_ident(), threading.Event()
+
+    def watch() -> None:
+        wait = SECONDS
+        while not is_done.wait(wait):
+            _raise_in(worker, _TimeOverError)
+            wait = _AGAIN
+
+    watcher = threading.Thread(target=watch, name="gpugrad-deadline", daemon=True)
+    try:
+        watcher.start()
+    except RuntimeError:  # there are no threads, or none any more
+        yield
+        return
+    try:
+        try:
+            yield
+        finally:
+            _stop(watcher, is_done)
+    except _TimeOverError:
+        raise ValueError(
+            f"A text may take {SECONDS} seconds to read and differentiate; this one takes longer. "
+            "Build such formulas with SymPy and pass the SymPy expression, or differentiate a "
+            "function by `gradient_of`."
+        ) from None
+
+
+def _stop(watcher: threading.Thread, is_done: threading.Event) -> None:
+    """End the watch; what it still raises has no place to go but here."""
+    try:
+        while watcher.is_alive():
+            try:
+                is_done.set()
+                watcher.join()
+            except _TimeOverError:
+                continue
+        _raise_in(threading.get_ident(), None)  # nothing that is still to be raised
+    except _TimeOverError:
+        pass
+
+
+def _raise_in(thread: int, error: type[BaseException] | None) -> None:
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(
+        ctypes.c_ulong(thread), None if error is None else ctypes.py_object(error)
+    )
