@@ -9,8 +9,8 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
-from numbers import Real
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -285,12 +285,10 @@ def check_prominence(prominence: Any) -> float | None:
 
 def as_prominence(number: Any) -> float:
     """Return how far points are to stand out, as a float."""
-    is_number = not isinstance(number, (bool, str)) and np.ndim(number) == 0
-    try:
-        if is_number:
+    is_other = isinstance(number, (bool, str, list, tuple)) or hasattr(number, "mask")
+    if not is_other and not getattr(number, "ndim", 0):
+        with suppress(TypeError, ValueError):
             return float(number)
-    except (TypeError, ValueError):
-        pass
     raise TypeError(f"`prominence` must be a number; got {number!r}.")
 
 
