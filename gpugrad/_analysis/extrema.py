@@ -25,6 +25,7 @@ from gpugrad._arrays import (
     dtype_name,
     from_host,
     is_library_array,
+    is_unmasked_subclass,
     library_of,
     namespace_of,
     working_dtype,
@@ -99,6 +100,11 @@ def as_numbers(y: Any) -> Array:
         If the values are unknown yet, or if they are not real numbers.
     """
     y = as_field(y)
+    if type(y).__module__.partition(".")[0] == "sparse":
+        raise TypeError(
+            f"`f` must be dense, with all its samples; got a {type(y).__name__} of sparse. Pass "
+            "`f.todense()`."
+        )
     lazy = array_api_compat.is_dask_array(y)
     if lazy or (array_api_compat.is_jax_array(y) and isinstance(y, sys.modules["jax"].core.Tracer)):
         raise TypeError(
@@ -112,6 +118,8 @@ def as_numbers(y: Any) -> Array:
             f"`f` must be real numbers, which are greater or smaller; got dtype {name}. "
             "Pass a real part or a magnitude; for dates, numbers since one of them."
         )
+    if is_unmasked_subclass(y):
+        y = np.asarray(y)  # points are plain arrays
     if isinstance(y, np.ma.MaskedArray):
         return np.ma.filled(y.astype(np.result_type(y.dtype, np.float64)), np.nan)
     return np.asarray(y, np.float64) if name == "object" else y

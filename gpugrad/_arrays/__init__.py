@@ -18,16 +18,20 @@ from gpugrad._arrays.arrays import (
     device_of,
     dtype_name,
     from_host,
+    has_plain_type,
     host_values,
     is_differentiated,
     is_library_array,
+    is_unmasked_subclass,
     library_of,
     library_of_labels,
     namespace_of,
     refuse_labels,
     result_dtype,
+    warn_caller,
     widest_float,
     working_dtype,
+    wrap_like,
 )
 from gpugrad._arrays.memory import empty, keep_freed_memory
 from gpugrad._arrays.out import (

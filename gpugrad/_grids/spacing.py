@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import datetime
 import math
-import sys
-import warnings
 from functools import lru_cache
 from numbers import Real
 from typing import Any
@@ -16,7 +14,6 @@ from numpy.lib.array_utils import normalize_axis_tuple
 from gpugrad._arrays import (
     HALF_PRECISION,
     Array,
-    GpugradWarning,
     NumpyArray,
     asnumpy,
     device_of,
@@ -25,6 +22,7 @@ from gpugrad._arrays import (
     is_library_array,
     library_of,
     namespace_of,
+    warn_caller,
     widest_float,
 )
 from gpugrad._grids.steps import count_units, find_steps, find_steps_of_lines, lines_are_alike
@@ -374,11 +372,3 @@ def _is_time(spacing: Any) -> bool:
         return _is_lazy_time(spacing)
     values = np.asarray(spacing)
     return values.dtype.kind in "mM" or (bool(values.size) and isinstance(values.flat[0], _DATES))
-
-
-def warn_caller(message: str) -> None:
-    """Warn the user, at the line of theirs that led here."""
-    frame, level = sys._getframe(1), 2
-    while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] == "gpugrad":
-        frame, level = frame.f_back, level + 1
-    warnings.warn(message, GpugradWarning, stacklevel=level)

@@ -26,6 +26,7 @@ from gpugrad._arrays import (
     library_of,
     namespace_of,
     result_dtype,
+    wrap_like,
 )
 from gpugrad._grids import (
     ONE_SIDED,
@@ -219,7 +220,7 @@ def _smooth_lines(f: Array, axis: int, work: Callable[[Array], Array]) -> Array:
         result = np.empty_like(f, dtype=dtype)  # a subclass stays what it is
         result[...] = work(values)
         return result
-    return xp.astype(from_host(work(values), f), dtype)
+    return wrap_like(f, xp.astype(from_host(work(values), f), dtype))
 
 
 def _make_filter(
