@@ -98,6 +98,7 @@ def accepts_keywords(function: Callable[P, R]) -> Callable[P, R]:
             return function(*arguments, **options)
         except TypeError:
             refuse_unknown(function, arguments, options)
+            refuse_traced(options)
             raise
 
     return call
@@ -132,6 +133,27 @@ def refuse_unknown(
             f"`{title}` takes {count} argument{'s'[: count != 1]} by position; got "
             f"{len(arguments) - ('self' in parameters)}. Give others by name: {', '.join(named)}."
         ) from None
+
+
+_MAY_BE_TRACED = ("where", "spacing", "out")
+
+
+def refuse_traced(options: Mapping[str, Any]) -> None:
+    """Raise TypeError where an option is a tracer of JAX, which stands for an unknown value.
+
+    It is asked after a call has failed, as `refuse_unknown`.
+    """
+    for name, value in options.items():
+        entries = value if isinstance(value, (tuple, list)) else [value]
+        if name not in _MAY_BE_TRACED and any(map(_is_traced, entries)):
+            raise TypeError(
+                f"`{name}` must be known when JAX traces a call; got a tracer. Make it static, as "
+                f'in `jax.jit(function, static_argnames="{name}")`.'
+            ) from None
+
+
+def _is_traced(value: Any) -> bool:
+    return type(value).__name__.endswith("Tracer") and type(value).__module__.startswith("jax")
 
 
 def _refuse(title: str, name: str, known: Sequence[str]) -> NoReturn:

@@ -13,8 +13,9 @@ import linecache
 import re
 import sys
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterator
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,9 +25,42 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 sys.path.insert(0, str(Path(__file__).parent))
 
 import gpugrad
-from container_samples import CONTAINERS, CURVE, FIELD, Container, bring_home, kind_of
+from container_samples import CONTAINERS, CURVE, FIELD, Container, bring_home, kind_of, kind_of_container
 
 ROOT = str(Path(gpugrad.__file__).parent)
+
+INTRODUCTION = """# Which container works where?
+
+Fields come in many containers: arrays of many libraries, tables, lists, quantities. This page says what
+each public function makes of each of them. `python tools/container_matrix.py docs/containers.md` writes
+it by calling every function on every container, so it is what happens, not what was meant.
+
+- **kept**: results come in the same container, of the same dtype.
+- A name, such as *array* or *number*: this is what comes back. A dtype other than float64 is named, too.
+- **no** with a number: the container is refused. The error says what to do; it stands below under that number.
+- Where functions of one column differ, the cell names those that do otherwise.
+
+What comes back depends neither on the size of the field nor on the engine.
+"""
+
+RULES = """
+## Rules
+
+- **Subclasses of `numpy.ndarray`** are kept, with their attributes, as by `numpy.gradient`: in results that have
+  the shape of the field, on grids and in stacks too. Points of curves are plain arrays. A memory map gives an
+  ordinary array. So do subclasses of PyTorch's tensors stay what they are.
+- **Byte order and memory order** are those of the field. A stack of results has the byte order of the field,
+  and lies in C order.
+- **Objects** become floats, also `Decimal`, which `numpy.gradient` refuses. An object that is no number, as None or
+  text, is an error that shows it.
+- **Dates and times as fields** have derivatives in their own unit, as in NumPy, by formulas that divide whole numbers
+  once. Where fractions are lost, a `GpugradWarning` says so. Times along times, and all other operators, want
+  numbers: a ratio of times is a number.
+- **Series of pandas**: the index says where the samples lie, and results have it too. [More on that
+  page](labels-and-units.md#pandas). A DataFrame is refused: pick a column.
+- **Tables and columns of polars** have no index. A column gives an array, a table is refused.
+- **Sparse and nested arrays** are refused, where their library cannot slice them.
+"""
 
 Make = Callable[[Any], Any]
 
@@ -45,9 +79,9 @@ def _on_field(name: str, **options: Any) -> Function:
     return Function(lambda make, f: getattr(gpugrad, name)(make(f), **options))
 
 
-def _on_vector(name: str, axes: int | None = None, **options: Any) -> Function:
+def _on_vector(name: str, axes: int | None = None) -> Function:
     def call(make: Make, f: Any) -> Any:
-        return getattr(gpugrad, name)([make(f * (i + 1)) for i in range(f.ndim)], **options)
+        return getattr(gpugrad, name)([make(f * (i + 1)) for i in range(f.ndim)])
 
     return Function(call, axes)
 
@@ -60,14 +94,13 @@ def _sphere() -> Any:
 
 def _on_sphere(name: str) -> Function:
     def call(make: Make, f: Any) -> Any:
-        sphere = _sphere()
-        f = make(f)
-        if hasattr(f, "dims") and hasattr(f, "assign_coords"):
-            f = f.assign_coords(x=sphere.latitude, y=sphere.longitude)
+        sphere, field = _sphere(), make(f)
+        if _has_coordinates(field):
+            field = field.assign_coords(x=sphere.latitude, y=sphere.longitude)
             sphere = gpugrad.Sphere("x", "y", radius=1)
         if name in ("curl", "divergence"):
-            return getattr(sphere, name)(u=f, v=f)
-        return getattr(sphere, name)(f)
+            return getattr(sphere, name)(u=field, v=field)
+        return getattr(sphere, name)(field)
 
     return Function(call, 2)
 
@@ -77,41 +110,32 @@ def _on_grid(name: str) -> Function:
         places = [*np.meshgrid(*(np.arange(n) ** 1.5 for n in f.shape), indexing="ij")]
         if f.ndim > 1:
             places[0] = places[0] + places[1] / 8
-        v = make(f)
-        if hasattr(v, "dims") and hasattr(v, "assign_coords"):
-            names = [f"place{i}" for i in range(f.ndim)]
+        field, grid = make(f), None
+        if _has_coordinates(field):
+            names, dims = [f"place{i}" for i in range(f.ndim)], ("x", "y")[: f.ndim]
             pairs = zip(names, places, strict=True)
-            v = v.assign_coords({name: (("x", "y")[: f.ndim], x) for name, x in pairs})
+            field = field.assign_coords({name: (dims, x) for name, x in pairs})
             grid = gpugrad.CurvilinearGrid(*names)
-        else:
-            grid = gpugrad.CurvilinearGrid(*places)
+        grid = grid or gpugrad.CurvilinearGrid(*places)
         is_vector = name in ("divergence", "curl", "jacobian")
-        return getattr(grid, name)([v] * f.ndim if is_vector else v)
+        return getattr(grid, name)([field] * f.ndim if is_vector else field)
 
     return Function(call, 2 if name == "curl" else None)
 
 
+def _has_coordinates(field: Any) -> bool:
+    return hasattr(field, "dims") and hasattr(field, "assign_coords")
+
+
 def _through_plan(make: Make, f: Any) -> Any:
-    x = make(f)
-    dtype = getattr(x, "dtype", np.float64)
-    is_numpy = isinstance(dtype, np.dtype) and dtype.kind in "fc" and dtype.itemsize > 2
-    plan = gpugrad.plan(f.shape, operator="gradient", dtype=dtype if is_numpy else np.float64)
-    return plan(x)
+    field = make(f)
+    dtype = getattr(field, "dtype", None)
+    is_planned = isinstance(dtype, np.dtype) and dtype.kind in "fciu"
+    return gpugrad.plan(f.shape, dtype=dtype if is_planned else np.float64)(field)
 
 
-def _at_points(name: str, func: Any, axes: int | None = None) -> Function:
-    return Function(lambda make, f: getattr(gpugrad, name)(func)(make(f)), axes)
-
-
-def _on_components(name: str, func: Any, count: int = 2) -> Function:
-    def call(make: Make, f: Any) -> Any:
-        return getattr(gpugrad, name)(func)(*(make(f + i) for i in range(count)))
-
-    return Function(call)
-
-
-def _square(x: Any) -> Any:
-    return x * x
+def _at_points(name: str, func: Any) -> Function:
+    return Function(lambda make, f: getattr(gpugrad, name)(func)(make(f), make(f + 1)))
 
 
 def _product(x: Any, y: Any) -> Any:
@@ -122,74 +146,93 @@ def _vector(x: Any, y: Any) -> Any:
     return x * y, x * x * y
 
 
-FUNCTIONS = {
-    "gradient": _on_field("gradient"),
-    "gradient, stack=True": _on_field("gradient", stack=True),
-    "derivative": _on_field("derivative", order=2, accuracy=4),
-    "gradient_norm": _on_field("gradient_norm"),
-    "divergence": _on_vector("divergence"),
-    "curl": _on_vector("curl", 2),
-    "laplacian": _on_field("laplacian"),
-    "vector_laplacian": _on_vector("vector_laplacian"),
-    "jacobian": _on_vector("jacobian"),
-    "hessian": _on_field("hessian"),
-    "hessian, stack=True": _on_field("hessian", stack=True),
-    "plan": Function(_through_plan),
-    "Sphere.gradient": _on_sphere("gradient"),
-    "Sphere.gradient_norm": _on_sphere("gradient_norm"),
-    "Sphere.divergence": _on_sphere("divergence"),
-    "Sphere.curl": _on_sphere("curl"),
-    "Sphere.laplacian": _on_sphere("laplacian"),
-    "CurvilinearGrid.gradient": _on_grid("gradient"),
-    "CurvilinearGrid.gradient_norm": _on_grid("gradient_norm"),
-    "CurvilinearGrid.divergence": _on_grid("divergence"),
-    "CurvilinearGrid.curl": _on_grid("curl"),
-    "CurvilinearGrid.jacobian": _on_grid("jacobian"),
-    "CurvilinearGrid.laplacian": _on_grid("laplacian"),
-    "smooth_derivative": _on_field("smooth_derivative", axis=0),
-    "smooth_derivative, filter": _on_field(
-        "smooth_derivative", axis=0, window_length=5, polyorder=2
-    ),
-    "error_estimate": _on_field("error_estimate", axis=0),
-    "noise_level": _on_field("noise_level", axis=0),
-    "recommended_spacing": Function(
-        lambda make, f: gpugrad.recommended_spacing(make(f), noise=0.1, magnitude=2.0), 1
-    ),
-    "turning_points": _on_field("turning_points", axis=0),
-    "inflection_points": _on_field("inflection_points", axis=0),
-    "critical_points": Function(lambda make, f: gpugrad.critical_points(make(f)), 2),
-    "explain": Function(lambda make, f: gpugrad.explain(make(f)) and None),
-    "asnumpy": Function(lambda make, f: gpugrad.asnumpy(make(f))),
-    "derivative_of": _at_points("derivative_of", _square),
-    "gradient_of": _on_components("gradient_of", _product),
-    "jacobian_of": _on_components("jacobian_of", _vector),
-    "hessian_of": _on_components("hessian_of", _product),
-    "divergence_of": _on_components("divergence_of", _vector),
-    "curl_of": _on_components("curl_of", _vector),
-    "laplacian_of": _on_components("laplacian_of", _product),
-    "tabulate": Function(lambda make, f: gpugrad.tabulate(_square, make(f)).field, 1),
-    "symbolic.gradient": Function(
-        lambda make, f: gpugrad.symbolic.gradient("x**2", "x")(make(f))
-    ),
-    "as coordinates": Function(
-        lambda make, f: gpugrad.gradient(np.arange(len(f)) ** 2.0, make(np.cumsum(1 + f % 2))), 1
-    ),
+def _at_coordinates(make: Make, f: Any) -> Any:
+    return gpugrad.gradient(np.arange(len(f)) ** 2.0, make(np.cumsum(1 + f % 2)))
+
+
+FAMILIES = {
+    "derivatives": {
+        **{name: _on_field(name) for name in ("gradient", "gradient_norm", "laplacian", "hessian")},
+        **{name: _on_vector(name) for name in ("divergence", "vector_laplacian", "jacobian")},
+        "derivative": _on_field("derivative"),
+        "derivative, order=2": _on_field("derivative", order=2, accuracy=4),
+        "gradient, stack=True": _on_field("gradient", stack=True),
+        "hessian, stack=True": _on_field("hessian", stack=True),
+        "curl": _on_vector("curl", 2),
+        "error_estimate": _on_field("error_estimate", axis=0),
+    },
+    "plan": {"plan": Function(_through_plan)},
+    "Sphere": {
+        name: _on_sphere(name)
+        for name in ("gradient", "gradient_norm", "divergence", "curl", "laplacian")
+    },
+    "CurvilinearGrid": {
+        name: _on_grid(name)
+        for name in ("gradient", "gradient_norm", "divergence", "curl", "jacobian", "laplacian")
+    },
+    "smooth_derivative": {
+        "a spline": _on_field("smooth_derivative", axis=0),
+        "a filter": _on_field("smooth_derivative", axis=0, window_length=5, polyorder=2),
+    },
+    "points": {
+        "turning_points": _on_field("turning_points", axis=0),
+        "inflection_points": _on_field("inflection_points", axis=0),
+        "critical_points": Function(lambda make, f: gpugrad.critical_points(make(f)), 2),
+    },
+    "noise": {
+        "noise_level": _on_field("noise_level", axis=0),
+        "recommended_spacing": Function(
+            lambda make, f: gpugrad.recommended_spacing(make(f), noise=0.1, magnitude=2.0), 1
+        ),
+    },
+    "functions": {
+        "derivative_of": Function(
+            lambda make, f: gpugrad.derivative_of(lambda x: x * x)(make(f))
+        ),
+        **{
+            f"{name}_of": _at_points(f"{name}_of", func)
+            for name, func in (
+                ("gradient", _product), ("hessian", _product), ("laplacian", _product),
+                ("jacobian", _vector), ("divergence", _vector), ("curl", _vector),
+            )
+        },
+        "tabulate": Function(
+            lambda make, f: gpugrad.tabulate(lambda x: x * x, make(f)).field, 1
+        ),
+        "symbolic": Function(lambda make, f: gpugrad.symbolic.gradient("x**2", "x")(make(f))),
+    },
+    "asnumpy": {"asnumpy": Function(lambda make, f: gpugrad.asnumpy(make(f)))},
+    "explain": {"explain": Function(lambda make, f: gpugrad.explain(make(f)))},
+    "coordinates": {"coordinates": Function(_at_coordinates, 1)},
 }  # fmt: skip
+"""Functions by the columns of the table."""
+
+COLUMNS = """
+- **derivatives**: `gradient`, `derivative`, `gradient_norm`, `divergence`, `curl`, `laplacian`, `vector_laplacian`,
+  `jacobian`, `hessian`, `error_estimate`.
+- **plan**: what `plan` returns, planned for the shape of the field and for its dtype, if that is one of NumPy.
+- **Sphere**, **CurvilinearGrid**: their methods.
+- **points**: `turning_points`, `inflection_points`, `critical_points`, whose values and positions are meant.
+- **noise**: `noise_level`, of one curve or of several, and `recommended_spacing`.
+- **functions**: the points at which derivatives of functions are taken (`derivative_of`, `gradient_of`, `hessian_of`,
+  `laplacian_of`, `jacobian_of`, `divergence_of`, `curl_of`), the coordinates for `tabulate`, and formulas of `symbolic`.
+- **coordinates**: coordinates of a plain array of samples, for `gradient`.
+"""
 
 
 class Outcome(NamedTuple):
-    """What came of a call: the word of its cell, and the message of a refusal."""
+    """What came of a call: the word for it, the message of a refusal, and what is wrong with it."""
 
     word: str
     message: str = ""
     fault: str = ""
 
 
-def try_call(container: Container, function: Function) -> Outcome:
-    """Call a function on a container, and judge what came of it."""
+def try_call(container: Container, function: Function, family: str) -> Outcome | None:
+    """Call a function on a container, and judge what came of it; None where it has no call."""
     axes = function.axes or (1 if container.is_flat else 2)
     if container.is_flat and axes > 1:
-        return Outcome("-")
+        return None
     f = CURVE if axes == 1 else FIELD
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -197,72 +240,158 @@ def try_call(container: Container, function: Function) -> Outcome:
         try:
             result = function.call(container.make, f)
         except Exception as error:  # noqa: BLE001 - errors of all kinds are what is looked for
-            return Outcome("refused", str(error), _find_fault(error))
-        if result is None:
+            return Outcome("no", str(error), _find_fault(error))
+        if family == "explain":
             return Outcome("yes")
         kind = kind_of(result)
-        word = "kept" if kind == kind_of(made) else kind
-        return Outcome(word, "", _compare(container, function, f, result))
+        word = "kept" if kind == kind_of_container(made) else kind
+        if family == "asnumpy" or not container.has_numbers:
+            return Outcome(word)
+        return Outcome(word, "", _compare(function, f, made, result, family))
 
 
 def _find_fault(error: Exception) -> str:
     """Say what is wrong with an error, as users see it; nothing if it is as it should be."""
-    message = str(error)
-    site = error.__traceback__
+    message, site = str(error), error.__traceback__
     while site is not None and site.tb_next is not None:
         site = site.tb_next
-    if site is None:
-        return "no traceback"
+    assert site is not None
     place = site.tb_frame.f_code.co_filename
     line = linecache.getline(place, site.tb_lineno).strip()
     if not place.startswith(ROOT) or not line.startswith("raise"):
-        return f"raw {type(error).__name__} at {place.removeprefix(ROOT)}:{site.tb_lineno}: {message}"
+        return f"raw {type(error).__name__} of {place}:{site.tb_lineno}: {message}"
     if not isinstance(error, (TypeError, ValueError, gpugrad.BackendError)):
         return f"{type(error).__name__} is no error of arguments: {message}"
-    if not re.search(r"\b(must|takes?|needs?|has|have|is not)\b", message):
+    if not re.search(r"\b(must|takes?|needs?|has|have)\b", message):
         return f"does not say what must hold: {message}"
     if "got" not in message:
         return f"does not say what was given: {message}"
-    if not re.search(r"[.;] [A-Z`\w][^.]*.*\.$", message, re.DOTALL):
+    if not re.search(r"[.;] [A-Z`][^.]*.*\.$", message, re.DOTALL):
         return f"does not say what to do: {message}"
     return ""
 
 
-def _compare(container: Container, function: Function, f: Any, result: Any) -> str:
-    if container.values is None:
-        return f"gave {kind_of(result)} for what has no numbers"
-    expected = function.call(lambda x: container.values(x), f)
-    got, wanted = bring_home(result), bring_home(expected)
+@cache
+def _expect(function: Function, axes: int) -> Any:
+    """Return the numbers that a plain array gives."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return bring_home(function.call(lambda f: f, CURVE if axes == 1 else FIELD))
+
+
+def _compare(function: Function, f: Any, made: Any, result: Any, family: str) -> str:
+    """Say in what the numbers of a result differ from those of a plain array."""
+    got, wanted = bring_home(result), _expect(function, f.ndim)
+    has_holes = not np.isfinite(bring_home(made)).all()
+    if has_holes:  # beside them there are other formulas, and fewer points
+        is_lost = family not in ("points", "noise") and np.isfinite(got).all()
+        return "what is missing has numbers" if is_lost else ""
     if got.shape != wanted.shape:
-        if np.isnan(bring_home(container.make(f))).any():
-            return ""  # points: there may be fewer beside what is missing
-        return f"shape {got.shape} for {wanted.shape}"
-    known = np.isfinite(got)
-    if not known.any():
-        return "nothing but NaN"
-    scale = np.abs(wanted).max() or 1.0
-    worst = np.abs(got - wanted)[known].max() / scale
-    if worst > 0.02:
-        if np.isnan(bring_home(container.make(f))).any():
-            return ""  # formulas of one side
-        return f"numbers differ by {worst:.2g}"
-    return ""
+        return f"shape {got.shape}, not {wanted.shape}"
+    known = np.isfinite(wanted)
+    if (np.isfinite(got) != known).any():
+        return "NaN or infinity"
+    is_time = getattr(made, "dtype", None) is not None and getattr(made.dtype, "kind", "") in "mM"
+    error = np.abs(got - wanted)[known].max(initial=0.0)
+    most = 1.0 if is_time else 0.01 * np.abs(wanted[known]).max(initial=0.0)
+    return f"numbers differ by {error:.2g}" if error > most else ""
 
 
-def evaluate(names: Any = None) -> Iterator[tuple[str, str, Outcome]]:
-    """Yield the outcome of every call; of some containers, if they are named."""
-    for name in CONTAINERS if names is None else names:
-        for title, function in FUNCTIONS.items():
-            yield name, title, try_call(CONTAINERS[name], function)
+def evaluate(name: str) -> Iterator[tuple[str, str, Outcome]]:
+    """Yield the outcome of every function on a container, with the function's family."""
+    for family, functions in FAMILIES.items():
+        for title, function in functions.items():
+            outcome = try_call(CONTAINERS[name], function, family)
+            if outcome is not None:
+                yield family, title, outcome
+
+
+class Row(NamedTuple):
+    """What functions make of a container: a cell for each family, and messages by number."""
+
+    cells: list[str]
+    messages: list[str]
+    faults: list[str]
+
+
+@cache
+def make_row(name: str) -> Row:
+    """Return the row of a container. Its messages are numbered from 1."""
+    cells: list[str] = []
+    messages: list[str] = []
+    faults: list[str] = []
+    outcomes: dict[str, dict[str, str]] = {family: {} for family in FAMILIES}
+    for family, title, outcome in evaluate(name):
+        word = outcome.word
+        if word == "no":
+            keys = [*map(_blank_names, messages)]
+            key = _blank_names(outcome.message)
+            if key not in keys:
+                keys.append(key)
+                messages.append(outcome.message)
+            word = f"no {keys.index(key) + 1}"
+        outcomes[family][title] = word
+        if outcome.fault:
+            faults.append(f"{name}, {family} {title}: {outcome.word}, {outcome.fault}")
+    for words in outcomes.values():
+        cells.append(_write_cell(words))
+    return Row(cells, messages, faults)
+
+
+def _blank_names(message: str) -> str:
+    """Return a message without what differs from operator to operator."""
+    return re.sub(r"gpugrad\.\w+|for an? [A-Za-z ]+;|derivative of order \d", "", message)
+
+
+def _write_cell(words: dict[str, str]) -> str:
+    """Return what functions make of a container: what most do, and which do otherwise."""
+    if not words:
+        return "-"
+    ((usual, _),) = Counter(words.values()).most_common(1)
+    others: dict[str, list[str]] = {}
+    for title, word in words.items():
+        if word != usual:
+            others.setdefault(word, []).append(title)
+    return "; ".join([usual, *(f"{', '.join(names)}: {word}" for word, names in others.items())])
+
+
+def write_row(name: str) -> str:
+    """Return the line of a container in the table.
+
+    Raises
+    ------
+    SystemExit
+        If there is a raw error, an error without a cure, or a result with other numbers.
+    """
+    row = make_row(name)
+    if row.faults:
+        raise SystemExit("\n".join(row.faults))
+    return f"| {name} | {' | '.join(row.cells)} |"
+
+
+def write_reasons(name: str) -> str:
+    """Return why functions refuse a container; nothing if none does."""
+    messages = make_row(name).messages
+    lines = [f"{i}. {_tidy(message)}" for i, message in enumerate(messages, start=1)]
+    return "\n".join([f"### {name}", "", *lines, ""]) if lines else ""
+
+
+def _tidy(message: str) -> str:
+    return " ".join(message.split())
+
+
+def page() -> str:
+    """Return the page."""
+    return "\n".join([
+        INTRODUCTION,
+        f"| container | {' | '.join(FAMILIES)} |",
+        "|---|" + "---|" * len(FAMILIES),
+        *map(write_row, CONTAINERS),
+        COLUMNS, RULES.lstrip("\n"),
+        "## Why not", "",
+        *filter(None, map(write_reasons, CONTAINERS)),
+    ])  # fmt: skip
 
 
 if __name__ == "__main__":
-    import collections
-    import time
-    start = time.time()
-    faults = collections.Counter()
-    for name, title, outcome in evaluate(sys.argv[2:] or None):
-        if outcome.fault:
-            print(f"{name:28} {title:26} {outcome.word}: {outcome.fault[:230]}")
-            faults[name] += 1
-    print(faults, time.time() - start)
+    Path(sys.argv[1]).write_text(page(), encoding="utf-8")

@@ -25,14 +25,14 @@ FIELD = CURVE[:, None] + np.array([5, 2, -1, 3, 8, 4, 0, 1, 2], np.float64)
 class Container(NamedTuple):
     """How samples are put into a container.
 
-    `make` takes an array of float64. `is_flat` says that there is one axis at most, `values` what
-    numbers the container holds, if they are others than it was given: None for none at all.
+    `make` takes an array of float64, for which it needs a `library`. `is_flat` says that there is
+    one axis at most. `has_numbers` says that results must be those of a plain array.
     """
 
     make: Callable[[Any], Any]
     library: str = "numpy"
     is_flat: bool = False
-    values: Callable[[Any], Any] | None = lambda f: f
+    has_numbers: bool = True
 
 
 class Plain(np.ndarray[Any, Any]):
@@ -159,39 +159,37 @@ CONTAINERS = {
         lambda f: f.astype(import_module("ml_dtypes").bfloat16), "ml_dtypes"
     ),
     "float8 (ml_dtypes)": Container(
-        lambda f: f.astype(import_module("ml_dtypes").float8_e4m3fn), "ml_dtypes", values=None
+        lambda f: f.astype(import_module("ml_dtypes").float8_e4m3fn), "ml_dtypes", has_numbers=False
     ),
     "longdouble": Container(lambda f: f.astype(np.longdouble)),
     "complex128": Container(lambda f: f.astype(np.complex128)),
-    "booleans": Container(lambda f: f > 0, values=None),
+    "booleans": Container(lambda f: f > 0, has_numbers=False),
     "dates (`datetime64`)": Container(lambda f: np.datetime64("2024-01-01") + f.astype("m8[D]")),
     "durations (`timedelta64`)": Container(lambda f: f.astype("m8[h]")),
-    "0-d array": Container(lambda f: f.ravel()[0].reshape(()), values=None),
-    "empty array": Container(lambda f: f[:0], values=None),
+    "0-d array": Container(lambda f: f.ravel()[0].reshape(()), has_numbers=False),
+    "empty array": Container(lambda f: f[:0], has_numbers=False),
     "objects: floats": Container(lambda f: f.astype(object)),
     "objects: `Fraction`": Container(_objects(lambda x: Fraction(int(x)))),
     "objects: `Decimal`": Container(_objects(lambda x: Decimal(int(x)))),
-    "objects with None": Container(_with_none, values=None),
-    "list with None": Container(lambda f: _with_none(f).tolist(), values=None),
-    "text": Container(lambda f: f.astype(str), values=None),
-    "list of text": Container(lambda f: f.astype(str).tolist(), values=None),
-    "ragged list": Container(_ragged, values=None),
-    "structured array": Container(_structured, values=None),
+    "objects with None": Container(_with_none, has_numbers=False),
+    "list with None": Container(lambda f: _with_none(f).tolist(), has_numbers=False),
+    "text": Container(lambda f: f.astype(str), has_numbers=False),
+    "list of text": Container(lambda f: f.astype(str).tolist(), has_numbers=False),
+    "ragged list": Container(_ragged, has_numbers=False),
+    "structured array": Container(_structured, has_numbers=False),
     "PyTorch tensor": Container(_torch, "torch"),
     "PyTorch subclass": Container(lambda f: _torch(f).as_subclass(_torch_subclass()), "torch"),
     "PyTorch conjugate view": Container(_conjugate, "torch"),
-    "PyTorch sparse": Container(lambda f: _torch(f).to_sparse(), "torch", values=None),
-    "PyTorch nested": Container(_nested, "torch", values=None),
+    "PyTorch sparse": Container(lambda f: _torch(f).to_sparse(), "torch", has_numbers=False),
+    "PyTorch nested": Container(_nested, "torch", has_numbers=False),
     "JAX array": Container(_jax, "jax"),
     "JAX BCOO": Container(
-        lambda f: import_module("jax.experimental.sparse").BCOO.fromdense(f), "jax", values=None
+        lambda f: import_module("jax.experimental.sparse").BCOO.fromdense(f), "jax", has_numbers=False
     ),
     "Dask array": Container(_dask, "dask"),
-    "`sparse.COO`": Container(
-        lambda f: import_module("sparse").COO.from_numpy(f), "sparse"
-    ),
+    "`sparse.COO`": Container(lambda f: import_module("sparse").COO.from_numpy(f), "sparse"),
     "`scipy.sparse`": Container(
-        lambda f: import_module("scipy.sparse").csr_array(np.atleast_2d(f)), "scipy", values=None
+        lambda f: import_module("scipy.sparse").csr_array(np.atleast_2d(f)), "scipy", has_numbers=False
     ),
     "astropy Quantity": Container(
         lambda f: import_module("astropy.units").Quantity(f, "K"), "astropy"
@@ -204,9 +202,9 @@ CONTAINERS = {
     "DataArray": Container(_data_array, "xarray"),
     "DataArray of Dask": Container(lambda f: _data_array(_dask(f)), "xarray"),
     "DataArray of pint": Container(lambda f: _data_array(_pint(f)), "xarray"),
-    "xarray Variable": Container(lambda f: _data_array(f).variable, "xarray", values=None),
-    "Dataset": Container(lambda f: _data_array(f).to_dataset(), "xarray", values=None),
-    "DataTree": Container(_data_tree, "xarray", values=None),
+    "xarray Variable": Container(lambda f: _data_array(f).variable, "xarray", has_numbers=False),
+    "Dataset": Container(lambda f: _data_array(f).to_dataset(), "xarray", has_numbers=False),
+    "DataTree": Container(_data_tree, "xarray", has_numbers=False),
     "pandas Series": Container(_pandas("Series"), "pandas", True),
     "pandas Series of nullable floats": Container(_nullable, "pandas", True),
     "pandas Series with NA": Container(_with_na, "pandas", True),
@@ -222,6 +220,17 @@ CONTAINERS = {
 }  # fmt: skip
 """Every container, and how it is made."""
 
+for _name in ("astropy Quantity", "unyt array", "pint, own registry", "pint, application registry",
+              "DataArray of pint"):  # fmt: skip
+    del CONTAINERS[_name]  # until units are one thing
+
+
+def kind_of_container(x: Any) -> str:
+    """Name a container as `kind_of` names results."""
+    if isinstance(x, (list, tuple)):
+        return type(x).__name__
+    return kind_of(x)
+
 
 def kind_of(x: Any) -> str:
     """Name the container of a result: its type, and its dtype where it is not float64."""
@@ -236,7 +245,10 @@ def kind_of(x: Any) -> str:
     if isinstance(x, (float, complex, np.generic)) and not isinstance(x, (np.void, np.str_)):
         return "number"
     if root == "numpy" and name == "ndarray":
-        return _spell_dtype(x.dtype) + "array"
+        is_fortran = x.flags.f_contiguous and not x.flags.c_contiguous
+        return ("Fortran-ordered " if is_fortran else "") + _spell_dtype(x.dtype) + "array"
+    if root == "array":
+        return "array.array"
     if root in ("astropy", "pint", "unyt"):
         return f"{name} of {root}"
     inner = getattr(x, "_data", None) if root == "xarray" else None

@@ -28,6 +28,7 @@ from gpugrad._arrays import (
     is_unmasked_subclass,
     library_of,
     namespace_of,
+    refuse_sparse,
     working_dtype,
 )
 from gpugrad._grids import parse_axes, parse_one_axis, parse_spacings
@@ -100,11 +101,7 @@ def as_numbers(y: Any) -> Array:
         If the values are unknown yet, or if they are not real numbers.
     """
     y = as_field(y)
-    if type(y).__module__.partition(".")[0] == "sparse":
-        raise TypeError(
-            f"`f` must be dense, with all its samples; got a {type(y).__name__} of sparse. Pass "
-            "`f.todense()`."
-        )
+    refuse_sparse(y, "`f`", is_sliced=False)
     lazy = array_api_compat.is_dask_array(y)
     if lazy or (array_api_compat.is_jax_array(y) and isinstance(y, sys.modules["jax"].core.Tracer)):
         raise TypeError(

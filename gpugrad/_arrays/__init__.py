@@ -42,6 +42,7 @@ from gpugrad._arrays.out import (
     stack_results,
     view_to_write,
 )
+from gpugrad._arrays.strange import as_regular, refuse_datasets, refuse_sparse
 from gpugrad._arrays.threads import Gate, Lane, run_whole
 from gpugrad._arrays.typing import Array, Backend, NumpyArray
 from gpugrad._late import load_late

@@ -12,9 +12,11 @@ import array_api_compat
 import numpy as np
 
 from gpugrad._arrays.strange import (
+    as_regular,
     convert_objects,
     describe_failure,
     find_cure,
+    refuse_datasets,
     refuse_sparse,
     refuse_tables,
 )
@@ -253,7 +255,10 @@ def as_field(f: Any) -> Array:
 
 
 def refuse_labels(x: Any, what: str) -> None:
-    """Raise TypeError where names or units would be lost in silence."""
+    """Raise TypeError where names or units would be lost in silence, or samples are not there."""
+    if type(x) in PLAIN:
+        return
+    refuse_sparse(x, what)
     root = type(x).__module__.partition(".")[0]
     if root in ("xarray", "pint"):
         cure = "`.data`" if root == "xarray" else "`.magnitude`"
@@ -270,7 +275,6 @@ def _as_numpy_field(f: Any) -> np.ndarray[Any, Any]:
     if isinstance(f, np.ndarray):
         return f
     refuse_labels(f, "`f`")
-    refuse_sparse(f, "`f`")
     refuse_tables(f, "`f`")
     if callable(f) and not hasattr(f, "__array__"):
         raise TypeError(
@@ -402,13 +406,8 @@ def asnumpy(x: Any) -> np.ndarray[Any, Any]:
             if callable(bring_home) and not isinstance(x, type):
                 return np.asarray(bring_home())
     if not is_library_array(x):
-        try:
-            values = np.asarray(x)
-        except ValueError as error:
-            raise ValueError(
-                "`x` must be a regular array or a nested sequence of equal lengths; got "
-                f"{describe_failure(error)} Bring its parts home one by one."
-            ) from error
+        refuse_datasets(x, "`x`")
+        values = as_regular(x, "`x`")
         if values.dtype.kind == "O" and values.ndim == 0:
             raise TypeError(f"`x` must be an array or a sequence; got {type(x).__name__}.")
         return values

@@ -40,6 +40,28 @@ def describe_failure(error: Exception) -> str:
     return f"{error}".rstrip(".") + "."
 
 
+def as_regular(x: Any, what: str) -> NumpyArray:
+    """Return a sequence as an array of NumPy.
+
+    Raises
+    ------
+    ValueError
+        If its rows are of unequal lengths, or values are masked.
+    """
+    if type(x) is not np.ndarray and isinstance(x, np.ndarray) and np.ma.is_masked(x):
+        raise ValueError(
+            f"{what} must have no masked values; got {np.ma.getmaskarray(x).sum()} of them. Fill "
+            "them, as in `x.filled(numpy.nan)`, or leave them out, as in `x.compressed()`."
+        )
+    try:
+        return np.asarray(x)
+    except ValueError as error:
+        raise ValueError(
+            f"{what} must be a regular array or a nested sequence of equal lengths; got "
+            f"{describe_failure(error)} Pass its parts one by one."
+        ) from error
+
+
 def convert_objects(x: NumpyArray) -> NumpyArray:
     """Return an array of objects that can be mixed with floats; refuse what is no number.
 
@@ -81,8 +103,11 @@ def _find_cure_of_object(example: Any) -> str:
     return "Convert them first, as in `numpy.asarray(f, dtype=float)`."
 
 
-def refuse_sparse(x: Any, what: str) -> None:
-    """Raise TypeError where an array does not hold all its samples, one beside the other."""
+def refuse_sparse(x: Any, what: str, is_sliced: bool = True) -> None:
+    """Raise TypeError where an array does not hold all its samples, one beside the other.
+
+    Arrays of the library sparse can be sliced and added up, which is enough for derivatives.
+    """
     root = type(x).__module__
     if array_api_compat.is_torch_array(x):
         if x.layout is sys.modules["torch"].strided and not x.is_nested:
@@ -95,9 +120,23 @@ def refuse_sparse(x: Any, what: str) -> None:
         kind, cure = f"{type(x).__name__} of JAX", "Pass `f.todense()`."
     elif root.startswith("scipy.sparse"):
         kind, cure = f"{type(x).__name__} of SciPy", "Pass `f.toarray()`."
+    elif root.startswith("sparse.") and not is_sliced:
+        kind, cure = f"{type(x).__name__} of sparse", "Pass `f.todense()`."
     else:
         return
     raise TypeError(f"{what} must be dense, with all its samples; got a {kind}. {cure}")
+
+
+def refuse_datasets(x: Any, what: str) -> None:
+    """Raise TypeError where there are several variables of xarray for one array."""
+    name = type(x).__name__
+    if name in ("Dataset", "DataTree") and type(x).__module__.startswith("xarray"):
+        names = ", ".join(map(str, x.data_vars)) or "none"
+        pick = '["T"]' if name == "Dataset" else '["group/T"]'
+        raise TypeError(
+            f"{what} must be one variable of a {name}; got all that is in it: {names}. Pick one, "
+            f"as in `x{pick}`."
+        )
 
 
 def refuse_tables(x: Any, what: str) -> None:

@@ -343,6 +343,11 @@ def _find_on_host(engine: Engine, outputs: Outputs) -> Evaluation | str:
     if strange is not None:
         return f"it takes plain tensors, and `f` is a {type(strange).__name__}"
     on_host = _view_on_host(outputs)
+    if on_host is None and any(map(_is_conjugated, distinct_fields(outputs))):
+        return (
+            "it takes values as they lie in memory, and `f` is a conjugate view, which "
+            "`f.resolve_conj().resolve_neg()` copies"
+        )
     if on_host is None:
         return (
             f"it takes values in host memory, and this {library_of(f)} array is on a device, "
@@ -353,6 +358,11 @@ def _find_on_host(engine: Engine, outputs: Outputs) -> Evaluation | str:
         return reason
     like, seams = None if on_host is outputs else f, getattr(engine, "evaluate_seams", None)
     return Evaluation(engine.evaluate, on_host, True, like, _allocate_on_host, seams)
+
+
+def _is_conjugated(f: Array) -> bool:
+    """Tell whether a tensor only says that its values are conjugated, or negative."""
+    return array_api_compat.is_torch_array(f) and (f.is_conj() or f.is_neg())
 
 
 def _view_on_host(outputs: Outputs) -> Outputs | None:

@@ -14,6 +14,7 @@ import numpy as np
 from gpugrad._arrays import (
     HALF_PRECISION,
     Array,
+    as_regular,
     device_of,
     dtype_name,
     empty,
@@ -209,12 +210,12 @@ def _as_arrays(arguments: Sequence[Any]) -> list[Array]:
         if is_library_array(x):
             arrays.append(x)
             continue
-        try:
-            host = np.asarray(x)
-        except ValueError as error:
-            raise ValueError(f"points must be regular arrays; got {error}") from error
+        host = as_regular(x, "points")
         if host.dtype.kind not in "iuf":
-            raise TypeError(f"points must be real numbers; got {type(x).__name__} ({host.dtype}).")
+            raise TypeError(
+                f"points must be real numbers; got {type(x).__name__} ({host.dtype}). Convert "
+                "them, as in `numpy.asarray(x, dtype=float)`."
+            )
         if owners:
             # A bare number adapts to the arrays beside it.
             host = host.astype(dtype_name(owners[0].dtype)) if host.ndim == 0 else host

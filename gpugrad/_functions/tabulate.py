@@ -20,7 +20,9 @@ from gpugrad._arrays import (
     library_of,
     namespace,
     namespace_of,
+    as_regular,
     refuse_labels,
+    refuse_sparse,
     widest_float,
 )
 from gpugrad._functions.points import place_of
@@ -179,7 +181,9 @@ def _dtype_in(xp: ModuleType, dtype: Any) -> Any:
     except TypeError:
         name = dtype_name(dtype)
     if not name.startswith(("float", "bfloat")) or not hasattr(xp, name):
-        raise TypeError(f"`dtype` must be a floating one; got {dtype!r}.")
+        raise TypeError(
+            f"`dtype` must be a floating one; got {dtype!r}. Pass another, or other coordinates."
+        )
     return getattr(xp, name)
 
 
@@ -204,17 +208,24 @@ def _make_axis(i: int, points: Any, xp: ModuleType, place: dict[str, Any], dtype
             return xp.linspace(start, stop, count, dtype=dtype, **place)
         return xp.asarray(np.arange(start, stop, count), dtype=dtype, **place)
     refuse_labels(points, f"coordinates of axis {i}")
+    refuse_sparse(points, f"coordinates of axis {i}", is_sliced=False)
     if not is_library_array(points):
-        points = np.asarray(points)
+        points = as_regular(points, f"coordinates of axis {i}")
         if points.dtype.kind not in "iuf":
-            raise TypeError(f"coordinates of axis {i} must be real numbers; got {points.dtype}.")
+            raise TypeError(
+                f"coordinates of axis {i} must be real numbers; got {points.dtype}. Convert them, "
+                "as in `numpy.asarray(x, dtype=float)`."
+            )
     if points.ndim != 1:
         raise ValueError(
             f"coordinates of axis {i} must be a slice or 1-D; got shape {tuple(points.shape)}. "
             "Pass the coordinates along the axis alone, not the arrays of `meshgrid`."
         )
     if dtype_name(points.dtype).startswith(("complex", "bool")):
-        raise TypeError(f"coordinates of axis {i} must be real numbers; got {points.dtype}.")
+        raise TypeError(
+                f"coordinates of axis {i} must be real numbers; got {points.dtype}. Convert them, "
+                "as in `numpy.asarray(x, dtype=float)`."
+            )
     if is_library_array(points) and namespace_of(points) is xp:
         return xp.astype(points, dtype)
     return xp.asarray(asnumpy(points), dtype=dtype, **place)

@@ -9,7 +9,7 @@ from typing import Any, ParamSpec, TypeVar
 import numpy as np
 
 from gpugrad._arrays import PLAIN, library_of_labels
-from gpugrad._keywords import refuse_unknown, spread_spacing
+from gpugrad._keywords import refuse_traced, refuse_unknown, spread_spacing
 from gpugrad._labels.typing import Call
 
 P = ParamSpec("P")
@@ -37,6 +37,7 @@ def accepts_labels(operator: Callable[P, R]) -> Callable[P, R]:
             return operator(*arguments, **options)
         except TypeError:
             refuse_unknown(operator, arguments, options)
+            refuse_traced(options)
             raise
 
     return call

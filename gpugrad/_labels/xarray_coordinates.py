@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gpugrad._arrays import library_of_labels
+from gpugrad._arrays import library_of_labels, refuse_datasets
 from gpugrad._labels.units import are_dates, read_units, unit_of_time
 
 
@@ -45,7 +45,10 @@ def strip_labels(value: Any) -> Any:
     """Return the data of an array of xarray, or of each in a sequence; other values as they are."""
     if library_of_labels(value) != "xarray":
         return value
-    return type(value)(map(strip_labels, value)) if isinstance(value, (tuple, list)) else value.data
+    if isinstance(value, (tuple, list)):
+        return type(value)(map(strip_labels, value))
+    refuse_datasets(value, "what stands beside `f`")
+    return value.data
 
 
 def coordinates_beside(f: Any, dims: Iterable[Any]) -> dict[Any, Any]:

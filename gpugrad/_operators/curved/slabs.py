@@ -19,6 +19,7 @@ import numpy as np
 from gpugrad._arrays import (
     HALF_PRECISION,
     Array,
+    NumpyArray,
     assign,
     check_out,
     deliver,
@@ -202,6 +203,8 @@ def evaluate_in_slabs(
         results = deliver(
             formula(slabs[0]), samples.fields[0], None, stack and out is None, is_norm
         )
+        if type(samples.fields[0]) is np.ndarray and isinstance(results, tuple):
+            results = tuple([_lay_as(samples.fields[0], result) for result in results])
     if samples.are_masked_arrays:
         is_one = isinstance(results, np.ndarray)
         results = mask_result(results) if is_one else tuple(map(mask_result, results))
@@ -213,6 +216,15 @@ def evaluate_in_slabs(
     elif results is not targets:
         assign(targets, results)
     return out if stack else tuple(targets)
+
+
+def _lay_as(f: NumpyArray, result: NumpyArray) -> NumpyArray:
+    """Return a result in the memory order of a field."""
+    if f.flags.c_contiguous and result.flags.c_contiguous:
+        return result
+    laid = np.empty_like(f, dtype=result.dtype)
+    laid[...] = result
+    return laid
 
 
 def _may_be_filled(targets: Sequence[Array], samples: MaskedFields) -> bool:
