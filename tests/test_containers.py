@@ -24,13 +24,16 @@ sys.path.insert(0, str(ROOT / "tools"))
 matrix = importlib.import_module("container_matrix")
 samples = importlib.import_module("container_samples")
 
-SLOW = {"jax": pytest.mark.exhaustive, "dask": pytest.mark.exhaustive, "sparse": pytest.mark.nightly}
-
 
 def _list_containers():
+    """Yield all containers, with marks on those whose library is slow at first calls."""
     for name, container in samples.CONTAINERS.items():
-        mark = SLOW.get("dask" if "Dask" in name else container.library)
-        yield pytest.param(name, marks=() if mark is None else mark)
+        library = "dask" if "Dask" in name else container.library
+        is_quick = library in ("numpy", "pandas", "polars", "scipy") or "sparse" in name.split()[-1]
+        if library == "sparse":
+            yield pytest.param(name, marks=pytest.mark.nightly)
+        else:
+            yield pytest.param(name, marks=() if is_quick else pytest.mark.exhaustive)
 
 
 @pytest.fixture(scope="module")
@@ -134,7 +137,9 @@ LARGE = [
 @pytest.mark.sampled
 @pytest.mark.parametrize("operator", SIZES)
 @pytest.mark.parametrize("name", LARGE)
-@pytest.mark.filterwarnings("ignore::gpugrad.GpugradWarning", "ignore::RuntimeWarning")
+@pytest.mark.filterwarnings(
+    "ignore::gpugrad.GpugradWarning", "ignore::RuntimeWarning", "ignore::PendingDeprecationWarning"
+)
 def test_types_depend_neither_on_the_size_nor_on_the_engine(monkeypatch, name, operator):
     container = samples.CONTAINERS[name]
     pytest.importorskip(container.library)
@@ -235,7 +240,7 @@ def test_byte_order_and_memory_order_are_kept(rng, dtype, order, backend):
 class TestObjects:
     """Objects that are numbers become floats; others are errors that show one of them."""
 
-    @pytest.mark.parametrize("make", [Decimal, Fraction, int, float, np.float32])
+    @pytest.mark.parametrize("make", [Decimal, Fraction, int, float])
     @pytest.mark.parametrize("is_list", [True, False])
     def test_numbers(self, make, is_list):
         f = [make(i * i) for i in range(6)]
@@ -264,7 +269,7 @@ class TestObjects:
         sphere = gpugrad.Sphere(np.linspace(-80, 80, 3), np.arange(3) * 120.0)
         field = np.broadcast_to(f, (3, 3))
         for call in (
-            lambda: gpugrad.gradient(f), lambda: gpugrad.laplacian([*f, 1.0] if entry != [1] else f),
+            lambda: gpugrad.gradient(f), lambda: gpugrad.laplacian(f),
             lambda: gpugrad.turning_points(f), lambda: gpugrad.noise_level(f),
             lambda: sphere.gradient(field), lambda: gpugrad.smooth_derivative(f),
         ):  # fmt: skip
@@ -290,11 +295,16 @@ class TestObjects:
 class TestSparse:
     """Arrays that their libraries cannot slice are refused, with the way to dense ones."""
 
+    @pytest.mark.filterwarnings("ignore:Sparse CSR tensor support")
     def test_torch(self):
         torch = pytest.importorskip("torch")
         dense = torch.eye(4, dtype=torch.float64)
         for f in (dense.to_sparse(), dense.to_sparse_csr()):
-            for call in (gpugrad.gradient, gpugrad.turning_points, gpugrad.derivative_of(torch.sin)):
+            for call in (
+                gpugrad.gradient,
+                gpugrad.turning_points,
+                gpugrad.derivative_of(torch.sin),
+            ):
                 with pytest.raises(TypeError, match=r"must be dense.*to_dense\(\)"):
                     call(f)
             np.testing.assert_array_equal(gpugrad.asnumpy(f), np.eye(4))
@@ -334,7 +344,9 @@ class TestTensors:
 
     def test_conjugate_views(self, torch):
         f = torch.complex(torch.arange(9.0), torch.arange(9.0) ** 2).conj()
-        assert_same_bits(gpugrad.gradient(f).resolve_conj().numpy(), np.gradient(f.resolve_conj().numpy()))
+        assert_same_bits(
+            gpugrad.gradient(f).resolve_conj().numpy(), np.gradient(f.resolve_conj().numpy())
+        )
         with pytest.raises(gpugrad.BackendError, match=r"conjugate view.*resolve_conj\(\)"):
             gpugrad.gradient(f, backend="numpy")
 
@@ -342,7 +354,10 @@ class TestTensors:
 def test_several_variables_are_no_field():
     xarray = pytest.importorskip("xarray")
     data = xarray.Dataset({"T": ("x", np.arange(5.0)), "S": ("x", np.arange(5.0))})
-    for f, match in ((data, r"Dataset.*T, S.*`x\[\"T\"\]`"), (xarray.DataTree(data), "DataTree.*group/T")):
+    for f, match in (
+        (data, r"Dataset.*T, S.*`x\[\"T\"\]`"),
+        (xarray.DataTree(data), "DataTree.*group/T"),
+    ):
         for call in (
             gpugrad.gradient, gpugrad.turning_points, gpugrad.asnumpy, gpugrad.noise_level,
             lambda f: gpugrad.divergence([f]), lambda f: gpugrad.gradient(np.arange(5.0), f),

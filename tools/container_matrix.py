@@ -25,7 +25,15 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 sys.path.insert(0, str(Path(__file__).parent))
 
 import gpugrad
-from container_samples import CONTAINERS, CURVE, FIELD, Container, bring_home, kind_of, kind_of_container
+from container_samples import (
+    CONTAINERS,
+    CURVE,
+    FIELD,
+    Container,
+    bring_home,
+    kind_of,
+    kind_of_container,
+)
 
 ROOT = str(Path(gpugrad.__file__).parent)
 
@@ -155,9 +163,9 @@ FAMILIES = {
         **{name: _on_field(name) for name in ("gradient", "gradient_norm", "laplacian", "hessian")},
         **{name: _on_vector(name) for name in ("divergence", "vector_laplacian", "jacobian")},
         "derivative": _on_field("derivative"),
-        "derivative, order=2": _on_field("derivative", order=2, accuracy=4),
-        "gradient, stack=True": _on_field("gradient", stack=True),
-        "hessian, stack=True": _on_field("hessian", stack=True),
+        "derivative(order=2)": _on_field("derivative", order=2, accuracy=4),
+        "gradient(stack=True)": _on_field("gradient", stack=True),
+        "hessian(stack=True)": _on_field("hessian", stack=True),
         "curl": _on_vector("curl", 2),
         "error_estimate": _on_field("error_estimate", axis=0),
     },
@@ -171,8 +179,8 @@ FAMILIES = {
         for name in ("gradient", "gradient_norm", "divergence", "curl", "jacobian", "laplacian")
     },
     "smooth_derivative": {
-        "a spline": _on_field("smooth_derivative", axis=0),
-        "a filter": _on_field("smooth_derivative", axis=0, window_length=5, polyorder=2),
+        "lam": _on_field("smooth_derivative", axis=0),
+        "window_length": _on_field("smooth_derivative", axis=0, window_length=5, polyorder=2),
     },
     "points": {
         "turning_points": _on_field("turning_points", axis=0),
@@ -352,7 +360,10 @@ def _write_cell(words: dict[str, str]) -> str:
     for title, word in words.items():
         if word != usual:
             others.setdefault(word, []).append(title)
-    return "; ".join([usual, *(f"{', '.join(names)}: {word}" for word, names in others.items())])
+    exceptions = (
+        f"{', '.join(f'`{name}`' for name in names)}: {word}" for word, names in others.items()
+    )
+    return "; ".join([usual, *exceptions])
 
 
 def write_row(name: str) -> str:

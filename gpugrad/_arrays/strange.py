@@ -22,7 +22,9 @@ _CURES = {
 }
 """What to do about a field of NumPy, by the kind of its dtype."""
 
-_MISSING = "Make what is missing NaN, as in `numpy.asarray(f, dtype=float)`, and pass `skipna=True`."
+_MISSING = (
+    "Make what is missing NaN, as in `numpy.asarray(f, dtype=float)`, and pass `skipna=True`."
+)
 
 
 def find_cure(dtype: Any, name: str) -> tuple[str, str]:
@@ -66,7 +68,7 @@ def convert_objects(x: NumpyArray) -> NumpyArray:
     """Return an array of objects that can be mixed with floats; refuse what is no number.
 
     Objects become floats in the end. Only those that do not mix with floats, as `decimal.Decimal`,
-    are converted at once: the others keep NumPy's bits.
+    and masked ones are converted at once: the others keep NumPy's bits.
 
     Raises
     ------
@@ -77,6 +79,9 @@ def convert_objects(x: NumpyArray) -> NumpyArray:
     types = {*map(type, objects)}
     strange = [kind for kind in types if not _is_real(kind)]
     if not strange:
+        if isinstance(x, np.ma.MaskedArray):  # whose divisions look for what is finite
+            mask = np.ma.getmaskarray(x)
+            return np.ma.array(np.where(mask, 0, x.data).astype(np.float64), mask=mask)
         return x if all(issubclass(kind, Real) for kind in types) else x.astype(np.float64)
     example = next(entry for entry in objects if type(entry) in strange)
     raise TypeError(

@@ -223,9 +223,9 @@ def _make_axis(i: int, points: Any, xp: ModuleType, place: dict[str, Any], dtype
         )
     if dtype_name(points.dtype).startswith(("complex", "bool")):
         raise TypeError(
-                f"coordinates of axis {i} must be real numbers; got {points.dtype}. Convert them, "
-                "as in `numpy.asarray(x, dtype=float)`."
-            )
+            f"coordinates of axis {i} must be real numbers; got {points.dtype}. Convert them, "
+            "as in `numpy.asarray(x, dtype=float)`."
+        )
     if is_library_array(points) and namespace_of(points) is xp:
         return xp.astype(points, dtype)
     return xp.asarray(asnumpy(points), dtype=dtype, **place)

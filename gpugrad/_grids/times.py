@@ -41,13 +41,20 @@ def check_times(
 ) -> None:
     """Raise TypeError where derivatives of a field of times would be wrong.
 
-    Without options, the plans are NumPy's own.
+    Without options, the plans are NumPy's own. Beside missing samples they may have other weights:
+    what is lost then is warned of.
     """
     if not holds_times(f):
         return
+    if isinstance(f, np.ma.MaskedArray):
+        kind = "timedelta64" if f.dtype.kind == "m" else "datetime64"
+        raise TypeError(
+            f"`f` must hold numbers where it is masked; got dtype {f.dtype}. Make what is masked "
+            f"NaT, as in `f.filled(numpy.{kind}('NaT'))`, and pass `skipna=True`."
+        )
     if any(getattr(getattr(x, "dtype", None), "kind", "") in ("m", "M") for x in spacings):
         refuse_times(f, "to be differentiated along times, as a ratio of times is a number")
-    if options is None or (options.are_numpys and options.order == 1):
+    if options is None or (options.order == 1 and options._replace(beside_masked=None).are_numpys):
         return
     formulas = (
         formula
