@@ -1,4 +1,4 @@
-"""What each public function makes of each container: the page says what happens, and it is right."""
+"""What each public function makes of each container: the page says it, and it is right."""
 
 from __future__ import annotations
 
@@ -216,7 +216,8 @@ def test_byte_order_and_memory_order_are_kept(rng, dtype, order, backend):
     grid = gpugrad.CurvilinearGrid(x, y)
     results = [
         *gpugrad.gradient(f, backend=backend), gpugrad.laplacian(f, backend=backend),
-        gpugrad.derivative(f, accuracy=4, backend=backend), gpugrad.hessian(f, backend=backend)[0][1],
+        gpugrad.derivative(f, accuracy=4, backend=backend),
+        gpugrad.hessian(f, backend=backend)[0][1],
         gpugrad.curl((f, f), backend=backend), *sphere.gradient(f, backend=backend),
         sphere.divergence(u=f, v=f, backend=backend), *grid.gradient(f, backend=backend),
         gpugrad.smooth_derivative(f),

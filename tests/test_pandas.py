@@ -124,7 +124,7 @@ def test_other_kinds_of_columns(column):
         (pandas.Series(["1", "2", "3"]), "objects such as '1'|got text"),
         (pandas.Series(["a", "b"], dtype="category"), "objects such as 'a'|got text"),
         (pandas.Series([1.0, None, 2.0], dtype=object), "objects such as None"),
-        (pandas.Series([True, None], dtype="boolean"), "objects such as <NA>.*skipna"),
+        (pandas.Series([True, None], dtype="boolean"), r"objects such as <NA>.*skipna"),
         (pandas.Series([True, False]), "got dtype bool"),
     ):
         with pytest.raises(TypeError, match=match):
@@ -137,7 +137,7 @@ class TestIndices:
     @pytest.mark.parametrize(
         ("index", "error", "match"),
         [
-            ([*"abcd"], TypeError, "must hold numbers or dates.*`spacing`, or `f.reset_index"),
+            ([*"abcd"], TypeError, r"must hold numbers or dates.*`spacing`, or `f\.reset_index"),
             ([True, False, True, True], TypeError, "must hold numbers or dates"),
             (pandas.MultiIndex.from_product([[1, 2], [3, 4]]), TypeError, "MultiIndex of"),
             (pandas.period_range("2024", periods=4, freq="M"), TypeError, r"to_timestamp\(\)"),

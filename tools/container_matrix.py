@@ -24,7 +24,6 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[1]))
 sys.path.insert(0, str(Path(__file__).parent))
 
-import gpugrad
 from container_samples import (
     CONTAINERS,
     CURVE,
@@ -35,40 +34,43 @@ from container_samples import (
     kind_of_container,
 )
 
+import gpugrad
+
 ROOT = str(Path(gpugrad.__file__).parent)
 
 INTRODUCTION = """# Which container works where?
 
-Fields come in many containers: arrays of many libraries, tables, lists, quantities. This page says what
-each public function makes of each of them. `python tools/container_matrix.py docs/containers.md` writes
-it by calling every function on every container, so it is what happens, not what was meant.
+Fields come in many containers: arrays of many libraries, tables, lists, quantities. This page
+says what each public function makes of each of them. `python tools/container_matrix.py
+docs/containers.md` writes it by calling every function on every container, so it is what happens,
+not what was meant.
 
 - **kept**: results come in the same container, of the same dtype.
-- A name, such as *array* or *number*: this is what comes back. A dtype other than float64 is named, too.
-- **no** with a number: the container is refused. The error says what to do; it stands below under that number.
+- A name, such as *array* or *number*: this is what comes back. A dtype other than float64 is
+  named, too.
+- **no** with a number: the container is refused. The error says what to do; it stands below under
+  that number.
 - Where functions of one column differ, the cell names those that do otherwise.
 
-What comes back depends neither on the size of the field nor on the engine.
-"""
+What comes back depends neither on the size of the field nor on the engine."""
 
 RULES = """
 ## Rules
 
-- **Subclasses of `numpy.ndarray`** are kept, with their attributes, as by `numpy.gradient`: in results that have
-  the shape of the field, on grids and in stacks too. Points of curves are plain arrays. A memory map gives an
-  ordinary array. So do subclasses of PyTorch's tensors stay what they are.
-- **Byte order and memory order** are those of the field. A stack of results has the byte order of the field,
-  and lies in C order.
-- **Objects** become floats, also `Decimal`, which `numpy.gradient` refuses. An object that is no number, as None or
-  text, is an error that shows it.
-- **Dates and times as fields** have derivatives in their own unit, as in NumPy, by formulas that divide whole numbers
-  once. Where fractions are lost, a `GpugradWarning` says so. Times along times, and all other operators, want
-  numbers: a ratio of times is a number.
-- **Series of pandas**: the index says where the samples lie, and results have it too. [More on that
-  page](labels-and-units.md#pandas). A DataFrame is refused: pick a column.
+- **Subclasses of `numpy.ndarray`** are kept, with their attributes, as by `numpy.gradient`: in
+  results that have the shape of the field, on grids and in stacks too. Points of curves are plain
+  arrays. A memory map gives an ordinary array. Subclasses of PyTorch's tensors are kept, too.
+- **Byte order and memory order** are those of the field. A stack of results has the byte order of
+  the field, and lies in C order.
+- **Objects** become floats, also `Decimal`, which `numpy.gradient` refuses. An object that is no
+  number, as None or text, is an error that shows it.
+- **Dates and times as fields** have derivatives in their own unit, as in NumPy, by formulas that
+  divide whole numbers once. Where fractions are lost, a `GpugradWarning` says so. Times along
+  times, and all other operators, want numbers: a ratio of times is a number.
+- **Series of pandas**: the index says where the samples lie, and results have it too. [More on
+  that page](labels-and-units.md#pandas). A DataFrame is refused: pick a column.
 - **Tables and columns of polars** have no index. A column gives an array, a table is refused.
-- **Sparse and nested arrays** are refused, where their library cannot slice them.
-"""
+- **Sparse and nested arrays** are refused, where their library cannot slice them."""
 
 Make = Callable[[Any], Any]
 
@@ -216,16 +218,18 @@ FAMILIES = {
 """Functions by the columns of the table."""
 
 COLUMNS = """
-- **derivatives**: `gradient`, `derivative`, `gradient_norm`, `divergence`, `curl`, `laplacian`, `vector_laplacian`,
-  `jacobian`, `hessian`, `error_estimate`.
-- **plan**: what `plan` returns, planned for the shape of the field and for its dtype, if that is one of NumPy.
+- **derivatives**: `gradient`, `derivative`, `gradient_norm`, `divergence`, `curl`, `laplacian`,
+  `vector_laplacian`, `jacobian`, `hessian`, `error_estimate`.
+- **plan**: what `plan` returns, planned for the shape of the field and for its dtype, if that is
+  one of NumPy.
 - **Sphere**, **CurvilinearGrid**: their methods.
-- **points**: `turning_points`, `inflection_points`, `critical_points`, whose values and positions are meant.
+- **points**: `turning_points`, `inflection_points`, `critical_points`, whose values and positions
+  are meant.
 - **noise**: `noise_level`, of one curve or of several, and `recommended_spacing`.
-- **functions**: the points at which derivatives of functions are taken (`derivative_of`, `gradient_of`, `hessian_of`,
-  `laplacian_of`, `jacobian_of`, `divergence_of`, `curl_of`), the coordinates for `tabulate`, and formulas of `symbolic`.
-- **coordinates**: coordinates of a plain array of samples, for `gradient`.
-"""
+- **functions**: the points at which derivatives of functions are taken (`derivative_of`,
+  `gradient_of`, `hessian_of`, `laplacian_of`, `jacobian_of`, `divergence_of`, `curl_of`), the
+  coordinates for `tabulate`, and formulas of `symbolic`.
+- **coordinates**: coordinates of a plain array of samples, for `gradient`."""
 
 
 class Outcome(NamedTuple):
@@ -325,7 +329,6 @@ class Row(NamedTuple):
 @cache
 def make_row(name: str) -> Row:
     """Return the row of a container. Its messages are numbered from 1."""
-    cells: list[str] = []
     messages: list[str] = []
     faults: list[str] = []
     outcomes: dict[str, dict[str, str]] = {family: {} for family in FAMILIES}
@@ -341,9 +344,7 @@ def make_row(name: str) -> Row:
         outcomes[family][title] = word
         if outcome.fault:
             faults.append(f"{name}, {family} {title}: {outcome.word}, {outcome.fault}")
-    for words in outcomes.values():
-        cells.append(_write_cell(words))
-    return Row(cells, messages, faults)
+    return Row([*map(_write_cell, outcomes.values())], messages, faults)
 
 
 def _blank_names(message: str) -> str:
@@ -394,11 +395,11 @@ def _tidy(message: str) -> str:
 def page() -> str:
     """Return the page."""
     return "\n".join([
-        INTRODUCTION,
+        INTRODUCTION, "",
         f"| container | {' | '.join(FAMILIES)} |",
         "|---|" + "---|" * len(FAMILIES),
         *map(write_row, CONTAINERS),
-        COLUMNS, RULES.lstrip("\n"),
+        COLUMNS, RULES, "",
         "## Why not", "",
         *filter(None, map(write_reasons, CONTAINERS)),
     ])  # fmt: skip

@@ -184,12 +184,16 @@ CONTAINERS = {
     "PyTorch nested": Container(_nested, "torch", has_numbers=False),
     "JAX array": Container(_jax, "jax"),
     "JAX BCOO": Container(
-        lambda f: import_module("jax.experimental.sparse").BCOO.fromdense(f), "jax", has_numbers=False
+        lambda f: import_module("jax.experimental.sparse").BCOO.fromdense(f),
+        "jax",
+        has_numbers=False,
     ),
     "Dask array": Container(_dask, "dask"),
     "`sparse.COO`": Container(lambda f: import_module("sparse").COO.from_numpy(f), "sparse"),
     "`scipy.sparse`": Container(
-        lambda f: import_module("scipy.sparse").csr_array(np.atleast_2d(f)), "scipy", has_numbers=False
+        lambda f: import_module("scipy.sparse").csr_array(np.atleast_2d(f)),
+        "scipy",
+        has_numbers=False,
     ),
     "astropy Quantity": Container(
         lambda f: import_module("astropy.units").Quantity(f, "K"), "astropy"

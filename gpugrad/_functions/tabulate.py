@@ -14,13 +14,13 @@ import numpy as np
 
 from gpugrad._arrays import (
     Array,
+    as_regular,
     asnumpy,
     dtype_name,
     is_library_array,
     library_of,
     namespace,
     namespace_of,
-    as_regular,
     refuse_labels,
     refuse_sparse,
     widest_float,

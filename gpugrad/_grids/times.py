@@ -1,7 +1,8 @@
 """Fields of dates and of spans of time: what they have derivatives of, and what is refused.
 
 NumPy gives such derivatives in the unit of the field, without fractions. That is right for its own
-scheme, whose formulas mostly divide once, and wrong where products of weights are cut off one by one.
+scheme, whose formulas mostly divide once, and wrong where products of weights are cut off one by
+one.
 """
 
 from __future__ import annotations

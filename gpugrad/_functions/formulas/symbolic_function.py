@@ -13,12 +13,12 @@ import numpy as np
 from gpugrad._arrays import (
     HALF_PRECISION,
     Array,
+    as_regular,
     dtype_name,
     is_library_array,
     library_of,
     namespace,
     namespace_of,
-    as_regular,
     refuse_labels,
     widest_float,
 )
