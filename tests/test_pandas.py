@@ -177,7 +177,7 @@ class TestBesideOthers:
             lambda: gpugrad.gradient(column, where=shifted > 0),
             lambda: gpugrad.divergence([column, shifted]),
         ):
-            with pytest.raises(ValueError, match="must have the index of `f`.*reindex"):
+            with pytest.raises(ValueError, match=r"must have the index of `f`.*reindex"):
                 call()
 
     def test_arrays_beside_coordinates_of_pandas(self, column):

@@ -139,7 +139,7 @@ def refuse_datasets(x: Any, what: str) -> None:
         names = ", ".join(map(str, x.data_vars)) or "none"
         pick = '["T"]' if name == "Dataset" else '["group/T"]'
         raise TypeError(
-            f"{what} must be one variable of a {name}; got all that is in it: {names}. Pick one, "
+            f"{what} must be one variable of a {name}; got all of them: {names}. Pick one, "
             f"as in `x{pick}`."
         )
 

@@ -29,6 +29,7 @@ from gpugrad._arrays import (
 from gpugrad._arrays import threads as _threads
 from gpugrad._engines import numpy_blocks, numpy_subclasses, slices
 from gpugrad._engines.selection import INSTALL_COMPILER, QUESTION, cannot_run, name_in_force
+from gpugrad._engines.slices import evaluate as evaluate_reference
 from gpugrad._stencils import (
     Norm,
     Outputs,
@@ -81,7 +82,7 @@ def _warn_of_lost_fractions(outputs: Outputs, results: Sequence[NumpyArray]) -> 
     numbers = np.where(is_known, (counts - start).astype(np.float64), np.nan)
     worst = 0.0
     with np.errstate(all="ignore"):
-        exact = slices.evaluate(replace_fields(outputs, {id(f): numbers}))
+        exact = evaluate_reference(replace_fields(outputs, {id(f): numbers}))
     for number, result in zip(exact, results, strict=True):
         span = np.asarray(result)
         whole = np.where(np.isnat(span), np.nan, span.astype(np.int64).astype(np.float64))
