@@ -17,7 +17,7 @@ R = TypeVar("R")
 
 
 def accepts_labels(operator: Callable[P, R]) -> Callable[P, R]:
-    """Let an operator take the arrays of xarray, pint and pandas, for the field and for spacings.
+    """Let an operator take arrays with labels or units, for the field and for spacings.
 
     What is differentiated in the end is what they hold, by a call of the operator itself. Keywords
     are what `accepts_keywords` makes of them.
@@ -81,12 +81,13 @@ def call_labelled(operator: Call, arguments: tuple[Any, ...], options: dict[str,
         from gpugrad._labels import xarray_fields
 
         return xarray_fields.call(operator, f, spacings, options)
-    from gpugrad._labels import pint_fields
+    from gpugrad._labels import quantity_fields
+    from gpugrad._labels.units import has_units
     from gpugrad._labels.xarray_coordinates import strip_labels
 
     # The field has no names, so spacings and options that have some lose them.
     spacings = [*map(strip_labels, spacings)]
     options = {name: strip_labels(value) for name, value in options.items()}
-    if all(library_of_labels(value) != "pint" for value in (f, *spacings, *options.values())):
+    if not any(map(has_units, (f, *spacings, *options.values()))):
         return operator.__wrapped__(f, *spacings, **options)  # type: ignore[attr-defined]
-    return pint_fields.call(operator, f, spacings, options)
+    return quantity_fields.call(operator, f, spacings, options)

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from gpugrad._arrays import NumpyArray, library_of_labels
+from gpugrad._grids import are_dates
 from gpugrad._labels.typing import Call
-from gpugrad._labels.units import are_dates
 from gpugrad._stencils import OPERATORS
 
 _POINTS = ("turning_points", "inflection_points", "critical_points")
