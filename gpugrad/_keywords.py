@@ -109,9 +109,13 @@ def answer_error(
     options: Mapping[str, Any],
     error: Exception,
 ) -> None:
-    """Raise TypeError where a call failed for a keyword that is not ours, or that is an array."""
+    """Raise TypeError where a call failed for a keyword that is not ours, is traced, or an array.
+
+    It is asked after a call has failed: before, it would cost time in each call.
+    """
     if isinstance(error, TypeError):
         refuse_unknown(function, arguments, options)
+        refuse_traced(options)
     elif "ambiguous" in str(error):  # as libraries say of the truth of an array
         for name, option in options.items():
             shape = getattr(option, "shape", ())
@@ -150,6 +154,24 @@ def refuse_unknown(
             f"`{title}` takes {count} argument{'s'[: count != 1]} by position; got "
             f"{len(arguments) - ('self' in parameters)}. Give others by name: {', '.join(named)}."
         ) from None
+
+
+_MAY_BE_TRACED = ("where", "spacing", "out")
+
+
+def refuse_traced(options: Mapping[str, Any]) -> None:
+    """Raise TypeError where an option is a tracer of JAX, which stands for an unknown value."""
+    for name, value in options.items():
+        entries = value if isinstance(value, (tuple, list)) else [value]
+        if name not in _MAY_BE_TRACED and any(map(_is_traced, entries)):
+            raise TypeError(
+                f"`{name}` must be known when JAX traces a call; got a tracer. Make it static, as "
+                f'in `jax.jit(function, static_argnames="{name}")`.'
+            ) from None
+
+
+def _is_traced(value: Any) -> bool:
+    return type(value).__name__.endswith("Tracer") and type(value).__module__.startswith("jax")
 
 
 def _refuse(title: str, name: str, known: Sequence[str]) -> NoReturn:

@@ -331,6 +331,7 @@ def test_wrong_arguments(keywords, error, match):
         gpugrad.derivative(np.arange(7.0), **keywords)
 
 
+@pytest.mark.filterwarnings("ignore:.*lose their fractions")
 def test_numbers_do_not_go_with_dates():
     dates = np.array(["2024-01-01", "2024-01-02", "2024-01-05", "2024-01-09"], "M8[D]")
     with pytest.raises(TypeError, match="must be a name for a field of dates"):

@@ -77,6 +77,7 @@ def test_a_memory_map_is_read_as_the_array_it_holds(tmp_path, rng):
 @pytest.mark.parametrize("edge_order", [1, 2])
 @pytest.mark.parametrize("spacing", [(), (2,), (2.5,), ([0.0, 1, 3, 4],)])
 @pytest.mark.parametrize("kind", ["M8[h]", "m8[h]", "M8[ns]"])
+@pytest.mark.filterwarnings("ignore:.*lose their fractions")
 def test_fields_of_dates_have_numpys_rates(kind, spacing, edge_order):
     f = DATES.astype(kind) if kind[0] == "M" else (DATES - DATES[2]).astype(kind)
     f[1] = "NaT"

@@ -222,6 +222,8 @@ def critical_points(
     array([ 2., -2.])
     """
     f = as_numbers(f)
+    if isinstance(f, np.ndarray) and f.dtype.itemsize > 8:
+        f = f.astype(np.float64)  # NumPy's linear algebra has no longer ones
     shape, n = tuple(f.shape), f.ndim
     if n not in (2, 3) or min(shape) < 3:
         raise ValueError(

@@ -26,8 +26,10 @@ from gpugrad._arrays import (
     dtype_name,
     from_host,
     is_library_array,
+    is_unmasked_subclass,
     library_of,
     namespace_of,
+    refuse_sparse,
     working_dtype,
 )
 from gpugrad._grids import (
@@ -108,6 +110,7 @@ def as_numbers(y: Any) -> Array:
         If the values are unknown yet, or if they are not real numbers.
     """
     y = as_field(y)
+    refuse_sparse(y, "`f`", is_sliced=False)
     lazy = array_api_compat.is_dask_array(y)
     if lazy or (array_api_compat.is_jax_array(y) and isinstance(y, sys.modules["jax"].core.Tracer)):
         raise TypeError(
@@ -121,6 +124,8 @@ def as_numbers(y: Any) -> Array:
             f"`f` must be real numbers, which are greater or smaller; got dtype {name}. "
             "Pass a real part or a magnitude; for dates, numbers since one of them."
         )
+    if is_unmasked_subclass(y):
+        y = np.asarray(y)  # points are plain arrays
     if isinstance(y, np.ma.MaskedArray):
         return np.ma.filled(y.astype(np.result_type(y.dtype, np.float64)), np.nan)
     return np.asarray(y, np.float64) if name == "object" else y

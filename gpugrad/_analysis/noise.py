@@ -10,13 +10,16 @@ import array_api_compat
 import numpy as np
 
 from gpugrad._arrays import (
+    HALF_PRECISION,
     Array,
     Backend,
     NumpyArray,
     as_field,
     asnumpy,
+    dtype_name,
     from_host,
     is_library_array,
+    is_unmasked_subclass,
     namespace_of,
 )
 from gpugrad._grids import (
@@ -109,7 +112,9 @@ def noise_level(f: Any, *, axis: Axis = -1) -> Any:
     f, axis = _as_real(f, axis)
     length = f.shape[axis]
     if length < 7:
-        raise ValueError(f"`f` must have 7 samples or more along axis {axis}; got {length}.")
+        raise ValueError(
+            f"`f` must have 7 samples or more along axis {axis}; got {length}. Pass a longer curve."
+        )
     xp = namespace_of(f)
     rows = xp.moveaxis(f, axis, -1)
     if array_api_compat.is_dask_array(f):  # one task for some curves, each of them whole
@@ -277,7 +282,9 @@ def recommended_spacing(
 def _as_one_curve(f: Any) -> Array:
     f, _ = _as_real(f, 0)
     if f.ndim != 1:
-        raise ValueError(f"`f` must be one curve, 1-D; got shape {tuple(f.shape)}.")
+        raise ValueError(
+            f"`f` must be one curve, 1-D; got shape {tuple(f.shape)}. Pass one, as in `f[0]`."
+        )
     if not np.isfinite(asnumpy(f)).all():
         raise ValueError(
             "`f` must be finite; got NaN or infinity. Take a piece of the curve without them, as "
@@ -413,10 +420,19 @@ def error_estimate(
 
 def _as_real(f: Any, axis: Axis) -> tuple[Array, int]:
     f = as_field(f)
+    if is_unmasked_subclass(f):
+        f = np.asarray(f)
     xp = namespace_of(f)
+    if dtype_name(f.dtype) in HALF_PRECISION:
+        f = xp.astype(f, xp.float32)
     if not xp.isdtype(f.dtype, "real floating"):
-        if not xp.isdtype(f.dtype, "integral"):
-            raise TypeError(f"`f` must hold real numbers; got dtype {f.dtype}.")
+        if dtype_name(f.dtype) == "object":
+            f = f.astype(np.float64)
+        elif not xp.isdtype(f.dtype, "integral"):
+            raise TypeError(
+                f"`f` must hold real numbers; got dtype {f.dtype}. Pass numbers, such as `f.real`, "
+                "or `f / numpy.timedelta64(1, 's')` of times."
+            )
         f = xp.astype(f, xp.float64)
     return f, parse_axes(parse_one_axis(axis), f.ndim)[0]
 

@@ -18,16 +18,20 @@ from gpugrad._arrays.arrays import (
     device_of,
     dtype_name,
     from_host,
+    has_plain_type,
     host_values,
     is_differentiated,
     is_library_array,
+    is_unmasked_subclass,
     library_of,
     library_of_labels,
     namespace_of,
     refuse_labels,
     result_dtype,
+    warn_caller,
     widest_float,
     working_dtype,
+    wrap_like,
 )
 from gpugrad._arrays.integers import loses_digits, subtract_integers
 from gpugrad._arrays.memory import empty, keep_freed_memory
@@ -40,6 +44,7 @@ from gpugrad._arrays.out import (
     stack_results,
     view_to_write,
 )
+from gpugrad._arrays.strange import as_regular, refuse_datasets, refuse_sparse
 from gpugrad._arrays.threads import Gate, Lane, run_whole
 from gpugrad._arrays.typing import Array, Backend, NumpyArray
 from gpugrad._late import load_late

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Iterable
 from functools import lru_cache
 from types import ModuleType
@@ -11,6 +12,15 @@ from typing import Any
 import array_api_compat
 import numpy as np
 
+from gpugrad._arrays.strange import (
+    as_regular,
+    convert_objects,
+    describe_failure,
+    find_cure,
+    refuse_datasets,
+    refuse_sparse,
+    refuse_tables,
+)
 from gpugrad._arrays.typing import Array
 
 _LIBRARIES = {
@@ -92,12 +102,48 @@ class GpugradWarning(UserWarning):
     __module__ = "gpugrad"
 
 
+def warn_caller(message: str) -> None:
+    """Warn the user, at the line of theirs that led here."""
+    frame, level = sys._getframe(1), 2
+    while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] == "gpugrad":
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, GpugradWarning, stacklevel=level)
+
+
 def library_of(x: Array) -> str:
     """Name the library of an array as its users spell it."""
     if isinstance(x, np.ndarray):
         return "NumPy"
     root = type(x).__module__.partition(".")[0]
+    if root not in _LIBRARIES and array_api_compat.is_torch_array(x):
+        root = "torch"  # the module of a subclass of tensors is its user's
     return _LIBRARIES.get(root, root)
+
+
+def has_plain_type(x: Array) -> bool:
+    """Tell whether an array is no tensor of a subclass, whose results only PyTorch can make."""
+    if isinstance(x, np.ndarray) or not array_api_compat.is_torch_array(x):
+        return True
+    torch = sys.modules["torch"]
+    return type(x) in (torch.Tensor, torch.nn.Parameter)
+
+
+def is_unmasked_subclass(f: Array) -> bool:
+    """Tell whether an array is of a subclass of NumPy's that is no masked array."""
+    return (
+        type(f) is not np.ndarray  # spares plain arrays the import of numpy.ma
+        and isinstance(f, np.ndarray)
+        and not isinstance(f, np.ma.MaskedArray)
+    )
+
+
+def wrap_like(f: Array, values: Array) -> Array:
+    """Return plain values of a library as an array of the class of `f`, where it is a subclass."""
+    if is_unmasked_subclass(f):
+        if values.ndim > 2 and isinstance(f, np.matrix):  # which has two axes
+            return values
+        return np.ndarray.__array_wrap__(f, values)
+    return values if has_plain_type(f) else values.as_subclass(type(f))
 
 
 def is_library_array(x: object) -> bool:
@@ -187,20 +233,19 @@ def as_field(f: Any) -> Array:
     if not is_library_array(f):
         f = _as_numpy_field(f)
         kind = f.dtype.kind
+        if kind == "O":
+            f = convert_objects(f)
         differentiable = kind in "iufcmMO" or dtype_name(f.dtype) in HALF_PRECISION
     else:
+        refuse_sparse(f, "`f`")
         differentiable = dtype_name(f.dtype) in (*_INTEGERS, *_INEXACT, *HALF_PRECISION)
         if array_api_compat.is_dask_array(f):  # NumPy inside, extended precision with it
             differentiable = differentiable or f.dtype.kind in "fc"
     if not differentiable:
-        cure = (
-            "Convert it first, for example to float32 or int8."
-            if dtype_name(f.dtype) == "bool"
-            else "Convert it to one of these first."
-        )
+        name, cure = find_cure(f.dtype, dtype_name(f.dtype))
         raise TypeError(
             f"`f` must hold integers, real or complex floats (or dates, on NumPy); "
-            f"got dtype {dtype_name(f.dtype)}. {cure}"
+            f"got {name}. {cure}"
         )
     if f.ndim == 0:
         raise ValueError(
@@ -215,9 +260,12 @@ _PLAIN_VALUES = {"xarray": ".data", "pint": ".magnitude", "astropy": ".value", "
 
 
 def refuse_labels(x: Any, what: str) -> None:
-    """Raise TypeError where names or units would be lost in silence."""
+    """Raise TypeError where names or units would be lost in silence, or samples are not there."""
+    if type(x) in PLAIN:
+        return
+    refuse_sparse(x, what)
     name = library_of_labels(x)
-    if name:
+    if name and name != "pandas":
         raise TypeError(
             f"{what} must be an array without labels or units here; got a {type(x).__name__} of "
             f"{name}, which would lose them. Pass its `{_PLAIN_VALUES[name]}`."
@@ -231,6 +279,7 @@ def _as_numpy_field(f: Any) -> np.ndarray[Any, Any]:
     refuse_labels(f, "`f`")
     if isinstance(f, np.ndarray):
         return f
+    refuse_tables(f, "`f`")
     if callable(f) and not hasattr(f, "__array__"):
         raise TypeError(
             f"`f` must be an array of samples; got the function {getattr(f, '__name__', f)!r}. "
@@ -242,7 +291,8 @@ def _as_numpy_field(f: Any) -> np.ndarray[Any, Any]:
         )
     except ValueError as error:
         raise ValueError(
-            f"`f` must be a regular array or a nested sequence of equal lengths; got {error}"
+            "`f` must be a regular array or a nested sequence of equal lengths; got "
+            f"{describe_failure(error)} Pad the shorter ones with NaN, and pass `skipna=True`."
         ) from error
     if values is None or (values.dtype.kind == "O" and values.ndim == 0):
         raise TypeError(
@@ -381,7 +431,8 @@ def asnumpy(x: Any) -> np.ndarray[Any, Any]:
             if callable(bring_home) and not isinstance(x, type):
                 return np.asarray(bring_home())
     if not is_library_array(x):
-        values = np.asarray(x)
+        refuse_datasets(x, "`x`")
+        values = as_regular(x, "`x`")
         if values.dtype.kind == "O" and values.ndim == 0:
             raise TypeError(f"`x` must be an array or a sequence; got {type(x).__name__}.")
         return values
@@ -391,6 +442,9 @@ def asnumpy(x: Any) -> np.ndarray[Any, Any]:
     if array_api_compat.is_dask_array(x):
         return asnumpy(x.compute())
     if array_api_compat.is_torch_array(x):
+        if not x.is_nested and x.layout is not sys.modules["torch"].strided:
+            x = x.to_dense()
+        refuse_sparse(x, "`x`")
         # A conjugate or negative tensor only says that it is one: NumPy would read what is beneath.
         x = x.detach().cpu().resolve_conj().resolve_neg()
         return np.asarray((x.float() if dtype_name(x.dtype) == "bfloat16" else x).numpy())
@@ -409,7 +463,8 @@ PLAIN = frozenset({np.ndarray, float, int, np.float64, np.float32, str, bool, ty
 def library_of_labels(x: Any) -> str | None:
     """Return the library of labels or units that `x` is of, or None.
 
-    It is "xarray", "pint", "astropy" or "unyt"; of a sequence, the one of its first entry.
+    It is "xarray", "pint", "astropy", "unyt" or "pandas"; of a sequence, the one of its first
+    entry. Of pandas, tables and their columns have labels.
     """
     while isinstance(x, (tuple, list)) and x:
         x = x[0]
@@ -435,5 +490,7 @@ def _library_of_class(cls: type) -> str | None:
     for name in ("xarray", "pint", "unyt"):
         if name in roots:
             return name
+    if "pandas" in roots:
+        return "pandas" if hasattr(cls, "iloc") else None
     names = {base.__name__ for base in cls.__mro__ if base.__module__.startswith("astropy.")}
     return None if names.isdisjoint(_UNITS_OF_ASTROPY) else "astropy"

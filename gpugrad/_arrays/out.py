@@ -19,6 +19,7 @@ from gpugrad._arrays.arrays import (
     namespace_of,
     refuse_labels,
     result_dtype,
+    wrap_like,
 )
 from gpugrad._arrays.typing import Array, NumpyArray
 
@@ -170,14 +171,13 @@ def _memory_of(x: Array) -> np.ndarray[Any, Any] | None:
 
 
 def stack_results(results: Sequence[Array]) -> Array:
-    """Return results as one array, on a new leading axis."""
+    """Return results as one array, on a new leading axis: of their class, in their byte order."""
     first = results[0]
-    if type(first) is np.ndarray:
-        return np.stack(results)
     if isinstance(first, np.ndarray):
-        if isinstance(first, np.ma.MaskedArray):
-            return resemble(np.ma.stack(results), first)
-        return np.stack([np.asarray(result) for result in results])  # np.matrix has two axes
+        if type(first) is not np.ndarray and isinstance(first, np.ma.MaskedArray):
+            return resemble(np.ma.stack(results).astype(first.dtype, copy=False), first)
+        stacked = np.stack([np.asarray(result) for result in results], dtype=first.dtype)
+        return wrap_like(first, stacked)
     return namespace_of(first).stack(list(results), axis=0)
 
 

@@ -16,6 +16,7 @@ from gpugrad._arrays import (
     assign,
     check_out,
     from_host,
+    has_plain_type,
     host_values,
     library_of,
     memory,
@@ -23,10 +24,12 @@ from gpugrad._arrays import (
     result_dtype,
     stack_results,
     view_to_write,
+    warn_caller,
 )
 from gpugrad._arrays import threads as _threads
 from gpugrad._engines import numpy_blocks, numpy_subclasses, slices
 from gpugrad._engines.selection import INSTALL_COMPILER, QUESTION, cannot_run, name_in_force
+from gpugrad._engines.slices import evaluate as evaluate_reference
 from gpugrad._stencils import (
     Norm,
     Outputs,
@@ -60,7 +63,40 @@ def evaluate(
         is_small = type(f) is np.ndarray and f.size < COMPILED_SIZE
         if is_small and name_in_force(backend) == "auto" and not numpy_blocks.unsupported(outputs):
             return numpy_blocks.evaluate(outputs)
-    return _run(_choose(outputs, backend), f, out, stack)
+    results = _run(_choose(outputs, backend), f, out, stack)
+    if isinstance(f, np.ndarray) and f.dtype.kind in "mM":
+        _warn_of_lost_fractions(outputs, results)
+    return results
+
+
+_FRACTION = 1e-6
+"""The part of a derivative that may be lost without a warning."""
+
+
+def _warn_of_lost_fractions(outputs: Outputs, results: Sequence[NumpyArray]) -> None:
+    """Warn where derivatives of times, whole numbers of a unit, are not what numbers would give."""
+    f = outputs[0][0].field
+    counts = np.asarray(f).view(np.int64)
+    is_known = ~np.isnat(np.asarray(f))
+    start = counts[is_known].flat[0] if is_known.any() else 0
+    numbers = np.where(is_known, (counts - start).astype(np.float64), np.nan)
+    worst = 0.0
+    with np.errstate(all="ignore"):
+        exact = evaluate_reference(replace_fields(outputs, {id(f): numbers}))
+    for number, result in zip(exact, results, strict=True):
+        span = np.asarray(result)
+        whole = np.where(np.isnat(span), np.nan, span.astype(np.int64).astype(np.float64))
+        loss = abs(number - whole)
+        loss = loss[(loss > _FRACTION * abs(number)) & ~np.ma.getmaskarray(result)]
+        worst = max(worst, loss.max(initial=0.0))
+    if worst:
+        unit, step = np.datetime_data(f.dtype)
+        times = "f" if f.dtype.kind == "m" else "(f - f.flat[0])"
+        warn_caller(
+            f"`f` counts in steps of {step} {unit}, and derivatives lose their fractions: up to "
+            f"{worst:.2g} of a step. Pass numbers, as in `{times} / numpy.timedelta64({step}, "
+            f"'{unit}')`, or times in a finer unit, as in `f.astype('{f.dtype.kind}8[ns]')`."
+        )
 
 
 def _run(evaluation: Evaluation, f: Array, out: Any, stack: bool) -> tuple[Array, ...] | Array:
@@ -303,7 +339,16 @@ def _find_named(outputs: Outputs, name: str, is_asked: bool = False) -> Evaluati
 
 def _find_on_host(engine: Engine, outputs: Outputs) -> Evaluation | str:
     """Return what an engine that works on the host is to evaluate, or say why it can't."""
-    f, on_host = outputs[0][0].field, _view_on_host(outputs)
+    f = outputs[0][0].field
+    strange = next((g for g in distinct_fields(outputs) if not has_plain_type(g)), None)
+    if strange is not None:
+        return f"it takes plain tensors, and `f` is a {type(strange).__name__}"
+    on_host = _view_on_host(outputs)
+    if on_host is None and any(map(_is_conjugated, distinct_fields(outputs))):
+        return (
+            "it takes values as they lie in memory, and `f` is a conjugate view, which "
+            "`f.resolve_conj().resolve_neg()` copies"
+        )
     if on_host is None:
         return (
             f"it takes values in host memory, and this {library_of(f)} array is on a device, "
@@ -314,6 +359,11 @@ def _find_on_host(engine: Engine, outputs: Outputs) -> Evaluation | str:
         return reason
     like, seams = None if on_host is outputs else f, getattr(engine, "evaluate_seams", None)
     return Evaluation(engine.evaluate, on_host, True, like, _allocate_on_host, seams)
+
+
+def _is_conjugated(f: Array) -> bool:
+    """Tell whether a tensor only says that its values are conjugated, or negative."""
+    return array_api_compat.is_torch_array(f) and (f.is_conj() or f.is_neg())
 
 
 def _view_on_host(outputs: Outputs) -> Outputs | None:

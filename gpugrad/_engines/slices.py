@@ -106,7 +106,8 @@ def _square(xp: ModuleType, df: Array) -> Array:
     if dtype_name(df.dtype).startswith("complex"):
         re, im = xp.real(df), xp.imag(df)
         return re * re + im * im
-    return df * df
+    # The product of `numpy.matrix` is another.
+    return np.multiply(df, df) if isinstance(df, np.matrix) else df * df
 
 
 def _differentiate_term(xp: ModuleType, term: Term, dtype: Any) -> Array:

@@ -255,7 +255,10 @@ def _as_arrays(arguments: Sequence[Any]) -> list[Array]:
             continue
         host = read_coordinates(x, "points")
         if host.dtype.kind not in "iuf":
-            raise TypeError(f"points must be real numbers; got {type(x).__name__} ({host.dtype}).")
+            raise TypeError(
+                f"points must be real numbers; got {type(x).__name__} ({host.dtype}). Convert "
+                "them, as in `numpy.asarray(x, dtype=float)`."
+            )
         if owners:
             # A bare number adapts to the arrays beside it.
             host = host.astype(dtype_name(owners[0].dtype)) if host.ndim == 0 else host

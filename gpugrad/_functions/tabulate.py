@@ -21,6 +21,7 @@ from gpugrad._arrays import (
     namespace,
     namespace_of,
     refuse_labels,
+    refuse_sparse,
     widest_float,
 )
 from gpugrad._functions.points import place_of
@@ -180,7 +181,9 @@ def _dtype_in(xp: ModuleType, dtype: Any) -> Any:
     except TypeError:
         name = dtype_name(dtype)
     if not name.startswith(("float", "bfloat")) or not hasattr(xp, name):
-        raise TypeError(f"`dtype` must be a floating one; got {dtype!r}.")
+        raise TypeError(
+            f"`dtype` must be a floating one; got {dtype!r}. Pass another, or other coordinates."
+        )
     return getattr(xp, name)
 
 
@@ -205,6 +208,7 @@ def _make_axis(i: int, points: Any, xp: ModuleType, place: dict[str, Any], dtype
             return xp.linspace(start, stop, count, dtype=dtype, **place)
         return xp.asarray(np.arange(start, stop, count), dtype=dtype, **place)
     refuse_labels(points, f"coordinates of axis {i}")
+    refuse_sparse(points, f"coordinates of axis {i}", is_sliced=False)
     if not is_library_array(points):
         points = read_numbers(points, f"coordinates of axis {i}")
     if points.ndim != 1:
@@ -213,7 +217,10 @@ def _make_axis(i: int, points: Any, xp: ModuleType, place: dict[str, Any], dtype
             "Pass the coordinates along the axis alone, not the arrays of `meshgrid`."
         )
     if dtype_name(points.dtype).startswith(("complex", "bool")):
-        raise TypeError(f"coordinates of axis {i} must be real numbers; got {points.dtype}.")
+        raise TypeError(
+            f"coordinates of axis {i} must be real numbers; got {points.dtype}. Convert them, "
+            "as in `numpy.asarray(x, dtype=float)`."
+        )
     if is_library_array(points) and namespace_of(points) is xp:
         return xp.astype(points, dtype)
     return xp.asarray(asnumpy(points), dtype=dtype, **place)

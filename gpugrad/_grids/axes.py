@@ -29,6 +29,7 @@ from gpugrad._grids.spacing import (
     parse_spacings,
     warn_caller,
 )
+from gpugrad._grids.times import check_times
 from gpugrad._stencils import (
     AxisPlan,
     Sides,
@@ -89,6 +90,7 @@ def _plan_first_derivatives(
     edge_order = parse_edge_order(edge_order)
     check_lengths(f.shape, axes, edge_order)
     spacings = parse_spacings(varargs, axes, f, time_unit)
+    check_times(f, varargs)
     return [first_derivative(i, h, edge_order) for i, h in zip(axes, spacings, strict=True)]
 
 
@@ -147,12 +149,14 @@ def _plan_axes(
         check_value(f, pair)
     best = options.beside_masked
     make_plan = plan_derivative if best is None else partial(plan_beside_masked, best=best)
-    return [
+    plans = [
         make_plan(i, h, f.shape[i], scheme, pair, period)
         for i, h, scheme, pair, period in zip(
             axes, parse_spacings(varargs, axes, f, time_unit), schemes, sides, periods, strict=True
         )
     ]
+    check_times(f, varargs, plans, options)
+    return plans
 
 
 @lru_cache(maxsize=512, typed=True)

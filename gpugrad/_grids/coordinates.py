@@ -184,7 +184,8 @@ def read_numbers(x: Any, what: str) -> Any:
             return x.astype(np.float64)
         except (TypeError, ValueError) as error:
             raise TypeError(
-                f"{what} must hold real numbers; got objects such as {x.flat[0]!r} ({error})."
+                f"{what} must hold real numbers; got objects such as {x.flat[0]!r} ({error}). "
+                "Convert them, as in `numpy.asarray(x, dtype=float)`."
             ) from error
     if name.startswith(("date", "timedelta")):
         raise TypeError(
@@ -192,5 +193,8 @@ def read_numbers(x: Any, what: str) -> Any:
             "`(t - t[0]) / numpy.timedelta64(1, 's')`."
         )
     if not name.startswith(("float", "longdouble", "bfloat", "int", "uint")):
-        raise TypeError(f"{what} must hold real numbers; got dtype {name}.")
+        raise TypeError(
+            f"{what} must hold real numbers; got dtype {name}. Convert them, as in "
+            "`numpy.asarray(x, dtype=float)`."
+        )
     return x

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-import sys
-import warnings
 from functools import lru_cache
 from numbers import Real
 from typing import Any, NoReturn
@@ -15,7 +13,6 @@ from numpy.lib.array_utils import normalize_axis_tuple
 from gpugrad._arrays import (
     HALF_PRECISION,
     Array,
-    GpugradWarning,
     NumpyArray,
     asnumpy,
     device_of,
@@ -26,6 +23,7 @@ from gpugrad._arrays import (
     loses_digits,
     namespace_of,
     subtract_integers,
+    warn_caller,
     widest_float,
 )
 from gpugrad._grids.coordinates import are_dates, read_coordinates
@@ -313,7 +311,7 @@ def _parse_number(distance: Any, where: str, time_unit: str | None) -> Any:
     else:
         raise TypeError(
             f"`spacing` for {where} must be a real number or 1-D coordinates; got {distance!r}, "
-            f"a {type(distance).__name__}."
+            f"a {type(distance).__name__}. Pass one of these, or an array of NumPy."
         )
     if not isinstance(distance, (float, np.floating)):
         raise TypeError(
@@ -419,11 +417,3 @@ def _is_lazy_time(spacing: Any) -> bool:
 
 def _is_time(spacing: Any) -> bool:
     return _is_lazy_time(spacing) if is_library_array(spacing) else are_dates(spacing)
-
-
-def warn_caller(message: str) -> None:
-    """Warn the user, at the line of theirs that led here."""
-    frame, level = sys._getframe(1), 2
-    while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] == "gpugrad":
-        frame, level = frame.f_back, level + 1
-    warnings.warn(message, GpugradWarning, stacklevel=level)

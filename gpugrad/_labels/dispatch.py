@@ -1,4 +1,4 @@
-"""Fields with labels or units: seen at the door, and handed on from there."""
+"""Fields with labels or units, of xarray, pint, pandas: seen at the door, and handed on."""
 
 from __future__ import annotations
 
@@ -52,7 +52,20 @@ ON_POINTS = {
 
 
 def call_labelled(operator: Call, arguments: tuple[Any, ...], options: dict[str, Any]) -> Any:
-    """Call an operator on fields with labels or units, or with such spacings."""
+    """Call an operator on fields of xarray, pint or pandas, or with spacings of theirs."""
+    field = arguments[0] if arguments else options.get("f", options.get("v"))
+    if library_of_labels(field) == "pandas":
+        from gpugrad._labels import pandas_fields
+
+        if not arguments:
+            options.pop("f" if "f" in options else "v")
+        return pandas_fields.call(operator, field, arguments[1:], options)
+    if "pandas" in map(library_of_labels, (*arguments, *options.values())):
+        from gpugrad._labels.pandas_fields import strip_pandas
+
+        arguments = tuple(map(strip_pandas, arguments))
+        options = {name: strip_pandas(value) for name, value in options.items()}
+        return operator(*arguments, **options)
     if operator.__name__ in ON_POINTS:
         from gpugrad._labels import point_results
 

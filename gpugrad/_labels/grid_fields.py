@@ -65,7 +65,7 @@ def call_on_sphere(sphere: Any, name: str, f: Any, request: Any) -> Any:
     dims = _find_grid_dims(first, axis, [latitude, longitude])
     if is_curved and hasattr(latitude, "dims"):
         latitude, longitude = (x.transpose(*dims) for x in (latitude, longitude))
-    plain = sphere._at(latitude, longitude, tuple(first.get_axis_num(dim) for dim in dims))
+    plain = sphere._at(latitude, longitude, tuple(first.dims.index(dim) for dim in dims))
     place_mask(first, options)
     values = [field.data for field in fields]
     unit = _write_length(sphere._length)
@@ -98,7 +98,7 @@ def call_on_curvilinear(grid: Any, name: str, f: Any, request: Any) -> Any:
     place_mask(first, options)
     by_axis = {"boundary": grid.boundary, "period": grid.period}
     number_dimensions(first, dims, by_axis)
-    axis = tuple(first.get_axis_num(dim) for dim in dims)
+    axis = tuple(first.dims.index(dim) for dim in dims)
     plain = grid._at([_along_axes(x, dims) for x in coordinates], axis=axis, **by_axis)
     values = [field.data for field in fields]
     units = [*map(_write_length, plain._lengths)] or [x.attrs.get("units") for x in coordinates]

@@ -36,7 +36,7 @@ def call_on_curves(operator: Call, arguments: tuple[Any, ...], options: dict[str
     if operator.__name__ == "inflection_points" and step.are_dates:
         options["time_unit"] = options.get("time_unit") or "s"
     places = [step.beside(y.data) for step in steps] if has_places else []
-    points = operator(y.data, *places, axis=y.get_axis_num(dim), **options)
+    points = operator(y.data, *places, axis=y.dims.index(dim), **options)
     other_dims = [name for name in y.dims if name != dim]
     rows = np.unravel_index(np.asarray(points.curve), [y.sizes[name] for name in other_dims] or [1])
     coords = _coordinates_at(y, dict(zip(other_dims, rows, strict=False)), drop=[dim])
@@ -82,7 +82,7 @@ def call_on_fields(operator: Call, arguments: tuple[Any, ...], options: dict[str
     scalars = _coordinates_at(f, {}, drop=dims)
 
     def label(name: str, values: Any) -> Any:
-        axes = {"axis": dims} if name in ("position", "index") else {}
+        axes = {"axis": [*map(str, dims)]} if name in ("position", "index") else {}
         second_dim = {"position": "axis", "index": "axis", "eigenvalues": "bend"}.get(name)
         return _as_points(values, along | scalars | axes, units.get(name), second_dim)
 
@@ -107,7 +107,7 @@ def call_on_noise(operator: Call, arguments: tuple[Any, ...], options: dict[str,
     import xarray
 
     (dim,) = find_dims(check_array(f), (axis,))
-    level = operator(f.data, *others, axis=f.get_axis_num(dim), **options)
+    level = operator(f.data, *others, axis=f.dims.index(dim), **options)
     if has_units(level):  # xarray holds a number with a unit as an array without axes
         library = find_library([level])
         values, unit = take(library, level)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-from gpugrad._arrays import library_of_labels
+from gpugrad._arrays import library_of_labels, refuse_datasets
 from gpugrad._grids import are_dates
 from gpugrad._labels.cf_units import unit_of_time
 from gpugrad._labels.units import TABLE, UnitLibrary, find_library, has_units, take, take_coordinate
@@ -51,7 +51,10 @@ def strip_labels(value: Any) -> Any:
     """Return the data of an array of xarray, or of each in a sequence; other values as they are."""
     if library_of_labels(value) != "xarray":
         return value
-    return type(value)(map(strip_labels, value)) if isinstance(value, (tuple, list)) else value.data
+    if isinstance(value, (tuple, list)):
+        return type(value)(map(strip_labels, value))
+    refuse_datasets(value, "what stands beside `f`")
+    return value.data
 
 
 def coordinates_beside(f: Any, dims: Iterable[Any]) -> dict[Any, Any]:

@@ -6,7 +6,7 @@ import operator as operators
 from collections.abc import Sequence
 from typing import Any
 
-from gpugrad._arrays import library_of_labels
+from gpugrad._arrays import library_of_labels, refuse_datasets
 from gpugrad._grids import is_side, parse_axes
 from gpugrad._keywords import choose_by_axis, refuse_loose_components
 from gpugrad._labels.cf_axes import warn_of_degrees
@@ -44,7 +44,7 @@ def call(operator: Call, f: Any, spacing: Sequence[Any], options: dict[str, Any]
     if axis is None and is_along_one:
         axis = first.dims[-1]
     dims = find_dims(first, axis)
-    is_single = isinstance(axis, (str, int)) or is_along_one
+    is_single = isinstance(axis, (str, int)) or is_along_one or _names_one(first, axis)
     if not spacing:
         warn_of_degrees(operator.__name__, first, dims)
     number_dimensions(first, dims, options)
@@ -55,7 +55,7 @@ def call(operator: Call, f: Any, spacing: Sequence[Any], options: dict[str, Any]
         options["time_unit"] = "s"
     values = [field.data for field in fields]
     place_mask(first, options)
-    axes = [first.get_axis_num(dim) for dim in dims]
+    axes = [first.dims.index(dim) for dim in dims]
     results = operator(
         values if is_vector else values[0],
         *[step.beside(values[0]) for step in steps],
@@ -100,8 +100,10 @@ def describe_fields(
 def _split_components(operator: str, f: Any) -> Any:
     """Return a vector field that is one array as a list of components, those of its first axis."""
     row = OPERATORS.get(operator)
-    if row is None or row.takes == "field" or not hasattr(f, "coords") or hasattr(f, "data_vars"):
+    if row is None or row.takes == "field" or not hasattr(f, "coords"):
         return f
+    if hasattr(f, "data_vars"):
+        check_array(f)
     if f.ndim < 2:
         raise ValueError(
             "`v` must have its components along its first dimension, and others beside it; got "
@@ -114,11 +116,7 @@ def _split_components(operator: str, f: Any) -> Any:
 
 def check_array(f: Any) -> Any:
     """Return a DataArray with dimensions; refuse the other types of xarray."""
-    if type(f).__name__ == "Dataset":
-        raise TypeError(
-            f"`f` must be one variable of a Dataset; got all of them: {in_words(f)}. "
-            'Pick one, as in `ds["T"]`.'
-        )
+    refuse_datasets(f, "`f`")
     if not hasattr(f, "coords"):
         raise TypeError(
             f"`f` must be a DataArray to be differentiated by names; got a {type(f).__name__}, "
@@ -134,10 +132,12 @@ def _align_components(v: Sequence[Any], apart: bool) -> list[Any]:
     import xarray
 
     for component in v:
+        if library_of_labels(component) == "xarray":
+            check_array(component)
         if not isinstance(component, xarray.DataArray):
             raise TypeError(
                 f"components of `v` must be all of one library; got a {type(v[0]).__name__} and a "
-                f"{type(component).__name__}."
+                f"{type(component).__name__}. Make all of them DataArrays, or pass their `.data`."
             )
         if set(component.dims) != set(v[0].dims):
             raise ValueError(
@@ -161,7 +161,8 @@ def find_dims(f: Any, axis: Any) -> list[Any]:
     if axis is None:
         return [*f.dims]
     dims = []
-    for dim in axis if isinstance(axis, (tuple, list)) else [axis]:
+    are_several = isinstance(axis, (tuple, list)) and not _names_one(f, axis)
+    for dim in axis if are_several else [axis]:
         if not isinstance(dim, str) and dim not in f.dims:
             dim = f.dims[parse_axes(dim, f.ndim)[0]]
         if dim not in f.dims:
@@ -172,13 +173,18 @@ def find_dims(f: Any, axis: Any) -> list[Any]:
     return dims
 
 
+def _names_one(f: Any, axis: Any) -> bool:
+    """Tell whether a tuple is the name of one dimension, which may be any value with a hash."""
+    return isinstance(axis, tuple) and axis in f.dims
+
+
 def number_dimensions(f: Any, dims: Sequence[Any], options: dict[str, Any]) -> None:
     """Give options by dimension, as ``{"lon": "periodic"}``, by the number of the axis instead."""
     for name in _BY_DIMENSION:
         chosen = options.get(name)
         if isinstance(chosen, dict) and (not is_side(chosen) or any(d in f.dims for d in chosen)):
             by_dim = choose_by_axis(chosen, dims, name, f.dims)
-            options[name] = {f.get_axis_num(dim): entry for dim, entry in by_dim.items()}
+            options[name] = {f.dims.index(dim): entry for dim, entry in by_dim.items()}
 
 
 def place_mask(f: Any, options: dict[str, Any]) -> None:

@@ -7,7 +7,7 @@ from itertools import chain
 from typing import Any
 
 from gpugrad._arrays import Array, as_field, assign, check_out, flatten_rows
-from gpugrad._grids import Options, plan_axes
+from gpugrad._grids import Options, plan_axes, refuse_times
 from gpugrad._operators.components import (
     as_components,
     check_plans,
@@ -43,6 +43,7 @@ def apply_operator(
     """Return the results of an operator of the table, in tuples or in one array."""
     row = OPERATORS[name]
     fields = [as_field(f)] if row.takes == "field" else as_components(f, spacing)
+    refuse_times(fields[0], f"for a {row.title}")
     samples = MaskedFields(fields, where, skipna)
     options = samples.refine(options)
     plans = [

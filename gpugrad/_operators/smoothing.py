@@ -26,6 +26,7 @@ from gpugrad._arrays import (
     library_of,
     namespace_of,
     result_dtype,
+    wrap_like,
 )
 from gpugrad._grids import (
     ONE_SIDED,
@@ -158,7 +159,9 @@ def smooth_derivative(
     0.01
     """
     f = as_field(f)
-    if isinstance(f, np.ma.MaskedArray) or dtype_name(f.dtype).startswith(("date", "time", "obj")):
+    if dtype_name(f.dtype) == "object":
+        f = f.astype(np.float64)
+    if isinstance(f, np.ma.MaskedArray) or dtype_name(f.dtype).startswith(("date", "time")):
         raise TypeError(
             "`f` must be plain numbers to be smoothed, with none missing; got "
             f"{'a masked array' if isinstance(f, np.ma.MaskedArray) else f.dtype}. "
@@ -219,7 +222,7 @@ def _smooth_lines(f: Array, axis: int, work: Callable[[Array], Array]) -> Array:
         result = np.empty_like(f, dtype=dtype)  # a subclass stays what it is
         result[...] = work(values)
         return result
-    return xp.astype(from_host(work(values), f), dtype)
+    return wrap_like(f, xp.astype(from_host(work(values), f), dtype))
 
 
 def _make_filter(
@@ -233,7 +236,7 @@ def _make_filter(
     if not (1 <= window <= length and window % 2):
         raise ValueError(
             f"`window_length` must be odd and at most the length of axis {axis}, {length}; got "
-            f"{window}."
+            f"{window}. Pass a shorter window, or a longer field."
         )
     if not 1 <= order <= degree < window:
         raise ValueError(
@@ -325,7 +328,8 @@ def _check_spline(f: Array, axis: int, order: Any, boundary: Any) -> None:
         )
     if f.shape[axis] < 5:
         raise ValueError(
-            f"axis {axis} of `f` must have 5 samples for a spline; got {f.shape[axis]}."
+            f"axis {axis} of `f` must have 5 samples for a spline; got {f.shape[axis]}. Pass a "
+            "longer field."
         )
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from gpugrad._arrays import (
     HALF_PRECISION,
     Array,
+    as_regular,
     dtype_name,
     is_library_array,
     library_of,
@@ -225,10 +226,13 @@ def _as_points(points: Sequence[Any], asked: str | None) -> tuple[Any, str, list
     like = next((a for a in (*arrays, np.empty(0)) if library_of(a) == library), None)
     # Without one, there are numbers and NumPy arrays alone, to be moved to it.
     xp = namespace(str(asked)) if like is None else namespace_of(like)
-    host = [p if is_library_array(p) else np.asarray(p) for p in points]
+    host = [p if is_library_array(p) else as_regular(p, "points") for p in points]
     for name in (dtype_name(p.dtype) for p in host):
         if not name.startswith(("int", "uint", "float", "bfloat")):
-            raise TypeError(f"Points must be real numbers; got dtype {name}.")
+            raise TypeError(
+                f"Points must be real numbers; got dtype {name}. Convert them, as in "
+                "`numpy.asarray(x, dtype=float)`."
+            )
     dtype = _find_dtype(xp, points, host)
     return xp, library, [_move_point(xp, p, dtype, like) for p in host], dtype
 

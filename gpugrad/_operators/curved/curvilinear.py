@@ -207,7 +207,7 @@ class CurvilinearGrid:
         array or tuple of arrays
             One array for each coordinate, in the unit of `f` per unit of the coordinate: a tuple,
             or the bare array for one coordinate. Library, device, shape and dtype are those of `f`;
-            integers become floats, dates ``timedelta64``.
+            integers become floats.
 
         {errors}
 
@@ -550,7 +550,7 @@ class CurvilinearGrid:
         -------
         array of the shape of `f`
             In the unit of `f` per squared unit of the coordinates, which must have one unit, with
-            the library, device and dtype of `f`; integers become floats, dates ``timedelta64``.
+            the library, device and dtype of `f`; integers become floats.
 
         {errors}
 

@@ -19,20 +19,23 @@ import numpy as np
 from gpugrad._arrays import (
     HALF_PRECISION,
     Array,
+    NumpyArray,
     assign,
     check_out,
     deliver,
     dtype_name,
     is_differentiated,
+    is_unmasked_subclass,
     memory,
     namespace_of,
     overlap_any,
     result_dtype,
     stack_results,
     working_dtype,
+    wrap_like,
 )
 from gpugrad._engines import evaluate
-from gpugrad._grids import is_masked
+from gpugrad._grids import is_masked, refuse_times
 from gpugrad._operators.components import check_has_length
 from gpugrad._operators.samples import MaskedFields
 from gpugrad._stencils import AxisPlan, Piece, Term, cut_plans, rows_of
@@ -184,25 +187,42 @@ def evaluate_in_slabs(
     f = samples.fields[0]
     if is_norm:
         check_has_length(f)
+    refuse_times(f, "on a grid, whose weights are fractions")
     targets = None if out is None else check_out(out, f, count, stack, is_norm)
     samples.check_masked(targets or ())
+    if is_unmasked_subclass(f):  # formulas see plain arrays, results are of the class again
+        samples.fields = [*map(np.asarray, samples.fields)]
     slabs = [*_cut_into_slabs(samples, main, grid_axes, backend)]
     if len(slabs) > 1 and targets is not None and _may_be_filled(targets, samples):
         results: Any = targets
         _fill(results, slabs, formula)
     elif len(slabs) > 1:
-        results = _allocate(f, count, is_norm, stack and out is None)
+        results = _allocate(samples.fields[0], count, is_norm, stack and out is None)
         _fill(results, slabs, formula)
     else:
-        results = deliver(formula(slabs[0]), f, None, stack and out is None, is_norm)
+        results = deliver(
+            formula(slabs[0]), samples.fields[0], None, stack and out is None, is_norm
+        )
+        if type(samples.fields[0]) is np.ndarray and isinstance(results, tuple):
+            results = tuple([_lay_as(samples.fields[0], result) for result in results])
     results = samples.mask(results, targets is None)
     if targets is None:
-        return results
+        is_one = stack or not isinstance(results, tuple)
+        return wrap_like(f, results) if is_one else tuple([wrap_like(f, df) for df in results])
     if stack and is_masked(out):
         out[...] = stack_results(results)  # a slice of a masked array may keep its own mask
     elif results is not targets:
         assign(targets, results)
     return out if stack else tuple(targets)
+
+
+def _lay_as(f: NumpyArray, result: NumpyArray) -> NumpyArray:
+    """Return a result in the memory order of a field."""
+    if f.flags.c_contiguous and result.flags.c_contiguous:
+        return result
+    laid = np.empty_like(f, dtype=result.dtype)
+    laid[...] = result
+    return laid
 
 
 def _may_be_filled(targets: Sequence[Array], samples: MaskedFields) -> bool:

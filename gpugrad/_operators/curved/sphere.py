@@ -261,7 +261,7 @@ class Sphere:
         -------
         SphereGradient of two arrays of the shape of `f`, or array
             The components ``(north, east)``, in the unit of `f` per unit of the radius, with the
-            library, device and dtype of `f`; integers become floats, dates ``timedelta64``.
+            library, device and dtype of `f`; integers become floats.
 
         {errors}
 
@@ -475,7 +475,7 @@ class Sphere:
         -------
         array of the shape of `f`
             In the unit of `f` per squared unit of the radius, with the library, device and dtype of
-            `f`; integers become floats, dates ``timedelta64``.
+            `f`; integers become floats.
 
         {errors}
 
