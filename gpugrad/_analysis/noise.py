@@ -1,22 +1,17 @@
-"""How noisy samples are, how far apart they had better be, and how wrong a derivative is."""
+"""How noisy samples are, and how far apart they had better be."""
 
 from __future__ import annotations
 
 import math
-from functools import partial
 from typing import Any, NamedTuple
 
 import array_api_compat
 import numpy as np
 
-from gpugrad._arrays import Array, Backend, NumpyArray, as_field, asnumpy, from_host, namespace_of
+from gpugrad._arrays import Array, NumpyArray, as_field, asnumpy, from_host, namespace_of
 from gpugrad._grids import (
-    ONE_SIDED,
     Axis,
-    Boundary,
-    EdgeOrder,
     Options,
-    Period,
     Spacing,
     parse_axes,
     parse_one_axis,
@@ -24,10 +19,7 @@ from gpugrad._grids import (
     parse_spacings,
 )
 from gpugrad._labels import accepts_labels
-from gpugrad._operators import derivative
-from gpugrad._operators.descriptions import ONE_AXIS, describe
 from gpugrad._operators.one_axis import check_one_spacing, find_even_step
-from gpugrad._stencils import rows_of
 from gpugrad._stencils.textbook import stencil
 
 _ORDERS = 12
@@ -312,93 +304,6 @@ def _estimate_magnitude(f: NumpyArray, spacing: float, noise: float, order: int)
         f"`magnitude` must be given: noise hides the derivative of order {order} of `f` at any "
         "distance of its samples. Lower `order` or `accuracy`, or give longer samples."
     )
-
-
-@accepts_labels
-@describe(
-    f="""
-f : array of shape (n_0, ..., n_k)
-    Samples of a field: an array of any library, a DataArray of xarray, a quantity of pint, or a
-    nested sequence.
-""",
-    axis=ONE_AXIS,
-    accuracy="""
-accuracy : {2, 4, 6, 8, 10}, optional
-    The power of the spacing with which the error inside vanishes.
-""",
-    value_errors="; if the axis is too short for the next higher accuracy",
-)
-def error_estimate(
-    f: Any,
-    *spacing: Spacing,
-    axis: Axis = -1,
-    order: int = 1,
-    edge_order: EdgeOrder | None = None,
-    accuracy: int = 2,
-    boundary: Boundary = ONE_SIDED,
-    edge_accuracy: int | None = None,
-    period: Period | None = None,
-    time_unit: str | None = None,
-    backend: Backend | None = None,
-) -> Array:
-    r"""Estimate how wrong a derivative is at each sample, by comparing two accuracies.
-
-    The options are those of the derivative whose error is asked for.
-
-    Parameters
-    ----------
-    {parameters}
-
-    Returns
-    -------
-    array of shape (n_0, ..., n_k)
-        The estimate, not negative, in the unit of the derivative, with the library and the device
-        of `f`.
-
-    {errors}
-
-    See Also
-    --------
-    derivative : The derivative whose error this is.
-    recommended_spacing : The distance of samples at which the error is least.
-
-    Notes
-    -----
-    Of derivatives :math:`D_p` and :math:`D_{p+2}` with two accuracies, the second one is so much
-    better on a well-sampled field that their difference is the error of the first,
-
-    .. math:: |D_p f - f^{(m)}| = |D_p f - D_{p+2} f| + O(h^{p+2})
-
-    The estimate is the greatest among the sample and its two neighbours, as the error passes
-    through zero between places where it has opposite signs. It bounds the error at nearly all
-    samples of a smooth field; it knows nothing of what happens between samples, and of noise it
-    only sees how differently the two accuracies take it.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> import gpugrad
-    >>> x = np.linspace(0, 3, 31)
-    >>> estimate = gpugrad.error_estimate(np.sin(x), x)
-    >>> error = abs(gpugrad.derivative(np.sin(x), x) - np.cos(x))
-    >>> float(estimate[2:-2].max().round(4)), float(error[2:-2].max().round(4))
-    (0.0017, 0.0016)
-    """
-    f = as_field(f)
-    check_one_spacing(spacing)
-    (at,) = parse_axes(parse_one_axis(axis), f.ndim)
-    options: dict[str, Any] = {"order": order, "boundary": boundary, "period": period}
-    options |= {"axis": at, "time_unit": time_unit, "backend": backend}
-    ends: dict[str, Any] = {"edge_accuracy": edge_accuracy, "edge_order": edge_order}
-    # The better derivative has its own accuracy at the ends, too: else both would be wrong alike.
-    low = derivative(f, *spacing, accuracy=accuracy, **ends, **options)
-    high = derivative(f, *spacing, accuracy=accuracy + 2, **options)
-    xp = namespace_of(low)
-    size = xp.abs(low - high)
-    rows = partial(rows_of, size.ndim, at)
-    after = xp.concat([size[rows(1, None)], size[rows(-1, None)]], axis=at)
-    before = xp.concat([size[rows(0, 1)], size[rows(0, -1)]], axis=at)
-    return xp.maximum(size, xp.maximum(before, after))
 
 
 def _as_real(f: Any, axis: Axis) -> tuple[Array, int]:
