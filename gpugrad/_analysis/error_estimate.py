@@ -233,7 +233,8 @@ def _spread(size: Array, axis: int, goes_round: bool, are_masked: bool) -> Array
     if is_masked(size):
         known = ~np.ma.getmaskarray(size)
         values = np.ma.getdata(size)
-        values[...] = _spread_plain(np.where(known, values, np.zeros_like(values)), axis, goes_round)
+        known_values = np.where(known, values, np.zeros_like(values))
+        values[...] = _spread_plain(known_values, axis, goes_round)
         return size
     if not are_masked:
         return _spread_plain(size, axis, goes_round)
