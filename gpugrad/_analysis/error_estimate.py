@@ -123,6 +123,12 @@ def error_estimate(
     it has opposite signs. The factor is the safety factor of grid convergence studies. The second
     term is there for floating point; integers are taken as exact.
 
+    On the well-sampled fields of ``python -m benchmarks error_estimates`` (nine functions, 41 to
+    1601 samples, errors up to a hundredth of the greatest derivative, first and second derivatives
+    of accuracy 2 to 8, float64 to float16) it bounds 97.6 % of the errors or more in each row of
+    the table, and 96.6 % at the ends alone. The median of the estimate over the error is 1.3 in
+    float64, 3 in float32 and float16, where rounding counts, and 5 to 8 at the ends.
+
     The estimate knows nothing of what happens between samples, and of noise it only sees how
     differently the two accuracies take it. Besides the result it takes about as much memory as the
     field.
