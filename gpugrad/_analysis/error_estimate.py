@@ -52,8 +52,8 @@ _EPSILONS = dict(zip(HALF_PRECISION, (2.0**-10, 2.0**-7), strict=True))
 @describe(
     f="""
 f : array of shape (n_0, ..., n_k)
-    Samples of a field: an array of any library, a DataArray of xarray, a quantity of pint, or a
-    nested sequence.
+    Samples of a field: an array of any library, a DataArray of xarray, a quantity, or a nested
+    sequence.
 """,
     axis=ONE_AXIS,
     accuracy="""

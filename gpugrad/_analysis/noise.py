@@ -18,6 +18,7 @@ from gpugrad._arrays import (
     dtype_name,
     from_host,
     host_values,
+    is_library_array,
     namespace_of,
     widest_float,
 )
@@ -25,6 +26,7 @@ from gpugrad._grids import (
     Axis,
     Options,
     Spacing,
+    are_dates,
     parse_axes,
     parse_one_axis,
     parse_scheme,
@@ -59,7 +61,7 @@ def noise_level(f: Any, *, axis: Axis = -1) -> Any:
     ----------
     f : array of shape (n_0, ..., n_k)
         Samples of real numbers at even distances, 7 or more along the axis: an array of any
-        library, a DataArray of xarray or a quantity of pint. Differences with masked samples of a
+        library, a DataArray of xarray or a quantity. Differences with masked samples of a
         masked array are left out.
     axis : int, optional
         The axis of the curves, by default the last; the name of a dimension for a DataArray.
@@ -247,7 +249,7 @@ def recommended_spacing(
     ----------
     f : 1-D array, optional
         Samples of the curve at even distances, to estimate from what is not given: real and finite,
-        of any library, a DataArray of xarray or a quantity of pint. Differences with masked samples
+        of any library, a DataArray of xarray or a quantity. Differences with masked samples
         are left out.
     *spacing : number or 1-D array, optional
         The distance between these samples, by default 1, or their coordinates, which must be even.
@@ -267,7 +269,7 @@ def recommended_spacing(
     -------
     RecommendedSpacing
         ``spacing``, the expected ``error``, ``noise``, ``magnitude`` and ``stride``; numbers, with
-        units if `f` is a quantity of pint.
+        units if `f` is a quantity.
 
     Raises
     ------
@@ -351,7 +353,7 @@ def _find_distance(f: Array, spacing: tuple[Any, ...]) -> float:
     """Return the distance between the samples of a curve."""
     check_one_spacing(spacing)
     for x in spacing:
-        if getattr(getattr(x, "dtype", None), "kind", "") in ("m", "M"):
+        if not is_library_array(x) and are_dates(x):
             raise TypeError(
                 "`spacing` must be a number, or numbers; got times or dates. Divide times by a "
                 "unit first, as in `(t - t[0]) / numpy.timedelta64(1, 's')`."
@@ -401,7 +403,10 @@ def _as_real(f: Any, axis: Axis) -> tuple[Array, int]:
 
 
 def _parse_positive(number: Any, name: str) -> float:
-    value = float(number)
+    try:
+        value = float(number)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"`{name}` must be a number; got {number!r}.") from error
     if not (math.isfinite(value) and value > 0):
         raise ValueError(f"`{name}` must be positive and finite; got {number}.")
     return value

@@ -19,7 +19,7 @@ from gpugrad._analysis.extrema import (
     encode_steps,
     find_extrema,
     gather,
-    read_coordinates,
+    locate_samples,
     samples_around,
     take_spacing,
     to_library,
@@ -175,7 +175,7 @@ def turning_points(
     ----------
     f : array of shape (n_0, ..., n_k)
         Samples of a curve, or of many: real numbers in an array of any library but Dask, a
-        DataArray of xarray, a quantity of pint, or a sequence. A NaN, or a masked sample, ends a
+        DataArray of xarray, a quantity, or a sequence. A NaN, or a masked sample, ends a
         curve; it goes on behind it.
     {spacing_and_axis}
     prominence : number, optional
@@ -195,7 +195,8 @@ def turning_points(
         and ``prominence``, 1-D arrays in the library and on the device of `f` (``kind`` and dates
         are NumPy's), with attributes ``maxima`` and ``minima``. Positions are in the unit of the
         coordinates, in double precision; dates are as fine as milliseconds, those in seconds or
-        less a thousandth of it, down to microseconds (nanoseconds stay).
+        less a thousandth of it, down to microseconds (nanoseconds stay), and of the calendar of
+        cftime where the coordinates are.
 
     Raises
     ------
@@ -252,7 +253,7 @@ def turning_points(
     """
     least = check_prominence(prominence)
     y, axis, rows = as_curves(f, axis)
-    places = read_coordinates(take_spacing(spacing, y, axis), y, axis)
+    places = locate_samples(take_spacing(spacing, y, axis), y, axis)
 
     def keep(runs: Extrema) -> NumpyArray:
         chosen = np.ones(runs.curve.size, bool) if plateaus else runs.is_maximum | runs.is_minimum
