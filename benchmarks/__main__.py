@@ -8,7 +8,19 @@ import json
 import sys
 from pathlib import Path
 
-from benchmarks import calls, dask_arrays, fields, files, floor, functions, gpu, masks, operators
+from benchmarks import (
+    calls,
+    dask_arrays,
+    estimates,
+    fields,
+    files,
+    floor,
+    functions,
+    gpu,
+    masks,
+    memory,
+    operators,
+)
 from benchmarks.machine import describe_machine, list_versions, slug
 from benchmarks.measure import ROOT
 from benchmarks.table import (
@@ -42,6 +54,8 @@ BENCHMARKS = {
     "function_cost": Benchmark(functions.list_costs, ("values_per_point", "over_evaluations")),
     "function_errors": Benchmark(functions.list_errors, _ERRORS),
     "function_bounds": Benchmark(functions.list_bounds, _BOUNDS),
+    "error_estimates": Benchmark(estimates.list_cases, ("bounded", "estimate_over_error")),
+    "memory": Benchmark(memory.list_cases, ("fields",)),
     "dask_blocks": Benchmark(dask_arrays.list_blocks, _BLOCKS),
     "large_graphs": Benchmark(dask_arrays.list_graphs, ("counted", "modelled", "over_model")),
     "out_of_core": Benchmark(files.list_cases, _FILES, 1.0, (3, 3)),

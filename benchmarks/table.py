@@ -48,6 +48,7 @@ FIGURES = {
     "gigabytes_per_second": Figure("GB/s", more=True, spec=".1f"),
     "extra_megabytes": Figure("extra MB", unit=" MB"),
     "peak_megabytes": Figure("peak MB", unit=" MB"),
+    "fields": Figure("fields beside results", unit=" fields"),
     "tasks": Figure("tasks", spec=".0f"),
     "tasks_of_dask": Figure("/ dask's tasks", unit=" of dask's tasks"),
     "counted": Figure("counted", spec=",.0f"),

@@ -17,8 +17,9 @@ from gpugrad._version import __version__ as __version__
 # stand once more in `__init__.pyi`, for type checkers, which then find a name that is misspelt.
 _LATE = {
     "_analysis.critical_points": "CriticalPoint CriticalPoints critical_points",
+    "_analysis.error_estimate": "error_estimate",
     "_analysis.inflection_points": "InflectionPoint InflectionPoints inflection_points",
-    "_analysis.noise": "RecommendedSpacing error_estimate noise_level recommended_spacing",
+    "_analysis.noise": "RecommendedSpacing noise_level recommended_spacing",
     "_analysis.turning_points": "TurningPoint TurningPoints turning_points",
     "_arrays.devices": "namespace",
     "_engines.explanation": "Explanation",

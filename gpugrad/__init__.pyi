@@ -368,6 +368,8 @@ def error_estimate(
     edge_accuracy: int | None = None,
     period: Period | None = None,
     time_unit: str | None = None,
+    where: Any = None,
+    skipna: bool = False,
     backend: Backend | None = None,
 ) -> NDArray[Any]: ...
 @overload
@@ -383,6 +385,8 @@ def error_estimate(
     edge_accuracy: int | None = None,
     period: Period | None = None,
     time_unit: str | None = None,
+    where: Any = None,
+    skipna: bool = False,
     backend: Backend | None = None,
 ) -> _A: ...
 @overload

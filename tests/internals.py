@@ -26,6 +26,7 @@ MODULES = {
     # Engines, one by one, on what they are given; their programs, blocks and slabs.
     "slices": "gpugrad._engines.slices",
     "numpy_blocks": "gpugrad._engines.numpy_blocks",
+    "half_precision": "gpugrad._engines.half_precision",
     "numpy_subclasses": "gpugrad._engines.numpy_subclasses",
     "compiled_engine": "gpugrad._engines.compiled.engine",
     "compiled_program": "gpugrad._engines.compiled.program",
@@ -50,6 +51,9 @@ MODULES = {
     "linear_operator": "gpugrad._operators.linear_operator",
     # The criterion of smoothing splines, to be compared with its definition.
     "cross_validation": "gpugrad._operators.cross_validation",
+    # How many curves are looked at together.
+    "noise": "gpugrad._analysis.noise",
+    "extrema": "gpugrad._analysis.extrema",
     # How points, grids and formulas are cut into blocks, or become code.
     "complex_step": "gpugrad._functions.complex_step",
     "_tabulate": "gpugrad._functions.tabulate",

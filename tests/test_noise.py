@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import gpugrad
+from internals import noise
 
 
 @pytest.mark.sampled
@@ -226,3 +227,80 @@ def test_options_of_estimates_are_given_by_name():
         gpugrad.noise_level(f, -1)
     with pytest.raises(TypeError, match="Pass `boundary`"):
         gpugrad.error_estimate(f, mode="wrap")
+
+
+@pytest.mark.parametrize(
+    ("dtype", "sizes"),
+    [("f2", (-9, 14)), ("f4", (-110, 125)), ("f8", (-900, 1020)), ("g", (-1000, 1020))],
+)
+def test_squares_of_noise_neither_overflow_nor_vanish(dtype, sizes, rng):
+    f = (np.sin(np.linspace(0, 9, 400)) + 0.05 * rng.normal(size=400)).astype(dtype)
+    expected = gpugrad.noise_level(f.astype("f4") if dtype == "f2" else f)
+    assert expected == pytest.approx(0.05, rel=0.15)
+    for power in sizes:
+        size = np.ldexp(np.ones((), dtype), power)
+        level = gpugrad.noise_level(f * size)
+        assert level == pytest.approx(float(size) * expected, rel=1e-2 if dtype == "f2" else 1e-12)
+    curves = np.stack([f, f * size])  # each curve has a size of its own
+    np.testing.assert_array_equal(gpugrad.noise_level(curves)[1], level)
+
+
+@pytest.mark.parametrize("library", ["torch", "jax"])
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_noise_of_half_precision_is_told_in_single_precision(library, dtype, rng):
+    f = 3e4 * np.sin(np.linspace(0, 9, 400)) + 3e3 * rng.normal(size=400)
+    if library == "torch":
+        torch = pytest.importorskip("torch")
+        half = torch.asarray(f).to(getattr(torch, dtype))
+    else:
+        half = pytest.importorskip("jax.numpy").asarray(f, dtype=dtype)
+    expected = gpugrad.noise_level(gpugrad.asnumpy(half).astype("f4"))
+    assert gpugrad.noise_level(half) == pytest.approx(expected, rel=1e-5)
+    best = gpugrad.recommended_spacing(half, 0.1)
+    known = gpugrad.recommended_spacing(gpugrad.asnumpy(half).astype("f4"), 0.1)
+    assert best.spacing == pytest.approx(known.spacing, rel=1e-5)
+
+
+@pytest.mark.parametrize("dtype", ["i1", "u1", "i4", "u4", "i8", "u8"])
+def test_noise_of_integers_has_all_their_digits(dtype, rng):
+    signal = 50 * np.sin(np.linspace(0, 3, 900)) + 5 * rng.normal(size=900)
+    small = np.round(signal).astype("i8")
+    expected = gpugrad.noise_level(small.astype("f8"))
+    info = np.iinfo(dtype)
+    for origin in {0 if dtype[0] == "i" else 100, info.max - 100, info.min + 100}:
+        f = np.array([origin + int(k) for k in small], dtype)
+        assert gpugrad.noise_level(f) == pytest.approx(expected, rel=1e-12)
+    ends = np.array([info.min, info.max] * 20, dtype)
+    assert gpugrad.noise_level(ends) == gpugrad.noise_level(ends.astype("f8"))
+
+
+def test_noise_of_masked_samples_is_told_by_the_others(rng):
+    f = np.sin(np.linspace(0, 9, 2000)) + 1e-3 * rng.normal(size=2000)
+    masked = np.ma.array(f.copy(), mask=rng.random(2000) < 0.02)
+    masked.data[masked.mask] = np.nan
+    assert gpugrad.noise_level(masked) == pytest.approx(1e-3, rel=0.15)
+    best, whole = (gpugrad.recommended_spacing(x, 9 / 1999) for x in (masked, f))
+    assert best.spacing == pytest.approx(whole.spacing, rel=0.15)
+    mask = np.repeat([[True], [False]], 2000, axis=1)
+    nothing = gpugrad.noise_level(np.ma.array(np.stack([f, f]), mask=mask))
+    assert type(nothing) is np.ndarray
+    assert math.isnan(nothing[0])
+    assert nothing[1] == gpugrad.noise_level(f)
+    assert math.isnan(gpugrad.noise_level(np.where(masked.mask, np.nan, f)))
+
+
+def test_noise_of_some_curves_at_a_time_is_that_of_all(xp, rng, monkeypatch):
+    f = xp.asarray(rng.normal(size=(6, 40, 50)))
+    for axis in (1, 2):
+        whole = gpugrad.asnumpy(gpugrad.noise_level(f, axis=axis))
+        monkeypatch.setattr(noise, "_TOGETHER", 500)
+        level = gpugrad.asnumpy(gpugrad.noise_level(f, axis=axis))
+        # Others may add up the squares in another order.
+        np.testing.assert_allclose(level, whole, rtol=0 if xp.name == "numpy" else 1e-14)
+        monkeypatch.undo()
+
+
+def test_sizes_that_leave_no_room_are_refused():
+    for noise_of, magnitude in ((1e-300, 1e300), (1e300, 1e-300)):
+        with pytest.raises(ValueError, match="Choose other units"):
+            gpugrad.recommended_spacing(noise=noise_of, magnitude=magnitude, order=8)

@@ -275,3 +275,25 @@ def test_errors_say_what_must_hold(rng, monkeypatch):
 
 def warnings_ignored():
     return pytest.warns(UserWarning, match="not monotonic")
+
+
+@pytest.mark.parametrize("start", [0.0, 1e3, 1.7e9])
+@pytest.mark.parametrize("dtype", ["f2", "f4", "f8"])
+@pytest.mark.parametrize("as_list", [False, True])
+def test_rounding_of_coordinates_does_not_make_them_uneven(start, dtype, as_list, rng):
+    step = max(0.1, 4 * float(np.spacing(np.array(start, dtype)))) if dtype != "f2" else 0.25
+    if start and dtype == "f2":
+        pytest.skip("half precision has no such coordinates")
+    x = (start + step * np.arange(60)).astype(dtype)
+    f = rng.normal(size=60)
+    expected = gpugrad.smooth_derivative(f, step, **FILTER)
+    result = gpugrad.smooth_derivative(f, [*map(float, x)] if as_list else x, **FILTER)
+    tolerance = 1e-5 if dtype == "f8" else 0.1
+    np.testing.assert_allclose(result, expected, rtol=tolerance, atol=1e-3 / step)
+
+
+def test_coordinates_that_are_uneven_by_more_than_rounding_are_refused():
+    x = np.arange(60.0) * 0.1
+    x[30] += 1e-5
+    with pytest.raises(ValueError, match="must be even for a filter"):
+        gpugrad.smooth_derivative(np.sin(x), x, **FILTER)

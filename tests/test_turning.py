@@ -12,6 +12,7 @@ from orders import observe_order
 from sampling import random_cases
 
 import gpugrad
+from internals import extrema
 
 
 def uneven(n, rng):
@@ -342,3 +343,42 @@ def test_errors_say_what_must_hold():
         gpugrad.inflection_points([1, 2, 3], np.arange(3).astype("M8[s]"))
     with pytest.raises(ValueError, match="time_unit"):
         gpugrad.inflection_points([1, 2, 3], time_unit="s")
+
+
+def assert_same_points(points, expected):
+    for name in ("position", "value", "kind", "index", "extent", "curve", "prominence"):
+        got, wanted = getattr(points, name), getattr(expected, name)
+        if wanted is not None:
+            np.testing.assert_array_equal(got, np.asarray(wanted, got.dtype), err_msg=name)
+
+
+@pytest.mark.parametrize("dtype", ["u1", "i1", "u2", "f2", "0 and 1"])
+def test_narrow_dtypes_have_the_points_of_wide_ones(dtype, rng):
+    size = 1 if dtype == "0 and 1" else 100
+    dtype = "u1" if dtype == "0 and 1" else dtype
+    f = np.round(np.cumsum(rng.normal(size=(5, 300)), axis=1) * 8).clip(-size, size)
+    f = (f + (size if dtype[0] == "u" else 0)).astype(dtype)
+    for options in ({}, {"ends": True, "plateaus": True}):
+        points = gpugrad.turning_points(f, **options)
+        assert_same_points(points, gpugrad.turning_points(f.astype("f8"), **options))
+    slopes = gpugrad.inflection_points(f)
+    assert len(slopes) == len(gpugrad.inflection_points(f.astype("f4" if dtype == "f2" else "f8")))
+
+
+@pytest.mark.parametrize("size", [1, 7, 64, 1000])
+@pytest.mark.parametrize("options", [{}, {"ends": True, "plateaus": True}])
+def test_points_do_not_depend_on_how_many_samples_are_compared_at_a_time(
+    size, options, rng, monkeypatch
+):
+    # Level runs that are longer than a block, at an end too, and NaN beside them.
+    f = np.repeat(rng.integers(0, 3, (6, 60)), rng.integers(1, 9, 60), axis=1).astype("f8")
+    f[2, 30:40] = np.nan
+    f[3] = 1.0
+    x = np.arange(f.shape[1]) * 1.0
+    whole = gpugrad.turning_points(f, x, **options)
+    bends = gpugrad.inflection_points(f, x)
+    one = gpugrad.turning_points(f[0], x, **options)
+    monkeypatch.setattr(extrema, "ON_HOST", size)
+    assert_same_points(gpugrad.turning_points(f, x, **options), whole)
+    assert_same_points(gpugrad.inflection_points(f, x), bends)
+    assert_same_points(gpugrad.turning_points(f[0], x, **options), one)

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
+from itertools import pairwise
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -18,6 +19,7 @@ import array_api_compat
 import numpy as np
 
 from gpugrad._arrays import (
+    HALF_PRECISION,
     Array,
     NumpyArray,
     as_field,
@@ -42,6 +44,9 @@ from gpugrad._grids import (
     read_numbers,
 )
 from gpugrad._operators.one_axis import check_one_spacing
+
+ON_HOST, ON_DEVICE = 1 << 17, 1 << 22
+"""Samples that are compared at a time: few for a processor's cache, many to keep a GPU busy."""
 
 _BREAK = 2
 """The step to a NaN, from one, or beyond an end."""
@@ -132,10 +137,19 @@ def as_numbers(y: Any) -> Array:
 
 
 def make_comparable(y: Array) -> Array:
-    """Return numbers in a dtype that every library compares."""
-    if dtype_name(y.dtype).startswith(("uint", "float16", "bfloat16")):
+    """Return numbers in a dtype that the library compares and takes entries of."""
+    # PyTorch does neither with its wide unsigned integers.
+    if array_api_compat.is_torch_array(y) and dtype_name(y.dtype) in ("uint16", "uint32", "uint64"):
         xp = namespace_of(y)
         return xp.astype(y, working_dtype(xp, y))
+    return y
+
+
+def as_single(y: Array) -> Array:
+    """Return half precision as single precision, which is faster, and other numbers as they are."""
+    if dtype_name(y.dtype) in HALF_PRECISION:
+        xp = namespace_of(y)
+        return xp.astype(y, xp.float32)
     return y
 
 
@@ -146,18 +160,85 @@ def encode_steps(xp: ModuleType, up: Array, down: Array, level: Array) -> Array:
     return 2 - 2 * level - up - 3 * down
 
 
-def find_extrema(xp: ModuleType, steps: Array) -> Extrema:
-    """Return the runs where steps change, in the order of curves and samples."""
-    outside = xp.full_like(steps[:, :1], _BREAK)
-    padded = xp.concat([outside, steps, outside], axis=1)
-    curve, sample = (asnumpy(i) for i in xp.nonzero(padded[:, 1:] != padded[:, :-1]))
-    width = padded.shape[1]
-    before = gather(padded, curve * width + sample)
-    after = gather(padded, curve * width + sample + 1)
-    # Where it becomes level a run begins, and the next change ends it.
+Compare = Callable[[slice, int, int], Array]
+"""Takes some curves, and a first and a last entry; returns the steps between these, encoded."""
+
+
+def find_extrema(
+    rows: Array, count: int, compare: Compare, keep: Callable[[Extrema], NumpyArray]
+) -> Extrema:
+    """Return the runs where steps change and that `keep` chooses, in the order of curves.
+
+    Curves have `count` entries, samples or what lies between them. Some are compared at a time, so
+    that what is made of them needs little memory.
+    """
+    chosen, open_run = [], None
+    for block in _cut_into_blocks(rows, count):
+        changes = _find_changes(compare, block, count)
+        if open_run is not None:
+            changes = _Changes(*map(np.concatenate, zip(open_run, changes, strict=True)))
+        open_run = None
+        if changes.after.size and changes.after[-1] == 0:  # it ends in another block
+            open_run = _Changes(*(entries[-1:] for entries in changes))
+            changes = _Changes(*(entries[:-1] for entries in changes))
+        runs = _join_runs(changes)
+        chosen.append(runs.select(keep(runs)))
+    return Extrema(*(np.concatenate(entries) for entries in zip(*chosen, strict=True)))
+
+
+class _Changes(NamedTuple):
+    """Where one step differs from the next: the curve, the entry, the steps before and after."""
+
+    curve: NumpyArray
+    entry: NumpyArray
+    before: NumpyArray
+    after: NumpyArray
+
+
+def _join_runs(changes: _Changes) -> Extrema:
+    """Return runs of level entries: where it becomes level one begins, the next change ends it."""
+    curve, entry, before, after = changes
     begins, goes_on = after == 0, before != 0
     ends = np.where(begins, np.roll(np.arange(curve.size), -1), np.arange(curve.size))
-    return Extrema(curve, sample, sample[ends], before, after[ends]).select(goes_on)
+    return Extrema(curve, entry, entry[ends], before, after[ends]).select(goes_on)
+
+
+class _CurveBlock(NamedTuple):
+    """Some curves, and some of their entries."""
+
+    curves: slice
+    start: int
+    stop: int
+
+
+def _cut_into_blocks(rows: Array, count: int) -> Iterator[_CurveBlock]:
+    """Yield blocks in the order of curves and entries."""
+    curves = rows.shape[0]
+    on_host = isinstance(rows, np.ndarray) or (
+        array_api_compat.is_torch_array(rows) and rows.device.type == "cpu"
+    )
+    size = ON_HOST if on_host else ON_DEVICE
+    width = max(1, size // max(count, 1))
+    pieces = max(1, count // size)
+    bounds = [count * i // pieces for i in range(pieces + 1)]
+    for first in range(0, max(curves, 1), width):
+        for start, stop in pairwise(bounds):
+            yield _CurveBlock(slice(first, min(first + width, curves)), start, stop)
+
+
+def _find_changes(compare: Compare, block: _CurveBlock, count: int) -> _Changes:
+    curves, start, stop = block
+    steps = compare(curves, max(start - 1, 0), min(stop + 1, count))
+    xp = namespace_of(steps)
+    outside = xp.full(
+        (steps.shape[0], 1), _BREAK, dtype=steps.dtype, device=array_api_compat.device(steps)
+    )
+    pieces = [outside] * (start == 0) + [steps] + [outside] * (stop == count)
+    padded = xp.concat(pieces, axis=1)
+    curve, entry = (asnumpy(i) for i in xp.nonzero(padded[:, 1:] != padded[:, :-1]))
+    places = curve * padded.shape[1] + entry
+    before, after = gather(padded, places), gather(padded, places + 1)
+    return _Changes(curve + curves.start, entry + start, before, after)
 
 
 def gather(rows: Array, places: NumpyArray) -> NumpyArray:
@@ -298,21 +379,26 @@ def as_prominence(number: Any) -> float:
 
 
 def choose_prominent(
-    rows: Array, extrema: Extrema, least: float | None, keep_nan: bool, per: float = 1.0
+    row_of: Callable[[int], NumpyArray],
+    extrema: Extrema,
+    least: float | None,
+    keep_nan: bool,
+    per: float = 1.0,
 ) -> tuple[Extrema, NumpyArray | None]:
     """Return the extrema that stand out by `least`, and by how much; all where it is None.
 
+    ``row_of(number)`` are the entries of a curve, on the host.
     Prominences are multiplied by `per`, which changes their unit. `keep_nan` keeps extrema whose
     prominence is not known.
     """
     if least is None:
         return extrema, None
-    prominences = _find_prominences(asnumpy(rows), extrema) * per
+    prominences = _find_prominences(row_of, extrema) * per
     chosen = (prominences >= least) | (keep_nan & np.isnan(prominences))
     return extrema.select(chosen), prominences[chosen]
 
 
-def _find_prominences(rows: NumpyArray, extrema: Extrema) -> NumpyArray:
+def _find_prominences(row_of: Callable[[int], NumpyArray], extrema: Extrema) -> NumpyArray:
     """Return how far each extremum stands out, NaN where a side is unknown or it is none."""
     try:
         from scipy.signal import peak_prominences
@@ -325,6 +411,6 @@ def _find_prominences(rows: NumpyArray, extrema: Extrema) -> NumpyArray:
         peaks = np.flatnonzero(kind & ~extrema.at_end)
         curves, starts = np.unique(extrema.curve[peaks], return_index=True)
         for curve, peaks_of_curve in zip(curves, np.split(peaks, starts)[1:], strict=True):
-            row = sign * rows[curve].astype(np.float64)
+            row = sign * row_of(curve).astype(np.float64)
             prominences[peaks_of_curve] = peak_prominences(row, extrema.middle[peaks_of_curve])[0]
     return prominences

@@ -11,6 +11,7 @@ from gpugrad._analysis.descriptions import describe
 from gpugrad._analysis.extrema import (
     Extrema,
     as_curves,
+    as_single,
     as_wide,
     check_prominence,
     choose_prominent,
@@ -23,7 +24,7 @@ from gpugrad._analysis.extrema import (
     to_library,
 )
 from gpugrad._analysis.point_collection import PointsOfCurves
-from gpugrad._arrays import Array, NumpyArray, is_library_array, namespace_of, result_dtype
+from gpugrad._arrays import Array, NumpyArray, asnumpy, is_library_array, namespace_of, result_dtype
 from gpugrad._grids import Axis, Spacing, are_dates, parse_spacings
 from gpugrad._labels import accepts_labels
 
@@ -202,11 +203,19 @@ def inflection_points(
     x = take_spacing(spacing, y, axis)
     places = locate_samples(x, y, axis)
     per = _units_per(x, y, axis, time_unit)
-    xp = namespace_of(rows)
-    slopes, steps = _compare_slopes(rows, places.x)
-    extrema = find_extrema(xp, steps)
-    extrema = extrema.select((extrema.is_maximum | extrema.is_minimum) & ~extrema.at_end)
-    extrema, prominences = choose_prominent(slopes, extrema, least, keep_nan=False, per=per)
+
+    def compare(curves: slice, first: int, stop: int) -> Array:
+        # There is one slope less than there are samples.
+        return _compare_slopes(rows[curves, first : stop + 1], places.x[first : stop + 1])[1]
+
+    def row_of(curve: int) -> NumpyArray:
+        return asnumpy(_compare_slopes(rows[curve : curve + 1, :], places.x)[0])[0]
+
+    def keep(runs: Extrema) -> NumpyArray:
+        return np.asarray((runs.is_maximum | runs.is_minimum) & ~runs.at_end)
+
+    extrema = find_extrema(rows, rows.shape[1] - 1, compare, keep)
+    extrema, prominences = choose_prominent(row_of, extrema, least, keep_nan=False, per=per)
     position, value, slope, extent = _locate_inflections(rows, places.x, extrema)
     dtype = result_dtype(namespace_of(y), y)
     return InflectionPoints(
@@ -224,6 +233,7 @@ def inflection_points(
 def _compare_slopes(rows: Array, x: NumpyArray) -> tuple[Array, Array]:
     """Return slopes between samples, and steps from slope to slope, level within rounding."""
     xp = namespace_of(rows)
+    rows = as_single(rows)
     if not xp.isdtype(rows.dtype, "real floating"):
         rows = xp.astype(rows, result_dtype(xp, rows))
     eps = float(xp.finfo(rows.dtype).eps)

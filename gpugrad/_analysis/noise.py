@@ -1,9 +1,9 @@
-"""How noisy samples are, how far apart they had better be, and how wrong a derivative is."""
+"""How noisy samples are, and how far apart they had better be."""
 
 from __future__ import annotations
 
 import math
-from functools import partial
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import array_api_compat
@@ -12,23 +12,20 @@ import numpy as np
 from gpugrad._arrays import (
     HALF_PRECISION,
     Array,
-    Backend,
     NumpyArray,
     as_field,
     asnumpy,
     dtype_name,
     from_host,
+    host_values,
     is_library_array,
     is_unmasked_subclass,
     namespace_of,
+    widest_float,
 )
 from gpugrad._grids import (
-    ONE_SIDED,
     Axis,
-    Boundary,
-    EdgeOrder,
     Options,
-    Period,
     Spacing,
     are_dates,
     parse_axes,
@@ -37,8 +34,6 @@ from gpugrad._grids import (
     parse_spacings,
 )
 from gpugrad._labels import accepts_labels
-from gpugrad._operators import derivative
-from gpugrad._operators.descriptions import ONE_AXIS, describe
 from gpugrad._operators.one_axis import check_one_spacing, find_even_step
 from gpugrad._stencils import rows_of
 from gpugrad._stencils.textbook import stencil
@@ -48,6 +43,9 @@ _ORDERS = 12
 
 _ALIKE = 4.0
 """Estimates from three orders in a row agree if none is more than so many times another."""
+
+_TOGETHER = 1 << 17
+"""Samples on the host that are looked at together: few enough for a processor's cache."""
 
 _ABOVE = 4.0
 """Differences with so many times the variance of noise alone show the curve."""
@@ -64,7 +62,8 @@ def noise_level(f: Any, *, axis: Axis = -1) -> Any:
     ----------
     f : array of shape (n_0, ..., n_k)
         Samples of real numbers at even distances, 7 or more along the axis: an array of any
-        library, a DataArray of xarray or a quantity.
+        library, a DataArray of xarray or a quantity. Differences with masked samples of a
+        masked array are left out.
     axis : int, optional
         The axis of the curves, by default the last; the name of a dimension for a DataArray.
 
@@ -72,7 +71,8 @@ def noise_level(f: Any, *, axis: Axis = -1) -> Any:
     -------
     float or array
         The standard deviation of the noise, in the unit of `f`, for each curve; NaN where the
-        curve is too rough, or too coarsely sampled, to be told from noise. A float for one curve.
+        curve is too rough, or too coarsely sampled, to be told from noise, or has a NaN. A float
+        for one curve.
 
     Raises
     ------
@@ -92,7 +92,9 @@ def noise_level(f: Any, *, axis: Axis = -1) -> Any:
     have the variance :math:`\binom{2k}{k} \sigma^2`, while differences of a smooth curve
     vanish as :math:`h^k`. Of the first three orders in a row that have differences of both signs,
     and estimates that agree within a factor of 4, the last estimate is returned, as it has the
-    least of the curve in it. The host waits for a device; a lazy array is computed. Noise must be
+    least of the curve in it. Each curve is divided by a power of two first, and half precision
+    becomes single precision, so that no square overflows or vanishes. The host waits for a device;
+    a lazy array is computed. Noise must be
     independent from sample to sample.
 
     References
@@ -115,26 +117,42 @@ def noise_level(f: Any, *, axis: Axis = -1) -> Any:
         raise ValueError(
             f"`f` must have 7 samples or more along axis {axis}; got {length}. Pass a longer curve."
         )
-    xp = namespace_of(f)
-    rows = xp.moveaxis(f, axis, -1)
+    rows = namespace_of(f).moveaxis(f, axis, -1)
     if array_api_compat.is_dask_array(f):  # one task for some curves, each of them whole
         rows = rows.rechunk({i: -1 if i == f.ndim - 1 else "auto" for i in range(f.ndim)})
         nothing = np.empty((0,) * (f.ndim - 1))
         level = rows.map_blocks(_find_levels, drop_axis=f.ndim - 1, meta=nothing).compute()
     else:
-        level = _find_levels(rows)
+        level = _find_levels_in_blocks(rows)
     return float(level) if level.ndim == 0 else from_host(level, f)
+
+
+def _find_levels_in_blocks(rows: Array) -> NumpyArray:
+    """Return the noise of curves along the last axis, some of them at a time."""
+    on_host = isinstance(rows, np.ndarray) or host_values(rows) is not None
+    count = math.ceil(math.prod(rows.shape) / _TOGETHER) if on_host else 1
+    along = max(range(rows.ndim - 1), key=lambda i: rows.shape[i], default=None)
+    if along is None or count < 2:
+        return _find_levels(rows)
+    bounds = [rows.shape[along] * i // count for i in range(count + 1)]
+    blocks = [
+        _find_levels(rows[rows_of(rows.ndim, along, start, stop)])
+        for start, stop in pairwise(dict.fromkeys(bounds))
+    ]
+    return np.concatenate(blocks, axis=along)
 
 
 def _find_levels(rows: Array) -> NumpyArray:
     """Return the noise of curves along the last axis."""
+    rows, scale = _scale_curves(rows)
     xp = namespace_of(rows)
     estimates, mixed = [], []
     for k in range(1, min(_ORDERS, rows.shape[-1] - 3) + 1):
         rows = rows[..., 1:] - rows[..., :-1]
-        estimates.append(asnumpy(xp.mean(rows * rows, axis=-1)) / math.comb(2 * k, k))
+        power = np.ma.filled(asnumpy(xp.mean(rows * rows, axis=-1)), np.nan)
+        estimates.append(power / math.comb(2 * k, k))
         signs = (xp.min(rows, axis=-1) < 0) & (xp.max(rows, axis=-1) > 0)
-        mixed.append(asnumpy(signs))
+        mixed.append(np.ma.filled(asnumpy(signs), False))
     sigma = np.sqrt(np.array(estimates, np.float64))
     level = np.full(sigma.shape[1:], np.nan)
     # From the last order to the first: the first three that agree overwrite what later ones gave.
@@ -142,7 +160,42 @@ def _find_levels(rows: Array) -> NumpyArray:
         in_a_row = sigma[k : k + 3]
         alike = (in_a_row.max(axis=0) <= _ALIKE * in_a_row.min(axis=0)) & mixed[k]
         level = np.where(alike, sigma[k + 2], level)
-    return level
+    return np.ldexp(level, scale)
+
+
+def _scale_curves(rows: Array) -> tuple[Array, NumpyArray]:
+    """Return curves of numbers up to about 1, and the powers of two that they were divided by.
+
+    So squares of differences neither overflow nor vanish, and all digits stay as they are. Integers
+    are counted from the first sample: the widest float may not have all of their digits.
+    """
+    xp = namespace_of(rows)
+    if xp.isdtype(rows.dtype, "integral"):
+        rows = _count_from_first(rows)
+    elif dtype_name(rows.dtype) in HALF_PRECISION:
+        rows = xp.astype(rows, xp.float32)
+    top = np.ma.filled(asnumpy(xp.max(xp.abs(rows), axis=-1)).astype(np.float64), 0.0)
+    power = np.where(np.isfinite(top), np.frexp(top)[1], 0)
+    # In two steps: the reciprocal of the smallest number would be infinite.
+    for part in (power // 2, power - power // 2):
+        factor = from_host(np.ldexp(1.0, -part)[..., np.newaxis], rows)
+        rows = rows * xp.astype(factor, rows.dtype)
+    return rows, power
+
+
+def _count_from_first(rows: Array) -> Array:
+    """Return integers as floats: where these lack digits, from the first integer on."""
+    xp = namespace_of(rows)
+    wide = widest_float(xp, rows)
+    low, high = int(xp.min(rows)), int(xp.max(rows))
+    # Beyond these limits floats have no room for all digits, or differences none for their sign.
+    if max(-low, high) * float(xp.finfo(wide).eps) <= 1 or high - low >= 1 << 31:
+        return xp.astype(rows, wide)
+    first = rows[..., :1]
+    is_above = rows > first
+    above = xp.where(is_above, rows - first, xp.zeros_like(rows))
+    below = xp.where(is_above, xp.zeros_like(rows), first - rows)
+    return xp.astype(above, wide) - xp.astype(below, wide)
 
 
 class RecommendedSpacing(NamedTuple):
@@ -199,7 +252,8 @@ def recommended_spacing(
     ----------
     f : 1-D array, optional
         Samples of the curve at even distances, to estimate from what is not given: real and finite,
-        of any library, a DataArray of xarray or a quantity.
+        of any library, a DataArray of xarray or a quantity. Differences with masked samples
+        are left out.
     *spacing : number or 1-D array, optional
         The distance between these samples, by default 1, or their coordinates, which must be even.
         It may be given by keyword, as ``spacing=``.
@@ -271,12 +325,19 @@ def recommended_spacing(
         )
     size = _parse_positive(magnitude, "magnitude")
     formula = stencil(order, accuracy)
-    spread = math.sqrt(sum(float(w) ** 2 for w in formula.weights)) * level
-    c = abs(float(formula.error.coefficient)) * size
-    best = (math.sqrt(order / accuracy) * spread / c) ** (1 / (order + accuracy))
-    error = math.hypot(c * best**accuracy, spread / best**order)
-    stride = None if f is None else max(1, round(best / step))
-    return RecommendedSpacing(best, error, level, size, stride)
+    norm = math.sqrt(sum(float(w) ** 2 for w in formula.weights))
+    with np.errstate(all="ignore"):  # what is too large or too small is refused below
+        spread = np.float64(norm) * level
+        c = np.float64(abs(float(formula.error.coefficient))) * size
+        best = (math.sqrt(order / accuracy) * spread / c) ** (1 / (order + accuracy))
+        error = float(np.hypot(c * best**accuracy, spread / best**order))
+    if not (0 < best < math.inf and 0 < error < math.inf):
+        raise ValueError(
+            "`noise` and `magnitude` must be of a size that leaves room for the spacing and the "
+            f"error between 1e-308 and 1e308; got {level} and {size}. Choose other units."
+        )
+    stride = None if f is None else max(1, round(float(best) / step))
+    return RecommendedSpacing(float(best), error, level, size, stride)
 
 
 def _as_one_curve(f: Any) -> Array:
@@ -285,7 +346,7 @@ def _as_one_curve(f: Any) -> Array:
         raise ValueError(
             f"`f` must be one curve, 1-D; got shape {tuple(f.shape)}. Pass one, as in `f[0]`."
         )
-    if not np.isfinite(asnumpy(f)).all():
+    if not np.isfinite(np.ma.filled(asnumpy(f), 0)).all():  # what is masked may be anything
         raise ValueError(
             "`f` must be finite; got NaN or infinity. Take a piece of the curve without them, as "
             "samples must stay even."
@@ -316,6 +377,9 @@ def _find_distance(f: Array, spacing: tuple[Any, ...]) -> float:
 
 def _estimate_magnitude(f: NumpyArray, spacing: float, noise: float, order: int) -> float:
     """Return the size of a derivative, from the nearest samples that tell it from noise."""
+    # Of samples up to about 1, whose squares neither overflow nor vanish.
+    f, scale = _scale_curves(f)
+    noise = math.ldexp(noise, -int(scale))
     # The variance that noise alone gives to differences of this order.
     floor = math.comb(2 * order, order) * noise**2
     for stride in range(1, (f.size - 1) // order + 1):
@@ -324,98 +388,13 @@ def _estimate_magnitude(f: NumpyArray, spacing: float, noise: float, order: int)
             differences = differences[stride:] - differences[:-stride]
         power = float(np.mean(differences**2))
         if power > _ABOVE * floor:
-            return math.sqrt(power - floor) / (stride * spacing) ** order
+            with np.errstate(all="ignore"):
+                size = math.sqrt(power - floor) / (stride * np.float64(spacing)) ** order
+                return float(np.ldexp(size, scale))
     raise ValueError(
         f"`magnitude` must be given: noise hides the derivative of order {order} of `f` at any "
         "distance of its samples. Lower `order` or `accuracy`, or give longer samples."
     )
-
-
-@accepts_labels
-@describe(
-    f="""
-f : array of shape (n_0, ..., n_k)
-    Samples of a field: an array of any library, a DataArray of xarray, a quantity, or a
-    nested sequence.
-""",
-    axis=ONE_AXIS,
-    accuracy="""
-accuracy : {2, 4, 6, 8, 10}, optional
-    The power of the spacing with which the error inside vanishes.
-""",
-    value_errors="; if the axis is too short for the next higher accuracy",
-)
-def error_estimate(
-    f: Any,
-    *spacing: Spacing,
-    axis: Axis = -1,
-    order: int = 1,
-    edge_order: EdgeOrder | None = None,
-    accuracy: int = 2,
-    boundary: Boundary = ONE_SIDED,
-    edge_accuracy: int | None = None,
-    period: Period | None = None,
-    time_unit: str | None = None,
-    backend: Backend | None = None,
-) -> Array:
-    r"""Estimate how wrong a derivative is at each sample, by comparing two accuracies.
-
-    The options are those of the derivative whose error is asked for.
-
-    Parameters
-    ----------
-    {parameters}
-
-    Returns
-    -------
-    array of shape (n_0, ..., n_k)
-        The estimate, not negative, in the unit of the derivative, with the library and the device
-        of `f`.
-
-    {errors}
-
-    See Also
-    --------
-    derivative : The derivative whose error this is.
-    recommended_spacing : The distance of samples at which the error is least.
-
-    Notes
-    -----
-    Of derivatives :math:`D_p` and :math:`D_{p+2}` with two accuracies, the second one is so much
-    better on a well-sampled field that their difference is the error of the first,
-
-    .. math:: |D_p f - f^{(m)}| = |D_p f - D_{p+2} f| + O(h^{p+2})
-
-    The estimate is the greatest among the sample and its two neighbours, as the error passes
-    through zero between places where it has opposite signs. It bounds the error at nearly all
-    samples of a smooth field; it knows nothing of what happens between samples, and of noise it
-    only sees how differently the two accuracies take it.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> import gpugrad
-    >>> x = np.linspace(0, 3, 31)
-    >>> estimate = gpugrad.error_estimate(np.sin(x), x)
-    >>> error = abs(gpugrad.derivative(np.sin(x), x) - np.cos(x))
-    >>> float(estimate[2:-2].max().round(4)), float(error[2:-2].max().round(4))
-    (0.0017, 0.0016)
-    """
-    f = as_field(f)
-    check_one_spacing(spacing)
-    (at,) = parse_axes(parse_one_axis(axis), f.ndim)
-    options: dict[str, Any] = {"order": order, "boundary": boundary, "period": period}
-    options |= {"axis": at, "time_unit": time_unit, "backend": backend}
-    ends: dict[str, Any] = {"edge_accuracy": edge_accuracy, "edge_order": edge_order}
-    # The better derivative has its own accuracy at the ends, too: else both would be wrong alike.
-    low = derivative(f, *spacing, accuracy=accuracy, **ends, **options)
-    high = derivative(f, *spacing, accuracy=accuracy + 2, **options)
-    xp = namespace_of(low)
-    size = xp.abs(low - high)
-    rows = partial(rows_of, size.ndim, at)
-    after = xp.concat([size[rows(1, None)], size[rows(-1, None)]], axis=at)
-    before = xp.concat([size[rows(0, 1)], size[rows(0, -1)]], axis=at)
-    return xp.maximum(size, xp.maximum(before, after))
 
 
 def _as_real(f: Any, axis: Axis) -> tuple[Array, int]:
@@ -423,17 +402,15 @@ def _as_real(f: Any, axis: Axis) -> tuple[Array, int]:
     if is_unmasked_subclass(f):
         f = np.asarray(f)
     xp = namespace_of(f)
-    if dtype_name(f.dtype) in HALF_PRECISION:
-        f = xp.astype(f, xp.float32)
-    if not xp.isdtype(f.dtype, "real floating"):
-        if dtype_name(f.dtype) == "object":
-            f = f.astype(np.float64)
-        elif not xp.isdtype(f.dtype, "integral"):
-            raise TypeError(
-                f"`f` must hold real numbers; got dtype {f.dtype}. Pass numbers, such as `f.real`, "
-                "or `f / numpy.timedelta64(1, 's')` of times."
-            )
-        f = xp.astype(f, xp.float64)
+    if dtype_name(f.dtype) == "object":
+        f = f.astype(np.float64)
+    elif dtype_name(f.dtype) not in HALF_PRECISION and not xp.isdtype(
+        f.dtype, ("real floating", "integral")
+    ):
+        raise TypeError(
+            f"`f` must hold real numbers; got dtype {f.dtype}. Pass numbers, such as `f.real`, "
+            "or `f / numpy.timedelta64(1, 's')` of times."
+        )
     return f, parse_axes(parse_one_axis(axis), f.ndim)[0]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,6 +12,7 @@ from gpugrad._analysis.descriptions import describe
 from gpugrad._analysis.extrema import (
     Extrema,
     as_curves,
+    as_single,
     as_wide,
     check_prominence,
     choose_prominent,
@@ -23,7 +25,7 @@ from gpugrad._analysis.extrema import (
     to_library,
 )
 from gpugrad._analysis.point_collection import PointsOfCurves
-from gpugrad._arrays import Array, NumpyArray, namespace_of, result_dtype
+from gpugrad._arrays import Array, NumpyArray, asnumpy, namespace_of, result_dtype
 from gpugrad._grids import Axis, Spacing
 from gpugrad._labels import accepts_labels
 
@@ -252,15 +254,14 @@ def turning_points(
     least = check_prominence(prominence)
     y, axis, rows = as_curves(f, axis)
     places = locate_samples(take_spacing(spacing, y, axis), y, axis)
-    xp = namespace_of(rows)
-    a, b = rows[:, :-1], rows[:, 1:]
-    # Samples are compared, not subtracted: nothing overflows, and nothing is rounded.
-    extrema = find_extrema(xp, encode_steps(xp, b > a, b < a, a == b))
-    if not plateaus:
-        extrema = extrema.select(extrema.is_maximum | extrema.is_minimum)
-    if not ends:
-        extrema = extrema.select(~extrema.at_end)
-    extrema, prominences = choose_prominent(rows, extrema, least, keep_nan=True)
+
+    def keep(runs: Extrema) -> NumpyArray:
+        chosen = np.ones(runs.curve.size, bool) if plateaus else runs.is_maximum | runs.is_minimum
+        return chosen if ends else chosen & ~runs.at_end
+
+    extrema = find_extrema(rows, rows.shape[1], partial(_compare_samples, rows), keep)
+    row_of = () if least is None else asnumpy(rows)
+    extrema, prominences = choose_prominent(row_of.__getitem__, extrema, least, keep_nan=True)
     position, value = _locate_extrema(rows, places.x, extrema)
     are_extrema = [extrema.is_maximum, extrema.is_minimum]
     dtype = result_dtype(namespace_of(y), y)
@@ -273,6 +274,14 @@ def turning_points(
         curve=to_library(extrema.curve, y),
         prominence=None if prominences is None else to_library(prominences, y, dtype),
     )
+
+
+def _compare_samples(rows: Array, curves: slice, first: int, stop: int) -> Array:
+    """Return the steps between samples of some curves."""
+    samples = as_single(rows[curves, first:stop])
+    a, b = samples[:, :-1], samples[:, 1:]
+    # Samples are compared, not subtracted: nothing overflows, and nothing is rounded.
+    return encode_steps(namespace_of(samples), b > a, b < a, a == b)
 
 
 def _locate_extrema(rows: Array, x: NumpyArray, extrema: Extrema) -> tuple[NumpyArray, NumpyArray]:

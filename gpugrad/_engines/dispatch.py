@@ -251,6 +251,13 @@ def _take_all(engine: Engine, outputs: Outputs, _: str, is_asked: bool = False) 
     return Evaluation(engine.evaluate, outputs)
 
 
+def _find_half_precision(outputs: Outputs, _: str, is_asked: bool = False) -> Evaluation | str:
+    """Find the reference engine for large tensors in half precision."""
+    from gpugrad._engines import half_precision
+
+    return half_precision.unsupported(outputs) or Evaluation(half_precision.evaluate, outputs)
+
+
 def _is_on_gpu(f: Array) -> bool:
     """Tell whether the GPU engine may know an array: CuPy's, or a CUDA tensor beside CuPy."""
     if array_api_compat.is_cupy_array(f):
@@ -429,6 +436,7 @@ TABLE = (
         ),
         _find_compiled,
     ),
+    EngineRow("slices", lambda f, _: array_api_compat.is_torch_array(f), _find_half_precision),
     EngineRow("slices", lambda *_: True, partial(_take_all, slices)),
 )
 """The engines, in the order in which they are tried; "" stands for the one that is named."""

@@ -6,7 +6,8 @@ assigned to row by row keeps what the subclass keeps.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from types import ModuleType
 from typing import Any
 
@@ -14,7 +15,10 @@ import numpy as np
 
 from gpugrad._arrays import NumpyArray, working_dtype
 from gpugrad._engines.slices import evaluate_terms
-from gpugrad._stencils import Outputs, Term, add_up, distinct_fields
+from gpugrad._stencils import AxisPlan, Outputs, Region, Term, add_up, distinct_fields, rows_of
+
+_TOGETHER = 1 << 17
+"""Samples that are computed at a time: few enough for a processor's cache."""
 
 
 def unsupported(outputs: Outputs) -> str | None:
@@ -36,6 +40,7 @@ def _differentiate_term(_: ModuleType, term: Term, dtype: Any) -> Any:
     samples = f.view(working) if f.dtype.kind == "M" else f.astype(working, copy=False)
     result = np.empty_like(samples, dtype=dtype)
 
+    # Rows at a time, as sums and quotients of all of them would be arrays beside the result.
     def at(rows: int | slice) -> Any:
         whole = slice(None)
         return (whole,) * plan.axis + (rows,) + (whole,) * (f.ndim - plan.axis - 1)
@@ -50,7 +55,7 @@ def _differentiate_term(_: ModuleType, term: Term, dtype: Any) -> Any:
             return w.reshape((1,) * plan.axis + (-1,) + (1,) * (f.ndim - plan.axis - 1))
         return w
 
-    for (offsets, weights, divisor, constant), start, stop in plan.regions(f.shape[plan.axis]):
+    for (offsets, weights, divisor, constant), start, stop in _cut_regions(plan, f):
         # A single row is indexed, not sliced: of a 1-D array it is a scalar, promoted as one.
         is_row = stop - start == 1
         target, *rows = [
@@ -69,3 +74,17 @@ def _differentiate_term(_: ModuleType, term: Term, dtype: Any) -> Any:
             total = total + (constant if dtype.kind == "O" else dtype.type(constant))
         result[target] = total if divisor is None else total / operand(divisor, is_row)
     return result
+
+
+def _cut_regions(plan: AxisPlan, f: NumpyArray) -> Iterator[Region]:
+    """Yield the regions of a plan, large ones in parts of few samples but more than one row."""
+    n = f.shape[plan.axis]
+    if f.size <= 2 * _TOGETHER or n < 4:
+        yield from plan.regions(n)
+        return
+    rows = max(2, _TOGETHER * n // f.size)
+    for formula, start, stop in plan.regions(n):
+        bounds = [*range(start, stop - 1, rows), stop]
+        for first, last in pairwise(bounds if stop - start > 1 else (start, stop)):
+            box = rows_of(plan.axis + 1, plan.axis, first - start, last - start)
+            yield Region(formula.cut(box, plan.axis), first, last)

@@ -48,7 +48,7 @@ def unsupported(outputs: Outputs) -> str | None:
 
 def evaluate(outputs: Outputs, out: Sequence[Array] | None = None) -> tuple[Array, ...]:
     """Evaluate each output; `out` is written only after every field has been read."""
-    return evaluate_terms(_differentiate_term, outputs, out)
+    return evaluate_terms(differentiate_term, outputs, out)
 
 
 def evaluate_terms(
@@ -110,7 +110,7 @@ def _square(xp: ModuleType, df: Array) -> Array:
     return np.multiply(df, df) if isinstance(df, np.matrix) else df * df
 
 
-def _differentiate_term(xp: ModuleType, term: Term, dtype: Any) -> Array:
+def differentiate_term(xp: ModuleType, term: Term, dtype: Any) -> Array:
     """Return the derivative of a term: under a mask, each row by the first plan that can."""
     _, f, plan, where, _ = term
     if where is None:

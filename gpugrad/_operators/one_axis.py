@@ -40,6 +40,9 @@ def find_even_step(step: Any, x: Any = None) -> float | None:
 def _rounding_of(x: Any) -> float:
     """Return by how much steps may be off as coordinates are rounded, each by half a last digit."""
     values = host_values(x) if is_library_array(x) else np.asarray(x)
-    if values is None or values.dtype.kind != "f":
+    if values is None or values.dtype.kind != "f" or not values.size:
         return 0.0
-    return float(np.spacing(np.abs(values).max()))
+    size = np.abs(values).max()
+    if values.dtype.itemsize > 4 and (values == values.astype(np.float32)).all():
+        size = np.float32(size)  # a list, or wide numbers, of what was rounded before
+    return float(np.spacing(size))

@@ -6,8 +6,9 @@ On CuPy's arrays the filter is CuPy's. Nothing is moved between host and device.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib import import_module
+from itertools import pairwise
 from types import ModuleType
 from typing import Any
 
@@ -41,10 +42,13 @@ from gpugrad._grids import (
 from gpugrad._labels import accepts_labels
 from gpugrad._operators.cross_validation import find_penalty
 from gpugrad._operators.one_axis import check_one_spacing, find_even_step
-from gpugrad._stencils import Steps
+from gpugrad._stencils import Steps, rows_of
 
 _MODES = {"one-sided": "interp", "periodic": "wrap", "reflect": "mirror", "edge": "nearest"}
 """Boundaries, by the names that SciPy's filter has for them."""
+
+_TOGETHER = 1 << 17
+"""Samples on the host that are smoothed together: few enough for a processor's cache."""
 
 
 @accepts_labels
@@ -220,9 +224,20 @@ def _smooth_lines(f: Array, axis: int, work: Callable[[Array], Array]) -> Array:
         )
     if isinstance(f, np.ndarray):
         result = np.empty_like(f, dtype=dtype)  # a subclass stays what it is
-        result[...] = work(values)
+        for lines in _cut_into_lines(values.shape, axis):
+            result[lines] = work(values[lines])
         return result
     return wrap_like(f, xp.astype(from_host(work(values), f), dtype))
+
+
+def _cut_into_lines(shape: tuple[int, ...], axis: int) -> Iterator[tuple[slice, ...]]:
+    """Yield indices of some whole lines: SciPy's arrays in double precision then stay small."""
+    others = [i for i in range(len(shape)) if i != axis]
+    along = max(others, key=lambda i: shape[i], default=axis)
+    count = min(-(-math.prod(shape) // _TOGETHER), shape[along]) if others else 1
+    bounds = [shape[along] * i // max(count, 1) for i in range(max(count, 1) + 1)]
+    for start, stop in pairwise(bounds):
+        yield rows_of(len(shape), along, start, stop)
 
 
 def _make_filter(
