@@ -10,6 +10,7 @@ from typing import Any
 import array_api_compat
 import numpy as np
 
+from gpugrad._arrays.threads import wait_for_imports
 from gpugrad._arrays.typing import Array
 
 _LIBRARIES = {
@@ -101,7 +102,14 @@ def library_of(x: Array) -> str:
 
 def is_library_array(x: object) -> bool:
     """Tell whether `x` is an array of some array-API library other than NumPy."""
-    return not isinstance(x, (np.ndarray, np.generic)) and array_api_compat.is_array_api_obj(x)
+    if isinstance(x, (np.ndarray, np.generic)):
+        return False
+    try:
+        return array_api_compat.is_array_api_obj(x)
+    except AttributeError:
+        # A library that another thread imports at this moment has not yet the class looked for.
+        wait_for_imports([*_LIBRARIES])
+        return array_api_compat.is_array_api_obj(x)
 
 
 def namespace_of(x: Array) -> ModuleType:

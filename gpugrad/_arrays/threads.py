@@ -372,20 +372,24 @@ def _forget_pool() -> None:
     _gates.clear()
 
 
-def _wait_for_imports() -> None:
-    """Let other threads end the imports that a call has begun, before this process forks.
-
-    The child has none of these threads: half a module would stay locked there for ever. What is
-    imported as a whole is found at once.
-    """
+def wait_for_imports(packages: Sequence[str]) -> None:
+    """Let other threads end the imports of these packages; what is imported is found at once."""
     for name in [*sys.modules]:
-        if name.partition(".")[0] in _IMPORTED:
+        if name.partition(".")[0] in packages:
             with contextlib.suppress(ImportError):
                 importlib.import_module(name)
 
 
+def _prepare_fork() -> None:
+    """Let imports end that calls have begun: the child would wait for the locks of half a module.
+
+    It has none of the threads that would release them.
+    """
+    wait_for_imports(_IMPORTED)
+
+
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_wait_for_imports, after_in_child=_forget_pool)
+    os.register_at_fork(before=_prepare_fork, after_in_child=_forget_pool)
     os.register_at_fork(
         before=_whole.acquire, after_in_parent=_whole.release, after_in_child=_whole.release
     )
