@@ -633,9 +633,9 @@ def test_units_of_pint_are_those_of_field_and_coordinates():
             ValueError, match=r"coordinates must have one unit .* kilometer and second"
         ):
             call(f)
-    with pytest.raises(ValueError, match="must all have units of pint, or none; got 1 with"):
+    with pytest.raises(ValueError, match="must all have units, or none; got 1 with"):
         gpugrad.CurvilinearGrid(units.Quantity(x, "km"), y)
-    with pytest.raises(TypeError, match="`out` does not go with units"):
+    with pytest.raises(TypeError, match="`out` must have units, as results have"):
         grid.laplacian(f, out=np.empty((6, 7)))
 
 

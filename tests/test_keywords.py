@@ -231,7 +231,7 @@ def test_spans_of_time_of_the_standard_library_are_spacings():
         np.testing.assert_allclose(gpugrad.gradient(f, coordinates, time_unit="s"), expected)
     with pytest.raises(TypeError, match="a `time_unit`"):
         gpugrad.gradient(f, dates)
-    with pytest.raises(TypeError, match="all dates, or all spans of time"):
+    with pytest.raises(TypeError, match="all dates of one calendar, or all spans of time"):
         gpugrad.gradient(f, [*dates[:3], hour], time_unit="s")
 
 

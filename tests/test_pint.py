@@ -149,8 +149,8 @@ def test_numbers_of_boundaries_have_the_unit_of_the_field_or_of_its_slope():
 
 def test_what_can_have_no_units_is_refused_with_them():
     f = Q(np.ones(5), "K")
-    with pytest.raises(TypeError, match="`out` must be without units"):
-        gpugrad.gradient(f, out=0 * f)
+    with pytest.raises(TypeError, match="`where` must be without units"):
+        gpugrad.gradient(f, where=0 * f)
 
 
 @pytest.mark.parametrize(

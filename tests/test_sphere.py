@@ -273,7 +273,7 @@ def test_masks_stay_where_they_are():
         ),
         ({"longitude": np.arange(16) * 30.0}, ValueError, "more than a full circle"),
         ({"longitude": [np.nan] * 16}, ValueError, "`longitude` must be finite"),
-        ({"longitude": ["a"] * 16}, TypeError, "array of real numbers"),
+        ({"longitude": ["a"] * 16}, TypeError, "must hold real numbers"),
         ({"longitude": np.zeros((9, 16))}, ValueError, "both be 1-D, or 2-D of one shape"),
         ({"radius": 0}, ValueError, "`radius` must be positive"),
         ({"radius": "1"}, TypeError, "`radius` must be a number"),

@@ -16,8 +16,8 @@ from gpugrad._analysis.extrema import (
     as_numbers,
     as_wide,
     gather,
+    locate_samples,
     make_comparable,
-    read_coordinates,
     to_library,
 )
 from gpugrad._analysis.newton import Surfaces, find_zeros
@@ -27,6 +27,7 @@ from gpugrad._grids import (
     Boundary,
     Period,
     Spacing,
+    are_dates,
     parse_boundaries,
     parse_periods,
     parse_spacings,
@@ -292,12 +293,12 @@ def _read_axes(f: Array, spacing: tuple[Any, ...], boundary: Any, period: Any) -
     for k, (x, (lower, _), span) in enumerate(
         zip(coordinates, sides, parse_periods(period, sides, range(n), n), strict=True)
     ):
-        if not is_library_array(x) and np.asarray(x).dtype.kind in "mM":
+        if not is_library_array(x) and are_dates(x):
             raise TypeError(
                 f"coordinates of axis {k} must be numbers, as distances in a field are; got dates. "
                 "Pass the time since one of them."
             )
-        places = read_coordinates(x, f, k).x
+        places = locate_samples(x, f, k).x
         if lower.name != "periodic":
             axes.append(_Axis(places, None))
             continue

@@ -29,7 +29,15 @@ from gpugrad._arrays import (
     namespace_of,
     working_dtype,
 )
-from gpugrad._grids import parse_axes, parse_one_axis, parse_spacings
+from gpugrad._grids import (
+    are_dates,
+    find_calendar_start,
+    parse_axes,
+    parse_one_axis,
+    parse_spacings,
+    read_coordinates,
+    read_numbers,
+)
 from gpugrad._operators.one_axis import check_one_spacing
 
 _BREAK = 2
@@ -177,9 +185,12 @@ def take_spacing(spacing: tuple[Any, ...], y: Array, axis: int) -> Any:
     """
     check_one_spacing(spacing)
     x = spacing[0] if spacing else None
-    if not is_library_array(x) and getattr(x, "ndim", 1) == 0 and np.asarray(x).dtype.kind == "m":
-        return np.arange(y.shape[axis]) * x  # what lies between samples is a time, too
-    return x
+    if is_library_array(x) or not are_dates(x):
+        return x
+    times = read_coordinates(x, "`spacing`")
+    if times.ndim == 0 and times.dtype.kind == "m":
+        return np.arange(y.shape[axis]) * times  # what lies between samples is a time, too
+    return x if find_calendar_start(x) else times
 
 
 class Coordinates(NamedTuple):
@@ -190,7 +201,7 @@ class Coordinates(NamedTuple):
     restore_span: Callable[[NumpyArray], Any]
 
 
-def read_coordinates(x: Any, y: Array, axis: int) -> Coordinates:
+def locate_samples(x: Any, y: Array, axis: int) -> Coordinates:
     """Return the coordinates of the samples of `y`: its numbers of samples if there are none.
 
     Raises
@@ -206,7 +217,9 @@ def read_coordinates(x: Any, y: Array, axis: int) -> Coordinates:
         if library_of(x) != library_of(y):
             parse_spacings((x,), (axis,), y)
         x = asnumpy(x)
-    coordinates = np.asarray(x)
+    coordinates = read_coordinates(x, "`spacing`")
+    if coordinates.ndim and coordinates.dtype.kind not in "mM":
+        coordinates = read_numbers(coordinates, "`spacing`")
     if coordinates.ndim > 1:
         raise ValueError(
             "`spacing` must be a number or 1-D, the same for all curves; got shape "
@@ -218,7 +231,7 @@ def read_coordinates(x: Any, y: Array, axis: int) -> Coordinates:
     are_dates = coordinates.ndim == 1 and coordinates.dtype.kind in "mM"
     # A unit of time that is fine enough for places between samples, and coarse enough to last.
     unit = _FINER.get(np.datetime_data(coordinates.dtype)[0], "ms") if are_dates else None
-    spacing = parse_spacings((x,), (axis,), y, unit)[0]
+    spacing = parse_spacings((coordinates,), (axis,), y, unit)[0]
     if coordinates.ndim == 0:
         return Coordinates(count * spacing, give_back, give_back)
     if unit is None:
@@ -230,6 +243,9 @@ def read_coordinates(x: Any, y: Array, axis: int) -> Coordinates:
 
     # From the first date on: nanoseconds since 1970 have more digits than a float.
     relative = (coordinates - coordinates[0]) / np.ones((), f"m8[{unit}]")
+    start = find_calendar_start(x)
+    if start is not None:
+        return Coordinates(relative, lambda values: start + as_span(values).astype("O"), as_span)
     return Coordinates(relative, lambda values: origin + as_span(values), as_span)
 
 

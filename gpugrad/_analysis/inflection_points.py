@@ -17,14 +17,14 @@ from gpugrad._analysis.extrema import (
     encode_steps,
     find_extrema,
     gather,
-    read_coordinates,
+    locate_samples,
     samples_around,
     take_spacing,
     to_library,
 )
 from gpugrad._analysis.point_collection import PointsOfCurves
-from gpugrad._arrays import Array, NumpyArray, asnumpy, namespace_of, result_dtype
-from gpugrad._grids import Axis, Spacing, parse_spacings
+from gpugrad._arrays import Array, NumpyArray, is_library_array, namespace_of, result_dtype
+from gpugrad._grids import Axis, Spacing, are_dates, parse_spacings
 from gpugrad._labels import accepts_labels
 
 
@@ -142,7 +142,7 @@ def inflection_points(
     ----------
     f : array of shape (n_0, ..., n_k)
         Samples of a curve, or of many: real numbers in an array of any library but Dask, a
-        DataArray of xarray, a quantity of pint, or a sequence. No point is found beside a NaN or a
+        DataArray of xarray, a quantity, or a sequence. No point is found beside a NaN or a
         masked sample.
     {spacing_and_axis}
     prominence : number, optional
@@ -199,7 +199,7 @@ def inflection_points(
     least = check_prominence(prominence)
     y, axis, rows = as_curves(f, axis)
     x = take_spacing(spacing, y, axis)
-    places = read_coordinates(x, y, axis)
+    places = locate_samples(x, y, axis)
     per = _units_per(x, y, axis, time_unit)
     xp = namespace_of(rows)
     slopes, steps = _compare_slopes(rows, places.x)
@@ -269,11 +269,15 @@ def _locate_inflections(
 
 def _units_per(x: Any, y: Array, axis: int, time_unit: str | None) -> float:
     """Return how many of the units that dates are counted in make one of `time_unit`."""
-    coordinates = np.empty(0) if x is None else asnumpy(x)
-    dates = coordinates.ndim == 1 and coordinates.dtype.kind in "mM"
+    dates = not is_library_array(x) and are_dates(x)
+    if dates and time_unit is None:
+        raise TypeError(
+            "`spacing` must be numbers, or dates with a `time_unit`; got dates, or spans of time. "
+            'Say which unit slopes are per, as in `time_unit="s"`.'
+        )
     if dates != (time_unit is not None):
         parse_spacings((1.0 if x is None else x,), (axis,), y, time_unit)  # says what is wrong
     if not dates:
         return 1.0
-    spans: NumpyArray = read_coordinates(x, y, axis).restore_span(np.ones(1))
+    spans: NumpyArray = locate_samples(x, y, axis).restore_span(np.ones(1))
     return float((np.ones(1, f"m8[{time_unit}]") / spans)[0])

@@ -9,7 +9,16 @@ from typing import Any, NamedTuple
 import array_api_compat
 import numpy as np
 
-from gpugrad._arrays import Array, Backend, NumpyArray, as_field, asnumpy, from_host, namespace_of
+from gpugrad._arrays import (
+    Array,
+    Backend,
+    NumpyArray,
+    as_field,
+    asnumpy,
+    from_host,
+    is_library_array,
+    namespace_of,
+)
 from gpugrad._grids import (
     ONE_SIDED,
     Axis,
@@ -18,6 +27,7 @@ from gpugrad._grids import (
     Options,
     Period,
     Spacing,
+    are_dates,
     parse_axes,
     parse_one_axis,
     parse_scheme,
@@ -51,7 +61,7 @@ def noise_level(f: Any, *, axis: Axis = -1) -> Any:
     ----------
     f : array of shape (n_0, ..., n_k)
         Samples of real numbers at even distances, 7 or more along the axis: an array of any
-        library, a DataArray of xarray or a quantity of pint.
+        library, a DataArray of xarray or a quantity.
     axis : int, optional
         The axis of the curves, by default the last; the name of a dimension for a DataArray.
 
@@ -184,7 +194,7 @@ def recommended_spacing(
     ----------
     f : 1-D array, optional
         Samples of the curve at even distances, to estimate from what is not given: real and finite,
-        of any library, a DataArray of xarray or a quantity of pint.
+        of any library, a DataArray of xarray or a quantity.
     *spacing : number or 1-D array, optional
         The distance between these samples, by default 1, or their coordinates, which must be even.
         It may be given by keyword, as ``spacing=``.
@@ -203,7 +213,7 @@ def recommended_spacing(
     -------
     RecommendedSpacing
         ``spacing``, the expected ``error``, ``noise``, ``magnitude`` and ``stride``; numbers, with
-        units if `f` is a quantity of pint.
+        units if `f` is a quantity.
 
     Raises
     ------
@@ -280,7 +290,7 @@ def _find_distance(f: Array, spacing: tuple[Any, ...]) -> float:
     """Return the distance between the samples of a curve."""
     check_one_spacing(spacing)
     for x in spacing:
-        if getattr(getattr(x, "dtype", None), "kind", "") in ("m", "M"):
+        if not is_library_array(x) and are_dates(x):
             raise TypeError(
                 "`spacing` must be a number, or numbers; got times or dates. Divide times by a "
                 "unit first, as in `(t - t[0]) / numpy.timedelta64(1, 's')`."
@@ -318,7 +328,7 @@ def _estimate_magnitude(f: NumpyArray, spacing: float, noise: float, order: int)
 @describe(
     f="""
 f : array of shape (n_0, ..., n_k)
-    Samples of a field: an array of any library, a DataArray of xarray, a quantity of pint, or a
+    Samples of a field: an array of any library, a DataArray of xarray, a quantity, or a
     nested sequence.
 """,
     axis=ONE_AXIS,
@@ -412,7 +422,10 @@ def _as_real(f: Any, axis: Axis) -> tuple[Array, int]:
 
 
 def _parse_positive(number: Any, name: str) -> float:
-    value = float(number)
+    try:
+        value = float(number)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"`{name}` must be a number; got {number!r}.") from error
     if not (math.isfinite(value) and value > 0):
         raise ValueError(f"`{name}` must be positive and finite; got {number}.")
     return value

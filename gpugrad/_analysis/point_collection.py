@@ -100,7 +100,7 @@ class PointCollection(Generic[Record]):
 
         Columns are the attributes, of two-dimensional ones a column for each axis. Of labelled
         points the coordinates are columns, by their names, with the position along a dimension
-        under the name of the dimension. Units of pint stand in brackets behind the name.
+        under the name of the dimension. Units stand in brackets behind the name.
 
         Returns
         -------
@@ -276,8 +276,14 @@ class PointsOfCurves(PointCollection[Record]):
                 "`prominence` must have been asked for to be selected by; find the points with "
                 "`prominence=0`, or with the least prominence at once."
             )
-        if isinstance(least, (bool, str)) or np.ndim(least):
+        if isinstance(least, (bool, str)) or getattr(least, "ndim", 0) > 0:
             raise TypeError(f"`prominence` must be a number; got {least!r}.")
+        if library_of_labels(least):
+            from gpugrad._labels import compare
+
+            values = self.prominence
+            values = values.data if library_of_labels(values) == "xarray" else values
+            return np.asarray(compare(values, least))
         return np.asarray(_as_host(self.prominence) >= float(least))
 
 
@@ -300,8 +306,10 @@ def _as_host(entries: Any) -> NumpyArray:
     """Return values on the host, without their labels and units."""
     if library_of_labels(entries) == "xarray":
         entries = entries.data
-    if library_of_labels(entries) == "pint":
-        entries = entries.magnitude
+    if library_of_labels(entries):
+        from gpugrad._labels import split
+
+        entries = split(entries)[0]
     return asnumpy(entries) if is_library_array(entries) else np.asarray(entries)
 
 
@@ -314,7 +322,11 @@ def _name_columns(name: str, entries: Any) -> dict[str, NumpyArray]:
         columns = {str(key): _as_host(x) for key, x in entries.coords.items() if x.dims == (point,)}
         name = str(entries.name or name)
         entries = entries.data
-    unit = f" [{entries.units}]" if library_of_labels(entries) == "pint" else ""
+    unit = ""
+    if library_of_labels(entries):
+        from gpugrad._labels import split
+
+        unit = f" [{split(entries)[1]}]"
     values = _as_host(entries)
     if values.ndim == 1:
         return {f"{name}{unit}": values} | columns

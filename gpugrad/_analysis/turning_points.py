@@ -17,7 +17,7 @@ from gpugrad._analysis.extrema import (
     encode_steps,
     find_extrema,
     gather,
-    read_coordinates,
+    locate_samples,
     samples_around,
     take_spacing,
     to_library,
@@ -173,7 +173,7 @@ def turning_points(
     ----------
     f : array of shape (n_0, ..., n_k)
         Samples of a curve, or of many: real numbers in an array of any library but Dask, a
-        DataArray of xarray, a quantity of pint, or a sequence. A NaN, or a masked sample, ends a
+        DataArray of xarray, a quantity, or a sequence. A NaN, or a masked sample, ends a
         curve; it goes on behind it.
     {spacing_and_axis}
     prominence : number, optional
@@ -250,7 +250,7 @@ def turning_points(
     """
     least = check_prominence(prominence)
     y, axis, rows = as_curves(f, axis)
-    places = read_coordinates(take_spacing(spacing, y, axis), y, axis)
+    places = locate_samples(take_spacing(spacing, y, axis), y, axis)
     xp = namespace_of(rows)
     a, b = rows[:, :-1], rows[:, 1:]
     # Samples are compared, not subtracted: nothing overflows, and nothing is rounded.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
+from functools import lru_cache
 from types import ModuleType
 from typing import Any
 
@@ -217,14 +218,17 @@ def as_field(f: Any) -> Array:
     return f
 
 
+_PLAIN_VALUES = {"xarray": ".data", "pint": ".magnitude", "astropy": ".value", "unyt": ".value"}
+"""Which attribute has the bare array."""
+
+
 def refuse_labels(x: Any, what: str) -> None:
-    """Raise TypeError where names or units of xarray or pint would be lost in silence."""
-    root = type(x).__module__.partition(".")[0]
-    if root in ("xarray", "pint"):
-        cure = "`.data`" if root == "xarray" else "`.magnitude`"
+    """Raise TypeError where names or units would be lost in silence."""
+    name = library_of_labels(x)
+    if name:
         raise TypeError(
             f"{what} must be an array without labels or units here; got a {type(x).__name__} of "
-            f"{root}, which would lose them. Pass its {cure}."
+            f"{name}, which would lose them. Pass its `{_PLAIN_VALUES[name]}`."
         )
 
 
@@ -232,9 +236,9 @@ def _as_numpy_field(f: Any) -> np.ndarray[Any, Any]:
     """Convert a sequence, or anything with ``__array__``, as `numpy.gradient` would."""
     if isinstance(f, np.memmap):
         return f.view(np.ndarray)  # a file behind the memory changes nothing
+    refuse_labels(f, "`f`")
     if isinstance(f, np.ndarray):
         return f
-    refuse_labels(f, "`f`")
     if callable(f) and not hasattr(f, "__array__"):
         raise TypeError(
             f"`f` must be an array of samples; got the function {getattr(f, '__name__', f)!r}. "
@@ -390,11 +394,33 @@ PLAIN = frozenset({np.ndarray, float, int, np.float64, np.float32, str, bool, ty
 
 
 def library_of_labels(x: Any) -> str | None:
-    """Return "xarray" or "pint" for what is theirs, a sequence with such a first entry included."""
-    if isinstance(x, (tuple, list)) and x:
+    """Return the library of labels or units that `x` is of, or None.
+
+    It is "xarray", "pint", "astropy" or "unyt"; of a sequence, the one of its first entry.
+    """
+    while isinstance(x, (tuple, list)) and x:
         x = x[0]
-    if type(x) in PLAIN:
+    cls: Any = type(x)
+    if cls in PLAIN:
         return None
+    name = _library_of_class(cls)
+    if name == "astropy" and getattr(x, "unit", True) is None:
+        return None  # a column of a table that has none
+    return name
+
+
+_UNITS_OF_ASTROPY = {"Quantity", "UnitBase", "FunctionUnitBase", "BaseColumn"}
+"""Classes of astropy that have units; others, as its masked arrays, may have none."""
+
+
+@lru_cache(maxsize=256)
+def _library_of_class(cls: type) -> str | None:
     # By name: whoever has no such array should not have to import their libraries.
-    name = type(x).__module__.partition(".")[0]
-    return name if name in ("xarray", "pint") else None
+    roots = {base.__module__.partition(".")[0] for base in cls.__mro__}
+    if "xarray" in roots and "pandas" in roots:
+        return None  # an index of dates
+    for name in ("xarray", "pint", "unyt"):
+        if name in roots:
+            return name
+    names = {base.__name__ for base in cls.__mro__ if base.__module__.startswith("astropy.")}
+    return None if names.isdisjoint(_UNITS_OF_ASTROPY) else "astropy"

@@ -17,6 +17,7 @@ from gpugrad._arrays.arrays import (
     is_library_array,
     library_of,
     namespace_of,
+    refuse_labels,
     result_dtype,
 )
 from gpugrad._arrays.typing import Array, NumpyArray
@@ -66,6 +67,8 @@ def check_out(out: Any, f: Array, count: int, stack: bool, is_norm: bool = False
 
 
 def _check_one(target: Any, f: Array, shape: tuple[int, ...], name: str, is_norm: bool) -> None:
+    if type(target) is not np.ndarray:
+        refuse_labels(target, f"`{name}`")
     if not isinstance(target, np.ndarray) and not is_library_array(target):
         raise TypeError(f"`{name}` must be an array; got {type(target).__name__}.")
     if library_of(target) != library_of(f):

@@ -24,6 +24,7 @@ from gpugrad._arrays import (
     refuse_labels,
     widest_float,
 )
+from gpugrad._grids import read_coordinates
 
 _BLOCK = {"NumPy": 1 << 17, "CuPy": 1 << 22}
 """Values of a coordinate that are at work at once: NumPy's temporaries, of 1 or 2 MB, stay cached.
@@ -209,10 +210,7 @@ def _as_arrays(arguments: Sequence[Any]) -> list[Array]:
         if is_library_array(x):
             arrays.append(x)
             continue
-        try:
-            host = np.asarray(x)
-        except ValueError as error:
-            raise ValueError(f"points must be regular arrays; got {error}") from error
+        host = read_coordinates(x, "points")
         if host.dtype.kind not in "iuf":
             raise TypeError(f"points must be real numbers; got {type(x).__name__} ({host.dtype}).")
         if owners:

@@ -25,6 +25,7 @@ from gpugrad._arrays import (
 )
 from gpugrad._functions.points import place_of
 from gpugrad._functions.user_function import UserFunction, check_callable
+from gpugrad._grids import read_numbers
 from gpugrad._keywords import accepts_keywords
 
 _MEMORY = 1 << 28
@@ -205,9 +206,7 @@ def _make_axis(i: int, points: Any, xp: ModuleType, place: dict[str, Any], dtype
         return xp.asarray(np.arange(start, stop, count), dtype=dtype, **place)
     refuse_labels(points, f"coordinates of axis {i}")
     if not is_library_array(points):
-        points = np.asarray(points)
-        if points.dtype.kind not in "iuf":
-            raise TypeError(f"coordinates of axis {i} must be real numbers; got {points.dtype}.")
+        points = read_numbers(points, f"coordinates of axis {i}")
     if points.ndim != 1:
         raise ValueError(
             f"coordinates of axis {i} must be a slice or 1-D; got shape {tuple(points.shape)}. "
@@ -222,6 +221,8 @@ def _make_axis(i: int, points: Any, xp: ModuleType, place: dict[str, Any], dtype
 
 def _parse_slice(i: int, bounds: slice) -> tuple[float, float, int | float]:
     start, stop, step = bounds.start, bounds.stop, bounds.step
+    for bound in (start, stop, step):
+        refuse_labels(bound, f"the slice for axis {i}")
     if start is None or stop is None or step is None:
         raise ValueError(
             f"a slice for axis {i} must be slice(start, stop, 101j), for 101 points with both "

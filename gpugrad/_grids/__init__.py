@@ -5,6 +5,12 @@ plan or a record. Most errors about arguments are raised here.
 """
 
 from gpugrad._grids.axes import parse_one_axis, plan_as_numpy, plan_axes, plan_gradient
+from gpugrad._grids.coordinates import (
+    are_dates,
+    find_calendar_start,
+    read_coordinates,
+    read_numbers,
+)
 from gpugrad._grids.masks import as_mask, choose_beside_masked, copy_mask, find_valid, is_masked
 from gpugrad._grids.options import (
     ONE_SIDED,

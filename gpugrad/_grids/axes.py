@@ -20,7 +20,13 @@ from gpugrad._grids.options import (
     parse_scheme,
     parse_staggers,
 )
-from gpugrad._grids.spacing import check_lengths, parse_axes, parse_spacings, warn_caller
+from gpugrad._grids.spacing import (
+    check_lengths,
+    count_times,
+    parse_axes,
+    parse_spacings,
+    warn_caller,
+)
 from gpugrad._stencils import (
     AxisPlan,
     first_derivative,
@@ -121,7 +127,8 @@ def _plan_axes(
     axes = parse_axes(axis, f.ndim)
     scheme = parse_scheme(options)
     sides = parse_boundaries(options.boundary, axes, f.ndim)
-    periods = parse_periods(options.period, sides, axes, f.ndim)
+    period = count_times(options.period, "`period`", time_unit)
+    periods = parse_periods(period, sides, axes, f.ndim)
     schemes = [scheme._replace(shift=n) for n in parse_staggers(options.stagger, axes, f.ndim)]
     check_lengths(f.shape, axes)
     for i, pair, scheme in zip(axes, sides, schemes, strict=True):

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from numbers import Integral, Real
 from typing import Any, Final, NamedTuple, NoReturn
 
+import numpy as np
+
 from gpugrad._arrays import Array, dtype_name
 from gpugrad._keywords import choose_by_axis
 from gpugrad._stencils import MAX_ACCURACY, MAX_ORDER, TABLE, Scheme, Side, Sides
@@ -161,7 +163,8 @@ def parse_periods(
 
 def parse_positive(number: Any, name: str, kind: str = "a real number") -> float:
     """Return a length, such as a period, as a positive float; raise if it is none."""
-    if isinstance(number, bool) or not isinstance(number, Real):
+    # A timedelta64 of NumPy counts as an integer there.
+    if isinstance(number, (bool, np.timedelta64)) or not isinstance(number, Real):
         raise TypeError(f"`{name}` must be {kind}; got {number!r}.")
     length = float(number)
     if not 0 < length < math.inf:

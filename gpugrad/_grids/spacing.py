@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import datetime
 import math
 import sys
 import warnings
 from functools import lru_cache
 from numbers import Real
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
@@ -27,6 +26,7 @@ from gpugrad._arrays import (
     namespace_of,
     widest_float,
 )
+from gpugrad._grids.coordinates import are_dates, read_coordinates
 from gpugrad._grids.steps import count_units, find_steps, find_steps_of_lines, lines_are_alike
 from gpugrad._stencils import Steps, rows_of
 
@@ -107,7 +107,9 @@ def parse_spacings(
             for spacing, axis in zip(varargs, axes, strict=True)
         ]
     else:
-        spacing = _read_spacing(varargs[0], "all axes", f) if len(varargs) == 1 else None
+        spacing = None
+        if len(varargs) == 1:
+            spacing = _read_spacing(varargs[0], "all axes", f, time_unit)
         if len(varargs) != 1 or getattr(spacing, "ndim", 0) != 0:
             raise TypeError(
                 f"spacings must be none, one number for all axes, or one for each of the "
@@ -130,7 +132,7 @@ def _parse_spacing(spacing: Any, f: Array, axis: int, time_unit: str | None) -> 
     if not isinstance(spacing, (int, np.ndarray)) and _is_lazy_time(spacing):
         spacing = asnumpy(spacing)  # dates become numbers on the host
     where, length = f"axis {axis}", f.shape[axis]
-    spacing = _read_spacing(spacing, where, f)
+    spacing = _read_spacing(spacing, where, f, time_unit)
     ndim = getattr(spacing, "ndim", 0)
     if ndim == 0:
         return _parse_number(spacing, where, time_unit)
@@ -216,7 +218,7 @@ def _remember_steps(data: bytes, dtype: np.dtype[Any], where: str, time_unit: st
     return find_steps(np.frombuffer(data, dtype), where, time_unit)
 
 
-def _read_spacing(spacing: Any, where: str, f: Array) -> Any:
+def _read_spacing(spacing: Any, where: str, f: Array, time_unit: str | None) -> Any:
     """Return a spacing as a NumPy array where its values are at hand, else as it is."""
     if type(spacing) is np.ndarray and spacing.dtype.kind != "O":
         return spacing
@@ -224,42 +226,24 @@ def _read_spacing(spacing: Any, where: str, f: Array) -> Any:
         return spacing
     if is_library_array(spacing):
         return _read_library_array(spacing, where, f)
-    # Quantities of pint and unyt have `units`. Astropy's are arrays of NumPy that have a `unit`.
-    if hasattr(type(spacing), "units") or (
-        isinstance(spacing, np.ndarray) and hasattr(type(spacing), "unit")
-    ):
-        raise TypeError(
-            f"`spacing` for {where} must be plain numbers; got {type(spacing).__name__}, which "
-            "carries a unit. Pass its magnitude, and attach the unit to the result."
-        )
-    if isinstance(spacing, np.ndarray) and np.ma.is_masked(spacing):
-        raise ValueError(
-            f"`spacing` for {where} must have no masked values; got "
-            f"{np.ma.getmaskarray(spacing).sum()} of them. Fill them, or drop these samples."
-        )
-    try:
-        values = np.asarray(spacing)
-    except ValueError as error:
-        raise ValueError(
-            f"`spacing` for {where} must be a number or a flat sequence of coordinates; got {error}"
-        ) from error
-    if values.dtype.kind == "O" and values.size and isinstance(values.flat[0], _DATES):
-        return _read_dates(values, where)
-    return spacing if values.dtype.kind == "O" and values.ndim == 0 else values
+    values = read_coordinates(spacing, f"`spacing` for {where}")
+    if time_unit is None and values.dtype.kind == "m" and _are_pythons(spacing):
+        _refuse_dates(where, "spans of time")  # in which unit NumPy counts them, nobody has said
+    return values
 
 
-_DATES = (datetime.date, datetime.timedelta)
+def _are_pythons(spans: Any) -> bool:
+    """Tell spans of time of Python from NumPy's, which have a unit."""
+    return getattr(getattr(spans, "dtype", None), "kind", "O") == "O" and not (
+        isinstance(spans, (tuple, list)) and isinstance(spans[0], np.timedelta64)
+    )
 
 
-def _read_dates(values: NumpyArray, where: str) -> NumpyArray:
-    """Return dates, or spans of time, of Python's `datetime` as NumPy's."""
-    is_span = isinstance(values.flat[0], datetime.timedelta)
-    try:
-        return values.astype("timedelta64[us]" if is_span else "datetime64[us]")
-    except (TypeError, ValueError) as error:
-        raise TypeError(
-            f"`spacing` for {where} must be all dates, or all spans of time; got {error}."
-        ) from error
+def _refuse_dates(where: str, kind: Any) -> NoReturn:
+    raise TypeError(
+        f"`spacing` for {where} must be numbers, or dates with a `time_unit`; got {kind}. Say "
+        'which unit the rate is per, as in `time_unit="s"`.'
+    )
 
 
 def _read_library_array(spacing: Array, where: str, f: Array) -> Array:
@@ -272,6 +256,11 @@ def _read_library_array(spacing: Array, where: str, f: Array) -> Array:
     values = host_values(spacing)
     if values is not None:
         return values
+    if isinstance(getattr(spacing, "_meta", None), np.ma.MaskedArray):
+        raise ValueError(
+            f"`spacing` for {where} must have no masked values; got a Dask array of masked blocks. "
+            "Compute it first, where nothing is masked."
+        )
     if device_of(spacing) != device_of(f):
         raise ValueError(
             f"`spacing` for {where} must be on the field's device, {device_of(f)}, or on the host; "
@@ -282,6 +271,8 @@ def _read_library_array(spacing: Array, where: str, f: Array) -> Array:
 
 def _parse_number(distance: Any, where: str, time_unit: str | None) -> Any:
     """Return a distance between samples as a float, a NumPy scalar or an unread 0-d array."""
+    if isinstance(distance, np.ndarray) and distance.dtype.kind == "O":
+        distance = distance[()]  # a number of Python, or what is none
     if isinstance(distance, np.ndarray):
         distance = _as_differentiable(distance, where, time_unit)
         if distance.dtype.kind == "m" and time_unit is not None:
@@ -327,10 +318,7 @@ def _as_differentiable(x: NumpyArray, where: str, time_unit: str | None) -> Nump
         return x.astype(np.float64)  # counts in the unit they have, as in NumPy
     if kind in "mM":
         if time_unit is None:
-            raise TypeError(
-                f"`spacing` for {where} must be numbers, or dates with a `time_unit`; got dtype "
-                f'{x.dtype}. Say which unit the rate is per, as in `time_unit="s"`.'
-            )
+            _refuse_dates(where, f"dtype {x.dtype}")
         if kind == "M" and np.datetime_data(x.dtype)[0] in "YM" and time_unit not in ("Y", "M"):
             return x.astype("M8[D]")  # months differ in length; their first days do not
         return x
@@ -365,15 +353,27 @@ def widen(x: Array) -> Array:
     return xp.astype(x, xp.float32) if name in HALF_PRECISION else x
 
 
+def count_times(number: Any, what: str, time_unit: str | None) -> Any:
+    """Return a span of time as a number of `time_unit`; also each of a dict; others as they are."""
+    if isinstance(number, dict):
+        return {key: count_times(entry, what, time_unit) for key, entry in number.items()}
+    if number is None or isinstance(number, (float, int, str)) or not are_dates(number):
+        return number
+    span = read_coordinates(number, what)
+    if span.dtype.kind != "m" or span.ndim or time_unit is None:
+        raise TypeError(
+            f"{what} must be a number, or a span of time beside dates with a `time_unit`; got "
+            f"{number!r}."
+        )
+    return float(count_units(span, time_unit))
+
+
 def _is_lazy_time(spacing: Any) -> bool:
     return library_of(spacing) == "Dask" and spacing.dtype.kind in "mM"
 
 
 def _is_time(spacing: Any) -> bool:
-    if is_library_array(spacing):
-        return _is_lazy_time(spacing)
-    values = np.asarray(spacing)
-    return values.dtype.kind in "mM" or (bool(values.size) and isinstance(values.flat[0], _DATES))
+    return _is_lazy_time(spacing) if is_library_array(spacing) else are_dates(spacing)
 
 
 def warn_caller(message: str) -> None:

@@ -1,4 +1,4 @@
-"""Fields with labels or units, of xarray and pint: seen at the door, and handed on from there."""
+"""Fields with labels or units: seen at the door, and handed on from there."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ R = TypeVar("R")
 
 
 def accepts_labels(operator: Callable[P, R]) -> Callable[P, R]:
-    """Let an operator take the arrays of xarray and pint, for the field and for spacings.
+    """Let an operator take arrays with labels or units, for the field and for spacings.
 
     What is differentiated in the end is what they hold, by a call of the operator itself. Keywords
     are what `accepts_keywords` makes of them.
@@ -52,7 +52,7 @@ ON_POINTS = {
 
 
 def call_labelled(operator: Call, arguments: tuple[Any, ...], options: dict[str, Any]) -> Any:
-    """Call an operator on fields of xarray or pint, or with spacings of theirs."""
+    """Call an operator on fields with labels or units, or with such spacings."""
     if operator.__name__ in ON_POINTS:
         from gpugrad._labels import point_results
 
@@ -67,12 +67,13 @@ def call_labelled(operator: Call, arguments: tuple[Any, ...], options: dict[str,
         from gpugrad._labels import xarray_fields
 
         return xarray_fields.call(operator, f, spacings, options)
-    from gpugrad._labels import pint_fields
+    from gpugrad._labels import quantity_fields
+    from gpugrad._labels.units import has_units
     from gpugrad._labels.xarray_coordinates import strip_labels
 
     # The field has no names, so spacings and options that have some lose them.
     spacings = [*map(strip_labels, spacings)]
     options = {name: strip_labels(value) for name, value in options.items()}
-    if all(library_of_labels(value) != "pint" for value in (f, *spacings, *options.values())):
+    if not any(map(has_units, (f, *spacings, *options.values()))):
         return operator.__wrapped__(f, *spacings, **options)  # type: ignore[attr-defined]
-    return pint_fields.call(operator, f, spacings, options)
+    return quantity_fields.call(operator, f, spacings, options)

@@ -13,8 +13,8 @@ from typing import Any
 from gpugrad._arrays import library_of_labels
 from gpugrad._labels.cf_axes import find_geographic
 from gpugrad._labels.grid_coordinates import take_values
-from gpugrad._labels.pint_fields import call_per_length
-from gpugrad._labels.units import read_units
+from gpugrad._labels.quantity_fields import call_per_length
+from gpugrad._labels.units import TABLE, find_library, has_units
 from gpugrad._labels.xarray_coordinates import pick_coordinate, strip_labels
 from gpugrad._labels.xarray_fields import (
     describe_fields,
@@ -69,7 +69,7 @@ def call_on_sphere(sphere: Any, name: str, f: Any, request: Any) -> Any:
     place_mask(first, options)
     values = [field.data for field in fields]
     unit = _write_length(sphere._length)
-    lengths = [unit] if library_of_labels(values[0]) == "pint" else []
+    lengths = [unit] if has_units(values[0]) else []
     request = request._replace(where=options["where"])
     results = _evaluate(plain, name, values if is_vector else values[0], request, lengths)
     labels = describe_fields(fields, _DIRECTIONS, [unit] * 2).of(name)
@@ -103,9 +103,10 @@ def call_on_curvilinear(grid: Any, name: str, f: Any, request: Any) -> Any:
     values = [field.data for field in fields]
     units = [*map(_write_length, plain._lengths)] or [x.attrs.get("units") for x in coordinates]
     lengths: list[Any] = []
-    if library_of_labels(values[0]) == "pint" and None not in units:
-        registry = values[0]._REGISTRY
-        lengths = [registry.Quantity(1.0, read_units(str(unit), registry)) for unit in units]
+    if has_units(values[0]) and None not in units:
+        row = TABLE[str(library_of_labels(values[0]))]
+        own = row.take(values[0]).unit
+        lengths = [row.make(1.0, row.parse(str(unit), own), None) for unit in units]
     request = request._replace(where=options["where"])
     results = _evaluate(plain, name, values if is_vector else values[0], request, lengths)
     names = [str(x.name or f"x{i}") for i, x in enumerate(coordinates)]
@@ -114,24 +115,23 @@ def call_on_curvilinear(grid: Any, name: str, f: Any, request: Any) -> Any:
 
 
 def _evaluate(grid: Any, name: str, f: Any, request: Any, lengths: Sequence[Any]) -> Any:
-    """Evaluate an operator on fields without labels, which may have units of pint."""
-    if library_of_labels(f) != "pint" and all(library_of_labels(x) != "pint" for x in lengths):
+    """Evaluate an operator on fields without labels, which may have units."""
+    if not any(map(has_units, (f, request.out, *lengths))):
         return grid._evaluate(name, f, request)
-    if request.out is not None:
-        raise TypeError("`out` does not go with units: pass magnitudes, and write these.")
 
-    def evaluate(values: Any) -> Any:
-        return grid._evaluate(name, values, request)
+    def evaluate(values: Any, out: Any) -> Any:
+        return grid._evaluate(name, values, request._replace(out=out))
 
-    return call_per_length(evaluate, name, f, lengths, request.stack)
+    return call_per_length(evaluate, name, f, lengths, request.out, request.stack)
 
 
 def _write_length(length: Any) -> str | None:
     """Return the unit of a length as text, None where it is not known."""
-    if library_of_labels(length) != "pint":
-        unit: str | None = length
-        return unit
-    return format(length.units, "~C").replace("**", "").replace("*", " ")
+    if has_units(length):
+        library = find_library([length])
+        return library.write(library.take(length).unit)
+    unit: str | None = length
+    return unit
 
 
 def _check_winds(v: Any, u: Any, is_curved: bool) -> None:

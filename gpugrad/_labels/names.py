@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from gpugrad._labels.units import per
+from gpugrad._labels.cf_units import per
 from gpugrad._stencils import OPERATORS, Operator
 
 _NOT_OF_DERIVATIVES = (

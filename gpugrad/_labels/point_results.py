@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from gpugrad._arrays import library_of_labels
-from gpugrad._labels.pint_fields import convert, difference, registry_of
+from gpugrad._labels.cf_units import per
+from gpugrad._labels.quantity_fields import Fields, as_step, take_fields
 from gpugrad._labels.typing import Call
-from gpugrad._labels.units import per
+from gpugrad._labels.units import Amount, convert, has_units, take
 from gpugrad._labels.xarray_coordinates import coordinates_beside, find_spacings, strip_labels
 from gpugrad._labels.xarray_fields import check_array, find_dims, number_dimensions
 
@@ -20,12 +21,12 @@ POINT = "point"
 
 
 def call_on_curves(operator: Call, arguments: tuple[Any, ...], options: dict[str, Any]) -> Any:
-    """Call `turning_points` or `inflection_points` on curves of xarray or pint."""
+    """Call `turning_points` or `inflection_points` on curves with labels or units."""
     y, *spacing = _take_arguments(arguments, options)
     if library_of_labels(y) != "xarray":
         spacing = [*map(strip_labels, spacing)]
-        if all(library_of_labels(value) is None for value in (y, *spacing, *options.values())):
-            return operator(y, *spacing, **options)
+        if not any(map(has_units, (y, *spacing, *options.values()))):
+            return _call_plain(operator, y, spacing, options)
         return _on_quantities(operator, y, spacing, options)
     (dim,) = find_dims(check_array(y), (options.pop("axis", -1),))
     steps = find_spacings([y], [dim], spacing)
@@ -58,12 +59,12 @@ def call_on_curves(operator: Call, arguments: tuple[Any, ...], options: dict[str
 
 
 def call_on_fields(operator: Call, arguments: tuple[Any, ...], options: dict[str, Any]) -> Any:
-    """Call `critical_points` on a field of xarray or pint."""
+    """Call `critical_points` on a field with labels or units."""
     f, *spacing = _take_arguments(arguments, options)
     if library_of_labels(f) != "xarray":
         spacing = [*map(strip_labels, spacing)]
-        if all(library_of_labels(distance) is None for distance in (f, *spacing)):
-            return operator(f, *spacing, **options)
+        if not any(map(has_units, (f, *spacing, *options.values()))):
+            return _call_plain(operator, f, spacing, options)
         return _critical_quantities(operator, f, spacing, options)
     dims = [*check_array(f).dims]
     steps = find_spacings([f] * len(dims), dims, spacing)
@@ -87,14 +88,19 @@ def call_on_fields(operator: Call, arguments: tuple[Any, ...], options: dict[str
     return _relabel_points(points, label)
 
 
+def _call_plain(operator: Call, f: Any, spacing: Sequence[Any], options: dict[str, Any]) -> Any:
+    """Call an operator that has nothing left to take off."""
+    return operator.__wrapped__(f, *spacing, **options)  # type: ignore[attr-defined]
+
+
 def call_on_noise(operator: Call, arguments: tuple[Any, ...], options: dict[str, Any]) -> Any:
-    """Call `noise_level` on samples of xarray or pint."""
+    """Call `noise_level` on samples with labels or units."""
     f, *others = _take_arguments(arguments, options)
+    if library_of_labels(f) != "xarray":
+        fields = take_fields(f, [], False)
+        level = operator(fields.values, *others, **options)
+        return fields.make(level, fields.difference)
     axis = options.pop("axis", -1)
-    if library_of_labels(f) == "pint":
-        return f._REGISTRY.Quantity(
-            operator(f.magnitude, *others, axis=axis, **options), difference(f)
-        )
     import xarray
 
     (dim,) = find_dims(check_array(f), (axis,))
@@ -121,24 +127,30 @@ def call_on_spacing(operator: Call, arguments: tuple[Any, ...], options: dict[st
             spacing = [step.beside(f.data) for step in find_spacings([f], f.dims, spacing)]
         f = f.data
     spacing = [*map(strip_labels, spacing)]
-    if all(library_of_labels(value) is None for value in (f, *spacing, *options.values())):
-        return operator(f, *spacing, **options)
-    registry = registry_of([f, *spacing, *options.values()])
-    f = registry.Quantity(f)
-    steps = [registry.Quantity(distance) for distance in spacing]
-    by = (difference(steps[0]) if steps[0].ndim else steps[0].units) if steps else registry.Unit("")
+    if not any(map(has_units, (f, *spacing, *options.values()))):
+        return _call_plain(operator, f, spacing, options)
+    fields = take_fields(f, [*spacing, *options.values()], False)
+    steps = [as_step(distance, fields, options) for distance in spacing]
+    by = steps[0].by if steps else fields.library.without(fields.unit)
     order, accuracy = options.get("order", 1), options.get("accuracy", 2)
-    unit = difference(f)
-    units = {"noise": unit, "magnitude": unit / by ** (order + accuracy)}
-    for name, wanted in units.items():
+    units = {"noise": fields.difference, "magnitude": fields.difference / by ** (order + accuracy)}
+    for name, unit in units.items():
         if options.get(name) is not None:
-            quantity = convert(registry.Quantity(options[name]), wanted, f"`{name}` and `f`")
-            options[name] = quantity.magnitude
-    best = operator(f.magnitude, *[step.magnitude for step in steps], **options)
-    units |= {"spacing": by, "error": unit / by**order}
+            options[name] = _strip(options[name], unit, fields, name)
+    best = operator(fields.values, *[step.values for step in steps], **options)
+    units |= {"spacing": by, "error": fields.difference / by**order}
     return best._replace(
-        **{name: registry.Quantity(getattr(best, name), unit) for name, unit in units.items()}
+        **{name: fields.make(getattr(best, name), unit) for name, unit in units.items()}
     )
+
+
+def _strip(value: Any, unit: Any, fields: Fields, name: str) -> Any:
+    """Return an option as a number in a unit, plain numbers as they are."""
+    amount = take(fields.library, value)
+    if amount is None:
+        return value
+    amount = Amount(amount.values, fields.library.subtract(amount.unit))
+    return convert(fields.library, amount, unit, f"`{name}` and `f`")
 
 
 def _take_arguments(arguments: tuple[Any, ...], options: dict[str, Any]) -> list[Any]:
@@ -167,7 +179,7 @@ def _as_points(
     import xarray
 
     dims = (POINT,) if second_dim is None else (POINT, second_dim)
-    attrs = {} if units is None or library_of_labels(values) == "pint" else {"units": units}
+    attrs = {} if units is None or has_units(values) else {"units": units}
     return xarray.DataArray(values, coords, dims, name=title, attrs=attrs)
 
 
@@ -181,36 +193,53 @@ def _relabel_points(points: Any, label: Callable[[str, Any], Any]) -> Any:
 
 def _on_quantities(operator: Call, y: Any, spacing: list[Any], options: dict[str, Any]) -> Any:
     """Call an operator on the magnitudes of curves, and give its points their units."""
-    prominence = options.get("prominence")
-    registry = registry_of([y, *spacing, prominence])
-    y = registry.Quantity(y)
-    units = {"value": y.units, "prominence": difference(y), "slope": difference(y)}
-    places = [x.magnitude if library_of_labels(x) == "pint" else x for x in spacing]
-    if spacing and library_of_labels(spacing[0]) == "pint":
-        x = spacing[0]
-        step_units = difference(x) if np.ndim(x.magnitude) else x.units
-        units |= {"position": x.units, "extent": step_units, "slope": difference(y) / step_units}
+    fields = take_fields(y, [*spacing, *options.values()], False)
+    difference = fields.difference
+    units = {"value": fields.unit, "prominence": difference, "slope": difference}
+    steps = [as_step(distance, fields, options) for distance in spacing]
+    if spacing and (has_units(spacing[0]) or steps[0].unit is None):
+        units["slope"] = difference / steps[0].by
+    if spacing and has_units(spacing[0]):
+        units |= {"position": steps[0].unit, "extent": steps[0].by}
     if operator.__name__ == "inflection_points":  # what stands out there is a slope
         units["prominence"] = units["slope"]
-    if library_of_labels(prominence) == "pint":
-        prominence = convert(prominence, units["prominence"], "`prominence` and `f`")
-        options["prominence"] = float(prominence.magnitude)
-    points = operator(y.magnitude, *places, **options)
-    return _attach_units(points, registry, units)
+    if has_units(options.get("prominence")):
+        options["prominence"] = _strip(
+            options["prominence"], units["prominence"], fields, "prominence"
+        )
+    points = operator(fields.values, *[step.values for step in steps], **options)
+    return _attach_units(points, fields, units)
 
 
 def _critical_quantities(operator: Call, f: Any, spacing: Any, options: dict[str, Any]) -> Any:
-    registry = registry_of([f, *spacing])
-    f = registry.Quantity(f)
-    steps = [registry.Quantity(distance) for distance in spacing]
-    steps = [convert(step, steps[0].units, "coordinates of all axes") for step in steps]
-    points = operator(f.magnitude, *[step.magnitude for step in steps], **options)
-    unit = steps[0].units if steps else registry.Unit("")
-    units = {"position": unit, "value": f.units, "eigenvalues": difference(f) / unit**2}
-    return _attach_units(points, registry, units)
+    fields = take_fields(f, [*spacing, *options.values()], False)
+    library = fields.library
+    steps = [as_step(distance, fields, options) for distance in spacing]
+    unit = by = library.without(fields.unit)
+    if steps and steps[0].unit is not None:
+        unit, by = steps[0].unit, steps[0].by
+        what = "coordinates of all axes"
+        steps = [
+            step._replace(values=convert(library, Amount(step.values, step.unit), unit, what))
+            for step in steps
+        ]
+    period = options.get("period")
+    if isinstance(period, dict):
+        options["period"] = {k: _strip(x, by, fields, "period") for k, x in period.items()}
+    elif period is not None:
+        options["period"] = _strip(period, by, fields, "period")
+    points = operator(fields.values, *[step.values for step in steps], **options)
+    units = {"position": unit, "value": fields.unit, "eigenvalues": fields.difference / by**2}
+    return _attach_units(points, fields, units)
 
 
-def _attach_units(points: Any, registry: Any, units: dict[str, Any]) -> Any:
-    return _relabel_points(
-        points, lambda name, a: registry.Quantity(a, units[name]) if name in units else a
-    )
+def _attach_units(points: Any, fields: Fields, units: dict[str, Any]) -> Any:
+    """Give points their units: values are of the class of the field."""
+
+    def attach(name: str, entries: Any) -> Any:
+        if name not in units:
+            return entries
+        like = fields.like if name == "value" else None
+        return fields.library.make(entries, units[name], like)
+
+    return _relabel_points(points, attach)

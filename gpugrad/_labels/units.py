@@ -1,98 +1,350 @@
-"""Units as text, as the CF conventions write them: ``K m-1``."""
+"""Libraries of units, and what is asked of each: one row of a table for pint, astropy and unyt.
+
+Units of all three can be divided by each other and raised to powers; the rest is in the table. No
+library is imported unless one of its quantities has been given.
+"""
 
 from __future__ import annotations
 
-import re
+from collections.abc import Callable, Iterable
 from importlib import import_module
-from typing import Any
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from gpugrad._arrays import library_of_labels
+from gpugrad._labels.cf_units import read_units
 
 
-def per(units: Any, by: Any, power: int = 1) -> str | None:
-    """Return the units of a derivative: `units` over `by` to a power, None where one is unknown.
+class Amount(NamedTuple):
+    """Plain values, and their unit as an object of its library."""
 
-    With pint, what can be cancelled is: ``m s-1`` per ``m`` is ``s-1``. Units that it does not
-    know, and all units without it, are written one after the other.
+    values: Any
+    unit: Any
 
-    Examples
-    --------
-    >>> per("degrees_C", "degrees_east", 2)
-    'degrees_C degrees_east-2'
+
+class UnitLibrary(NamedTuple):
+    """What gpugrad asks of a library of units.
+
+    `like` is the quantity whose class a result has, or None.
     """
-    if units is None or by is None:
+
+    name: str
+    take: Callable[[Any], Amount]
+    make: Callable[[Any, Any, Any], Any]
+    """(values, unit, like) -> a quantity."""
+    subtract: Callable[[Any], Any]
+    """unit -> the unit of differences: degrees above a zero become mere degrees."""
+    fits: Callable[[Any, Any], bool]
+    """(unit, other) -> whether one can be converted to the other."""
+    convert: Callable[[Any, Any, Any], Any]
+    """(values, unit, other) -> values in the other unit."""
+    parse: Callable[[str, Any], Any]
+    """(text, unit) -> the unit of this name, of the same registry."""
+    write: Callable[[Any], str]
+    """unit -> its text, as the CF conventions have it."""
+    degree: str
+    """The name of the unit of angles."""
+    is_angle: Callable[[Any], bool]
+    without: Callable[[Any], Any]
+    """unit -> the unit of bare numbers, of the same registry."""
+    registry: Callable[[Any], Any]
+    """unit -> what all units of one call must have in common."""
+
+
+# pint
+
+
+def _take_pint(x: Any) -> Amount:
+    return Amount(x.magnitude, x.units) if hasattr(x, "magnitude") else Amount(1.0, x)
+
+
+def _make_pint(values: Any, unit: Any, _: Any) -> Any:
+    return unit._REGISTRY.Quantity(values, unit)
+
+
+def _subtract_pint(unit: Any) -> Any:
+    value = unit._REGISTRY.Quantity(1.0, unit)
+    result = (value - value).units
+    # Differences of degrees above a zero have a unit, differences of logarithms have none.
+    if not (value._is_multiplicative or "delta_" in str(result)):
+        raise ValueError(
+            f"units must be such that values can be subtracted; got {unit}, which is a "
+            "logarithm. Convert it first, as in `f.to_base_units()`."
+        )
+    return result
+
+
+def _convert_pint(values: Any, unit: Any, other: Any) -> Any:
+    return unit._REGISTRY.Quantity(values, unit).m_as(other)
+
+
+def _write_pint(unit: Any) -> str:
+    return format(unit, "~C").replace("**", "").replace("*", " ") or "1"
+
+
+def _is_angle_of_pint(unit: Any) -> bool:
+    # To pint a radian has no dimension, and a percentage is an angle.
+    return str(unit._REGISTRY.get_root_units(unit)[1]) == "radian"
+
+
+def _find_registry(unit: Any) -> Any:
+    registry = unit._REGISTRY
+    # The application's registry comes in a wrapper, or bare.
+    return registry.get() if type(registry).__name__ == "ApplicationRegistry" else registry
+
+
+# astropy
+
+
+def _take_astropy(x: Any) -> Amount:
+    mask = x.mask if hasattr(x, "unmasked") or isinstance(x, np.ma.MaskedArray) else None
+    x = getattr(x, "quantity", x)  # a column of a table
+    if not hasattr(x, "unit"):
+        return Amount(1.0, x)
+    if x.dtype.names:
+        raise TypeError(
+            f"quantities must have one unit; got one with the fields {', '.join(x.dtype.names)}. "
+            f"Pass them one by one, as in `q[{x.dtype.names[0]!r}]`."
+        )
+    if mask is None:
+        return Amount(x.value, x.unit)
+    return Amount(np.ma.array(getattr(x, "unmasked", x).value, mask=mask), x.unit)
+
+
+def _make_astropy(values: Any, unit: Any, like: Any) -> Any:
+    if isinstance(values, np.ma.MaskedArray):
+        mask_quantity = import_module("astropy.utils.masked").Masked
+        like = getattr(like, "unmasked", like)
+        return mask_quantity(
+            _make_astropy(values.data, unit, like), mask=np.ma.getmaskarray(values)
+        )
+    result = values << unit
+    if hasattr(unit, "function_unit"):
+        return result  # a magnitude, not a difference of two
+    like = getattr(like, "quantity", like)
+    if like is None or type(like) is type(result):
+        return result
+    sample = getattr(like, "unmasked", like)[:1]
+    # Its own arithmetic says of which class it is: a Longitude minus another one is an Angle.
+    sample, factor = sample - sample, unit / _subtract_astropy(like.unit)
+    cls = type(sample if factor == 1 else sample * factor)
+    return result if cls is type(result) else cls(np.asarray(values), unit, copy=False)
+
+
+def _subtract_astropy(unit: Any) -> Any:
+    return getattr(unit, "function_unit", unit)  # of magnitudes, dex and decibels
+
+
+def _convert_astropy(values: Any, unit: Any, other: Any) -> Any:
+    return unit.to(other, values)
+
+
+def _parse_astropy(text: str, _: Any) -> Any:
+    return import_module("astropy.units").Unit(text)
+
+
+def _drop_astropy(_: Any) -> Any:
+    return import_module("astropy.units").dimensionless_unscaled
+
+
+def _write_astropy(unit: Any) -> str:
+    if not hasattr(unit, "bases"):
+        return str(unit)
+    scale = [] if unit.scale == 1 else [f"{unit.scale:g}"]
+    return " ".join([*scale, *_write_powers(zip(unit.bases, unit.powers, strict=True))]) or "1"
+
+
+# unyt
+
+
+def _take_unyt(x: Any) -> Amount:
+    if not hasattr(x, "to_value"):
+        return Amount(1.0, x)
+    return Amount(np.asarray(x.view(np.ndarray))[()], x.units)
+
+
+def _make_unyt(values: Any, unit: Any, like: Any) -> Any:
+    unyt = import_module("unyt")
+    if not np.ndim(values):
+        return unyt.unyt_quantity(values, unit)
+    is_array = isinstance(like, unyt.unyt_array) and not isinstance(like, unyt.unyt_quantity)
+    return (type(like) if is_array else unyt.unyt_array)(values, unit)
+
+
+def _subtract_unyt(unit: Any) -> Any:
+    value = _make_unyt(1.0, unit, None)
+    return (value - value).units
+
+
+def _fits_unyt(unit: Any, other: Any) -> bool:
+    return bool(unit.same_dimensions_as(other))
+
+
+def _convert_unyt(values: Any, unit: Any, other: Any) -> Any:
+    return _take_unyt(_make_unyt(values, unit, None).to(other)).values
+
+
+def _parse_unyt(text: str, unit: Any) -> Any:
+    return type(unit)({"h": "hr"}.get(text, text), registry=unit.registry)
+
+
+def _write_unyt(unit: Any) -> str:
+    return " ".join(_write_powers(unit.expr.as_powers_dict().items())) or "1"
+
+
+def _write_powers(powers: Iterable[tuple[Any, Any]]) -> list[str]:
+    return [str(base) if n == 1 else f"{base}{n}" for base, n in powers if str(base) != "1"]
+
+
+TABLE = {
+    "pint": UnitLibrary(
+        name="pint",
+        take=_take_pint,
+        make=_make_pint,
+        subtract=_subtract_pint,
+        fits=lambda unit, other: unit.is_compatible_with(other),
+        convert=_convert_pint,
+        parse=lambda text, unit: read_units(text, unit._REGISTRY),
+        write=_write_pint,
+        degree="degree",
+        is_angle=_is_angle_of_pint,
+        without=lambda unit: unit._REGISTRY.Unit(""),
+        registry=_find_registry,
+    ),
+    "astropy": UnitLibrary(
+        name="astropy",
+        take=_take_astropy,
+        make=_make_astropy,
+        subtract=_subtract_astropy,
+        fits=lambda unit, other: unit.is_equivalent(other),
+        convert=_convert_astropy,
+        parse=_parse_astropy,
+        write=_write_astropy,
+        degree="deg",
+        is_angle=lambda unit: getattr(unit, "physical_type", "") == "angle",
+        without=_drop_astropy,
+        registry=lambda unit: None,
+    ),
+    "unyt": UnitLibrary(
+        name="unyt",
+        take=_take_unyt,
+        make=_make_unyt,
+        subtract=_subtract_unyt,
+        fits=_fits_unyt,
+        convert=_convert_unyt,
+        parse=_parse_unyt,
+        write=_write_unyt,
+        degree="degree",
+        is_angle=lambda unit: _fits_unyt(unit, _parse_unyt("degree", unit)),
+        without=lambda unit: unit**0,
+        registry=lambda unit: None,
+    ),
+}
+"""The libraries of units, by the name that `library_of_labels` has for them."""
+
+
+def has_units(x: Any) -> bool:
+    """Tell whether this is a quantity, or a sequence with such a first entry."""
+    return library_of_labels(x) in TABLE
+
+
+def find_library(values: Iterable[Any]) -> UnitLibrary:
+    """Return the library of the quantities among values.
+
+    Raises
+    ------
+    TypeError
+        If they are of two libraries.
+    ValueError
+        If they are of two registries of pint, whose units know nothing of each other.
+    """
+    quantities = [_first_entry(x) for x in values if has_units(x)]
+    names = dict.fromkeys(str(library_of_labels(x)) for x in quantities)
+    if len(names) > 1:
+        raise TypeError(
+            f"quantities must be of one library of units; got some of {' and some of '.join(names)}"
+            ". Convert them to one library."
+        )
+    library = TABLE[next(iter(names))]
+    first, *others = (library.registry(library.take(x).unit) for x in quantities)
+    if any(registry is not first for registry in others):
+        raise ValueError(
+            "quantities must be of one registry of units; got some of different ones, whose units "
+            "know nothing of each other. Make all of them by the same `pint.UnitRegistry`."
+        )
+    return library
+
+
+def _first_entry(x: Any) -> Any:
+    while isinstance(x, (tuple, list)):
+        x = x[0]
+    return x
+
+
+def take(library: UnitLibrary, x: Any) -> Any:
+    """Return a quantity, or a sequence of some, as an Amount; None if it is none."""
+    if not has_units(x):
         return None
-    return _cancel_units(str(units), str(by), power) or _write_units(str(units), str(by), power)
+    if not isinstance(x, (tuple, list)):
+        return library.take(x)
+    unit = library.take(_first_entry(x)).unit
+    amounts = [take(library, entry) or Amount(entry, library.without(unit)) for entry in x]
+    values = [convert(library, amount, unit, "entries of a sequence") for amount in amounts]
+    return Amount(np.asarray(values), unit)
 
 
-_TIMES = {"Y": "year", "M": "month", "W": "week", "D": "day", "m": "min"}
-"""Units of time that NumPy calls otherwise than the CF conventions and pint do."""
+def split(x: Any) -> tuple[Any, Any]:
+    """Return the values of a quantity, or of a sequence of some, and their unit."""
+    return take(find_library([x]), x) or (x, None)
 
 
-def unit_of_time(time_unit: str) -> str:
-    """Return the name of a unit of time that NumPy knows: ``min`` for its ``m``."""
-    return _TIMES.get(time_unit, time_unit)
+def compare(x: Any, least: Any) -> Any:
+    """Tell where values are `least` or more, in whatever units both are."""
+    library = find_library([x, least])
+    amounts = [take(library, value) for value in (x, least)]
+    known: Any = amounts[0] or amounts[1]
+    ours, theirs = (
+        amount or Amount(value, library.without(known.unit))
+        for amount, value in zip(amounts, (x, least), strict=True)
+    )
+    if amounts[1] is None:  # a bare number is in the unit of the values
+        theirs = Amount(least, ours.unit)
+    return ours.values >= convert(library, theirs, ours.unit, "what is compared")
 
 
-def are_dates(value: Any) -> bool:
-    """Tell whether these are dates, or spans of time, of NumPy."""
-    return getattr(getattr(value, "dtype", None), "kind", "") in ("m", "M")
+def take_coordinate(library: UnitLibrary, x: Any) -> Any:
+    """Return a coordinate as `take` does: longitudes go on where they pass 360 degrees."""
+    amount = take(library, x)
+    if amount is None or not hasattr(x, "wrap_angle") or np.ndim(amount.values) != 1:
+        return amount
+    turn = library.convert(360.0, library.parse(library.degree, amount.unit), amount.unit)
+    return Amount(np.unwrap(amount.values, period=turn), amount.unit)
 
 
-def _write_units(units: str, by: str, power: int) -> str:
-    if any(sign in by for sign in " /*^") or by[-1:].isdigit():
-        by = f"({by})"
-    below = "" if by in ("1", "") else f"{by}-{power}"
-    above = "" if units in ("1", "") and below else units
-    return " ".join(factor for factor in (above, below) if factor)
+def convert(library: UnitLibrary, amount: Amount, unit: Any, what: str) -> Any:
+    """Return values in another unit; the error where they have none such starts with `what`."""
+    if amount.unit == unit:
+        return amount.values
+    if not library.fits(amount.unit, unit):
+        raise ValueError(
+            f"{what} must have units that can be added; got {str(unit) or 'none'} and "
+            f"{str(amount.unit) or 'none'}."
+        )
+    return library.convert(amount.values, amount.unit, unit)
 
 
-def _spell_units(units: str) -> str:
-    """Write ``m s-1`` as ``m * s**-1``, which every registry can read."""
-    return re.sub(r"(?<=[A-Za-z])\^?(-?\d+)", r"**\1", units.strip()).replace(" ", " * ")
-
-
-def read_units(units: str, registry: Any) -> Any:
-    """Return units, written as the CF conventions do, as units of a registry of pint.
+def as_degrees(library: UnitLibrary, amount: Amount, what: str) -> Any:
+    """Return the values of angles in degrees.
 
     Raises
     ------
     ValueError
-        If it does not know them.
+        If they are no angles, as numbers of the unit 1, which may be degrees or radians.
     """
-    if re.fullmatch(r"degrees?_?(north|east|n|e)", units.strip().lower()):
-        units = "degree"
-    try:
-        return registry.parse_units(_spell_units(units))
-    except Exception as error:
+    if not library.is_angle(amount.unit):
         raise ValueError(
-            f"units of coordinates must be known to the registry of the field's; got {units!r}. "
-            "Pass a spacing with units of its own, or mend the attribute `units`."
-        ) from error
-
-
-def _cancel_units(units: str, by: str, power: int) -> str | None:
-    """Let pint write the units, with those that cf-xarray adds if it is there."""
-    registry = _find_registry()
-    if registry is None:
-        return None
-    try:
-        result = (
-            registry.parse_units(_spell_units(units))
-            / registry.parse_units(_spell_units(by)) ** power
+            f"{what} must be in degrees, radians or another unit of angles; got "
+            f"{str(amount.unit) or 'none'}."
         )
-        powers = {registry.get_symbol(name) or name: n for name, n in {**result._units}.items()}
-    except Exception:  # noqa: BLE001 - whatever pint can't read stays as it is
-        return None
-    if any(n != int(n) for n in powers.values()):
-        return None
-    ordered = sorted(powers.items(), key=lambda item: item[1] < 0)
-    return " ".join(name if n == 1 else f"{name}{int(n)}" for name, n in ordered) or "1"
-
-
-def _find_registry() -> Any:
-    """Return the registry of cf-xarray, which reads CF units, or else pint's own, or None."""
-    for module, name in (("cf_xarray.units", "units"), ("pint", "application_registry")):
-        try:
-            return getattr(import_module(module), name)
-        except ImportError:
-            continue
-    return None
+    return convert(library, amount, library.parse(library.degree, amount.unit), what)

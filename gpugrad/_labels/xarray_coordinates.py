@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from gpugrad._arrays import library_of_labels
-from gpugrad._labels.units import are_dates, read_units, unit_of_time
+from gpugrad._grids import are_dates
+from gpugrad._labels.cf_units import unit_of_time
+from gpugrad._labels.units import TABLE, UnitLibrary, find_library, has_units, take, take_coordinate
 
 
 class Spacing(NamedTuple):
@@ -19,26 +19,32 @@ class Spacing(NamedTuple):
 
     @property
     def are_dates(self) -> bool:
-        """Whether these are dates, or spans of time, of NumPy."""
+        """Whether these are dates, or spans of time."""
         return are_dates(self.value)
 
+    @property
+    def _library(self) -> UnitLibrary | None:
+        return find_library([self.value]) if has_units(self.value) else None
+
     def beside(self, field: Any) -> Any:
-        """Return the spacing for a field: with units of pint if it has some, else without."""
-        has_units = library_of_labels(self.value) == "pint"
-        if library_of_labels(field) != "pint":
-            return self.value.magnitude if has_units else self.value
-        if has_units or self.units is None or self.are_dates:
+        """Return the spacing for a field: as a quantity if it is one, else without a unit."""
+        library = self._library
+        if not has_units(field):
+            return self.value if library is None else take_coordinate(library, self.value).values
+        if library or self.units is None or self.are_dates:
             return self.value
-        registry = field._REGISTRY
-        return registry.Quantity(self.value, read_units(str(self.units), registry))
+        row = TABLE[str(library_of_labels(field))]
+        unit = row.parse(str(self.units), row.take(field).unit)
+        return row.make(self.value, unit, None)
 
     def units_in(self, options: dict[str, Any]) -> Any:
         """Return the units of what stands below a derivative."""
         if self.are_dates:
             return unit_of_time(options["time_unit"])
-        if library_of_labels(self.value) == "pint":
-            return format(self.value.units, "~C").replace("**", "").replace("*", " ") or "1"
-        return self.units
+        library = self._library
+        if library is None:
+            return self.units
+        return library.write(library.subtract(take(library, self.value).unit))
 
 
 def strip_labels(value: Any) -> Any:
@@ -125,11 +131,7 @@ def _coordinate_spacing(f: Any, coordinate: Any) -> Spacing:
     if coordinate.ndim > 1:
         missing = [dim for dim in f.dims if dim not in coordinate.dims]
         return Spacing(coordinate.expand_dims(missing).transpose(*f.dims).data, units)
-    if coordinate.dtype == object and hasattr(coordinate.values.flat[0], "calendar"):
-        start = coordinate.values[0]  # dates of another calendar than NumPy's
-        spans = [date - start for date in coordinate.values]
-        return Spacing(np.array(spans, "timedelta64[us]"))  # nanoseconds end after 292 years
-    if coordinate.dtype.kind not in "iufmM":
+    if coordinate.dtype.kind not in "iufmM" and not are_dates(coordinate):
         raise TypeError(
             f"coordinate {coordinate.name!r} must hold numbers or dates to be a spacing; got "
             f"{coordinate.dtype}. Pass a spacing, such as 1.0."

@@ -44,8 +44,8 @@ PARAMETERS = {
     "f": """
 f : array of shape {shape}
     Samples of a scalar field{on_axes}: an array of NumPy, CuPy, PyTorch, JAX, Dask or any array-API
-    library, a DataArray of xarray, a quantity of pint, or a nested sequence. Integers, real and
-    complex floats; NumPy's dates, objects and masked arrays too.
+    library, a DataArray of xarray, a quantity of pint, astropy or unyt, or a nested sequence.
+    Integers, real and complex floats; NumPy's dates, objects and masked arrays too.
 """,
     "v": """
 v : sequence of arrays, or array of shape (m, n_0, ..., n_k)
@@ -59,9 +59,10 @@ v : sequence of arrays, or array of shape (m, n_0, ..., n_k)
     axis. One number: the distance between samples along every axis. Otherwise one for each axis,
     in the order of the axes: a distance, or the coordinates of the samples (length n_i, in any
     order in which neighbours differ, and so do the two neighbours of a sample). Coordinates may
-    be sequences, NumPy arrays or arrays of the field's library. Where they differ from line to
-    line, an array of the shape of the field, or one that broadcasts to it: its axes are matched
-    with the last ones of the field. By keyword also a dict ``{axis: spacing}``.
+    be sequences, NumPy arrays, arrays of the field's library, quantities, or dates (of NumPy,
+    Python, pandas or cftime). Where they differ from line to line, an array of the shape of the
+    field, or one that broadcasts to it: its axes are matched with the last ones of the field. By
+    keyword also a dict ``{axis: spacing}``.
 """,
     "axis": """
 axis : None, int or tuple of int, optional
@@ -104,10 +105,10 @@ edge_accuracy : int, optional
 """,
     "period": """
 period : number or dict, optional
-    The period of a periodic axis, in the unit of the coordinates (of `time_unit` for dates); a
-    dict ``{axis: period}`` where axes differ. By default, on uneven samples, the step from the
-    last sample to the first is the mean of the first and the last step; on even ones it is a
-    step like any other.
+    The period of a periodic axis, in the unit of the coordinates (of `time_unit` for dates, or a
+    span of time); a dict ``{axis: period}`` where axes differ. By default, on uneven samples, the
+    step from the last sample to the first is the mean of the first and the last step; on even
+    ones it is a step like any other.
 """,
     "stagger": """
 stagger : {None, "left", "right"} or dict, optional
@@ -118,8 +119,8 @@ stagger : {None, "left", "right"} or dict, optional
 """,
     "time_unit": """
 time_unit : str, optional
-    The unit of time ("s", "h", "D", "ns", ...) that rates are per, where coordinates are
-    ``datetime64`` or ``timedelta64``.
+    The unit of time ("s", "h", "D", "ns", ...) that rates are per, where coordinates are dates or
+    spans of time.
 """,
     "where": """
 where : array of bool, optional

@@ -68,7 +68,7 @@ def smooth_derivative(
     ----------
     f : array of shape (n_0, ..., n_k)
         Samples of one curve, or of many: numbers, real or complex, none of them missing, of any
-        library, a DataArray of xarray or a quantity of pint; on a device CuPy's alone, with the
+        library, a DataArray of xarray or a quantity; on a device CuPy's alone, with the
         filter. The spline needs five or more along the
         axis.
     *spacing : number or 1-D array, optional

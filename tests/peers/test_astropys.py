@@ -20,11 +20,7 @@ def replace(monkeypatch, gradient):
 
 class TestQuantities:
     test_gradient = _quantities.test_gradient
-    test_gradient_spacing = pytest.mark.xfail(
-        reason="a spacing of another library with a unit is refused: the unit would be lost",
-        raises=TypeError,
-        strict=True,
-    )(_quantities.test_gradient_spacing)
+    test_gradient_spacing = _quantities.test_gradient_spacing
 
 
 class TestMasked:

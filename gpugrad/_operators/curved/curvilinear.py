@@ -51,7 +51,7 @@ class CurvilinearGrid:
         One to three arrays: the coordinates of all samples, as many as the grid has axes, each
         of the shape of the grid, as `numpy.meshgrid` makes them. They may have all axes of the
         fields, of length 1 where they don't differ. Values on the host, or arrays of the library
-        and on the device of the fields; quantities of pint. For fields of xarray DataArrays or
+        and on the device of the fields; quantities. For fields of xarray DataArrays or
         names of coordinates.
     axis : tuple of int or str, optional
         The axes of the fields that the grid has, by default the last ones. Other axes are batches.
@@ -63,8 +63,8 @@ class CurvilinearGrid:
         The Laplacian takes `accuracy`.
     {boundary}
     period : tuple or dict, optional
-        By how much each coordinate grows once round a periodic axis, one number for each
-        coordinate, ``{1: (360.0, 0.0)}``. By default coordinates come back.
+        By how much each coordinate grows once round a periodic axis, one number or quantity for
+        each coordinate, ``{1: (360.0, 0.0)}``. By default coordinates come back.
 
     Attributes
     ----------
@@ -74,8 +74,8 @@ class CurvilinearGrid:
     Raises
     ------
     TypeError
-        If there are not one to three coordinates; if they are not real numbers, or carry units of
-        another library than pint.
+        If there are not one to three coordinates; if they are not real numbers, or quantities of
+        two libraries.
     ValueError
         If coordinates are not of one shape, with as many axes as there are coordinates; if some
         are masked; if samples coincide or the lines of the grid are parallel somewhere; if an axis
@@ -144,7 +144,8 @@ class CurvilinearGrid:
         parse_scheme(self._options)
         self._located: Any = None  # the last grid of a DataArray
         self._grid: CurvedGrid | None = None
-        self._lengths: Any = []  # of one unit of pint each, where coordinates have units
+        self._lengths: Any = []  # of one unit each, where coordinates have units
+        self._period = period  # without units
         by_axis = [x for x in (boundary, period) if isinstance(x, dict) and not is_side(x)]
         named = (
             *coordinates,
@@ -604,9 +605,10 @@ class CurvilinearGrid:
     # From coordinates to a grid
 
     def _read(self) -> tuple[list[Array], Any]:
-        from gpugrad._labels.grid_coordinates import strip_lengths
+        from gpugrad._labels.grid_coordinates import strip_lengths, strip_period
 
         values, units = strip_lengths(self.coordinates)
+        self._period = strip_period(self.period, units)
         read = [read_position(x, f"coordinate {i}") for i, x in enumerate(values)]
         return read, units
 
@@ -631,12 +633,12 @@ class CurvilinearGrid:
         (self._shape,) = shapes
         self._ndim = ndim if ndim > count else None
         boundaries = list_by_grid_axis(self.boundary, self._keys, ONE_SIDED, "boundary")
-        periods = list_by_grid_axis(self.period, self._keys, None, "period")
+        periods = list_by_grid_axis(self._period, self._keys, None, "period")
         grid_axes = [
             make_grid_axis(i, n, self._options, boundary, period, count)
             for i, n, boundary, period in zip(axes, self._shape, boundaries, periods, strict=True)
         ]
-        check_period(self.period, grid_axes)
+        check_period(self._period, grid_axes)
         named = {f"coordinate {i}": x for i, x in enumerate(xs)}
         check_closing(xs, grid_axes)
         return CurvedGrid(Positions(xs, lambda differences: differences, named), grid_axes)
@@ -668,7 +670,7 @@ class CurvilinearGrid:
     # From fields to results
 
     def _call(self, name: str, f: Any, request: GridRequest) -> Any:
-        if not (self._lengths or is_labelled(f, request.where)):
+        if not (self._lengths or is_labelled(f, request.where, request.out)):
             return self._evaluate(name, f, request)
         from gpugrad._labels.grid_fields import call_on_curvilinear
 

@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from numbers import Real
 from typing import Any
 
 import numpy as np
 
-from gpugrad._arrays import Array, dtype_name, host_values, is_library_array, namespace_of
-from gpugrad._grids import Options, is_side, parse_boundaries, widen
-from gpugrad._operators.curved.coordinates import read_coordinate
+from gpugrad._arrays import Array, namespace_of
+from gpugrad._grids import Options, is_side, parse_boundaries, read_numbers, widen
 from gpugrad._operators.curved.metric import GridAxis
 
 
 def read_position(x: Any, name: str) -> Array:
     """Return a coordinate as an array of floats, on the host where it is known."""
-    if is_library_array(x):
-        x = x if host_values(x) is None else host_values(x)
-    else:
-        x = read_coordinate(x, name)
-    x = widen(x)
-    if isinstance(x, np.ndarray):
-        x = x.copy()  # what is worked out later must not see what others write meanwhile
-    if not dtype_name(x.dtype).startswith(("float", "longdouble")):
-        raise TypeError(f"{name} must hold real numbers; got dtype {dtype_name(x.dtype)}.")
-    return x
+    x = widen(read_numbers(x, name))
+    # What is worked out later must not see what others write meanwhile.
+    return x.copy() if isinstance(x, np.ndarray) else x
 
 
 def expand_position(x: Array, axes: Sequence[int], ndim: int) -> Array:
@@ -79,8 +73,17 @@ def make_grid_axis(
                 f"{count} coordinates grows once round it, as in {{{axis}: (360.0, 0.0)}}; got "
                 f"{period!r}."
             )
-        jumps = tuple(float(step) for step in period)
+        jumps = tuple(_parse_jump(step) for step in period)
     return GridAxis(axis, length, options, jumps)
+
+
+def _parse_jump(step: Any) -> float:
+    if isinstance(step, bool) or not isinstance(step, Real) or not math.isfinite(step):
+        raise TypeError(
+            "`period` must have a finite number for each coordinate, by how much it grows once "
+            f"round the axis; got {step!r}."
+        )
+    return float(step)
 
 
 def check_period(period: Any, axes: Sequence[GridAxis]) -> None:

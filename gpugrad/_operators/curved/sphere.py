@@ -104,7 +104,7 @@ class Sphere:
     latitude, longitude : array of shape (n_latitudes,), (n_longitudes,), or both of both
         Where the samples lie, positive to the north and to the east; values on the host. 1-D ones
         in either direction, evenly or not (Gaussian grids), longitudes from any meridian on. 2-D
-        ones for curved grids (rotated poles, satellite swaths, ocean models). Quantities of pint,
+        ones for curved grids (rotated poles, satellite swaths, ocean models). Quantities,
         DataArrays of xarray, and names of coordinates of a DataArray too. For fields that are
         DataArrays they may be left out: then they are found among the coordinates of each field.
     radius : number or quantity, optional
@@ -133,11 +133,11 @@ class Sphere:
     Raises
     ------
     TypeError
-        If latitudes or longitudes are no real numbers, carry units of a library other than pint,
-        or their values are not on the host.
+        If latitudes or longitudes are no real numbers, or their values are not on the host.
     ValueError
-        If latitudes lie beyond a pole or are not monotonic, if longitudes go round more than once
-        or repeat the first one, if values are masked or not finite.
+        If units are none of angles; if latitudes lie beyond a pole or are not monotonic, if
+        longitudes go round more than once or repeat the first one, if values are masked or not
+        finite.
 
     See Also
     --------
@@ -562,7 +562,7 @@ class Sphere:
         return sphere
 
     def _call(self, name: str, f: Any, request: GridRequest) -> Any:
-        if library_of_labels(self._length) != "pint" and not is_labelled(f, request.where):
+        if not is_labelled(self._length, f, request.where, request.out):
             return self._evaluate(name, f, request)
         from gpugrad._labels.grid_fields import call_on_sphere
 
@@ -652,8 +652,10 @@ def _make(latitude: Any, longitude: Any, options: dict[str, Any]) -> Sphere:
 
 def _read_radius(radius: Any) -> tuple[Any, float]:
     """Return the unit of the radius, with its number: "m" for the Earth's, None for a number's."""
-    if library_of_labels(radius) == "pint":
-        number = parse_positive(float(radius.magnitude), "radius", "a number")
-        return radius._REGISTRY.Quantity(1.0, radius.units), number
+    if library_of_labels(radius):
+        from gpugrad._labels.grid_coordinates import read_radius
+
+        length, number = read_radius(radius)
+        return length, parse_positive(number, "radius", "a number")
     number = parse_positive(radius, "radius", "a number")
     return "m" if number == EARTH else None, number

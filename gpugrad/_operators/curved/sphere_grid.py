@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gpugrad._arrays import NumpyArray, host_values, is_library_array, library_of_labels
-from gpugrad._operators.curved.coordinates import read_coordinate
+from gpugrad._arrays import NumpyArray, library_of_labels
+from gpugrad._grids import read_numbers
 
 NEAR = 1e-6
 """The part of a step, or of a radian, that rounding to float32 may make."""
@@ -79,17 +79,17 @@ def read_angles(x: Any, name: str, degrees: bool) -> NumpyArray:
             f"`{name}` must be given: where the samples lie. Only a DataArray of xarray brings it "
             f"along, as a coordinate{f' of the name {x!r}' if x else ''}."
         )
-    if not isinstance(x, (tuple, list)) and library_of_labels(x):
+    if library_of_labels(x):
         from gpugrad._labels.grid_coordinates import read_angle
 
         x, degrees = read_angle(x, name, degrees)
-    values = host_values(x) if is_library_array(x) else read_coordinate(x, f"`{name}`")
-    if values is None:
+    values = read_numbers(x, f"`{name}`")
+    if not isinstance(values, np.ndarray):
         raise TypeError(
             f"`{name}` must have its values on the host; got an array on a device, lazy or traced. "
             "Bring it home with `gpugrad.asnumpy`."
         )
-    if values.dtype.kind not in "fiu" or values.ndim not in (1, 2):
+    if values.ndim not in (1, 2):
         raise TypeError(
             f"`{name}` must be a 1-D or 2-D array of real numbers; got {values.ndim} axes of "
             f"{values.dtype}."

@@ -1,0 +1,93 @@
+"""Units as text, as the CF conventions write them: ``K m-1``."""
+
+from __future__ import annotations
+
+import re
+from importlib import import_module
+from typing import Any
+
+
+def per(units: Any, by: Any, power: int = 1) -> str | None:
+    """Return the units of a derivative: `units` over `by` to a power, None where one is unknown.
+
+    With pint, what can be cancelled is: ``m s-1`` per ``m`` is ``s-1``. Units that it does not
+    know, and all units without it, are written one after the other.
+
+    Examples
+    --------
+    >>> per("degrees_C", "degrees_east", 2)
+    'degrees_C degrees_east-2'
+    """
+    if units is None or by is None:
+        return None
+    return _cancel_units(str(units), str(by), power) or _write_units(str(units), str(by), power)
+
+
+_TIMES = {"Y": "year", "M": "month", "W": "week", "D": "day", "m": "min"}
+"""Units of time that NumPy calls otherwise than the CF conventions and pint do."""
+
+
+def unit_of_time(time_unit: str) -> str:
+    """Return the name of a unit of time that NumPy knows: ``min`` for its ``m``."""
+    return _TIMES.get(time_unit, time_unit)
+
+
+def _write_units(units: str, by: str, power: int) -> str:
+    if any(sign in by for sign in " /*^") or by[-1:].isdigit():
+        by = f"({by})"
+    below = "" if by in ("1", "") else f"{by}-{power}"
+    above = "" if units in ("1", "") and below else units
+    return " ".join(factor for factor in (above, below) if factor)
+
+
+def _spell_units(units: str) -> str:
+    """Write ``m s-1`` as ``m * s**-1``, which every registry can read."""
+    return re.sub(r"(?<=[A-Za-z])\^?(-?\d+)", r"**\1", units.strip()).replace(" ", " * ")
+
+
+def read_units(units: str, registry: Any) -> Any:
+    """Return units, written as the CF conventions do, as units of a registry of pint.
+
+    Raises
+    ------
+    ValueError
+        If it does not know them.
+    """
+    if re.fullmatch(r"degrees?_?(north|east|n|e)", units.strip().lower()):
+        units = "degree"
+    try:
+        return registry.parse_units(_spell_units(units))
+    except Exception as error:
+        raise ValueError(
+            f"units of coordinates must be known to the registry of the field's; got {units!r}. "
+            "Pass a spacing with units of its own, or mend the attribute `units`."
+        ) from error
+
+
+def _cancel_units(units: str, by: str, power: int) -> str | None:
+    """Let pint write the units, with those that cf-xarray adds if it is there."""
+    registry = _find_registry()
+    if registry is None:
+        return None
+    try:
+        result = (
+            registry.parse_units(_spell_units(units))
+            / registry.parse_units(_spell_units(by)) ** power
+        )
+        powers = {registry.get_symbol(name) or name: n for name, n in {**result._units}.items()}
+    except Exception:  # noqa: BLE001 - whatever pint can't read stays as it is
+        return None
+    if any(n != int(n) for n in powers.values()):
+        return None
+    ordered = sorted(powers.items(), key=lambda item: item[1] < 0)
+    return " ".join(name if n == 1 else f"{name}{int(n)}" for name, n in ordered) or "1"
+
+
+def _find_registry() -> Any:
+    """Return the registry of cf-xarray, which reads CF units, or else pint's own, or None."""
+    for module, name in (("cf_xarray.units", "units"), ("pint", "application_registry")):
+        try:
+            return getattr(import_module(module), name)
+        except ImportError:
+            continue
+    return None
