@@ -11,6 +11,7 @@ from benchmarks.reliability import (
     cpu_quota,
     damaged_files,
     file_runs,
+    formulas,
     interruptions,
     many_threads,
     page,
@@ -38,6 +39,9 @@ KINDS = {
     "changes": Kind(file_runs.run_changes, "inputs changed while they are read", "inputs", 20, 3),
     "damaged_files": Kind(damaged_files.run, "damaged files of all formats", "files", 500, 14),
     "many_threads": Kind(many_threads.run, "16 threads on all engines", "seconds", 60, 2),
+    "formulas": Kind(
+        formulas.run, "random and hostile texts of formulas", "seconds", 60, 2, formulas.FUZZER
+    ),
     "cpu_quota": Kind(cpu_quota.run, "a container's share of processor time", "quotas", 10, 2),
 }  # fmt: skip
 """A kind of trial a row: what runs it, what it is, how often for the page and for a quick look."""
@@ -65,7 +69,7 @@ def run(name: str, kind: Kind, options: argparse.Namespace) -> bool:
     """Try a kind, print how it went in one line, and return whether all was right."""
     missing = kind.find_missing()
     if missing:
-        print(f"{name}: not tried, as {', '.join(missing)} is missing")
+        print(f"{name}: not tried, as {missing} is missing")
         return True
     count = options.count or (kind.quick if options.quick else kind.count)
     started = time.perf_counter()

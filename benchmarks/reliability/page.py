@@ -37,7 +37,7 @@ def format_table(results: dict[str, Any]) -> str:
     for name, result in results.items():
         tried = f"{result['tried']:,}"
         if result["unit"] == "seconds":
-            tried = f"{result['count']} s, {tried} calls"
+            tried = f"{tried} in {result['count']} s"
         lines.append(
             f"| {result['what']} | `{name}` | {tried} | {result['wrong']} | {result['crashed']} "
             f"| {result['seconds']:,} s | {result['date']} |"

@@ -6,8 +6,8 @@ import os
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable, Sequence
-from importlib.util import find_spec
+from collections.abc import Callable
+from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks.measure import ROOT
@@ -61,11 +61,11 @@ class Kind(NamedTuple):
     unit: str
     count: int
     quick: int
-    needs: Sequence[str] = ()
+    script: Path | None = None
 
-    def find_missing(self) -> list[str]:
-        """Return the libraries that it needs and that are not installed."""
-        return [name for name in self.needs if find_spec(name) is None]
+    def find_missing(self) -> str | None:
+        """Return the name of the script that it runs, where this is not here."""
+        return None if self.script is None or self.script.exists() else self.script.name
 
 
 def run_child(
