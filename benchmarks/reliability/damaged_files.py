@@ -251,6 +251,13 @@ def differentiate(reading: Reading) -> Values:
     return np.stack(slopes)
 
 
+def _limit_memory() -> None:
+    """Limit what is asked for beyond what libraries have reserved."""
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    most = pages * resource.getpagesize() + MOST_BYTES
+    resource.setrlimit(resource.RLIMIT_AS, (most, most))
+
+
 def in_child(work: Callable[[], Any], folder: Path) -> tuple[int, Any, str]:
     """Return a forked child's exit status, what its work returned, and what it printed as errors.
 
@@ -258,12 +265,13 @@ def in_child(work: Callable[[], Any], folder: Path) -> tuple[int, Any, str]:
     """
     answer, errors = folder / "answer.npy", folder / "errors"
     answer.unlink(missing_ok=True)
-    child = os.fork()
+    with warnings.catch_warnings(action="ignore"):  # of libraries with threads, JAX for one
+        child = os.fork()
     if child == 0:
         status = 70
         try:
             signal.alarm(SECONDS)
-            resource.setrlimit(resource.RLIMIT_AS, (MOST_BYTES, MOST_BYTES))
+            _limit_memory()
             told = os.open(errors, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
             os.dup2(told, 2)
             sys.stderr = os.fdopen(2, "w", closefd=False)
