@@ -206,7 +206,6 @@ def run(count: int, seed: int) -> Outcome:
         print(done.stderr[-5000:], file=sys.stderr)
     if done.returncode and not outcome.crashed:
         outcome.fail(f"status {done.returncode} at the end", crashed=True)
-    outcome.notes["calls"] = outcome.tried
     return outcome
 
 

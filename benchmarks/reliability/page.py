@@ -30,17 +30,22 @@ def read() -> dict[str, Any]:
     return json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
 
 
+def describe_notes(notes: dict[str, int]) -> str:
+    """Return how many trials were of which kind, or ended in which way."""
+    return ", ".join(f"{count:,} {name}" for name, count in notes.items())
+
+
 def format_table(results: dict[str, Any]) -> str:
     """Return the table of the page."""
-    lines = ["| what was tried | name | tried | wrong | crashed | time | date |",
-             "|---|---|---|---|---|---|---|"]  # fmt: skip
+    lines = ["| what was tried | name | tried | wrong | crashed | time | date | of these |",
+             "|---|---|---|---|---|---|---|---|"]  # fmt: skip
     for name, result in results.items():
         tried = f"{result['tried']:,}"
         if result["unit"] == "seconds":
             tried = f"{tried} in {result['count']} s"
         lines.append(
             f"| {result['what']} | `{name}` | {tried} | {result['wrong']} | {result['crashed']} "
-            f"| {result['seconds']:,} s | {result['date']} |"
+            f"| {result['seconds']:,} s | {result['date']} | {describe_notes(result['notes'])} |"
         )
     return "\n".join(lines) + "\n"
 

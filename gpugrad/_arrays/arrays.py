@@ -106,11 +106,12 @@ def is_library_array(x: object) -> bool:
     if isinstance(x, (np.ndarray, np.generic)):
         return False
     try:
-        return array_api_compat.is_array_api_obj(x)
+        is_array: bool = array_api_compat.is_array_api_obj(x)
     except AttributeError:
         # A library that another thread imports at this moment has not yet the class looked for.
         wait_for_imports([*_LIBRARIES])
-        return array_api_compat.is_array_api_obj(x)
+        is_array = array_api_compat.is_array_api_obj(x)
+    return is_array
 
 
 def namespace_of(x: Array) -> ModuleType:
