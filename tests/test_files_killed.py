@@ -161,6 +161,21 @@ def test_files_that_may_not_grow_are_told_of(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["f.npy"]
 
 
+def test_chunks_that_fail_beside_the_first_say_nothing(tmp_path):
+    """Zarr leaves tasks that have failed to asyncio, which prints a traceback of each."""
+    code = (
+        "import logging, sys; from gpugrad._cli.main import main; status = main(sys.argv[1:]);"
+        "logging.getLogger('asyncio').error('Future exception was never retrieved');"
+        "sys.exit(status)"
+    )
+    np.save(tmp_path / "f.npy", np.arange(9.0))
+    done = subprocess.run(
+        [sys.executable, "-c", code, "grad", "f.npy", "g.npy"],
+        cwd=tmp_path, capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="takes a limit of POSIX for granted")
 @pytest.mark.parametrize("suffix", [".nc", ".tif"])
 def test_a_result_that_can_not_be_put_together_is_told_of(tmp_path, suffix):
