@@ -25,6 +25,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from benchmarks.reliability.trial import Outcome, has_traceback
+from gpugrad._files.source import SUFFIXES
 
 SHAPE = (14, 12, 10)
 CHUNKS = (5, 4, 10)
@@ -45,6 +46,7 @@ class Format(NamedTuple):
     read: Callable[[Path], Reading]
     needs: tuple[str, ...] = ()
     variable: str = ""
+    options: tuple[str, ...] = ()
     exact: bool = True
 
 
@@ -128,6 +130,13 @@ def _write_geotiff(**options: Any) -> Callable[[Path, Values], None]:
     return write
 
 
+def _write_image(path: Path, f: Values) -> None:
+    from PIL import Image
+
+    band = f.reshape(f.shape[0] * 4, -1)
+    Image.fromarray(((band - band.min()) * 30).astype("u1")).save(path)
+
+
 def _read_geotiff(path: Path) -> Reading:
     import rasterio
 
@@ -140,6 +149,14 @@ def _read_geotiff(path: Path) -> Reading:
         return band, {0: t.f + t.e * rows, 1: t.c + t.a * columns}
 
 
+def _read_image(path: Path) -> Reading:
+    import rasterio
+
+    with rasterio.open(path) as image:
+        return image.read(1), {}
+
+
+_PIXELS = ("--spacing", "1")
 _CHECKED = {"chunksizes": CHUNKS, "zlib": True, "fletcher32": True}
 _PACKED = {"dtype": "i2", "scale_factor": 0.1, "add_offset": 1.0, "_FillValue": -999}
 _NETCDF = ("xarray", "h5netcdf", "netCDF4")
@@ -172,6 +189,8 @@ FORMATS = {
         _read_geotiff,
         ("rasterio",),
     ),
+    "PNG": Format(".png", _write_image, _read_image, ("rasterio", "PIL"), options=_PIXELS),
+    "JPEG": Format(".jpg", _write_image, _read_image, ("rasterio", "PIL"), options=_PIXELS),
 }  # fmt: skip
 
 
@@ -299,13 +318,9 @@ def judge(name: str, form: Format, path: Path, folder: Path, whole: Values) -> t
     from gpugrad._cli.main import main
 
     out = folder / "out.npy"
-    words = [
-        "grad",
-        str(path),
-        str(out),
-        "--quiet",
-        *(["--var", form.variable] if form.variable else []),
-    ]
+    words = ["grad", str(path), str(out), "--quiet", *form.options]
+    if form.variable:
+        words += ["--var", form.variable]
 
     status, _, errors = in_child(lambda: main(words), folder)
     shutil.rmtree(f"{out}.partial", ignore_errors=True)
@@ -338,8 +353,12 @@ def _are_alike(a: Values, b: Values, exact: bool) -> bool:
 
 
 def list_formats() -> dict[str, Format]:
-    """Return the formats whose libraries are installed."""
-    return {name: form for name, form in FORMATS.items() if all(map(find_spec, form.needs))}
+    """Return the formats that the command reads, and whose libraries are installed."""
+    return {
+        name: form
+        for name, form in FORMATS.items()
+        if all(map(find_spec, form.needs)) and form.suffix in SUFFIXES
+    }
 
 
 def run(count: int, seed: int) -> Outcome:
