@@ -186,6 +186,14 @@ def test_bare_numbers_beside_units_have_none(quantity):
     np.testing.assert_array_equal(values_in(slope, "K"), gpugrad.derivative(F[0], X))
 
 
+def test_magnitudes_take_the_engine_and_the_precision_of_plain_arrays(quantity):
+    f = quantity(F.astype(np.float32), "K")
+    assert gpugrad.explain(f, quantity(2.0, "s")).backend == gpugrad.explain(F, 2.0).backend
+    for slope in gpugrad.gradient(f, quantity(2.0, "s")):
+        assert slope.dtype == np.float32
+        assert slope.shape == f.shape
+
+
 def test_a_sequence_of_quantities_is_one(quantity):
     f, x = ([quantity(value, unit) for value in (1.0, 4.0, 9.0)] for unit in ("m", "s"))
     x[1] = quantity(4000.0, "ms")
@@ -418,6 +426,27 @@ def test_longitudes_go_on_beyond_360_degrees():
     np.testing.assert_allclose(position.to_value("deg"), 360.0)
 
 
+def test_longitudes_of_curved_grids_go_on_beyond_360_degrees():
+    u = pytest.importorskip("astropy.units")
+    from astropy.coordinates import Longitude
+
+    y, x = np.meshgrid(np.arange(5.0), np.arange(330.0, 400.0, 10.0), indexing="ij")
+    x = x + 3 * y
+    grid = gpugrad.CurvilinearGrid(y * u.deg, Longitude(x, "deg"))
+    for slope, expected in zip(grid.gradient(2 * x + y), (1.0, 2.0), strict=True):
+        np.testing.assert_allclose(slope.to_value("1/deg"), expected)
+
+
+def test_the_format_of_pints_texts_does_not_matter():
+    pint = pytest.importorskip("pint")
+    registry = pint.UnitRegistry()
+    registry.formatter.default_format = "~P"
+    slope = gpugrad.gradient(registry.Quantity(F[0], "degC"), registry.Quantity(2.0, "m"))
+    assert slope.units == registry.Unit("delta_degC/m")
+    grid = gpugrad.Sphere(registry.Quantity(LATITUDE, "degree"), LONGITUDE, radius=1.0)
+    np.testing.assert_array_equal(grid.gradient(F).north, sphere(1.0).gradient(F).north)
+
+
 def test_masked_quantities_keep_their_masks():
     u = pytest.importorskip("astropy.units")
     from astropy.utils.masked import Masked
@@ -450,6 +479,36 @@ def test_columns_of_tables_have_their_units_and_masks():
     assert gpugrad.gradient(masked).mask[[3, 5]].all()
     with pytest.raises(ValueError, match="`spacing` for axis 0 must have no masked values; got 1"):
         gpugrad.gradient(F[0], masked)
+
+
+def test_pictures_with_units_keep_unit_and_mask():
+    nddata = pytest.importorskip("astropy.nddata")
+    picture = nddata.CCDData(F, unit="adu", mask=F > 1)
+    slope = gpugrad.gradient(picture, axis=1)
+    assert slope.unit == "adu"
+    np.testing.assert_array_equal(slope.mask, np.gradient(np.ma.array(F, mask=F > 1), axis=1).mask)
+
+
+def test_constants_are_quantities():
+    constants = pytest.importorskip("astropy.constants")
+    north = sphere(constants.R_earth).gradient(F).north
+    expected = sphere(constants.R_earth.value).gradient(F).north
+    np.testing.assert_array_equal(north.to_value("1/m"), expected)
+
+
+@pytest.mark.parametrize("library", ["astropy", "unyt"])
+def test_libraries_of_numpys_arrays_refuse_others(library):
+    da = pytest.importorskip("dask.array")
+    with pytest.raises(TypeError, match=f"NumPy's beside quantities of {library}.* array of Dask"):
+        gpugrad.gradient(da.from_array(F[0]), make_quantities(library)(2.0, "s"))
+
+
+def test_distances_may_become_smaller():
+    pytest.importorskip("astropy.units")
+    from astropy.coordinates import Distance
+
+    slope = gpugrad.gradient(Distance([3.0, 2.0, 1.0], "kpc"))
+    assert (slope.value == -1.0).all()
 
 
 def test_structures_with_several_units_are_refused():
@@ -501,6 +560,46 @@ def test_the_radius_of_a_dataarray_has_its_unit():
     north = gpugrad.Sphere(radius=radius).gradient(field).north
     assert north.attrs["units"] == "K km-1"
     np.testing.assert_array_equal(north.data, sphere(2.0).gradient(F).north)
+
+
+@pytest.mark.parametrize("library", ["pint", "astropy", "unyt"])
+@pytest.mark.parametrize(("text", "unit"), [("degrees_east", "1/deg"), ("m s-1", "s/m")])
+def test_units_of_coordinates_are_read_for_every_library(library, text, unit):
+    xarray = pytest.importorskip("xarray")
+    f = xarray.DataArray(make_quantities(library)(F[0], "K"), {"x": X}, ("x",))
+    if type(f.data) is np.ndarray:
+        pytest.skip("this xarray drops units of subclasses")
+    f.x.attrs["units"] = text
+    unit = unit.replace("deg", "deg" if library == "astropy" else "degree")
+    np.testing.assert_array_equal(
+        values_in(gpugrad.gradient(f).data, f"K*{unit}".replace("*1", "")), np.gradient(F[0], X)
+    )
+    f.x.attrs["units"] = "wingspans"
+    with pytest.raises(ValueError, match=r"units of coordinates must be known .* 'wingspans'"):
+        gpugrad.gradient(f)
+
+
+def test_noise_of_labelled_quantities_is_labelled():
+    xarray = pytest.importorskip("xarray")
+    quantity = make_quantities("pint")
+    f = xarray.DataArray(quantity(F, "m"), dims=("y", "x"))
+    np.testing.assert_array_equal(gpugrad.noise_level(f).data.m, gpugrad.noise_level(F))
+    assert str(gpugrad.noise_level(f[0]).data.units) == "meter"
+
+
+def test_wrong_arguments_beside_units_have_the_usual_answers(quantity):
+    f = quantity(F[0], "K")
+    with pytest.raises(TypeError, match="`order` must be an integer; got 'a'"):
+        gpugrad.derivative(f, order="a")
+    with pytest.raises(TypeError, match="`order` must be an integer; got 'a'"):
+        gpugrad.recommended_spacing(f, order="a")
+    with pytest.raises(TypeError, match="`noise_level` takes 1 argument by position; got 2"):
+        gpugrad.noise_level(f, f)
+    objects = np.empty(10, object)
+    for i in range(10):
+        objects[i] = quantity(float(i), "m")
+    with pytest.raises(TypeError, match="must be one quantity, or a sequence of them"):
+        gpugrad.gradient(F[0], objects)
 
 
 def test_tables_of_points_say_their_units(quantity):

@@ -158,7 +158,8 @@ def inflection_points(
         as what the curve goes on), ``index``, ``extent``, ``curve`` and ``prominence``, 1-D arrays
         in the library and on the device of `f` (``kind`` and dates are NumPy's). Positions are in
         the unit of the coordinates, in double precision; dates are as fine as milliseconds, those
-        in seconds or less a thousandth of it, down to microseconds (nanoseconds stay).
+        in seconds or less a thousandth of it, down to microseconds (nanoseconds stay), and of the
+        calendar of cftime where the coordinates are.
 
     Raises
     ------

@@ -193,7 +193,8 @@ def turning_points(
         and ``prominence``, 1-D arrays in the library and on the device of `f` (``kind`` and dates
         are NumPy's), with attributes ``maxima`` and ``minima``. Positions are in the unit of the
         coordinates, in double precision; dates are as fine as milliseconds, those in seconds or
-        less a thousandth of it, down to microseconds (nanoseconds stay).
+        less a thousandth of it, down to microseconds (nanoseconds stay), and of the calendar of
+        cftime where the coordinates are.
 
     Raises
     ------

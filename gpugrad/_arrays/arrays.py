@@ -410,7 +410,7 @@ def library_of_labels(x: Any) -> str | None:
     return name
 
 
-_UNITS_OF_ASTROPY = {"Quantity", "UnitBase", "FunctionUnitBase", "BaseColumn"}
+_UNITS_OF_ASTROPY = {"Quantity", "UnitBase", "FunctionUnitBase", "BaseColumn", "NDData"}
 """Classes of astropy that have units; others, as its masked arrays, may have none."""
 
 

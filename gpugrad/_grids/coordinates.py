@@ -37,6 +37,11 @@ def read_coordinates(x: Any, what: str) -> NumpyArray:
             "its magnitude, and attach the unit to the result."
         )
     values = _as_array(x, what)
+    if values.dtype.kind == "O" and values.size and library_of_labels(values.flat[0]):
+        raise TypeError(
+            f"{what} must be one quantity, or a sequence of them; got an array of objects such as "
+            f"{values.flat[0]!r}. Pass `list(x)`."
+        )
     kind = _kind_of_entries(values)
     if kind is None:
         return values
@@ -69,7 +74,7 @@ def _as_array(x: Any, what: str) -> NumpyArray:
     if type(x).__module__.partition(".")[0] == "astropy" and not isinstance(x, np.ndarray):
         raise TypeError(
             f"{what} must be numbers, dates or quantities; got astropy's {type(x).__name__}. Pass "
-            "the time since one of them, as in `(t - t[0]).to('s')`."
+            "a quantity, of times `(t - t[0]).to('s')`."
         )
     try:
         return np.asarray(x)

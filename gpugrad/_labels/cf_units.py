@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
@@ -45,8 +46,10 @@ def _spell_units(units: str) -> str:
     return re.sub(r"(?<=[A-Za-z])\^?(-?\d+)", r"**\1", units.strip()).replace(" ", " * ")
 
 
-def read_units(units: str, registry: Any) -> Any:
-    """Return units, written as the CF conventions do, as units of a registry of pint.
+def read_units(units: str, parse: Callable[[str], Any], degree: str) -> Any:
+    """Return units, written as the CF conventions do, as units of a library.
+
+    `parse` reads a text for it, in which it calls a degree `degree`.
 
     Raises
     ------
@@ -54,12 +57,12 @@ def read_units(units: str, registry: Any) -> Any:
         If it does not know them.
     """
     if re.fullmatch(r"degrees?_?(north|east|n|e)", units.strip().lower()):
-        units = "degree"
+        units = degree
     try:
-        return registry.parse_units(_spell_units(units))
+        return parse(_spell_units(units))
     except Exception as error:
         raise ValueError(
-            f"units of coordinates must be known to the registry of the field's; got {units!r}. "
+            f"units of coordinates must be known to the library of the field's; got {units!r}. "
             "Pass a spacing with units of its own, or mend the attribute `units`."
         ) from error
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import fields
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from gpugrad._arrays import library_of_labels
 from gpugrad._labels.cf_units import per
 from gpugrad._labels.quantity_fields import Fields, as_step, take_fields
 from gpugrad._labels.typing import Call
-from gpugrad._labels.units import Amount, convert, has_units, take
+from gpugrad._labels.units import Amount, convert, find_library, has_units, take
 from gpugrad._labels.xarray_coordinates import coordinates_beside, find_spacings, strip_labels
 from gpugrad._labels.xarray_fields import check_array, find_dims, number_dimensions
 
@@ -97,6 +98,8 @@ def call_on_noise(operator: Call, arguments: tuple[Any, ...], options: dict[str,
     """Call `noise_level` on samples with labels or units."""
     f, *others = _take_arguments(arguments, options)
     if library_of_labels(f) != "xarray":
+        if not has_units(f):
+            return _call_plain(operator, f, others, options)
         fields = take_fields(f, [], False)
         level = operator(fields.values, *others, **options)
         return fields.make(level, fields.difference)
@@ -105,6 +108,10 @@ def call_on_noise(operator: Call, arguments: tuple[Any, ...], options: dict[str,
 
     (dim,) = find_dims(check_array(f), (axis,))
     level = operator(f.data, *others, axis=f.get_axis_num(dim), **options)
+    if has_units(level):  # xarray holds a number with a unit as an array without axes
+        library = find_library([level])
+        values, unit = take(library, level)
+        level = library.make(np.asarray(values), unit, None)
     other_dims = [name for name in f.dims if name != dim]
     attrs = {"long_name": f"noise of {f.name or 'f'}"}
     if "units" in f.attrs:
@@ -132,7 +139,8 @@ def call_on_spacing(operator: Call, arguments: tuple[Any, ...], options: dict[st
     fields = take_fields(f, [*spacing, *options.values()], False)
     steps = [as_step(distance, fields, options) for distance in spacing]
     by = steps[0].by if steps else fields.library.without(fields.unit)
-    order, accuracy = options.get("order", 1), options.get("accuracy", 2)
+    powers = (options.get("order", 1), options.get("accuracy", 2))
+    order, accuracy = (n if isinstance(n, Integral) else 1 for n in powers)
     units = {"noise": fields.difference, "magnitude": fields.difference / by ** (order + accuracy)}
     for name, unit in units.items():
         if options.get(name) is not None:

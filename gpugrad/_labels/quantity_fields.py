@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import cycle
+from numbers import Integral
 from typing import Any, NamedTuple
 
-from gpugrad._arrays import asnumpy
+from gpugrad._arrays import asnumpy, is_library_array, library_of
 from gpugrad._grids import are_dates, is_side, parse_axes
 from gpugrad._keywords import choose_by_axis
 from gpugrad._labels.cf_units import unit_of_time
@@ -70,6 +71,7 @@ def call(operator: Call, f: Any, spacing: Sequence[Any], options: dict[str, Any]
     nothing = SpacingAmount(1.0, None, fields.library.without(fields.unit))
     step_of = dict(zip(axes, cycle(steps or [nothing]), strict=False))
     order = options.get("order", row.power)
+    order = int(order) if isinstance(order, Integral) else 1  # the operator refuses others
     if "period" in options:
         options["period"] = _strip_period(options["period"], step_of, fields)
     if "boundary" in options:
@@ -144,6 +146,12 @@ def take_fields(f: Any, others: Iterable[Any], is_vector: bool) -> Fields:
             for x, amount in zip(components, amounts, strict=True)
         ]
     like = components[0] if amounts[0] and not isinstance(components[0], (tuple, list)) else None
+    for x in values:
+        if is_library_array(x) and not library.holds_any_array:
+            raise TypeError(
+                f"fields must be NumPy's beside quantities of {library.name}, which hold no "
+                f"others; got an array of {library_of(x)}. Pass magnitudes, or quantities of pint."
+            )
     ndim = getattr(values[0], "ndim", None)
     if ndim is None:
         ndim = asnumpy(values[0]).ndim

@@ -48,6 +48,8 @@ class UnitLibrary(NamedTuple):
     is_angle: Callable[[Any], bool]
     without: Callable[[Any], Any]
     """unit -> the unit of bare numbers, of the same registry."""
+    holds_any_array: bool
+    """Whether quantities hold arrays of any library, or NumPy's alone."""
     registry: Callable[[Any], Any]
     """unit -> what all units of one call must have in common."""
 
@@ -67,7 +69,8 @@ def _subtract_pint(unit: Any) -> Any:
     value = unit._REGISTRY.Quantity(1.0, unit)
     result = (value - value).units
     # Differences of degrees above a zero have a unit, differences of logarithms have none.
-    if not (value._is_multiplicative or "delta_" in str(result)):
+    is_delta = any(name.startswith("delta_") for name in result._units)
+    if not (value._is_multiplicative or is_delta):
         raise ValueError(
             f"units must be such that values can be subtracted; got {unit}, which is a "
             "logarithm. Convert it first, as in `f.to_base_units()`."
@@ -85,19 +88,18 @@ def _write_pint(unit: Any) -> str:
 
 def _is_angle_of_pint(unit: Any) -> bool:
     # To pint a radian has no dimension, and a percentage is an angle.
-    return str(unit._REGISTRY.get_root_units(unit)[1]) == "radian"
-
-
-def _find_registry(unit: Any) -> Any:
-    registry = unit._REGISTRY
-    # The application's registry comes in a wrapper, or bare.
-    return registry.get() if type(registry).__name__ == "ApplicationRegistry" else registry
+    return bool(unit._REGISTRY.get_root_units(unit)[1] == unit._REGISTRY.Unit("radian"))
 
 
 # astropy
 
 
 def _take_astropy(x: Any) -> Amount:
+    if hasattr(x, "uncertainty") and not isinstance(
+        x, np.ndarray
+    ):  # NDData, such as pictures of a camera
+        values = np.asarray(x.data)
+        return Amount(values if x.mask is None else np.ma.array(values, mask=x.mask), x.unit)
     mask = x.mask if hasattr(x, "unmasked") or isinstance(x, np.ma.MaskedArray) else None
     x = getattr(x, "quantity", x)  # a column of a table
     if not hasattr(x, "unit"):
@@ -123,13 +125,15 @@ def _make_astropy(values: Any, unit: Any, like: Any) -> Any:
     if hasattr(unit, "function_unit"):
         return result  # a magnitude, not a difference of two
     like = getattr(like, "quantity", like)
-    if like is None or type(like) is type(result):
+    if not isinstance(like, np.ndarray) or type(like) is type(result):
         return result
-    sample = getattr(like, "unmasked", like)[:1]
+    field: Any = getattr(like, "unmasked", like)
+    sample = field[:1]
     # Its own arithmetic says of which class it is: a Longitude minus another one is an Angle.
-    sample, factor = sample - sample, unit / _subtract_astropy(like.unit)
-    cls = type(sample if factor == 1 else sample * factor)
-    return result if cls is type(result) else cls(np.asarray(values), unit, copy=False)
+    sample, factor = sample - sample, unit / _subtract_astropy(field.unit)
+    cls: Any = type(sample if factor == 1 else sample * factor)
+    is_logarithm = hasattr(field.unit, "function_unit")
+    return cls(np.asarray(values), unit, copy=False) if is_logarithm else result.view(cls)
 
 
 def _subtract_astropy(unit: Any) -> Any:
@@ -141,7 +145,7 @@ def _convert_astropy(values: Any, unit: Any, other: Any) -> Any:
 
 
 def _parse_astropy(text: str, _: Any) -> Any:
-    return import_module("astropy.units").Unit(text)
+    return read_units(text, import_module("astropy.units").Unit, "deg")
 
 
 def _drop_astropy(_: Any) -> Any:
@@ -186,7 +190,10 @@ def _convert_unyt(values: Any, unit: Any, other: Any) -> Any:
 
 
 def _parse_unyt(text: str, unit: Any) -> Any:
-    return type(unit)({"h": "hr"}.get(text, text), registry=unit.registry)
+    def parse(name: str) -> Any:
+        return type(unit)({"h": "hr"}.get(name, name), registry=unit.registry)
+
+    return read_units(text, parse, "degree")
 
 
 def _write_unyt(unit: Any) -> str:
@@ -205,12 +212,13 @@ TABLE = {
         subtract=_subtract_pint,
         fits=lambda unit, other: unit.is_compatible_with(other),
         convert=_convert_pint,
-        parse=lambda text, unit: read_units(text, unit._REGISTRY),
+        parse=lambda text, unit: read_units(text, unit._REGISTRY.parse_units, "degree"),
         write=_write_pint,
         degree="degree",
         is_angle=_is_angle_of_pint,
         without=lambda unit: unit._REGISTRY.Unit(""),
-        registry=_find_registry,
+        holds_any_array=True,
+        registry=lambda unit: unit._REGISTRY,
     ),
     "astropy": UnitLibrary(
         name="astropy",
@@ -224,6 +232,7 @@ TABLE = {
         degree="deg",
         is_angle=lambda unit: getattr(unit, "physical_type", "") == "angle",
         without=_drop_astropy,
+        holds_any_array=False,
         registry=lambda unit: None,
     ),
     "unyt": UnitLibrary(
@@ -238,6 +247,7 @@ TABLE = {
         degree="degree",
         is_angle=lambda unit: _fits_unyt(unit, _parse_unyt("degree", unit)),
         without=lambda unit: unit**0,
+        holds_any_array=False,
         registry=lambda unit: None,
     ),
 }
@@ -316,10 +326,13 @@ def compare(x: Any, least: Any) -> Any:
 def take_coordinate(library: UnitLibrary, x: Any) -> Any:
     """Return a coordinate as `take` does: longitudes go on where they pass 360 degrees."""
     amount = take(library, x)
-    if amount is None or not hasattr(x, "wrap_angle") or np.ndim(amount.values) != 1:
+    if amount is None or not hasattr(x, "wrap_angle"):
         return amount
     turn = library.convert(360.0, library.parse(library.degree, amount.unit), amount.unit)
-    return Amount(np.unwrap(amount.values, period=turn), amount.unit)
+    values = amount.values
+    for axis in reversed(range(np.ndim(values))):
+        values = np.unwrap(values, axis=axis, period=turn)
+    return Amount(values, amount.unit)
 
 
 def convert(library: UnitLibrary, amount: Amount, unit: Any, what: str) -> Any:
