@@ -38,6 +38,7 @@ class Picture(NamedTuple):
 
     path: str
     figure: str
+    reference: str  # whose time is divided by the others'
     limit: str  # the contender that none can outrun
     title: str
     remark: str
@@ -48,16 +49,19 @@ PICTURES = {
     "against_others": Picture(
         "docs/images/speed.png",
         "speed_up",
+        "numpy",
         "floor",
         "All derivatives of a {shape} field: how many times numpy.gradient’s speed",
         "Longer is faster. gpugrad has the results of numpy.gradient in every bit, and writes into "
         "out= here; the others return new arrays.",
         "Memory’s limit: the time to read the field once and write each result once. “Huge pages”: "
-        "asked for by environment variables; NumPy’s arrays have them anyway.",
+        "asked for by environment variables; NumPy’s arrays have them anyway. Sorted by the "
+        "mean of both.",
     ),
     "gpu": Picture(
         "docs/images/gpu.png",
         "of_copy",
+        "copying",
         "copying",
         "All derivatives of a {shape} field on a GPU: how many times copying’s speed",
         "Longer is faster.",
@@ -85,7 +89,7 @@ def draw(results: Row, path: Path) -> None:
 
     picture = PICTURES[results["benchmark"]]
     cases = choose_cases(results["cases"], picture.figure)
-    speeds = [{name: s["median"] for name, s in case[picture.figure].items()} for case in cases]
+    speeds = [find_speeds(case, picture) for case in cases]
     logs: dict[str, list[float]] = {}
     for name, speed in (pair for panel in speeds for pair in panel.items()):
         logs.setdefault(name, []).append(math.log(speed))
@@ -104,6 +108,15 @@ def draw(results: Row, path: Path) -> None:
         write_words(figure, picture, results, cases[0])
         path.parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(path, metadata={"Software": None})
+
+
+def find_speeds(case: Row, picture: Picture) -> dict[str, float]:
+    """Return how many times the reference's speed each contender has, by the medians shown.
+
+    The medians of ratios within rounds would be others than the ratios of these.
+    """
+    medians = {name: seconds["median"] for name, seconds in case["seconds"].items()}
+    return {name: medians[picture.reference] / medians[name] for name in case[picture.figure]}
 
 
 def choose_cases(cases: list[Row], figure: str) -> list[Row]:

@@ -96,11 +96,29 @@ def accepts_keywords(function: Callable[P, R]) -> Callable[P, R]:
             arguments = spread_spacing(function, arguments, options)  # type: ignore[assignment]
         try:
             return function(*arguments, **options)
-        except TypeError:
-            refuse_unknown(function, arguments, options)
+        except (TypeError, ValueError, RuntimeError) as error:
+            answer_error(function, arguments, options, error)
             raise
 
     return call
+
+
+def answer_error(
+    function: Callable[..., Any],
+    arguments: Sequence[Any],
+    options: Mapping[str, Any],
+    error: Exception,
+) -> None:
+    """Raise TypeError where a call failed for a keyword that is not ours, or that is an array."""
+    if isinstance(error, TypeError):
+        refuse_unknown(function, arguments, options)
+    elif "ambiguous" in str(error):  # as libraries say of the truth of an array
+        for name, option in options.items():
+            shape = getattr(option, "shape", ())
+            if name not in ("where", "out", "like", "u", "v") and shape:
+                raise TypeError(
+                    f"`{name}` must be one value; got an array of shape {tuple(shape)}."
+                ) from None
 
 
 @cache

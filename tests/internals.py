@@ -46,6 +46,7 @@ MODULES = {
     "_schemes": "gpugrad._stencils.schemes",
     # Slabs of curved grids and spheres, to be made small.
     "slabs": "gpugrad._operators.curved.slabs",
+    "sphere_rows": "gpugrad._operators.curved.sphere_rows",
     "linear_operator": "gpugrad._operators.linear_operator",
     # The criterion of smoothing splines, to be compared with its definition.
     "cross_validation": "gpugrad._operators.cross_validation",
@@ -73,6 +74,7 @@ NAMES = {
         "distinct_masks", "replace_fields",
     ),
     "gpugrad._stencils.numpy_scheme": ("first_derivative",),
+    "gpugrad._stencils.repeated_ends": ("repeats_its_first",),
     "gpugrad._stencils.transpose": ("transpose_plan",),
     "gpugrad._stencils.pieces": ("cut_plan", "find_samples"),
     "gpugrad._grids.axes": ("plan_axes",),

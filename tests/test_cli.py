@@ -506,8 +506,59 @@ def test_plots_of_maps_are_true_to_scale_and_grey_where_missing(draw, tmp_path):
     assert field.get_xlim() == pytest.approx((-1, 61)), "arrows do not widen it"
     labels = [bar.get_ylabel() for bar in bars]
     assert labels[0] == "T (K)"
-    assert labels[1] in {f"magnitude of the gradient (K {one}-1)" for one in ("deg", "degree")}
+    assert labels[1] == "magnitude of the gradient (K m-1)"
     assert steepness.get_ylim() == field.get_ylim()
+
+
+@pytest.mark.parametrize(
+    ("shape", "tall"), [((30, 47), 0.6), ((40, 400), 0.9), ((400, 40), 0.9), ((90, 180), 0.5),
+                        ((6, 3000), 0.9), ((200, 100), 2.0), ((2, 2), 1.0)],
+)  # fmt: skip
+def test_arrows_are_as_far_apart_upwards_as_across(shape, tall):
+    rows, columns = plot_command._thin_arrows(shape, tall)
+    count = [len(range(n)[every]) for n, every in zip(shape, (rows, columns), strict=True)]
+    most = [plot_command.ARROWS * min(tall, 1), plot_command.ARROWS / max(tall, 1)]
+    for n, arrows, limit in zip(shape, count, most, strict=True):
+        assert min(n, limit / 2) <= arrows <= max(1, limit + 0.5)
+
+
+def test_slopes_of_maps_are_those_of_a_sphere(draw, tmp_path):
+    from matplotlib.collections import QuadMesh
+
+    latitude, longitude = np.linspace(-60, 60, 25), np.linspace(0, 360, 31)
+    f = np.cos(np.radians(latitude))[:, None] * np.sin(np.radians(longitude))
+    coords = {
+        "lat": ("lat", latitude, {"units": "degrees_north"}),
+        "lon": ("lon", longitude, {"units": "degrees_east"}),
+    }
+    _, steepness, *_ = draw(f, ("lat", "lon"), coords, "K", tmp_path)
+    (mesh,) = (shown for shown in steepness.collections if isinstance(shown, QuadMesh))
+    sphere = gpugrad.Sphere(latitude, longitude[:-1])
+    expected = sphere.gradient_norm(f[:, :-1])
+    expected = np.concatenate([expected, expected[:, :1]], axis=1)  # 360 is 0 once more
+    np.testing.assert_allclose(np.reshape(mesh.get_array(), f.shape), expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("time", "where"),
+    [
+        (np.datetime64("2020-01-01", "ns") + np.arange(3) * np.timedelta64(1, "D"), "2020-01-02"),
+        (np.datetime64("2020-01-01T06", "ns") + np.arange(3) * np.timedelta64(1, "h"),
+         "2020-01-01 07:00:00"),
+        (("time", [0.5, 2.5, 4.0], {"units": "m"}), "2.5 m"),
+    ],
+)  # fmt: skip
+def test_titles_say_where_a_field_is_cut(tmp_path, monkeypatch, capsys, time, where):
+    xarray = pytest.importorskip("xarray", reason="xarray reads NetCDF")
+    pytest.importorskip("h5netcdf")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(plot_command, "_draw_streams", lambda *_: None)  # they take seconds
+    f = np.random.default_rng(0).normal(size=(3, 8, 9))
+    xarray.Dataset({"T": (("time", "y", "x"), f)}, {"time": time}).to_netcdf(
+        "f.nc", engine="h5netcdf"
+    )
+    assert cli_main.main(["plot", "f.nc"]) == 0
+    assert f"(time {where})" in capsys.readouterr().out
 
 
 def test_plots_show_dates_as_dates_and_rates_per_day(draw, tmp_path):

@@ -140,3 +140,20 @@ def test_sums_beside_holes_take_few_kernels(rng, monkeypatch, name):
     f = rng.standard_normal((40, 50, 60))
     SUMS[name](f, where=make_holes(rng, f.shape), backend="compiled")
     assert 0 < len(recipes) <= 13  # by fours for the ends of each axis; all together 25 to 121
+
+
+@pytest.mark.sampled(2)
+@pytest.mark.parametrize("dtype", ["c8", "c16"])
+@pytest.mark.parametrize("h", [5e-324, 1e-46, 1e39])
+@pytest.mark.parametrize("is_masked", [False, True], ids=["whole", "masked"])
+def test_spacings_that_underflow_divide_as_zero_does(rng, dtype, h, is_masked):
+    # In single precision the divisor is zero: NumPy divides each part of a complex number by it.
+    parts = [0, -0.0, 1, -1, 2.5, np.inf, -np.inf, np.nan]
+    f = np.empty(2000, dtype)
+    f.real = rng.choice(parts, f.shape)
+    if f.dtype.kind == "c":
+        f.imag = rng.choice(parts, f.shape)
+    where = rng.random(f.shape) > 0.05 if is_masked else None
+    with np.errstate(all="ignore"):
+        expected = gpugrad.gradient(f, h, where=where, backend="slices")
+        assert_same_bits(gpugrad.gradient(f, h, where=where, backend="compiled"), expected)

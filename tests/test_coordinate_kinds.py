@@ -301,6 +301,15 @@ def test_lazy_coordinates_with_masks_are_refused():
         gpugrad.gradient(da.from_array(F), x)
 
 
+def test_prominences_are_numbers():
+    points = gpugrad.turning_points(F, prominence=0)
+    for wrong in ("a", [1.0, 2.0], np.ones(3), datetime.timedelta(1), object(), True):
+        with pytest.raises(TypeError, match="`prominence` must be a number"):
+            points.select(prominence=wrong)
+        with pytest.raises(TypeError, match="`prominence` must be a number"):
+            gpugrad.turning_points(F, prominence=wrong)
+
+
 def test_noise_and_magnitude_are_numbers():
     for wrong in ("a", np.ones(3), datetime.timedelta(1)):
         with pytest.raises(TypeError, match="`noise` must be a number"):

@@ -170,6 +170,79 @@ def test_a_level_valley_is_degenerate_and_constant_fields_have_no_points():
     assert {*valley.kind} == {"degenerate"}
 
 
+def list_level_fields():
+    """Yield fields with level regions, and the points that they have."""
+    y, x = np.mgrid[0:9, 0:9] - 4.0
+    cone = -np.hypot(y, x)
+    one = [("maximum", (4, 4))]
+    for top in (np.maximum(abs(y), abs(x)), np.hypot(y, x), abs(y) + abs(x)):
+        yield -np.maximum(top, 1.0), one  # on a hill with level sides, or round ones
+    for rows, columns in ((3, 3), (1, 3), (3, 1), (3, 5), (5, 5), (1, 1)):
+        box = np.zeros((9, 9))
+        box[4 - rows // 2 : 5 + rows // 2, 4 - columns // 2 : 5 + columns // 2] = 1
+        yield box, one
+        yield -box, [("minimum", (4, 4))]
+        yield (100 * box).astype("u1"), one
+        yield np.where(box > 0, 0.0, cone), one
+    yield -(y**2) - np.maximum(abs(x) - 2, 0) ** 2, one  # a ridge that ends
+    yield np.rint(10 * np.exp(-(y**2 + x**2) / 6)), one
+    corner = np.zeros((9, 9))
+    corner[2:5, 2:5] = corner[4:7, 4:7] = 1
+    yield corner, one  # two tops that touch are one
+    edge = np.zeros((9, 9))
+    edge[:3, 3:6] = 1
+    yield edge, []  # it goes on beyond the edge, or not
+    yield np.clip(x, -1, 1) + 0 * y, []
+    yield -(y**2) + 0 * x, []
+    two = np.zeros((9, 14))
+    two[3:6, 2:5] = two[3:6, 8:11] = 1
+    yield two, [("maximum", (4, 3)), ("maximum", (4, 9))]
+    ring = np.zeros((9, 9))
+    ring[2:7, 2:7], ring[3:6, 3:6] = 1, 0
+    kinds = [("maximum", (4, 2)), ("minimum", (4, 4))]
+    yield ring, kinds
+    solid = np.maximum(abs(np.mgrid[0:7, 0:7, 0:7] - 3.0).max(axis=0), 1)
+    yield -solid, [("maximum", (3, 3, 3))]
+    yield solid, [("minimum", (3, 3, 3))]
+
+
+def test_a_level_top_is_one_point_in_its_middle():
+    for f, expected in list_level_fields():
+        points = gpugrad.critical_points(f)
+        found = [(kind, tuple(i)) for kind, i in zip(points.kind, points.index, strict=True)]
+        if expected and expected[0] == ("maximum", (4, 2)):  # a ring has no middle of its own
+            assert [kind for kind, _ in found] == ["maximum", "minimum"]
+            continue
+        assert found == expected
+        np.testing.assert_allclose(
+            points.position, points.index.astype(float).reshape(points.position.shape)
+        )
+        np.testing.assert_array_equal(points.value, [f[tuple(i)] for i in points.index])
+
+
+def test_level_tops_have_coordinates_lie_on_seams_and_beside_missing_samples():
+    f = np.zeros((12, 9))
+    f[4:7, 3:6] = 1
+    x, y = np.arange(12) ** 1.5, -2.0 * np.arange(9)
+    assert gpugrad.critical_points(f, x, y).position.tolist() == [[x[5], y[4]]]
+    for shift in range(-6, 7):
+        rolled = np.roll(f, shift, 0)
+        points = gpugrad.critical_points(rolled, 0.5, boundary={0: "periodic"})
+        assert points.index.tolist() == [[(5 + shift) % 12, 4]]
+        np.testing.assert_allclose(points.position, [[0.5 * ((5 + shift) % 12), 2.0]], atol=1e-12)
+    f[4, 4] = np.nan
+    assert len(gpugrad.critical_points(f)) == 0
+    masked = np.ma.masked_invalid(f)
+    assert len(gpugrad.critical_points(masked)) == 0
+
+
+def test_where_level_lines_cross_there_is_a_saddle():
+    t = np.arange(-5, 6.0)
+    points = gpugrad.critical_points(np.outer(t, t))
+    assert points.kind.tolist() == ["saddle"]
+    assert points.index.tolist() == [[5, 5]]
+
+
 def test_near_missing_samples_nothing_is_found():
     f, x, y = sample_himmelblau(60)
     whole = gpugrad.critical_points(f, x, y)

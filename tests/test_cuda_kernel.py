@@ -364,11 +364,17 @@ class TestMemory:
 
     @pytest.mark.parametrize(
         ("dtype", "h"),
-        [("f4", 1e-40), ("f4", 1e-30), ("f4", 1e37), ("f8", 1e-310), ("f8", 1e-290), ("f8", 1e305)],
-    )
+        [
+            ("f4", 1e-40), ("f4", 1e-30), ("f4", 1e37), ("f8", 1e-310), ("f8", 1e-290),
+            ("f8", 1e305), ("c8", 1e-46), ("c8", 1e-40), ("c16", 5e-324),
+        ],
+    )  # fmt: skip
     def test_divisors_of_every_size(self, cuda, dtype, h):
         # Quotients are made of products where exponents leave room; zeros have their sign.
         f = np.array([0, 0, 0, 1, 1, 1, -2, 3, 3, 3, 0, -0.0] * 4, dtype)
+        if f.dtype.kind == "c":
+            f.imag = np.roll(f.real, 5)
+            f[20:24] = np.inf, 1, complex(0, -np.inf), 1
         with np.errstate(all="ignore"):
             wanted = np.gradient(f, h), np.gradient(-f, h)
         assert_same_bits(home(gpugrad.gradient(host_array(f), h)), wanted[0])

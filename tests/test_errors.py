@@ -85,7 +85,7 @@ def test_edge_orders_other_than_one_and_two(edge_order, error):
         (([-1e308, 1e308, 2e307], 1), ValueError, "must be finite"),
         ((10**400,), ValueError, "finite and not zero; got inf"),
         (([0.0, 1.0, 0.0], 1), ValueError, "same place at once; got 0.0, 1.0 and 0.0 from pos"),
-        ((np.array([0, 1, 2]) + 2**62, 1), ValueError, "one float64: subtract an offset"),
+        ((np.array([0, 1, 2]) + 2.0**62, 1), ValueError, "one float64: subtract an offset"),
         (([0.0, 1, 1], 1), ValueError, "no duplicate coordinates; got 1.0 at positions 1 and 2"),
         (([2.0, 2.0, 2.0], 1), ValueError, "look like steps .* pass coordinates"),
         (([2.0, 2.0, 3.0], 1), ValueError, "Drop one of the two"),

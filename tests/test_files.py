@@ -660,7 +660,8 @@ def test_members_are_found_behind_long_names(tmp_path, field):
 
 
 def test_the_formats_that_are_known_are_written(tmp_path):
-    assert set(source.SUFFIXES.values()) == {"npy", "npz", "zarr", "netcdf", "geotiff"}
+    formats = {"npy", "npz", "zarr", "netcdf", "geotiff", "image"}
+    assert set(source.SUFFIXES.values()) == formats
     layout = Layout(("a",), (2, 3), np.dtype("c16"), (("y", "x"),), (1, 3), {}, ({},))
     with pytest.raises(FileError, match="complex"):
         targets.open_target("netcdf", tmp_path, layout, False, ExitStack())

@@ -167,7 +167,7 @@ def test_large_fields_take_one_compiled_pass(monkeypatch, v):
         (lambda v: gpugrad.curl(v[:2, 0], stack=True), ValueError, "one component"),
         (lambda v: gpugrad.curl([v[0], v[1], v[2, :, :, :5]]), ValueError, "must have one shape"),
         (lambda v: gpugrad.curl([v[0], v[1], v[2].astype("f4")]), TypeError, "must have one dtype"),
-        (lambda v: gpugrad.divergence([v[0], v[1], np.ma.array(v[2])]), TypeError, "one library"),
+        (lambda v: gpugrad.divergence([v[0], v[1], np.ma.array(v[2])]), TypeError, "one type"),
         (lambda v: gpugrad.divergence([None] * 3), TypeError, "array"),
         (lambda v: gpugrad.laplacian(v[0], axis=()), ValueError, "at least one axis"),
         (lambda v: gpugrad.laplacian(v[0, :2]), ValueError, "at least"),

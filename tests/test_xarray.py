@@ -96,6 +96,7 @@ def test_coordinates_of_two_dimensions_belong_to_their_lines():
     np.testing.assert_array_equal(df.values, np.swapaxes(expected, 1, 2))
 
 
+@pytest.mark.filterwarnings("ignore:.*adds derivatives per degree")
 @pytest.mark.parametrize("operator", ["laplacian", "hessian", "gradient"])
 def test_the_accessor_calls_the_functions(temperature, operator):
     ours = getattr(temperature.gpugrad, operator)("lat", "lon", boundary="edge")
@@ -281,6 +282,7 @@ def test_a_curved_grid_must_have_the_dimensions_of_space(curved):
 # What lies beside the field
 
 
+@pytest.mark.filterwarnings("ignore:.*adds derivatives per degree")
 def test_masks_and_spacings_must_lie_at_the_points_of_the_field(temperature):
     valid = temperature.isel(time=0, drop=True) > -9
     assert gpugrad.gradient(temperature, axis="lat", where=valid).notnull().all()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
 from itertools import product
@@ -20,6 +21,7 @@ from gpugrad._analysis.extrema import (
     make_comparable,
     to_library,
 )
+from gpugrad._analysis.level_regions import find_level_regions
 from gpugrad._analysis.newton import Surfaces, find_zeros
 from gpugrad._analysis.point_collection import PointCollection
 from gpugrad._arrays import Array, NumpyArray, asnumpy, is_library_array, namespace_of, result_dtype
@@ -31,6 +33,7 @@ from gpugrad._grids import (
     parse_boundaries,
     parse_periods,
     parse_spacings,
+    warn_of_repeats,
 )
 from gpugrad._labels import accepts_labels
 from gpugrad._stencils import rows_of
@@ -184,10 +187,16 @@ def critical_points(
     The kind follows from the signs of the eigenvalues of the Hessian. Where one of them bends the
     field over a step by less than a tenth of what the quadratic around the sample leaves out, or by
     no more than rounding, samples this far apart do not tell its sign: the point is "degenerate",
-    and there may be more of them, as along a valley with a level floor. Where a point breaks up
+    and there may be more of them, as along a valley with a level floor that runs aslant. Where a
+    point breaks up
     under the least change of the field, as a monkey saddle does into two saddles,
     one of these near-by fields may be found. A field that is constant, or constant along an axis,
     has no isolated critical point, and none is found.
+
+    Neighbours of one value, three of them one after the other along an axis, are a level region.
+    A "maximum", where all around it is lower, or "minimum" has one point: in the middle, with
+    eigenvalues of zero. Other level regions have one "degenerate" point or none, besides saddles
+    where level lines cross; those that reach an edge or a missing sample have none.
 
     The grid is covered up to the middles of its outermost steps. Extrema on an edge, where the
     gradient is not zero, are not among the points. Where two points are nearer than about two
@@ -243,18 +252,82 @@ def critical_points(
     chosen = _drop_twins(places_in_steps, lengths)
     index = np.rint(places_in_steps[chosen]).astype(int) - [axis.shift for axis in axes]
     index %= np.array(shape)
-    order = np.lexsort(index.T[::-1])
-    chosen, index = chosen[order], index[order]
     rows, pieces, step = rows[chosen], pieces.select(chosen), step[chosen]
     value, _, hessian = pieces.expand(step)
     places = [axis.place(r, d) for axis, r, d in zip(axes, rows.T, step.T, strict=True)]
-    return CriticalPoints(
-        position=to_library(np.stack(places, axis=-1), f),
-        value=to_library(value, f, result_dtype(xp, f)),
-        kind=_name_kinds(hessian, pieces),
-        index=to_library(index, f),
-        eigenvalues=to_library(np.linalg.eigvalsh(hessian), f),
+    points = _PointEntries(
+        np.stack(places, axis=-1),
+        value,
+        _name_kinds(hessian, pieces),
+        index,
+        np.linalg.eigvalsh(hessian),
     )
+    points = _merge_level_regions(wide, points, axes)
+    points = points.select(np.lexsort(points.index.T[::-1]))
+    return CriticalPoints(
+        position=to_library(points.position, f),
+        value=to_library(points.value, f, result_dtype(xp, f)),
+        kind=points.kind,
+        index=to_library(points.index, f),
+        eigenvalues=to_library(points.eigenvalues, f),
+    )
+
+
+class _PointEntries(NamedTuple):
+    """The entries of `CriticalPoints`, on the host."""
+
+    position: NumpyArray
+    value: NumpyArray
+    kind: NumpyArray
+    index: Any
+    eigenvalues: NumpyArray
+
+    def select(self, chosen: NumpyArray) -> _PointEntries:
+        return _PointEntries(*(entries[chosen] for entries in self))
+
+
+def _merge_level_regions(
+    wide: Array, points: _PointEntries, axes: Sequence[_Axis]
+) -> _PointEntries:
+    """Return points with those in a level region replaced by the one that it has, if any."""
+    shifts = [axis.shift for axis in axes]
+    if not _have_equal_neighbours(wide, points.index + shifts):
+        return points
+    inside = tuple(slice(k, n - k) for k, n in zip(shifts, wide.shape, strict=True))
+    regions = find_level_regions(as_wide(asnumpy(wide[inside])), [k > 0 for k in shifts])
+    if regions is None:
+        return points
+    at, count = tuple(points.index.T), regions.value.size
+    number, kind = regions.number[at], regions.kind
+    is_extremum = np.isin(kind, ["maximum", "minimum"])
+    # Between what is higher and what is lower, a point stays where lines of the region cross. Else
+    # the region has one where there was one before.
+    stays = (number < 0) | (regions.is_crossing[at] & ~is_extremum[number])
+    before, after = (
+        np.bincount(number[chosen], minlength=count) > 0
+        for chosen in (number >= 0, stays & (number >= 0))
+    )
+    has_point = is_extremum | ((kind == "degenerate") & regions.is_around_middle & before & ~after)
+    places = np.where(regions.is_around_middle[:, None], regions.middle, regions.nearest)
+    merged = _PointEntries(
+        np.stack([axis.interpolate(x) for axis, x in zip(axes, places.T, strict=True)], axis=-1),
+        regions.value,
+        kind,
+        regions.nearest,
+        np.zeros(places.shape),
+    ).select(has_point)
+    others = points.select(stays)
+    return _PointEntries(*map(np.concatenate, zip(others, merged, strict=True)))
+
+
+def _have_equal_neighbours(wide: Array, index: NumpyArray) -> bool:
+    """Tell whether one of some samples is as high as one of its 3^n neighbours."""
+    if not index.size:
+        return False
+    n = wide.ndim
+    windows = _gather_windows(wide, index)[(slice(None), *[slice(1, 4)] * n)]
+    equal = (windows == windows[(slice(None), *[slice(1, 2)] * n)]).reshape(len(index), -1)
+    return bool((equal.sum(axis=-1) > 1).any())
 
 
 class _Axis(NamedTuple):
@@ -277,8 +350,17 @@ class _Axis(NamedTuple):
         place: NumpyArray = self.x[row] + step
         if self.period is None:
             return place
-        origin = float(self.x[2])
-        return origin + (place - origin) / self.period % 1 * self.period
+        return self._wrap(place)
+
+    def interpolate(self, sample: NumpyArray) -> NumpyArray:
+        """Return the coordinates of places that are counted in samples."""
+        x = self.x if self.period is None else self.x[2:]
+        place: NumpyArray = np.interp(sample, np.arange(x.size), x)
+        return place if self.period is None else self._wrap(place)
+
+    def _wrap(self, place: NumpyArray) -> NumpyArray:
+        origin, period = float(self.x[2]), float(self.period or 1)
+        return origin + (place - origin) / period % 1 * period
 
 
 def _read_axes(f: Array, spacing: tuple[Any, ...], boundary: Any, period: Any) -> list[_Axis]:
@@ -290,9 +372,9 @@ def _read_axes(f: Array, spacing: tuple[Any, ...], boundary: Any, period: Any) -
         parse_spacings(spacing, tuple(range(n)), f)  # raises, unless it is one number for all
     coordinates = spacing * n if len(spacing) == 1 else spacing or (None,) * n
     axes = []
-    for k, (x, (lower, _), span) in enumerate(
-        zip(coordinates, sides, parse_periods(period, sides, range(n), n), strict=True)
-    ):
+    periods = parse_periods(period, sides, range(n), n)
+    warn_of_repeats(f, range(n), sides, periods)
+    for k, (x, (lower, _), span) in enumerate(zip(coordinates, sides, periods, strict=True)):
         if not is_library_array(x) and are_dates(x):
             raise TypeError(
                 f"coordinates of axis {k} must be numbers, as distances in a field are; got dates. "

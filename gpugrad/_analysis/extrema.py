@@ -10,6 +10,7 @@ import math
 import sys
 from collections.abc import Callable
 from functools import partial
+from numbers import Real
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -276,12 +277,21 @@ def check_prominence(prominence: Any) -> float | None:
     """Return `prominence` as a number, or None."""
     if prominence is None:
         return None
-    if isinstance(prominence, (bool, str)) or np.ndim(prominence):
-        raise TypeError(f"`prominence` must be a number; got {prominence!r}.")
-    least = float(prominence)
+    least = as_prominence(prominence)
     if not least >= 0:
         raise ValueError(f"`prominence` must be 0 or more, in the unit of `f`; got {prominence}.")
     return least
+
+
+def as_prominence(number: Any) -> float:
+    """Return how far points are to stand out, as a float."""
+    is_number = not isinstance(number, (bool, str)) and np.ndim(number) == 0
+    try:
+        if is_number:
+            return float(number)
+    except (TypeError, ValueError):
+        pass
+    raise TypeError(f"`prominence` must be a number; got {number!r}.")
 
 
 def choose_prominent(

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Generic, Self, TypeVar, overload
 
 import numpy as np
 
+from gpugrad._analysis.extrema import as_prominence
 from gpugrad._arrays import (
     Array,
     NumpyArray,
@@ -276,15 +277,15 @@ class PointsOfCurves(PointCollection[Record]):
                 "`prominence` must have been asked for to be selected by; find the points with "
                 "`prominence=0`, or with the least prominence at once."
             )
-        if isinstance(least, (bool, str)) or getattr(least, "ndim", 0) > 0:
-            raise TypeError(f"`prominence` must be a number; got {least!r}.")
         if library_of_labels(least):
             from gpugrad._labels import compare
 
+            if getattr(least, "ndim", 0) or isinstance(least, (tuple, list)):
+                raise TypeError(f"`prominence` must be a number; got {least!r}.")
             values = self.prominence
             values = values.data if library_of_labels(values) == "xarray" else values
             return np.asarray(compare(values, least))
-        return np.asarray(_as_host(self.prominence) >= float(least))
+        return np.asarray(_as_host(self.prominence) >= as_prominence(least))
 
 
 def _pick_entry(entries: Any, number: int) -> Any:

@@ -29,12 +29,14 @@ from gpugrad._arrays.arrays import (
     widest_float,
     working_dtype,
 )
+from gpugrad._arrays.integers import loses_digits, subtract_integers
 from gpugrad._arrays.memory import empty, keep_freed_memory
 from gpugrad._arrays.out import (
     check_out,
     deliver,
     flatten_rows,
     overlap_any,
+    resemble,
     stack_results,
     view_to_write,
 )

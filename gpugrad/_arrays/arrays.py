@@ -247,7 +247,7 @@ def _as_numpy_field(f: Any) -> np.ndarray[Any, Any]:
         )
     try:
         values: np.ndarray[Any, Any] | None = (
-            None if isinstance(f, (str, bytes)) else np.asanyarray(f)
+            None if isinstance(f, (str, bytes)) else _convert_sequence(f)
         )
     except ValueError as error:
         raise ValueError(
@@ -259,6 +259,27 @@ def _as_numpy_field(f: Any) -> np.ndarray[Any, Any]:
             "Pass the samples of the field to differentiate."
         )
     return values
+
+
+def _convert_sequence(f: Any) -> np.ndarray[Any, Any]:
+    """Convert anything but an array as NumPy does, but keep the masks of what is in a sequence."""
+    # Who has no masked array has not loaded `numpy.ma`.
+    masked = "numpy.ma" in sys.modules and isinstance(f, (list, tuple)) and _holds_masked(f)
+    return _join_masked(f) if masked else np.asanyarray(f)
+
+
+def _holds_masked(f: list[Any] | tuple[Any, ...]) -> bool:
+    return any(
+        isinstance(entry, np.ma.MaskedArray)
+        or (isinstance(entry, (list, tuple)) and _holds_masked(entry))
+        for entry in f
+    )
+
+
+def _join_masked(f: Any) -> np.ndarray[Any, Any]:
+    if isinstance(f, (list, tuple)):
+        return np.ma.stack([_join_masked(entry) for entry in f])
+    return np.asanyarray(f)
 
 
 def host_values(x: Array) -> np.ndarray[Any, Any] | None:

@@ -176,9 +176,22 @@ def stack_results(results: Sequence[Array]) -> Array:
         return np.stack(results)
     if isinstance(first, np.ndarray):
         if isinstance(first, np.ma.MaskedArray):
-            return np.ma.stack(results)
+            return resemble(np.ma.stack(results), first)
         return np.stack([np.asarray(result) for result in results])  # np.matrix has two axes
     return namespace_of(first).stack(list(results), axis=0)
+
+
+def resemble(result: Array, f: Array) -> Array:
+    """Return a result that is masked as its field is: with its fill value, and a mask as hard."""
+    if type(f) is np.ndarray or not isinstance(f, np.ndarray):
+        return result  # spares plain arrays the import of numpy.ma
+    if isinstance(f, np.ma.MaskedArray) and isinstance(result, np.ma.MaskedArray):
+        is_default = f.fill_value == np.ma.default_fill_value(f.dtype)
+        if not is_default and np.can_cast(f.dtype, result.dtype, "same_kind"):
+            result.set_fill_value(f.fill_value)
+        if f.hardmask:
+            result.harden_mask()
+    return result
 
 
 def flatten_rows(out: Any, shape: tuple[int, ...], stack: bool) -> tuple[Array, ...]:

@@ -23,7 +23,7 @@ EXAMPLES = """examples:
   gpugrad grad pressure.npy gradient.npy --spacing 100 250 250 --accuracy 4
   gpugrad grad wind.nc vorticity.nc --var u v --operator curl --axis x y
   gpugrad grad elevation.tif steepness.tif --operator gradient_norm --skipna
-  gpugrad grad sst.nc gradient.nc --axis lat lon --boundary one-sided periodic --period 360
+  gpugrad grad winds.nc vorticity.nc --var u v --operator curl --axis lon lat
 """
 
 
@@ -35,8 +35,9 @@ def add_parser(commands: Any) -> None:
         usage="gpugrad grad IN OUT [options]",
         description="Differentiate a field in a .npy, .npz, Zarr, NetCDF or GeoTIFF file, which "
         "may be larger than memory. Coordinates in the file are the spacings, and results are per "
-        "their units. The result is written beside its place, in a folder OUT.partial, and moved "
-        "there once it is whole; after an interruption --resume goes on.",
+        "their units; latitudes and longitudes lie on a sphere, and results are per metre. The "
+        "result is written beside its place, in a folder OUT.partial, and moved there once it is "
+        "whole; after an interruption --resume goes on.",
         epilog=EXAMPLES,
         formatter_class=_AsWritten,
     )

@@ -52,6 +52,17 @@ def add_field(grad: argparse.ArgumentParser) -> None:
         "default: one more step than from the first sample to the last)",
     )  # fmt: skip
     field.add_argument(
+        "--no-sphere", dest="sphere", action="store_false",
+        help="take latitudes and longitudes for coordinates like others, so that derivatives are "
+        "per degree (default: gradient, gradient_norm, laplacian, divergence and curl are per "
+        "metre on the sphere)",
+    )  # fmt: skip
+    field.add_argument(
+        "--radius", type=_parse_radius, metavar="R",
+        help="radius of the sphere in metres (default: that of IN, or the Earth's mean radius, "
+        "6371000)",
+    )  # fmt: skip
+    field.add_argument(
         "--skipna", action="store_true",
         help="take missing values as masked: beside them formulas become one-sided "
         "(default: what reads one is missing too)",
@@ -218,4 +229,5 @@ _parse_edge_accuracy = _number_that(
 _parse_spacing = _number_that(
     float, lambda h: _is_positive(abs(h)), "finite numbers, not zero: distances of samples"
 )
+_parse_radius = _number_that(float, _is_positive, "a positive, finite number of metres")
 _parse_period = _number_that(float, _is_positive, "a positive, finite number")

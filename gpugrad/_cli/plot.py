@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import gpugrad
-from gpugrad._files import FileError, import_library, open_sources
+from gpugrad._files import (
+    FileError,
+    find_geography,
+    find_global_seam,
+    import_library,
+    open_sources,
+    say,
+)
 from gpugrad._labels import per
 
 if TYPE_CHECKING:
@@ -102,7 +109,7 @@ def _plot_file(arguments: argparse.Namespace) -> str:
             raise FileError(f"{source.label} must hold real numbers, along an axis at least.")
         cut = _find_cut(source, arguments.at)
         values = _read_slice(source, cut)
-    where = ", ".join(f"{source.dims[axis]} {i}" for axis, i in cut.items())
+    where = ", ".join(_say_where(source, axis, i) for axis, i in cut.items())
     title = f"{source.name or arguments.input.name}" + (f"  ({where})" if where else "")
     if values.ndim > 1 and np.isnan(values).any():
         title += ", grey where missing"
@@ -127,6 +134,22 @@ def _find_cut(source: Source, at: list[str]) -> dict[int, int]:
             raise FileError(f"--at {choice} must lie within the {n} samples of {name}.")
         cut[axes[0]] = int(number) % n
     return cut
+
+
+def _say_where(source: Source, axis: int, i: int) -> str:
+    """Return where an axis is cut: its coordinate there, or the number of the sample."""
+    dim = source.dims[axis]
+    if dim not in source.coordinates:
+        return f"{dim} {i}"
+    value = source.coordinates[dim][i]
+    if value.dtype.kind == "M":
+        text = str(value.astype("datetime64[s]")).replace("T", " ")
+        return f"{dim} {text.removesuffix(' 00:00:00')}"
+    units = str(source.coordinate_attributes.get(dim, {}).get("units", ""))
+    if value.dtype.kind == "m":  # the time since a date, in another calendar than NumPy's
+        days = value / np.timedelta64(1, "D")
+        return f"{dim} {days:.6g} days{units.removeprefix('seconds')}"
+    return f"{dim} {value:.6g} {units}".rstrip()
 
 
 def _read_slice(source: Source, cut: dict[int, int]) -> Values:
@@ -189,9 +212,9 @@ def _add_units(name: str, units: str | None) -> str:
     return f"{name}{line_break}({units})" if units else name
 
 
-def _label_slope(source: Source, what: str, axes: Sequence[_PlotAxis]) -> str:
+def _label_slope(source: Source, what: str, lengths: Sequence[str | None]) -> str:
     """Return what a derivative is called, with units if they are the same along all axes."""
-    below = {_name_degree(axis.units) for axis in axes}
+    below = {_name_degree(units) for units in lengths}
     units = {per(source.attributes.get("units"), by) for by in below}
     return _add_units(what, units.pop() if len(units) == 1 else None)
 
@@ -220,7 +243,7 @@ def _draw_curve(figures: Any, source: Source, values: Values) -> Any:
     slope.plot(x.values, gpugrad.gradient(values, x.values), color="#c2512e")
     slope.axhline(0, color="0.7", linewidth=0.8, zorder=0)
     name = f"d{source.name or 'f'}/d{source.dims[-1]}"
-    slope.set_ylabel(_label_slope(source, name, [x]))
+    slope.set_ylabel(_label_slope(source, name, [x.units]))
     slope.set_xlabel(x.label)
     x.show_dates(slope.xaxis)
     return figure
@@ -229,18 +252,18 @@ def _draw_curve(figures: Any, source: Source, values: Values) -> Any:
 def _draw_plane(figures: Any, source: Source, values: Values) -> Any:
     y_axis, x_axis = _find_axis(source, -2), _find_axis(source, -1)
     y, x = y_axis.values, x_axis.values
-    dy, dx = gpugrad.gradient(values, y, x)
+    dy, dx, lengths = _find_gradient(source, values, [y_axis, x_axis])
     magnitude = np.hypot(dx, dy)
     shape = values.shape
     aspect = _find_aspect(x_axis, y_axis)
-    height = 5.6
+    height, ratio = 5.6, 1.0
     if aspect != "auto":  # as high as a true picture is
         ratio = float(np.ptp(y) / np.ptp(x)) * (1.0 if aspect == "equal" else float(aspect))
         height = min(max(1.4 + 5.2 * ratio, 3.0), 8.0)
     figure = figures.Figure((13, height), layout="constrained")
     field, steepness = figure.subplots(1, 2, sharex=True, sharey=True)
     thin = tuple(slice(None, None, -(-n // PIXELS)) for n in shape)
-    steep = _label_slope(source, "magnitude of the gradient", [y_axis, x_axis])
+    steep = _label_slope(source, "magnitude of the gradient", lengths)
     for axes, shown, colors, label in (
         (field, values, "viridis", _label_field(source)),
         (steepness, magnitude, "magma", steep),
@@ -254,7 +277,8 @@ def _draw_plane(figures: Any, source: Source, values: Values) -> Any:
     field.set_ylabel(y_axis.label)
     y_axis.show_dates(field.yaxis)
     extent = field.get_xlim(), field.get_ylim()
-    every = tuple(slice(n // ARROWS // 2, None, max(1, max(shape) // ARROWS)) for n in shape)
+    tall = ratio if aspect != "auto" else 0.9
+    every = _thin_arrows(shape, tall)
     longest = float(np.nanmax(magnitude[every], initial=0.0))
     if longest > 0:  # as long as the way from one arrow to the next
         field.quiver(
@@ -264,6 +288,47 @@ def _draw_plane(figures: Any, source: Source, values: Values) -> Any:
     _draw_streams(steepness, x, y, dx, dy)
     field.set(xlim=extent[0], ylim=extent[1])  # which arrows and lines have widened
     return figure
+
+
+def _find_gradient(
+    source: Source, values: Values, axes: list[_PlotAxis]
+) -> tuple[Values, Values, list[str | None]]:
+    """Return the slopes along the two axes, and the units of length that these are per.
+
+    On a map of latitudes and longitudes both are per metre.
+    """
+    place = find_geography(source)
+    last_two = [len(source.dims) - 2, len(source.dims) - 1]
+    if place is None or place.is_curved or sorted(place.axes) != last_two:
+        dy, dx = gpugrad.gradient(values, axes[0].values, axes[1].values)
+        return dy, dx, [axis.units for axis in axes]
+    latitude, longitude = place.values
+    round_axis = place.axes[1] - len(source.dims)
+    is_doubled = find_global_seam(source, place) is not None
+    if is_doubled:
+        longitude = longitude[:-1]
+        values = values[:, :-1] if round_axis == -1 else values[:-1]
+    at = place.axes[0] - len(source.dims), round_axis
+    try:
+        slopes = [*gpugrad.Sphere(latitude, longitude, radius=place.radius, axis=at)
+                  .gradient(values)]  # fmt: skip
+    except ValueError as error:
+        reason = say(str(error), source.label, source.dims[-2:])
+        raise FileError(f"{source.label} can't be drawn on the sphere: {reason}") from error
+    if is_doubled:
+        slopes = [np.concatenate([s, s.take([0], round_axis)], axis=round_axis) for s in slopes]
+    dy, dx = slopes if round_axis == -1 else slopes[::-1]
+    return dy, dx, ["m", "m"]
+
+
+def _thin_arrows(shape: Sequence[int], tall: float) -> tuple[slice, slice]:
+    """Return which samples have an arrow: as far apart upwards as across in the picture."""
+    across = ARROWS if tall <= 1 else max(1, round(ARROWS / tall))
+    upwards = max(1, round(ARROWS * min(tall, 1.0)))
+    counts = zip(shape, (upwards, across), strict=True)
+    steps = [-(-n // count) for n, count in counts]
+    starts = [(n - 1) % step // 2 for n, step in zip(shape, steps, strict=True)]
+    return slice(starts[0], None, steps[0]), slice(starts[1], None, steps[1])
 
 
 def _draw_streams(axes: Any, x: Values, y: Values, dx: Values, dy: Values) -> None:

@@ -20,8 +20,10 @@ from gpugrad._arrays import (
     assign,
     device_of,
     dtype_name,
+    loses_digits,
     namespace_of,
     result_dtype,
+    subtract_integers,
     working_dtype,
 )
 from gpugrad._stencils import (
@@ -88,6 +90,9 @@ def combine(f: Array, derivatives: Sequence[Array], signs: Sequence[int] | None)
     if isinstance(total, np.ndarray):
         with np.errstate(invalid="ignore"):  # what lies beneath a mask may be negative
             root = np.sqrt(total.astype(np.float64) if total.dtype.kind == "O" else total)
+    elif array_api_compat.is_dask_array(total):
+        # `where` would lose masks of its blocks; what lies beneath a mask may be negative.
+        root = xp.sqrt(xp.abs(total))
     else:
         # The slope of a root is infinite at zero, and times the zero behind it NaN: automatic
         # differentiation is led around it, to a slope of zero.
@@ -133,18 +138,35 @@ def full_of_nan(xp: ModuleType, like: Array) -> Array:
 def _differentiate(xp: ModuleType, f: Array, plan: AxisPlan, dtype: Any) -> Array:
     """Return the derivative of a field along one axis: its regions, joined."""
     axis = plan.axis
+    integers = f if loses_digits(xp, f) else None
     f = as_working(xp, f)
     arithmetic = _arithmetic_dtype(xp, f, plan.dtype)
 
     def differentiate(formula: Formula, start: int, stop: int) -> Array:
         if not formula.offsets:  # of an alternative: any value will do
             return f[rows_of(f.ndim, axis, start, stop)]
-        samples = [f[rows_of(f.ndim, axis, start + k, stop + k)] for k in formula.offsets]
+        rows = [rows_of(f.ndim, axis, start + k, stop + k) for k in formula.offsets]
+        if integers is not None and vanishes_of_constants(formula):
+            first = integers[rows[0]]
+            samples = [subtract_integers(xp, integers[row], first, f.dtype) for row in rows]
+        else:
+            samples = [f[row] for row in rows]
         return _combine_samples(xp, samples, axis, formula, arithmetic)
 
     pieces = [differentiate(*region) for region in plan.regions(f.shape[axis])]
     joined = xp.concat([cast(xp, piece, dtype) for piece in pieces], axis=axis)
     return cast(xp, joined, dtype)  # numpy.concatenate turns the other byte order into its own
+
+
+def vanishes_of_constants(formula: Formula) -> bool:
+    """Tell whether a formula gives zero for constants, so that any may be subtracted beforehand."""
+    _, weights, _, constant = formula
+    if constant is not None:
+        return False
+    if not all(isinstance(w, (int, float, np.generic, np.ndarray)) for w in weights):
+        return True  # of coordinates that are not read
+    size = max(np.abs(w).max() for w in weights)
+    return bool((np.abs(sum(weights)) <= 1e-6 * size).all())
 
 
 def differentiate_rows(

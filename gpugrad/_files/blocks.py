@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections import ChainMap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import pairwise, product
+from types import MappingProxyType
 from typing import NamedTuple
 
 from gpugrad._files.raw import Window
@@ -119,19 +120,23 @@ def cut_blocks(
     block: Sequence[int],
     slowest_first: Sequence[int],
     plans: Sequence[AxisPlan],
+    cut: Mapping[int, Callable[[list[int]], list[Piece]]] = MappingProxyType({}),
 ) -> Iterator[Block]:
-    """Yield the blocks, in the order in which they lie in the file."""
+    """Yield the blocks, in the order in which they lie in the file.
+
+    What blocks read along an axis is told by the plans, or by its function in `cut`.
+    """
     cuts: list[list[tuple[slice, Piece, dict[int, AxisPlan]]]] = []
     for axis, (n, b) in enumerate(zip(shape, block, strict=True)):
         axis_plans = {id(plan): plan for plan in plans if plan.axis == axis}
         bounds = [*range(0, n, b), n]
-        pieces = cut_plans([*axis_plans.values()], bounds)
+        pieces = cut[axis](bounds) if axis in cut else cut_plans([*axis_plans.values()], bounds)
         cuts.append([
             (slice(*rows), piece, dict(zip(axis_plans, piece.plans, strict=True)))
             for rows, piece in zip(pairwise(bounds), pieces, strict=True)
         ])  # fmt: skip
-    for number, cut in enumerate(product(*(cuts[axis] for axis in slowest_first))):
-        by_axis = [cut[slowest_first.index(axis)] for axis in range(len(shape))]
+    for number, chosen in enumerate(product(*(cuts[axis] for axis in slowest_first))):
+        by_axis = [chosen[slowest_first.index(axis)] for axis in range(len(shape))]
         window, pieces, moved = zip(*by_axis, strict=True)
         yield Block(number, window, pieces, ChainMap(*moved))
 

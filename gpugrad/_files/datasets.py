@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
+from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from gpugrad._files.decoding import ValidValues, open_decoded, tell_of_undecoded
 from gpugrad._files.errors import EXTRA, FileError, import_library, need
 from gpugrad._files.raw import Window
 from gpugrad._files.source import Coordinate, Source, Values, choose_variables, in_one_line
+from gpugrad._labels import geographic_kind
 
 GDAL_BYTES = 1 << 24
 """How much GDAL may keep of what it has read or is to write; by itself it takes what it likes."""
@@ -32,13 +35,13 @@ def open_dataset(path: Path, kind: str, names: tuple[str, ...], files: ExitStack
     try:
         with warnings.catch_warnings(action="ignore"):  # of stores without metadata in one place
             # Without a cache, in which what was read would stay, and in windows, not Dask's chunks.
-            data = xarray.open_dataset(
-                path, group=group, cache=False, chunks=None, decode_coords="all", **options
-            )
+            data, undecoded = open_decoded(
+                partial(xarray.open_dataset, path, group=group, cache=False, chunks=None,
+                        decode_coords="all", **options)
+            )  # fmt: skip
             files.callback(data.close)
-            variables = [str(name) for name in data.data_vars if data[name].ndim]
-            # A coordinate may be differentiated too, if it is named.
-            variables += [name for name in names if name in data.coords and data[name].ndim]
+            data = _inherit_coordinates(data, path, group, options, files)
+            variables = _list_variables(data, names)
             inside = [] if variables else _list_groups(path, options)
     except ImportError as error:
         package = "zarr" if kind == "zarr" else "h5netcdf"
@@ -53,7 +56,51 @@ def open_dataset(path: Path, kind: str, names: tuple[str, ...], files: ExitStack
         raise FileError(
             f"--var must name a variable of {path} with its group; it has: {', '.join(inside)}."
         )
-    return [_from_xarray(path, data[name]) for name in choose_variables(path, names, variables)]
+    return [
+        _from_xarray(path, data, name, undecoded)
+        for name in choose_variables(path, names, variables)
+    ]
+
+
+def _inherit_coordinates(
+    data: Any, path: Path, group: str | None, options: dict[str, Any], files: ExitStack
+) -> Any:
+    """Return a dataset of a group with the coordinates of its axes that lie in groups above it."""
+    import xarray
+
+    while group:
+        group = group.rpartition("/")[0]
+        above, _ = open_decoded(
+            partial(xarray.open_dataset, path, group=group or None, cache=False, chunks=None,
+                    decode_coords="all", **options)
+        )  # fmt: skip
+        files.callback(above.close)
+        found = {
+            dim: above[dim]
+            for dim in data.dims
+            if dim not in data.variables and dim in above.variables
+            and above[dim].dims == (dim,) and above.sizes[dim] == data.sizes[dim]
+        }  # fmt: skip
+        data = data.assign_coords(found)
+    return data
+
+
+def _list_variables(data: Any, names: tuple[str, ...]) -> list[str]:
+    """Return the variables that may be differentiated: if none is named, those that look like it.
+
+    A coordinate may be, too, if it is named.
+    """
+    variables = [str(name) for name in data.data_vars if data[name].ndim]
+    if names:
+        return variables + [name for name in names if name in data.coords and data[name].ndim]
+    fields = [name for name in variables if _is_field(data[name])]
+    return fields if len(fields) == 1 else variables
+
+
+def _is_field(variable: Any) -> bool:
+    """Tell whether a variable holds numbers that are no latitudes or longitudes."""
+    is_number = np.dtype(variable.dtype).kind in "iufc"
+    return is_number and geographic_kind(variable.name, variable.attrs) is None
 
 
 def _split_group(path: Path, names: tuple[str, ...]) -> tuple[str | None, tuple[str, ...]]:
@@ -75,9 +122,15 @@ def _list_groups(path: Path, options: dict[str, Any]) -> list[str]:
     return names
 
 
-def _from_xarray(path: Path, variable: Any) -> Source:
-    name = str(variable.name)
-    dtype = np.dtype(variable.dtype)
+def _from_xarray(path: Path, data: Any, name: str, undecoded: Mapping[str, str]) -> Source:
+    variable = data[name]
+    dims = tuple(map(str, variable.dims))
+    if len({*dims}) < len(dims):
+        raise FileError(
+            f"{name} in {path} has one axis twice: {', '.join(dims)}. Give them different names."
+        )
+    valid = ValidValues(variable)
+    dtype = valid.dtype
     if dtype.kind not in "biufcmM":
         raise FileError(f"{name} in {path} must hold numbers; it holds {dtype}.")
     preferred = variable.encoding.get("preferred_chunks") or {}
@@ -86,10 +139,10 @@ def _from_xarray(path: Path, variable: Any) -> Source:
     )
 
     def fetch(window: Window) -> Values:
-        return np.asarray(variable.variable[window].values)
+        return valid.apply(np.asarray(variable.variable[window].values))
 
     coordinates, coordinate_attributes, unknown, beside = {}, {}, {}, {}
-    for key, coordinate in variable.coords.items():
+    for key, coordinate in _coordinates_of(variable, data).items():
         spaces_axis = coordinate.dims == (key,)
         if spaces_axis:
             values, attributes = _as_numbers(coordinate)
@@ -99,20 +152,82 @@ def _from_xarray(path: Path, variable: Any) -> Source:
             unknown[str(key)] = "its coordinates are no numbers"
         if spaces_axis or key != name:
             beside[str(key)] = _as_late_coordinate(coordinate)
+    notes = [*valid.describe(name), *tell_of_undecoded(undecoded, dims)]
+    for dim in dims:
+        if dim not in coordinates and dim not in unknown:
+            notes += _take_only_coordinate(
+                dim, beside, coordinates, coordinate_attributes, f"{name} in {path}"
+            )
     return Source(
         path,
         name,
         tuple(variable.shape),
         dtype.newbyteorder("="),
         _name_damaged_chunks(path, name, fetch, chunks, tuple(variable.shape)),
-        tuple(map(str, variable.dims)),
+        dims,
         coordinates,
         beside,
-        dict(variable.attrs) | _grid_mapping(variable),
+        {k: v for k, v in variable.attrs.items() if k != "dtype"} | _grid_mapping(variable),
         coordinate_attributes,
         chunks,
         unknown_spacing=unknown,
+        mapping=_attributes_of_mapping(variable, data),
+        history=str(data.attrs.get("history", "")),
+        notes=tuple(notes),
     )
+
+
+def _coordinates_of(variable: Any, data: Any) -> dict[Any, Any]:
+    """Return the coordinates of a variable, and latitudes and longitudes that it does not name."""
+    unnamed = {
+        key: other
+        for key, other in data.data_vars.items()
+        if other.dims and {*other.dims} <= {*variable.dims} and key != variable.name
+        and np.dtype(other.dtype).kind in "iuf"
+        and geographic_kind(key, other.attrs) is not None
+    }  # fmt: skip
+    return dict(variable.coords) | unnamed
+
+
+def _take_only_coordinate(
+    dim: str,
+    beside: dict[str, Coordinate],
+    coordinates: dict[str, Values],
+    attributes: dict[str, Any],
+    label: str,
+) -> list[str]:
+    """Let the only coordinate along an axis that has none of its own space it; return a note."""
+    along = [name for name, coordinate in beside.items() if coordinate.dims == (dim,)]
+    spaced = [name for name in along if _is_spacing(beside[name].values)]
+    if len(spaced) != 1:
+        return []
+    (name,) = spaced
+    coordinates[dim] = np.asarray(beside[name].values)
+    attributes[dim] = {**beside[name].attrs}
+    attributes[dim].setdefault("standard_name", _kind_by_name(name, attributes[dim]))
+    attributes[dim] = {k: v for k, v in attributes[dim].items() if v}
+    return [(f"{name}, the only coordinate along {dim} of {label}, says how far its samples are "
+            "apart.")]  # fmt: skip
+
+
+def _kind_by_name(name: str, attributes: Mapping[str, Any]) -> str | None:
+    return geographic_kind(name, attributes)
+
+
+def _is_spacing(values: Values) -> bool:
+    """Tell whether numbers or dates rise or fall throughout, so that they may be a spacing."""
+    if values.dtype.kind not in "iufM" or values.size < 2:
+        return False
+    steps = np.diff(values)
+    zero = np.zeros((), steps.dtype)
+    return bool((steps > zero).all() or (steps < zero).all())
+
+
+def _attributes_of_mapping(variable: Any, data: Any) -> dict[str, Any]:
+    """Return what the file says of the projection."""
+    named = variable.encoding.get("grid_mapping") or variable.attrs.get("grid_mapping") or ""
+    name = str(named).split(":")[0].strip()
+    return dict(data[name].attrs) if name in data.variables else {}
 
 
 def _as_late_coordinate(coordinate: Any) -> Coordinate:
@@ -172,6 +287,12 @@ def _open_bare_zarr(path: Path, names: tuple[str, ...]) -> Source | None:
         node = arrays[name]
     elif names:
         raise FileError(f"{path} has one array without a name; leave --var out.")
+    packed = [key for key in ("scale_factor", "add_offset", "_FillValue") if key in node.attrs]
+    if packed:  # conventions of arrays whose axes have names, which xarray reads
+        raise FileError(
+            f"{name or 'the array'} in {path} has {', '.join(packed)}, but no names for its axes, "
+            "which the conventions for such numbers need. Name its axes, or unpack it first."
+        )
     shape, chunks = tuple(node.shape), tuple(node.chunks)
 
     def fetch(window: Window) -> Values:
@@ -190,12 +311,14 @@ def _has_dims(array: Any) -> bool:
 
 
 def open_geotiff(path: Path, names: tuple[str, ...], files: ExitStack) -> list[Source]:
-    """Open bands of a GeoTIFF; what is not there is not a number."""
+    """Open bands of a GeoTIFF or of a plain image; what is not there is not a number."""
     rasterio = import_library("rasterio", "geotiff", f"reading {path}")
     # What is wrong with an image in JPEG is otherwise a mere warning, beside grey pixels.
     files.enter_context(rasterio.Env(GDAL_CACHEMAX=GDAL_BYTES, GDAL_ERROR_ON_LIBJPEG_WARNING=True))
     try:
-        image = rasterio.open(path)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
+            image = rasterio.open(path)
     except rasterio.errors.RasterioIOError as error:
         raise FileError(f"{path} can't be read: {in_one_line(error)}.") from error
     files.callback(image.close)
@@ -203,12 +326,22 @@ def open_geotiff(path: Path, names: tuple[str, ...], files: ExitStack) -> list[S
     shape = image.height, image.width
     t = image.transform
     coordinates: dict[str, Values] = {}
+    steps: dict[str, float] = {}
     unknown = {}
-    if t.b or t.d:
-        steps = f"{math.hypot(t.b, t.e):.6g} and {math.hypot(t.a, t.d):.6g} apart"
-        reason = f"the image is rotated: its rows and columns, {steps}, are not along y and x"
+    if not t.is_identity and (t.b or t.d):
+        apart = f"{math.hypot(t.b, t.e):.6g} and {math.hypot(t.a, t.d):.6g} apart"
+        reason = f"the image is rotated: its rows and columns, {apart}, are not along y and x"
         unknown = dict.fromkeys("yx", reason)
-    elif not t.is_identity:
+    elif t.is_identity:  # what images without a place have
+        reason = "the image does not say where it lies, nor how large its pixels are"
+        if image.gcps[0]:
+            reason = "the image lies at control points, which are no even pixels: warp it first"
+        unknown = dict.fromkeys("yx", reason)
+    elif image.crs and image.crs.is_geographic and not _is_in_degrees(image.crs):
+        reason = f"the image lies on a sphere in units of {image.crs.units_factor[0]}, no degrees"
+        unknown = dict.fromkeys("yx", reason)
+    else:
+        steps = {"y": t.e, "x": t.a}
         coordinates = {
             "y": t.f + t.e * (np.arange(shape[0]) + 0.5),
             "x": t.c + t.a * (np.arange(shape[1]) + 0.5),
@@ -240,10 +373,15 @@ def open_geotiff(path: Path, names: tuple[str, ...], files: ExitStack) -> list[S
             _name_damaged_chunks(path, f"band {band}", fetch, chunks, shape),
             ("y", "x"), coordinates, {}, {"units": image.units[i]} if image.units[i] else {},
             _units_of(image.crs) if coordinates else {}, chunks, unknown_spacing=unknown,
-            place=place,
+            place={} if t.is_identity else place, steps=steps,
+            mapping={"crs_wkt": place.get("crs", "")}, history=image.tags().get("history", ""),
         )  # fmt: skip
 
     return [open_band(band) for band in choose_variables(path, names, bands)]
+
+
+def _is_in_degrees(crs: Any) -> bool:
+    return bool(abs(crs.units_factor[1] / math.radians(1) - 1) < 1e-6)
 
 
 def _units_of(crs: Any) -> dict[str, dict[str, str]]:

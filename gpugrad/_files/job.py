@@ -15,6 +15,7 @@ from gpugrad._files.journal import Journal
 from gpugrad._files.layout import Layout
 from gpugrad._files.raw import as_bytes
 from gpugrad._files.source import Source, Values
+from gpugrad._files.sphere_work import SphereProgram
 from gpugrad._files.targets import Target
 from gpugrad._files.work import Work
 from gpugrad._grids import find_valid
@@ -32,15 +33,9 @@ class Job:
     """The blocks of one run: buffers for two of them, and threads to read and to write."""
 
     def __init__(
-        self,
-        fields: Sequence[Source],
-        work: Work,
-        backend: str | None,
-        target: Target,
-        journal: Journal,
-        layout: Layout,
+        self, work: Work, backend: str | None, target: Target, journal: Journal, layout: Layout
     ) -> None:
-        self._fields, self._work = fields, work
+        self._fields, self._work = work.fields, work
         self._backend = backend
         self._target, self._journal, self._layout = target, journal, layout
         self._skipna = any(plan.alternatives for plan in work.plans)
@@ -96,7 +91,10 @@ class Job:
         size = math.prod(block.shape)
         source = self._fields[0]
         out = tuple(_lay_out_buffer(source, buffer[:size], block.shape) for buffer in buffers)
-        arrays, program = [*fields], self._work.program
+        program = self._work.program
+        if isinstance(program, SphereProgram):
+            return self._compute_on_sphere(program, block, fields, out)
+        arrays = [*fields]
         valid: dict[int, Values | None] = {}
 
         def place(term: Term) -> Term:
@@ -115,6 +113,16 @@ class Job:
         # A block needs no second pass: a later stage differentiates along other axes than the
         # earlier one, and reads of its results no row that is wrong for lack of neighbours.
         return [arrays[number][block.inner] for number in program.results]
+
+    def _compute_on_sphere(
+        self, program: SphereProgram, block: Block, fields: list[Values], out: tuple[Values, ...]
+    ) -> list[Values]:
+        results = [array[block.inner] for array in out]
+        axis = program.rows.axis
+        start = block.window[axis].start
+        with np.errstate(all="ignore"):
+            program.evaluate(fields, start - block.pieces[axis].start, start, results)
+        return results
 
     def _write(self, block: Block, results: list[Values]) -> None:
         for number, values in enumerate(results):

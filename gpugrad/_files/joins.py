@@ -27,6 +27,10 @@ from gpugrad._files.layout import (
 )
 from gpugrad._files.raw import RawArray, Window, reserve_space, shape_of
 from gpugrad._files.source import Values
+from gpugrad._version import __version__
+
+NOTED = ("earth_radius", "gpugrad_notes")
+"""Attributes that bands of a GeoTIFF have too, as tags."""
 
 PIECE_BYTES = 1 << 23
 """How much is copied at a time from one file to another."""
@@ -116,16 +120,24 @@ def join_geotiff(joined: Path, layout: Layout, arrays: list[RawArray]) -> None:
         reserve_space(file, len(arrays) * height * width * dtype.itemsize)
     if profile := find_map(layout):
         profile["transform"] = rasterio.Affine(*profile["transform"])
-    with rasterio.Env(GDAL_CACHEMAX=GDAL_BYTES), rasterio.open(
-        joined, "w", driver="GTiff", height=height, width=width, count=len(layout.names),
-        dtype=dtype.name, nodata=np.nan, BIGTIFF="IF_SAFER", **profile,
-    ) as image:  # fmt: skip
+    # Results of an image without a place have none either: that is no news.
+    unplaced = rasterio.errors.NotGeoreferencedWarning
+    with (
+        warnings.catch_warnings(action="ignore", category=unplaced),
+        rasterio.Env(GDAL_CACHEMAX=GDAL_BYTES),
+        rasterio.open(
+            joined, "w", driver="GTiff", height=height, width=width, count=len(layout.names),
+            dtype=dtype.name, nodata=np.nan, BIGTIFF="IF_SAFER", **profile,
+        ) as image,
+    ):  # fmt: skip
         if layout.history:
-            image.update_tags(TIFFTAG_SOFTWARE=layout.history)
+            image.update_tags(TIFFTAG_SOFTWARE=f"gpugrad {__version__}", history=layout.history)
         for band, (name, array) in enumerate(zip(layout.names, arrays, strict=True), start=1):
             image.set_band_description(band, name)
             if layout.attributes and "units" in layout.attributes[band - 1]:
                 image.set_band_unit(band, layout.attributes[band - 1]["units"])
+            own = layout.attributes[band - 1] if layout.attributes else {}
+            image.update_tags(band, **{k: own[k] for k in NOTED if k in own})
             for window, values in read_pieces(layout, array):
                 place = rasterio.windows.Window.from_slices(*window)
                 image.write(values.astype(dtype, copy=False), band, window=place)

@@ -50,6 +50,9 @@ def open_sources(
     for source in sources:
         if not source.shape:
             raise FileError(f"{source.label} must have an axis; it holds a single number.")
+        if 0 in source.shape:
+            dim = source.dims[source.shape.index(0)]
+            raise FileError(f"{source.label} must hold samples; it has none along {dim}.")
         if source.dtype.kind not in _NUMBERS:
             cure = " Convert it first, for example to int8." if source.dtype.kind == "b" else ""
             raise FileError(f"{source.label} must hold numbers; it holds {source.dtype}.{cure}")
@@ -69,7 +72,7 @@ def _open_format(
             return _open_npz(path, names, memory, files)
         from gpugrad._files import datasets
 
-        if kind == "geotiff":
+        if kind in ("geotiff", "image"):
             return datasets.open_geotiff(path, names, files)
         return datasets.open_dataset(path, kind, names, files)
     except PermissionError as error:

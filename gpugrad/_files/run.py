@@ -8,11 +8,13 @@ from __future__ import annotations
 import errno
 import math
 import os
+import re
 import shutil
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -26,17 +28,23 @@ from gpugrad._files.journal import Journal, check_free
 from gpugrad._files.layout import Layout, check_format
 from gpugrad._files.raw import Window, as_bytes, shape_of
 from gpugrad._files.readers import open_sources
+from gpugrad._files.request import FileRequest
+from gpugrad._files.seams import DoublingTarget
 from gpugrad._files.source import Source, format_of, is_zarr
 from gpugrad._files.targets import Target, bytes_beside, move_result, open_target
-from gpugrad._files.work import FileRequest, Work, as_components, plan_work
+from gpugrad._files.work import Work, as_components, plan_work
 from gpugrad._stencils import find_reach
 from gpugrad._version import __version__
 
 OWN_BYTES = 180 << 20
 """What Python and the libraries take of memory, before any field."""
 
-LIBRARY_BYTES = {"netcdf": 56 << 20, "zarr": 56 << 20, "geotiff": 40 << 20}
+LIBRARY_BYTES = {"netcdf": 56 << 20, "zarr": 56 << 20, "geotiff": 40 << 20,
+                 "image": 40 << 20}  # fmt: skip
 """What the libraries of a format take besides, to read it or to write it."""
+
+SLAB_BYTES = 32 << 20
+"""What formulas on a sphere take besides: some arrays of the size of a slab."""
 
 
 @dataclass(frozen=True)
@@ -148,9 +156,9 @@ class Run(NamedTuple):
 def _prepare_run(fields: list[Source], request: FileRequest, out: Path, memory: float) -> Run:
     kind = format_of(out, written=True)
     work = plan_work(fields, request)
-    check_format(kind, _lay_out(fields[0], work, fields[0].chunks, request))
-    shape, blocks, units = _cut_field(fields, work, kind, memory)
-    layout = _lay_out(fields[0], work, units, request)
+    check_format(kind, _lay_out(fields, work, fields[0].chunks, request))
+    shape, blocks, units = _cut_field(work, kind, memory)
+    layout = _lay_out(fields, work, units, request)
     identity = _identify_run(fields, request, shape, layout)
     return Run(fields, work, request.backend, kind, blocks, layout, identity)
 
@@ -160,9 +168,11 @@ def _finish_run(
 ) -> set[int]:
     """Do what is not done yet; return the blocks that were."""
     target = open_target(run.kind, folder, run.layout, bool(journal.done), files)
+    for doubled in run.work.doubled:
+        target = DoublingTarget(target, doubled)
     done = _check_done(target, run.layout, run.blocks, journal)
     blocks_left = [block for block in run.blocks if block.number not in done]
-    Job(run.fields, run.work, run.backend, target, journal, run.layout).run(blocks_left, progress)
+    Job(run.work, run.backend, target, journal, run.layout).run(blocks_left, progress)
     made = target.finish()
     path = run.fields[0].path
     if _describe_state(path) != run.identity[_STATE]:
@@ -178,56 +188,87 @@ def _finish_run(
 
 
 def _cut_field(
-    fields: Sequence[Source], work: Work, kind: str, memory: float
+    work: Work, kind: str, memory: float
 ) -> tuple[tuple[int, ...], list[Block], tuple[int, ...]]:
     """Return the shape of the blocks, the blocks, and the chunks in which to write them."""
+    fields, sphere = work.fields, work.sphere
     f = fields[0]
     dtype = work.find_dtype(f)
     # Read into one buffer while another is computed; what is decoded or encoded passes a third.
     kinds = {format_of(f.path), kind}
     base_bytes = OWN_BYTES + sum(LIBRARY_BYTES.get(known, 0) for known in kinds)
+    base_bytes += SLAB_BYTES + sphere.grid_bytes if sphere else 0
     sample = len(fields) * f.dtype.itemsize * (4 if format_of(f.path) in LIBRARY_BYTES else 2)
     sample += dtype.itemsize * (2 * work.output_count + (len(work.names) if kind == "zarr" else 0))
     if any(plan.alternatives for plan in work.plans):
         # Where samples are valid, of all that any stage reads, and how it is found.
         sample += len({term.field for term in work.terms}) + 1
+    sample += len(fields) if sphere else 0
     reaches = [  # what ends need is at most about as much
         find_reach(plan for plan in work.plans if plan.axis == axis) for axis in range(len(f.shape))
     ]
+    if sphere:
+        reaches[sphere.rows.axis] = sphere.rows.reach
     budget = min(memory - base_bytes, BLOCK_BYTES * sample / f.dtype.itemsize)
-    in_chunks = kind in ("zarr", "netcdf")
     units = choose_units(
-        f.shape, f.chunks, f.slowest_first, in_chunks, dtype.itemsize, int(budget / sample) // 8
-    )
-    try:
-        shape = choose_shape(f.shape, units, f.slowest_first, reaches, sample, budget)
-    except MemoryError as error:
-        needed = error.args[0] + base_bytes
-        raise FileError(
-            f"--memory must be at least {_in_megabytes(needed)} for one block of {f.label}"
-            f"{f', in chunks of {units}' if math.prod(units) > 1 else ''}; got "
-            f"{_in_megabytes(memory)}."
-        ) from error
-    return shape, [*cut_blocks(f.shape, shape, f.slowest_first, work.plans)], units
+        f.shape, f.chunks, f.slowest_first, kind in ("zarr", "netcdf"), dtype.itemsize,
+        int(budget / sample) // 8,
+    )  # fmt: skip
+    # Where blocks of whole chunks do not fit, rows of the sphere may, though chunks are read again.
+    ways = [sphere.widen(units), sphere.widen([1] * len(units))] if sphere else [units]
+    for way in ways:
+        try:
+            shape = choose_shape(f.shape, way, f.slowest_first, reaches, sample, budget)
+            break
+        except MemoryError as error:
+            if way is not ways[-1]:
+                continue
+            needed = error.args[0] + base_bytes
+            raise FileError(
+                f"--memory must be at least {_in_megabytes(needed)} for one block of {f.label}"
+                f"{f', in chunks of {way}' if math.prod(way) > 1 else ''}; got "
+                f"{_in_megabytes(memory)}."
+            ) from error
+    cut = {sphere.rows.axis: sphere.rows.cut} if sphere else {}
+    return shape, [*cut_blocks(f.shape, shape, f.slowest_first, work.plans, cut)], units
 
 
-def _lay_out(f: Source, work: Work, units: tuple[int, ...], request: FileRequest) -> Layout:
-    places = work.places
+def _lay_out(
+    fields: Sequence[Source], work: Work, units: tuple[int, ...], request: FileRequest
+) -> Layout:
+    f, places = fields[0], work.places
     times = len(work.names) // len(places.dims)  # either each result has its own, or all have one
     return Layout(
         work.names, f.shape, work.find_dtype(f), places.dims * times, units, places.coordinates,
-        work.attributes, f.place, places.shifts * times, _describe_history(f, request),
+        tuple({**attributes, **_as_attribute(work.notes)} for attributes in work.attributes),
+        f.place, places.shifts * times, _describe_history(fields, request),
     )  # fmt: skip
 
 
-def _describe_history(f: Source, request: FileRequest) -> str:
-    """Return what was done, in words for those who find the file."""
+def _as_attribute(notes: Sequence[str]) -> dict[str, str]:
+    """Return what was decided as an attribute of a result, without advice on options."""
+    sentences = [
+        sentence.rstrip(".")
+        for note in notes
+        for sentence in re.split(r"(?<=\.) (?=-?-?[A-Za-z])", note)
+        if "--" not in sentence
+    ]
+    return {"gpugrad_notes": ". ".join([*sentences, ""]).strip()} if sentences else {}
+
+
+def _describe_history(fields: Sequence[Source], request: FileRequest) -> str:
+    """Return what was done and when, in words for those who find the file; then what was before."""
     options = "".join(
         f", {name}={value!r}"
         for name, value in asdict(request).items()
         if value != getattr(FileRequest(), name) and name not in ("operator", "backend")
     )
-    return f"gpugrad {__version__}: {request.operator} of {f.label}{options}"
+    f = fields[0]
+    names = " and ".join(field.name for field in fields if field.name)
+    label = f"{names} in {f.path}" if names else str(f.path)
+    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    done = f"{now} gpugrad {__version__}: {request.operator} of {label}{options}"
+    return "\n".join([done, f.history.strip("\n")]) if f.history.strip() else done
 
 
 _STATE = "the state of the input:"
@@ -247,6 +288,7 @@ def _identify_run(
     """Return what must be the same for a run to go on with what another has begun."""
     path = fields[0].path
     options = {key: value for key, value in asdict(request).items() if key != "backend"}
+    options["no_sphere"] = not options.pop("sphere")
     options["coords"] = [
         f"{name}, {_describe_state(Path(name))}" if Path(name).is_file() else name
         for name in request.coords

@@ -24,10 +24,13 @@ SUFFIXES = {
     ".h5": "netcdf",
     ".tif": "geotiff",
     ".tiff": "geotiff",
+    ".png": "image",
+    ".jpg": "image",
+    ".jpeg": "image",
 }
 """What the end of a path says of its format."""
 
-_READ_ONLY = ("npz",)
+_READ_ONLY = ("npz", "image")
 """Formats that are read, but not written."""
 
 
@@ -88,6 +91,14 @@ class Source:
         For axes whose coordinates in the file are no spacing, why they are none.
     place : dict
         Where a GeoTIFF lies: its ``transform`` and ``crs``.
+    steps : dict
+        For axes that are known to be even, the distance between samples.
+    mapping : dict
+        What the file says of the projection, in the words of the CF conventions.
+    history : str
+        How the file was made.
+    notes : tuple of str
+        What was decided when the field was opened, in sentences for who asked.
     """
 
     path: Path
@@ -104,6 +115,10 @@ class Source:
     slowest_first: tuple[int, ...] = ()
     unknown_spacing: Mapping[str, str] = field(default_factory=dict)
     place: Mapping[str, Any] = field(default_factory=dict)
+    steps: Mapping[str, float] = field(default_factory=dict)
+    mapping: Mapping[str, Any] = field(default_factory=dict)
+    history: str = ""
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         axes = tuple(range(len(self.shape)))

@@ -11,10 +11,29 @@ from typing import Any
 import numpy as np
 
 from gpugrad._arrays import result_dtype
+from gpugrad._files.decoding import unit_of_dates
 from gpugrad._files.errors import FileError
+from gpugrad._files.geography import Geography
 from gpugrad._files.places import Places, at_samples, find_places
 from gpugrad._files.raw import open_npy
-from gpugrad._files.source import Source, Values
+from gpugrad._files.request import FileRequest
+from gpugrad._files.seams import (
+    DoubledAxis,
+    describe_seam,
+    find_global_seam,
+    find_periodic_seam,
+    repeats_first,
+)
+from gpugrad._files.source import Source, Values, format_of
+from gpugrad._files.sphere_work import (
+    SphereProgram,
+    check_sum,
+    find_place,
+    is_spherical,
+    make_sphere_program,
+    tell_of_degrees,
+    tell_of_sphere,
+)
 from gpugrad._files.wording import in_words_of_command, say
 from gpugrad._grids import Options, choose_beside_masked, plan_axes
 from gpugrad._labels import Labels, adds_components, kept_attributes, unit_of_time
@@ -23,49 +42,48 @@ from gpugrad._stencils import OPERATORS, AxisPlan, Norm, Term
 
 
 @dataclass(frozen=True)
-class FileRequest:
-    """What to compute, in the words of the package's functions."""
-
-    operator: str = "gradient"
-    axes: tuple[str, ...] = ()
-    spacing: tuple[float, ...] = ()
-    coords: tuple[str, ...] = ()
-    order: int = 1
-    accuracy: int = 2
-    edge_order: int | None = None
-    edge_accuracy: int | None = None
-    boundary: Any = "one-sided"
-    period: Any = None
-    stagger: Any = None
-    skipna: bool = False
-    time_unit: str | None = None
-    backend: str | None = None
-
-
-@dataclass(frozen=True)
 class Work:
-    """What is computed, in terms of the numbers of fields; names for the results."""
+    """What is computed, in terms of the numbers of fields; names for the results.
 
-    program: Stages
+    `fields` are what is read: without the samples that are there twice along a `doubled` axis. On
+    a sphere `program` is a `SphereProgram`, else the stages of an operator along axes.
+    """
+
+    fields: list[Source]
+    program: Stages | SphereProgram
     names: tuple[str, ...]
     attributes: tuple[Mapping[str, Any], ...]
     places: Places
     notes: tuple[str, ...] = ()
+    doubled: tuple[DoubledAxis, ...] = ()
+
+    @property
+    def sphere(self) -> SphereProgram | None:
+        """What is computed on a sphere, if it is one."""
+        return self.program if isinstance(self.program, SphereProgram) else None
+
+    @property
+    def stages(self) -> tuple[Any, ...]:
+        """The stages of an operator along axes; on a sphere there are none."""
+        return () if isinstance(self.program, SphereProgram) else self.program.stages
 
     def find_dtype(self, f: Source) -> np.dtype[Any]:
         """Return the dtype of the results for a field."""
-        is_norm = isinstance(self.program.stages[0][0], Norm)
+        if isinstance(self.program, SphereProgram):
+            is_norm = self.program.rows.name == "gradient_norm"
+        else:
+            is_norm = isinstance(self.program.stages[0][0], Norm)
         dtype: np.dtype[Any] = np.dtype(result_dtype(np, np.empty(0, f.dtype), is_norm))
         return dtype
 
     @property
     def output_count(self) -> int:
         """How many arrays of a field's shape are computed: results, and what they are made of."""
-        return sum(map(len, self.program.stages))
+        return sum(map(len, self.stages)) or len(self.names)
 
     @property
     def terms(self) -> list[Term]:
-        return [term for stage in self.program.stages for terms in stage for term in terms]
+        return [term for stage in self.stages for terms in stage for term in terms]
 
     @property
     def plans(self) -> list[AxisPlan]:
@@ -109,8 +127,50 @@ def plan_work(fields: Sequence[Source], request: FileRequest) -> Work:
         what is asked for.
     """
     f = fields[0]
-    axes = [_find_axis(f, name) for name in request.axes] or [*range(len(f.shape))]
+    place = find_place(f, request)
+    axes = [_find_axis(f, name, place) for name in request.axes] or [*range(len(f.shape))]
     _check_options(f, axes, request)
+    _check_operator(fields, request)
+    if place is not None and is_spherical(f, axes, place, request):
+        return _plan_on_sphere(fields, axes, place, request)
+    return _plan_along_axes(fields, axes, place, request)
+
+
+def _plan_on_sphere(
+    fields: Sequence[Source], axes: Sequence[int], place: Geography, request: FileRequest
+) -> Work:
+    f = fields[0]
+    named = axes if request.axes else None
+    seam = find_global_seam(f, place)
+    read = [seam.trim(field) for field in fields] if seam else [*fields]
+    program = make_sphere_program(read, named, place, request, seam)
+    names = [*place.directions] if program.order != (1, 0) else [*place.directions[::-1]]
+    labels = Labels(
+        [field.name for field in fields], [field.attributes.get("units") for field in fields],
+        names, ["m"] * 2,
+    ).of(request.operator)  # fmt: skip
+    notes = [*tell_of_sphere(f, named, program, request), *f.notes]
+    if seam:
+        notes.append(describe_seam(f, seam, place.values[1]))
+    kept = _keep_attributes(fields, request.operator, len(labels))
+    own = {"earth_radius": program.place.radius}
+    return Work(
+        read,
+        program,
+        tuple(label.name for label in labels),
+        tuple(attributes | label.attributes | own
+              for attributes, label in zip(kept, labels, strict=True)),
+        find_places(fields, axes, request.operator, {"stagger": None}),
+        tuple(notes),
+        (seam,) if seam else (),
+    )  # fmt: skip
+
+
+def _plan_along_axes(
+    fields: Sequence[Source], axes: Sequence[int], place: Geography | None, request: FileRequest
+) -> Work:
+    f = fields[0]
+    check_sum(f, axes, place, request)
     spacing_source = (
         "--spacing" if request.spacing else "--coords" if request.coords else "coordinates"
     )
@@ -126,6 +186,13 @@ def plan_work(fields: Sequence[Source], request: FileRequest) -> Work:
                   "period": request.period, "time_unit": request.time_unit}  # fmt: skip
         places = find_places(fields, axes, request.operator, options)
         spacing = _find_spacings(places.owners, axes, request)
+        doubled, seam_notes = _find_doubled(f, axes, spacing, place, request)
+        read = [*fields]
+        for seam in doubled:
+            read = [seam.trim(field) for field in read]
+            k = axes.index(seam.axis)
+            spacing = tuple([h[:-1] if i == k and np.ndim(h) else h for i, h in enumerate(spacing)])
+        f = read[0]
         time_unit = request.time_unit
         if time_unit is None and any(np.asarray(h).dtype.kind in "mM" for h in spacing):
             time_unit = "s"
@@ -135,14 +202,52 @@ def plan_work(fields: Sequence[Source], request: FileRequest) -> Work:
         )
     attributes = _keep_attributes(fields, request.operator, len(labels))
     return Work(
+        read,
         program,
         tuple(label.name for label in labels),
         tuple(own_attributes | label.attributes
               for own_attributes, label in zip(attributes, labels, strict=True)),
         places,
         (*(say(str(warning.message), f.label, f.dims, spacing_source) for warning in caught),
-         *([] if request.spacing or request.coords else _tell_of_samples(f, axes))),
+         *([] if request.spacing or request.coords else _tell_of_samples(f, axes)),
+         *tell_of_degrees(f, axes, place, request), *f.notes, *seam_notes),
+        tuple(doubled),
     )  # fmt: skip
+
+
+def _find_doubled(
+    f: Source,
+    axes: Sequence[int],
+    spacing: Sequence[Any],
+    place: Geography | None,
+    request: FileRequest,
+) -> tuple[list[DoubledAxis], list[str]]:
+    """Return the periodic axes whose samples at the seam are stored twice, and notes."""
+    sides = _by_axis(request.boundary, axes)
+    spacing = [*spacing] * len(axes) if len(spacing) == 1 else spacing
+    doubled, notes = [], []
+    for axis, h in zip(axes, spacing, strict=True):
+        side = sides.get(axis) if isinstance(sides, dict) else sides
+        if side not in ("periodic", "wrap"):
+            continue
+        is_round = place is not None and not place.is_curved and axis == place.axes[1]
+        period = request.period or (360.0 if is_round else None)
+        seam = find_periodic_seam(f, axis, h, period)
+        if seam and request.stagger:
+            raise FileError(
+                f"--stagger does not go with samples of {f.label} that are stored twice along "
+                f"{f.dims[axis]}. Leave the last ones out of the file."
+            )
+        if seam:
+            doubled.append(seam)
+            notes.append(describe_seam(f, seam, f.coordinates.get(f.dims[axis])))
+        elif period is None and repeats_first(f, axis):
+            notes.append(
+                f"the last samples of {f.label} along {f.dims[axis]} repeat the first. If they "
+                "are one place, stored twice, its period is counted one step too long here, and "
+                "slopes there are wrong: pass --period, the length from the first to the last."
+            )
+    return doubled, notes
 
 
 def _by_axis(option: Any, axes: Sequence[int]) -> Any:
@@ -151,20 +256,22 @@ def _by_axis(option: Any, axes: Sequence[int]) -> Any:
 
 
 def _tell_of_samples(f: Source, axes: Sequence[int]) -> list[str]:
-    """Return a note where samples are counted although the file knows places on a curved grid."""
+    """Return a note where samples are counted, as the file does not say where they lie."""
     counted = [f.dims[axis] for axis in axes if f.dims[axis] not in f.coordinates]
-    curved = [
+    if not counted or format_of(f.path) in ("npy", "npz"):
+        return []
+    beside = [
         name
         for name, coordinate in f.beside.items()
-        if len(coordinate.dims) > 1 and {*coordinate.dims} & {*counted}
+        if coordinate.dims and {*coordinate.dims} & {*counted}
     ]
-    if not counted or not curved:
-        return []
-    note = (
-        f"{', '.join(counted)} of {f.label} have no coordinates of their own ({', '.join(curved)} "
-        "have several axes): derivatives are per sample. --spacing says how far these are apart."
-    )
-    return [note]
+    several = f" ({', '.join(beside)} lie along {'them' if counted[1:] else 'it'})" * bool(beside)
+    cure = "--spacing says how far these are apart"
+    if any(len(f.beside[name].dims) == 1 for name in beside):
+        cure += ", --coords names coordinates"
+    noun = "has no coordinates of its" if len(counted) == 1 else "have no coordinates of their"
+    return [(f"{', '.join(counted)} of {f.label} {noun} own{several}: derivatives are per sample. "
+            f"{cure}.")]  # fmt: skip
 
 
 def _make_planner(
@@ -225,6 +332,20 @@ def _check_options(f: Source, axes: Sequence[int], request: FileRequest) -> None
         raise FileError("--edge-order and --edge-accuracy can't go together. Leave one out.")
 
 
+def _check_operator(fields: Sequence[Source], request: FileRequest) -> None:
+    """Raise FileError where an operator does not go with options or with fields."""
+    operator, row = request.operator, OPERATORS[request.operator]
+    if request.order != 1 and row.orders:
+        raise FileError(f"--order goes with --operator derivative; got it with {operator}.")
+    if request.stagger is not None and "stagger" not in row.options:
+        raise FileError(f"--stagger does not go with --operator {operator}. Leave one out.")
+    if operator == "gradient_norm" and fields[0].dtype.kind in "mM":
+        raise FileError("gradients of dates have no length. Choose another --operator.")
+    if row.takes == "field" and row.gives != "each" and len(fields) > 1:
+        names = ", ".join(f.name for f in fields)
+        raise FileError(f"a {row.title} takes one variable; got {names}. Name one: --var.")
+
+
 def _make_labels(
     fields: Sequence[Source], axes: Sequence[int], time_unit: str | None, request: FileRequest
 ) -> Labels:
@@ -234,6 +355,8 @@ def _make_labels(
     for dim in dims:
         dates = dim in f.coordinates and f.coordinates[dim].dtype.kind in "mM"
         units = f.coordinate_attributes.get(dim, {}).get("units")
+        if " since " in str(units):  # dates that could not be decoded
+            units = unit_of_dates(str(units))
         dim_units.append(unit_of_time(time_unit or "s") if dates else units)
     if request.spacing or request.coords:  # which may be in other units
         dim_units = [None] * len(dims)
@@ -255,15 +378,6 @@ def _make_program(
     request: FileRequest, plan: Callable[[int], list[AxisPlan]], fields: Sequence[Source]
 ) -> Stages:
     operator, row = request.operator, OPERATORS[request.operator]
-    if request.order != 1 and row.orders:
-        raise FileError(f"--order goes with --operator derivative; got it with {operator}.")
-    if request.stagger is not None and "stagger" not in row.options:
-        raise FileError(f"--stagger does not go with --operator {operator}. Leave one out.")
-    if operator == "gradient_norm" and fields[0].dtype.kind in "mM":
-        raise FileError("gradients of dates have no length. Choose another --operator.")
-    if row.takes == "field" and row.gives != "each" and len(fields) > 1:
-        names = ", ".join(f.name for f in fields)
-        raise FileError(f"a {row.title} takes one variable; got {names}. Name one: --var.")
     plans = [plan(order) for order in row.orders or (request.order,)]
     axes = len(plans[0])
     least, most = row.axes
@@ -280,9 +394,13 @@ def _make_program(
     return plan_stages(row, plans, len(fields))
 
 
-def _find_axis(f: Source, name: str) -> int:
+def _find_axis(f: Source, name: str, place: Geography | None) -> int:
     if name in f.dims:
         return f.dims.index(name)
+    if place is not None and name in place.names:
+        return place.axes[place.names.index(name)]
+    if name in f.beside and len(f.beside[name].dims) == 1:
+        return f.dims.index(f.beside[name].dims[0])
     try:
         axis = int(name)
     except ValueError:
@@ -325,8 +443,11 @@ def _find_spacings(
                 f"the spacing of axis {f.dims[axis]} of {f.label} is unknown, as "
                 f"{f.unknown_spacing[f.dims[axis]]}. Pass --spacing, or leave it out with --axis."
             )
-    pairs_of = zip(owners, axes, strict=True)
-    return tuple(owner.coordinates.get(owner.dims[axis], 1.0) for owner, axis in pairs_of)
+    # The size of a pixel is exact, differences of the coordinates of pixels are rounded.
+    return tuple(
+        owner.steps.get(owner.dims[axis], owner.coordinates.get(owner.dims[axis], 1.0))
+        for owner, axis in zip(owners, axes, strict=True)
+    )
 
 
 def _load_coordinates(f: Source, axis: int, name: str) -> Values:

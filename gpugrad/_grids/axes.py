@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+from collections.abc import Sequence
 from functools import lru_cache, partial
 from typing import Any
 
@@ -23,12 +24,14 @@ from gpugrad._grids.options import (
 from gpugrad._grids.spacing import (
     check_lengths,
     count_times,
+    mend_axis,
     parse_axes,
     parse_spacings,
     warn_caller,
 )
 from gpugrad._stencils import (
     AxisPlan,
+    Sides,
     first_derivative,
     plan_beside_masked,
     plan_derivative,
@@ -45,8 +48,8 @@ def parse_one_axis(axis: Any) -> int:
         return operator.index(axis)
     except TypeError as error:
         raise TypeError(
-            f"`axis` must be one integer; got {axis!r}. For several axes there is `gradient`; "
-            "names of axes belong to DataArrays of xarray."
+            f"`axis` must be one integer; got {axis!r}. For several axes there is `gradient`. "
+            f"{mend_axis(axis)}"
         ) from error
 
 
@@ -109,16 +112,24 @@ def plan_axes(
         plans = _plan_axes_evenly(f.shape, f.dtype, axis, options, *varargs)
     else:
         plans = _plan_axes(f, varargs, axis, time_unit, options)
-    if options.boundary is ONE_SIDED:
-        return plans
-    sides = parse_boundaries(options.boundary, [plan.axis for plan in plans], f.ndim)
-    for plan, (side, _) in zip(plans, sides, strict=True):
-        if side.name == "periodic" and repeats_its_first(f, plan.axis):
-            warn_caller(
-                f"axis {plan.axis} of `f` is periodic, but the last sample repeats the first. "
-                "Leave it out, unless the field is so by chance: the first sample follows the last."
-            )
+    if options.boundary is not ONE_SIDED and options.beside_masked is None:
+        axes = [plan.axis for plan in plans]
+        sides = parse_boundaries(options.boundary, axes, f.ndim)
+        warn_of_repeats(f, axes, sides, parse_periods(options.period, sides, axes, f.ndim))
     return plans
+
+
+def warn_of_repeats(
+    f: Array, axes: Sequence[int], sides: Sequence[Sides], periods: Sequence[float | None]
+) -> None:
+    """Warn of last samples that repeat the first ones, on periodic axes without a given period."""
+    for axis, (side, _), period in zip(axes, sides, periods, strict=True):
+        if side.name == "periodic" and period is None and repeats_its_first(f, axis):
+            warn_caller(
+                f"axis {axis} of `f` is periodic, but the last sample repeats the first. Leave it "
+                "out, or say the `period` if the field is so by chance: the first sample follows "
+                "the last."
+            )
 
 
 def _plan_axes(

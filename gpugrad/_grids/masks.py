@@ -25,7 +25,8 @@ def copy_mask(where: Any, f: Array) -> Array | None:
         return None
     if is_library_array(where):
         return as_mask(namespace_of(where).asarray(where, copy=True), f)
-    return as_mask(np.array(where, subok=True), f)  # what is masked in `where` stays so
+    # What is masked in `where` stays so.
+    return as_mask(np.array(where, subok=True) if isinstance(where, np.ndarray) else where, f)
 
 
 def is_masked(f: Array) -> bool:
@@ -56,7 +57,10 @@ def as_mask(where: Any, f: Array) -> Array:
     must += "to it, true where samples are valid"
     is_dask = array_api_compat.is_dask_array(f)
     if not is_library_array(where):
-        where = np.ma.filled(where, False) if is_masked(where) else np.asarray(where)
+        try:
+            where = np.ma.filled(where, False) if is_masked(where) else np.asarray(where)
+        except ValueError:
+            raise ValueError(f"{must}; got a sequence of unequal lengths.") from None
         if is_dask:
             import dask.array as da
 

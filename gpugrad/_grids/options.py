@@ -33,8 +33,8 @@ class Options(NamedTuple):
     def are_numpys(self) -> bool:
         """Whether nothing is asked for that `numpy.gradient` does not have."""
         _, accuracy, edge_accuracy, boundary, period, stagger, _, beside_masked = self
-        has_no_more = (edge_accuracy, period, stagger, beside_masked) == (None,) * 4
-        return has_no_more and boundary is ONE_SIDED and accuracy == 2
+        has_no_more = all(x is None for x in (edge_accuracy, period, stagger, beside_masked))
+        return has_no_more and boundary is ONE_SIDED and type(accuracy) is int and accuracy == 2
 
 
 def parse_scheme(options: Options) -> Scheme:

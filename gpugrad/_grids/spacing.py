@@ -23,7 +23,9 @@ from gpugrad._arrays import (
     host_values,
     is_library_array,
     library_of,
+    loses_digits,
     namespace_of,
+    subtract_integers,
     widest_float,
 )
 from gpugrad._grids.coordinates import are_dates, read_coordinates
@@ -48,11 +50,23 @@ def parse_axes(axis: Any, ndim: int) -> tuple[int, ...]:
     except TypeError:
         raise TypeError(
             f"`axis` must be an integer, several of them, or None for all axes; got {axis!r}. "
-            "Names of axes belong to DataArrays of xarray."
+            f"{mend_axis(axis)}"
         ) from None
     except ValueError:
         raise ValueError(f"`axis` must name each axis once; got {axis!r}.") from None
     return axes
+
+
+def mend_axis(axis: Any) -> str:
+    """Say what to do where `axis` is no integer."""
+    if is_library_array(axis) and host_values(axis) is None:
+        return (
+            "What is traced has no value: say that axes are static, as in `jax.jit(gradient, "
+            'static_argnames="axis")`.'
+        )
+    if isinstance(axis, (float, np.floating)) and axis.is_integer():
+        return f"Pass `axis={int(axis)}`."
+    return "Names of axes belong to DataArrays of xarray."
 
 
 def check_lengths(shape: tuple[Any, ...], axes: tuple[int, ...], edge_order: int = 1) -> None:
@@ -108,6 +122,11 @@ def parse_spacings(
         ]
     else:
         spacing = None
+        if len(varargs) == 1 and _are_coordinates_of_axes(varargs[0]):
+            raise TypeError(
+                f"spacings must be separate arguments; got one sequence of {len(varargs[0])} for "
+                f"{len(axes)} axes. Pass `gradient(f, *spacings)`, or `spacing=spacings`."
+            )
         if len(varargs) == 1:
             spacing = _read_spacing(varargs[0], "all axes", f, time_unit)
         if len(varargs) != 1 or getattr(spacing, "ndim", 0) != 0:
@@ -124,6 +143,13 @@ def parse_spacings(
             "datetime64 or timedelta64. Leave it out, or pass dates as coordinates."
         )
     return spacings
+
+
+def _are_coordinates_of_axes(spacing: Any) -> bool:
+    """Tell whether a sequence holds the coordinates of several axes."""
+    return isinstance(spacing, (tuple, list)) and any(
+        isinstance(entry, (tuple, list)) or getattr(entry, "ndim", 0) for entry in spacing
+    )
 
 
 def _parse_spacing(spacing: Any, f: Array, axis: int, time_unit: str | None) -> Any:
@@ -149,8 +175,7 @@ def _parse_spacing(spacing: Any, f: Array, axis: int, time_unit: str | None) -> 
             f"of `f`; got {spacing.shape[0]}. {cure}"
         )
     if not isinstance(spacing, np.ndarray):
-        unread = _prepare_unread(spacing, where)
-        return unread[1:] - unread[:-1]
+        return _subtract_unread(spacing[1:], spacing[:-1], where)
     x = _as_differentiable(spacing, where, time_unit)
     # By value, as an array may change from call to call; a long one is read sooner than looked up.
     if x.nbytes <= _REMEMBERED_BYTES:
@@ -177,9 +202,9 @@ def _parse_lines(coordinates: Any, where: str, f: Array, axis: int, time_unit: s
             "length 1 where others are meant, as `x[:, None]` does."
         )
     if not isinstance(coordinates, np.ndarray):
-        unread = namespace_of(coordinates).reshape(_prepare_unread(coordinates, where), padded)
+        unread = namespace_of(coordinates).reshape(coordinates, padded)
         after, before = (unread[rows_of(len(padded), axis, *s)] for s in ((1, None), (0, -1)))
-        return after - before
+        return _subtract_unread(after, before, where)
     x = _as_differentiable(coordinates, where, time_unit).reshape(padded)
     _check_varies(x, where, axis)
     if lines_are_alike(x, axis):
@@ -313,9 +338,9 @@ def _as_differentiable(x: NumpyArray, where: str, time_unit: str | None) -> Nump
     if dtype_name(x.dtype) in HALF_PRECISION:
         return x.astype(np.float32)
     if kind in "iu":
-        return x.astype(np.float64)  # differences of integers wrap around
+        return _count(x)  # differences of integers wrap around
     if kind == "m" and x.ndim and time_unit is None and not np.isnat(x).any():
-        return x.astype(np.float64)  # counts in the unit they have, as in NumPy
+        return _count(x.view(np.int64))  # in the unit they have, as in NumPy
     if kind in "mM":
         if time_unit is None:
             _refuse_dates(where, f"dtype {x.dtype}")
@@ -326,6 +351,8 @@ def _as_differentiable(x: NumpyArray, where: str, time_unit: str | None) -> Nump
         try:
             return x.astype(np.float64)
         except (TypeError, ValueError) as error:
+            if any(isinstance(entry, complex) for entry in x.flat):
+                return _as_differentiable(x.astype(complex), where, time_unit)
             raise TypeError(
                 f"`spacing` for {where} must be real numbers or NumPy dates; got objects such as "
                 f"{x.flat[0]!r} ({error}). Dates become NumPy's with "
@@ -337,12 +364,30 @@ def _as_differentiable(x: NumpyArray, where: str, time_unit: str | None) -> Nump
     )
 
 
+def _count(x: NumpyArray) -> NumpyArray:
+    """Return integers as floats, or as they are if no float tells them apart."""
+    exact = 1 << 53
+    is_exact = x.ndim == 0 or x.itemsize < 8 or not x.size
+    return x.astype(np.float64) if is_exact or -exact <= x.min() <= x.max() <= exact else x
+
+
 def _prepare_unread(x: Array, where: str) -> Array:
     """Return a spacing whose values must not be read, in the dtype to calculate with."""
     name = dtype_name(x.dtype)
     if name.startswith("complex") or name == "bool":
-        raise TypeError(f"`spacing` for {where} must be real numbers; got dtype {name}.")
+        raise TypeError(
+            f"`spacing` for {where} must be real numbers; got dtype {name}. Pass its real part, or "
+            "numbers."
+        )
     return widen(x)
+
+
+def _subtract_unread(after: Array, before: Array, where: str) -> Array:
+    """Return the steps between coordinates whose values must not be read."""
+    xp = namespace_of(after)
+    if loses_digits(xp, after):
+        return subtract_integers(xp, after, before, widest_float(xp, after))
+    return _prepare_unread(after, where) - _prepare_unread(before, where)
 
 
 def widen(x: Array) -> Array:

@@ -66,6 +66,10 @@ def lines_are_alike(x: NumpyArray, axis: int) -> bool:
 def _subtract_neighbours(x: NumpyArray, axis: int, where: str, time_unit: str | None) -> NumpyArray:
     """Return the steps along an axis, of dates in multiples of the unit."""
     after, before = (x[rows_of(x.ndim, axis, *s)] for s in ((1, None), (0, -1)))
+    if x.dtype.kind in "iu":  # beyond 2^53: of two's complements unsigned differences are exact
+        high, low = after.astype(np.uint64), before.astype(np.uint64)
+        size = np.where(after >= before, high - low, low - high).astype(np.float64)
+        return np.where(after >= before, size, -size)
     try:
         with np.errstate(invalid="ignore", over="ignore"):  # what they hide is refused just below
             steps: NumpyArray = after - before
@@ -115,7 +119,15 @@ def _check_steps(steps: NumpyArray, x: NumpyArray, where: str) -> bool:
     if (steps == 0).any():
         i = int(np.flatnonzero(steps == 0)[0])
         neither_up_nor_down = low == high or low < 0 < high
-        if x.dtype.kind == "f" and abs(x[i]) >= 2.0**53:
+        gap = np.spacing(abs(x[i])) if x.dtype.kind == "f" else 0
+        mean = abs(x[-1] - x[0]) / len(steps)
+        if x.dtype.kind == "f" and x.itemsize < 8 and (gap >= 2 or 0 < mean < 4 * gap):
+            cure = (
+                f"Beside such a number {x.dtype} has others {gap:.3g} apart, which is too coarse: "
+                "keep coordinates in float64, or subtract an offset before they become "
+                f"{x.dtype}."
+            )
+        elif x.dtype.kind == "f" and abs(x[i]) >= 2.0**53:
             cure = "So large, neighbouring integers are one float64: subtract an offset first."
         elif x.dtype.kind == "f" and neither_up_nor_down and (x > 0).all():
             cure = "These look like steps between samples; pass coordinates, their `numpy.cumsum`."

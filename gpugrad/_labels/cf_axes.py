@@ -6,9 +6,12 @@ And which coordinates are latitude and longitude.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from gpugrad._grids import warn_caller
 from gpugrad._labels.xarray_coordinates import in_words
+from gpugrad._stencils import OPERATORS
 
 _POINTS = {"u": "X", "v": "Y", "w": "Z"}
 _NAMES = {
@@ -80,6 +83,66 @@ _GEOGRAPHIC = {
     "longitude": (("lon", "longitude", "nav_lon", "xlong", "lng"), "degrees?_?(east|e)"),
 }
 """Names of coordinates, and what the CF conventions allow as their units."""
+
+
+def geographic_kind(name: Any, attributes: Mapping[Any, Any]) -> str | None:
+    """Return whether a coordinate is "latitude" or "longitude", by what CF says; else None.
+
+    Its standard name goes before its units, these before its own name, which counts only where the
+    units are an angle or unknown. Those of a rotated pole are "grid_latitude", "grid_longitude".
+    """
+    standard = str(attributes.get("standard_name", ""))
+    units = str(attributes.get("units", "")).strip().lower()
+    is_angle = not units or re.fullmatch(_ANGLE, units)
+    for kind, (names, directed) in _GEOGRAPHIC.items():
+        if standard in (kind, f"grid_{kind}"):
+            return standard if is_angle else None
+        if re.fullmatch(directed, units):
+            return kind
+        if not standard and is_angle and str(name).lower() in names:
+            return kind
+    return None
+
+
+_ANGLE = r"degrees?(_?(north|east|n|e|true))?|deg|radians?|rad"
+
+
+_ON_SPHERE = {
+    "gradient_norm": "gradient_norm(f)", "laplacian": "laplacian(f)",
+    "divergence": "divergence(u=u, v=v)", "curl": "curl(u=u, v=v)",
+}  # fmt: skip
+"""The calls on a sphere that stand for sums of derivatives along latitude and longitude."""
+
+
+def warn_of_degrees(operator: str, f: Any, dims: Sequence[Any]) -> None:
+    """Warn where derivatives per degree of latitude or of longitude are added up as if flat."""
+    row = OPERATORS.get(operator)
+    if row is None or not row.adds_axes or len(dims) < 2:
+        return
+    along = [
+        dim
+        for dim in dims
+        if dim in f.coords
+        and _says_geographic(f.coords[dim].attrs)
+        and geographic_kind(dim, f.coords[dim].attrs)
+    ]
+    if not along:
+        return
+    call = _ON_SPHERE.get(operator)
+    cure = (
+        f"`gpugrad.Sphere().{call}` is per metre, on the sphere"
+        if call and len(dims) == len(along) == 2
+        else "`gpugrad.Sphere()` has derivatives per metre along latitude and longitude"
+    )
+    warn_caller(
+        f"`{operator}` adds derivatives per degree along {in_words(along)}, and degrees differ in "
+        f"length from place to place. {cure}; pass a spacing where you mean what you do."
+    )
+
+
+def _says_geographic(attributes: Mapping[Any, Any]) -> bool:
+    """Tell whether attributes, not the name alone, say that it is latitude or longitude."""
+    return "standard_name" in attributes or "units" in attributes
 
 
 def find_geographic(kind: str, f: Any) -> Any:

@@ -9,7 +9,7 @@ from typing import Any, ParamSpec, TypeVar
 import numpy as np
 
 from gpugrad._arrays import PLAIN, library_of_labels
-from gpugrad._keywords import refuse_unknown, spread_spacing
+from gpugrad._keywords import answer_error, spread_spacing
 from gpugrad._labels.typing import Call
 
 P = ParamSpec("P")
@@ -35,8 +35,8 @@ def accepts_labels(operator: Callable[P, R]) -> Callable[P, R]:
                     result: R = call_labelled(call, arguments, options)
                     return result
             return operator(*arguments, **options)
-        except TypeError:
-            refuse_unknown(operator, arguments, options)
+        except (TypeError, ValueError, RuntimeError) as error:
+            answer_error(operator, arguments, options, error)
             raise
 
     return call

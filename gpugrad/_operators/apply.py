@@ -8,9 +8,23 @@ from typing import Any
 
 from gpugrad._arrays import Array, as_field, assign, check_out, flatten_rows
 from gpugrad._grids import Options, plan_axes
-from gpugrad._operators.components import as_components, check_plans, find_shape, join_results
+from gpugrad._operators.components import (
+    as_components,
+    check_plans,
+    find_shape,
+    join_results,
+    round_half,
+    widen_half,
+)
 from gpugrad._operators.samples import MaskedFields
-from gpugrad._stencils import OPERATORS, AxisPlan, Operator, arrange_hessian, each_derivative
+from gpugrad._stencils import (
+    OPERATORS,
+    AxisPlan,
+    Operator,
+    arrange_hessian,
+    convert_fields,
+    each_derivative,
+)
 
 
 def apply_operator(
@@ -61,6 +75,7 @@ def _evaluate_rows(
         if targets is not None:
             check_out(targets, f, len(targets), False)
             samples.check_masked(targets)
+        outputs = convert_fields(outputs, widen_half)
         results = samples.evaluate(outputs, None, False, backend)
 
         def differentiate(slope: Array, plans: Sequence[AxisPlan]) -> Any:
@@ -69,6 +84,7 @@ def _evaluate_rows(
             return slopes.evaluate(each_derivative(plans, slopes.term), backend=backend)
 
         results = [*chain(*arrange_hessian(results, first, differentiate))]
+        results = [*round_half(results, f)]
         if targets is not None:
             assign(targets, results)
     else:

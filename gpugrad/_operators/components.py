@@ -5,30 +5,42 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
 from gpugrad._arrays import (
+    HALF_PRECISION,
     Array,
     as_field,
+    deliver,
     device_of,
     dtype_name,
     from_host,
     is_library_array,
     library_of,
+    loses_digits,
+    namespace_of,
     stack_results,
+    subtract_integers,
+    widest_float,
 )
 from gpugrad._keywords import refuse_loose_components
 from gpugrad._stencils import AxisPlan, Operator
 
 
-def as_components(v: Any, spacing: Sequence[Any] = ()) -> list[Array]:
+def as_components(v: Any, spacing: Sequence[Any] = (), names: Sequence[str] = ()) -> list[Array]:
     """Return the components of a vector field as fields of one kind.
 
     `spacing` is what stands beside it in a call, to tell components that are given one by one.
+    Components that are given by keyword have `names`.
     """
     refuse_loose_components(v, spacing)
     if isinstance(v, (list, tuple)):
-        fields = [as_field(component) for component in v]
+        fields = [
+            _as_component(component, f"`{names[i]}`" if names else f"component {i} of `v`")
+            for i, component in enumerate(v)
+        ]
     else:
-        v = as_field(v)
+        v = _as_component(v, "`v`")
         if v.ndim < 2:
             raise ValueError(
                 "`v` must have its components on its first axis, and samples on others; got an "
@@ -37,33 +49,83 @@ def as_components(v: Any, spacing: Sequence[Any] = ()) -> list[Array]:
         fields = [v[i, ...] for i in range(v.shape[0])]
     if not fields:
         raise ValueError("`v` must have at least one component; got none.")
-    first = fields[0]
-    for i, f in enumerate(fields[1:], start=1):
-        if library_of(f) != library_of(first) or type(f) is not type(first):
-            raise TypeError(
-                f"components of `v` must be of one library; got {_kind_of(first)} and "
-                f"{_kind_of(f)}."
-            )
-        if f.dtype != first.dtype:
-            raise TypeError(
-                f"components of `v` must have one dtype; got {dtype_name(first.dtype)} for the "
-                f"first and {dtype_name(f.dtype)} for component {i}. Convert one of them."
-            )
-        if tuple(f.shape) != tuple(first.shape):
-            raise ValueError(
-                f"components of `v` must have one shape; got {tuple(first.shape)} for the first "
-                f"and {tuple(f.shape)} for component {i}."
-            )
-        if is_library_array(f) and device_of(f) != device_of(first):
-            raise ValueError(
-                f"components of `v` must be on one device; got {device_of(first)} and "
-                f"{device_of(f)}. Nothing is moved silently."
-            )
+    together = " and ".join(f"`{name}`" for name in names) or "components of `v`"
+    labels = [f"`{name}`" for name in names] or [
+        "the first",
+        *map("component {}".format, range(1, len(fields))),
+    ]
+    for label, f in zip(labels[1:], fields[1:], strict=True):
+        for must, find, error, cure in _TRAITS:
+            first, other = find(fields[0]), find(f)
+            if first != other:
+                raise error(
+                    f"{together} must {must}; got {first} for {labels[0]} and {other} for {label}. "
+                    f"{cure}"
+                )
     return fields
 
 
-def _kind_of(f: Array) -> str:
-    return f"{library_of(f)}'s {type(f).__name__}"
+def _as_component(component: Any, name: str) -> Array:
+    try:
+        return as_field(component)
+    except (TypeError, ValueError) as error:
+        raise type(error)(str(error).replace("`f`", name)) from error
+
+
+def _find_device(f: Array) -> Any:
+    return device_of(f) if is_library_array(f) else None
+
+
+_TRAITS: tuple[tuple[str, Callable[[Array], Any], type[Exception], str], ...] = (
+    (
+        "be of one library",
+        library_of,
+        TypeError,
+        "Convert one of them; nothing is moved between libraries silently.",
+    ),
+    (
+        "be of one type",
+        lambda f: type(f).__name__,
+        TypeError,
+        "Convert one of them, as `numpy.ma.asarray` does beside a masked array.",
+    ),
+    ("have one dtype", lambda f: dtype_name(f.dtype), TypeError, "Convert one of them."),
+    ("have one shape", lambda f: tuple(f.shape), ValueError, "Give each of them all samples."),
+    ("be on one device", _find_device, ValueError, "Nothing is moved silently."),
+)
+"""What components must have in common, how it is found, and what to do where they have not."""
+
+
+def widen_half(f: Array) -> Array:
+    """Return a field in half precision as float32, any other as it is.
+
+    Where an operator takes two steps, what the first one makes may be out of the range of half
+    precision though the result is not, and is rounded but once.
+    """
+    if dtype_name(f.dtype) not in HALF_PRECISION:
+        return f
+    if isinstance(f, np.ndarray):
+        return f.astype(np.float32)
+    xp = namespace_of(f)
+    return xp.astype(f, xp.float32)
+
+
+def round_half(results: Sequence[Array], f: Array) -> Sequence[Array]:
+    """Return results of a field that `widen_half` may have widened, in its own dtype."""
+    if dtype_name(f.dtype) not in HALF_PRECISION:
+        return results
+    return deliver(results, f, None, False)
+
+
+def drop_offset(f: Array) -> Array:
+    """Return integers that floats don't tell apart as floats since the first of them.
+
+    It is for operators that see no constant.
+    """
+    xp = namespace_of(f) if is_library_array(f) else None
+    if xp is None or not loses_digits(xp, f):
+        return f
+    return subtract_integers(xp, f, f[(slice(0, 1),) * f.ndim], widest_float(xp, f))
 
 
 def match_library(values: Array, f: Array) -> Array:

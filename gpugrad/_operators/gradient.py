@@ -110,7 +110,11 @@ def gradient(
     if (  # NumPy's own calls are the most common, and feel a microsecond
         where is None
         and skipna is False
-        and (accuracy, edge_accuracy, period, stagger) == (2, None, None, None)
+        and type(accuracy) is int
+        and accuracy == 2
+        and edge_accuracy is None
+        and period is None
+        and stagger is None
         and boundary is ONE_SIDED
     ):
         f = as_field(f)

@@ -36,7 +36,13 @@ from gpugrad._grids import (
     plan_gradient,
 )
 from gpugrad._keywords import accepts_keywords
-from gpugrad._operators.components import check_plans, find_shape, join_results
+from gpugrad._operators.components import (
+    check_plans,
+    find_shape,
+    join_results,
+    round_half,
+    widen_half,
+)
 from gpugrad._operators.descriptions import OPERATOR, describe
 from gpugrad._operators.linear_operator import LinearMap, make_linear_operator
 from gpugrad._operators.matrix import make_matrix, make_offset
@@ -179,7 +185,9 @@ class Plan:
             outputs = bind_fields(self._program.stages[0], fields)
             evaluate(outputs, targets, False, self._backend)
             return out
-        results = self._program.run(fields, partial(evaluate, backend=self._backend))
+        wide = [*map(widen_half, fields)]
+        results = self._program.run(wide, partial(evaluate, backend=self._backend))
+        results = [*round_half(results, f)]
         if targets is None:
             return join_results(results, gives, self._stack)
         assign(targets, results)
@@ -593,10 +601,18 @@ def make_template(shape: Any, dtype: Any, like: Any) -> Array:
     """Return an array of the kind that is planned for, which holds a single number."""
     try:
         shape = (int(shape),) if np.ndim(shape) == 0 else tuple(map(int, shape))
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError, np.ma.MaskError) as error:
         raise TypeError(f"`shape` must be an integer or a tuple of them; got {shape!r}.") from error
+    if min(shape, default=0) < 0:
+        raise ValueError(f"`shape` must have no negative lengths; got {shape}.")
     if like is None or like is np or library_of(like) == "NumPy":
-        return as_field(np.broadcast_to(np.zeros((), np.dtype(dtype)), shape))
+        try:
+            known = np.dtype(dtype)
+        except (TypeError, ValueError) as error:
+            raise TypeError(
+                f'`dtype` must be a dtype, or its name, as in "float32"; got {dtype!r}.'
+            ) from error
+        return as_field(np.broadcast_to(np.zeros((), known), shape))
     if isinstance(like, ModuleType):
         like = like.zeros(1)
     elif not is_library_array(like):

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from gpugrad._arrays import Array
+from gpugrad._arrays import Array, resemble
 from gpugrad._engines import evaluate
 from gpugrad._grids import Options, as_mask, choose_beside_masked, find_valid, is_masked
 from gpugrad._stencils import AxisPlan, Outputs, Term
@@ -21,7 +21,7 @@ class MaskedFields:
     def __init__(self, fields: Sequence[Array], where: Any = None, skipna: Any = False) -> None:
         if not isinstance(skipna, (bool, np.bool_)):
             raise TypeError(f"`skipna` must be True or False; got {skipna!r}.")
-        self.fields = [*fields]
+        self.fields, self._like = [*fields], fields[0]
         self.masks: list[Array | None] = [None] * len(self.fields)
         self.are_masked_anywhere = where is not None or bool(skipna)
         self.are_masked_arrays = self.are_masked_anywhere and is_masked(fields[0])
@@ -50,8 +50,18 @@ class MaskedFields:
         if not self.are_masked_arrays:
             return evaluate(outputs, out, stack, backend)
         self.check_masked(out if isinstance(out, (tuple, list)) else [] if out is None else [out])
-        results = evaluate(outputs, out, stack, backend)
-        return mask_result(results) if stack else tuple([mask_result(result) for result in results])
+        return self.mask(evaluate(outputs, out, stack, backend), out is None)
+
+    def mask(self, results: Any, are_new: bool) -> Any:
+        """Mask results of masked arrays: one in an array, or several in a tuple.
+
+        New ones get the fill value of the field, and a mask as hard.
+        """
+        if isinstance(results, tuple):
+            return tuple([self.mask(result, are_new) for result in results])
+        if self.are_masked_arrays:
+            results = mask_result(results)
+        return resemble(results, self._like) if are_new else results
 
     def check_masked(self, targets: Sequence[Array]) -> None:
         """Raise TypeError where masked results would be written into arrays without masks."""

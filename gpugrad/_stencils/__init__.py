@@ -34,13 +34,15 @@ from gpugrad._stencils.plan import (
     replace_fields,
     rows_of,
 )
-from gpugrad._stencils.schemes import plan_derivative, repeats_its_first
+from gpugrad._stencils.repeated_ends import ends_agree, repeats_its_first
+from gpugrad._stencils.schemes import plan_derivative
 from gpugrad._stencils.weights import central_reach, exact_weights
 
 if TYPE_CHECKING:
     from gpugrad._stencils.pieces import (
         ChunkPlan,
         Piece,
+        Span,
         Stretch,
         cut_at_seams,
         cut_plan,
@@ -56,7 +58,7 @@ __getattr__ = load_late(
     __name__,
     {
         "pieces": (
-            "ChunkPlan Piece Stretch cut_at_seams cut_plan cut_plans find_reach find_row "
+            "ChunkPlan Piece Span Stretch cut_at_seams cut_plan cut_plans find_reach find_row "
             "find_stretches"
         ),
         "transpose": "transpose_plan",

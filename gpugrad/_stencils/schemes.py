@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gpugrad._arrays import Array, host_values, namespace_of
+from gpugrad._arrays import Array, namespace_of
 from gpugrad._stencils.boundaries import (
     MAX_ACCURACY,
     MAX_ORDER,
@@ -266,15 +266,3 @@ def check_weights(axis: int, formulas: Iterable[Formula]) -> None:
             f"`spacing` for axis {axis} must not return to the same place among the samples of a "
             "formula. Sort the samples by coordinate, or lower `accuracy`."
         )
-
-
-def repeats_its_first(f: Array, axis: int) -> bool:
-    """Tell whether the last samples along an axis are the first ones again, if they may be read."""
-    values = f if isinstance(f, np.ndarray) else host_values(f)
-    if values is None or values.shape[axis] < 3 or not values.size:
-        return False
-    values = np.moveaxis(values, axis, 0)
-    corner = (0,) * (values.ndim - 1)  # in most fields one sample is enough to know
-    if values[(0, *corner)] != values[(-1, *corner)]:
-        return False
-    return bool((values[0] == values[-1]).all() and not (values[0] == values[1]).all())

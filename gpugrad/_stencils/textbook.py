@@ -251,6 +251,8 @@ def _parse_positive(number: Any, name: str) -> int:
 
 
 def _parse_offsets(offsets: Iterable[Any], order: int) -> tuple[int | Fraction, ...]:
+    if not isinstance(offsets, Iterable) or getattr(offsets, "shape", None) == ():
+        raise TypeError(f"`offsets` must be a sequence of numbers; got {offsets!r}.")
     exact = tuple([_parse_offset(offset) for offset in offsets])
     if len(set(exact)) != len(exact):
         raise ValueError(f"`offsets` must be distinct; got {[*map(str, exact)]}.")

@@ -87,10 +87,15 @@ class Vectors(LlvmFunction):
         build = self.build
         if not self.is_complex:
             return build.fdiv(value, divisor)
-        # With r = 0 / d: (a + b r) (1 / d) + (b - a r) (1 / d) j.
+        # With r = 0 / d: (a + b r) (1 / d) + (b - a r) (1 / d) j. Where d is zero, as a spacing is
+        # that underflows, each part is divided by its magnitude: a / 0 + (b / 0) j.
         kind = value.type
+        zeros = ir.Constant(kind, None)
+        is_zero = build.fcmp_ordered("==", divisor, zeros)
         ratio = build.fdiv(self.alternate(kind, 0.0, -0.0), divisor)
         total = build.fadd(value, build.fmul(self.swap(value), ratio))
+        total = build.select(is_zero, value, total)
+        divisor = build.select(is_zero, zeros, divisor)
         return build.fmul(total, build.fdiv(self.alternate(kind, 1.0, 1.0), divisor))
 
     def alternate(self, kind: ir.VectorType, real: float, imaginary: float) -> ir.Constant:

@@ -196,12 +196,15 @@ template <class Value> struct Divisor {
         return range && is_zero(x) ? multiply(x, reciprocal) : ::divide(x, value);
     }
 };
-// NumPy divides complex numbers in Smith's way, here by d + 0j.
+// NumPy divides complex numbers in Smith's way, here by d + 0j: the ratio 0 / d is not a number where
+// d is zero, as a spacing is that underflows, and there each part is divided by its magnitude.
 template <class Real> struct Divisor<Complex<Real>> {
     Real ratio, reciprocal;
     __device__ Divisor() = default;
-    __device__ explicit Divisor(Real d) : ratio(::divide(Real(0), d)), reciprocal(::divide(Real(1), d)) {}
+    __device__ explicit Divisor(Real d)
+        : ratio(::divide(Real(0), d)), reciprocal(::divide(Real(1), is_zero(d) ? Real(0) : d)) {}
     __device__ Complex<Real> divide(Complex<Real> x) const {
+        if (ratio != ratio) return {multiply(x.re, reciprocal), multiply(x.im, reciprocal)};
         return {multiply(add(x.re, multiply(x.im, ratio)), reciprocal),
                 multiply(subtract(x.im, multiply(x.re, ratio)), reciprocal)};
     }

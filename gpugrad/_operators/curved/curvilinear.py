@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import chain
+from numbers import Integral
 from typing import Any, Literal, TypeVar, overload
 
 import numpy as np
@@ -654,7 +655,12 @@ class CurvilinearGrid:
                 )
             self._keys: list[Any] = [*range(count)]
             return tuple(range(count))
-        keys = [self.axis] if isinstance(self.axis, int) else [*self.axis]
+        keys = [*self.axis] if isinstance(self.axis, (tuple, list, range)) else [self.axis]
+        if any(isinstance(key, bool) or not isinstance(key, Integral) for key in keys):
+            raise TypeError(
+                f"`axis` must be integers, one for each coordinate; got {self.axis!r}. Names of "
+                "axes belong to DataArrays of xarray."
+            )
         if len(keys) != count:
             raise ValueError(
                 f"`axis` must name {count} axes, one for each coordinate; got {self.axis!r}."

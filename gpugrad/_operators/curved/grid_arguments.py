@@ -59,6 +59,11 @@ def make_grid_axis(
     axis: int, length: int, options: Options, boundary: Any, period: Any, count: int
 ) -> GridAxis:
     options = options._replace(boundary=boundary)
+    if length < 2:
+        raise ValueError(
+            f"axis {axis} of the grid must have at least 2 samples; got {length}. Leave out axes "
+            "along which nothing changes, with their coordinates."
+        )
     (sides,) = parse_boundaries(boundary, (0,), 1)
     if any(side.name == "normal" for side in sides):
         raise ValueError(

@@ -17,7 +17,7 @@ from gpugrad._arrays import Array, host_values
 from gpugrad._engines import evaluate
 from gpugrad._grids import Options, parse_boundaries, plan_axes, warn_caller
 from gpugrad._operators.components import match_library
-from gpugrad._stencils import AxisPlan, Sides, Term, repeats_its_first
+from gpugrad._stencils import AxisPlan, Sides, Term, ends_agree
 
 Matrix = list[list[Array]]
 
@@ -36,7 +36,12 @@ class GridAxis(NamedTuple):
     def plan(self, order: int) -> AxisPlan:
         """Return the plan of a derivative of fields, per sample."""
         stand_in = np.broadcast_to(0.0, (1,) * self.axis + (self.length,))
-        return plan_axes(stand_in, (), self.axis, None, self.options._replace(order=order))[0]
+        options = self.options._replace(order=order)
+        try:
+            return plan_axes(stand_in, (), self.axis, None, options)[0]
+        except ValueError as error:
+            of_grid = str(error).replace(" of `f` must", " of the grid must")
+            raise ValueError(of_grid.replace("a longer field", "a larger grid")) from error
 
     def plan_positions(self, order: int) -> AxisPlan:
         """Return the plan of a derivative of positions: nothing is known of them beyond an end."""
@@ -151,12 +156,8 @@ def check_closing(xs: Sequence[Array], axes: Sequence[GridAxis]) -> None:
     for axis in axes:
         if not axis.is_periodic:
             continue
+        warn_of_repeats(xs, axis)
         values = [host_values(x) for x in xs]
-        if all(x is not None and repeats_its_first(x, axis.axis) for x in values):
-            warn_caller(
-                f"axis {axis.axis} of the grid is periodic, but its last samples repeat the first. "
-                "Leave them out: the first sample follows the last."
-            )
         for x, jump in zip(values, axis.jumps, strict=True):
             if x is None or jump or not x.size:
                 continue
@@ -168,6 +169,19 @@ def check_closing(xs: Sequence[Array], axes: Sequence[GridAxis]) -> None:
                     "come back to where it started. Say by how much each coordinate grows each "
                     f"time round, as in `period={{{axis.axis}: (360.0, 0.0)}}`."
                 )
+
+
+def warn_of_repeats(xs: Sequence[Array], axis: GridAxis) -> None:
+    """Warn of last samples of a periodic axis that lie where the first ones do."""
+    values = [host_values(x) for x in xs]
+    if axis.length > 3 and all(
+        x is not None and ends_agree(np.moveaxis(x, axis.axis, 0), jump)
+        for x, jump in zip(values, axis.jumps, strict=True)
+    ):
+        warn_caller(
+            f"axis {axis.axis} of the grid is periodic, but its last samples repeat the first. "
+            "Leave them out: the first sample follows the last."
+        )
 
 
 def _invert(tangents: Matrix, named: dict[str, Array]) -> Matrix:

@@ -34,7 +34,7 @@ from gpugrad._arrays import (
 from gpugrad._engines import evaluate
 from gpugrad._grids import is_masked
 from gpugrad._operators.components import check_has_length
-from gpugrad._operators.samples import MaskedFields, mask_result
+from gpugrad._operators.samples import MaskedFields
 from gpugrad._stencils import AxisPlan, Piece, Term, cut_plans, rows_of
 
 ON_HOST, ON_DEVICE = 1 << 17, 1 << 22
@@ -195,9 +195,7 @@ def evaluate_in_slabs(
         _fill(results, slabs, formula)
     else:
         results = deliver(formula(slabs[0]), f, None, stack and out is None, is_norm)
-    if samples.are_masked_arrays:
-        is_one = isinstance(results, np.ndarray)
-        results = mask_result(results) if is_one else tuple(map(mask_result, results))
+    results = samples.mask(results, targets is None)
     if targets is None:
         return results
     if stack and is_masked(out):

@@ -11,8 +11,8 @@ import numpy as np
 from gpugrad._arrays import Array, Backend, as_field, library_of_labels
 from gpugrad._engines.slices import combine
 from gpugrad._grids import Options, parse_axes, parse_positive, parse_scheme
-from gpugrad._keywords import accepts_keywords, refuse_unknown
-from gpugrad._operators.components import as_components
+from gpugrad._keywords import accepts_keywords, answer_error
+from gpugrad._operators.components import as_components, drop_offset
 from gpugrad._operators.curved.coordinates import is_labelled
 from gpugrad._operators.curved.curved_fields import CurvedGrid
 from gpugrad._operators.curved.descriptions import describe_method
@@ -52,8 +52,8 @@ def _accepts_components(method: Callable[P, R]) -> Callable[P, R]:
                     "wrong result."
                 )
             return method(*arguments, **options)
-        except TypeError:
-            refuse_unknown(method, arguments[:1], options)
+        except (TypeError, ValueError, RuntimeError) as error:
+            answer_error(method, arguments[:1], options, error)
             raise
 
     return call
@@ -572,7 +572,10 @@ class Sphere:
         """Return the results of an operator on plain fields, vectors as ``(v, u)``."""
         out, stack, where, skipna, backend = request
         is_vector = name in ("divergence", "curl")
-        samples = MaskedFields(as_components(f) if is_vector else [as_field(f)], where, skipna)
+        f = f if is_vector else drop_offset(as_field(f))
+        samples = MaskedFields(
+            as_components(f, names=("v", "u")) if is_vector else [f], where, skipna
+        )
         axes = self._find_axes(samples.fields[0])
         fields = self._bind(samples, axes, is_second=name == "laplacian")
         formula = self._make_formula(name, fields, samples)

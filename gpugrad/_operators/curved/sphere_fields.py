@@ -21,7 +21,7 @@ from gpugrad._arrays import Array, NumpyArray, namespace_of
 from gpugrad._grids import ONE_SIDED, Options, choose_beside_masked, is_masked, plan_axes
 from gpugrad._operators.curved.curved_fields import CurvedFields, CurvedGrid
 from gpugrad._operators.curved.kept_arrays import KeptArrays
-from gpugrad._operators.curved.metric import GridAxis, Positions
+from gpugrad._operators.curved.metric import GridAxis, Positions, warn_of_repeats
 from gpugrad._operators.curved.slabs import Cut, MainAxis, Slab, as_working, concatenate
 from gpugrad._operators.curved.sphere_grid import SphereGrid
 from gpugrad._operators.samples import MaskedFields
@@ -183,6 +183,11 @@ class SphereFields:
         """Return the sum over all meridians, masked where one of them is."""
         axis = self._axes[1]
         total = namespace_of(row).sum(row, axis=axis, keepdims=True)
+        if is_masked(getattr(row, "_meta", None)):  # of a lazy array, the kind of its blocks
+            import dask.array as da
+
+            mask = da.ma.getmaskarray(row).any(axis=axis, keepdims=True)
+            return da.ma.masked_array(total, mask)
         if is_masked(row):
             mask = np.ma.getmaskarray(row).any(axis=axis, keepdims=True)
             return np.ma.array(total, mask=mask)
@@ -252,6 +257,8 @@ def make_curved_grid(grid: SphereGrid, radius: float, accuracies: tuple[int, int
         GridAxis(axis, n, Options(1, accuracy, edge, boundary), (0.0,) * 3)
         for axis, (n, boundary) in enumerate(zip(phi.shape, boundaries, strict=True))
     ]
+    if grid.periodic:
+        warn_of_repeats([np.broadcast_to(x, phi.shape) for x in values], axes[1])
     return CurvedGrid(Positions(values, project, named), axes)
 
 

@@ -140,7 +140,8 @@ def _find_closing(lam: NumpyArray, periodic: bool | None) -> tuple[bool, bool]:
     if lam.size < 3:
         return False, False
     closing = 2 * math.pi - abs(lam[-1] - lam[0])
-    repeats = abs(closing) < NEAR * steps.max()
+    # A full circle is no more exact than its angles, which may be those of a float32.
+    repeats = abs(closing) < max(NEAR * steps.max(), min(2 * math.pi * NEAR, 0.01 * steps.min()))
     if periodic is not False and (repeats or closing < 0):
         raise ValueError(
             "`longitude` must go round once; got "

@@ -1,0 +1,148 @@
+"""Masked arrays: no mask is lost, and what is beneath one reaches no result that is not masked."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pytest
+from field_operators import COLUMNS, OPERATORS, ROWS, flatten, list_grids
+
+import gpugrad
+
+
+def make_masks(rng):
+    """Return masks: single samples, one of them beside a pole; a row and corners; many."""
+    single, lines = (np.zeros((ROWS, COLUMNS), bool) for _ in range(2))
+    single[-2, 0] = single[4, 5] = True
+    lines[6] = lines[0, 3] = lines[-1, -1] = True
+    return single, lines, rng.random((ROWS, COLUMNS)) < 0.15
+
+
+@pytest.mark.parametrize("name", OPERATORS)
+def test_what_is_beneath_a_mask_reaches_no_result(rng, name):
+    values = 10 * rng.standard_normal((ROWS, COLUMNS))
+    with np.errstate(all="ignore"):
+        for mask in make_masks(rng):
+            results = []
+            for beneath in (-9999.0, np.nan, 1e30, np.inf):
+                f = np.ma.array(np.where(mask, beneath, values), mask=mask, fill_value=-77)
+                results.append(flatten(OPERATORS[name](f)))
+                assert (f.mask == mask).all()
+            missing = flatten(OPERATORS[name](np.where(mask, np.nan, values)))
+            for first, *others, alone in zip(*results, missing, strict=True):
+                assert type(first) is np.ma.MaskedArray
+                assert first.fill_value == -77
+                known = ~np.ma.getmaskarray(first)
+                for other in others:
+                    assert (np.ma.getmaskarray(other) == ~known).all()
+                    assert first.data[known].tobytes() == other.data[known].tobytes()
+                assert not np.isnan(alone[known]).any()  # no mask is lost
+                assert first.data[known].tobytes() == alone[known].tobytes()
+
+
+@pytest.mark.sampled
+@pytest.mark.parametrize("dtype", ["f4", "f2", "c16", "i2"])
+@pytest.mark.parametrize(
+    "name", ["gradient plain", "hessian skipna", "curl periodic", "sphere  gradient", "plan"]
+)
+def test_no_dtype_lets_anything_through(rng, name, dtype):
+    values = (10 * rng.standard_normal((ROWS, COLUMNS))).astype(dtype)
+    mask = make_masks(rng)[0]
+    found = []
+    with np.errstate(all="ignore"):
+        for beneath in (-9999, 77, 0):
+            f = np.ma.array(np.where(mask, np.array(beneath, dtype), values), mask=mask)
+            found.append([(x.filled(0).tobytes(), x.mask.tobytes())
+                          for x in flatten(OPERATORS[name](f))])  # fmt: skip
+    assert found[0] == found[1] == found[2]
+
+
+@pytest.mark.parametrize("name", ["gradient periodic", "laplacian plain", "sphere  gradient",
+                                  "sphere  laplacian", "sphere  curl", "sphere  gradient_norm",
+                                  "curved  gradient_norm"])  # fmt: skip
+def test_lazy_masked_blocks_stay_masked(rng, name):
+    da = pytest.importorskip("dask.array")
+    mask = make_masks(rng)[0]
+    values = np.where(mask, -9999.0, rng.standard_normal(mask.shape))
+    f = np.ma.array(values, mask=mask)
+    lazy = da.from_array(f, chunks=(5, 4))
+    for x, y in zip(flatten(OPERATORS[name](lazy)), flatten(OPERATORS[name](f)), strict=True):
+        got = x.compute(scheduler="sync")
+        assert type(got) is np.ma.MaskedArray
+        assert (np.ma.getmaskarray(got) == np.ma.getmaskarray(y)).all()
+        np.testing.assert_allclose(got.filled(0), y.filled(0), rtol=1e-12, atol=1e-12)
+
+
+MASKED = np.ma.masked
+HIDDEN = np.ma.array([1.0, -9999.0, 3.0], mask=[False, True, False])
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        [1.0, MASKED, 3.0, 4.0],
+        (1, 2, MASKED, 5),
+        [[1.0, 2.0, 3.0], [4.0, MASKED, 6.0]],
+        [HIDDEN, np.ma.array([1.0, 2.0, 3.0])],
+        [HIDDEN, np.array([1.0, 2.0, 3.0])],
+        [[1.0, 2.0, 3.0], HIDDEN],
+        ([HIDDEN, HIDDEN], [HIDDEN, [1.0, 2.0, 3.0]]),
+    ],
+)
+def test_sequences_keep_the_masks_of_what_is_in_them(f):
+    def fill(f):
+        if isinstance(f, (list, tuple)):
+            return [fill(entry) for entry in f]
+        return np.ma.filled(np.ma.asarray(f, float), np.nan)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        results = flatten(gpugrad.gradient(f))
+    for got, alone in zip(results, flatten(np.gradient(np.array(fill(f)))), strict=True):
+        assert np.array_equal(got.filled(np.nan), alone, equal_nan=True)
+
+
+@pytest.mark.parametrize("name", ["gradient skipna", "sphere skipna gradient", "stack", "plan"])
+def test_results_are_masked_as_hard_as_the_field(rng, name):
+    mask = make_masks(rng)[0]
+    for is_hard in (False, True):
+        f = np.ma.array(rng.standard_normal(mask.shape), mask=mask, hard_mask=is_hard)
+        for result in flatten(OPERATORS[name](f)):
+            assert result.hardmask == is_hard
+            assert not np.shares_memory(result.mask, f.mask)
+
+
+@pytest.mark.parametrize("keywords", [{}, {"skipna": True}])
+def test_masked_arrays_to_write_to_forget_the_mask_that_they_had(rng, keywords):
+    mask = make_masks(rng)[0]
+    f = np.ma.array(rng.standard_normal(mask.shape), mask=mask)
+    sphere = list_grids()["sphere"]
+    for call in (gpugrad.gradient, sphere.gradient):
+        expected = call(f, **keywords)
+        for before in (False, True):
+            out = tuple(np.ma.array(np.zeros(mask.shape), mask=before) for _ in range(2))
+            call(f, out=out, **keywords)
+            stacked = np.ma.array(np.zeros((2, *mask.shape)), mask=before)
+            call(f, out=stacked, stack=True, **keywords)
+            for wanted, got, layer in zip(expected, out, stacked, strict=True):
+                for x in (got, layer):
+                    assert (np.ma.getmaskarray(x) == np.ma.getmaskarray(wanted)).all()
+                    assert (x == wanted).all()
+
+
+def test_components_of_two_kinds_are_named():
+    f, sphere = np.zeros((ROWS, COLUMNS)), list_grids()["sphere"]
+    for u, v, error, words in (
+        (f, np.ma.array(f), TypeError, "one type; got MaskedArray for `v` and ndarray for `u`"),
+        (f, f.astype("f4"), TypeError, "one dtype; got float32 for `v` and float64 for `u`"),
+        (f[:3], f, ValueError, r"one shape; got \(13, 10\) for `v` and \(3, 10\) for `u`"),
+        (f > 0, f, TypeError, "`u` must hold integers"),
+        (f, "wind", TypeError, "`v` must be an array"),
+    ):
+        with pytest.raises(error, match=words):
+            sphere.curl(u=u, v=v)
+    with pytest.raises(TypeError, match="MaskedArray for the first and ndarray for component 1"):
+        gpugrad.divergence((np.ma.array(f), f))
+    with pytest.raises(TypeError, match="component 1 of `v` must hold integers"):
+        gpugrad.divergence((f, f > 0))
