@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 
 import numpy as np
 import pytest
@@ -158,6 +159,50 @@ def test_files_that_may_not_grow_are_told_of(tmp_path):
     assert done.stderr.startswith("gpugrad: error: a file grew larger than is allowed here")
     assert done.stderr.count("\n") == 1
     assert [path.name for path in tmp_path.iterdir()] == ["f.npy"]
+
+
+def test_chunks_that_fail_beside_the_first_say_nothing(tmp_path):
+    """Zarr leaves tasks that have failed to asyncio, which prints a traceback of each."""
+    code = (
+        "import logging, sys; from gpugrad._cli.main import main; status = main(sys.argv[1:]);"
+        "logging.getLogger('asyncio').error('Future exception was never retrieved');"
+        "sys.exit(status)"
+    )
+    np.save(tmp_path / "f.npy", np.arange(9.0))
+    done = subprocess.run(
+        [sys.executable, "-c", code, "grad", "f.npy", "g.npy"],
+        cwd=tmp_path, capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="takes a limit of POSIX for granted")
+@pytest.mark.parametrize("suffix", [".nc", ".tif"])
+def test_a_result_that_can_not_be_put_together_is_told_of(tmp_path, suffix):
+    """Each of the results has room, and the file of all of them has not."""
+    pytest.importorskip({".nc": "h5netcdf", ".tif": "rasterio"}[suffix])
+    f = np.random.default_rng(0).normal(size=(600, 700)).astype("f4")
+    np.save(tmp_path / "f.npy", f)
+    command = [sys.executable, "-m", "gpugrad", "grad", "f.npy", f"g{suffix}"]
+    done = subprocess.run(
+        ["/bin/sh", "-c", f'ulimit -f {f.nbytes * 3 // 2 // 512}; exec "$@"', "sh", *command],
+        cwd=tmp_path, capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr.startswith("gpugrad: error: ")
+    assert done.stderr.count("\n") == 1
+    assert "--resume goes on" in done.stderr
+    assert not (tmp_path / f"g{suffix}").exists()
+    done = subprocess.run([*command, "--resume"], cwd=tmp_path, check=False)
+    assert done.returncode == 0
+    if suffix == ".nc":
+        with pytest.importorskip("h5py").File(tmp_path / "g.nc") as data:
+            results = [data["df_daxis0"][...], data["df_daxis1"][...]]
+    else:
+        rasterio = pytest.importorskip("rasterio")
+        with warnings.catch_warnings(action="ignore"), rasterio.open(tmp_path / "g.tif") as image:
+            results = [image.read(1), image.read(2)]
+    assert all(map(np.array_equal, results, gpugrad.gradient(f)))
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no such locks on this system")

@@ -1,6 +1,7 @@
 """Nothing that a call has begun goes on behind the caller's back, and no lock is lost.
 
-Each task of `interrupted.py` runs in a process of its own: a fault may end it, or make it hang.
+Each task of `benchmarks/reliability` runs in a process of its own: a fault may end it, or make it
+hang.
 """
 
 from __future__ import annotations
@@ -24,6 +25,9 @@ from internals import _threads, cli_main
 pytestmark = pytest.mark.skipif(
     not hasattr(signal, "setitimer"), reason="this system has no timers that send signals"
 )
+ROOT = Path(__file__).resolve().parents[1]
+if not (ROOT / "benchmarks").is_dir():
+    pytest.skip("the benchmarks are not here", allow_module_level=True)
 BACKENDS = ("numpy", "compiled")
 
 
@@ -31,12 +35,13 @@ def run(task, *arguments):
     """Run a task; return how often it was interrupted."""
     if task in ("compilations", "forks") or "compiled" in arguments:
         pytest.importorskip("llvmlite")
-    script = Path(__file__).with_name("interrupted.py")
+    module = "benchmarks.reliability.interrupted"
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", script, task, *map(str, arguments)],
+        [sys.executable, "-W", "ignore", "-m", module, task, *map(str, arguments)],
         capture_output=True,
         text=True,
         timeout=300,
+        cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(Path(gpugrad.__file__).parents[1])},
         check=False,
     )

@@ -21,6 +21,7 @@ from gpugrad._arrays.strange import (
     refuse_sparse,
     refuse_tables,
 )
+from gpugrad._arrays.threads import wait_for_imports
 from gpugrad._arrays.typing import Array
 
 _LIBRARIES = {
@@ -148,7 +149,15 @@ def wrap_like(f: Array, values: Array) -> Array:
 
 def is_library_array(x: object) -> bool:
     """Tell whether `x` is an array of some array-API library other than NumPy."""
-    return not isinstance(x, (np.ndarray, np.generic)) and array_api_compat.is_array_api_obj(x)
+    if isinstance(x, (np.ndarray, np.generic)):
+        return False
+    try:
+        is_array: bool = array_api_compat.is_array_api_obj(x)
+    except AttributeError:
+        # A library that another thread imports at this moment has not yet the class looked for.
+        wait_for_imports([*_LIBRARIES])
+        is_array = array_api_compat.is_array_api_obj(x)
+    return is_array
 
 
 def namespace_of(x: Array) -> ModuleType:

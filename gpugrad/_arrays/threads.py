@@ -13,15 +13,20 @@ nothing of a call runs once the call has returned or raised, whatever comes, and
 from __future__ import annotations
 
 import _thread
+import contextlib
 import contextvars
 import ctypes
 import functools
+import importlib
 import itertools
 import os
+import sys
 import threading
 from collections.abc import Callable, Sequence
 from queue import SimpleQueue
 from typing import Any, Generic, NamedTuple, ParamSpec, TypeVar, cast
+
+from gpugrad._arrays.cpu_quota import find_quota
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -32,6 +37,9 @@ _chosen: contextvars.ContextVar[int | None] = contextvars.ContextVar(
 _tasks: SimpleQueue[Callable[[], object]] = SimpleQueue()
 _workers = 0  # threads of the pool that take these tasks, or more of them
 _whole = threading.RLock()
+_IMPORTED = ("gpugrad", "array_api_compat", "llvmlite")
+"""What calls import when they need it first."""
+
 _here = threading.local()
 _gates: list[Gate] = []  # closed ones, for the next calls
 
@@ -68,7 +76,7 @@ def parse(threads: object, name: str) -> int:
 
 
 def count() -> int:
-    """Return how many threads may work: as told, else as many as this process has cores."""
+    """Return how many threads may work: as told, else as many as there are cores for them."""
     chosen = _chosen.get()
     if chosen is not None:
         return chosen
@@ -76,8 +84,10 @@ def count() -> int:
     if told:
         return parse(told, "GPUGRAD_NUM_THREADS")
     if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+        cores = len(os.sched_getaffinity(0))
+    else:
+        cores = os.cpu_count() or 1
+    return min(cores, find_quota() or cores)
 
 
 def in_words(number: int) -> str:
@@ -362,8 +372,24 @@ def _forget_pool() -> None:
     _gates.clear()
 
 
+def wait_for_imports(packages: Sequence[str]) -> None:
+    """Let other threads end the imports of these packages; what is imported is found at once."""
+    for name in [*sys.modules]:
+        if name.partition(".")[0] in packages:
+            with contextlib.suppress(ImportError):
+                importlib.import_module(name)
+
+
+def _prepare_fork() -> None:
+    """Let imports end that calls have begun: the child would wait for the locks of half a module.
+
+    It has none of the threads that would release them.
+    """
+    wait_for_imports(_IMPORTED)
+
+
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_pool)
+    os.register_at_fork(before=_prepare_fork, after_in_child=_forget_pool)
     os.register_at_fork(
         before=_whole.acquire, after_in_parent=_whole.release, after_in_child=_whole.release
     )

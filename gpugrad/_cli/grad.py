@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import signal
 import sys
 import threading
@@ -57,6 +58,8 @@ def run(arguments: argparse.Namespace) -> str | None:
     """Run `gpugrad grad`; return None, or what is wrong."""
     from gpugrad._files import FileError, say
 
+    if not arguments.debug:  # Zarr writes chunks at once: what others fail of is no second message
+        logging.getLogger("asyncio").addHandler(logging.NullHandler())
     try:
         with _interrupted_by(signal.SIGTERM):
             _differentiate(arguments)

@@ -67,7 +67,8 @@ class use_backend:
         environment variable ``GPUGRAD_BACKEND`` (read at import) after it.
     threads : int, optional
         How many threads may work on one large field on the CPU, instead of
-        ``GPUGRAD_NUM_THREADS``, or of the number of cores this process may use.
+        ``GPUGRAD_NUM_THREADS``, or of the number of cores this process may use, by its affinity
+        and by the limit of its container.
 
     Raises
     ------

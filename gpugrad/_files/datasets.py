@@ -313,7 +313,8 @@ def _has_dims(array: Any) -> bool:
 def open_geotiff(path: Path, names: tuple[str, ...], files: ExitStack) -> list[Source]:
     """Open bands of a GeoTIFF or of a plain image; what is not there is not a number."""
     rasterio = import_library("rasterio", "geotiff", f"reading {path}")
-    files.enter_context(rasterio.Env(GDAL_CACHEMAX=GDAL_BYTES))
+    # What is wrong with an image in JPEG is otherwise a mere warning, beside grey pixels.
+    files.enter_context(rasterio.Env(GDAL_CACHEMAX=GDAL_BYTES, GDAL_ERROR_ON_LIBJPEG_WARNING=True))
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
@@ -359,6 +360,8 @@ def open_geotiff(path: Path, names: tuple[str, ...], files: ExitStack) -> list[S
         def fetch(window: Window) -> Values:
             rows, columns = window
             rectangle = rasterio.windows.Window.from_slices(rows, columns)
+            if image.driver == "PNG":  # of damage GDAL tells where it reads rows one by one
+                image.read(int(band), window=rasterio.windows.Window(0, rows.stop - 1, shape[1], 1))
             values = image.read(int(band), window=rectangle, masked=is_masked)
             if is_masked:
                 values = values.astype(dtype).filled(np.nan)

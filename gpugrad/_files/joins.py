@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 import warnings
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from functools import partial
 from importlib import import_module
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -23,7 +25,7 @@ from gpugrad._files.layout import (
     with_coordinates,
     written_dtype,
 )
-from gpugrad._files.raw import RawArray, Window, shape_of
+from gpugrad._files.raw import RawArray, Window, reserve_space, shape_of
 from gpugrad._files.source import Values
 from gpugrad._version import __version__
 
@@ -38,11 +40,53 @@ import_h5netcdf = partial(import_library, "h5netcdf", EXTRA, "writing NetCDF")
 import_rasterio = partial(import_library, "rasterio", "geotiff", "writing GeoTIFF")
 
 
+class DeferredErrors(io.FileIO):
+    """A file that keeps the first error of writing, and drops what comes after it.
+
+    HDF5 writes when it closes a file, and where that fails, on a full disk, the process may die. So
+    HDF5 is told of nothing, and who has closed the file asks `raise_first`.
+    """
+
+    first: OSError | None = None
+
+    def write(self, values: Any, /) -> int:
+        """Write all, or keep the error."""
+        left = memoryview(values).cast("B")
+        size = len(left)
+        try:
+            while left and self.first is None:
+                left = left[super().write(left) :]
+        except OSError as error:
+            self.first = error
+        return size
+
+    def truncate(self, size: int | None = None, /) -> int:
+        """Change the size, or keep the error."""
+        try:
+            return super().truncate(size)
+        except OSError as error:
+            self.first = self.first or error
+            return size or 0
+
+    def raise_first(self) -> None:
+        """Raise what was kept."""
+        if self.first is not None:
+            raise self.first
+
+
 def join_netcdf(joined: Path, layout: Layout, arrays: list[RawArray]) -> None:
     """Put arrays into a NetCDF file, each chunk with a checksum."""
+    with DeferredErrors(joined, "w+") as file:
+        try:
+            _join_netcdf(file, layout, arrays)
+        finally:
+            file.raise_first()
+
+
+def _join_netcdf(file: DeferredErrors, layout: Layout, arrays: list[RawArray]) -> None:
     h5netcdf = import_h5netcdf()
     dtype = written_dtype("netcdf", layout.dtype)
-    with h5netcdf.File(joined, "w") as data:
+    with h5netcdf.File(file, "w") as data:
         data.attrs.update(describe_file(layout))
         data.dimensions = {
             dim: n for dims in layout.dims for dim, n in zip(dims, layout.shape, strict=True)
@@ -63,6 +107,7 @@ def join_netcdf(joined: Path, layout: Layout, arrays: list[RawArray]) -> None:
             variable.attrs.update(with_coordinates(layout, dims, result_attributes))
             for window, values in read_pieces(layout, array):
                 variable[window] = values
+                file.raise_first()
 
 
 def join_geotiff(joined: Path, layout: Layout, arrays: list[RawArray]) -> None:
@@ -70,6 +115,9 @@ def join_geotiff(joined: Path, layout: Layout, arrays: list[RawArray]) -> None:
     rasterio = import_rasterio()
     height, width = layout.shape
     dtype = written_dtype("geotiff", layout.dtype)
+    # GDAL does not tell of what it could not write: so it is tried before, and compared afterwards.
+    with joined.open("wb") as file:
+        reserve_space(file, len(arrays) * height * width * dtype.itemsize)
     if profile := find_map(layout):
         profile["transform"] = rasterio.Affine(*profile["transform"])
     # Results of an image without a place have none either: that is no news.
@@ -93,6 +141,27 @@ def join_geotiff(joined: Path, layout: Layout, arrays: list[RawArray]) -> None:
             for window, values in read_pieces(layout, array):
                 place = rasterio.windows.Window.from_slices(*window)
                 image.write(values.astype(dtype, copy=False), band, window=place)
+    _check_written(joined, layout, arrays)
+
+
+def _check_written(joined: Path, layout: Layout, arrays: list[RawArray]) -> None:
+    """Raise OSError where the bands of a GeoTIFF are not the arrays."""
+    rasterio = import_rasterio()
+    with (
+        warnings.catch_warnings(action="ignore"),  # of an image without a place
+        rasterio.Env(GDAL_CACHEMAX=GDAL_BYTES),
+        rasterio.open(joined) as image,
+    ):
+        for band, array in enumerate(arrays, start=1):
+            for window, values in read_pieces(layout, array):
+                place = rasterio.windows.Window.from_slices(*window)
+                try:
+                    written = image.read(band, window=place)
+                except rasterio.errors.RasterioIOError:
+                    written = None
+                expected = values.astype(image.dtypes[band - 1], copy=False)
+                if written is None or not np.array_equal(written, expected, equal_nan=True):
+                    raise OSError("the result could not be written as a whole; is the disk full?")
 
 
 def read_pieces(layout: Layout, array: RawArray) -> Iterator[tuple[Window, Values]]:

@@ -129,11 +129,11 @@ def create_npy(file: BinaryIO, shape: tuple[int, ...], dtype: np.dtype[Any]) -> 
     header = np.lib.format.header_data_from_array_1_0(np.empty(0, dtype))
     np.lib.format.write_array_header_1_0(file, header | {"shape": shape})
     array = RawArray(file, file.tell(), shape, dtype)
-    _reserve_space(file, array.offset + array.nbytes)
+    reserve_space(file, array.offset + array.nbytes)
     return array
 
 
-def _reserve_space(file: BinaryIO, size: int) -> None:
+def reserve_space(file: BinaryIO, size: int) -> None:
     """Make a file `size` bytes long and take the space now, where the system can."""
     try:
         os.posix_fallocate(file.fileno(), 0, size)

@@ -152,10 +152,15 @@ def _open_member(
 
 @contextmanager
 def _refuse_damage(path: Path, name: str) -> Iterator[None]:
-    """Say that a member of an archive is damaged, where reading it fails."""
+    """Say that a member of an archive is damaged, where reading it fails.
+
+    Each way of compression has errors of its own, and so has a header that asks for a password.
+    """
     try:
         yield
-    except (zipfile.BadZipFile, ValueError, EOFError, OSError) as error:
+    except (FileError, MemoryError):
+        raise
+    except Exception as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise  # the system's: decompression has errors without a number
         raise FileError(f"{name} in {path} is damaged: {error}.") from error

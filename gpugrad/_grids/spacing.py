@@ -40,7 +40,7 @@ def parse_axes(axis: Any, ndim: int) -> tuple[int, ...]:
         return tuple(range(ndim))
     try:
         axes: tuple[int, ...] = normalize_axis_tuple(axis, ndim)
-    except np.exceptions.AxisError:
+    except (np.exceptions.AxisError, OverflowError):
         numbers = f"from {-ndim} to {ndim - 1}" if ndim else "absent, as `f` has no axes"
         raise np.exceptions.AxisError(
             f"`axis` must be {numbers} for a field of {ndim} axes; got {axis!r}."

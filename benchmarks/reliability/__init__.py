@@ -1,0 +1,1 @@
+"""Reliability in figures: what was tried to make gpugrad wrong, how often, and how it went."""
