@@ -224,10 +224,6 @@ CONTAINERS = {
 }  # fmt: skip
 """Every container, and how it is made."""
 
-for _name in ("astropy Quantity", "unyt array", "pint, own registry", "pint, application registry",
-              "DataArray of pint"):  # fmt: skip
-    del CONTAINERS[_name]  # until units are one thing
-
 
 def kind_of_container(x: Any) -> str:
     """Name a container as `kind_of` names results."""

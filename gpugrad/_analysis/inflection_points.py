@@ -209,7 +209,8 @@ def inflection_points(
         return _compare_slopes(rows[curves, first : stop + 1], places.x[first : stop + 1])[1]
 
     def row_of(curve: int) -> NumpyArray:
-        return asnumpy(_compare_slopes(rows[curve : curve + 1, :], places.x)[0])[0]
+        slopes: NumpyArray = asnumpy(_compare_slopes(rows[curve : curve + 1, :], places.x)[0])[0]
+        return slopes
 
     def keep(runs: Extrema) -> NumpyArray:
         return np.asarray((runs.is_maximum | runs.is_minimum) & ~runs.at_end)

@@ -160,7 +160,8 @@ def _find_levels(rows: Array) -> NumpyArray:
         in_a_row = sigma[k : k + 3]
         alike = (in_a_row.max(axis=0) <= _ALIKE * in_a_row.min(axis=0)) & mixed[k]
         level = np.where(alike, sigma[k + 2], level)
-    return np.ldexp(level, scale)
+    result: NumpyArray = np.ldexp(level, scale)
+    return result
 
 
 def _scale_curves(rows: Array) -> tuple[Array, NumpyArray]:

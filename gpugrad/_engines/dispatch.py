@@ -370,7 +370,7 @@ def _find_on_host(engine: Engine, outputs: Outputs) -> Evaluation | str:
 
 def _is_conjugated(f: Array) -> bool:
     """Tell whether a tensor only says that its values are conjugated, or negative."""
-    return array_api_compat.is_torch_array(f) and (f.is_conj() or f.is_neg())
+    return array_api_compat.is_torch_array(f) and bool(f.is_conj() or f.is_neg())
 
 
 def _view_on_host(outputs: Outputs) -> Outputs | None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from gpugrad._arrays import Array
+from gpugrad._arrays import Array, warn_caller
 from gpugrad._grids.options import (
     ONE_SIDED,
     Options,
@@ -21,14 +21,7 @@ from gpugrad._grids.options import (
     parse_scheme,
     parse_staggers,
 )
-from gpugrad._grids.spacing import (
-    check_lengths,
-    count_times,
-    mend_axis,
-    parse_axes,
-    parse_spacings,
-    warn_caller,
-)
+from gpugrad._grids.spacing import check_lengths, count_times, mend_axis, parse_axes, parse_spacings
 from gpugrad._grids.times import check_times
 from gpugrad._stencils import (
     AxisPlan,

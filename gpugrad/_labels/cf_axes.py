@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from gpugrad._grids import warn_caller
+from gpugrad._arrays import warn_caller
 from gpugrad._labels.xarray_coordinates import in_words
 from gpugrad._stencils import OPERATORS
 

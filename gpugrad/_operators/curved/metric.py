@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gpugrad._arrays import Array, host_values
+from gpugrad._arrays import Array, host_values, warn_caller
 from gpugrad._engines import evaluate
-from gpugrad._grids import Options, parse_boundaries, plan_axes, warn_caller
+from gpugrad._grids import Options, parse_boundaries, plan_axes
 from gpugrad._operators.components import match_library
 from gpugrad._stencils import AxisPlan, Sides, Term, ends_agree
 
