@@ -10,6 +10,7 @@ import gpugrad
 numpys = pytest.importorskip("numpy.lib.tests.test_function_base")
 
 
+@pytest.mark.filterwarnings("ignore:.*lose their fractions:gpugrad.GpugradWarning")
 class TestGradient(numpys.TestGradient):
     @pytest.fixture(autouse=True)
     def replace(self, monkeypatch):

@@ -17,6 +17,7 @@ def is_warned_of(f, **options):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         gpugrad.derivative(f, axis=0, boundary="periodic", **options)
+    caught = [warning for warning in caught if "lose their fractions" not in str(warning.message)]
     assert all(REPEATS in str(warning.message) for warning in caught)
     return bool(caught)
 

@@ -33,7 +33,8 @@ def compare_whole_and_in_parts(engine, call, monkeypatch):
         assert result.dtype == expected.dtype
         if isinstance(result, np.ndarray):
             np.testing.assert_array_equal(np.ma.getmaskarray(result), np.ma.getmaskarray(expected))
-            np.testing.assert_array_equal(np.ma.getdata(result), np.ma.getdata(expected))
+            # What lies under a mask was never written.
+            np.testing.assert_array_equal(np.ma.filled(result, 0), np.ma.filled(expected, 0))
         else:
             np.testing.assert_array_equal(gpugrad.asnumpy(result), gpugrad.asnumpy(expected))
 

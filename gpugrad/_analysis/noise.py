@@ -171,10 +171,11 @@ def _scale_curves(rows: Array) -> tuple[Array, NumpyArray]:
     are counted from the first sample: the widest float may not have all of their digits.
     """
     xp = namespace_of(rows)
-    if xp.isdtype(rows.dtype, "integral"):
-        rows = _count_from_first(rows)
-    elif dtype_name(rows.dtype) in HALF_PRECISION:
+    # Half precision first: NumPy knows no bfloat16.
+    if dtype_name(rows.dtype) in HALF_PRECISION:
         rows = xp.astype(rows, xp.float32)
+    elif xp.isdtype(rows.dtype, "integral"):
+        rows = _count_from_first(rows)
     top = np.ma.filled(asnumpy(xp.max(xp.abs(rows), axis=-1)).astype(np.float64), 0.0)
     power = np.where(np.isfinite(top), np.frexp(top)[1], 0)
     # In two steps: the reciprocal of the smallest number would be infinite.

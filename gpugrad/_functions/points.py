@@ -215,10 +215,10 @@ def parse_points_axis(axis: Any, vector: bool) -> int | None:
 
 
 def _refuse_masks_and_units(x: Any) -> None:
-    """Raise TypeError for arrays whose masks or units `func` would not see."""
+    """Raise an error for arrays whose masks or units `func` would not see."""
     if isinstance(x, np.ma.MaskedArray) and np.ma.is_masked(x):
-        raise TypeError(
-            "points must have values; got a masked array with masked entries. Pass "
+        raise ValueError(
+            f"points must have no masked values; got {np.ma.count_masked(x)} of them. Pass "
             "`x.compressed()`, or `x.filled(nan)` for NaN in their places."
         )
     library = type(x).__module__.partition(".")[0]

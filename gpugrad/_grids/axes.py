@@ -110,7 +110,8 @@ def plan_axes(
     if options.boundary is not ONE_SIDED and options.beside_masked is None:
         axes = [plan.axis for plan in plans]
         sides = parse_boundaries(options.boundary, axes, f.ndim)
-        warn_of_repeats(f, axes, sides, parse_periods(options.period, sides, axes, f.ndim))
+        period = count_times(options.period, "`period`", time_unit)
+        warn_of_repeats(f, axes, sides, parse_periods(period, sides, axes, f.ndim))
     return plans
 
 
