@@ -22,6 +22,7 @@ from gpugrad._arrays import (
     library_of,
     namespace_of,
     refuse_labels,
+    refuse_sparse,
     widest_float,
 )
 from gpugrad._grids import read_coordinates
@@ -214,8 +215,9 @@ def parse_points_axis(axis: Any, vector: bool) -> int | None:
     return number
 
 
-def _refuse_masks_and_units(x: Any) -> None:
-    """Raise an error for arrays whose masks or units `func` would not see."""
+def _refuse_what_is_lost(x: Any) -> None:
+    """Raise an error for arrays whose masks or units `func` would not see, and for sparse ones."""
+    refuse_sparse(x, "points", is_sliced=False)
     if isinstance(x, np.ma.MaskedArray) and np.ma.is_masked(x):
         raise ValueError(
             f"points must have no masked values; got {np.ma.count_masked(x)} of them. Pass "
@@ -233,7 +235,7 @@ def _as_arrays(arguments: Sequence[Any]) -> list[Array]:
     """Return arrays of one library; what has none yet goes where the others are."""
     for x in arguments:
         refuse_labels(x, "points")
-        _refuse_masks_and_units(x)
+        _refuse_what_is_lost(x)
     owners = [x for x in arguments if is_library_array(x)]
     libraries = {library_of(x) for x in owners} | {
         "NumPy" for x in arguments if isinstance(x, np.ndarray) and x.ndim
