@@ -64,6 +64,7 @@ def list_by_grid_axis(option: Any, keys: Sequence[Any], default: Any, name: str)
 def make_grid_axis(
     axis: int, length: int, options: Options, boundary: Any, period: Any, count: int
 ) -> GridAxis:
+    """Return an axis of a grid, and by how much each of `count` coordinates grows once round it."""
     options = options._replace(boundary=boundary)
     (sides,) = parse_boundaries(boundary, (0,), 1)
     if any(side.name == "normal" for side in sides):
