@@ -58,6 +58,7 @@ def list_by_grid_axis(option: Any, keys: Sequence[Any], default: Any, name: str)
 def make_grid_axis(
     axis: int, length: int, options: Options, boundary: Any, period: Any, count: int
 ) -> GridAxis:
+    """Return an axis of a grid, and by how much each of `count` coordinates grows once round it."""
     options = options._replace(boundary=boundary)
     if length < 2:
         raise ValueError(
