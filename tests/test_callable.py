@@ -147,6 +147,7 @@ def test_the_classic_example_through_all_doors():
         np.testing.assert_allclose(sampled, exact, rtol=1e-12, atol=1e-11)
 
 
+@pytest.mark.exhaustive(xp="jax")
 def test_results_live_where_the_points_live(xp, rng):
     if xp.name == "dask":
         pytest.skip("Dask arrays are refused: see the test of errors")
@@ -187,6 +188,7 @@ def test_points_that_take_part_in_automatic_differentiation(method):
     np.testing.assert_allclose(gpugrad.asnumpy(second), -np.sin(gpugrad.asnumpy(x)), atol=1e-9)
 
 
+@pytest.mark.exhaustive(library="jax")
 @pytest.mark.parametrize("kind", ["gradient", "jacobian", "hessian", "derivative"])
 @pytest.mark.parametrize("library", ["numpy", "torch", "jax"])
 def test_every_kind_by_auto_is_exact_in_every_library(kind, library, rng):
@@ -647,6 +649,7 @@ def test_domains_end_where_they_end():
     assert near == pytest.approx(1e9, rel=1e-10)
 
 
+@pytest.mark.exhaustive(xp="jax")
 def test_constants_have_no_slope(xp):
     if xp.name == "dask":
         pytest.skip("Dask arrays are refused: see the test of errors")
@@ -1072,6 +1075,9 @@ def test_cancellation_is_not_taken_for_neighbours(rng):
 # Orders
 
 
+@pytest.mark.exhaustive(order=7)
+@pytest.mark.exhaustive(order=6)
+@pytest.mark.exhaustive(order=5)
 @pytest.mark.parametrize("order", range(1, 9))
 def test_auto_is_the_best_of_all_orders(order):
     x = np.array([0.3, 1.0, 2.0])

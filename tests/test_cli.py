@@ -83,6 +83,9 @@ def test_info_prints_the_table_of_this_machine():
     assert done.stdout == f"{gpugrad.info()}\n"
 
 
+@pytest.mark.exhaustive(command="plot f.npy")
+@pytest.mark.exhaustive(command="bench")
+@pytest.mark.exhaustive(command="demo")
 @pytest.mark.parametrize("command", ["info", "demo", "bench", "plot f.npy", "grad f.npy g.npy"])
 def test_a_mistake_in_the_environment_variable_is_one_line(command, tmp_path):
     done = run_command(*command.split(), cwd=tmp_path, GPUGRAD_BACKEND="fortran")

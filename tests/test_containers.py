@@ -41,6 +41,7 @@ def page():
     return PAGE.read_text(encoding="utf-8")
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("name", [*_list_containers()])
 def test_the_page_says_what_happens(page, name):
     pytest.importorskip(samples.CONTAINERS[name].library)

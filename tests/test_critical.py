@@ -75,6 +75,7 @@ def test_himmelblaus_function_has_nine_points_found_to_second_order(spaced):
     assert observe_order(errors["eigenvalue"]) > 0.9
 
 
+@pytest.mark.exhaustive(xp="jax")
 def test_points_are_found_on_every_library(xp):
     if xp.name == "dask":
         pytest.skip("Dask arrays are refused; another test sees to that")

@@ -153,6 +153,7 @@ def test_other_axes_are_batches(rng):
     np.testing.assert_allclose(got, expected, atol=1e-12)
 
 
+@pytest.mark.exhaustive(xp="jax")
 @pytest.mark.sampled
 @pytest.mark.parametrize("dtype", ["f4", "i4", "c8", "f2"])
 def test_results_have_the_dtype_of_the_field(xp, rng, dtype):

@@ -75,7 +75,7 @@ def sympys_weights(order, nodes):
     return {k: Fraction(int(w.p), int(w.q)) for k, w in zip(nodes, weights, strict=True)}
 
 
-@pytest.mark.sampled(2)
+@pytest.mark.sampled
 @pytest.mark.parametrize("edge_accuracy", [None, 1, 3])
 @pytest.mark.parametrize("accuracy", [2, 4, 8, 12])
 @pytest.mark.parametrize("order", ORDERS)

@@ -50,7 +50,7 @@ def read(path):
     ("suffix", "times"),
     [
         (".npy", 3),
-        (".zarr", 2),
+        pytest.param(".zarr", 2, marks=pytest.mark.exhaustive),
         pytest.param(".npy", 12, marks=pytest.mark.exhaustive),
         pytest.param(".zarr", 13, marks=pytest.mark.exhaustive),
     ],
@@ -93,6 +93,7 @@ def test_killed_runs_go_on_to_the_right_result(tmp_path, suffix, times):
     assert [path.name for path in tmp_path.iterdir() if "partial" in path.name] == []
 
 
+@pytest.mark.exhaustive
 @pytest.mark.skipif(sys.platform != "linux", reason="reads the peak from Linux's /proc")
 def test_memory_stays_within_what_is_given(tmp_path):
     f = np.lib.format.open_memmap(tmp_path / "f.npy", "w+", dtype="f4", shape=(160, 512, 512))

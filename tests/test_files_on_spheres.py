@@ -55,6 +55,7 @@ def load(path):
         return data.load()
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("latitude", [LATITUDE, LATITUDE[::-1] * 0.95, np.linspace(20, 50, 19)])
 @pytest.mark.parametrize(
     "operator", ["gradient", "gradient_norm", "laplacian", "divergence", "curl"]

@@ -264,7 +264,7 @@ class TestPlans:
         where, f = punch(rng, self.SHAPE)
         return where, np.stack([f, 3 - 2 * f]) if operator in ON_VECTORS else f
 
-    @pytest.mark.sampled(2)
+    @pytest.mark.sampled
     @pytest.mark.parametrize("options", PLANNED, ids=str)
     @pytest.mark.parametrize("operator", OPERATORS)
     @pytest.mark.parametrize("is_even", [True, False], ids=["even", "uneven"])

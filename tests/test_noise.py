@@ -245,8 +245,9 @@ def test_squares_of_noise_neither_overflow_nor_vanish(dtype, sizes, rng):
     np.testing.assert_array_equal(gpugrad.noise_level(curves)[1], level)
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("library", ["torch", "jax"])
-@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
 def test_noise_of_half_precision_is_told_in_single_precision(library, dtype, rng):
     f = 3e4 * np.sin(np.linspace(0, 9, 400)) + 3e3 * rng.normal(size=400)
     if library == "torch":
@@ -293,7 +294,7 @@ def test_noise_of_some_curves_at_a_time_is_that_of_all(xp, rng, monkeypatch):
     f = xp.asarray(rng.normal(size=(6, 40, 50)))
     for axis in (1, 2):
         whole = gpugrad.asnumpy(gpugrad.noise_level(f, axis=axis))
-        monkeypatch.setattr(noise, "_TOGETHER", 500)
+        monkeypatch.setattr(noise, "_TOGETHER", 5000)
         level = gpugrad.asnumpy(gpugrad.noise_level(f, axis=axis))
         # Others may add up the squares in another order.
         np.testing.assert_allclose(level, whole, rtol=0 if xp.name == "numpy" else 1e-14)

@@ -36,6 +36,7 @@ def compare(recorder, capsys, *paths):
     return status, capsys.readouterr().out
 
 
+@pytest.mark.exhaustive
 def test_a_slice_is_recorded_and_equals_itself(recorder, tmp_path, capsys):
     command = [sys.executable, TOOLS / "record_calls.py", "record", "a.rec", "--only", SLICE]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)

@@ -85,6 +85,7 @@ def test_damaged_files_of_all_formats_are_refused_or_read_as_they_are():
     assert done.stdout.startswith("damaged_files: 30 tried, 0 wrong, 0 crashed, ")
 
 
+@pytest.mark.exhaustive
 def test_damaged_files_are_refused_or_read_as_they_are(load, monkeypatch):
     damaged_files = load("damaged_files")
     chosen = {k: v for k, v in damaged_files.FORMATS.items() if k.startswith(("npz", "npy"))}
@@ -94,6 +95,7 @@ def test_damaged_files_are_refused_or_read_as_they_are(load, monkeypatch):
     assert outcome.notes["refused"] > 5
 
 
+@pytest.mark.exhaustive(way="a hang")
 @pytest.mark.parametrize("way", ["numbers", "a crash", "a traceback", "two lines", "a hang"])
 def test_damaged_files_notice_a_wrong_answer(load, monkeypatch, capsys, way):
     import signal

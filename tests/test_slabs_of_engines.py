@@ -43,6 +43,7 @@ def make_coordinates(rng, shape):
     return [np.cumsum(rng.uniform(1, 2, n)) for n in shape]
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("shape", [(3000,), (60, 70), (7, 30, 40)])
 @pytest.mark.parametrize("name", CALLS)
 @pytest.mark.parametrize("kind", ["masked", "subclass"])

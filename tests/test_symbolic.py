@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import ctypes
+import os
 import shutil
 import subprocess
 import sys
@@ -391,6 +392,7 @@ def unhurried(monkeypatch):
     monkeypatch.setattr(formula_deadline, "SECONDS", 60.0)
 
 
+@pytest.mark.exhaustive
 def test_texts_whose_second_derivatives_would_take_minutes_are_refused(unhurried):
     nested = "x"
     for _ in range(38):
@@ -403,6 +405,7 @@ def test_texts_whose_second_derivatives_would_take_minutes_are_refused(unhurried
     assert len(gpugrad.symbolic.hessian(long).expressions) == 2
 
 
+@pytest.mark.exhaustive
 def test_texts_with_absolute_values_deep_in_each_other_are_refused(unhurried):
     def nested(depth):
         return "abs(x - " * depth + "y" + ")" * depth
@@ -434,6 +437,32 @@ def test_texts_end_or_are_refused_in_time(name, monkeypatch):
         gpugrad.symbolic.gradient("x**2").expressions == gpugrad.symbolic.gradient("x²").expressions
     )
     time.sleep(0.2)
+
+
+def test_code_may_be_traced_once_a_text_was_stopped():
+    # In a process of its own: Python 3.11 would hang for ever, where the stop was not done with.
+    code = f"""
+import sys
+import gpugrad
+from internals import formula_deadline
+formula_deadline.SECONDS = 0.1
+gpugrad.symbolic.gradient("x**2")
+try:
+    gpugrad.symbolic.hessian({LONG["product"]!r})
+except ValueError as error:
+    assert "0.1 seconds" in str(error)
+sys.settrace(lambda *_: None)
+for _ in range(100):
+    (lambda: 1)()
+sys.settrace(None)
+print("traced")
+"""
+    path = os.pathsep.join(sys.path)
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True, text=True, timeout=60, env=os.environ | {"PYTHONPATH": path},
+    )  # fmt: skip
+    assert done.stdout == "traced\n", done.stderr
 
 
 def test_texts_have_a_limited_number_of_symbols():
@@ -526,6 +555,6 @@ def test_listed_symbols_may_have_any_name():
 
 
 def test_random_texts_are_read_rightly_or_refused():
-    counts = fuzz_formulas.fuzz(2.0, seed=7)
-    assert counts["texts"] > 20
+    counts = fuzz_formulas.fuzz(1.0, seed=7)
+    assert counts["texts"] > 10
     assert all(counts[bad] == 0 for bad in fuzz_formulas.BAD), counts

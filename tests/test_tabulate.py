@@ -34,6 +34,7 @@ def test_fields_live_where_coordinates_live(xp):
     np.testing.assert_allclose(gpugrad.asnumpy(dx), 2 * X[:, None] * Y, rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.exhaustive(xp="jax")
 @pytest.mark.sampled
 @pytest.mark.parametrize("memory", [1, 100, 1000, 10**6])
 def test_blocks_do_not_change_the_field(xp, memory):

@@ -65,6 +65,7 @@ def test_maxima_and_minima_are_found_on_every_library(xp):
     assert gpugrad.asnumpy(points.minima.position).shape == (2,)
 
 
+@pytest.mark.exhaustive(xp="jax")
 def test_inflection_points_are_found_on_every_library(xp):
     if xp.name == "dask":
         pytest.skip("Dask arrays are refused; another test sees to that")

@@ -20,6 +20,7 @@ FILES = sorted((ROOT / "tests" / "typing").glob("*.py"))
 STUB = Path(gpugrad.__file__).with_suffix(".pyi")
 
 
+@pytest.mark.exhaustive
 @pytest.mark.skipif(not find_spec("mypy"), reason="needs mypy")
 def test_mypy_passes_what_is_right_and_finds_what_is_wrong(tmp_path):
     # An ignored error that is none is an error itself: so wrong calls are found, too.
@@ -29,6 +30,7 @@ def test_mypy_passes_what_is_right_and_finds_what_is_wrong(tmp_path):
     assert done.returncode == 0, done.stdout
 
 
+@pytest.mark.exhaustive
 @pytest.mark.skipif(not find_spec("basedpyright"), reason="needs basedpyright, a build of pyright")
 def test_pyright_passes_what_is_right_and_finds_what_is_wrong(tmp_path):
     settings = {

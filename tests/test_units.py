@@ -141,6 +141,7 @@ def test_no_public_function_is_forgotten():
     assert named <= {*LABELLED, *OTHERS}
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("case", CASES)
 def test_results_are_the_same_in_other_units_and_without_units(quantity, case):
     unit, call = CASES[case]
