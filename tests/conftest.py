@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from types import ModuleType
@@ -145,6 +145,16 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo) -> Any:
         report.outcome = "failed"
         report.longrepr = f"--require-gpu: {report.longrepr[-1]}"
     return report
+
+
+@pytest.fixture
+def jax_without_64_bits() -> Iterator[None]:
+    """Make JAX as it is in a new process, whatever other tests have needed."""
+    jax = pytest.importorskip("jax")
+    before = jax.config.jax_enable_x64
+    jax.config.update("jax_enable_x64", False)
+    yield
+    jax.config.update("jax_enable_x64", before)
 
 
 @pytest.fixture(

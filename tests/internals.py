@@ -37,6 +37,8 @@ MODULES = {
     "dask_graph": "gpugrad._engines.dask.graph",
     "dask_tasks": "gpugrad._engines.dask.tasks",
     "pieces": "gpugrad._stencils.pieces",
+    # The registry of units, of which each library has its own.
+    "cf_units": "gpugrad._labels.cf_units",
     # The kernel for GPUs, which tests compile for the host and call by a stand-in of CUDA.
     "cuda_engine": "gpugrad._engines.cuda.engine",
     "cuda_program": "gpugrad._engines.cuda.program",

@@ -993,8 +993,7 @@ def test_what_leaves_jax_is_seen():
         np.testing.assert_array_equal(steps(jax.numpy.array([0.5, 0.55])), [np.nan, 0.0])
 
 
-@pytest.mark.exhaustive(library="jax.numpy")
-@pytest.mark.parametrize("library", ["torch", "jax.numpy"])
+@pytest.mark.parametrize("library", ["torch", pytest.param("jax.numpy", marks=pytest.mark.nightly)])
 def test_kinks_of_other_libraries_have_no_derivative(library):
     xp = pytest.importorskip(library)
     x = xp.asarray(np.array([-1.0, 0.0, 2.0]))
@@ -1100,9 +1099,10 @@ def test_auto_is_the_best_of_all_orders(order):
         assert off["auto"] < 1e-5, name
 
 
-@pytest.mark.exhaustive(library="jax.numpy")
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32"])
-@pytest.mark.parametrize("library", ["numpy", "torch", "jax.numpy"])
+@pytest.mark.parametrize(
+    "library", ["numpy", "torch", pytest.param("jax.numpy", marks=pytest.mark.nightly)]
+)
 def test_bounds_hold_in_low_precision(library, dtype, rng):
     xp = pytest.importorskip(library)
     if (library, dtype) == ("numpy", "bfloat16"):
@@ -1146,7 +1146,7 @@ def test_bounds_hold_over_a_sample_of_the_table(method):
     assert found["estimate_over_error"] < 500
 
 
-@pytest.mark.exhaustive
+@pytest.mark.nightly
 @pytest.mark.parametrize("method", ["auto", "extrapolation", "central"])
 def test_bounds_hold_over_the_table(method):
     pytest.importorskip("scipy")

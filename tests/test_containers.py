@@ -30,7 +30,7 @@ def _list_containers():
     for name, container in samples.CONTAINERS.items():
         library = "dask" if "Dask" in name else container.library
         is_quick = library in ("numpy", "pandas", "polars", "scipy") or "sparse" in name.split()[-1]
-        if library == "sparse":
+        if library in ("sparse", "jax"):
             yield pytest.param(name, marks=pytest.mark.nightly)
         else:
             yield pytest.param(name, marks=() if is_quick else pytest.mark.exhaustive)
@@ -43,8 +43,10 @@ def page():
 
 @pytest.mark.exhaustive
 @pytest.mark.parametrize("name", [*_list_containers()])
-def test_the_page_says_what_happens(page, name):
+def test_the_page_says_what_happens(page, name, request):
     pytest.importorskip(samples.CONTAINERS[name].library)
+    if samples.CONTAINERS[name].library == "jax":
+        request.getfixturevalue("jax_without_64_bits")
     row, reasons = matrix.write_row(name), matrix.write_reasons(name)
     cure = "run `python tools/container_matrix.py docs/containers.md`"
     assert row in page.splitlines(), f"{row}: {cure}"

@@ -243,7 +243,11 @@ def astropys_masked(values, mask):
     return pytest.importorskip("astropy.utils.masked").Masked(values, mask=mask)
 
 
-MASKED = {"numpy": np.ma.array, "astropy": astropys_masked}
+def masked_list(values, mask):
+    return [np.ma.masked if m else v for v, m in zip(values, mask, strict=True)]
+
+
+MASKED = {"numpy": np.ma.array, "astropy": astropys_masked, "list": masked_list}
 
 
 @pytest.mark.sampled

@@ -51,8 +51,8 @@ def read(path):
     [
         (".npy", 3),
         pytest.param(".zarr", 2, marks=pytest.mark.exhaustive),
-        pytest.param(".npy", 12, marks=pytest.mark.exhaustive),
-        pytest.param(".zarr", 13, marks=pytest.mark.exhaustive),
+        pytest.param(".npy", 12, marks=pytest.mark.nightly),
+        pytest.param(".zarr", 13, marks=pytest.mark.nightly),
     ],
 )
 def test_killed_runs_go_on_to_the_right_result(tmp_path, suffix, times):

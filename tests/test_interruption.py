@@ -49,7 +49,7 @@ def run(task, *arguments):
     return int(done.stdout)
 
 
-FEW_AND_MANY = (1, pytest.param(10, marks=pytest.mark.exhaustive))
+FEW_AND_MANY = (1, pytest.param(10, marks=pytest.mark.nightly))
 
 
 @pytest.mark.parametrize("times", FEW_AND_MANY)

@@ -9,6 +9,7 @@ import gpugrad
 
 jax = pytest.importorskip("jax")
 jnp = jax.numpy
+pytestmark = pytest.mark.usefixtures("jax_without_64_bits")
 
 ROWS, COLUMNS = 9, 8
 OPERATORS = {

@@ -78,7 +78,7 @@ def run_command(*words):
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
 
-@pytest.mark.exhaustive
+@pytest.mark.nightly
 def test_damaged_files_of_all_formats_are_refused_or_read_as_they_are():
     done = run_command("damaged_files", "--count", 30)
     assert done.returncode == 0, done.stderr
@@ -132,7 +132,7 @@ def test_damaged_files_notice_a_wrong_answer(load, monkeypatch, capsys, way):
     assert outcome.crashed > 0 or way in ("numbers", "two lines")
 
 
-@pytest.mark.exhaustive
+@pytest.mark.nightly
 def test_many_threads_are_right(load):
     assert load("many_threads").run(2, 0).is_right
 

@@ -9,6 +9,7 @@ import pytest
 from test_labels_everywhere import LABELLED, OTHERS, REFUSED
 
 import gpugrad
+from internals import cf_units
 
 LIBRARIES = ("pint", "pint's application registry", "astropy", "unyt")
 
@@ -578,6 +579,20 @@ def test_units_of_coordinates_are_read_for_every_library(library, text, unit):
     f.x.attrs["units"] = "wingspans"
     with pytest.raises(ValueError, match=r"units of coordinates must be known .* 'wingspans'"):
         gpugrad.gradient(f)
+
+
+def test_units_in_words_have_degrees_whole_in_any_registry(monkeypatch):
+    pint = pytest.importorskip("pint")
+    registry = pint.UnitRegistry()
+    # As MetPy and cf-xarray have them: with symbols of which each has others.
+    registry.define("degrees_north = degree = degrees_N = degreesN")
+    registry.define("degrees_east = degree = degrees_E = degreesE")
+    for known in (pint.UnitRegistry(), registry):
+        monkeypatch.setattr(cf_units, "_find_registry", lambda known=known: known)
+        assert cf_units.per("K", "degrees_east") == "K degrees_east-1"
+        assert cf_units.per("m s-1", "degrees_north", 2).endswith("degrees_north-2")
+        assert cf_units.per("degC", "m") == "degree_Celsius m-1"
+        assert cf_units.per("m s-1", "m") == "s-1"
 
 
 def test_noise_of_labelled_quantities_is_labelled():

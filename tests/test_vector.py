@@ -36,7 +36,7 @@ def largest(a):
     return float(np.max(np.abs(a)))
 
 
-@pytest.mark.sampled
+@pytest.mark.sampled(exhaustive=2)
 @pytest.mark.parametrize("backend", ["auto", "slices", "numpy", "compiled"])
 @pytest.mark.parametrize("dtype", ["f4", "f8", "c8", "i2"])
 @pytest.mark.parametrize("samples", ["unit", "even", "uneven"])

@@ -117,7 +117,10 @@ def noise_level(f: Any, *, axis: Axis = -1) -> Any:
         raise ValueError(
             f"`f` must have 7 samples or more along axis {axis}; got {length}. Pass a longer curve."
         )
-    rows = namespace_of(f).moveaxis(f, axis, -1)
+    # The result is on the host in any case, and JAX would compile each of the differences.
+    values = host_values(f) if is_library_array(f) else None
+    values = f if values is None else values
+    rows = namespace_of(values).moveaxis(values, axis, -1)
     if array_api_compat.is_dask_array(f):  # one task for some curves, each of them whole
         rows = rows.rechunk({i: -1 if i == f.ndim - 1 else "auto" for i in range(f.ndim)})
         nothing = np.empty((0,) * (f.ndim - 1))
@@ -129,7 +132,7 @@ def noise_level(f: Any, *, axis: Axis = -1) -> Any:
 
 def _find_levels_in_blocks(rows: Array) -> NumpyArray:
     """Return the noise of curves along the last axis, some of them at a time."""
-    on_host = isinstance(rows, np.ndarray) or host_values(rows) is not None
+    on_host = isinstance(rows, np.ndarray)
     count = math.ceil(math.prod(rows.shape) / _TOGETHER) if on_host else 1
     along = max(range(rows.ndim - 1), key=lambda i: rows.shape[i], default=None)
     if along is None or count < 2:

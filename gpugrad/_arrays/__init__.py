@@ -15,6 +15,7 @@ from gpugrad._arrays.arrays import (
     as_field,
     asnumpy,
     assign,
+    convert_sequence,
     device_of,
     dtype_name,
     from_host,

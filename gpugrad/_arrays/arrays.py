@@ -296,7 +296,7 @@ def _as_numpy_field(f: Any) -> np.ndarray[Any, Any]:
         )
     try:
         values: np.ndarray[Any, Any] | None = (
-            None if isinstance(f, (str, bytes)) else _convert_sequence(f)
+            None if isinstance(f, (str, bytes)) else convert_sequence(f)
         )
     except ValueError as error:
         raise ValueError(
@@ -311,7 +311,7 @@ def _as_numpy_field(f: Any) -> np.ndarray[Any, Any]:
     return values
 
 
-def _convert_sequence(f: Any) -> np.ndarray[Any, Any]:
+def convert_sequence(f: Any) -> np.ndarray[Any, Any]:
     """Convert anything but an array as NumPy does, but keep the masks of what is in a sequence."""
     # Who has no masked array has not loaded `numpy.ma`.
     masked = "numpy.ma" in sys.modules and isinstance(f, (list, tuple)) and _holds_masked(f)

@@ -216,18 +216,12 @@ def parse_points_axis(axis: Any, vector: bool) -> int | None:
 
 
 def _refuse_what_is_lost(x: Any) -> None:
-    """Raise an error for arrays whose masks or units `func` would not see, and for sparse ones."""
+    """Raise an error for arrays whose masks `func` would not see, and for sparse ones."""
     refuse_sparse(x, "points", is_sliced=False)
     if isinstance(x, np.ma.MaskedArray) and np.ma.is_masked(x):
         raise ValueError(
-            f"points must have no masked values; got {np.ma.count_masked(x)} of them. Pass "
+            f"points must have no masked values; got {np.ma.getmaskarray(x).sum()} of them. Pass "
             "`x.compressed()`, or `x.filled(nan)` for NaN in their places."
-        )
-    library = type(x).__module__.partition(".")[0]
-    if library in ("astropy", "unyt"):
-        raise TypeError(
-            f"points must be arrays without units; got a {type(x).__name__} of {library}, whose "
-            "unit would be lost. Pass its `.value`, and give the result the unit."
         )
 
 

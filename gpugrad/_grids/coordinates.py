@@ -7,6 +7,7 @@ refused.
 from __future__ import annotations
 
 import datetime
+import sys
 from typing import Any
 
 import numpy as np
@@ -31,7 +32,7 @@ def read_coordinates(x: Any, what: str) -> NumpyArray:
     """
     if type(x) is np.ndarray and x.dtype.kind != "O":
         return x
-    if library_of_labels(x) not in (None, "xarray") or _has_other_units(x):
+    if library_of_labels(x) not in (None, "xarray", "pandas") or _has_other_units(x):
         raise TypeError(
             f"{what} must be plain numbers; got {type(x).__name__}, which carries a unit. Pass "
             "its magnitude, and attach the unit to the result."
@@ -62,15 +63,13 @@ def _has_other_units(x: Any) -> bool:
 
 def _as_array(x: Any, what: str) -> NumpyArray:
     """Return an array without a mask; refuse one that masks something."""
-    mask = getattr(x, "mask", None) if isinstance(x, np.ndarray) else None
-    if mask is not None:
-        count = int(np.sum(mask))
-        if count:
-            raise ValueError(
-                f"{what} must have no masked values; got {count} of them. Fill them, or drop these "
-                "samples."
-            )
-        x = getattr(x, "unmasked", x)
+    count = _count_masked(x)
+    if count:
+        raise ValueError(
+            f"{what} must have no masked values; got {count} of them. Fill them, or drop these "
+            "samples."
+        )
+    x = getattr(x, "unmasked", x)
     if type(x).__module__.partition(".")[0] == "astropy" and not isinstance(x, np.ndarray):
         raise TypeError(
             f"{what} must be numbers, dates or quantities; got astropy's {type(x).__name__}. Pass "
@@ -82,6 +81,17 @@ def _as_array(x: Any, what: str) -> NumpyArray:
         raise ValueError(
             f"{what} must be a regular array, or a flat sequence of numbers or dates; got {error}"
         ) from error
+
+
+def _count_masked(x: Any) -> int:
+    """Return how many values of an array, or of a sequence, are masked."""
+    if isinstance(x, np.ndarray):
+        mask = getattr(x, "mask", None)
+        return 0 if mask is None else int(np.sum(mask))
+    # Who has no masked array has not loaded `numpy.ma`.
+    if isinstance(x, (list, tuple)) and "numpy.ma" in sys.modules:
+        return sum(map(_count_masked, x))
+    return 0
 
 
 def are_dates(x: Any) -> bool:

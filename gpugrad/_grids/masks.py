@@ -7,7 +7,15 @@ from typing import Any
 import array_api_compat
 import numpy as np
 
-from gpugrad._arrays import Array, device_of, dtype_name, is_library_array, library_of, namespace_of
+from gpugrad._arrays import (
+    Array,
+    convert_sequence,
+    device_of,
+    dtype_name,
+    is_library_array,
+    library_of,
+    namespace_of,
+)
 from gpugrad._grids.options import Options
 
 _NO_NAN = ("int", "uint")
@@ -58,6 +66,7 @@ def as_mask(where: Any, f: Array) -> Array:
     is_dask = array_api_compat.is_dask_array(f)
     if not is_library_array(where):
         try:
+            where = convert_sequence(where)
             where = np.ma.filled(where, False) if is_masked(where) else np.asarray(where)
         except ValueError:
             raise ValueError(f"{must}; got a sequence of unequal lengths.") from None

@@ -77,13 +77,18 @@ def _cancel_units(units: str, by: str, power: int) -> str | None:
             registry.parse_units(_spell_units(units))
             / registry.parse_units(_spell_units(by)) ** power
         )
-        powers = {registry.get_symbol(name) or name: n for name, n in {**result._units}.items()}
+        powers = {_shorten(registry, name): n for name, n in {**result._units}.items()}
     except Exception:  # noqa: BLE001 - whatever pint can't read stays as it is
         return None
     if any(n != int(n) for n in powers.values()):
         return None
     ordered = sorted(powers.items(), key=lambda item: item[1] < 0)
     return " ".join(name if n == 1 else f"{name}{int(n)}" for name, n in ordered) or "1"
+
+
+def _shorten(registry: Any, name: str) -> str:
+    """Return the symbol of a unit; degrees, whose symbols differ, are written out."""
+    return name if name.startswith("degree") else registry.get_symbol(name) or name
 
 
 def _find_registry() -> Any:
