@@ -445,8 +445,8 @@ def test_code_may_be_traced_once_a_text_was_stopped():
 import sys
 import gpugrad
 from internals import formula_deadline
-formula_deadline.SECONDS = 0.1
 gpugrad.symbolic.gradient("x**2")
+formula_deadline.SECONDS = 0.1
 try:
     gpugrad.symbolic.hessian({LONG["product"]!r})
 except ValueError as error:
