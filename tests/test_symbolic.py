@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import ctypes
+import math
 import os
 import shutil
 import subprocess
@@ -437,6 +438,16 @@ def test_texts_end_or_are_refused_in_time(name, monkeypatch):
         gpugrad.symbolic.gradient("x**2").expressions == gpugrad.symbolic.gradient("x²").expressions
     )
     time.sleep(0.2)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="there is no clock of a thread's own time")
+def test_the_time_that_others_take_from_a_text_does_not_count(monkeypatch):
+    monkeypatch.setattr(formula_deadline, "SECONDS", 0.1)
+    with formula_deadline.time_limit(True):
+        time.sleep(0.3)
+    work = formula_deadline.time_limit(True)(lambda: [math.sqrt(2.0) for _ in range(10**9)])
+    with pytest.raises(ValueError, match="takes longer"):
+        work()
 
 
 def test_code_may_be_traced_once_a_text_was_stopped():
