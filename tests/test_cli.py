@@ -455,9 +455,11 @@ def test_plot_says_what_is_wrong_in_one_line(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     np.save("f.npy", np.zeros((3, 20, 30)))
     np.save("c.npy", np.zeros((20, 30), dtype=complex))
+    np.save("thin.npy", np.zeros((20, 1)))
     for arguments, reason in (
         (["none.npy"], "does not exist"),
         (["c.npy"], "real numbers"),
+        (["thin.npy"], "at least 2 samples along axis1"),
         (["f.npy", "--at", "x=1"], "with an axis of: axis0"),
         (["f.npy", "--at", "axis0=3"], "within the 3 samples"),
         (["f.npy", "--output", "picture.nothing"], "must end in one of"),

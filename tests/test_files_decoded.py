@@ -75,6 +75,30 @@ def test_what_nobody_has_written_is_missing(tmp_path):
     assert np.nanmax(abs(np.load(tmp_path / "g.npy"))) == 1
 
 
+@pytest.mark.parametrize("dtype", ["i2", "i4"])
+@pytest.mark.parametrize(
+    "attributes", [{}, {"scale_factor": 0.1}, {"scale_factor": np.float32(0.1), "add_offset": 5.0}]
+)
+def test_whole_numbers_that_nobody_has_written_are_missing(tmp_path, dtype, attributes):
+    f = np.arange(20).astype(dtype)
+    f[[3, 11]] = -32767 if dtype == "i2" else -2147483647
+    path = write(tmp_path / "f.nc", {"T": ("x", f, attributes)}, {"x": 20})
+    done = differentiate(path, tmp_path / "g.npy")
+    assert done.missing == 2
+    result = np.load(tmp_path / "g.npy")
+    np.testing.assert_allclose(
+        result[~np.isnan(result)], attributes.get("scale_factor", 1), rtol=1e-5
+    )
+    np.testing.assert_array_equal(np.flatnonzero(np.isnan(result)), [2, 4, 10, 12])
+
+
+@pytest.mark.parametrize("attributes", [{"_FillValue": np.int16(-1)}, {"_Unsigned": "true"}])
+def test_whole_numbers_are_written_where_the_file_says_what_is_missing(tmp_path, attributes):
+    f = np.array([1, 4, -32767, 16, 25], "i2")
+    path = write(tmp_path / "f.nc", {"T": ("x", f, attributes)}, {"x": 5})
+    assert differentiate(path, tmp_path / "g.npy").missing == 0
+
+
 @pytest.mark.parametrize("units", ["days", "hours"])
 def test_lengths_of_time_stay_numbers(tmp_path, units):
     f = np.arange(9.0) ** 2

@@ -435,7 +435,73 @@ def test_derivatives_of_different_units_are_not_added(tmp_path, rng, capsys, ope
     np.testing.assert_array_equal(np.load(tmp_path / "g.npy"), expected)
 
 
+@pytest.mark.parametrize("operator", ["divergence", "curl", "gradient_norm", "laplacian"])
+def test_axes_of_different_units_are_not_added_where_they_are_named(
+    tmp_path, rng, capsys, operator
+):
+    coords = {"y": ("y", np.arange(5.0), {"units": "m"})}
+    coords |= {"x": ("x", np.arange(6.0), {"units": "km"})}
+    fields = {"u": rng.normal(size=(5, 6)), "v": rng.normal(size=(5, 6))}
+    path = write(tmp_path / "f.nc", fields, coords, ("y", "x"), units="m s-1")
+    names = ["u", "v"] if operator in ("divergence", "curl") else ["u"]
+    options = ["--var", *names, "--operator", operator, "--axis", "x", "y"]
+    message = failure(capsys, path, tmp_path / "g.npy", *options)
+    assert "along axes of different units: x (km), y (m)" in message
+    assert "--spacing in" in message
+    assert grad(path, tmp_path / "g.npy", *options, "--spacing", "1000", "1") == 0
+
+
+def test_components_whose_units_go_with_their_axes_are_added(tmp_path, rng):
+    pytest.importorskip("pint")
+    coords = {"p": ("p", np.arange(5.0), {"units": "Pa"})}
+    coords |= {"x": ("x", np.arange(6.0), {"units": "metres"})}
+    data = xarray.Dataset(
+        {
+            "u": (("p", "x"), rng.normal(size=(5, 6)), {"units": "m s-1"}),
+            "w": (("p", "x"), rng.normal(size=(5, 6)), {"units": "Pa s-1"}),
+        },
+        coords,
+    )
+    data.to_netcdf(tmp_path / "f.nc")
+    done = differentiate(
+        tmp_path / "f.nc", tmp_path / "g.nc", ("u", "w"), operator="divergence", axes=("x", "p")
+    )
+    assert done.notes == ()
+    assert load(tmp_path / "g.nc").divergence.attrs["units"] == "s-1"
+
+
+def test_winds_along_a_rotated_grid_may_be_called_so(tmp_path, rng):
+    coords = {
+        "rlat": ("rlat", np.arange(-4.0, 5), {"standard_name": "grid_latitude"}),
+        "rlon": ("rlon", np.arange(-5.0, 6), {"standard_name": "grid_longitude"}),
+    }
+    u, v = rng.normal(size=(2, 9, 11))
+    data = xarray.Dataset(
+        {
+            "a": (("rlat", "rlon"), v, {"standard_name": "grid_northward_wind"}),
+            "b": (("rlat", "rlon"), u, {"standard_name": "grid_eastward_wind"}),
+        },
+        coords,
+    )
+    data.to_netcdf(tmp_path / "f.nc")
+    differentiate(tmp_path / "f.nc", tmp_path / "g.npy", ("a", "b"), operator="curl")
+    sphere = gpugrad.Sphere(np.arange(-4.0, 5), np.arange(-5.0, 6))
+    np.testing.assert_array_equal(np.load(tmp_path / "g.npy"), sphere.curl(u=u, v=v))
+
+
 # Seams that are stored twice
+
+
+def test_a_meridian_stored_twice_under_one_number_counts_once(tmp_path, rng):
+    f = rng.normal(size=(19, 24))
+    doubled = np.concatenate([f, f[:, :1]], axis=1)
+    longitude = np.append(LONGITUDE, LONGITUDE[0])
+    path = write(tmp_path / "f.nc", {"T": doubled}, degrees(longitude=longitude))
+    done = differentiate(path, tmp_path / "g.npy", operator="laplacian")
+    assert any("one place, stored twice" in note for note in done.notes)
+    result, expected = np.load(tmp_path / "g.npy"), gpugrad.Sphere(LATITUDE, LONGITUDE)
+    np.testing.assert_array_equal(result[:, :-1], expected.laplacian(f))
+    np.testing.assert_array_equal(result[:, -1], result[:, 0])
 
 
 @pytest.mark.parametrize("suffix", [".nc", ".zarr", ".npy"])

@@ -1,5 +1,7 @@
 """Fields of xarray: axes by name, coordinates as spacings, labels and units of the results."""
 
+import warnings
+
 import numpy as np
 import pytest
 
@@ -151,7 +153,79 @@ def test_units_are_cancelled_where_pint_is_there(flow):
 
 def test_units_of_unlike_terms_are_not_made_up(flow):
     flow["v"].attrs["units"] = "km"
-    assert "units" not in flow.gpugrad.divergence(u="u", v="v").attrs
+    with pytest.warns(gpugrad.GpugradWarning, match="m s-1 per m along 'lon', and km"):
+        result = flow.gpugrad.divergence(u="u", v="v")
+    assert "units" not in result.attrs
+
+
+def mixed_flow(**units):
+    """Return a flow u, v over x and y, with units given by name."""
+    x, y = np.arange(6.0) * 2, np.arange(5.0) * 3
+    coords = {"y": ("y", y, {"units": units["y"]}), "x": ("x", x, {"units": units["x"]})}
+    values = y[:, None] ** 2 + x**2
+    return xarray.Dataset(
+        {
+            name: xarray.DataArray(values, coords, ("y", "x"), attrs={"units": units[name]})
+            for name in ("u", "v")
+        }
+    )
+
+
+@pytest.mark.parametrize("operator", ["gradient_norm", "laplacian", "divergence", "curl"])
+def test_sums_of_derivatives_of_different_units_are_warned_of(operator):
+    flow = mixed_flow(u="m s-1", v="m s-1", x="m", y="km")
+    is_field = operator in ("gradient_norm", "laplacian")
+    call = getattr(flow["u"].gpugrad if is_field else flow.gpugrad, operator)
+    names = {} if is_field else {"u": "u", "v": "v"}
+    with pytest.warns(gpugrad.GpugradWarning, match="different units: .* per km along") as caught:
+        call(**names)
+    assert caught[0].filename == __file__
+    assert len(caught) == 1
+
+
+@pytest.mark.parametrize(
+    "units",
+    [
+        {"u": "m s-1", "v": "Pa s-1", "x": "m", "y": "Pa"},
+        {"u": "m s-1", "v": "m/s", "x": "m", "y": "metres"},
+        {"u": "K", "v": "K", "x": "degrees_east", "y": "degree"},
+        {"u": "unheard of", "v": "m s-1", "x": "m", "y": "m"},
+    ],
+)
+def test_sums_of_derivatives_whose_units_go_together_are_not_warned_of(units):
+    pytest.importorskip("pint")
+    if units["x"].startswith("degree"):
+        flow = mixed_flow(**units).rename(x="a", y="b")
+        with pytest.warns(gpugrad.GpugradWarning, match="per degree along") as caught:
+            flow.gpugrad.divergence("u", "v", axis=("a", "b"))
+        assert len(caught) == 1
+        return
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", gpugrad.GpugradWarning)
+        mixed_flow(**units).gpugrad.divergence(u="u", v="v")
+
+
+def test_sums_of_derivatives_per_sample_are_warned_of_where_places_are_known():
+    lat, lon = np.meshgrid(np.arange(40.0, 45), np.arange(10.0, 16), indexing="ij")
+    coords = {
+        "lat": (("y", "x"), lat, {"units": "degrees_north"}),
+        "lon": (("y", "x"), lon, {"units": "degrees_east"}),
+    }
+    f = xarray.DataArray(lat * lon, coords, ("y", "x"), name="T")
+    message = r"per sample along y, x, while lat, lon say.*Sphere\(\)\.gradient_norm\(f\)"
+    with pytest.warns(gpugrad.GpugradWarning, match=message):
+        f.gpugrad.gradient_norm()
+
+
+def test_the_sphere_that_a_warning_names_takes_rotated_coordinates():
+    coords = {
+        "rlat": ("rlat", np.arange(-4.0, 5), {"standard_name": "grid_latitude"}),
+        "rlon": ("rlon", np.arange(-5.0, 6), {"standard_name": "grid_longitude"}),
+    }
+    f = xarray.DataArray(np.ones((9, 11)), coords, ("rlat", "rlon"), name="T")
+    with pytest.warns(gpugrad.GpugradWarning, match=r"Sphere\('rlat', 'rlon'\)\.laplacian\(f\)"):
+        gpugrad.laplacian(f)
+    assert gpugrad.Sphere("rlat", "rlon").laplacian(f).shape == (9, 11)
 
 
 def test_stacked_results_have_a_new_dimension(temperature):

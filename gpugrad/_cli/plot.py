@@ -108,6 +108,7 @@ def _plot_file(arguments: argparse.Namespace) -> str:
         if not source.shape or source.dtype.kind not in "biuf":
             raise FileError(f"{source.label} must hold real numbers, along an axis at least.")
         cut = _find_cut(source, arguments.at)
+        _check_lengths(source, len(cut))
         values = _read_slice(source, cut)
     where = ", ".join(_say_where(source, axis, i) for axis, i in cut.items())
     title = f"{source.name or arguments.input.name}" + (f"  ({where})" if where else "")
@@ -134,6 +135,16 @@ def _find_cut(source: Source, at: list[str]) -> dict[int, int]:
             raise FileError(f"--at {choice} must lie within the {n} samples of {name}.")
         cut[axes[0]] = int(number) % n
     return cut
+
+
+def _check_lengths(source: Source, first: int) -> None:
+    """Raise FileError where an axis that is drawn has a single sample."""
+    for dim, n in [*zip(source.dims, source.shape, strict=True)][first:]:
+        if n < 2:
+            raise FileError(
+                f"{source.label} must have at least 2 samples along {dim}, which is drawn; it has "
+                "one. Move the axes to draw to the end."
+            )
 
 
 def _say_where(source: Source, axis: int, i: int) -> str:

@@ -57,7 +57,7 @@ def open_dataset(path: Path, kind: str, names: tuple[str, ...], files: ExitStack
             f"--var must name a variable of {path} with its group; it has: {', '.join(inside)}."
         )
     return [
-        _from_xarray(path, data, name, undecoded)
+        _from_xarray(path, kind, data, name, undecoded)
         for name in choose_variables(path, names, variables)
     ]
 
@@ -122,14 +122,16 @@ def _list_groups(path: Path, options: dict[str, Any]) -> list[str]:
     return names
 
 
-def _from_xarray(path: Path, data: Any, name: str, undecoded: Mapping[str, str]) -> Source:
+def _from_xarray(
+    path: Path, kind: str, data: Any, name: str, undecoded: Mapping[str, str]
+) -> Source:
     variable = data[name]
     dims = tuple(map(str, variable.dims))
     if len({*dims}) < len(dims):
         raise FileError(
             f"{name} in {path} has one axis twice: {', '.join(dims)}. Give them different names."
         )
-    valid = ValidValues(variable)
+    valid = ValidValues(variable, kind)
     dtype = valid.dtype
     if dtype.kind not in "biufcmM":
         raise FileError(f"{name} in {path} must hold numbers; it holds {dtype}.")

@@ -11,8 +11,14 @@ import numpy as np
 
 from gpugrad._files.source import Values
 
-_DEFAULT_FILL = 9.969209968386869e36
-"""What NetCDF writes into numbers in floating point that nobody has written."""
+_DEFAULT_FILLS = {
+    "f4": 9.969209968386869e36, "f8": 9.969209968386869e36, "i2": -32767, "i4": -2147483647,
+}  # fmt: skip
+"""What NetCDF writes into numbers that nobody has written, by dtype.
+
+Left out are bytes, unsigned numbers, whose default may be a value, and 64-bit integers, which
+NaN can't be among without rounding the others.
+"""
 
 
 def open_decoded(open_file: Callable[..., Any]) -> tuple[Any, dict[str, str]]:
@@ -89,10 +95,10 @@ class ValidValues:
     """Which values of a variable are valid, and NaN in the place of others.
 
     That is told by `valid_min`, `valid_max` and `valid_range`; and what NetCDF writes where nobody
-    has written is not valid unless another value is said to be missing.
+    has written is not valid unless another value is said to be missing. `kind` is the format.
     """
 
-    def __init__(self, variable: Any) -> None:
+    def __init__(self, variable: Any, kind: str) -> None:
         attributes, encoding = variable.attrs, variable.encoding
         low, high = attributes.get("valid_min"), attributes.get("valid_max")
         if np.size(attributes.get("valid_range")) == 2:
@@ -100,22 +106,26 @@ class ValidValues:
         self.low, self.high = (_as_unpacked(limit, encoding) for limit in (low, high))
         self.dtype = np.dtype(variable.dtype)
         is_told = any(name in encoding for name in ("_FillValue", "missing_value"))
-        self._has_default = self.dtype.kind == "f" and not is_told
+        self._default, self._near = (None, 0.0) if is_told else _find_default(variable, kind)
         self.is_limited = not (np.isnan(self.low) and np.isnan(self.high))
         if self.dtype.kind not in "iuf":
             self.is_limited = False
         if self.is_limited:
             self.dtype = np.result_type(self.dtype, np.float32)
+        elif self._default is not None and self.dtype.kind == "i":
+            self.dtype = np.dtype(np.float64)  # that of results of whole numbers
 
     def apply(self, values: Values) -> Values:
         """Return values, NaN where they are not valid."""
-        if self._has_default:
-            default = values.dtype.type(_DEFAULT_FILL)
-            if (values == default).any():
-                values = np.where(values == default, np.nan, values).astype(values.dtype)
+        values = values.astype(self.dtype, copy=False)
+        if self._default is not None:
+            unwritten = values >= self._default - self._near
+            unwritten &= values <= self._default + self._near
+            if unwritten.any():
+                values = np.where(unwritten, np.nan, values).astype(values.dtype)
         if not self.is_limited:
             return values
-        values = values.astype(self.dtype)
+        values = values.copy()
         with np.errstate(invalid="ignore"):
             values[(values < self.low) | (values > self.high)] = np.nan
         return values
@@ -134,6 +144,24 @@ class ValidValues:
                 "says, and count as missing."
             )
         ]
+
+
+def _find_default(variable: Any, kind: str) -> tuple[Any, float]:
+    """Return what a variable has where nobody has written, and how near a value is that."""
+    encoding, dtype = variable.encoding, np.dtype(variable.dtype)
+    stored = np.dtype(encoding.get("dtype", dtype))
+    if dtype.kind == "f" and stored.kind == "f":
+        return dtype.type(_DEFAULT_FILLS["f4"]), 0.0
+    code = f"{stored.kind}{stored.itemsize}"
+    if kind != "netcdf" or code not in _DEFAULT_FILLS or "_Unsigned" in encoding:
+        return None, 0.0
+    if dtype.kind == "i":
+        return _DEFAULT_FILLS[code], 0.0
+    if dtype.kind != "f":
+        return None, 0.0
+    step = float(encoding.get("scale_factor", 1))
+    value = _DEFAULT_FILLS[code] * step + float(encoding.get("add_offset", 0))
+    return dtype.type(value), abs(step) / 4
 
 
 def _as_unpacked(limit: Any, encoding: Mapping[str, Any]) -> float:

@@ -227,10 +227,12 @@ def _direction_of(standard: str, place: Geography) -> str:
     """Return where a component points by its standard name: "" where that does not tell."""
     along_grid = bool(_POINTS_ELSEWHERE.search(standard))
     is_true = "northward" in standard or "eastward" in standard
+    if standard.startswith("grid_") and is_true:  # as some call them along a rotated pole
+        is_true, along_grid = False, True
     if (along_grid and place.is_curved) or (is_true and place.directions[0] != "north"):
         return "elsewhere"
     if is_true:
         return "north" if "northward" in standard else "east"
     if along_grid:
-        return "north" if re.search(r"(^|_)y_", standard) else "east"
+        return "north" if re.search(r"(^|_)y_|northward", standard) else "east"
     return ""

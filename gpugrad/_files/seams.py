@@ -74,7 +74,10 @@ def find_global_seam(f: Source, place: Geography) -> DoubledAxis | None:
     """Return the seam of longitudes that end where they begin."""
     if place.is_curved:
         return None
-    return _find_seam(place.axes[1], f, place.values[1], 360.0)
+    longitude = np.asarray(place.values[1], np.float64)
+    if np.isfinite(longitude).all():  # they may leap back on the way, or at the end
+        longitude = np.unwrap(longitude, period=360.0)
+    return _find_seam(place.axes[1], f, longitude, 360.0)
 
 
 def find_periodic_seam(f: Source, axis: int, x: Any, period: float | None) -> DoubledAxis | None:

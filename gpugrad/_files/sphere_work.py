@@ -13,6 +13,7 @@ from gpugrad._files.request import FileRequest
 from gpugrad._files.seams import DoubledAxis
 from gpugrad._files.source import Source, Values
 from gpugrad._files.wording import say
+from gpugrad._labels import find_mixed
 from gpugrad._operators import Sphere, SphereRows
 from gpugrad._stencils import OPERATORS
 
@@ -218,9 +219,10 @@ def tell_of_sphere(
 
 
 def check_sum(
-    f: Source, axes: Sequence[int], place: Geography | None, request: FileRequest
+    fields: Sequence[Source], axes: Sequence[int], place: Geography | None, request: FileRequest
 ) -> None:
     """Raise FileError where derivatives would be added that are per different units."""
+    f = fields[0]
     adds_axes = OPERATORS[request.operator].adds_axes
     if not adds_axes or len(axes) < 2 or request.spacing or request.coords:
         return
@@ -233,14 +235,25 @@ def check_sum(
             f"{cure}, or pass --no-sphere to have them added all the same."
         )
     units = {f.dims[axis]: _unit_along(axis, f) for axis in axes}
-    known = {unit for unit in units.values() if unit is not None}
-    has_dates = "dates" in known and len(known) + (None in units.values()) > 1
-    if (len(known) > 1 or has_dates) and not request.axes:
-        listed = ", ".join(f"{dim} ({unit or 'no unit'})" for dim, unit in units.items())
-        raise FileError(
-            f"--operator {request.operator} of {f.label} would add derivatives along axes of "
-            f"different units: {listed}. Name those along which to take it: --axis."
-        )
+    field_units = [field.attributes.get("units") for field in fields]
+    mixed = find_mixed(request.operator, field_units, [*units.values()])
+    has_dates = "dates" in units.values() and None in units.values()
+    if not mixed and (request.axes or not has_dates):
+        return
+    listed = ", ".join(f"{dim} ({unit or 'no unit'})" for dim, unit in units.items())
+    if OPERATORS[request.operator].takes == "vector":
+        components = [
+            f"{field.name} ({unit or 'no unit'})"
+            for field, unit in zip(fields, field_units, strict=True)
+        ]
+        listed += f", of {', '.join(components)}"
+        cure = "Convert them first, or pass --spacing in the unit that is meant."
+    else:
+        cure = "Name those along which to take it: --axis; or pass --spacing in one unit."
+    raise FileError(
+        f"--operator {request.operator} of {f.label} would add derivatives along axes of "
+        f"different units: {listed}. {cure}"
+    )
 
 
 def _unit_along(axis: int, f: Source) -> str | None:

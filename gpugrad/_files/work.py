@@ -170,7 +170,7 @@ def _plan_along_axes(
     fields: Sequence[Source], axes: Sequence[int], place: Geography | None, request: FileRequest
 ) -> Work:
     f = fields[0]
-    check_sum(f, axes, place, request)
+    check_sum(fields, axes, place, request)
     spacing_source = (
         "--spacing" if request.spacing else "--coords" if request.coords else "coordinates"
     )

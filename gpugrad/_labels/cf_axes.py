@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gpugrad._arrays import warn_caller
+from gpugrad._labels.cf_units import differ
+from gpugrad._labels.staggered import list_terms
 from gpugrad._labels.xarray_coordinates import in_words
 from gpugrad._stencils import OPERATORS
 
@@ -114,11 +116,85 @@ _ON_SPHERE = {
 """The calls on a sphere that stand for sums of derivatives along latitude and longitude."""
 
 
-def warn_of_degrees(operator: str, f: Any, dims: Sequence[Any]) -> None:
-    """Warn where derivatives per degree of latitude or of longitude are added up as if flat."""
+def warn_of_sums(operator: str, fields: Sequence[Any], dims: Sequence[Any]) -> None:
+    """Warn where derivatives that are per different lengths are added up as if per one."""
     row = OPERATORS.get(operator)
     if row is None or not row.adds_axes or len(dims) < 2:
         return
+    f = fields[0]
+    dim_units = [_unit_along(dim, f) for dim in dims]
+    field_units = [field.attrs.get("units") for field in fields]
+    mixed = find_mixed(operator, field_units, dim_units)
+    if mixed:
+        first, second = (
+            f"{field_units[i] or 'the field'} per {dim_units[j]} along {dims[j]!r}"
+            for i, j in mixed
+        )
+        warn_caller(
+            f"`{operator}` adds derivatives of different units: {first}, and {second}. Convert "
+            "fields or coordinates to units that go together, or pass a spacing where you mean "
+            "what you do."
+        )
+        return
+    _warn_of_degrees(operator, f, dims)
+    _warn_of_samples(operator, f, dims)
+
+
+def find_mixed(
+    operator: str, field_units: Sequence[Any], dim_units: Sequence[Any]
+) -> list[tuple[int, int]]:
+    """Return two derivatives of different units that an operator adds, or an empty list.
+
+    Each is given as the number of its field and that of its axis. Units that are None are unknown,
+    and go with any.
+    """
+    for terms in list_terms(operator, len(field_units), len(dim_units)):
+        known = [(i, j) for i, j in terms if dim_units[j] is not None]
+        for i, j in known[1:]:
+            first, along = known[0]
+            if differ((field_units[first], dim_units[along]), (field_units[i], dim_units[j])):
+                return [(first, along), (i, j)]
+    return []
+
+
+def _unit_along(dim: Any, f: Any) -> str | None:
+    """Return the unit of the coordinate of a dimension; None where it is not known."""
+    if dim not in f.coords:
+        return None
+    coordinate = f.coords[dim]
+    is_time = coordinate.dtype.kind in "mMO"
+    return "unit of time" if is_time else coordinate.attrs.get("units")
+
+
+def _warn_of_samples(operator: str, f: Any, dims: Sequence[Any]) -> None:
+    """Warn where derivatives per sample are added up, though samples have places on a sphere."""
+    counted = {dim for dim in dims if dim not in f.coords}
+    if len(counted) < 2:
+        return
+    names = [
+        name
+        for name, x in f.coords.items()
+        if x.ndim and {*x.dims} <= counted and _says_geographic(x.attrs)
+        and geographic_kind(name, x.attrs) in ("latitude", "longitude")
+    ]  # fmt: skip
+    if len(names) == 2:
+        warn_caller(
+            f"`{operator}` adds derivatives per sample along {in_words(dims)}, while "
+            f"{in_words(names)} say where the samples lie. {_name_cure(operator, len(dims) == 2)}; "
+            "pass a spacing where you mean what you do."
+        )
+
+
+def _name_cure(operator: str, is_plain: bool, sphere: str = "gpugrad.Sphere()") -> str:
+    """Return which call is per metre; there is one for an operator along two axes, `is_plain`."""
+    call = _ON_SPHERE.get(operator)
+    if call and is_plain:
+        return f"`{sphere}.{call}` is per metre, on the sphere"
+    return f"`{sphere}` has derivatives per metre along latitude and longitude"
+
+
+def _warn_of_degrees(operator: str, f: Any, dims: Sequence[Any]) -> None:
+    """Warn where derivatives per degree of latitude or of longitude are added up as if flat."""
     along = [
         dim
         for dim in dims
@@ -128,12 +204,11 @@ def warn_of_degrees(operator: str, f: Any, dims: Sequence[Any]) -> None:
     ]
     if not along:
         return
-    call = _ON_SPHERE.get(operator)
-    cure = (
-        f"`gpugrad.Sphere().{call}` is per metre, on the sphere"
-        if call and len(dims) == len(along) == 2
-        else "`gpugrad.Sphere()` has derivatives per metre along latitude and longitude"
-    )
+    kinds = {str(geographic_kind(dim, f.coords[dim].attrs)): dim for dim in along}
+    sphere = "gpugrad.Sphere()"
+    if {*kinds} == {"grid_latitude", "grid_longitude"}:  # which a sphere does not find by itself
+        sphere = f"gpugrad.Sphere({kinds['grid_latitude']!r}, {kinds['grid_longitude']!r})"
+    cure = _name_cure(operator, len(dims) == len(along) == 2, sphere)
     warn_caller(
         f"`{operator}` adds derivatives per degree along {in_words(along)}, and degrees differ in "
         f"length from place to place. {cure}; pass a spacing where you mean what you do."

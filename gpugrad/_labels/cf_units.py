@@ -33,6 +33,45 @@ def unit_of_time(time_unit: str) -> str:
     return _TIMES.get(time_unit, time_unit)
 
 
+def differ(first: tuple[Any, Any], second: tuple[Any, Any]) -> bool:
+    """Tell whether two derivatives are known to have different units.
+
+    Each is given as the units of its field, None where they are unknown, and those it is per.
+
+    Examples
+    --------
+    >>> differ(("K", "m"), ("K", "km")), differ((None, "m"), (None, "metres"))
+    (True, False)
+    """
+    (units, by), (other_units, other_by) = [
+        (None if units is None else _drop_directions(str(units)), _name_length(by))
+        for units, by in (first, second)
+    ]
+    if (units, by) == (other_units, other_by):
+        return False
+    if units == other_units:
+        texts = [_cancel_units("1", each, 1) for each in (by, other_by)]
+        return None in texts or texts[0] != texts[1]
+    if units is None or other_units is None:
+        return False
+    texts = [_cancel_units(units, by, 1), _cancel_units(other_units, other_by, 1)]
+    return None not in texts and texts[0] != texts[1]
+
+
+_LENGTHS = {"metre": "m", "meter": "m", "kilometre": "km", "kilometer": "km"}
+
+
+def _name_length(units: Any) -> str:
+    """Return one name for all spellings of a metre, and for degrees whatever their direction."""
+    text = _drop_directions(str(units).strip())
+    return _LENGTHS.get(text.lower().removesuffix("s"), text)
+
+
+def _drop_directions(units: str) -> str:
+    """Call degrees to the north and to the east degrees."""
+    return re.sub(r"\bdegrees?(_?(north|east|true|n|e))?(?![a-z_])", "degree", units, flags=re.I)
+
+
 def _write_units(units: str, by: str, power: int) -> str:
     if any(sign in by for sign in " /*^") or by[-1:].isdigit():
         by = f"({by})"

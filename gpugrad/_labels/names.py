@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from gpugrad._labels.cf_units import per
+from gpugrad._labels.staggered import list_terms
 from gpugrad._stencils import OPERATORS, Operator
 
 _NOT_OF_DERIVATIVES = (
@@ -94,13 +95,13 @@ class Labels:
             return [self._label_second(i, j) for i in axes for j in axes]
         if row.gives == "curl":
             names = ["curl"] if len(self.dims) == 2 else [f"curl_{dim}" for dim in self.dims]
-            return [self._label_sum(name, "component of the curl", row.power) for name in names]
+            return self._label_sums(operator, names, "component of the curl")
         if row.takes == "vector":
-            return [self._label_sum(operator, operator, row.power)]
+            return self._label_sums(operator, [operator], operator)
         kind = operator.removeprefix("vector_")
         return [
             self._label_sum(
-                f"{kind}_{name}", f"{kind.replace('_', ' ')} of {name}", row.power, [units]
+                f"{kind}_{name}", f"{kind.replace('_', ' ')} of {name}", row.power, units
             )
             for name, units in zip(self.names, self.units, strict=True)
         ]
@@ -121,12 +122,21 @@ class Labels:
             units = per(per(self.units[0], self.dim_units[i]), self.dim_units[j])
         return _make_label(f"d2{field}_d{a}_d{b}", long_name, units)
 
-    def _label_sum(
-        self, name: str, long_name: str, power: int, units_of_fields: Sequence[Any] | None = None
-    ) -> Label:
-        """Return the label of a sum; it has units where all terms have the same."""
-        fields = self.units if units_of_fields is None else units_of_fields
-        units = {per(field_units, by, power) for field_units in fields for by in self.dim_units}
+    def _label_sums(self, operator: str, names: Sequence[str], long_name: str) -> list[Label]:
+        """Return labels of sums of components; a sum has units where all its terms have the same.
+
+        The terms may differ in both units: ``m s-1`` per ``m`` goes with ``Pa s-1`` per ``Pa``.
+        """
+        labels = []
+        sums = list_terms(operator, len(self.units), len(self.dim_units))
+        for name, terms in zip(names, sums, strict=False):
+            units = {per(self.units[i], self.dim_units[j]) for i, j in terms}
+            labels.append(_make_label(name, long_name, units.pop() if len(units) == 1 else None))
+        return labels
+
+    def _label_sum(self, name: str, long_name: str, power: int, field_units: Any) -> Label:
+        """Return the label of a sum of one field; it has units where all terms have the same."""
+        units = {per(field_units, by, power) for by in self.dim_units}
         return _make_label(name, long_name, units.pop() if len(units) == 1 else None)
 
 

@@ -39,7 +39,7 @@ class StaggeredResults:
         self._wraps = [lower.name == "periodic" for lower, _ in sides]
         self._periods = parse_periods(options.get("period"), sides, axes, ndim)
         self._time_unit = options.get("time_unit") or "s"
-        self._outputs = _list_terms(operator, len(fields), count)
+        self._outputs = list_terms(operator, len(fields), count)
         terms = [term for output in self._outputs for term in output]
         self.owners = []
         # With `stagger` each component has coordinates of its own, so each axis must be spaced as
@@ -147,7 +147,7 @@ def adds_components(operator: str) -> bool:
     return row is not None and row.takes == "vector"
 
 
-def _list_terms(operator: str, fields: int, axes: int) -> list[list[tuple[int, int]]]:
+def list_terms(operator: str, fields: int, axes: int) -> list[list[tuple[int, int]]]:
     """Return for each result which components it is made of, and along which axis each is taken."""
     row = OPERATORS[operator.replace("error_estimate", "derivative")]
     least, most = row.axes

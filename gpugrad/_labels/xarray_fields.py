@@ -9,7 +9,7 @@ from typing import Any
 from gpugrad._arrays import library_of_labels, refuse_datasets
 from gpugrad._grids import is_side, parse_axes
 from gpugrad._keywords import choose_by_axis, refuse_loose_components
-from gpugrad._labels.cf_axes import warn_of_degrees
+from gpugrad._labels.cf_axes import warn_of_sums
 from gpugrad._labels.names import Label, Labels, find_row, kept_attributes
 from gpugrad._labels.staggered import StaggeredResults, adds_components
 from gpugrad._labels.typing import Call
@@ -46,7 +46,7 @@ def call(operator: Call, f: Any, spacing: Sequence[Any], options: dict[str, Any]
     dims = find_dims(first, axis)
     is_single = isinstance(axis, (str, int)) or is_along_one or _names_one(first, axis)
     if not spacing:
-        warn_of_degrees(operator.__name__, first, dims)
+        warn_of_sums(operator.__name__, fields, dims)
     number_dimensions(first, dims, options)
     faces = StaggeredResults(operator.__name__, fields, dims, options) if is_staggered else None
     steps = find_spacings(faces.owners if faces else [first] * len(dims), dims, spacing)
