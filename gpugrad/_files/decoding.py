@@ -106,7 +106,10 @@ class ValidValues:
         self.low, self.high = (_as_unpacked(limit, encoding) for limit in (low, high))
         self.dtype = np.dtype(variable.dtype)
         is_told = any(name in encoding for name in ("_FillValue", "missing_value"))
-        self._default, self._near = (None, 0.0) if is_told else _find_default(variable, kind)
+        self._default: Any = None
+        self._near = 0.0
+        if not is_told:
+            self._default, self._near = _find_default(variable, kind)
         self.is_limited = not (np.isnan(self.low) and np.isnan(self.high))
         if self.dtype.kind not in "iuf":
             self.is_limited = False
