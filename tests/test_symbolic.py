@@ -440,6 +440,27 @@ def test_texts_end_or_are_refused_in_time(name, monkeypatch):
     time.sleep(0.2)
 
 
+SHARED_NUMBERS = {
+    "-(pi**2)/(1 + 12.25*pi**2)*x": -(math.pi**2) / (1 + 12.25 * math.pi**2),
+    "(sqrt(2)*pi - 1/(sqrt(2)*pi))*x": math.sqrt(2) * math.pi - 1 / (math.sqrt(2) * math.pi),
+    "where(sin(3)**2 < sin(3), sin(3), -sin(3))*x": math.sin(3),
+    "x*max(cos(3)**2, -cos(3)/2)": math.cos(3) ** 2,
+    "x*sin(pi**2/3)/(pi**2/3)": math.sin(math.pi**2 / 3) / (math.pi**2 / 3),
+}
+
+
+@pytest.mark.sampled
+@pytest.mark.parametrize("text", SHARED_NUMBERS)
+def test_numbers_that_terms_share_are_numbers_alone(xp, text):
+    x, slope = np.linspace(0.5, 2.0, 4), SHARED_NUMBERS[text]
+    derivative = gpugrad.symbolic.derivative(text, "x", "y", by="x")
+    got = gpugrad.asnumpy(derivative(xp.asarray(x), xp.asarray(x)))
+    np.testing.assert_allclose(got, np.full(4, slope), rtol=1e-15)
+    alone = derivative(1.0, 2.0)
+    assert type(alone) is np.float64
+    assert alone == pytest.approx(slope, rel=1e-15)
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="there is no clock of a thread's own time")
 def test_the_time_that_others_take_from_a_text_does_not_count(monkeypatch):
     monkeypatch.setattr(formula_deadline, "SECONDS", 0.1)

@@ -150,9 +150,14 @@ def record(expressions: Sequence[Any], symbols: Sequence[Any]) -> Tape:
     # than equal nodes alone, such as products with the same factors.
     shared, remaining = sympy.cse(list(expressions))
     recorder = _Recorder(sympy, symbols)
+    numbers: dict[Any, Any] = {}
     for name, expression in shared:
-        recorder.slots[name] = recorder.operand(expression)
-    recorder.tape.outputs = [recorder.operand(expression) for expression in remaining]
+        whole = expression.xreplace(numbers)
+        if isinstance(whole, sympy.Expr) and not whole.free_symbols:
+            numbers[name] = whole  # a number is rounded once, with all that is a number beside it
+        else:
+            recorder.slots[name] = recorder.operand(whole)
+    recorder.tape.outputs = [recorder.operand(e.xreplace(numbers)) for e in remaining]
     return recorder.tape
 
 
