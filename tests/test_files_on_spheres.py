@@ -441,14 +441,40 @@ def test_axes_of_different_units_are_not_added_where_they_are_named(
 ):
     coords = {"y": ("y", np.arange(5.0), {"units": "m"})}
     coords |= {"x": ("x", np.arange(6.0), {"units": "km"})}
-    fields = {"u": rng.normal(size=(5, 6)), "v": rng.normal(size=(5, 6))}
-    path = write(tmp_path / "f.nc", fields, coords, ("y", "x"), units="m s-1")
+    fields = {name: (rng.normal(size=(5, 6)), {"units": "m s-1"}) for name in ("u", "v")}
+    path = write(tmp_path / "f.nc", fields, coords, ("y", "x"))
     names = ["u", "v"] if operator in ("divergence", "curl") else ["u"]
     options = ["--var", *names, "--operator", operator, "--axis", "x", "y"]
     message = failure(capsys, path, tmp_path / "g.npy", *options)
     assert "along axes of different units: x (km), y (m)" in message
     assert "--spacing in" in message
     assert grad(path, tmp_path / "g.npy", *options, "--spacing", "1000", "1") == 0
+
+
+@pytest.mark.parametrize("operator", ["divergence", "curl"])
+def test_winds_in_different_units_are_not_added(tmp_path, rng, capsys, operator):
+    pytest.importorskip("pint")
+    f = rng.normal(size=(19, 24))
+    options = ["--var", "u", "v", "--operator", operator]
+    for units in ("km/h", "m/s"):
+        fields = {"u": (f, {"units": "m s-1"}), "v": (f, {"units": units})}
+        path = write(tmp_path / "f.nc", fields, degrees())
+        if units == "m/s":
+            assert grad(path, tmp_path / "g.npy", *options) == 0
+            continue
+        message = failure(capsys, path, tmp_path / "g.npy", *options)
+        assert "components in different units: u (m s-1), v (km/h)" in message
+
+
+def test_degrees_are_added_to_lengths_for_those_who_ask(tmp_path, rng, capsys):
+    f = rng.normal(size=(5, 19, 24))
+    coords = degrees() | {"z": ("z", np.arange(5.0), {"units": "m"})}
+    path = write(tmp_path / "f.nc", {"T": f}, coords, ("z", "lat", "lon"))
+    options = ["--operator", "laplacian", "--axis", "z", "lat"]
+    assert "--no-sphere" in failure(capsys, path, tmp_path / "g.npy", *options)
+    assert grad(path, tmp_path / "g.npy", *options, "--no-sphere") == 0
+    expected = gpugrad.laplacian(f, np.arange(5.0), LATITUDE, axis=(0, 1))
+    np.testing.assert_array_equal(np.load(tmp_path / "g.npy"), expected)
 
 
 def test_components_whose_units_go_with_their_axes_are_added(tmp_path, rng):

@@ -160,6 +160,15 @@ def make_sphere_program(
     components: tuple[int, ...] = (0,)
     if OPERATORS[request.operator].takes == "vector":
         components = order_winds(fields, axes, place)
+        units = [field.attributes.get("units") for field in fields]
+        if find_mixed(request.operator, units, ["m", "m"]):
+            listed = ", ".join(
+                f"{field.name} ({unit})" for field, unit in zip(fields, units, strict=True)
+            )
+            raise FileError(
+                f"--operator {request.operator} would add components in different units: {listed}. "
+                "Convert one of them first."
+            )
     edge = request.edge_accuracy if request.edge_order is None else request.edge_order
     latitude, longitude = place.values
     if seam:
@@ -234,7 +243,9 @@ def check_sum(
             f"is longer here than there, to others: along {', '.join(f.dims[a] for a in axes)}. "
             f"{cure}, or pass --no-sphere to have them added all the same."
         )
-    units = {f.dims[axis]: _unit_along(axis, f) for axis in axes}
+    # Who names axes and says --no-sphere wants degrees added, to whatever else.
+    free = place.axes if place is not None and request.axes else ()
+    units = {f.dims[axis]: None if axis in free else _unit_along(axis, f) for axis in axes}
     field_units = [field.attributes.get("units") for field in fields]
     mixed = find_mixed(request.operator, field_units, [*units.values()])
     has_dates = "dates" in units.values() and None in units.values()
