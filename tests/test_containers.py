@@ -317,6 +317,14 @@ class TestSparse:
             with pytest.raises(TypeError, match=r"must be dense.*unbind\(\)"):
                 call(nested)
 
+    @pytest.mark.filterwarnings("ignore:The PyTorch API of MaskedTensors")
+    def test_torch_masked(self):
+        torch = pytest.importorskip("torch")
+        f = torch.masked.masked_tensor(torch.arange(4.0), torch.tensor([True, True, False, True]))
+        for call in (gpugrad.gradient, gpugrad.laplacian, gpugrad.turning_points):
+            with pytest.raises(TypeError, match=r"must be dense.*where=f.get_mask\(\)"):
+                call(f)
+
     def test_scipy(self):
         sparse = pytest.importorskip("scipy.sparse")
         for f in (sparse.csr_array(np.eye(3)), sparse.coo_matrix(np.eye(3))):
