@@ -199,21 +199,39 @@ def test_a_library_that_another_thread_imports_is_waited_for(tmp_path):
     assert (done.stdout, done.stderr) == ("[1. 2. 3.] None\n", "")
 
 
-def test_a_child_forked_while_a_thread_imports_can_import(tmp_path):
+@pytest.mark.parametrize("needs", ["nothing", "logging", "a lock of others"])
+def test_a_child_forked_while_a_thread_imports_can_import(tmp_path, needs):
     (tmp_path / "array_api_compat").mkdir()
     place = Path(importlib.util.find_spec("array_api_compat").origin).parent
     (tmp_path / "array_api_compat/__init__.py").write_text(
         f"__path__ = [{str(place)!r}]\n"
         "exec(compile(open(__path__[0] + '/__init__.py').read(), 'compat', 'exec'))\n"
-        "import sys, importlib.abc\n"
+        "import sys, time, importlib.abc, importlib.machinery\n"
         "class Slow(importlib.abc.MetaPathFinder):\n"
         "    def find_spec(self, name, path, target=None):\n"
         "        if name == 'array_api_compat.numpy._aliases':\n"
-        "            import time; sys.reached = True; time.sleep(1)\n"
+        "            spec = importlib.machinery.PathFinder.find_spec(name, path, target)\n"
+        "            run = spec.loader.exec_module\n"
+        "            def run_slowly(module):\n"
+        "                sys.reached = True; time.sleep(1); sys.take(); run(module)\n"
+        "            spec.loader.exec_module = run_slowly\n"
+        "            return spec\n"
         "sys.meta_path.insert(0, Slow())\n"
     )
+    # The locks are taken before a fork, too, and by handlers that may run before ours.
+    takes = {
+        "nothing": "def take(): pass\n",
+        "logging": "import logging\ndef take(): logging.getLogger('another')\n",
+        "a lock of others": "lock = threading.Lock()\n"
+        "os.register_at_fork(before=lock.acquire, after_in_parent=lock.release)\n"
+        "def take():\n"
+        "    with lock: pass\n"
+        "sys.modules['gpugrad._arrays.threads']._FORK_WAITS = 1.5\n",
+    }
     code = (
         "import os, signal, sys, threading, time, numpy as np, gpugrad\n"
+        f"{takes[needs]}"
+        "sys.take = take\n"
         "def call(): return gpugrad.gradient(np.zeros(3), backend='slices')\n"
         "thread = threading.Thread(target=call)\n"
         "thread.start()\n"
@@ -221,12 +239,12 @@ def test_a_child_forked_while_a_thread_imports_can_import(tmp_path):
         "child = os.fork()\n"
         "if child == 0:\n"
         "    signal.alarm(10)\n"
-        "    os._exit(int(call().any()))\n"
+        f"    os._exit(0 if {needs == 'a lock of others'} else int(call().any()))\n"
         "print(os.waitpid(child, 0)[1], thread.join())\n"
     )
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=False,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)])},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)])}, timeout=60,
     )  # fmt: skip
     assert (done.stdout, done.stderr) == ("0 None\n", "")
 

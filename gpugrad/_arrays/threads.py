@@ -19,9 +19,11 @@ import ctypes
 import functools
 import importlib
 import itertools
+import logging  # noqa: F401 - before our handlers of forks: see `_prepare_fork`
 import os
 import sys
 import threading
+import time
 from collections.abc import Callable, Sequence
 from queue import SimpleQueue
 from typing import Any, Generic, NamedTuple, ParamSpec, TypeVar, cast
@@ -39,6 +41,8 @@ _workers = 0  # threads of the pool that take these tasks, or more of them
 _whole = threading.RLock()
 _IMPORTED = ("gpugrad", "array_api_compat", "llvmlite")
 """What calls import when they need it first."""
+_FORK_WAITS = 10.0
+"""How many seconds a fork waits for such imports at most."""
 
 _here = threading.local()
 _gates: list[Gate] = []  # closed ones, for the next calls
@@ -383,13 +387,40 @@ def wait_for_imports(packages: Sequence[str]) -> None:
 def _prepare_fork() -> None:
     """Let imports end that calls have begun: the child would wait for the locks of half a module.
 
-    It has none of the threads that would release them.
+    It has none of the threads that would release them. What was registered after this has run
+    before it: if it has locked what an import needs, the import ends after the fork only, so the
+    wait has an end. The lock of `logging`, which imports often need, is taken afterwards, as
+    `logging` was loaded first.
     """
-    wait_for_imports(_IMPORTED)
+    end = time.monotonic() + _FORK_WAITS
+    _here.has_whole = _whole.acquire(timeout=_FORK_WAITS)
+    while any(map(_is_being_imported, [*sys.modules])) and time.monotonic() < end:
+        time.sleep(1e-3)
+
+
+def _end_fork() -> None:
+    if _here.has_whole:
+        _whole.release()
+
+
+def _begin_child() -> None:
+    global _whole
+    _forget_pool()
+    if _here.has_whole:
+        _whole.release()
+    else:
+        _whole = threading.RLock()  # a thread that is not there any more has the other one
+
+
+def _is_being_imported(name: str) -> bool:
+    """Tell whether a thread imports this module, one of those that calls import, at this moment."""
+    if name.partition(".")[0] not in _IMPORTED:
+        return False
+    specification = getattr(sys.modules.get(name), "__spec__", None)
+    return bool(getattr(specification, "_initializing", False))
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_prepare_fork, after_in_child=_forget_pool)
     os.register_at_fork(
-        before=_whole.acquire, after_in_parent=_whole.release, after_in_child=_whole.release
+        before=_prepare_fork, after_in_parent=_end_fork, after_in_child=_begin_child
     )
