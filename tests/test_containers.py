@@ -317,6 +317,24 @@ class TestSparse:
             with pytest.raises(TypeError, match=r"must be dense.*unbind\(\)"):
                 call(nested)
 
+    @pytest.mark.filterwarnings("ignore:The PyTorch API of MaskedTensors")
+    def test_torch_masked(self):
+        torch = pytest.importorskip("torch")
+        f = torch.masked.masked_tensor(torch.arange(4.0), torch.tensor([True, True, False, True]))
+        for call in (gpugrad.gradient, gpugrad.laplacian, gpugrad.turning_points):
+            with pytest.raises(TypeError, match=r"must be dense.*where=f.get_mask\(\)"):
+                call(f)
+
+    @pytest.mark.exhaustive  # sparse compiles its functions
+    @pytest.mark.parametrize(
+        "options", [{"boundary": 2.0}, {"boundary": "odd-reflect"}, {"skipna": True}]
+    )
+    def test_what_sparse_leaves_out_is_one_number(self, options):
+        f = pytest.importorskip("sparse").COO(np.add.outer(np.arange(5.0), np.arange(4.0)))
+        for call in (gpugrad.gradient, gpugrad.laplacian):
+            with pytest.raises(TypeError, match=r"must be dense.*COO of sparse.*todense\(\)"):
+                call(f, **options)
+
     def test_scipy(self):
         sparse = pytest.importorskip("scipy.sparse")
         for f in (sparse.csr_array(np.eye(3)), sparse.coo_matrix(np.eye(3))):

@@ -72,6 +72,7 @@ DATES = {
     "list of Timestamp": lambda: pandas_index(lambda pd: list(pd.DatetimeIndex(datetimes()))),
     "PeriodIndex": lambda: pandas_index(lambda pd: pd.PeriodIndex(datetimes(), freq="h")),
     "list of Period": lambda: pandas_index(lambda pd: list(pd.PeriodIndex(datetimes(), freq="h"))),
+    "column of polars": lambda: pytest.importorskip("polars").Series(datetimes()),
     "360 days": lambda: cftimes("360_day"),
     "no leap years": lambda: np.array(cftimes("noleap"), dtype=object),
     "all leap years": lambda: tuple(cftimes("all_leap")),

@@ -75,6 +75,18 @@ def test_lazy_masked_blocks_stay_masked(rng, name):
         np.testing.assert_allclose(got.filled(0), y.filled(0), rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.parametrize("options", [{}, {"accuracy": 4}, {"boundary": "periodic", "period": 99.0}])
+def test_lazy_masked_lines_at_uneven_coordinates(options):
+    da = pytest.importorskip("dask.array")
+    x = np.arange(20.0) ** 1.5
+    f = np.ma.array(np.where(np.arange(20) == 9, -9999.0, np.sin(x)), mask=np.arange(20) == 9)
+    expected = gpugrad.gradient(f, x, **options)
+    got = gpugrad.gradient(da.from_array(f, chunks=7), x, **options).compute(scheduler="sync")
+    assert type(got) is np.ma.MaskedArray
+    assert got.mask.tolist() == expected.mask.tolist()
+    assert got.filled(0).tolist() == expected.filled(0).tolist()
+
+
 MASKED = np.ma.masked
 HIDDEN = np.ma.array([1.0, -9999.0, 3.0], mask=[False, True, False])
 

@@ -114,7 +114,9 @@ def refuse_sparse(x: Any, what: str, is_sliced: bool = True) -> None:
     Arrays of the library sparse can be sliced and added up, which is enough for derivatives.
     """
     root = type(x).__module__
-    if array_api_compat.is_torch_array(x):
+    if root.startswith("torch.masked"):  # its sums refuse masks that differ
+        kind, cure = "MaskedTensor", "Pass `f.get_data()`, and `where=f.get_mask()`."
+    elif array_api_compat.is_torch_array(x):
         if x.layout is sys.modules["torch"].strided and not x.is_nested:
             return
         if x.is_nested:

@@ -52,6 +52,8 @@ def _differentiate_term(_: ModuleType, term: Term, dtype: Any) -> Any:
         if getattr(w, "ndim", 0) > 1:
             return w.squeeze(plan.axis) if is_row else w
         if getattr(w, "ndim", 0):
+            if is_row and f.ndim == 1:  # beside a scalar, which an array of one would not stay
+                return w[0]
             return w.reshape((1,) * plan.axis + (-1,) + (1,) * (f.ndim - plan.axis - 1))
         return w
 

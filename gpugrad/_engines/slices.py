@@ -57,7 +57,18 @@ def evaluate_terms(
     out: Sequence[Array] | None,
 ) -> tuple[Array, ...]:
     """Evaluate each output by what returns the derivative of a term, in a dtype."""
-    results = tuple(_evaluate_output(differentiate, terms) for terms in outputs)
+    try:
+        results = tuple(_evaluate_output(differentiate, terms) for terms in outputs)
+    except ValueError as error:
+        # Arrays of sparse are joined only where what they leave out is the same number.
+        f = outputs[0][0].field
+        if type(f).__module__.startswith("sparse.") and "fill" in str(error):
+            raise TypeError(
+                "`f` must be dense where results are not the same number wherever it has no "
+                f"samples, as at this boundary or under a mask; got a {type(f).__name__} of "
+                "sparse. Pass `f.todense()`."
+            ) from error
+        raise
     if out is None:
         return results
     assign(out, results)

@@ -103,10 +103,13 @@ def are_dates(x: Any) -> bool:
         return bool(x) and _kind_of(x[0]) is not None
     if _kind_of(x) is not None:
         return True
-    # Objects, or dates of pandas with a time zone, whose dtype is not NumPy's.
+    # Objects, dates of pandas with a time zone, columns of polars, whose dtype is not NumPy's.
     if is_library_array(x) or isinstance(x, (float, int, str)) or not hasattr(x, "dtype"):
         return False
-    return kind in ("O", "M", "") and _kind_of_entries(np.asarray(x)) is not None
+    if kind not in ("O", "M", ""):
+        return False
+    values = np.asarray(x)
+    return values.dtype.kind in ("m", "M") or _kind_of_entries(values) is not None
 
 
 def find_calendar_start(x: Any) -> Any:
