@@ -1234,3 +1234,59 @@ def test_points_without_coordinates_give_empty_arrays():
         assert gradient(points).shape == shape
         hessian = gpugrad.hessian_of(lambda p: p[0] * p[1], vector=True)
         assert hessian(points).shape == (0, *shape)
+
+
+@pytest.mark.parametrize("point", [1e6, 1e8, 1e10, 1e12])
+@pytest.mark.parametrize("method", ["auto", "complex"])
+def test_exact_slopes_of_waves_far_from_zero_are_not_contradicted(method, point):
+    points = np.array([point, -point])
+    slopes = gpugrad.gradient_of(np.sin, method=method)(points)
+    np.testing.assert_allclose(slopes, np.cos(points), rtol=1e-12)
+
+
+def test_exact_slopes_of_waves_far_from_zero_stand_in_torch():
+    torch = pytest.importorskip("torch")
+    points = torch.tensor([1e10, 1e12], dtype=torch.float64)
+    slopes = gpugrad.gradient_of(torch.sin)(points)
+    np.testing.assert_allclose(slopes, torch.cos(points), rtol=1e-12)
+
+
+@pytest.mark.exhaustive
+def test_differences_on_jax_warn_of_no_dtype():
+    jnp = pytest.importorskip("jax.numpy")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        slopes = gpugrad.gradient_of(jnp.tanh, method="extrapolation")(
+            jnp.asarray([0.5, 1.0], dtype="float32")
+        )
+    np.testing.assert_allclose(slopes, 1 / np.cosh([0.5, 1.0]) ** 2, rtol=1e-4)
+
+
+@pytest.mark.parametrize("method", ["extrapolation", "central"])
+def test_differences_over_steps_too_wide_are_no_derivatives(method):
+    for order, points in ((1, [1e5, 1e10, -1e16, 1e300]), (2, [1e5, 1e10, 1e16])):
+        slope = gpugrad.derivative_of(np.sin, order=order, method=method, return_error=True)
+        with pytest.warns(RuntimeWarning, match=rf"NaN at {len(points)} of {len(points) + 1}"):
+            value, error = slope(np.array([*points, 2.0]))
+        assert np.isnan(value[:-1]).all()
+        assert (error[:-1] == np.inf).all()
+        assert value[-1] == pytest.approx([np.cos(2.0), -np.sin(2.0)][order - 1], rel=1e-9)
+
+
+@pytest.mark.parametrize("method", ["auto", "extrapolation", "central"])
+def test_functions_as_wide_as_their_points_have_derivatives_far_from_zero(method):
+    for function, slope, point in (
+        (lambda x: x - 1e8, 1.0, 1e8),
+        (lambda x: (x - 1e8) ** 2, 0.0, 1e8),
+        (lambda x: x**2, 2e150, 1e150),
+        (np.log, 1e-30, 1e30),
+        (lambda x: np.cos(x / 1e30), -np.sin(1.0) / 1e30, 1e30),
+    ):
+        value = gpugrad.derivative_of(function, method=method)(point)
+        assert value == pytest.approx(slope, rel=1e-9, abs=1e-9 * abs(slope))
+
+
+def test_second_derivatives_by_complex_steps_too_wide_are_nan():
+    slope = gpugrad.derivative_of(np.sin, order=2)
+    with pytest.warns(RuntimeWarning, match="NaN at 1 of 2"):
+        assert np.isnan(slope(np.array([1e8, 1.0]))).tolist() == [True, False]

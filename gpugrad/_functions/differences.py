@@ -342,5 +342,6 @@ def _find_poor(both_sided: LineDerivatives, samples: LineSamples) -> Array | Non
 
 def spread_chosen(xp: Any, values: Array, chosen: Array) -> Array:
     """Return an array for all points, with the values of the chosen points in their places."""
-    place = xp.cumulative_sum(xp.astype(chosen, xp.int64), axis=0) - 1
+    # The library's own whole numbers: JAX warns of int64 unless it was told to have them.
+    place = xp.cumulative_sum(xp.astype(chosen, xp.asarray(0).dtype), axis=0) - 1
     return xp.take(values, xp.clip(place, 0, None), axis=-1)

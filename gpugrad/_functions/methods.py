@@ -32,7 +32,12 @@ from gpugrad._functions.kinks import find_kinks, remove_kinks
 from gpugrad._functions.points import Blocks, Points, scales_of
 from gpugrad._functions.step_search import search_steps
 from gpugrad._functions.user_function import UserFunction
-from gpugrad._functions.verification import find_contradicted, find_doubtful, has_values
+from gpugrad._functions.verification import (
+    find_aliased,
+    find_contradicted,
+    find_doubtful,
+    has_values,
+)
 
 _MANY = 1024
 _POOR = 1e-8
@@ -175,6 +180,10 @@ def _complex_block(function: UserFunction, coords: list[Array], request: Request
     values, errors = _differentiate_rows(
         slopes, coords, steps, method, request.order - 1, True, lines
     )
+    aliased = find_aliased(slopes, coords, None)
+    if aliased is not None:
+        nowhere = reduce(operator.or_, aliased)
+        values, errors = _remove(nowhere, values), _remove(nowhere, errors, math.inf)
     if request.kind == "hessian":
         values, errors = _make_symmetric(values, errors, len(coords))
     elif request.is_auto and request.order > 2:
@@ -289,7 +298,32 @@ def _extrapolated_block(
     function: UserFunction, coords: list[Array], request: Request
 ) -> Derivatives:
     steps = [s / 2 for s in scales_of(coords)]
-    return _differentiate_axes(function, coords, steps, _extrapolate_lines(request.order), request)
+    method = _extrapolate_lines(request.order)
+    results = _differentiate_axes(function, coords, steps, method, request)
+    return _remove_aliased(function, coords, results, request.order)
+
+
+def _remove_aliased(
+    function: UserFunction, coords: list[Array], results: Derivatives, order: int
+) -> Derivatives:
+    """Return NaN where differences were taken over steps too wide, and agree by chance."""
+    aliased = find_aliased(function, coords, results[0] if order == 1 else None)
+    if aliased is None:
+        return results
+    if order > 1:  # of Hessians, by all pairs of coordinates
+        together, n = len(results[0]) * len(coords) // len(aliased), len(coords)
+        aliased = [reduce(operator.or_, aliased[k : k + n]) for k in range(0, len(aliased), n)]
+        aliased = [mask for mask in aliased for _ in range(together)]
+    values, errors = results
+    return (
+        [_remove(mask, [row])[0] for mask, row in zip(aliased, values, strict=True)],
+        [_remove(mask, [row], math.inf)[0] for mask, row in zip(aliased, errors, strict=False)],
+    )
+
+
+def _remove(mask: Array, rows: list[Array], missing: float = math.nan) -> list[Array]:
+    xp = namespace_of(mask)
+    return [xp.where(mask, missing, row) for row in rows]
 
 
 def _extrapolate_lines(order: int) -> LineMethod:
@@ -390,7 +424,8 @@ def _central_block(function: UserFunction, coords: list[Array], request: Request
             derivatives = _doubt_by_small_step(samples, derivatives)
         return _take_other_steps(samples, order, derivatives)
 
-    return _differentiate_axes(function, coords, steps, method, request)
+    results = _differentiate_axes(function, coords, steps, method, request)
+    return results if request.step else _remove_aliased(function, coords, results, request.order)
 
 
 def _doubt_by_small_step(samples: LineSamples, derivatives: LineDerivatives) -> LineDerivatives:

@@ -21,8 +21,14 @@ _CURVED = 4.0
 """How much second derivatives may add to that, in multiples of values over squared points."""
 _SHARES = (1.0, 0.71, 0.83, 0.59, 0.91, 0.67, 0.79, 0.53)
 """The coordinates' shares of the step, so that errors along several do not cancel."""
+_WIDE = 1 / 8
+"""Below which share of the step a function changes little, for the step to be too wide."""
 _CLOSER, _SHRINKING = 0.25, 0.11
 """A step closer by, and to what share a smooth function's curvature shrinks there: to 1/16."""
+_FAR = 1 / 8
+"""From which step on a point is far from zero."""
+_NOISY = 4096.0
+"""How many times its rounding a value may be off."""
 _CONTRADICTED = 8.0
 _RELATIVE = 1e-6
 
@@ -42,28 +48,36 @@ def find_doubtful(
     """Tell at which points values on both sides do not fit first derivatives; None if nowhere.
 
     `derivatives` has, for each component, the derivatives by all coordinates. One call of the
-    function, with three values for each point, and two more for points where values and slopes are
-    so small that the curvature is all there is. A doubt where there is no reason for one costs
-    time alone.
+    function, with three values for each point; where these leave a doubt, two more calls. Values
+    and slopes may be so small that the curvature is all there is; and a wave far from zero may
+    change wholly over the step. A doubt where there is no reason for one costs time alone.
     """
     xp = namespace_of(coords[0])
-    denied = [_find_denied(side) for side in _look_aside(evaluate, derivatives, coords, 1.0)]
-    denied = [component for component in denied if component is not None]
+    looks = _look_aside(evaluate, derivatives, coords, 1.0)
+    denied = [_find_denied(sides) for sides in looks if not sides.fit]
     doubtful: Array | None = reduce(operator.or_, denied) if denied else None
     if doubtful is None or not bool(xp.any(doubtful)):
         return doubtful
     there = [x[doubtful] for x in coords]
     slopes = [xp.broadcast_to(slope, coords[0].shape)[doubtful] for slope in derivatives]
-    looks = (_look_aside(evaluate, slopes, there, factor) for factor in (1.0, _CLOSER))
-    is_curved = reduce(operator.and_, [_shrinks(*pair) for pair in zip(*looks, strict=True)])
-    return doubtful & ~spread_chosen(xp, is_curved, doubtful)
+    wide = [*_look_aside(evaluate, slopes, there, 1.0)]
+    shares = reduce(xp.minimum, map(_find_share, wide))
+    changes_wholly = shares < _WIDE
+    factor = xp.where(changes_wholly, shares, xp.full_like(shares, _CLOSER))
+    narrow = _look_aside(evaluate, slopes, there, factor)
+    fits = [
+        xp.where(changes_wholly, ~_find_denied(near, True), _shrinks(far, near))
+        for far, near in zip(wide, narrow, strict=True)
+    ]
+    return doubtful & ~spread_chosen(xp, reduce(operator.and_, fits), doubtful)
 
 
 class _Sides(NamedTuple):
     """A component at points a step to either side: what slopes expect, and what is the case.
 
     The first axis of `off`, what changes are beside what slopes expect, is for the two sides; that
-    of `values` for three values in a row.
+    of `values` for three values in a row. `step` is the relative step over which usual functions
+    change by so much of their size.
     """
 
     values: Array
@@ -77,16 +91,36 @@ class _Sides(NamedTuple):
     def rounding(self) -> Array:
         return _TOLERATED * self.eps * abs(self.values[1, ...])
 
+    @property
+    def misfits(self) -> tuple[Array, Array]:
+        """Where slopes of usual functions do not fit: on each side, and from side to side."""
+        height = abs(self.values[1, ...])
+        # To one side the error has the square of the step, from side to side its cube.
+        limit = self.step * (_TOLERATED * self.size + _CURVED * self.step * height) + self.rounding
+        closer = self.step * limit + self.rounding
+        return ~(abs(self.off) <= limit), ~(abs(self.off[0, ...] + self.off[1, ...]) <= closer)
+
+    @property
+    def fit(self) -> bool:
+        """Whether slopes fit everywhere."""
+        xp = namespace_of(self.values)
+        return not any(bool(xp.any(misfit)) for misfit in self.misfits)
+
+    @property
+    def highest(self) -> Array:
+        xp = namespace_of(self.values)
+        return xp.max(xp.where(xp.isfinite(self.values), abs(self.values), 0.0), axis=0)
+
 
 def _look_aside(
-    evaluate: Evaluate, derivatives: Sequence[Array], coords: list[Array], factor: float
+    evaluate: Evaluate, derivatives: Sequence[Array], coords: list[Array], factor: float | Array
 ) -> Iterator[_Sides]:
-    """Yield the components at points a step to either side."""
+    """Yield the components at points a step to either side, or a multiple of it."""
     xp, n = namespace_of(coords[0]), len(coords)
     eps = float(xp.finfo(coords[0].dtype).eps)
-    step = factor * eps ** (1 / 3)
+    step = eps ** (1 / 3)
     moves = [
-        step * share * xp.where(x == 0, xp.ones_like(x), abs(x))
+        step * factor * share * xp.where(x == 0, xp.ones_like(x), abs(x))
         for x, share in zip(coords, _SHARES * (1 + n // len(_SHARES)), strict=False)
     ]
     rows = [xp.stack([x + h, x, x - h], axis=0) for x, h in zip(coords, moves, strict=True)]
@@ -100,26 +134,30 @@ def _look_aside(
         yield _Sides(values, off, size, slopes, step, eps)
 
 
-def _find_denied(sides: _Sides) -> Array | None:
-    """Tell where values deny slopes of usual functions; None if nowhere."""
-    values, off, size, slopes, step, eps = sides
-    xp, height = namespace_of(values), abs(values[1, ...])
-    # To one side the error has the square of the step, from side to side its cube.
-    limit = step * (_TOLERATED * size + _CURVED * step * height) + sides.rounding
-    closer = step * limit + sides.rounding
-    fits = abs(off) <= limit
-    fits_both = abs(off[0, ...] + off[1, ...]) <= closer
-    if bool(xp.all(fits)) and bool(xp.all(fits_both)):
-        return None
+def _find_denied(sides: _Sides, is_near: bool = False) -> Array:
+    """Tell where values deny slopes of usual functions. `is_near` says that no value is too far."""
+    xp, values = namespace_of(sides.values), sides.values
+    misfits, both_misfit = sides.misfits
     # At the end of a domain one side is enough; where there is no value, none is asked for.
     has_side = xp.isfinite(values[:-1, ...] - values[1:, ...])
-    denied = (has_side & ~fits)[0, ...] | (has_side & ~fits)[1, ...]
-    denied = denied | (has_side[0, ...] & has_side[1, ...] & ~fits_both)
-    has_slope = reduce(operator.and_, map(xp.isfinite, slopes))
+    denied = (has_side & misfits)[0, ...] | (has_side & misfits)[1, ...]
+    denied = denied | (has_side[0, ...] & has_side[1, ...] & both_misfit)
+    has_slope = reduce(operator.and_, map(xp.isfinite, sides.slopes))
+    denied = (denied | ~has_slope) & xp.isfinite(values[1, ...])
+    if is_near:
+        return denied
     # Where a function changes wholly from one float to the next, no difference says anything.
-    highest = xp.max(xp.where(xp.isfinite(values), abs(values), 0.0), axis=0)
-    is_blind = size * (eps / step) > 0.1 * highest
-    return (denied | ~has_slope) & xp.isfinite(height) & ~is_blind
+    limit = min(0.1, 16 * sides.step) * sides.highest
+    return denied & ~(sides.size * (sides.eps / sides.step) > limit)
+
+
+def _find_share(sides: _Sides) -> Array:
+    """Return over which share of the step a function changes little by what slopes say."""
+    xp, size = namespace_of(sides.values), sides.size
+    is_known = xp.isfinite(size) & (size > 0)
+    share = sides.step * sides.highest / xp.where(is_known, size, xp.ones_like(size))
+    share = xp.where(is_known, share, xp.ones_like(size))
+    return xp.clip(share, 4 * sides.eps / sides.step, 1.0)
 
 
 def _shrinks(wide: _Sides, narrow: _Sides) -> Array:
@@ -128,13 +166,45 @@ def _shrinks(wide: _Sides, narrow: _Sides) -> Array:
     What is left over then has the square of the step; at a kink, and beside a wrong slope, it has
     the step itself.
     """
-    denied = _find_denied(wide)
-    if denied is None:
-        return namespace_of(wide.size).ones_like(wide.size, dtype=bool)
     rest = [(off[0, ...], off[1, ...], off[0, ...] + off[1, ...]) for off in (wide.off, narrow.off)]
     shrinks = [abs(near) <= _SHRINKING * abs(far) + narrow.rounding
                for far, near in zip(*rest, strict=True)]  # fmt: skip
-    return ~denied | reduce(operator.and_, shrinks)
+    return ~_find_denied(wide) | reduce(operator.and_, shrinks)
+
+
+def find_aliased(
+    evaluate: Evaluate, coords: list[Array], slopes: Sequence[Array] | None
+) -> list[Array] | None:
+    """Tell where differences were taken over steps too wide; None if nowhere.
+
+    Far from zero, a function such as `sin` changes wholly over the steps that suit others, and its
+    differences may agree with each other by chance. There slopes over steps down to some floats are
+    compared with `slopes`, the derivatives of each component by each coordinate, or, without them,
+    with those over the widest step.
+    """
+    xp, n = namespace_of(coords[0]), len(coords)
+    eps = float(xp.finfo(coords[0].dtype).eps)
+    wide = eps ** (1 / 3)
+    far = xp.any(xp.stack([abs(x) * wide > _FAR for x in coords], axis=0), axis=0)
+    if not has_values(coords[0]) or not bool(xp.any(far)):
+        return None
+    there = [x[far] for x in coords]
+    widths = [wide / 16**k for k in range(12) if wide / 16**k >= 4 * eps]
+    moves = [width * side for side in (1, -1) for width in widths]
+    aliased = []
+    for axis in range(n):
+        x = there[axis]
+        rows = [xp.stack([c] * len(moves), axis=0) for c in there]
+        rows[axis] = xp.stack([x + move * x for move in moves], axis=0)
+        steps = rows[axis][: len(widths), ...] - rows[axis][len(widths) :, ...]
+        for k, values in enumerate(evaluate(rows)):
+            above, below = values[: len(widths), ...], values[len(widths) :, ...]
+            narrow = (above - below) / steps
+            slope = narrow[0, ...] if slopes is None else slopes[k * n + axis][far]
+            noise = _NOISY * eps * (abs(above) + abs(below)) / abs(steps)
+            differs = abs(narrow - slope) > 1e-2 * (abs(narrow) + abs(slope)) + noise
+            aliased.append((k * n + axis, far & spread_chosen(xp, xp.any(differs, axis=0), far)))
+    return [mask for _, mask in sorted(aliased, key=operator.itemgetter(0))]
 
 
 def find_contradicted(
