@@ -1290,3 +1290,19 @@ def test_second_derivatives_by_complex_steps_too_wide_are_nan():
     slope = gpugrad.derivative_of(np.sin, order=2)
     with pytest.warns(RuntimeWarning, match="NaN at 1 of 2"):
         assert np.isnan(slope(np.array([1e8, 1.0]))).tolist() == [True, False]
+
+
+@pytest.mark.parametrize("method", ["auto", "extrapolation", "central"])
+@pytest.mark.parametrize("order", [1, 2, 3])
+def test_waves_much_narrower_than_their_points_are_no_slow_ones(method, order):
+    # Samples half a period apart, or a multiple of that, look like those of a slow wave.
+    points = np.linspace(0.6, 1.9, 7)
+    for frequency in (30.0, 100.0, 300.0, 1000.0, 10000.0):
+        slope = gpugrad.derivative_of(
+            lambda x, w=frequency: np.sin(w * x), order=order, method=method, return_error=True
+        )
+        value, error = slope(points)
+        exact = frequency**order * np.sin(frequency * points + order * np.pi / 2)
+        off = abs(value - exact)
+        assert (off <= error + 1e-9 * frequency**order).all()
+        assert (error <= 0.3 * frequency**order).all()

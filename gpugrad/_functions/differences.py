@@ -121,6 +121,11 @@ class LineSamples:
             return np.add(away, x, out=memory)
         return x[None, :] + factors * h[None, :]
 
+    @property
+    def are_along_axes(self) -> bool:
+        """Whether each line is of one variable, so that steps may be others than at first."""
+        return all(len(line) == 1 for line in self.lines)
+
     def units(self, steps: list[Array], order: int, shrunk: float = 1.0) -> Array:
         """Return the length of each line's step, to the power of the order; axes (line, point).
 

@@ -30,7 +30,7 @@ from gpugrad._functions.differences import (
 from gpugrad._functions.extrapolation import extrapolate
 from gpugrad._functions.kinks import find_kinks, remove_kinks
 from gpugrad._functions.points import Blocks, Points, scales_of
-from gpugrad._functions.step_search import search_steps
+from gpugrad._functions.step_search import find_unlike, search_steps
 from gpugrad._functions.user_function import UserFunction
 from gpugrad._functions.verification import (
     find_aliased,
@@ -40,6 +40,9 @@ from gpugrad._functions.verification import (
 )
 
 _MANY = 1024
+_SAYS_LITTLE = 0.5
+"""The relative error from which on first and second derivatives are looked for at other steps."""
+_SMALL_BESIDE = 1e-8
 _POOR = 1e-8
 """The relative error from which on a derivative that lacks samples is worth another try."""
 Method = Literal["auto", "autodiff", "complex", "extrapolation", "central"]
@@ -328,7 +331,6 @@ def _remove(mask: Array, rows: list[Array], missing: float = math.nan) -> list[A
 
 def _extrapolate_lines(order: int) -> LineMethod:
     def method(samples: LineSamples, steps: list[Array], with_error: bool) -> LineDerivatives:
-        xp = samples.xp
         values, errors, cut_off = extrapolate(samples, order, steps)
         if order == 1 and len(samples.sides) == 2:
             values, errors = _check_by_small_step(samples, values, errors)
@@ -337,10 +339,9 @@ def _extrapolate_lines(order: int) -> LineMethod:
             for value, error, cut in zip(values, errors, cut_off, strict=True)
         ]
         if order > 2:
-            others, bounds = search_steps(samples, order)
-            for k, (other, bound) in enumerate(zip(others, bounds, strict=True)):
-                values[k] = xp.where(bound < errors[k], other, values[k])
-                errors[k] = xp.minimum(errors[k], bound)
+            values, errors = search_steps(samples, order, values, errors)
+        elif samples.are_along_axes and len(samples.sides) == 2:
+            values, errors = _search_where_poor(samples, order, values, errors)
         limit = _DOUBTED.get(order, 1e-4)
         doubtful = [
             ~(error <= limit * abs(value)) for value, error in zip(values, errors, strict=True)
@@ -348,6 +349,37 @@ def _extrapolate_lines(order: int) -> LineMethod:
         return LineDerivatives(values, errors, poor, doubtful)
 
     return method
+
+
+def _search_where_poor(
+    samples: LineSamples, order: int, values: list[Array], errors: list[Array]
+) -> tuple[list[Array], list[Array]]:
+    """Return derivatives by the best of many steps where those at hand say little."""
+    xp = samples.xp
+    poor = [~(e <= _SAYS_LITTLE * abs(v)) & xp.isfinite(v)
+            for v, e in zip(values, errors, strict=True)]  # fmt: skip
+    if not any(bool(xp.any(p)) for p in poor):
+        return values, errors
+    # An error that is small beside the function says that the derivative is about zero.
+    units = samples.units(scales_of(samples.coords), order)
+    heights = map(abs, samples.evaluate(samples.coords))
+    poor = [p & ~(e * abs(units) <= _SMALL_BESIDE * height)
+            for p, e, height in zip(poor, errors, heights, strict=True)]  # fmt: skip
+    somewhere = xp.any(xp.stack(poor, axis=0), axis=(0, 1))
+    if not bool(xp.any(somewhere)):
+        return values, errors
+    there = LineSamples(samples.evaluate, [x[somewhere] for x in samples.coords], samples.lines)
+    others, bounds = search_steps(
+        there, order, [v[:, somewhere] for v in values], [e[:, somewhere] for e in errors], True
+    )
+    poor = [p & xp.isfinite(spread_chosen(xp, bound, somewhere))
+            for p, bound in zip(poor, bounds, strict=True)]  # fmt: skip
+    return (
+        [xp.where(p, spread_chosen(xp, new, somewhere), v)
+         for p, new, v in zip(poor, others, values, strict=True)],
+        [xp.where(p, spread_chosen(xp, new, somewhere), e)
+         for p, new, e in zip(poor, bounds, errors, strict=True)],
+    )  # fmt: skip
 
 
 class _SmallStep(NamedTuple):
@@ -422,6 +454,8 @@ def _central_block(function: UserFunction, coords: list[Array], request: Request
             return derivatives
         if order == 1 and len(samples.sides) == 2:
             derivatives = _doubt_by_small_step(samples, derivatives)
+        elif samples.are_along_axes and len(samples.sides) == 2:
+            derivatives = _doubt_by_narrow_steps(samples, order, derivatives)
         return _take_other_steps(samples, order, derivatives)
 
     results = _differentiate_axes(function, coords, steps, method, request)
@@ -438,6 +472,15 @@ def _doubt_by_small_step(samples: LineSamples, derivatives: LineDerivatives) -> 
         doubt | (abs(slope - value) > 10 * limit + 1e-2 * abs(value))
         for slope, limit, value, doubt in rows
     ]
+    return derivatives._replace(doubtful=doubtful)
+
+
+def _doubt_by_narrow_steps(
+    samples: LineSamples, order: int, derivatives: LineDerivatives
+) -> LineDerivatives:
+    """Return derivatives with doubts where narrow steps tell others."""
+    unlike = find_unlike(samples, order, derivatives.values)
+    doubtful = [d | u for d, u in zip(derivatives.doubtful or [], unlike, strict=True)]
     return derivatives._replace(doubtful=doubtful)
 
 
