@@ -116,7 +116,7 @@ def quick_run(tmp_path_factory, request):
 
 @pytest.mark.exhaustive
 @pytest.mark.parametrize(
-    "name", [pytest.param(n, marks=pytest.mark.exhaustive if n in LONG else ()) for n in FIGURES]
+    "name", [pytest.param(n, marks=pytest.mark.nightly if n in LONG else ()) for n in FIGURES]
 )
 def test_each_benchmark_runs_quickly_and_writes_all_fields(quick_run, name):
     if name in NEEDS:

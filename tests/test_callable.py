@@ -1292,6 +1292,7 @@ def test_second_derivatives_by_complex_steps_too_wide_are_nan():
         assert np.isnan(slope(np.array([1e8, 1.0]))).tolist() == [True, False]
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("method", ["auto", "extrapolation", "central"])
 @pytest.mark.parametrize("order", [1, 2, 3])
 def test_waves_much_narrower_than_their_points_are_no_slow_ones(method, order):

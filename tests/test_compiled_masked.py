@@ -93,6 +93,7 @@ SUMS = {
 @pytest.mark.sampled(exhaustive=2)
 @pytest.mark.exhaustive(kind="fortran")
 @pytest.mark.exhaustive(kind="backwards")
+@pytest.mark.exhaustive(kind="periodic")
 @pytest.mark.parametrize("name", SUMS)
 @pytest.mark.parametrize("slab", [1, 7000])
 @pytest.mark.parametrize("kind", ["f8", "f4", "c16", "i4", "fortran", "backwards", "periodic"])

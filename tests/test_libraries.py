@@ -132,6 +132,7 @@ class TestJax:
         with pytest.raises(TypeError, match="tracer"):
             self.jax.jit(gpugrad.asnumpy)(X)
 
+    @pytest.mark.exhaustive
     def test_without_float64_everything_is_float32(self):
         code = """
 import warnings; warnings.simplefilter("error")
