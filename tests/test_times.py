@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 
@@ -108,7 +110,11 @@ class TestFractions:
     def test_missing_dates_lose_none(self):
         missing = DAYS.copy()
         missing[3] = "NaT"
-        gpugrad.gradient(missing)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            got = gpugrad.gradient(missing)
+        np.testing.assert_array_equal(got, np.gradient(missing))
+        assert np.isnat(got).any()
 
 
 def test_masked_times_are_refused():
