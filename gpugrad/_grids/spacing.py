@@ -22,6 +22,7 @@ from gpugrad._arrays import (
     library_of,
     loses_digits,
     namespace_of,
+    refuse_sparse,
     subtract_integers,
     warn_caller,
     widest_float,
@@ -279,6 +280,8 @@ def _read_library_array(spacing: Array, where: str, f: Array) -> Array:
     values = host_values(spacing)
     if values is not None:
         return values
+    if spacing.ndim:
+        refuse_sparse(spacing, f"`spacing` for {where}", is_sliced=False)
     if isinstance(getattr(spacing, "_meta", None), np.ma.MaskedArray):
         raise ValueError(
             f"`spacing` for {where} must have no masked values; got a Dask array of masked blocks. "

@@ -183,7 +183,13 @@ _NO_EMPTY_CHUNKS = {
 }
 _LAZY = {**_NO_WRITING, **_NO_VALUES}
 _DENSE_ONLY = dict.fromkeys(
-    ["derivative_of", "derivative_of, order 2", "tabulate", "turning_points"],
+    [
+        "coordinates of its own",
+        "derivative_of",
+        "derivative_of, order 2",
+        "tabulate",
+        "turning_points",
+    ],
     ("must be dense, with all its samples", "samples are read that the field leaves out"),
 )
 _NOT_SPARSE = dict.fromkeys(
@@ -214,8 +220,8 @@ ROWS = (
     Row("dpnp", "SYCL's device on the processor", "dpnp", _dpnp, bound=2, runs="`.ci/run`"),
     Row("cubed", "the processor, by blocks in files", "cubed", _cubed, 0,
         {**_LAZY, **_NO_EMPTY_CHUNKS}, _compute_cubed, runs="`.ci/run`"),
-    Row("sparse", "the processor", "sparse", _sparse, 0, {**_NO_WRITING, **_NOT_SPARSE, **_DENSE_ONLY},
-        runs="`.ci/run`"),
+    Row("sparse", "the processor", "sparse", _sparse, 0,
+        {**_NO_WRITING, **_NOT_SPARSE, **_DENSE_ONLY}, runs="`.ci/run`"),
     Row("MLX", "the processor", "mlx", _mlx, bound=1, runs="`.ci/run`"),
     Row("ndonnx", "ONNX's own evaluator, on the processor", "ndonnx", _ndonnx,
         runs="`.ci/run`"),
