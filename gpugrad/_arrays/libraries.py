@@ -262,6 +262,22 @@ def row_of(x: Array) -> LibraryRow:
     return _row_of(cls)
 
 
+def refuse_strangers(x: Any, what: str) -> None:
+    """Raise TypeError for what a library has, and yet is none of its arrays.
+
+    Old releases, too, have arrays that do not follow the array API: they must not become NumPy's
+    in silence.
+    """
+    root = type(x).__module__.partition(".")[0]
+    if root in LIBRARIES and root != "numpy" and not is_library_array(x):
+        name = LIBRARIES[root].name
+        raise TypeError(
+            f"{what} must be an array that follows the array API; got {type(x).__name__} of "
+            f"{name}. Pass an array, of the newest release of {name}, or bring it home first, as "
+            "by `numpy.asarray`."
+        )
+
+
 def library_of(x: Array) -> str:
     """Name the library of an array as its users spell it."""
     return "NumPy" if isinstance(x, np.ndarray) else row_of(x).name

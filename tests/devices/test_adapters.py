@@ -163,6 +163,17 @@ def test_libraries_that_follow_the_array_api_need_no_row():
     assert libraries.row_of(Unknown()).is_writable
 
 
+def test_arrays_of_old_releases_do_not_become_numpys_in_silence():
+    class Array:
+        __module__ = "mlx.core"
+
+        def __array__(self, dtype=None, copy=None):
+            return np.ones(3)
+
+    with pytest.raises(TypeError, match=r"got Array of MLX\. Pass an array, of the newest release"):
+        gpugrad.gradient(Array())
+
+
 def test_subclasses_of_tensors_are_of_their_library():
     torch = pytest.importorskip("torch")
     from internals import libraries
