@@ -18,6 +18,8 @@ MODULES = {
     "_threads": "gpugrad._arrays.threads",
     # Whether there is a GPU: a machine with one, or with a broken one, is played.
     "_devices": "gpugrad._arrays.devices",
+    "_gpus": "gpugrad._arrays.gpus",
+    "_namespaces": "gpugrad._arrays.namespaces",
     "info": "gpugrad._engines.info",
     "selection": "gpugrad._engines.selection",
     "_memory": "gpugrad._arrays.memory",

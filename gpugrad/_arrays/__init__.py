@@ -51,6 +51,15 @@ from gpugrad._arrays.typing import Array, Backend, NumpyArray
 from gpugrad._late import load_late
 
 if TYPE_CHECKING:
-    from gpugrad._arrays.devices import Gpu, find_gpu, is_installed, namespace
+    from gpugrad._arrays.devices import Gpu, find_gpu, is_installed
+    from gpugrad._arrays.gpus import GPU_LIBRARIES, find_gpu_of
+    from gpugrad._arrays.namespaces import namespace
 
-__getattr__ = load_late(__name__, {"devices": "Gpu find_gpu is_installed namespace"})
+__getattr__ = load_late(
+    __name__,
+    {
+        "devices": "Gpu find_gpu is_installed",
+        "gpus": "GPU_LIBRARIES find_gpu_of",
+        "namespaces": "namespace",
+    },
+)

@@ -192,7 +192,8 @@ def _find_place(like: Any, array: Any) -> tuple[ModuleType, dict[str, Any], Any]
     if isinstance(like, str):
         return namespace(like), {}, None
     if isinstance(like, ModuleType):
-        return array_api_compat.array_namespace(like.asarray(0.0)), {}, None
+        array = like.asarray(0.0)  # it lies where the namespace puts new arrays
+        return namespace_of(array), place_of(array), None
     model = array if like is None else like
     if model is None or isinstance(model, np.ndarray):
         return namespace_of(np.empty(0)), {}, model
