@@ -45,6 +45,7 @@ from gpugrad._arrays.out import (
     stack_results,
     view_to_write,
 )
+from gpugrad._arrays.placement import find_apart, place_of_values, require_one_place, tell_apart
 from gpugrad._arrays.strange import as_regular, refuse_datasets, refuse_sparse
 from gpugrad._arrays.threads import Gate, Lane, run_whole
 from gpugrad._arrays.typing import Array, Backend, NumpyArray

@@ -23,6 +23,7 @@ from gpugrad._arrays import (
     namespace_of,
     refuse_labels,
     refuse_sparse,
+    require_one_place,
     widest_float,
 )
 from gpugrad._grids import read_coordinates
@@ -239,6 +240,7 @@ def _as_arrays(arguments: Sequence[Any]) -> list[Array]:
             f"points must be arrays of one library; got {' and '.join(sorted(libraries))}. "
             "Convert them first."
         )
+    require_one_place(owners, "points")
     if owners and array_api_compat.is_dask_array(owners[0]):
         raise TypeError(
             "points must have values; got a Dask array, which is lazy. Use `map_blocks` with the "

@@ -22,6 +22,7 @@ from gpugrad._arrays import (
     namespace_of,
     refuse_labels,
     refuse_sparse,
+    require_one_place,
     widest_float,
 )
 from gpugrad._functions.points import place_of
@@ -165,6 +166,7 @@ def _make_axes(coordinates: Sequence[Any], like: Any, dtype: Any) -> list[Array]
         raise TypeError(
             f"coordinates must be arrays of one library; got {' and '.join(sorted(libraries))}."
         )
+    require_one_place(arrays, "coordinates")
     xp, place, model = _find_place(like, arrays[0] if arrays else None)
     if dtype is None:
         dtypes = [x.dtype for x in (*coordinates, model) if hasattr(x, "dtype")]
