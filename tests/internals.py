@@ -98,6 +98,8 @@ NAMES = {
     # Weights in floating point and of many rows, which `stencil` has not.
     "gpugrad._stencils.weights": ("any_weights", "middle_of_many", "middle_of_three"),
     "gpugrad._arrays.devices": ("Gpu", "find_gpu"),
+    "gpugrad._arrays.device_namespace": ("DeviceNamespace",),
+    "gpugrad._arrays.gpus": ("find_gpu_of",),
     # What formulas as text may hold, all of it.
     "gpugrad._functions.formulas.parse": ("FUNCTIONS", "MAX_LENGTH", "parse"),
     # What a function sees that is differentiated by the complex step.

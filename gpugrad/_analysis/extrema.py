@@ -116,6 +116,8 @@ def as_numbers(y: Any) -> Array:
     """
     y = as_field(y)
     refuse_sparse(y, "`f`", is_sliced=False)
+    if array_api_compat.is_torch_array(y) and y.device.type == "meta":
+        raise TypeError('`f` must have values; got a tensor on the device "meta", which has none.')
     lazy = array_api_compat.is_dask_array(y)
     if lazy or (array_api_compat.is_jax_array(y) and isinstance(y, sys.modules["jax"].core.Tracer)):
         raise TypeError(
