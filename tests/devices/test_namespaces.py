@@ -97,10 +97,10 @@ def test_a_device_that_sycl_does_not_find_is_named(dpnp):
         gpugrad.BackendError, match="SYCL finds no such device; it finds opencl:cpu"
     ):
         gpugrad.namespace("dpnp", device="accelerator")
-    with pytest.raises(ValueError, match='a filter of SYCL, as in "cpu" or "gpu", .*; got 3'):
+    with pytest.raises(ValueError, match=r'a filter of SYCL, as in "cpu" or "gpu", .*; got 3'):
         gpugrad.namespace("dpnp", device=3)
     if not find_gpu_of("dpnp").usable:
-        with pytest.raises(gpugrad.BackendError, match="dpnp cannot use the device gpu.*driver"):
+        with pytest.raises(gpugrad.BackendError, match=r"dpnp cannot use the device gpu.*driver"):
             gpugrad.namespace("dpnp", device="gpu")
         assert "SYCL finds no GPU, only opencl:cpu:0" in str(gpugrad.info(probe=True))
 
