@@ -124,6 +124,16 @@ def test_arrays_of_two_queues_are_told_apart(dpnp, queue, table, name):
     assert "(opencl:cpu:0) by another SYCL queue" in str(raised.value)
 
 
+def test_one_grid_serves_fields_of_both_queues(dpnp, queue):
+    x, y = np.meshgrid(np.arange(6.0) ** 2, np.arange(7.0), indexing="ij")
+    grid = gpugrad.CurvilinearGrid(x, y)
+    for to in ({}, {"sycl_queue": queue}, {}):
+        slopes = grid.gradient(dpnp.asarray(x * y, **to))
+        assert all(slope.sycl_queue == dpnp.zeros(1, **to).sycl_queue for slope in slopes)
+        for slope, wanted in zip(slopes, grid.gradient(x * y), strict=True):
+            np.testing.assert_allclose(slope.asnumpy(), wanted, rtol=1e-12, atol=1e-12)
+
+
 def test_the_namespace_of_mlx_is_for_its_default_device(mx):
     xp = gpugrad.namespace("mlx")
     kind, other = ("cpu", "gpu") if mx.default_device() == mx.cpu else ("gpu", "cpu")
