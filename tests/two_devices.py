@@ -43,7 +43,7 @@ def name_calls(here, there):
             here(field), where=there(mask)
         ),
         "coordinates of a grid": lambda: gpugrad.CurvilinearGrid(here(x), there(y)).gradient(
-            here(field)
+            there(field)
         ),
         "points": lambda: gpugrad.gradient_of(product)(here(row), there(row)),
         "coordinates of a table": lambda: gpugrad.tabulate(product, here(row), there(column)),
