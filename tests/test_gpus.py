@@ -334,6 +334,7 @@ def nothing_is_loaded(monkeypatch):
 
 def test_what_files_tell_needs_no_import(play, monkeypatch, nothing_is_loaded):
     monkeypatch.setattr(info, "find_gpu", lambda: Gpu(problem="no GPU", cure="buy one"))
+    monkeypatch.setattr(info, "_installed_version", lambda name: None)  # which takes long
     monkeypatch.setattr(_devices, "find_gpu", lambda: Gpu(problem="no GPU", cure="buy one"))
     report = gpugrad.info()
     assert {*report.gpus} == {"cupy", "torch", "jax", "mlx", "dpnp", "cupynumeric"}
@@ -347,6 +348,7 @@ def test_info_has_rows_for_each_library_and_tries_where_it_is_told_to(monkeypatc
         return Gpu(problem=f"{name} is lazy", cure=f"wake {name}")
 
     monkeypatch.setattr(info, "find_gpu_of", find)
+    monkeypatch.setattr(info, "_installed_version", lambda name: None)
     rows = [re.split("  +", line.strip()) for line in str(gpugrad.info(probe=True)).splitlines()]
     assert ["GPU by PyTorch", "GPU 0, GPU 1"] in rows
     at = rows.index(["GPU by dpnp", "not used"])
