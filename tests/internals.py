@@ -18,6 +18,8 @@ MODULES = {
     "_threads": "gpugrad._arrays.threads",
     # Whether there is a GPU: a machine with one, or with a broken one, is played.
     "_devices": "gpugrad._arrays.devices",
+    "_gpus": "gpugrad._arrays.gpus",
+    "_namespaces": "gpugrad._arrays.namespaces",
     "info": "gpugrad._engines.info",
     "selection": "gpugrad._engines.selection",
     "_memory": "gpugrad._arrays.memory",
@@ -97,6 +99,8 @@ NAMES = {
     # Weights in floating point and of many rows, which `stencil` has not.
     "gpugrad._stencils.weights": ("any_weights", "middle_of_many", "middle_of_three"),
     "gpugrad._arrays.devices": ("Gpu", "find_gpu"),
+    "gpugrad._arrays.device_namespace": ("DeviceNamespace",),
+    "gpugrad._arrays.gpus": ("find_gpu_of",),
     # What formulas as text may hold, all of it.
     "gpugrad._functions.formulas.parse": ("FUNCTIONS", "MAX_LENGTH", "parse"),
     # What a function sees that is differentiated by the complex step.

@@ -112,6 +112,10 @@ def _bring_tensor_home(x: Array) -> NumpyArray:
     if not x.is_nested and x.layout is not sys.modules["torch"].strided:
         x = x.to_dense()
     refuse_sparse(x, "`x`")
+    if x.device.type == "meta":
+        raise TypeError(
+            '`x` must have values; got a tensor on the device "meta", which has shapes alone.'
+        )
     # A conjugate or negative tensor only says that it is one: NumPy would read what is beneath.
     x = x.detach().cpu().resolve_conj().resolve_neg()
     return np.asarray((x.float() if dtype_name(x.dtype) == "bfloat16" else x).numpy())

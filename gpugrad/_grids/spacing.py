@@ -15,8 +15,8 @@ from gpugrad._arrays import (
     Array,
     NumpyArray,
     asnumpy,
-    device_of,
     dtype_name,
+    find_apart,
     host_values,
     is_library_array,
     library_of,
@@ -287,10 +287,11 @@ def _read_library_array(spacing: Array, where: str, f: Array) -> Array:
             f"`spacing` for {where} must have no masked values; got a Dask array of masked blocks. "
             "Compute it first, where nothing is masked."
         )
-    if device_of(spacing) != device_of(f):
+    apart = find_apart(spacing, f)
+    if apart:
         raise ValueError(
-            f"`spacing` for {where} must be on the field's device, {device_of(f)}, or on the host; "
-            f"got {device_of(spacing)}. Move it there first."
+            f"`spacing` for {where} must be on the field's device, {apart[1]}, or on the host; "
+            f"got {apart[0]}. Move it there first."
         )
     return spacing
 

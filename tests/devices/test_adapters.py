@@ -92,6 +92,16 @@ class TestMlx:
         ends[-2:] += [-1.0, 3.0]
         assert np.allclose(gpugrad.asnumpy(slope), ends[:, None] * np.ones(7))
 
+    def test_its_namespace_has_what_mlx_lacks(self, mx):
+        xp = gpugrad.namespace("mlx")
+        x = xp.asarray(X)
+        assert x.dtype == mx.float64
+        assert xp.sin is mx.sin
+        assert xp.zeros(3, dtype=xp.bool).dtype == mx.bool_
+        assert xp.astype(x, xp.float32, copy=False).dtype == mx.float32
+        assert gpugrad.asnumpy(xp.nonzero(x > X[3])[0]).tolist() == [4, 5, 6, 7]
+        assert gpugrad.asnumpy(gpugrad.gradient(x)).tolist() == np.gradient(X).tolist()
+
     def test_it_can_be_compiled_and_mapped(self, mx):
         f = mx.array(F.astype("f4"))
         compiled = mx.compile(lambda f, x: gpugrad.gradient(f, x, axis=0))
