@@ -178,6 +178,14 @@ def _complete_mlx(mx: ModuleType) -> dict[str, Any]:
     return {"bool": mx.bool_, "asarray": asarray, "astype": astype, "nonzero": nonzero}
 
 
+# array-api-strict: it plays devices, to find out who forgets them
+
+
+def _bring_strict_home(x: Array) -> NumpyArray:
+    strict = namespace_of(x)
+    return np.asarray(x.to_device(strict.Device("CPU_DEVICE")))
+
+
 # cubed
 
 
@@ -222,7 +230,7 @@ LIBRARIES = {
         is_writable=False,
         is_lazy=True,
     ),
-    "array_api_strict": LibraryRow("array-api-strict"),
+    "array_api_strict": LibraryRow("array-api-strict", bring_home=_bring_strict_home),
     "dpnp": LibraryRow(
         "dpnp",
         read=_nothing,

@@ -67,6 +67,12 @@ def _strict() -> Make:
     return import_module("array_api_strict").asarray
 
 
+def _strict_elsewhere() -> Make:
+    strict = import_module("array_api_strict")
+    device = strict.Device("device1")
+    return lambda x: strict.asarray(x, device=device)
+
+
 def _torch() -> Make:
     torch = import_module("torch")
     return lambda x: torch.from_numpy(np.array(x))
@@ -207,6 +213,8 @@ _NOT_SPARSE = dict.fromkeys(
 ROWS = (
     Row("NumPy", "the processor", "numpy", _numpy),
     Row("array-api-strict", "the processor", "array_api_strict", _strict),
+    Row("array-api-strict, elsewhere", "a second device, which it plays", "array_api_strict",
+        _strict_elsewhere),
     Row("PyTorch", "the processor", "torch", _torch, bound=1, runs="`.ci/run`"),
     Row("JAX", "the processor", "jax", _jax, 2, _NO_WRITING, runs="`.ci/run`"),
     Row(
