@@ -163,6 +163,43 @@ class TestSparse:
             assert df.nnz == 2
 
 
+@pytest.mark.parametrize("row", ROWS, ids=[row.name for row in ROWS])
+class TestEveryLibrary:
+    """Calls that go wrong, or nearly so, on each library."""
+
+    def test_lists_of_arrays_come_home(self, row):
+        make = make_of(row.name)
+        home = gpugrad.asnumpy((make(X), make(X)))
+        assert home.tolist() == [X.tolist()] * 2
+
+    def test_lists_of_arrays_are_fields_of_numpy_or_refused(self, row):
+        make = make_of(row.name)
+        try:
+            df = gpugrad.gradient([make(X), make(X)], 0.3, axis=1)
+        except TypeError as error:
+            assert "Join them with the function `stack` of" in str(error)
+        else:
+            assert df.tolist() == np.gradient([X, X], 0.3, axis=1).tolist()
+
+    def test_plans_take_the_library_that_they_were_made_for(self, row):
+        plan = gpugrad.plan((8, 7), 0.3, like=make_of(row.name)(F))
+        if row.name == "NumPy":
+            plan(F)
+            return
+        with pytest.raises(TypeError, match="must be of library .*, as planned; got NumPy"):
+            plan(F)
+
+    def test_hessians_of_functions_are_the_library_s_or_refused(self, row):
+        make = make_of(row.name)
+        try:
+            hessian = gpugrad.hessian_of(lambda x, y: x * x * y)(make(X), make(X))
+        except TypeError as error:
+            assert "must have values" in str(error) or "must be dense" in str(error)
+            return
+        assert gpugrad.asnumpy(hessian[0][1]) == pytest.approx(2 * X, rel=1e-6)
+        assert type(hessian[0][1]) is type(make(X))
+
+
 def test_libraries_that_follow_the_array_api_need_no_row():
     from internals import libraries
 
