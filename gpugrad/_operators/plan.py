@@ -172,9 +172,8 @@ class Plan:
         >>> slope([0.0, 1.0, 4.0])
         array([2., 4., 6.])
         """
-        is_plain = (
-            type(f) is np.ndarray and self._takes_plain
-        )  # most calls: they feel a microsecond
+        # Most calls, which feel a microsecond.
+        is_plain = type(f) is np.ndarray and self._takes_plain
         fits = is_plain and f.shape == self.shape and f.dtype == self.dtype
         fields = [f] if fits else self._parse_fields(f, self._takes)
         stages, gives = self._program.stages, self._gives
