@@ -22,7 +22,7 @@ MODULES = {
     "selection": "gpugrad._engines.selection",
     "_memory": "gpugrad._arrays.memory",
     # Checks of arrays that have no values to compute with: CuPy's, over memory of the host.
-    "_arrays": "gpugrad._arrays.arrays",
+    "_arrays": "gpugrad._arrays",
     # Engines, one by one, on what they are given; their programs, blocks and slabs.
     "slices": "gpugrad._engines.slices",
     "numpy_blocks": "gpugrad._engines.numpy_blocks",

@@ -7,7 +7,6 @@ comes to the host, where the rest is done.
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
@@ -24,14 +23,17 @@ from gpugrad._arrays import (
     NumpyArray,
     as_field,
     asnumpy,
-    device_of,
     dtype_name,
     from_host,
     is_library_array,
+    is_tracer,
     is_unmasked_subclass,
     library_of,
     namespace_of,
+    place_of,
+    real_floats,
     refuse_sparse,
+    row_of,
     working_dtype,
 )
 from gpugrad._grids import (
@@ -116,11 +118,11 @@ def as_numbers(y: Any) -> Array:
     """
     y = as_field(y)
     refuse_sparse(y, "`f`", is_sliced=False)
-    lazy = array_api_compat.is_dask_array(y)
-    if lazy or (array_api_compat.is_jax_array(y) and isinstance(y, sys.modules["jax"].core.Tracer)):
+    is_lazy = row_of(y).is_lazy
+    if is_lazy or is_tracer(y):
         raise TypeError(
             "`f` must have values: how many points there are depends on them; got "
-            f"{'a Dask array, not computed yet' if lazy else 'a JAX tracer'}. "
+            f"{f'an array of {library_of(y)}, not computed yet' if is_lazy else 'a JAX tracer'}. "
             "Pass `f.compute()`, or call this outside of `jit`."
         )
     name = dtype_name(y.dtype)
@@ -230,9 +232,7 @@ def _find_changes(compare: Compare, block: _CurveBlock, count: int) -> _Changes:
     curves, start, stop = block
     steps = compare(curves, max(start - 1, 0), min(stop + 1, count))
     xp = namespace_of(steps)
-    outside = xp.full(
-        (steps.shape[0], 1), _BREAK, dtype=steps.dtype, device=array_api_compat.device(steps)
-    )
+    outside = xp.full((steps.shape[0], 1), _BREAK, dtype=steps.dtype, **place_of(steps))
     pieces = [outside] * (start == 0) + [steps] + [outside] * (stop == count)
     padded = xp.concat(pieces, axis=1)
     curve, entry = (asnumpy(i) for i in xp.nonzero(padded[:, 1:] != padded[:, :-1]))
@@ -351,10 +351,8 @@ def to_library(values: NumpyArray, y: Array, dtype: Any = None) -> Array:
     xp = namespace_of(y)
     if values.dtype.kind in "iu":
         return from_host(values, y)
-    if dtype is None and not isinstance(y, np.ndarray):
-        available = xp.__array_namespace_info__().dtypes(device=device_of(y), kind="real floating")
-        if "float64" not in available:
-            values = values.astype(np.float32)
+    if dtype is None and not isinstance(y, np.ndarray) and "float64" not in real_floats(xp, y):
+        values = values.astype(np.float32)
     result = from_host(values, y)
     return result if dtype is None else xp.astype(result, dtype)
 

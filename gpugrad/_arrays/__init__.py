@@ -16,17 +16,9 @@ from gpugrad._arrays.arrays import (
     asnumpy,
     assign,
     convert_sequence,
-    device_of,
-    dtype_name,
-    from_host,
     has_plain_type,
-    host_values,
-    is_differentiated,
-    is_library_array,
     is_unmasked_subclass,
-    library_of,
     library_of_labels,
-    namespace_of,
     refuse_labels,
     result_dtype,
     warn_caller,
@@ -35,6 +27,21 @@ from gpugrad._arrays.arrays import (
     wrap_like,
 )
 from gpugrad._arrays.integers import loses_digits, subtract_integers
+from gpugrad._arrays.libraries import (
+    complete,
+    device_of,
+    dtype_name,
+    from_host,
+    host_values,
+    is_differentiated,
+    is_library_array,
+    is_tracer,
+    library_of,
+    namespace_of,
+    place_of,
+    real_floats,
+    row_of,
+)
 from gpugrad._arrays.memory import empty, keep_freed_memory
 from gpugrad._arrays.out import (
     check_out,

@@ -1,4 +1,4 @@
-"""What an array is: its library, its namespace, its floating-point types, its way home."""
+"""What an array is: a field of numbers, in which dtypes it is computed, its way home."""
 
 from __future__ import annotations
 
@@ -12,6 +12,13 @@ from typing import Any
 import array_api_compat
 import numpy as np
 
+from gpugrad._arrays.libraries import (
+    dtype_name,
+    is_library_array,
+    namespace_of,
+    real_floats,
+    row_of,
+)
 from gpugrad._arrays.strange import (
     as_regular,
     convert_objects,
@@ -21,18 +28,7 @@ from gpugrad._arrays.strange import (
     refuse_sparse,
     refuse_tables,
 )
-from gpugrad._arrays.threads import wait_for_imports
 from gpugrad._arrays.typing import Array
-
-_LIBRARIES = {
-    "numpy": "NumPy",
-    "cupy": "CuPy",
-    "torch": "PyTorch",
-    "jax": "JAX",
-    "jaxlib": "JAX",
-    "dask": "Dask",
-    "array_api_strict": "array-api-strict",
-}
 
 _INTEGERS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
 _INEXACT = ("float32", "float64", "complex64", "complex128")
@@ -111,16 +107,6 @@ def warn_caller(message: str) -> None:
     warnings.warn(message, GpugradWarning, stacklevel=level)
 
 
-def library_of(x: Array) -> str:
-    """Name the library of an array as its users spell it."""
-    if isinstance(x, np.ndarray):
-        return "NumPy"
-    root = type(x).__module__.partition(".")[0]
-    if root not in _LIBRARIES and array_api_compat.is_torch_array(x):
-        root = "torch"  # the module of a subclass of tensors is its user's
-    return _LIBRARIES.get(root, root)
-
-
 def has_plain_type(x: Array) -> bool:
     """Tell whether an array is no tensor of a subclass, whose results only PyTorch can make."""
     if isinstance(x, np.ndarray) or not array_api_compat.is_torch_array(x):
@@ -145,37 +131,6 @@ def wrap_like(f: Array, values: Array) -> Array:
             return values
         return np.ndarray.__array_wrap__(f, values)
     return values if has_plain_type(f) else values.as_subclass(type(f))
-
-
-def is_library_array(x: object) -> bool:
-    """Tell whether `x` is an array of some array-API library other than NumPy."""
-    if isinstance(x, (np.ndarray, np.generic)):
-        return False
-    try:
-        is_array: bool = array_api_compat.is_array_api_obj(x)
-    except AttributeError:
-        # A library that another thread imports at this moment has not yet the class looked for.
-        wait_for_imports([*_LIBRARIES])
-        is_array = array_api_compat.is_array_api_obj(x)
-    return is_array
-
-
-def namespace_of(x: Array) -> ModuleType:
-    """Return the array-API namespace of an array."""
-    xp: ModuleType = array_api_compat.array_namespace(x)
-    return xp
-
-
-def device_of(x: Array) -> Any:
-    """Return the device of an array, or None where its library places arrays by itself."""
-    if array_api_compat.is_jax_array(x) or array_api_compat.is_dask_array(x):
-        return None  # a JAX tracer has no device; constants follow the array they meet
-    return array_api_compat.device(x)
-
-
-def dtype_name(dtype: Any) -> str:
-    """Spell a dtype of any library as the array API does: "float32", "int16", "bool"."""
-    return dtype.name if isinstance(dtype, np.dtype) else str(dtype).rpartition(".")[2]
 
 
 def working_dtype(xp: ModuleType, f: Array) -> Any:
@@ -215,14 +170,10 @@ def time_span(dtype: Any) -> Any:
 
 
 def widest_float(xp: ModuleType, f: Array) -> Any:
-    """Return float64 where the library and the device of `f` have it, else float32.
-
-    JAX has float64 only when told so (``jax_enable_x64``), Apple's GPUs never.
-    """
+    """Return float64 where the library and the device of `f` have it, else float32."""
     if isinstance(f, np.ndarray):
         return np.dtype(np.float64)
-    info = xp.__array_namespace_info__()
-    available = info.dtypes(device=device_of(f), kind="real floating")
+    available = real_floats(xp, f)
     return available.get("float64", available["float32"])
 
 
@@ -332,55 +283,6 @@ def _join_masked(f: Any) -> np.ndarray[Any, Any]:
     return np.asanyarray(f)
 
 
-def host_values(x: Array) -> np.ndarray[Any, Any] | None:
-    """Return the values of `x` as a NumPy array if that needs no transfer and no computation.
-
-    None stands for "not to be read": the array lives on a device, is lazy, is being traced, or
-    takes part in automatic differentiation, which a NumPy view would cut off.
-    """
-    if not is_library_array(x):
-        return np.asarray(x)
-    if array_api_compat.is_torch_array(x):
-        if x.device.type != "cpu" or is_differentiated(x):
-            return None
-        try:
-            values: np.ndarray[Any, Any] = x.numpy()
-        except (RuntimeError, TypeError):  # a tensor without memory, or a dtype NumPy lacks
-            return None
-        return values
-    if array_api_compat.is_jax_array(x):
-        if isinstance(x, sys.modules["jax"].core.Tracer) or any(
-            device.platform != "cpu" for device in x.devices()
-        ):
-            return None
-        return np.asarray(x)
-    if array_api_compat.is_dask_array(x) or array_api_compat.is_cupy_array(x):
-        return None
-    try:
-        return np.from_dlpack(x)
-    except (AttributeError, BufferError, RuntimeError, TypeError):
-        return None
-
-
-def is_differentiated(x: Array) -> bool:
-    """Tell whether a tensor takes part in automatic differentiation, or in a trace."""
-    torch = sys.modules["torch"]
-    if x.requires_grad or torch.compiler.is_compiling():
-        return True
-    try:
-        x.data_ptr()
-    except RuntimeError:  # a tensor without memory, such as those of `torch.func`
-        return True
-    return torch.autograd.forward_ad.unpack_dual(x).tangent is not None
-
-
-def from_host(values: np.ndarray[Any, Any], like: Array) -> Array:
-    """Return NumPy values as an array of the library and on the device of `like`."""
-    xp = namespace_of(like)
-    device = device_of(like)
-    return xp.asarray(values) if device is None else xp.asarray(values, device=device)
-
-
 def assign(targets: Iterable[Array], results: Iterable[Array]) -> None:
     """Copy results into arrays of the same library, rounding to their dtypes."""
     for target, result in zip(targets, results, strict=True):
@@ -445,24 +347,8 @@ def asnumpy(x: Any) -> np.ndarray[Any, Any]:
         if values.dtype.kind == "O" and values.ndim == 0:
             raise TypeError(f"`x` must be an array or a sequence; got {type(x).__name__}.")
         return values
-    if array_api_compat.is_cupy_array(x):
-        home: np.ndarray[Any, Any] = x.get()
-        return home
-    if array_api_compat.is_dask_array(x):
-        return asnumpy(x.compute())
-    if array_api_compat.is_torch_array(x):
-        if not x.is_nested and x.layout is not sys.modules["torch"].strided:
-            x = x.to_dense()
-        refuse_sparse(x, "`x`")
-        # A conjugate or negative tensor only says that it is one: NumPy would read what is beneath.
-        x = x.detach().cpu().resolve_conj().resolve_neg()
-        return np.asarray((x.float() if dtype_name(x.dtype) == "bfloat16" else x).numpy())
-    if array_api_compat.is_jax_array(x) and isinstance(x, sys.modules["jax"].core.Tracer):
-        raise TypeError(
-            "`x` must have values; got a JAX tracer, which stands for values not yet known. "
-            "Call `asnumpy` outside the functions given to `jit`, `grad` and `vmap`."
-        )
-    values = np.asarray(x)
+    home = row_of(x).bring_home(x)
+    values = home if isinstance(home, np.ndarray) else asnumpy(home)
     return values.astype(np.float32) if dtype_name(values.dtype) == "bfloat16" else values
 
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import array_api_compat
 
-from gpugrad._arrays.arrays import dtype_name, widest_float
+from gpugrad._arrays.arrays import widest_float
+from gpugrad._arrays.libraries import dtype_name
 from gpugrad._arrays.typing import Array
 
 _DIGITS = {"float32": 24, "float64": 53}

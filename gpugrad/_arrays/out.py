@@ -9,17 +9,15 @@ from typing import Any
 import array_api_compat
 import numpy as np
 
-from gpugrad._arrays.arrays import (
-    assign,
+from gpugrad._arrays.arrays import assign, refuse_labels, result_dtype, wrap_like
+from gpugrad._arrays.libraries import (
     device_of,
     dtype_name,
     host_values,
     is_library_array,
     library_of,
     namespace_of,
-    refuse_labels,
-    result_dtype,
-    wrap_like,
+    row_of,
 )
 from gpugrad._arrays.typing import Array, NumpyArray
 
@@ -77,7 +75,7 @@ def _check_one(target: Any, f: Array, shape: tuple[int, ...], name: str, is_norm
             f"`{name}` must be of the library of `f`, {library_of(f)}; got {library_of(target)}. "
             "Convert one of them; nothing is moved between libraries silently."
         )
-    if array_api_compat.is_jax_array(target) or array_api_compat.is_dask_array(target):
+    if not row_of(target).is_writable:
         raise TypeError(
             f"`{name}` must be an array that can be written to; {library_of(f)} arrays can't. "
             "Leave `out` out and use the result."

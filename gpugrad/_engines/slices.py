@@ -18,11 +18,13 @@ import numpy as np
 from gpugrad._arrays import (
     Array,
     assign,
-    device_of,
     dtype_name,
+    from_host,
     loses_digits,
     namespace_of,
+    real_floats,
     result_dtype,
+    row_of,
     subtract_integers,
     working_dtype,
 )
@@ -205,7 +207,9 @@ def _differentiate(
         return cast(xp, _combine_samples(xp, samples, axis, formula, arithmetic), dtype)
 
     # numpy.concatenate turns the other byte order into its own.
-    return cast(xp, join(plan, differentiate), dtype)
+    joined = cast(xp, join(plan, differentiate), dtype)
+    restore = row_of(f).restore_blocks
+    return joined if restore is None else restore(joined, f)
 
 
 def vanishes_of_constants(formula: Formula) -> bool:
@@ -263,7 +267,7 @@ def arithmetic_dtype(xp: ModuleType, f: Array, spacing: np.dtype[Any] | None) ->
     if _has_longdouble(f):
         return np.result_type(f.dtype, spacing)
     name = "float32" if spacing == np.float32 else "float64"
-    available = xp.__array_namespace_info__().dtypes(device=device_of(f), kind="real floating")
+    available = real_floats(xp, f)
     return xp.result_type(f.dtype, available[name]) if name in available else f.dtype
 
 
@@ -276,7 +280,7 @@ def _shape_weight(xp: ModuleType, w: Any, f: Array, axis: int, dtype: Any) -> An
         return float(w)
     if isinstance(w, np.ndarray) and not _has_longdouble(f):
         name = dtype_name(dtype)
-        w = xp.asarray(w.astype(REAL_PART.get(name, name)), device=device_of(f))
+        w = from_host(w.astype(REAL_PART.get(name, name)), f)
     if getattr(w, "ndim", 0) == 1:
         shape = (1,) * axis + (-1,) + (1,) * (f.ndim - axis - 1)
         return w.reshape(shape) if isinstance(w, np.ndarray) else xp.reshape(w, shape)

@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gpugrad._arrays import Array, namespace_of
+from gpugrad._arrays import Array, namespace_of, place_of
 from gpugrad._arrays import memory as _memory
-from gpugrad._functions.points import place_of, scales_of
+from gpugrad._functions.points import scales_of
 from gpugrad._stencils import central_reach, exact_weights
 
 Evaluate = Callable[[list[Array]], list[Array]]

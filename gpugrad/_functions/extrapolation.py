@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any, NamedTuple
 
-from gpugrad._arrays import Array, asnumpy, namespace_of
+from gpugrad._arrays import Array, asnumpy, namespace_of, place_of
 from gpugrad._functions.differences import (
     SAFETY,
     LineSamples,
@@ -15,7 +15,6 @@ from gpugrad._functions.differences import (
     weights_for,
     weights_of_odd_part,
 )
-from gpugrad._functions.points import place_of
 
 _DEEPEST = 160
 _FURTHER = 6

@@ -11,9 +11,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from gpugrad._arrays import Array, namespace_of
+from gpugrad._arrays import Array, namespace_of, place_of
 from gpugrad._functions.differences import Evaluate, Line, LineSamples, spread_chosen
-from gpugrad._functions.points import place_of, scales_of
+from gpugrad._functions.points import scales_of
 
 _RATIO = 4.0
 """By how much steps shrink each time."""

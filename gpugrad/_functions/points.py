@@ -8,21 +8,21 @@ from collections.abc import Iterator, Sequence
 from types import ModuleType
 from typing import Any
 
-import array_api_compat
 import numpy as np
 
 from gpugrad._arrays import (
     HALF_PRECISION,
     Array,
-    device_of,
     dtype_name,
     empty,
     from_host,
     is_library_array,
     library_of,
     namespace_of,
+    place_of,
     refuse_labels,
     refuse_sparse,
+    row_of,
     widest_float,
 )
 from gpugrad._grids import read_coordinates
@@ -196,12 +196,6 @@ def protect_from_writing(flat: Array) -> Array:
     return flat
 
 
-def place_of(x: Array) -> dict[str, Any]:
-    """Return the device of an array as the keyword for making another one there."""
-    device = device_of(x)
-    return {} if device is None else {"device": device}
-
-
 def parse_points_axis(axis: Any, vector: bool) -> int | None:
     """Return where components lie, None for coordinates one by one."""
     if axis is None:
@@ -239,10 +233,10 @@ def _as_arrays(arguments: Sequence[Any]) -> list[Array]:
             f"points must be arrays of one library; got {' and '.join(sorted(libraries))}. "
             "Convert them first."
         )
-    if owners and array_api_compat.is_dask_array(owners[0]):
+    if owners and row_of(owners[0]).is_lazy:
         raise TypeError(
-            "points must have values; got a Dask array, which is lazy. Use `map_blocks` with the "
-            "derivative, or compute the points first."
+            f"points must have values; got an array of {library_of(owners[0])}, which is lazy. Use "
+            "`map_blocks` with the derivative, or compute the points first."
         )
     arrays = []
     for x in arguments:

@@ -20,11 +20,12 @@ from gpugrad._arrays import (
     library_of,
     namespace,
     namespace_of,
+    place_of,
     refuse_labels,
     refuse_sparse,
+    row_of,
     widest_float,
 )
-from gpugrad._functions.points import place_of
 from gpugrad._functions.user_function import UserFunction, check_callable
 from gpugrad._grids import read_numbers
 from gpugrad._keywords import accepts_keywords
@@ -150,7 +151,7 @@ def tabulate(
     axes = _make_axes(coordinates, like, dtype)
     function = UserFunction(func, vector, False)
     function.check_count(len(axes))
-    if array_api_compat.is_dask_array(axes[0]):
+    if row_of(axes[0]).is_lazy:
         return Table(_evaluate_lazily(function, axes), tuple(axes))
     limit = min(memory, _CACHED) if isinstance(axes[0], np.ndarray) else memory
     boxes = [*_cut_boxes(tuple(x.shape[0] for x in axes), max(1, limit // 8))]

@@ -17,8 +17,9 @@ from gpugrad._arrays import (
     is_library_array,
     library_of,
     namespace_of,
+    place_of,
 )
-from gpugrad._functions.points import place_of, protect_from_writing, scales_of
+from gpugrad._functions.points import protect_from_writing, scales_of
 
 _MOVES = (2.0, 0.0, 1.0, 3.0)
 """Where points lie beside another one, to see whether it minds them, in sixteenths of its scale."""

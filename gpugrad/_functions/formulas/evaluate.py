@@ -15,8 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gpugrad._arrays import Array, library_of, namespace_of
-from gpugrad._functions.points import place_of
+from gpugrad._arrays import Array, library_of, namespace_of, place_of
 
 Operand = int | float
 """A slot of the tape, or a number: slots are of type int, numbers of type float."""

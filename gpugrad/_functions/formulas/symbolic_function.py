@@ -19,11 +19,11 @@ from gpugrad._arrays import (
     library_of,
     namespace,
     namespace_of,
+    place_of,
     refuse_labels,
     widest_float,
 )
 from gpugrad._functions.formulas.evaluate import Tape, evaluate, make_kernel
-from gpugrad._functions.points import place_of
 
 LIBRARIES = {"numpy": "NumPy", "cupy": "CuPy", "torch": "PyTorch", "jax": "JAX"}
 

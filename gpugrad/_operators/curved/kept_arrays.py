@@ -15,6 +15,7 @@ from gpugrad._arrays import (
     dtype_name,
     from_host,
     is_library_array,
+    is_tracer,
     library_of,
     namespace_of,
     widest_float,
@@ -60,6 +61,4 @@ def _move(x: Array, f: Array) -> Array:
 def _is_traced(x: Any) -> bool:
     if array_api_compat.is_torch_array(x):
         return bool(sys.modules["torch"].compiler.is_compiling())
-    if array_api_compat.is_jax_array(x):
-        return isinstance(x, sys.modules["jax"].core.Tracer)
-    return False
+    return is_tracer(x)

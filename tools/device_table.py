@@ -1,0 +1,208 @@
+"""Ask every library that is installed all cases, and write what came out into the pages.
+
+    python tools/device_table.py            run the cases, then write the pages
+    python tools/device_table.py --pages    write the pages from what is known
+
+The cases are those of `tests/devices`. What other environments have found stays: dpnp, say, has
+one of its own, for its size.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from devices.cases import CASES, GROUPS
+from devices.libraries import OUTCOMES, ROWS, Row, known_outcomes
+
+ROOT = Path(__file__).parents[1]
+BEGIN, END = "<!-- devices: written by tools/device_table.py -->", "<!-- devices: end -->"
+
+NUMPYS = "`numpy.gradient`'s"
+
+
+class Line(NamedTuple):
+    """A line of the table in README.md."""
+
+    arrays: str
+    where: str
+    rows: tuple[str, ...]
+    autodiff: str = ""
+    bits: str = ""
+    """What is said of the bits, where no row of the suite tells."""
+    tested: str = ""
+
+
+LINES = (
+    Line("NumPy", "CPU, on all cores: one compiled pass if large, else cache-sized blocks",
+         ("NumPy",)),
+    Line("masked arrays, subclasses, dates, objects", "CPU, by slices", (), bits=NUMPYS,
+         tested="the processor"),
+    Line("PyTorch", "the tensor's device, by slices; in host memory one compiled pass if large",
+         ("PyTorch",), "yes, coordinates too"),
+    Line("JAX", "the array's devices, by slices, under `vmap` and `grad` too; under `jit` XLA "
+         "fuses them", ("JAX", "JAX, sharded"), "yes"),
+    Line("Dask", "lazily, chunks kept, nothing computed; a block by what suits it", ("Dask",)),
+    Line("CuPy, and PyTorch CUDA tensors beside it", "the array's GPU, by one kernel", (),
+         "tensors: yes", bits="see below",
+         tested="the processor, for which the kernel is compiled"),
+    Line("dpnp", "the queue of the array: GPUs and processors of SYCL, by slices", ("dpnp",)),
+    Line("MLX", "MLX's default device, lazily, by slices", ("MLX",), "yes"),
+    Line("cubed", "lazily, by blocks in bounded memory, chunks kept", ("cubed",)),
+    Line("sparse, ndonnx", "the library's own way, by slices", ("sparse", "ndonnx")),
+    Line("any other array-API library", "its own device, by slices", ("array-api-strict",)),
+)  # fmt: skip
+
+
+def summarize(outcomes: Counter[str], bound: float) -> str:
+    """Say in words how many calls had which outcome."""
+    computed = outcomes["equal"] + outcomes["bounded"]
+    if not outcomes["bounded"]:
+        words = f"{NUMPYS} in all {computed} calls"
+    else:
+        words = f"{NUMPYS} in {outcomes['equal']} of {computed} calls, else within {bound:g} ulp"
+    return words
+
+
+def count(row: Row, known: dict[str, Any], names: Iterator[str] | list[str]) -> Counter[str]:
+    """Count the outcomes of some cases."""
+    return Counter(known[row.name]["others"].get(name, "equal") for name in names)
+
+
+def write_short_table(known: dict[str, Any]) -> str:
+    """Return the table of README.md."""
+    rows = {row.name: row for row in ROWS}
+    text = "| arrays | where it runs | bits | automatic differentiation | tested in CI on |\n"
+    text += "| --- | --- | --- | --- | --- |\n"
+    for line in LINES:
+        told = [rows[name] for name in line.rows if name in known]
+        bits = [summarize(count(row, known, [*CASES]), row.bound) for row in told]
+        if len(bits) > 1 and len({*bits}) > 1:
+            bits = [f"{row.name}: {words}" for row, words in zip(told, bits, strict=True)]
+        places = "; ".join(dict.fromkeys(row.place for row in told))
+        cells = (line.arrays, line.where, "; ".join(dict.fromkeys(bits)) or line.bits,
+                 line.autodiff, places or line.tested)  # fmt: skip
+        text += f"| {' | '.join(cells)} |\n"
+    return text
+
+
+INTRODUCTION = """# Every library, every device
+
+One list of calls (`tests/devices/cases.py`) is asked of every library. What comes back is compared
+in every bit with what the reference engine gives for NumPy's arrays. `python tools/device_table.py`
+runs the calls and writes this page, and the tests run them again. *By hand* stands for what needs
+more than CI has.
+
+- **equal**: the dtype, the shape and every bit are NumPy's. Zeros have their sign, NaN and
+  infinities their places.
+- **within n ulp**: the library rounds its own quotients, roots or fused sums otherwise. Results
+  differ by at most n units in the last place of the largest number of the result, which the tests
+  assert.
+- **refused**: the library lacks the dtype, or what the call needs. The error says so, and the
+  reasons stand below.
+
+"""
+
+
+def write_page(known: dict[str, Any]) -> str:
+    """Return the page: libraries by groups of cases, then what is refused and why."""
+    told = [row for row in ROWS if row.name in known]
+    text = INTRODUCTION
+    heads = [f"{name} ({len(cases)})" for name, cases in GROUPS.items()]
+    text += f"| library | device | {' | '.join(heads)} | tested in |\n"
+    text += "| --- | --- |" + " --- |" * len(heads) + " --- |\n"
+    for row in told:
+        cells = []
+        for cases in GROUPS.values():
+            outcomes = count(row, known, [case.name for case in cases])
+            parts = [f"{outcomes['equal']} equal"] if outcomes["equal"] else []
+            if outcomes["bounded"]:
+                parts.append(f"{outcomes['bounded']} within {row.bound:g} ulp")
+            if outcomes["refused"]:
+                parts.append(f"{outcomes['refused']} refused")
+            cells.append("equal" if parts == [f"{len(cases)} equal"] else ", ".join(parts))
+        release = known[row.name]["release"]
+        text += f"| {row.name} {release} | {row.place} | {' | '.join(cells)} | {row.runs} |\n"
+    missing = [row.name for row in ROWS if row.name not in known]
+    if missing:
+        text += f"\nNot run yet: {', '.join(missing)}.\n"
+    text += "\n## What is refused, and why\n\n"
+    for row in told:
+        refusals: dict[str, list[str]] = {}
+        for name, kind in known[row.name]["others"].items():
+            if kind == "refused":
+                reason = row.reasons.get(name, "the library has no such dtype")
+                refusals.setdefault(reason, []).append(f"*{name}*")
+        for reason, names in refusals.items():
+            text += f"- **{row.name}**: {', '.join(names)}. Reason: {reason}.\n"
+    text += "\n## What is within a bound\n\n"
+    for row in told:
+        names = [f"*{n}*" for n, kind in known[row.name]["others"].items() if kind == "bounded"]
+        if names:
+            text += f"- **{row.name}**, {row.bound:g} ulp: {', '.join(names)}.\n"
+    return text
+
+
+def run_cases() -> dict[str, Any]:
+    """Run all cases on what is installed; return what is to be known of it.
+
+    Raises
+    ------
+    SystemExit
+        If a case fails.
+    """
+    path = os.pathsep.join(sys.path[:2])
+    found = {}
+    for row in ROWS:  # each by itself: a library may change what others find
+        done = subprocess.run(
+            [sys.executable, "-m", "devices", row.name],
+            env={**os.environ, "PYTHONPATH": path},
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        if done.returncode:
+            raise SystemExit(f"{row.name}: {done.stderr}")
+        answer = json.loads(done.stdout.splitlines()[-1])[row.name]
+        if "missing" in answer:
+            print(f"{row.name}: {answer['missing']}")
+            continue
+        if answer["failures"]:
+            raise SystemExit(f"{row.name}: {json.dumps(answer['failures'], indent=1)}")
+        kinds = {name: kind for name, (kind, *_) in answer["cases"].items()}
+        others = {name: kind for name, kind in kinds.items() if kind != "equal"}
+        found[row.name] = {"release": answer["release"], "cases": len(kinds), "others": others}
+        print(f"{row.name}: {dict(Counter(kinds.values()))}")
+    return found
+
+
+def replace_table(page: str, table: str) -> str:
+    """Return a page with another table between the marks."""
+    before, rest = page.split(BEGIN)
+    return f"{before}{BEGIN}\n\n{table}\n{END}{rest.split(END)[1]}"
+
+
+def main() -> None:
+    """Run the cases, and write the pages."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--pages", action="store_true", help="write the pages alone")
+    known = known_outcomes() if OUTCOMES.exists() else {}
+    if not parser.parse_args().pages:
+        known |= run_cases()
+        known = {row.name: known[row.name] for row in ROWS if row.name in known}
+        OUTCOMES.write_text(json.dumps(known, indent=1) + "\n")
+    (ROOT / "docs" / "devices.md").write_text(write_page(known))
+    readme = ROOT / "README.md"
+    readme.write_text(replace_table(readme.read_text(), write_short_table(known)))
+
+
+if __name__ == "__main__":
+    main()
