@@ -174,6 +174,33 @@ def check_others():
         gpugrad.divergence((f_on_few, f))
 
 
+def check_process(number, port):
+    """Check, as one of two processes with two devices each, what it has of results."""
+    jax.config.update("jax_num_cpu_devices", 2)
+    jax.config.update("jax_enable_x64", True)
+    jax.distributed.initialize(f"127.0.0.1:{port}", 2, number, initialization_timeout=60)
+    values = np.random.default_rng(5).normal(size=SHAPE)
+    sharding = NamedSharding(make_mesh((2, 2), "Auto"), P("a", "b"))
+    f, where = (
+        jax.make_array_from_callback(SHAPE, sharding, lambda place, x=x: x[place])
+        for x in (values, WHERE)
+    )
+    for call in (
+        lambda f, _: gpugrad.gradient(f, X, Y, accuracy=4, stack=True),
+        lambda f, where: gpugrad.gradient(f, 0.3, where=where, stack=True),
+        lambda f, _: gpugrad.laplacian(f, 0.3, boundary="periodic"),
+        lambda f, _: gpugrad.gradient(f, 0.3, skipna=True, stack=True),
+    ):
+        result, right = call(f, where), call(values, WHERE)
+        for shard in result.addressable_shards:
+            here = right[shard.index]
+            assert here.size < right.size
+            np.testing.assert_allclose(shard.data, here, rtol=1e-11, atol=1e-12)
+    assert "each device" in gpugrad.explain(f).details
+    with pytest.raises(ValueError, match="process_allgather"):
+        gpugrad.asnumpy(f)
+
+
 def main(cases, with_others):
     """Print what is found, case by case."""
     jax.config.update("jax_num_cpu_devices", 4)
@@ -187,4 +214,5 @@ def main(cases, with_others):
 
 
 if __name__ == "__main__":
-    main(*map(json.loads, sys.argv[1:]))
+    arguments = [*map(json.loads, sys.argv[1:])]
+    (check_process if isinstance(arguments[0], int) else main)(*arguments)

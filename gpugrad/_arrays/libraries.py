@@ -136,6 +136,12 @@ def _bring_jax_home(x: Array) -> NumpyArray:
             "`x` must have values; got a JAX tracer, which stands for values not yet known. "
             "Call `asnumpy` outside the functions given to `jit`, `grad` and `vmap`."
         )
+    if not (x.is_fully_addressable or x.is_fully_replicated):
+        raise ValueError(
+            "`x` must lie on devices of this process; got an array of JAX that other processes "
+            "have parts of. Collect it with `jax.experimental.multihost_utils.process_allgather(x, "
+            "tiled=True)`, or take the parts that are here from `x.addressable_shards`."
+        )
     return np.asarray(x)
 
 
