@@ -21,7 +21,7 @@ _LATE = {
     "_analysis.inflection_points": "InflectionPoint InflectionPoints inflection_points",
     "_analysis.noise": "RecommendedSpacing noise_level recommended_spacing",
     "_analysis.turning_points": "TurningPoint TurningPoints turning_points",
-    "_arrays.devices": "namespace",
+    "_arrays.namespaces": "namespace",
     "_engines.explanation": "Explanation",
     "_engines.info": "Info info",
     "_functions.analytic_array": "NotAnalytic",

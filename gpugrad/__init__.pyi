@@ -28,8 +28,8 @@ from gpugrad._analysis.turning_points import turning_points as turning_points
 from gpugrad._arrays.arrays import BackendError as BackendError
 from gpugrad._arrays.arrays import GpugradWarning as GpugradWarning
 from gpugrad._arrays.arrays import asnumpy as asnumpy
-from gpugrad._arrays.devices import namespace as namespace
 from gpugrad._arrays.memory import free_memory as free_memory
+from gpugrad._arrays.namespaces import namespace as namespace
 from gpugrad._engines.explanation import Explanation as Explanation
 from gpugrad._engines.info import Info as Info
 from gpugrad._engines.info import info as info

@@ -18,11 +18,14 @@ MODULES = {
     "_threads": "gpugrad._arrays.threads",
     # Whether there is a GPU: a machine with one, or with a broken one, is played.
     "_devices": "gpugrad._arrays.devices",
+    "_gpus": "gpugrad._arrays.gpus",
+    "_namespaces": "gpugrad._arrays.namespaces",
     "info": "gpugrad._engines.info",
     "selection": "gpugrad._engines.selection",
     "_memory": "gpugrad._arrays.memory",
     # Checks of arrays that have no values to compute with: CuPy's, over memory of the host.
     "_arrays": "gpugrad._arrays",
+    "libraries": "gpugrad._arrays.libraries",
     # Engines, one by one, on what they are given; their programs, blocks and slabs.
     "slices": "gpugrad._engines.slices",
     "numpy_blocks": "gpugrad._engines.numpy_blocks",
@@ -97,6 +100,8 @@ NAMES = {
     # Weights in floating point and of many rows, which `stencil` has not.
     "gpugrad._stencils.weights": ("any_weights", "middle_of_many", "middle_of_three"),
     "gpugrad._arrays.devices": ("Gpu", "find_gpu"),
+    "gpugrad._arrays.device_namespace": ("DeviceNamespace",),
+    "gpugrad._arrays.gpus": ("find_gpu_of",),
     # What formulas as text may hold, all of it.
     "gpugrad._functions.formulas.parse": ("FUNCTIONS", "MAX_LENGTH", "parse"),
     # What a function sees that is differentiated by the complex step.

@@ -80,7 +80,7 @@ def test_unknown_command_is_refused_in_one_line_with_those_there_are(capsys):
 def test_info_prints_the_table_of_this_machine():
     done = run_command("info")
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == f"{gpugrad.info()}\n"
+    assert done.stdout == f"{gpugrad.info(probe=True)}\n"
 
 
 @pytest.mark.exhaustive(command="plot f.npy")

@@ -1,7 +1,7 @@
 """Ask every library that is installed all cases, and write what came out into the pages.
 
-    python tools/device_table.py            run the cases, then write the pages
-    python tools/device_table.py --pages    write the pages from what is known
+    python tools/device_table.py [NAME...]    run the cases, then write the pages
+    python tools/device_table.py --pages      write the pages from what is known
 
 The cases are those of `tests/devices`. What other environments have found stays: dpnp, say, has
 one of its own, for its size.
@@ -60,7 +60,7 @@ LINES = (
     Line("MLX", "MLX's default device, lazily, by slices", ("MLX",), "yes"),
     Line("cubed", "lazily, by blocks in bounded memory, chunks kept", ("cubed",)),
     Line("sparse, ndonnx", "the library's own way, by slices", ("sparse", "ndonnx")),
-    Line("any other array-API library", "its own device, by slices", ("array-api-strict",)),
+    Line("any other array-API library", "its own device, by slices", ("array-api-strict", "array-api-strict, elsewhere")),
 )  # fmt: skip
 
 
@@ -153,8 +153,8 @@ def write_page(known: dict[str, Any]) -> str:
     return text
 
 
-def run_cases() -> dict[str, Any]:
-    """Run all cases on what is installed; return what is to be known of it.
+def run_cases(rows: list[Row]) -> dict[str, Any]:
+    """Run all cases on what is installed of some libraries; return what is to be known of it.
 
     Raises
     ------
@@ -163,7 +163,7 @@ def run_cases() -> dict[str, Any]:
     """
     path = os.pathsep.join(sys.path[:2])
     found = {}
-    for row in ROWS:  # each by itself: a library may change what others find
+    for row in rows:  # each by itself: a library may change what others find
         done = subprocess.run(
             [sys.executable, "-m", "devices", row.name],
             env={**os.environ, "PYTHONPATH": path},
@@ -194,9 +194,10 @@ def main() -> None:
     """Run the cases, and write the pages."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--pages", action="store_true", help="write the pages alone")
-    known = known_outcomes() if OUTCOMES.exists() else {}
-    if not parser.parse_args().pages:
-        known |= run_cases()
+    parser.add_argument("names", nargs="*", help="the libraries to run; all of them by default")
+    options, known = parser.parse_args(), known_outcomes()
+    if not options.pages:
+        known |= run_cases([row for row in ROWS if not options.names or row.name in options.names])
         known = {row.name: known[row.name] for row in ROWS if row.name in known}
         OUTCOMES.write_text(json.dumps(known, indent=1) + "\n")
     (ROOT / "docs" / "devices.md").write_text(write_page(known))

@@ -118,6 +118,8 @@ def as_numbers(y: Any) -> Array:
     """
     y = as_field(y)
     refuse_sparse(y, "`f`", is_sliced=False)
+    if array_api_compat.is_torch_array(y) and y.device.type == "meta":
+        raise TypeError('`f` must have values; got a tensor on the device "meta", which has none.')
     is_lazy = row_of(y).is_lazy
     if is_lazy or is_tracer(y):
         raise TypeError(

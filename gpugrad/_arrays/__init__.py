@@ -52,12 +52,22 @@ from gpugrad._arrays.out import (
     stack_results,
     view_to_write,
 )
+from gpugrad._arrays.placement import find_apart, place_of_values, require_one_place, tell_apart
 from gpugrad._arrays.strange import as_regular, refuse_datasets, refuse_sparse
 from gpugrad._arrays.threads import Gate, Lane, run_whole
 from gpugrad._arrays.typing import Array, Backend, NumpyArray
 from gpugrad._late import load_late
 
 if TYPE_CHECKING:
-    from gpugrad._arrays.devices import Gpu, find_gpu, is_installed, namespace
+    from gpugrad._arrays.devices import Gpu, find_gpu, is_installed
+    from gpugrad._arrays.gpus import GPU_LIBRARIES, find_gpu_of
+    from gpugrad._arrays.namespaces import namespace
 
-__getattr__ = load_late(__name__, {"devices": "Gpu find_gpu is_installed namespace"})
+__getattr__ = load_late(
+    __name__,
+    {
+        "devices": "Gpu find_gpu is_installed",
+        "gpus": "GPU_LIBRARIES find_gpu_of",
+        "namespaces": "namespace",
+    },
+)

@@ -17,6 +17,7 @@ from gpugrad._arrays.libraries import (
     is_library_array,
     namespace_of,
     real_floats,
+    refuse_strangers,
     row_of,
 )
 from gpugrad._arrays.strange import (
@@ -245,6 +246,7 @@ def _as_numpy_field(f: Any) -> np.ndarray[Any, Any]:
             f"`f` must be an array of samples; got the function {getattr(f, '__name__', f)!r}. "
             "Evaluate it first, as in `gradient(func(x), x)`."
         )
+    refuse_strangers(f, "`f`")
     try:
         values: np.ndarray[Any, Any] | None = (
             None if isinstance(f, (str, bytes)) else convert_sequence(f)

@@ -112,6 +112,10 @@ def _bring_tensor_home(x: Array) -> NumpyArray:
     if not x.is_nested and x.layout is not sys.modules["torch"].strided:
         x = x.to_dense()
     refuse_sparse(x, "`x`")
+    if x.device.type == "meta":
+        raise TypeError(
+            '`x` must have values; got a tensor on the device "meta", which has shapes alone.'
+        )
     # A conjugate or negative tensor only says that it is one: NumPy would read what is beneath.
     x = x.detach().cpu().resolve_conj().resolve_neg()
     return np.asarray((x.float() if dtype_name(x.dtype) == "bfloat16" else x).numpy())
@@ -126,8 +130,9 @@ def is_tracer(x: Array) -> bool:
 
 
 def _read_jax(x: Array) -> NumpyArray | None:
-    is_elsewhere = is_tracer(x) or any(device.platform != "cpu" for device in x.devices())
-    return None if is_elsewhere else np.asarray(x)
+    if is_tracer(x) or not x.is_fully_addressable:
+        return None
+    return None if any(device.platform != "cpu" for device in x.devices()) else np.asarray(x)
 
 
 def _bring_jax_home(x: Array) -> NumpyArray:
@@ -203,7 +208,7 @@ def _complete_cupynumeric(cn: ModuleType) -> dict[str, Any]:
     # What it has as dtypes are NumPy's classes of scalars, which are not equal to arrays' dtypes.
     dtypes = {name: np.dtype(name) for name in cn.__array_namespace_info__().dtypes()}
 
-    class Info(type(cn.__array_namespace_info__())):  # type: ignore[misc]
+    class NamespaceInfo(type(cn.__array_namespace_info__())):  # type: ignore[misc]
         """What can be asked of the namespace."""
 
         def dtypes(self, *, device: Any = None, kind: Any = None) -> dict[str, Any]:
@@ -212,12 +217,20 @@ def _complete_cupynumeric(cn: ModuleType) -> dict[str, Any]:
 
     return {
         **dtypes,
-        "__array_namespace_info__": Info,
+        "__array_namespace_info__": NamespaceInfo,
         "any": any,
         "astype": astype,
         "result_type": result_type,
         "isdtype": np.isdtype,
     }
+
+
+# array-api-strict: it plays devices, to find out who forgets them
+
+
+def _bring_strict_home(x: Array) -> NumpyArray:
+    strict = namespace_of(x)
+    return np.asarray(x.to_device(strict.Device("CPU_DEVICE")))
 
 
 # cubed
@@ -264,8 +277,13 @@ LIBRARIES = {
         is_writable=False,
         is_lazy=True,
     ),
-    "array_api_strict": LibraryRow("array-api-strict"),
-    "dpnp": LibraryRow("dpnp", read=_nothing),
+    "array_api_strict": LibraryRow("array-api-strict", bring_home=_bring_strict_home),
+    "dpnp": LibraryRow(
+        "dpnp",
+        read=_nothing,
+        # Two kinds of memory would make a third of it.
+        place=lambda x: {"sycl_queue": x.sycl_queue, "usm_type": x.usm_type},
+    ),
     "cubed": LibraryRow(
         "cubed",
         read=_nothing,
@@ -306,12 +324,29 @@ def _row_of(cls: type) -> LibraryRow:
 
 def row_of(x: Array) -> LibraryRow:
     """Return what is to be known of the library of an array."""
-    return _row_of(type(x))
+    cls: Any = type(x)
+    return _row_of(cls)
+
+
+def refuse_strangers(x: Any, what: str) -> None:
+    """Raise TypeError for what a library has, and yet is none of its arrays.
+
+    Old releases, too, have arrays that do not follow the array API: they must not become NumPy's
+    in silence.
+    """
+    root = type(x).__module__.partition(".")[0]
+    if root in LIBRARIES and root != "numpy" and not is_library_array(x):
+        name = LIBRARIES[root].name
+        raise TypeError(
+            f"{what} must be an array that follows the array API; got {type(x).__name__} of "
+            f"{name}. Pass an array, of the newest release of {name}, or bring it home first, as "
+            "by `numpy.asarray`."
+        )
 
 
 def library_of(x: Array) -> str:
     """Name the library of an array as its users spell it."""
-    return "NumPy" if isinstance(x, np.ndarray) else _row_of(type(x)).name
+    return "NumPy" if isinstance(x, np.ndarray) else row_of(x).name
 
 
 def is_library_array(x: object) -> bool:
@@ -330,7 +365,7 @@ def is_library_array(x: object) -> bool:
 def namespace_of(x: Array) -> ModuleType:
     """Return the array-API namespace of an array."""
     xp: ModuleType = array_api_compat.array_namespace(x)
-    return xp if _row_of(type(x)).additions is None else complete(xp)
+    return xp if row_of(x).additions is None else complete(xp)
 
 
 @cache
@@ -344,12 +379,12 @@ def complete(xp: ModuleType) -> ModuleType:
 
 def device_of(x: Array) -> Any:
     """Return the device of an array, or None where its library places arrays by itself."""
-    return _row_of(type(x)).device(x)
+    return row_of(x).device(x)
 
 
 def place_of(x: Array) -> dict[str, Any]:
     """Return the keywords with which functions make an array that goes together with `x`."""
-    return _row_of(type(x)).place(x)
+    return row_of(x).place(x)
 
 
 def real_floats(xp: ModuleType, x: Array) -> dict[str, Any]:
@@ -368,7 +403,7 @@ def host_values(x: Array) -> NumpyArray | None:
     None stands for "not to be read": the array lives on a device, is lazy, is being traced, or
     takes part in automatic differentiation, which a NumPy view would cut off.
     """
-    return _row_of(type(x)).read(x) if is_library_array(x) else np.asarray(x)
+    return row_of(x).read(x) if is_library_array(x) else np.asarray(x)
 
 
 def from_host(values: NumpyArray, like: Array) -> Array:

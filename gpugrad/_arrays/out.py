@@ -11,7 +11,6 @@ import numpy as np
 
 from gpugrad._arrays.arrays import assign, refuse_labels, result_dtype, wrap_like
 from gpugrad._arrays.libraries import (
-    device_of,
     dtype_name,
     host_values,
     is_library_array,
@@ -19,6 +18,7 @@ from gpugrad._arrays.libraries import (
     namespace_of,
     row_of,
 )
+from gpugrad._arrays.placement import find_apart
 from gpugrad._arrays.typing import Array, NumpyArray
 
 # To be sure may take exponential time. Beyond this effort arrays count as overlapping, at the cost
@@ -85,10 +85,9 @@ def _check_one(target: Any, f: Array, shape: tuple[int, ...], name: str, is_norm
             f"`{name}` must not take part in automatic differentiation, nor `f` beside it. "
             "Leave `out` out, or pass `f.detach()`."
         )
-    if device_of(target) != device_of(f):
-        raise ValueError(
-            f"`{name}` must be on the device of `f`, {device_of(f)}; got {device_of(target)}."
-        )
+    apart = find_apart(target, f)
+    if apart:
+        raise ValueError(f"`{name}` must be on the device of `f`, {apart[1]}; got {apart[0]}.")
     if tuple(target.shape) != shape:
         raise ValueError(
             f"`{name}` must have shape {shape}; got {tuple(target.shape)}. "

@@ -78,6 +78,12 @@ class _Command(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: error: {message}. {self.prog} --help lists the options.\n")
 
 
+def _print_info(_: argparse.Namespace) -> None:
+    # JAX would take most of the GPU's memory, which another process may be using.
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+    print(gpugrad.info(probe=True))
+
+
 def _build_parser() -> tuple[argparse.ArgumentParser, Any]:
     parser = _Command(
         prog="gpugrad",
@@ -94,8 +100,8 @@ def _build_parser() -> tuple[argparse.ArgumentParser, Any]:
         "info",
         help="what is installed, which devices are usable, what runs where",
         description="Say what is installed, which devices are usable, what runs where, "
-        "and why the GPU is not used.",
+        "and why the GPU is not used. Each library that may have a GPU computes something there.",
     )
-    info.set_defaults(run=lambda _: print(gpugrad.info()))
+    info.set_defaults(run=_print_info)
     parser.set_defaults(run=lambda _: parser.print_help())
     return parser, commands

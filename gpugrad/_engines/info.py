@@ -6,12 +6,17 @@ import platform
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from gpugrad._arrays import Gpu, find_gpu, is_installed
+from gpugrad._arrays import GPU_LIBRARIES, Gpu, find_gpu, find_gpu_of, is_installed
 from gpugrad._arrays import threads as _threads
 from gpugrad._engines.selection import name_in_force
 from gpugrad._version import __version__
 
-_LIBRARIES = ("numpy", "array_api_compat", "cupy", "torch", "jax", "dask", "llvmlite")
+_LIBRARIES = (
+    "numpy", "array_api_compat", "cupy", "torch", "jax", "mlx", "dpnp", "cupynumeric", "dask",
+    "llvmlite",
+)  # fmt: skip
+_MODULES = {"mlx": "mlx.core"}
+"""Where the folder of a library is no module."""
 
 
 @dataclass(frozen=True)
@@ -25,13 +30,17 @@ class Info:
     versions : dict of str to str or None
         The version of each library, None where it is not installed.
     gpu : object
-        Whether a GPU is ``usable``, its ``devices``, or the ``problem`` and the ``cure``.
+        Whether a GPU is ``usable`` by CuPy, its ``devices``, or the ``problem`` and the ``cure``.
+        gpugrad's own kernel needs CuPy.
     threads : int
         How many threads may work on a large field.
     backend : str
         The backend in force.
     picks : dict of str to str
         For each kind of array, what "auto" takes.
+    gpus : dict of str to object
+        The same as `gpu` for each library that can have a GPU: "cupy", "torch", "jax", "mlx",
+        "dpnp" and "cupynumeric".
 
     See Also
     --------
@@ -52,15 +61,17 @@ class Info:
     threads: int
     backend: str
     picks: dict[str, str] = field(default_factory=dict)
+    gpus: dict[str, Gpu] = field(default_factory=dict)
 
     def __str__(self) -> str:
         """Return the table."""
         rows = [("gpugrad", self.versions["gpugrad"]), ("Python", platform.python_version())]
         rows += [(name, self.versions[name] or "not installed") for name in _LIBRARIES]
         rows += [("CPU threads", str(self.threads)), ("backend in force", self.backend)]
-        rows += [("GPU", ", ".join(self.gpu.devices) if self.gpu.usable else "not used")]
-        if not self.gpu.usable:
-            rows += [("  because", self.gpu.problem), ("  to mend it", self.gpu.cure)]
+        rows += _describe_gpu("GPU", self.gpu)
+        for name, gpu in self.gpus.items():
+            if name != "cupy":
+                rows += _describe_gpu(f"GPU by {GPU_LIBRARIES[name].title}", gpu)
         rows += [(f'"auto" for {kind}', engine) for kind, engine in self.picks.items()]
         rows += [("for one call", "gpugrad.explain(f, ...) says what it takes, and why")]
         width = max(len(label) for label, _ in rows)
@@ -69,18 +80,38 @@ class Info:
     __repr__ = __str__
 
 
-def info() -> Info:
+def _describe_gpu(label: str, gpu: Gpu) -> list[tuple[str, str]]:
+    """Return the rows of a table about a GPU."""
+    if gpu.usable:
+        return [(label, ", ".join(gpu.devices))]
+    return [(label, "not used"), ("  because", gpu.problem), ("  to mend it", gpu.cure)]
+
+
+def info(probe: bool = False) -> Info:
     """Say what is installed, which devices are usable, what "auto" picks, and why not the GPU.
 
     It is the first thing to print on a new machine, and what a report of a problem should have in
     it.
+
+    Parameters
+    ----------
+    probe : bool, optional
+        Have every library that may have a GPU compute something there, if its files do not tell
+        already why it can't. For that PyTorch, JAX, MLX and dpnp are imported and started in this
+        process: this takes seconds and memory of the GPU, of which JAX takes most. The command
+        ``gpugrad info`` always tries, in a process of its own.
 
     Returns
     -------
     Info
         Prints as a table; its attributes are ``versions`` (None where a library is not
         installed), ``gpu`` (``usable``, ``devices``, ``problem``, ``cure``), ``threads``,
-        ``backend`` and ``picks``.
+        ``backend``, ``picks`` and ``gpus``, which has for each library what ``gpu`` has for CuPy.
+
+    Raises
+    ------
+    ValueError
+        If the environment variable ``GPUGRAD_BACKEND`` names no backend.
 
     See Also
     --------
@@ -89,8 +120,10 @@ def info() -> Info:
 
     Notes
     -----
-    The first call compiles and runs a trivial kernel if CuPy is there; other libraries are not
-    imported.
+    The first call compiles and runs a trivial kernel if CuPy is there. Without `probe` other
+    libraries are not imported: files tell whether PyTorch, JAX and MLX are built for a GPU, and
+    whether there is a driver. What only a computation can show is "not tried". cuPyNumeric is never
+    started.
 
     Examples
     --------
@@ -116,13 +149,14 @@ def info() -> Info:
         picks["NumPy arrays"] += f"; {compiled}"
         picks["PyTorch arrays"] += f"; {compiled} in host memory"
     versions = {"gpugrad": __version__, **{name: _installed_version(name) for name in _LIBRARIES}}
-    return Info(versions, gpu, _threads.count(), name_in_force(), picks)
+    gpus = {name: find_gpu_of(name, probe) for name in ("cupy", *GPU_LIBRARIES)}
+    return Info(versions, gpu, _threads.count(), name_in_force(), picks, gpus)
 
 
 def _installed_version(name: str) -> str | None:
     from importlib import metadata
 
-    if not is_installed(name):
+    if not is_installed(_MODULES.get(name, name)):
         return None
     with suppress(metadata.PackageNotFoundError):
         return metadata.version(name)

@@ -22,6 +22,7 @@ from gpugrad._arrays import (
     place_of,
     refuse_labels,
     refuse_sparse,
+    require_one_place,
     row_of,
     widest_float,
 )
@@ -233,6 +234,7 @@ def _as_arrays(arguments: Sequence[Any]) -> list[Array]:
             f"points must be arrays of one library; got {' and '.join(sorted(libraries))}. "
             "Convert them first."
         )
+    require_one_place(owners, "points")
     if owners and row_of(owners[0]).is_lazy:
         raise TypeError(
             f"points must have values; got an array of {library_of(owners[0])}, which is lazy. Use "

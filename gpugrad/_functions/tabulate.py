@@ -23,6 +23,7 @@ from gpugrad._arrays import (
     place_of,
     refuse_labels,
     refuse_sparse,
+    require_one_place,
     row_of,
     widest_float,
 )
@@ -166,6 +167,7 @@ def _make_axes(coordinates: Sequence[Any], like: Any, dtype: Any) -> list[Array]
         raise TypeError(
             f"coordinates must be arrays of one library; got {' and '.join(sorted(libraries))}."
         )
+    require_one_place(arrays, "coordinates")
     xp, place, model = _find_place(like, arrays[0] if arrays else None)
     if dtype is None:
         dtypes = [x.dtype for x in (*coordinates, model) if hasattr(x, "dtype")]
@@ -193,7 +195,8 @@ def _find_place(like: Any, array: Any) -> tuple[ModuleType, dict[str, Any], Any]
     if isinstance(like, str):
         return namespace(like), {}, None
     if isinstance(like, ModuleType):
-        return array_api_compat.array_namespace(like.asarray(0.0)), {}, None
+        array = like.asarray(0.0)  # it lies where the namespace puts new arrays
+        return namespace_of(array), place_of(array), None
     model = array if like is None else like
     if model is None or isinstance(model, np.ndarray):
         return namespace_of(np.empty(0)), {}, model

@@ -10,8 +10,8 @@ import numpy as np
 from gpugrad._arrays import (
     Array,
     convert_sequence,
-    device_of,
     dtype_name,
+    find_apart,
     is_library_array,
     library_of,
     namespace_of,
@@ -81,8 +81,9 @@ def as_mask(where: Any, f: Array) -> Array:
             f"{must}, of the same library; got {library_of(where)} for a field of "
             f"{library_of(f)}. Convert one of them; nothing is moved between libraries silently."
         )
-    if device_of(where) != device_of(f):
-        raise ValueError(f"{must}, on its device, {device_of(f)}; got {device_of(where)}.")
+    apart = find_apart(where, f)
+    if apart:
+        raise ValueError(f"{must}, on its device, {apart[1]}; got {apart[0]}.")
     try:
         fits = np.broadcast_shapes(tuple(where.shape), shape) == shape
     except ValueError:

@@ -15,13 +15,14 @@ from gpugrad._arrays import (
     Array,
     NumpyArray,
     asnumpy,
-    device_of,
     dtype_name,
+    find_apart,
     host_values,
     is_library_array,
     library_of,
     loses_digits,
     namespace_of,
+    refuse_sparse,
     subtract_integers,
     warn_caller,
     widest_float,
@@ -279,15 +280,18 @@ def _read_library_array(spacing: Array, where: str, f: Array) -> Array:
     values = host_values(spacing)
     if values is not None:
         return values
+    if spacing.ndim:
+        refuse_sparse(spacing, f"`spacing` for {where}", is_sliced=False)
     if isinstance(getattr(spacing, "_meta", None), np.ma.MaskedArray):
         raise ValueError(
             f"`spacing` for {where} must have no masked values; got a Dask array of masked blocks. "
             "Compute it first, where nothing is masked."
         )
-    if device_of(spacing) != device_of(f):
+    apart = find_apart(spacing, f)
+    if apart:
         raise ValueError(
-            f"`spacing` for {where} must be on the field's device, {device_of(f)}, or on the host; "
-            f"got {device_of(spacing)}. Move it there first."
+            f"`spacing` for {where} must be on the field's device, {apart[1]}, or on the host; "
+            f"got {apart[0]}. Move it there first."
         )
     return spacing
 

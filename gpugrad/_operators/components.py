@@ -12,8 +12,8 @@ from gpugrad._arrays import (
     Array,
     as_field,
     deliver,
-    device_of,
     dtype_name,
+    find_apart,
     from_host,
     is_library_array,
     library_of,
@@ -62,6 +62,12 @@ def as_components(v: Any, spacing: Sequence[Any] = (), names: Sequence[str] = ()
                     f"{together} must {must}; got {first} for {labels[0]} and {other} for {label}. "
                     f"{cure}"
                 )
+        apart = find_apart(fields[0], f)
+        if apart:
+            raise ValueError(
+                f"{together} must be on one device; got {apart[0]} for {labels[0]} and {apart[1]} "
+                f"for {label}. Nothing is moved silently."
+            )
     return fields
 
 
@@ -70,10 +76,6 @@ def _as_component(component: Any, name: str) -> Array:
         return as_field(component)
     except (TypeError, ValueError) as error:
         raise type(error)(str(error).replace("`f`", name)) from error
-
-
-def _find_device(f: Array) -> Any:
-    return device_of(f) if is_library_array(f) else None
 
 
 _TRAITS: tuple[tuple[str, Callable[[Array], Any], type[Exception], str], ...] = (
@@ -91,7 +93,6 @@ _TRAITS: tuple[tuple[str, Callable[[Array], Any], type[Exception], str], ...] = 
     ),
     ("have one dtype", lambda f: dtype_name(f.dtype), TypeError, "Convert one of them."),
     ("have one shape", lambda f: tuple(f.shape), ValueError, "Give each of them all samples."),
-    ("be on one device", _find_device, ValueError, "Nothing is moved silently."),
 )
 """What components must have in common, how it is found, and what to do where they have not."""
 

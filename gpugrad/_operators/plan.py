@@ -23,7 +23,9 @@ from gpugrad._arrays import (
     is_library_array,
     library_of,
     namespace_of,
+    place_of_values,
     result_dtype,
+    tell_apart,
 )
 from gpugrad._engines import evaluate, name_in_force
 from gpugrad._grids import (
@@ -98,7 +100,7 @@ class Plan:
     _gives: tuple[int, ...]
     _stack: bool
     _backend: str | None
-    _device: Any
+    _place: Any
     _result_dtype: Any
 
     def __init__(self) -> None:
@@ -129,7 +131,7 @@ class Plan:
         self.shape = tuple(like.shape)
         self.dtype = like.dtype
         self.library = library_of(like)
-        self._device = device_of(like) if is_library_array(like) else None
+        self._place = place_of_values(like)
         self._result_dtype = result_dtype(namespace_of(like), like)
         return self
 
@@ -224,18 +226,22 @@ class Plan:
                 "`f` must be a plain array for a plan with `where`, which has the mask; got a "
                 f"{type(f).__name__}. Pass `numpy.asarray(f)`."
             )
-        device = None if self._device is None else device_of(f)
         for what, wanted, actual, error in (
             ("be of library", self.library, library_of(f), TypeError),
             ("have dtype", self.dtype, f.dtype, TypeError),
             ("have shape", self.shape, tuple(f.shape), ValueError),
-            ("be on device", self._device, device, ValueError),
         ):
             if actual != wanted:
                 raise error(
                     f"`f` must {what} {wanted}, as planned; got {actual}. Convert it, or make "
                     "another plan."
                 )
+        apart = self._place is not None and tell_apart(self._place, place_of_values(f))
+        if apart:
+            raise ValueError(
+                f"`f` must be on device {apart[0]}, as planned; got {apart[1]}. Move it there, or "
+                "make another plan."
+            )
         return f
 
     def matrix(self, format: str = "csr") -> Any:
@@ -620,6 +626,9 @@ def make_template(shape: Any, dtype: Any, like: Any) -> Array:
             f"`like` must be an array or the namespace of a library; got {type(like).__name__}."
         )
     xp, device = namespace_of(like), device_of(like)
+    place = place_of_values(like)
+    if device is None and place is not None and len(place) == 1:
+        (device,) = place  # of JAX, if its user has said where
     try:
         name = dtype_name(np.dtype(dtype))
     except TypeError:

@@ -67,6 +67,12 @@ def _strict() -> Make:
     return import_module("array_api_strict").asarray
 
 
+def _strict_elsewhere() -> Make:
+    strict = import_module("array_api_strict")
+    device = strict.Device("device1")
+    return lambda x: strict.asarray(x, device=device)
+
+
 def _torch() -> Make:
     torch = import_module("torch")
     return lambda x: torch.from_numpy(np.array(x))
@@ -190,7 +196,13 @@ _NO_EMPTY_CHUNKS = {
 }
 _LAZY = {**_NO_WRITING, **_NO_VALUES}
 _DENSE_ONLY = dict.fromkeys(
-    ["derivative_of", "derivative_of, order 2", "tabulate", "turning_points"],
+    [
+        "coordinates of its own",
+        "derivative_of",
+        "derivative_of, order 2",
+        "tabulate",
+        "turning_points",
+    ],
     ("must be dense, with all its samples", "samples are read that the field leaves out"),
 )
 _NOT_SPARSE = dict.fromkeys(
@@ -208,6 +220,8 @@ _NOT_SPARSE = dict.fromkeys(
 ROWS = (
     Row("NumPy", "the processor", "numpy", _numpy),
     Row("array-api-strict", "the processor", "array_api_strict", _strict),
+    Row("array-api-strict, elsewhere", "a second device, which it plays", "array_api_strict",
+        _strict_elsewhere),
     Row("PyTorch", "the processor", "torch", _torch, bound=1, runs="`.ci/run`"),
     Row("JAX", "the processor", "jax", _jax, 2, _NO_WRITING, runs="`.ci/run`"),
     Row(
@@ -221,8 +235,8 @@ ROWS = (
     Row("dpnp", "SYCL's device on the processor", "dpnp", _dpnp, bound=2, runs="`.ci/run`"),
     Row("cubed", "the processor, by blocks in files", "cubed", _cubed, 0,
         {**_LAZY, **_NO_EMPTY_CHUNKS}, _compute_cubed, runs="`.ci/run`"),
-    Row("sparse", "the processor", "sparse", _sparse, 0, {**_NO_WRITING, **_NOT_SPARSE, **_DENSE_ONLY},
-        runs="`.ci/run`"),
+    Row("sparse", "the processor", "sparse", _sparse, 0,
+        {**_NO_WRITING, **_NOT_SPARSE, **_DENSE_ONLY}, runs="`.ci/run`"),
     Row("MLX", "the processor", "mlx", _mlx, bound=1, runs="`.ci/run`"),
     Row("cuPyNumeric", "the processor, by tasks of Legate", "cupynumeric", _cupynumeric,
         bound=1, runs="by hand"),

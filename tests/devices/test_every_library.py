@@ -33,17 +33,17 @@ def _list_calls():
 
 
 @cache
-def run_alone(row):
+def run_alone(name):
     """Run all cases of a library in a process of its own, and return their outcomes."""
     done = subprocess.run(
-        [sys.executable, "-m", "devices", row.name],
+        [sys.executable, "-m", "devices", name],
         env={**os.environ, "PYTHONPATH": os.pathsep.join([str(HERE.parent), *sys.path])},
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)[row.name]
+    return json.loads(done.stdout)[name]
 
 
 def find_outcome(row, case):
@@ -55,7 +55,7 @@ def find_outcome(row, case):
             pytest.skip(str(error))
     if not row.is_alone:
         return run(row, make, case.call)
-    answer = run_alone(row)
+    answer = run_alone(row.name)
     if "missing" in answer:
         pytest.skip(answer["missing"])
     assert case.name not in answer["failures"], answer["failures"][case.name]

@@ -21,6 +21,7 @@ from gpugrad._arrays import (
     namespace_of,
     place_of,
     refuse_labels,
+    require_one_place,
     widest_float,
 )
 from gpugrad._functions.formulas.evaluate import Tape, evaluate, make_kernel
@@ -222,6 +223,7 @@ def _as_points(points: Sequence[Any], asked: str | None) -> tuple[Any, str, list
         raise TypeError(
             f"All points must be of one library; got {' and '.join(libraries)}. Convert some."
         )
+    require_one_place(arrays, "points")
     library = libraries[0] if libraries else "NumPy"
     like = next((a for a in (*arrays, np.empty(0)) if library_of(a) == library), None)
     # Without one, there are numbers and NumPy arrays alone, to be moved to it.

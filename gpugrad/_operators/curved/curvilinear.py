@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeVar, overload
 
 import numpy as np
 
-from gpugrad._arrays import Array, Backend, as_field, flatten_rows
+from gpugrad._arrays import Array, Backend, as_field, flatten_rows, require_one_place
 from gpugrad._engines.slices import combine
 from gpugrad._grids import ONE_SIDED, Options, is_masked, is_side, parse_axes, parse_scheme
 from gpugrad._keywords import accepts_keywords
@@ -20,6 +20,7 @@ from gpugrad._operators.curved.descriptions import describe_grid, describe_metho
 from gpugrad._operators.curved.grid_arguments import (
     check_period,
     expand_position,
+    join_positions,
     list_by_grid_axis,
     make_grid_axis,
     read_position,
@@ -610,8 +611,9 @@ class CurvilinearGrid:
 
         values, units = strip_lengths(self.coordinates)
         self._period = strip_period(self.period, units)
+        require_one_place(values, "coordinates of a grid")
         read = [read_position(x, f"coordinate {i}") for i, x in enumerate(values)]
-        return read, units
+        return join_positions(read), units
 
     def _make_grid(self, xs: Sequence[Array]) -> CurvedGrid:
         """Work out a grid from coordinates, which have all axes of fields, or those of the grid."""

@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from gpugrad._arrays import Array, namespace_of
+from gpugrad._arrays import Array, namespace_of, place_of_values
 from gpugrad._grids import Options, is_side, parse_boundaries, read_numbers, widen
+from gpugrad._operators.curved.kept_arrays import move_beside
 from gpugrad._operators.curved.metric import GridAxis
 
 
@@ -19,6 +20,12 @@ def read_position(x: Any, name: str) -> Array:
     x = widen(read_numbers(x, name))
     # What is worked out later must not see what others write meanwhile.
     return x.copy() if isinstance(x, np.ndarray) else x
+
+
+def join_positions(xs: Sequence[Array]) -> list[Array]:
+    """Return coordinates all on the host, or all on the device of one that is not known there."""
+    unread = next((x for x in xs if place_of_values(x) is not None), None)
+    return [*xs] if unread is None else [move_beside(x, unread) for x in xs]
 
 
 def expand_position(x: Array, axes: Sequence[int], ndim: int) -> Array:

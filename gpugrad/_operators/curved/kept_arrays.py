@@ -11,13 +11,14 @@ import numpy as np
 
 from gpugrad._arrays import (
     Array,
-    device_of,
     dtype_name,
+    find_apart,
     from_host,
     is_library_array,
     is_tracer,
     library_of,
     namespace_of,
+    place_of_values,
     widest_float,
 )
 
@@ -36,25 +37,27 @@ class KeptArrays:
         made = self._made[name]
         if not is_library_array(f) and not any(map(is_library_array, made)):
             return made
-        key = name, library_of(f), str(device_of(f))
+        key = name, library_of(f), place_of_values(f)
         if key not in self._moved:
-            moved = [_move(x, f) for x in made]
+            moved = [move_beside(x, f) for x in made]
             if any(map(_is_traced, moved)):
                 return moved  # what belongs to a trace must not outlive it
             self._moved[key] = moved
         return self._moved[key]
 
 
-def _move(x: Array, f: Array) -> Array:
+def move_beside(x: Array, f: Array) -> Array:
+    """Return values of the host beside an array, and values of its library as they are."""
     if not is_library_array(x):
         xp = namespace_of(f)
         dtype = np.dtype(dtype_name(widest_float(xp, f)))
         return from_host(x.astype(min(x.dtype, dtype), copy=False), like=f)
-    if library_of(x) != library_of(f) or device_of(x) != device_of(f):
-        raise TypeError(
-            "the coordinates of a grid must be NumPy arrays, or of the field's library and device; "
-            f"got {library_of(x)} for a field of {library_of(f)}."
-        )
+    must = "the coordinates of a grid must be NumPy arrays, or of the field's library and device"
+    if library_of(x) != library_of(f):
+        raise TypeError(f"{must}; got {library_of(x)} for a field of {library_of(f)}.")
+    apart = find_apart(x, f)
+    if apart:
+        raise ValueError(f"{must}; got {apart[0]} for a field on {apart[1]}.")
     return x
 
 
