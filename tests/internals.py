@@ -39,6 +39,7 @@ MODULES = {
     "kernel_spec": "gpugrad._engines.compiled.kernel_spec",
     "dask_graph": "gpugrad._engines.dask.graph",
     "dask_tasks": "gpugrad._engines.dask.tasks",
+    "jax_engine": "gpugrad._engines.jax.engine",
     "pieces": "gpugrad._stencils.pieces",
     # The registry of units, of which each library has its own.
     "cf_units": "gpugrad._labels.cf_units",

@@ -42,7 +42,12 @@ LAYERS = (
     "_engines", "_operators", "_functions", "_analysis", "_files", "_cli",
 )  # fmt: skip
 # What is below and yet not for them: engines know no user's argument, functions no engine.
-OWN_LIBRARIES = {"compiled": {"llvmlite"}, "cuda": {"cupy", "torch"}, "dask": {"dask"}}
+OWN_LIBRARIES = {
+    "compiled": {"llvmlite"},
+    "cuda": {"cupy", "torch"},
+    "dask": {"dask"},
+    "jax": {"jax"},
+}
 STRANGERS = {"_engines": {"_grids", "_labels"}, "_functions": {"_engines", "_operators"}}
 
 
@@ -167,7 +172,7 @@ def test_type_checkers_read_the_names_that_there_are():
 
 
 def test_no_file_hides_a_public_function():
-    others = {"__init__", "__main__", "cuda", "dask"}  # those need CuPy, or Dask
+    others = {"__init__", "__main__", "cuda", "dask", "jax"}  # those need CuPy, Dask, or JAX
     files = [name for name in sorted(MODULES) if others.isdisjoint(name.split("."))]
     code = "".join(f"import gpugrad.{name}\n" for name in files)
     code += "kinds = {name: type(getattr(gpugrad, name)).__name__ for name in gpugrad.__all__}\n"

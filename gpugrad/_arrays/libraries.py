@@ -130,8 +130,9 @@ def is_tracer(x: Array) -> bool:
 
 
 def _read_jax(x: Array) -> NumpyArray | None:
-    is_elsewhere = is_tracer(x) or any(device.platform != "cpu" for device in x.devices())
-    return None if is_elsewhere else np.asarray(x)
+    if is_tracer(x) or not x.is_fully_addressable:
+        return None
+    return None if any(device.platform != "cpu" for device in x.devices()) else np.asarray(x)
 
 
 def _bring_jax_home(x: Array) -> NumpyArray:
@@ -139,6 +140,12 @@ def _bring_jax_home(x: Array) -> NumpyArray:
         raise TypeError(
             "`x` must have values; got a JAX tracer, which stands for values not yet known. "
             "Call `asnumpy` outside the functions given to `jit`, `grad` and `vmap`."
+        )
+    if not (x.is_fully_addressable or x.is_fully_replicated):
+        raise ValueError(
+            "`x` must lie on devices of this process; got an array of JAX that other processes "
+            "have parts of. Collect it with `jax.experimental.multihost_utils.process_allgather(x, "
+            "tiled=True)`, or take the parts that are here from `x.addressable_shards`."
         )
     return np.asarray(x)
 
@@ -176,6 +183,46 @@ def _complete_mlx(mx: ModuleType) -> dict[str, Any]:
         return tuple(mx.array(i) for i in np.nonzero(np.asarray(x)))
 
     return {"bool": mx.bool_, "asarray": asarray, "astype": astype, "nonzero": nonzero}
+
+
+# cuPyNumeric: arrays lie on all devices of a run, whose tasks find what they need
+
+
+def _complete_cupynumeric(cn: ModuleType) -> dict[str, Any]:
+    def astype(x: Array, dtype: Any, /, *, copy: bool = True, device: Any = None) -> Array:
+        """Convert to another dtype."""
+        return x if not copy and x.dtype == dtype else x.astype(dtype)
+
+    def result_type(*arrays_and_dtypes: Any) -> np.dtype[Any]:
+        """Return the dtype of what is computed of arrays and dtypes."""
+        return np.result_type(*[getattr(x, "dtype", x) for x in arrays_and_dtypes])
+
+    def any(x: Array, /, *, axis: Any = None, keepdims: bool = False) -> Array:
+        """Tell whether anything along axes is true; the library takes one axis, or all."""
+        if not isinstance(axis, tuple) or not axis:
+            return cn.any(x, axis=axis, keepdims=keepdims)
+        for i in sorted([i % x.ndim for i in axis], reverse=True):
+            x = cn.any(x, axis=i, keepdims=keepdims)
+        return x
+
+    # What it has as dtypes are NumPy's classes of scalars, which are not equal to arrays' dtypes.
+    dtypes = {name: np.dtype(name) for name in cn.__array_namespace_info__().dtypes()}
+
+    class NamespaceInfo(type(cn.__array_namespace_info__())):  # type: ignore[misc]
+        """What can be asked of the namespace."""
+
+        def dtypes(self, *, device: Any = None, kind: Any = None) -> dict[str, Any]:
+            """Return dtypes by name."""
+            return {name: dtypes[name] for name in super().dtypes(device=device, kind=kind)}
+
+    return {
+        **dtypes,
+        "__array_namespace_info__": NamespaceInfo,
+        "any": any,
+        "astype": astype,
+        "result_type": result_type,
+        "isdtype": np.isdtype,
+    }
 
 
 # array-api-strict: it plays devices, to find out who forgets them
@@ -244,6 +291,13 @@ LIBRARIES = {
         restore_blocks=_restore_chunks,
         is_writable=False,
         is_lazy=True,
+    ),
+    "cupynumeric": LibraryRow(
+        "cuPyNumeric",
+        read=_nothing,  # reading would wait for all devices
+        device=_nothing,
+        place=_no_place,
+        additions=_complete_cupynumeric,
     ),
     "sparse": LibraryRow("sparse", read=_nothing, is_writable=False),
     "mlx": LibraryRow(

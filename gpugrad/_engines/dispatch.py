@@ -133,7 +133,8 @@ class Evaluation(NamedTuple):
 
     An engine that works `on_host` takes arrays of NumPy, also to write to. Where the field is of
     another library, `like`, the outputs have NumPy's views of memory that both can see. An engine
-    with `allocate_stack` can write into arrays that exist.
+    with `allocate_stack` can write into arrays that exist. `describe` says how the engine works,
+    where its name does not.
     """
 
     evaluate: Callable[..., tuple[Array, ...]]
@@ -142,6 +143,7 @@ class Evaluation(NamedTuple):
     like: Array = None
     allocate_stack: Callable[[Array, int], Array] | None = None
     evaluate_seams: Callable[[Outputs], tuple[Array, ...] | None] | None = None
+    describe: Callable[[Outputs], str] | None = None
 
     def results(self, out: Sequence[Array] | None = None) -> tuple[Array, ...]:
         """Evaluate the outputs, into `out` if it is given; results are of the field's library."""
@@ -256,6 +258,21 @@ def _find_half_precision(outputs: Outputs, _: str, is_asked: bool = False) -> Ev
     from gpugrad._engines import half_precision
 
     return half_precision.unsupported(outputs) or Evaluation(half_precision.evaluate, outputs)
+
+
+def _find_shards(outputs: Outputs, _: str, is_asked: bool = False) -> Evaluation | str:
+    """Find the engine for arrays of JAX that are cut into blocks, one for each device."""
+    from gpugrad._engines.jax import shards
+
+    if any(shards.find_sharding(f) is not None for f in distinct_fields(outputs)):
+        from gpugrad._engines.jax import engine
+
+        return Evaluation(engine.evaluate, outputs, describe=engine.describe)
+    if shards.is_traced_for_many(outputs[0][0].field):
+        from gpugrad._engines.jax import traced
+
+        return Evaluation(traced.evaluate, outputs)
+    return "it takes arrays that are cut into blocks, one for each device"
 
 
 def _is_on_gpu(f: Array) -> bool:
@@ -437,6 +454,7 @@ TABLE = (
         _find_compiled,
     ),
     EngineRow("slices", lambda f, _: array_api_compat.is_torch_array(f), _find_half_precision),
+    EngineRow("slices", lambda f, _: array_api_compat.is_jax_array(f), _find_shards),
     EngineRow("slices", lambda *_: True, partial(_take_all, slices)),
 )
 """The engines, in the order in which they are tried; "" stands for the one that is named."""

@@ -187,6 +187,8 @@ def _describe(walk: _Walk) -> str:
     """Say how an engine evaluates."""
     outputs, like = walk.evaluation.outputs, walk.evaluation.like
     f = outputs[0][0].field
+    if walk.evaluation.describe is not None:
+        return walk.evaluation.describe(outputs)
     if walk.backend == "cupy":
         return "in one kernel on the array's GPU"
     if walk.backend == "slices":
@@ -234,9 +236,13 @@ def _find_cure(outputs: Outputs, walk: _Walk, rejected: dict[str, str]) -> str |
 
         gpu = devices.find_gpu()
         return None if gpu.usable else f"To mend it: {gpu.cure}."
-    if array_api_compat.is_jax_array(f) and host_values(f) is not None:
+    if walk.evaluation.describe is None and _is_eager_jax(f):
         return "Call it inside of `jax.jit`, whose compiler joins the operations."
     return None
+
+
+def _is_eager_jax(f: Array) -> bool:
+    return array_api_compat.is_jax_array(f) and host_values(f) is not None
 
 
 def _as_plain(f: Array) -> NumpyArray:

@@ -33,14 +33,15 @@ from gpugrad._stencils import (
     Formula,
     Norm,
     Outputs,
+    Region,
     Term,
     add_up,
-    find_usable,
+    find_usable_rows,
     is_single,
     rows_of,
 )
 
-_REAL_PART = {"complex64": "float32", "complex128": "float64"}
+REAL_PART = {"complex64": "float32", "complex128": "float64"}
 
 
 def unsupported(outputs: Outputs) -> str | None:
@@ -125,19 +126,50 @@ def _square(xp: ModuleType, df: Array) -> Array:
 
 def differentiate_term(xp: ModuleType, term: Term, dtype: Any) -> Array:
     """Return the derivative of a term: under a mask, each row by the first plan that can."""
+    n, axis = term.field.shape[term.plan.axis], term.plan.axis
+
+    def join(plan: AxisPlan, compute: Rows) -> Array:
+        return xp.concat([compute(*region) for region in plan.regions(n)], axis=axis)
+
+    return join_rows(xp, term, dtype, join)
+
+
+Rows = Callable[[Formula, int, int], Array]
+"""What gives the rows of a field between two bounds something, by a formula."""
+
+
+Join = Callable[[AxisPlan, Rows], Array]
+"""What computes the rows of a plan, each by its formula, and joins them."""
+
+
+def join_rows(
+    xp: ModuleType,
+    term: Term,
+    dtype: Any,
+    join: Join,
+    vanishes: Callable[[Formula], bool] | None = None,
+) -> Array:
+    """Return the derivative of a term, whose rows are joined by `join`.
+
+    `vanishes` tells whether a formula gives zero for constants, where weights can't be read.
+    """
     _, f, plan, where, _ = term
+    vanishes = vanishes or vanishes_of_constants
     if where is None:
-        return _differentiate(xp, f, plan, dtype)
+        return _differentiate(xp, f, plan, dtype, join, vanishes)
     # What is masked must not touch the arithmetic: a NaN would spoil gradients of gradients.
     f = xp.where(where, f, xp.zeros_like(f))
-    n, axis = f.shape[plan.axis], plan.axis
     quietly = np.errstate(all="ignore") if isinstance(f, np.ndarray) else nullcontext()
+
+    def use(formula: Formula, start: int, stop: int) -> Array:
+        return find_usable_rows(xp, where, Region(formula, start, stop), plan.axis)
+
     with quietly:  # formulas that are not used in the end must not warn
         total = None
         for ranked in reversed(plan.ranked):
-            df = _differentiate(xp, f, ranked, dtype)
+            df = _differentiate(xp, f, ranked, dtype, join, vanishes)
             other = full_of_nan(xp, df) if total is None else total
-            total = xp.where(find_usable(xp, where, ranked.regions(n), axis), df, other)
+            total = xp.where(join(ranked, use), df, other)
     return total
 
 
@@ -146,30 +178,36 @@ def full_of_nan(xp: ModuleType, like: Array) -> Array:
     if isinstance(like, np.ndarray) and like.dtype.kind == "m":
         return np.full_like(like, "NaT")
     name = dtype_name(like.dtype)
-    return xp.full_like(like, complex(math.nan, math.nan) if name in _REAL_PART else math.nan)
+    return xp.full_like(like, complex(math.nan, math.nan) if name in REAL_PART else math.nan)
 
 
-def _differentiate(xp: ModuleType, f: Array, plan: AxisPlan, dtype: Any) -> Array:
-    """Return the derivative of a field along one axis: its regions, joined."""
+def _differentiate(
+    xp: ModuleType,
+    f: Array,
+    plan: AxisPlan,
+    dtype: Any,
+    join: Join,
+    vanishes: Callable[[Formula], bool],
+) -> Array:
+    """Return the derivative of a field along one axis: its rows, joined."""
     axis = plan.axis
     integers = f if loses_digits(xp, f) else None
     f = as_working(xp, f)
-    arithmetic = _arithmetic_dtype(xp, f, plan.dtype)
+    arithmetic = arithmetic_dtype(xp, f, plan.dtype)
 
     def differentiate(formula: Formula, start: int, stop: int) -> Array:
         if not formula.offsets:  # of an alternative: any value will do
-            return f[rows_of(f.ndim, axis, start, stop)]
+            return cast(xp, f[rows_of(f.ndim, axis, start, stop)], dtype)
         rows = [rows_of(f.ndim, axis, start + k, stop + k) for k in formula.offsets]
-        if integers is not None and vanishes_of_constants(formula):
+        if integers is not None and vanishes(formula):
             first = integers[rows[0]]
             samples = [subtract_integers(xp, integers[row], first, f.dtype) for row in rows]
         else:
             samples = [f[row] for row in rows]
-        return _combine_samples(xp, samples, axis, formula, arithmetic)
+        return cast(xp, _combine_samples(xp, samples, axis, formula, arithmetic), dtype)
 
-    pieces = [differentiate(*region) for region in plan.regions(f.shape[axis])]
-    joined = xp.concat([cast(xp, piece, dtype) for piece in pieces], axis=axis)
-    joined = cast(xp, joined, dtype)  # numpy.concatenate turns the other byte order into its own
+    # numpy.concatenate turns the other byte order into its own.
+    joined = cast(xp, join(plan, differentiate), dtype)
     restore = row_of(f).restore_blocks
     return joined if restore is None else restore(joined, f)
 
@@ -195,7 +233,7 @@ def differentiate_rows(
     """
     xp = namespace_of(samples[0])
     samples = [as_working(xp, sample) for sample in samples]
-    arithmetic = _arithmetic_dtype(xp, samples[0], spacing)
+    arithmetic = arithmetic_dtype(xp, samples[0], spacing)
     return cast(xp, _combine_samples(xp, samples, axis, formula, arithmetic), dtype)
 
 
@@ -222,7 +260,7 @@ def as_working(xp: ModuleType, f: Array) -> Array:
     return cast(xp, f, dtype)
 
 
-def _arithmetic_dtype(xp: ModuleType, f: Array, spacing: np.dtype[Any] | None) -> Any:
+def arithmetic_dtype(xp: ModuleType, f: Array, spacing: np.dtype[Any] | None) -> Any:
     """Return the dtype of products and quotients; None leaves it to the operators."""
     if spacing is None or (isinstance(f, np.ndarray) and f.dtype.kind in "mO"):
         return None
@@ -242,7 +280,7 @@ def _shape_weight(xp: ModuleType, w: Any, f: Array, axis: int, dtype: Any) -> An
         return float(w)
     if isinstance(w, np.ndarray) and not _has_longdouble(f):
         name = dtype_name(dtype)
-        w = from_host(w.astype(_REAL_PART.get(name, name)), f)
+        w = from_host(w.astype(REAL_PART.get(name, name)), f)
     if getattr(w, "ndim", 0) == 1:
         shape = (1,) * axis + (-1,) + (1,) * (f.ndim - axis - 1)
         return w.reshape(shape) if isinstance(w, np.ndarray) else xp.reshape(w, shape)

@@ -52,7 +52,7 @@ if TYPE_CHECKING:
         find_stretches,
     )
     from gpugrad._stencils.transpose import transpose_plan
-    from gpugrad._stencils.validity import choose_rows, find_results, find_usable
+    from gpugrad._stencils.validity import choose_rows, find_results, find_usable, find_usable_rows
 
 __getattr__ = load_late(
     __name__,
@@ -62,6 +62,6 @@ __getattr__ = load_late(
             "find_stretches"
         ),
         "transpose": "transpose_plan",
-        "validity": "choose_rows find_results find_usable",
+        "validity": "choose_rows find_results find_usable find_usable_rows",
     },
 )

@@ -50,10 +50,13 @@ def _alone(plan: AxisPlan) -> AxisPlan:
 
 def find_usable(xp: ModuleType, where: Array, regions: Iterable[Region], axis: int) -> Array:
     """Return where all samples are valid that the formula of a row needs."""
-    pieces = []
-    for formula, start, stop in regions:
-        valid = where[rows_of(where.ndim, axis, start, stop)]
-        for k in formula.offsets:
-            valid = valid & where[rows_of(where.ndim, axis, start + k, stop + k)]
-        pieces.append(valid if formula.offsets else xp.zeros_like(valid))
-    return xp.concat(pieces, axis=axis)
+    return xp.concat([find_usable_rows(xp, where, region, axis) for region in regions], axis=axis)
+
+
+def find_usable_rows(xp: ModuleType, where: Array, region: Region, axis: int) -> Array:
+    """Return in which rows of a region all samples are valid that its formula needs."""
+    formula, start, stop = region
+    valid = where[rows_of(where.ndim, axis, start, stop)]
+    for k in formula.offsets:
+        valid = valid & where[rows_of(where.ndim, axis, start + k, stop + k)]
+    return valid if formula.offsets else xp.zeros_like(valid)

@@ -168,6 +168,13 @@ def _mlx() -> Make:
     return make
 
 
+def _cupynumeric() -> Make:
+    try:
+        return import_module("cupynumeric").array
+    except Exception as error:  # however a missing driver shows
+        raise Missing(f"Legate does not start: {error}") from error
+
+
 def _ndonnx() -> Make:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that onnxruntime is not installed
@@ -231,6 +238,8 @@ ROWS = (
     Row("sparse", "the processor", "sparse", _sparse, 0,
         {**_NO_WRITING, **_NOT_SPARSE, **_DENSE_ONLY}, runs="`.ci/run`"),
     Row("MLX", "the processor", "mlx", _mlx, bound=1, runs="`.ci/run`"),
+    Row("cuPyNumeric", "the processor, by tasks of Legate", "cupynumeric", _cupynumeric,
+        bound=1, runs="by hand"),
     Row("ndonnx", "ONNX's own evaluator, on the processor", "ndonnx", _ndonnx,
         runs="`.ci/run`"),
 )  # fmt: skip
