@@ -257,15 +257,11 @@ def _as_numpy_field(f: Any) -> np.ndarray[Any, Any]:
             "`f` must be a regular array or a nested sequence of equal lengths; got "
             f"{describe_failure(error)} Pad the shorter ones with NaN, and pass `skipna=True`."
         ) from error
-    except (IndexError, RuntimeError, TypeError) as error:
-        example = _find_library_array(f)
-        if example is None:
-            raise
-        library = library_of(example)
-        raise TypeError(
-            f"`f` must be one array; got a {type(f).__name__} of arrays of {library}, which do not "
-            f"become NumPy's by themselves. Join them with the function `stack` of {library}."
-        ) from error
+    except (IndexError, RuntimeError, TypeError):
+        _refuse_arrays_in(f)
+        raise
+    if values is not None and values.dtype.kind == "O":
+        _refuse_arrays_in(f)
     if values is None or (values.dtype.kind == "O" and values.ndim == 0):
         raise TypeError(
             f"`f` must be an array or a nested sequence of numbers; got {type(f).__name__}. "
@@ -279,6 +275,17 @@ def convert_sequence(f: Any) -> np.ndarray[Any, Any]:
     # Who has no masked array has not loaded `numpy.ma`.
     masked = "numpy.ma" in sys.modules and isinstance(f, (list, tuple)) and _holds_masked(f)
     return _join_masked(f) if masked else np.asanyarray(f)
+
+
+def _refuse_arrays_in(f: Any) -> None:
+    """Raise TypeError for sequences of arrays that NumPy cannot join."""
+    example = _find_library_array(f)
+    if example is not None:
+        library = library_of(example)
+        raise TypeError(
+            f"`f` must be one array; got a {type(f).__name__} of arrays of {library}, which do not "
+            f"become NumPy's by themselves. Join them with the function `stack` of {library}."
+        )
 
 
 def _find_library_array(x: Any) -> Array | None:
