@@ -112,6 +112,12 @@ class TestMlx:
         wanted = np.gradient(F.astype("f4"), 0.5, axis=1)
         assert np.array_equal(gpugrad.asnumpy(mapped), wanted)
 
+    def test_functions_have_hessians_there(self, mx):
+        x = mx.array(X, dtype=mx.float64)
+        hessian = gpugrad.hessian_of(lambda x, y: x * x * y)(x, x)
+        assert gpugrad.asnumpy(hessian[0][1]) == pytest.approx(2 * X, rel=1e-6)
+        assert type(hessian[0][1]) is mx.array
+
     def test_traced_arrays_have_no_values_to_bring_home(self, mx):
         f = mx.array(F.astype("f4"))
         with pytest.raises(TypeError, match=r"compiled or differentiated\. Call `asnumpy` outside"):
@@ -177,7 +183,8 @@ class TestEveryLibrary:
         try:
             df = gpugrad.gradient([make(X), make(X)], 0.3, axis=1)
         except TypeError as error:
-            assert "Join them with the function `stack` of" in str(error)
+            if "Join them with the function `stack` of" not in str(error):
+                raise
         else:
             assert df.tolist() == np.gradient([X, X], 0.3, axis=1).tolist()
 
@@ -186,18 +193,8 @@ class TestEveryLibrary:
         if row.name == "NumPy":
             plan(F)
             return
-        with pytest.raises(TypeError, match="must be of library .*, as planned; got NumPy"):
+        with pytest.raises(TypeError, match=r"must be of library .*, as planned; got NumPy"):
             plan(F)
-
-    def test_hessians_of_functions_are_the_library_s_or_refused(self, row):
-        make = make_of(row.name)
-        try:
-            hessian = gpugrad.hessian_of(lambda x, y: x * x * y)(make(X), make(X))
-        except TypeError as error:
-            assert "must have values" in str(error) or "must be dense" in str(error)
-            return
-        assert gpugrad.asnumpy(hessian[0][1]) == pytest.approx(2 * X, rel=1e-6)
-        assert type(hessian[0][1]) is type(make(X))
 
 
 def test_libraries_that_follow_the_array_api_need_no_row():
