@@ -291,6 +291,16 @@ class TestMemory:
         assert_same_bits(home(gpugrad.gradient(host_array(f), h)), wanted[0])
         assert_same_bits(home(gpugrad.gradient(host_array(-f), h)), wanted[1])
 
+    @pytest.mark.parametrize("dtype", ["f4", "f8"])
+    def test_quotients_of_any_numbers(self, cuda, rng, dtype):
+        # Every pattern of bits is a number: all exponents, both signs, infinities and NaN.
+        for _ in range(12):
+            bits = rng.integers(0, 256, (1 << 14) * np.dtype(dtype).itemsize, "u1")
+            f, h = bits.view(dtype), float(2.0 ** rng.integers(-30, 30) * rng.uniform(1, 2))
+            with np.errstate(all="ignore"):
+                wanted = np.gradient(f, h)
+            assert_same_bits(home(gpugrad.gradient(host_array(f), h)), wanted)
+
     @pytest.mark.parametrize("accuracy", [4, 8])
     @pytest.mark.parametrize(("dtype", "n"), [("f2", 60), ("f4", 30), ("f8", 31), ("f4", 301)])
     def test_rows_that_end_within_a_vector(self, cuda, rng, dtype, n, accuracy):

@@ -185,13 +185,13 @@ class TestCode:
 
 
 BARS = {
-    "laplacian 3-D f4 2 even": 195,
-    "laplacian 3-D f4 8 even": 450,
-    "gradient 3-D f8 2 even": 145,
-    "laplacian 3-D f8 2 even": 145,
-    "gradient 3-D f4 2 even": 175,
+    "laplacian 3-D f4 2 even": 185,
+    "laplacian 3-D f4 8 even": 440,
+    "gradient 3-D f8 2 even": 140,
+    "laplacian 3-D f8 2 even": 140,
+    "gradient 3-D f4 2 even": 165,
     "gradient 3-D f4 2 uneven": 150,
-    "gradient 3-D f4 8 even": 430,
+    "gradient 3-D f4 8 even": 420,
 }
 """The most instructions for a step between the ends, of sm_90: few more than there are."""
 

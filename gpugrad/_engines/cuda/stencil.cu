@@ -189,8 +189,9 @@ template <class Value> struct Divisor {
             reciprocal = 0;  // which nobody asks for, where no size of x is sure
         }
     }
-    __device__ bool is_sure(Value x) const {
-        return (static_cast<unsigned>(head(x)) & 0x7fffffff) - least < range;
+    // How far the size of x is above the least, or far more where it is below.
+    __device__ unsigned find_excess(Value x) const {
+        return (static_cast<unsigned>(head(x)) & 0x7fffffff) - least;
     }
     __device__ Value divide_surely(Value x) const {
         const Value q = multiply(x, reciprocal);
@@ -490,10 +491,13 @@ struct Combine<Work, Formula<Real, DIVISOR, Taps...>> {
     static __device__ void divide(Vector<Value, N>& values, const FactorsOf& factors) {
         if constexpr (DIVISOR == 'n' && sizeof(Value) == sizeof(Real)) {
             const Divisor<Value>& divisor = factors.divisors[0];
-            bool is_sure = true;
+            unsigned most = 0;  // of the lanes together: one question for all
 #pragma unroll
-            for (int i = 0; i < N; ++i) is_sure = is_sure && divisor.is_sure(values.lane[i]);
-            if (is_sure) {
+            for (int i = 0; i < N; ++i) {
+                const unsigned excess = divisor.find_excess(values.lane[i]);
+                most = excess > most ? excess : most;
+            }
+            if (most < divisor.range) {
 #pragma unroll
                 for (int i = 0; i < N; ++i) values.lane[i] = divisor.divide_surely(values.lane[i]);
             } else {
