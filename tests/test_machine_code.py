@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -89,6 +90,8 @@ USUAL = [
     "gradient 1-D f4 2 masked",
 ]  # fmt: skip
 SPILLING = {
+    "gradient 2-D f8 8 uneven",
+    "laplacian 2-D f8 8 uneven",
     "gradient 3-D f4 8 uneven",
     "gradient 3-D f8 8 uneven",
     "laplacian 3-D f4 8 uneven",
@@ -102,7 +105,7 @@ RARE = [
     if operator not in ("gradient", "laplacian") or dtype not in ("f4", "f8") or name in SPILLING
 ]
 OTHERS = [name for name in CALLS if name not in {*USUAL, *RARE}]
-IN_CI = [*RARE, *map(str, np.random.default_rng(0).permutation(OTHERS)[: 50 - len(RARE)])]
+IN_CI = [*RARE, *map(str, np.random.default_rng(1).permutation(OTHERS)[: 35 - len(RARE)])]
 
 
 def assert_keeps_small_numbers(code):
@@ -124,7 +127,7 @@ def check(names, architecture):
         dtype = CALLS[name][2]
         if dtype in ("f2", "f4", "c8"):
             assert_converts_nothing(kernel.code)
-            assert re.search(r"\bf64\b", kernel.code) is None
+            assert re.search(r"\.f64\b", kernel.code) is None
             assert "add.rn.f32" in kernel.code
         else:
             assert re.search(r"\.f64\b", kernel.code)
@@ -159,7 +162,7 @@ class TestCode:
     def test_kernels_with_all_parts(self):
         kernels = kernel_cases.list_kernels(kernel_cases.cases())
         some = kernel_cases.cover_parts(kernels, together=1)
-        assert 10 < len(some) < 40
+        assert 20 < len(some) < 40
         for kernel in compile_for(some, 75):
             assert_keeps_small_numbers(kernel.code)
 
@@ -176,7 +179,7 @@ class TestCode:
 
     def test_kernels_in_ci_are_of_every_kind(self):
         taken = [*USUAL, *IN_CI]
-        assert len(taken) == len({*taken}) == 60
+        assert len(taken) == len({*taken}) == 45  # and 25 with all parts
         kinds = [{*name.split()} - {"2", "4", "8"} for name in taken]
         for axes in ("1-D", "2-D", "3-D"):
             for kind in ("even", "uneven", "odd", "masked"):
@@ -264,10 +267,15 @@ class TestCupy:
 
         monkeypatch.setenv("CUPY_CACHE_DIR", str(tmp_path))
         monkeypatch.setenv("CUPY_CACHE_IN_MEMORY", "0")
+        if hasattr(compiler, "_kernel_cache_backend"):  # it has read the variable long ago
+            backend = type(compiler._kernel_cache_backend)(str(tmp_path))
+            monkeypatch.setattr(compiler, "_kernel_cache_backend", backend)
         name_architecture = compiler._get_arch_for_options_for_nvrtc.__wrapped__
         monkeypatch.setattr(compiler, "_get_arch_for_options_for_nvrtc", name_architecture)
-        monkeypatch.setattr(compiler.function, "Module", UnloadedModule)
-        compiled = []
+        monkeypatch.setattr(compiler.function, "Module", lambda: SimpleNamespace(
+            load=lambda binary: loaded.append(bytes(binary)), _set_mapping=lambda names: None
+        ))  # fmt: skip
+        compiled, loaded = [], []
         compile_program = compiler._NVRTCProgram.compile
 
         def compile_and_count(program, *arguments, **keywords):
@@ -291,17 +299,6 @@ class TestCupy:
         for _ in range(2):
             cuda_engine.Cuda().load(kernel)
         assert sum("evaluate" in source for source in compiled) == 1
-        assert len(UnloadedModule.loaded) == 2
-        assert UnloadedModule.loaded[0] == UnloadedModule.loaded[1]
-
-
-class UnloadedModule:
-    """A module of CUDA without a device."""
-
-    loaded: list[bytes] = []  # noqa: RUF012
-
-    def load(self, binary):
-        self.loaded.append(bytes(binary))
-
-    def _set_mapping(self, mapping):
-        assert not mapping
+        assert len(loaded) == 2
+        assert loaded[0] == loaded[1]
+        assert len([*tmp_path.glob("*.cubin")]) == 1
