@@ -27,9 +27,22 @@ SANITIZE = ("-fsanitize=address,undefined", "-fno-sanitize-recover=undefined")
 _PRELUDE = f"""
 #include "{HERE / "cuda_shim.h"}"
 #include SOURCE
+#ifdef TAKES_SMALL_NUMBERS_FOR_ZERO
+#include <xmmintrin.h>
+struct Flags {{
+    unsigned before = _mm_getcsr();
+    Flags() {{ _mm_setcsr(before | 0x8040); }}
+    ~Flags() {{ _mm_setcsr(before); }}
+}};
+#else
+struct Flags {{
+    Flags() {{}}
+}};
+#endif
 template <class Call>
-void run(void (*kernel)(Call), unsigned blocks, const void* words, std::size_t bytes) {{
+void run(void (*kernel)(const Call&), unsigned blocks, const void* words, std::size_t bytes) {{
     if (sizeof(Call) != bytes) __builtin_trap();
+    const Flags flags;
     // From both ends at once: a block that writes what belongs to its neighbour is written over.
     for (unsigned i = 0; i < blocks; ++i) {{
         blockIdx.x = i % 2 ? i / 2 : blocks - 1 - i / 2;
@@ -58,7 +71,6 @@ def home(a):
         return np.empty(a.shape, a.dtype)
     ends = [(n - 1) * stride for n, stride in zip(a.shape, a.strides, strict=True)]
     low, high = sum(min(0, end) for end in ends), sum(max(0, end) for end in ends)
-    # DEL((n - 1) * stride for n, stride in zip(a.shape, a.strides, strict=True)))
     bytes_ = (ctypes.c_char * (high - low + a.itemsize)).from_address(a.data.ptr + low)
     return np.ndarray(a.shape, a.dtype, bytes_, -low, a.strides).copy(order="K")
 
@@ -85,6 +97,12 @@ class HostCuda:
 
     def follow(self, stream):
         return nullcontext()
+
+    def find_problem(self, device):
+        return ""
+
+    def is_capturing(self):
+        return False
 
     def upload(self, values):
         self.uploads += 1
@@ -161,5 +179,11 @@ def running_on_host(cuda):
 
 def forget(cuda_engine):
     """Forget the programs, kernels and weights that the engine remembers."""
-    for remembered in (cuda_engine.launches, cuda_engine._kernels, cuda_engine.uploaded):
+    for remembered in (
+        cuda_engine.launches,
+        cuda_engine._kernels,
+        cuda_engine._problems,
+        cuda_engine.captured,
+        cuda_engine.uploaded,
+    ):
         remembered.clear()

@@ -115,6 +115,79 @@ def test_a_call_can_be_captured_into_a_graph(cupy, rng):
         assert_same_bits(cupy.asnumpy(got), wanted)
 
 
+def fill_free_memory(cupy):
+    """Write over memory that has been given back."""
+    with cupy.cuda.using_allocator(None):
+        kept = [cupy.full(1 << size, np.nan) for size in range(4, 22)]
+    cupy.cuda.Device().synchronize()
+    del kept
+
+
+def forget_weights():
+    from internals import cuda_engine
+
+    for store in (cuda_engine.launches, cuda_engine.uploaded):
+        store.clear()
+
+
+def test_a_graph_keeps_its_weights(cupy, rng):
+    f, x = cupy.asarray(rng.normal(size=(40, 50))), np.cumsum(rng.uniform(0.1, 1, 50))
+    out = cupy.empty_like(f)
+    stream = cupy.cuda.Stream(non_blocking=True)
+    cupy.cuda.Device().synchronize()
+    with stream:
+        gpugrad.gradient(f, x, axis=1, out=out)
+        stream.begin_capture()
+        gpugrad.gradient(f, x, axis=1, out=out)
+        graph = stream.end_capture()
+    stream.synchronize()
+    forget_weights()
+    fill_free_memory(cupy)
+    out.fill(0)
+    cupy.cuda.Device().synchronize()
+    graph.launch(stream)
+    stream.synchronize()
+    assert_same_bits(cupy.asnumpy(out), np.gradient(cupy.asnumpy(f), x, axis=1))
+
+
+def test_a_graph_of_tensors_keeps_its_weights(torch, cupy, rng):
+    f, x = rng.normal(size=(40, 50)), np.cumsum(rng.uniform(0.1, 1, 50))
+    tensor = torch.asarray(f, device="cuda")
+    out = torch.empty_like(tensor)
+    gpugrad.gradient(tensor, x, axis=1, out=out)
+    torch.cuda.synchronize()
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        gpugrad.gradient(tensor, x, axis=1, out=out)
+    forget_weights()
+    fill_free_memory(cupy)
+    out.zero_()
+    graph.replay()
+    torch.cuda.synchronize()
+    assert_same_bits(out.cpu().numpy(), np.gradient(f, x, axis=1))
+
+
+def test_kernels_are_compiled_once_for_all_processes(cupy, tmp_path):
+    code = (
+        "import cupy, gpugrad; from cupy.cuda import compiler; asked = []; "
+        "compile = compiler._NVRTCProgram.compile; "
+        "compiler._NVRTCProgram.compile = lambda self, *a, **k: asked.append(self.src) or "
+        "compile(self, *a, **k); "
+        "gpugrad.gradient(cupy.ones((8, 8)), 0.3); print(sum('evaluate<' in s for s in asked))"
+    )
+    environment = {
+        **os.environ,
+        "CUPY_CACHE_DIR": str(tmp_path),
+        "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path]),
+    }
+    told = [
+        subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True,
+                       text=True, check=True).stdout.strip()
+        for _ in range(2)
+    ]  # fmt: skip
+    assert told == ["1", "0"]
+
+
 def test_streams_run_side_by_side(cupy, rng):
     f = cupy.asarray(rng.normal(size=(64, 64)))
     expected = np.gradient(cupy.asnumpy(f))
@@ -190,6 +263,30 @@ def test_tensors_keep_to_their_stream(torch, cupy):
 def test_gradients_of_tensors_flow_back(torch, rng):
     f = torch.asarray(rng.normal(size=(12, 10)), device="cuda").requires_grad_()
     assert torch.autograd.gradcheck(lambda g: gpugrad.gradient(g, 0.3, edge_order=2), f)
+
+
+def test_many_ways_back_go_at_once(torch, rng):
+    f = torch.asarray(rng.normal(size=(6, 5)), device="cuda")
+    jacobian = torch.autograd.functional.jacobian
+
+    def differentiate(g):
+        return gpugrad.gradient(g, 0.3, axis=0)
+
+    torch.testing.assert_close(
+        jacobian(differentiate, f, vectorize=True), jacobian(differentiate, f)
+    )
+    f.requires_grad_()
+    assert torch.autograd.gradcheck(differentiate, f, check_batched_grad=True)
+
+
+def test_out_that_only_says_it_is_conjugated_is_written(torch, rng):
+    f = rng.normal(size=(6, 5)) + 1j * rng.normal(size=(6, 5))
+    tensor = torch.asarray(f, device="cuda")
+    for see in (torch.conj, torch._neg_view):
+        out = see(torch.zeros_like(tensor))
+        gpugrad.gradient(tensor, 0.3, axis=0, out=out)
+        got = out.resolve_conj().resolve_neg().cpu().numpy()
+        assert_same_bits(got, np.gradient(f, 0.3, axis=0))
 
 
 SANITIZED = """

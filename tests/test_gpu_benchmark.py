@@ -88,6 +88,66 @@ def test_every_case_is_measured(benchmark):
     assert sum("in a graph" in target.what for target in targets) == 4
 
 
+def test_what_fails_is_noted_and_memory_is_freed_between_libraries(benchmark, monkeypatch):
+    events = []
+
+    def free():
+        events.append("freed")
+
+    def fill_the_memory():
+        raise MemoryError("out of memory")
+
+    def list_others(name, problem):
+        def list_calls(field, cupy, f, spacing):
+            events.append(name)
+            yield f"{name} that fails", fill_the_memory
+            yield f"{name} that works", lambda: None
+            if problem:
+                raise problem
+
+        return list_calls
+
+    memory_pool = SimpleNamespace(free_all_blocks=free)
+    monkeypatch.setattr(host_cupy, "get_default_memory_pool", lambda: memory_pool)
+    monkeypatch.setattr(benchmark, "list_torch", list_others("torch", None))
+    monkeypatch.setattr(benchmark, "list_jax", list_others("jax", RuntimeError("no such device")))
+    row = {"skipped": {}}
+    field = benchmark.Field((64, 64), "float32")
+    events.extend(sorted(timers) for timers in benchmark.race_field(field, host_cupy, row))
+    ours = ["copying", "cupy", "gpugrad", "gpugrad, in a graph", "gpugrad, out="]
+    assert events == [ours, "freed", "torch", ["copying", "torch that works"], "freed",
+                      "jax", ["copying", "jax that works"], "freed"]  # fmt: skip
+    assert row["skipped"] == {
+        "torch that fails": "MemoryError: out of memory",
+        "jax that fails": "MemoryError: out of memory",
+        "what comes after jax that works": "RuntimeError: no such device",
+    }
+
+
+def test_results_are_written_case_by_case(benchmark, monkeypatch, tmp_path):
+    from benchmarks import __main__ as main
+    from benchmarks.table import Benchmark
+
+    fields = [*benchmark.list_fields(True)][:3]
+    written = []
+
+    def list_cases(quick):
+        for field in fields:
+            found = [json.loads(path.read_text()) for path in tmp_path.iterdir()]
+            written.append(sum(len(results["cases"]) for results in found))
+            yield benchmark.make_case(field, "a GPU", host_cupy)
+        raise KeyboardInterrupt
+
+    broken_off = Benchmark(list_cases, ("of_copy",), 1.0, (1, 1), lambda: None, lambda: "A GPU")
+    options = SimpleNamespace(output=tmp_path, quick=True, only="")
+    with pytest.raises(KeyboardInterrupt):
+        main.run("gpu", broken_off, options)
+    assert written == [0, 1, 2]
+    (path,) = tmp_path.iterdir()
+    assert path.name == "gpu-a-gpu.json"
+    assert len(json.loads(path.read_text())["cases"]) == 3
+
+
 def test_full_cases_reach_from_one_to_four_axes_and_to_8_gigabytes(benchmark):
     fields = [*benchmark.list_fields(False)]
     assert {len(field.shape) for field in fields} == {1, 2, 3, 4}

@@ -165,6 +165,42 @@ class TestTensors:
         assert self.torch.func.vmap(gpugrad.gradient)(f).shape == f.shape
         assert self.cuda.launches == 0
 
+    @pytest.mark.parametrize("way", ["conjugated", "negated"])
+    @pytest.mark.parametrize("stack", [False, True])
+    def test_out_that_only_says_it_is_conjugated_is_written(self, rng, way, stack):
+        f = self.torch.asarray(rng.normal(size=(6, 5)) + 1j * rng.normal(size=(6, 5)))
+        shape = (2, 6, 5) if stack else (6, 5)
+        count = 1 if stack else 2
+        zeros = [self.torch.zeros(shape, dtype=f.dtype) for _ in range(count)]
+        see = self.torch.conj if way == "conjugated" else self.torch._neg_view
+        out = tuple(map(see, zeros))
+        gpugrad.gradient(f, 0.3, out=out[0] if stack else out, stack=stack)
+        assert self.cuda.launches == 1
+        got = out[0] if stack else self.torch.stack(out)
+        wanted = np.stack(np.gradient(f.numpy(), 0.3))
+        assert_same_bits(got.resolve_conj().resolve_neg().numpy(), wanted)
+
+    def test_many_ways_back_go_at_once(self, rng):
+        torch, x = self.torch, np.cumsum(rng.uniform(0.1, 1, 6))
+        f = torch.asarray(rng.normal(size=(6, 5)))
+        first, second = torch.autograd.functional.jacobian, torch.autograd.functional.hessian
+        for derivative, call in (
+            (first, lambda g: gpugrad.gradient(g, x, axis=0)),
+            (first, lambda g: gpugrad.gradient_norm(g, 0.3)),
+            (second, lambda g: (gpugrad.gradient(g, x, axis=0) ** 2).sum()),
+        ):
+            one_by_one, at_once = derivative(call, f), derivative(call, f, vectorize=True)
+            torch.testing.assert_close(at_once, one_by_one, rtol=1e-12, atol=1e-12)
+        f.requires_grad_()
+        check = torch.autograd.gradcheck
+        assert check(lambda g: gpugrad.gradient(g, x, 0.3), f, check_batched_grad=True)
+        result = gpugrad.gradient(f, 0.3, axis=0)
+        grads = torch.eye(30, dtype=f.dtype).reshape(30, 6, 5)
+        (rows,) = torch.autograd.grad(result, f, grads, is_grads_batched=True)
+        matrix = as_matrix(first_derivative(0, 0.3, 1), 6)
+        wanted = np.einsum("ij,kl->ikjl", matrix, np.eye(5)).reshape(30, 6, 5)
+        np.testing.assert_allclose(rows.numpy(), wanted, atol=1e-14)
+
     def test_tensors_of_the_host_are_named(self, monkeypatch):
         from internals import torch_tensors
 

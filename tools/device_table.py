@@ -60,7 +60,8 @@ LINES = (
     Line("MLX", "MLX's default device, lazily, by slices", ("MLX",), "yes"),
     Line("cubed", "lazily, by blocks in bounded memory, chunks kept", ("cubed",)),
     Line("sparse, ndonnx", "the library's own way, by slices", ("sparse", "ndonnx")),
-    Line("any other array-API library", "its own device, by slices", ("array-api-strict", "array-api-strict, elsewhere")),
+    Line("any other array-API library", "its own device, by slices",
+         ("array-api-strict", "array-api-strict, elsewhere")),
 )  # fmt: skip
 
 

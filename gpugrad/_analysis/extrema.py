@@ -124,7 +124,7 @@ def as_numbers(y: Any) -> Array:
     if is_lazy or is_tracer(y):
         raise TypeError(
             "`f` must have values: how many points there are depends on them; got "
-            f"{f'an array of {library_of(y)}, not computed yet' if is_lazy else 'a JAX tracer'}. "
+            f"{f'a {library_of(y)} array, not computed yet' if is_lazy else 'a JAX tracer'}. "
             "Pass `f.compute()`, or call this outside of `jit`."
         )
     name = dtype_name(y.dtype)

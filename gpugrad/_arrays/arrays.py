@@ -15,6 +15,7 @@ import numpy as np
 from gpugrad._arrays.libraries import (
     dtype_name,
     is_library_array,
+    library_of,
     namespace_of,
     real_floats,
     refuse_strangers,
@@ -256,6 +257,11 @@ def _as_numpy_field(f: Any) -> np.ndarray[Any, Any]:
             "`f` must be a regular array or a nested sequence of equal lengths; got "
             f"{describe_failure(error)} Pad the shorter ones with NaN, and pass `skipna=True`."
         ) from error
+    except (IndexError, RuntimeError, TypeError):
+        _refuse_arrays_in(f)
+        raise
+    if values is not None and values.dtype.kind == "O":
+        _refuse_arrays_in(f)
     if values is None or (values.dtype.kind == "O" and values.ndim == 0):
         raise TypeError(
             f"`f` must be an array or a nested sequence of numbers; got {type(f).__name__}. "
@@ -269,6 +275,25 @@ def convert_sequence(f: Any) -> np.ndarray[Any, Any]:
     # Who has no masked array has not loaded `numpy.ma`.
     masked = "numpy.ma" in sys.modules and isinstance(f, (list, tuple)) and _holds_masked(f)
     return _join_masked(f) if masked else np.asanyarray(f)
+
+
+def _refuse_arrays_in(f: Any) -> None:
+    """Raise TypeError for sequences of arrays that NumPy cannot join."""
+    example = _find_library_array(f)
+    if example is not None:
+        library = library_of(example)
+        raise TypeError(
+            f"`f` must be one array; got a {type(f).__name__} of arrays of {library}, which do not "
+            f"become NumPy's by themselves. Join them with the function `stack` of {library}."
+        )
+
+
+def _find_library_array(x: Any) -> Array | None:
+    """Return an array of another library than NumPy in nested sequences, or None."""
+    if not isinstance(x, (list, tuple)):
+        return x if is_library_array(x) else None
+    entries = (_find_library_array(entry) for entry in x)
+    return next((entry for entry in entries if entry is not None), None)
 
 
 def _holds_masked(f: list[Any] | tuple[Any, ...]) -> bool:
@@ -343,6 +368,8 @@ def asnumpy(x: Any) -> np.ndarray[Any, Any]:
             # A class has its methods too, and they bring nothing home.
             if callable(bring_home) and not isinstance(x, type):
                 return np.asarray(bring_home())
+    if isinstance(x, (list, tuple)) and _find_library_array(x) is not None:
+        return np.asarray([asnumpy(entry) for entry in x])
     if not is_library_array(x):
         refuse_datasets(x, "`x`")
         values = as_regular(x, "`x`")

@@ -41,7 +41,8 @@ def remove_kinks(
     somewhere = xp.any(xp.stack([xp.any(d, axis=0) for d in doubtful], axis=0), axis=0)
     if not bool(xp.any(somewhere)):
         return values, errors
-    coords = [x[somewhere] for x in samples.coords]
+    points = xp.nonzero(somewhere)[0]  # not every library takes booleans as an index
+    coords = [xp.take(x, points, axis=0) for x in samples.coords]
     found = find_kinks(samples.evaluate, coords, samples.lines, order)
     are_kinks = [
         spread_chosen(xp, kinks, somewhere) & doubt

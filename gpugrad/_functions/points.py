@@ -237,7 +237,7 @@ def _as_arrays(arguments: Sequence[Any]) -> list[Array]:
     require_one_place(owners, "points")
     if owners and row_of(owners[0]).is_lazy:
         raise TypeError(
-            f"points must have values; got an array of {library_of(owners[0])}, which is lazy. Use "
+            f"points must have values; got a {library_of(owners[0])} array, which is lazy. Use "
             "`map_blocks` with the derivative, or compute the points first."
         )
     arrays = []

@@ -97,6 +97,7 @@ class Plan:
     _program: Stages
     _has_mask: bool
     _takes: tuple[int, ...]
+    _takes_plain: bool
     _gives: tuple[int, ...]
     _stack: bool
     _backend: str | None
@@ -131,6 +132,7 @@ class Plan:
         self.shape = tuple(like.shape)
         self.dtype = like.dtype
         self.library = library_of(like)
+        self._takes_plain = self.library == "NumPy" and not takes
         self._place = place_of_values(like)
         self._result_dtype = result_dtype(namespace_of(like), like)
         return self
@@ -170,7 +172,8 @@ class Plan:
         >>> slope([0.0, 1.0, 4.0])
         array([2., 4., 6.])
         """
-        is_plain = type(f) is np.ndarray and not self._takes  # most calls, which feel a microsecond
+        # Most calls, which feel a microsecond.
+        is_plain = type(f) is np.ndarray and self._takes_plain
         fits = is_plain and f.shape == self.shape and f.dtype == self.dtype
         fields = [f] if fits else self._parse_fields(f, self._takes)
         stages, gives = self._program.stages, self._gives

@@ -112,6 +112,12 @@ class TestMlx:
         wanted = np.gradient(F.astype("f4"), 0.5, axis=1)
         assert np.array_equal(gpugrad.asnumpy(mapped), wanted)
 
+    def test_functions_have_hessians_there(self, mx):
+        x = mx.array(X, dtype=mx.float64)
+        hessian = gpugrad.hessian_of(lambda x, y: x * x * y)(x, x)
+        assert gpugrad.asnumpy(hessian[0][1]) == pytest.approx(2 * X, rel=1e-6)
+        assert type(hessian[0][1]) is mx.array
+
     def test_traced_arrays_have_no_values_to_bring_home(self, mx):
         f = mx.array(F.astype("f4"))
         with pytest.raises(TypeError, match=r"compiled or differentiated\. Call `asnumpy` outside"):
@@ -161,6 +167,34 @@ class TestSparse:
         f[40, 40] = 1.0
         for df in gpugrad.gradient(make(f), 0.3):
             assert df.nnz == 2
+
+
+@pytest.mark.parametrize("row", ROWS, ids=[row.name for row in ROWS])
+class TestEveryLibrary:
+    """Calls that go wrong, or nearly so, on each library."""
+
+    def test_lists_of_arrays_come_home(self, row):
+        make = make_of(row.name)
+        home = gpugrad.asnumpy((make(X), make(X)))
+        assert home.tolist() == [X.tolist()] * 2
+
+    def test_lists_of_arrays_are_fields_of_numpy_or_refused(self, row):
+        make = make_of(row.name)
+        try:
+            df = gpugrad.gradient([make(X), make(X)], 0.3, axis=1)
+        except TypeError as error:
+            if "Join them with the function `stack` of" not in str(error):
+                raise
+        else:
+            assert df.tolist() == np.gradient([X, X], 0.3, axis=1).tolist()
+
+    def test_plans_take_the_library_that_they_were_made_for(self, row):
+        plan = gpugrad.plan((8, 7), 0.3, like=make_of(row.name)(F))
+        if row.name == "NumPy":
+            plan(F)
+            return
+        with pytest.raises(TypeError, match=r"must be of library .*, as planned; got NumPy"):
+            plan(F)
 
 
 def test_libraries_that_follow_the_array_api_need_no_row():

@@ -30,6 +30,9 @@ SAMPLES = ("f2", "f4", "f8", "c8", "c16", "i1", "i2", "i4", "i8", "u1", "u2", "u
 OPTIONS = ("--std=c++17", "--fmad=false")
 """A product that is fused into a sum has other bits than NumPy's."""
 
+LEAST_CAPABILITY, LEAST_DRIVER = 70, 12010
+"""What takes the arguments of the kernel: GPUs from Volta on, drivers for CUDA 12.1 or later."""
+
 Kernel = Callable[[tuple[int, ...], tuple[int, ...], tuple[Any, ...]], None]
 
 
@@ -51,11 +54,39 @@ class Cuda:
             context = cupy.cuda.ExternalStream(stream)
         return context
 
+    def find_problem(self, device: int) -> str:
+        """Say why a device cannot run the kernel; nothing where it can."""
+        runtime = cupy.cuda.runtime
+        if runtime.is_hip:
+            return "it takes GPUs by NVIDIA, and this CuPy is built for those by AMD (ROCm)"
+        driver = runtime.driverGetVersion()
+        if not driver:
+            return ""  # what else is tried will say so
+        if driver < LEAST_DRIVER:
+            return (
+                f"it takes drivers for {_name_cuda(LEAST_DRIVER)} or later, and this machine's is "
+                f"for {_name_cuda(driver)}"
+            )
+        capability = cupy.cuda.Device(device).compute_capability  # "90" for 9.0, "120" for 12.0
+        if int(capability) < LEAST_CAPABILITY:
+            return (
+                "it takes GPUs of compute capability 7.0 or higher, and device "
+                f"{device} has {capability[:-1]}.{capability[-1]}"
+            )
+        return ""
+
     def load(self, kernel: str) -> Kernel:
         """Return an instantiation of the kernel for the current device."""
-        module = cupy.RawModule(code=read_source(), options=OPTIONS, name_expressions=(kernel,))
-        function: Kernel = module.get_function(kernel)
-        return function
+        function = cupy.RawKernel(write_source(kernel), KERNEL, options=OPTIONS)
+        function.compile()  # now, and not when it is first launched, perhaps into a graph
+        loaded: Kernel = function
+        return loaded
+
+    def is_capturing(self) -> bool:
+        """Tell whether the current stream puts what it is given into a graph."""
+        stream = cupy.cuda.get_current_stream()
+        # The default stream cannot, and must not be asked while another one does.
+        return stream.ptr not in (0, 1) and bool(stream.is_capturing())
 
     def upload(self, values: NumpyArray) -> Array:
         """Copy values to the current device, complete for whatever stream uses them."""
@@ -78,6 +109,10 @@ class _Foreign:
         return 0, self.stream
 
 
+def _name_cuda(version: int) -> str:
+    return f"CUDA {version // 1000}.{version % 1000 // 10}"
+
+
 cuda = Cuda()
 
 
@@ -96,6 +131,8 @@ class _Launch(NamedTuple):
         # A copy: another thread may launch the same program for other arrays at this moment.
         words = self.words.copy()
         words[self.places] = addresses
+        if self.factors and cuda.is_capturing():
+            captured.update((id(factor), factor) for factor in self.factors)
         self.kernel((self.blocks,), (gpu_program.THREADS,), (words.view(self.argument),))
 
 
@@ -104,6 +141,10 @@ class _Launch(NamedTuple):
 launches: Store[_Launch] = Store(most=64)
 uploaded: Store[Array] = Store(most=4096, most_bytes=1 << 26)
 _kernels: dict[tuple[str, int], Kernel] = {}
+_problems: dict[int, str] = {}
+
+captured: dict[int, Array] = {}
+"""Weights in graphs. A graph has their addresses, and nobody says when it is gone: they stay."""
 
 
 def unsupported(outputs: Outputs) -> str | None:
@@ -125,7 +166,11 @@ def unsupported(outputs: Outputs) -> str | None:
             return "it takes fields whose strides are multiples of their samples' size"
         if f.data.device_id != first.data.device_id:
             return f"its fields lie on two devices, {first.device} and {f.device}"
-    return _find_problem(outputs)
+    device = first.data.device_id
+    problem = _problems.get(device)
+    if problem is None:
+        problem = _problems[device] = cuda.find_problem(device)
+    return problem or _find_problem(outputs)
 
 
 def _find_problem(outputs: Outputs) -> str | None:
@@ -248,3 +293,13 @@ def _saying_what_is_needed(f: Array, dtypes: Sequence[np.dtype[Any]]) -> Iterato
 def read_source() -> str:
     """Return the CUDA source of the kernel."""
     return Path(__file__).with_name("stencil.cu").read_text(encoding="utf-8")
+
+
+KERNEL = "gpugrad"
+"""The name of the kernel in the source that `write_source` returns."""
+
+
+def write_source(*kernels: str) -> str:
+    """Return the source with instantiations as kernels by name: `gpugrad`, `gpugrad1` and so on."""
+    entries = [f"KERNEL({KERNEL}{i or ''}, {kernel})" for i, kernel in enumerate(kernels)]
+    return "\n".join([read_source(), *entries, ""])

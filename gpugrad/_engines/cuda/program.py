@@ -265,13 +265,14 @@ class _CallMaker:
         kinds = _KINDS if n else {**_KINDS, "a": 4}
         divisor = _make_divisor(formula.divisor, dtype.weights)
         constant = 0.0 if formula.constant is None else formula.constant
+        precision = dtype.of_sum(formula.is_sum)
         with np.errstate(all="ignore"):
-            constant = dtype.of_sum(formula.is_sum).type(constant)
+            constant = precision.type(constant)
         rows.append(_pair(len(formula.offsets), not formula.is_sum))
         rows.append(_pair(kinds.get(divisor.kind, 0), formula.constant is not None))
         self.add(divisor, rows)
         rows += [0] * (start + HEADER - 1 - len(rows))
-        rows.append(_as_word(constant, np.dtype(np.float64)))
+        rows.append(_as_word(constant, precision))
         for k, (offset, w) in enumerate(zip(formula.offsets, formula.weights, strict=True)):
             factor = _make_factor(w, dtype.weights)
             position = row + offset

@@ -34,6 +34,15 @@ struct alignas(2 * sizeof(Real)) Complex {
 };
 
 #ifdef __CUDACC__  // elsewhere whoever includes this file brings these
+// The same number, of which the compiler knows nothing: what depends on it is not kept in registers.
+__device__ inline int forget(int x) {
+    asm volatile("" : "+r"(x));
+    return x;
+}
+__device__ inline long long forget(long long x) {
+    asm volatile("" : "+l"(x));
+    return x;
+}
 // Whether a thread is before the barrier (0) or behind it (1): here it comes through both at once.
 __device__ inline bool is_phase(int) { return true; }
 __device__ inline float half_to_float(unsigned short bits) {
@@ -103,6 +112,9 @@ template <class X, class Real> struct LikeOf { using Type = Real; };
 template <class X, class Real> struct LikeOf<Complex<X>, Real> { using Type = Complex<Real>; };
 template <class X, class Real> using Like = typename LikeOf<X, Real>::Type;
 
+template <bool CONDITION, class A, class B> struct Choose { using Type = A; };
+template <class A, class B> struct Choose<false, A, B> { using Type = B; };
+
 template <class X> struct RealOf { using Type = X; };
 template <class Real> struct RealOf<Complex<Real>> { using Type = Real; };
 
@@ -119,13 +131,6 @@ template <> struct Convert<Half> {
     static __device__ Half from(Half x) { return x; }
     static __device__ Half from(float x) { return {float_to_half(x)}; }
     static __device__ Half from(double x) { return {double_to_half(x)}; }
-};
-
-template <class To> struct FromReal {
-    static __device__ To from(double x) { return cast<To>(x); }
-};
-template <class Real> struct FromReal<Complex<Real>> {
-    static __device__ Complex<Real> from(double x) { return {cast<Real>(x), Real(0)}; }
 };
 
 template <class Real> __device__ Real negate(Real x) { return -x; }
@@ -184,8 +189,9 @@ template <class Value> struct Divisor {
             reciprocal = 0;  // which nobody asks for, where no size of x is sure
         }
     }
-    __device__ bool is_sure(Value x) const {
-        return (static_cast<unsigned>(head(x)) & 0x7fffffff) - least < range;
+    // How far the size of x is above the least, or far more where it is below.
+    __device__ unsigned find_excess(Value x) const {
+        return (static_cast<unsigned>(head(x)) & 0x7fffffff) - least;
     }
     __device__ Value divide_surely(Value x) const {
         const Value q = multiply(x, reciprocal);
@@ -217,7 +223,8 @@ __device__ inline double as_double(Word word) {
     } both{word};
     return both.value;
 }
-// A number of an argument lies in the lowest bytes of its word.
+// A number of an argument lies in the lowest bytes of its word, in the dtype that reads it: no number
+// is converted on the way.
 template <class Real> __device__ Real as_real(Word word) {
     if constexpr (sizeof(Real) == sizeof(Word)) {
         return as_double(word);
@@ -229,6 +236,13 @@ template <class Real> __device__ Real as_real(Word word) {
         return both.value;
     }
 }
+
+template <class Value> struct FromWord {
+    static __device__ Value from(Word word) { return as_real<Value>(word); }
+};
+template <class Real> struct FromWord<Complex<Real>> {
+    static __device__ Complex<Real> from(Word word) { return {as_real<Real>(word), Real(0)}; }
+};
 
 // ---- Memory -----------------------------------------------------------------------------------
 
@@ -296,6 +310,8 @@ template <class Real_, char DIVISOR_, class... Taps_> struct Formula {
     static constexpr char DIVISOR = DIVISOR_;
     static constexpr int TAPS = sizeof...(Taps_);
     static constexpr bool VARIES = DIVISOR == 'a' || ((Taps_::KIND == 'a') || ...);
+    // Its arrays of weights take more registers than there are beside the samples.
+    static constexpr bool IS_HEAVY = VARIES && TAPS * sizeof(Real) > 64;
     static __device__ constexpr int reach() {
         int reach = 0;
         ((reach = Taps_::OFFSET > reach ? Taps_::OFFSET : reach), ...);
@@ -379,7 +395,7 @@ constexpr int HEADER = 5;
 struct Row {
     int count, is_weighted, divisor, has_constant;
     Factor factor;
-    double constant;
+    Word constant;
 
     __device__ explicit Row(const Word* words)
         : count(static_cast<int>(words[0])),
@@ -387,7 +403,7 @@ struct Row {
           divisor(static_cast<int>(words[1])),
           has_constant(static_cast<int>(words[1] >> 32)),
           factor{words[2], words[3]},
-          constant(as_double(words[4])) {}
+          constant(words[4]) {}
 };
 
 template <class Real> __device__ Real read_factor(int kind, Word word) {
@@ -408,8 +424,15 @@ struct Factors<Work, Formula<Real, DIVISOR, Taps...>, N> {
     Divisor<Value> divisors[N];
 
     // There are `rows` between the ends: what a lane beyond them has for factors is not used.
-    template <bool VARIES>
-    static __device__ Factors read(const Factor* factor, Word row, Word rows) {
+    template <bool VARIES, class Index>
+    static __device__ Factors read(const Factor* factor, Index row, Index rows) {
+        using Place = typename Choose<Formula<Real, DIVISOR, Taps...>::IS_HEAVY, Index, Word>::Type;
+        return read_from<VARIES, Place>(factor, row, rows);
+    }
+
+  private:
+    template <bool VARIES, class Place>
+    static __device__ Factors read_from(const Factor* factor, Place row, Place rows) {
         Factors factors;
         Vector<Real, N>* weight = factors.weights;
         (read_lanes<Taps::KIND, VARIES>(*weight++, factor, row, rows), ...);
@@ -424,10 +447,9 @@ struct Factors<Work, Formula<Real, DIVISOR, Taps...>, N> {
         return factors;
     }
 
-  private:
-    template <char KIND, bool VARIES>
-    static __device__ void read_lanes(Vector<Real, N>& lanes, const Factor*& factor, Word row,
-                                      Word rows) {
+    template <char KIND, bool VARIES, class Place>
+    static __device__ void read_lanes(Vector<Real, N>& lanes, const Factor*& factor, Place row,
+                                      Place rows) {
         if constexpr (KIND == 'n') {
             const Real value = as_real<Real>(factor++->value);
 #pragma unroll
@@ -435,18 +457,16 @@ struct Factors<Work, Formula<Real, DIVISOR, Taps...>, N> {
         } else if constexpr (KIND == 'a') {
             const Factor& f = *factor++;
             const Real* first = reinterpret_cast<const Real*>(f.value);
+            const Place step = static_cast<Place>(f.other);
 #pragma unroll
             for (int i = 0; i < N; ++i) {
-                const Word at = !VARIES || row + i < rows ? row + i : rows - 1;
-                lanes.lane[i] = VARIES || i == 0 ? __ldg(first + (at > 0 ? at : 0) * f.other)
-                                                 : lanes.lane[0];
+                const Place at = !VARIES || row + i < rows ? row + i : rows - 1;
+                const Word place = static_cast<Word>(at > 0 ? at : 0) * step;
+                lanes.lane[i] = VARIES || i == 0 ? __ldg(first + place) : lanes.lane[0];
             }
         }
     }
 };
-
-template <bool CONDITION, class A, class B> struct Choose { using Type = A; };
-template <class A, class B> struct Choose<false, A, B> { using Type = B; };
 
 // The formula between the ends, for one lane. Sums of bare samples have the precision of the samples,
 // products and quotients that of the formula.
@@ -471,10 +491,13 @@ struct Combine<Work, Formula<Real, DIVISOR, Taps...>> {
     static __device__ void divide(Vector<Value, N>& values, const FactorsOf& factors) {
         if constexpr (DIVISOR == 'n' && sizeof(Value) == sizeof(Real)) {
             const Divisor<Value>& divisor = factors.divisors[0];
-            bool is_sure = true;
+            unsigned most = 0;  // of the lanes together: one question for all
 #pragma unroll
-            for (int i = 0; i < N; ++i) is_sure = is_sure && divisor.is_sure(values.lane[i]);
-            if (is_sure) {
+            for (int i = 0; i < N; ++i) {
+                const unsigned excess = divisor.find_excess(values.lane[i]);
+                most = excess > most ? excess : most;
+            }
+            if (most < divisor.range) {
 #pragma unroll
                 for (int i = 0; i < N; ++i) values.lane[i] = divisor.divide_surely(values.lane[i]);
             } else {
@@ -559,18 +582,23 @@ struct Thread<Sample, Result, Index, WIDTH, IS_END, Call<AXES, FIELDS, OUTPUTS, 
 
     template <class Term, bool VARIES = false>
     __device__ FactorsOf<Term, WIDTH> read_factors(Index row, Index rows) const {
-        return FactorsOf<Term, WIDTH>::template read<VARIES>(call.factors + Term::FACTOR, row, rows);
+        return FactorsOf<Term, WIDTH>::template read<VARIES, Index>(call.factors + Term::FACTOR, row, rows);
     }
 
-    // Factors that stay the same on the way along the slowest axis are read once.
+    // Factors that stay the same on the way along the slowest axis are read once, if they are not too
+    // many to be kept.
+    template <class Term>
+    static constexpr bool READS_EACH_STEP =
+        Term::Formula::VARIES && Term::AXIS != FASTEST &&
+        (Term::AXIS == 0 || Term::Formula::IS_HEAVY);
+
     template <class Term> __device__ FactorsOf<Term, WIDTH> read_ahead() const {
         constexpr int axis = Term::AXIS;
         const Index row = at[axis] - call.terms[Term::NUMBER].lower;
         const Index rows = static_cast<Index>(call.lengths[axis]) - call.terms[Term::NUMBER].lower -
                            call.terms[Term::NUMBER].upper;
-        if (Term::Formula::VARIES &&
-            (axis == 0 || rows <= 0 || (axis != FASTEST && (row < 0 || row >= rows))))
-            return {};
+        const bool is_inside = rows > 0 && (axis == FASTEST || (row >= 0 && row < rows));
+        if (READS_EACH_STEP<Term> || (Term::Formula::VARIES && !is_inside)) return {};
         return read_factors<Term, axis == FASTEST>(row, rows);
     }
 
@@ -667,8 +695,9 @@ struct Thread<Sample, Result, Index, WIDTH, IS_END, Call<AXES, FIELDS, OUTPUTS, 
 #pragma unroll
         for (int i = 0; i < N; ++i) {
             if (row.has_constant) {
-                bare.lane[i] = add(bare.lane[i], FromReal<Work>::from(row.constant));
-                values.lane[i] = add(values.lane[i], FromReal<Value>::from(row.constant));
+                // Of the two sums one is meant, and the constant has its dtype.
+                bare.lane[i] = add(bare.lane[i], FromWord<Work>::from(row.constant));
+                values.lane[i] = add(values.lane[i], FromWord<Value>::from(row.constant));
             }
             const Value value = row.is_weighted ? values.lane[i] : Convert<Value>::from(bare.lane[i]);
             values.lane[i] = row.divisor ? divisor.divide(value) : value;
@@ -753,12 +782,14 @@ struct Thread<Sample, Result, Index, WIDTH, IS_END, Call<AXES, FIELDS, OUTPUTS, 
                     return follow<Term, 1, true>(words, first, length, 1).lane[0];
             }
         }
-        return fill<Value>(cast<typename RealOf<Value>::Type>(as_double(0x7ff8000000000000)));
+        return not_a_number<Value>();
     }
 
-    template <class Value> static __device__ Value fill(typename RealOf<Value>::Type x) {
-        if constexpr (sizeof(Value) == sizeof(x)) return x;
-        else return {x, x};
+    template <class Value> static __device__ Value not_a_number() {
+        using Real = typename RealOf<Value>::Type;
+        const Real nan = as_real<Real>(sizeof(Real) == 8 ? 0x7ff8000000000000 : 0x7fc00000);
+        if constexpr (sizeof(Value) == sizeof(Real)) return nan;
+        else return {nan, nan};
     }
 
     // ---- Terms and outputs
@@ -787,10 +818,12 @@ struct Thread<Sample, Result, Index, WIDTH, IS_END, Call<AXES, FIELDS, OUTPUTS, 
                 const int number = static_cast<int>(i < from ? i : from + i - to);
                 return at_end<Term, WIDTH>(here[field] - i * stride(field, axis), number, count);
             }
-            if constexpr (axis == 0 && Term::Formula::VARIES)
-                return inside<Term, DEEP>(formula, read_factors<Term>(i - from, to - from));
-            else
+            if constexpr (READS_EACH_STEP<Term>) {
+                const Index row = Term::Formula::IS_HEAVY ? forget(i) : i;
+                return inside<Term, DEEP>(formula, read_factors<Term>(row - from, to - from));
+            } else {
                 return inside<Term, DEEP>(formula, ahead);
+            }
         }
     }
 
@@ -1048,7 +1081,7 @@ struct Thread<Sample, Result, Index, WIDTH, IS_END, Call<AXES, FIELDS, OUTPUTS, 
 };
 
 template <class Sample, class Result, class Index, int WIDTH, class CallOf, class... Outputs>
-__global__ void __launch_bounds__(THREADS, 2) evaluate(const __grid_constant__ CallOf call) {
+__device__ void evaluate(const CallOf& call) {
     if (is_phase(0)) {
         Thread<Sample, Result, Index, WIDTH, false, CallOf, Outputs...> thread(call);
         if (thread.locate()) thread.run();
@@ -1056,3 +1089,14 @@ __global__ void __launch_bounds__(THREADS, 2) evaluate(const __grid_constant__ C
     __syncthreads();
     if (is_phase(1)) Thread<Sample, Result, Index, 1, true, CallOf, Outputs...>(call).run_ends(WIDTH);
 }
+
+template <class Function> struct CallOfFunction;
+template <class CallOf> struct CallOfFunction<void (*)(const CallOf&)> { using Type = CallOf; };
+
+// A kernel by a name of its own, which calls an instantiation of `evaluate`. CuPy before 14.2 looks for
+// no kernel on disk that is asked for as an instantiation.
+#define KERNEL(name, ...)                                                                        \
+    extern "C" __global__ void __launch_bounds__(THREADS, 2)                                     \
+        name(const __grid_constant__ typename CallOfFunction<decltype(&__VA_ARGS__)>::Type call) { \
+        __VA_ARGS__(call);                                                                       \
+    }

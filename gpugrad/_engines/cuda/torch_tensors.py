@@ -86,11 +86,14 @@ class _Differentiate(torch.autograd.Function):  # type: ignore[misc]
     @staticmethod
     def forward(ctx: Any, outputs: Outputs, *fields: Array) -> tuple[Array, ...]:
         ctx.outputs, ctx.shape = outputs, fields[0].shape
-        return _compute(change_terms(outputs, lambda term: term._replace(field=fields[term.field])))
+        return _compute(_put_fields(outputs, fields))
 
     @staticmethod
     def backward(ctx: Any, *cotangents: Array) -> tuple[Array | None, ...]:
         needed = [i for i, is_needed in enumerate(ctx.needs_input_grad[1:]) if is_needed]
+        if not all(map(_has_memory, cotangents)):
+            gradients = _go_back_by_slices(ctx.outputs, ctx.shape, needed, cotangents)
+            return None, *(gradients.get(i) for i in range(len(ctx.needs_input_grad) - 1))
         back: dict[int, list[Term]] = {i: [] for i in needed}
         for k, terms in enumerate(ctx.outputs):
             for sign, i, plan, *_ in terms:
@@ -103,6 +106,30 @@ class _Differentiate(torch.autograd.Function):  # type: ignore[misc]
         return None, *(gradients.get(i) for i in range(len(ctx.needs_input_grad) - 1))
 
 
+def _go_back_by_slices(
+    outputs: Outputs, shape: tuple[int, ...], needed: Sequence[int], cotangents: Sequence[Array]
+) -> dict[int, Array]:
+    """Return the gradients that are needed, by number, of cotangents that stand for batches.
+
+    PyTorch knows what becomes of batches on the way back through its own operations. The outputs
+    are linear, so that the values of the fields do not matter.
+    """
+    like = {"dtype": cotangents[0].dtype, "device": cotangents[0].device}
+    numbers = {term.field for terms in outputs for term in terms}
+    with torch.enable_grad():
+        fields = {i: torch.zeros(shape, **like, requires_grad=i in needed) for i in numbers}
+        results = slices.evaluate(_put_fields(outputs, fields))
+    found = torch.autograd.grad(
+        results, [fields[i] for i in needed], cotangents, create_graph=torch.is_grad_enabled()
+    )
+    return dict(zip(needed, found, strict=True))
+
+
+def _put_fields(outputs: Outputs, fields: Sequence[Array] | dict[int, Array]) -> Outputs:
+    """Return outputs with fields where their terms have numbers."""
+    return change_terms(outputs, lambda term: term._replace(field=fields[term.field]))
+
+
 def _compute(outputs: Outputs, out: Sequence[Array] | None = None) -> tuple[Array, ...]:
     """Run the kernel on the memory of tensors, on PyTorch's current stream."""
     f = outputs[0][0].field
@@ -111,9 +138,17 @@ def _compute(outputs: Outputs, out: Sequence[Array] | None = None) -> tuple[Arra
             torch.empty_like(f, dtype=_result_dtype(f, isinstance(terms, Norm)))
             for terms in outputs
         ]
+    # Memory of a conjugated or negated view holds other values than the view has.
+    written = [
+        torch.empty_like(target) if target.is_conj() or target.is_neg() else target
+        for target in out
+    ]
     device, stream = f.device.index or 0, _stream_of(f)
     with engine.cuda.on(device), engine.cuda.follow(stream):
-        engine.evaluate(convert_fields(outputs, _view), [_view(target) for target in out])
+        engine.evaluate(convert_fields(outputs, _view), [_view(target) for target in written])
+    for target, result in zip(out, written, strict=True):
+        if result is not target:
+            target.copy_(result)
     return tuple(out)
 
 
