@@ -150,6 +150,14 @@ def _bring_jax_home(x: Array) -> NumpyArray:
     return np.asarray(x)
 
 
+def _restore_sharding(result: Array, f: Array) -> Array:
+    if is_tracer(f) or is_tracer(result) or len(f.sharding.device_set) == 1:
+        return result
+    if result.shape != f.shape or result.sharding.is_equivalent_to(f.sharding, f.ndim):
+        return result
+    return sys.modules["jax"].device_put(result, f.sharding)
+
+
 # MLX: arrays are in memory that all devices share, and devices belong to operations
 
 
@@ -259,6 +267,7 @@ _JAX = LibraryRow(
     read=_read_jax,
     device=_nothing,  # a tracer has none; constants follow the array they meet
     place=_no_place,
+    restore_blocks=_restore_sharding,
     is_writable=False,
 )
 

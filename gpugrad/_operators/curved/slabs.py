@@ -30,6 +30,7 @@ from gpugrad._arrays import (
     namespace_of,
     overlap_any,
     result_dtype,
+    row_of,
     stack_results,
     working_dtype,
     wrap_like,
@@ -200,9 +201,11 @@ def evaluate_in_slabs(
         results = _allocate(samples.fields[0], count, is_norm, stack and out is None)
         _fill(results, slabs, formula)
     else:
-        results = deliver(
-            formula(slabs[0]), samples.fields[0], None, stack and out is None, is_norm
-        )
+        restore = row_of(f).restore_blocks
+        results = formula(slabs[0])
+        if restore is not None:  # rows that lie beyond poles, and at poles, have been joined
+            results = [restore(result, samples.fields[0]) for result in results]
+        results = deliver(results, samples.fields[0], None, stack and out is None, is_norm)
         if type(samples.fields[0]) is np.ndarray and isinstance(results, tuple):
             results = tuple([_lay_as(samples.fields[0], result) for result in results])
     results = samples.mask(results, targets is None)
