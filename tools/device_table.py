@@ -58,6 +58,7 @@ LINES = (
          tested="the processor, for which the kernel is compiled"),
     Line("dpnp", "the queue of the array: GPUs and processors of SYCL, by slices", ("dpnp",)),
     Line("MLX", "MLX's default device, lazily, by slices", ("MLX",), "yes"),
+    Line("cuPyNumeric", "many processors and GPUs, by slices", ("cuPyNumeric",)),
     Line("cubed", "lazily, by blocks in bounded memory, chunks kept", ("cubed",)),
     Line("sparse, ndonnx", "the library's own way, by slices", ("sparse", "ndonnx")),
     Line("any other array-API library", "its own device, by slices",

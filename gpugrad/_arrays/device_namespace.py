@@ -9,7 +9,7 @@ from inspect import signature
 from types import ModuleType
 from typing import Any
 
-from gpugrad._arrays.arrays import is_library_array
+from gpugrad._arrays.libraries import is_library_array
 
 _CREATION = frozenset({
     # the array API's
