@@ -91,7 +91,8 @@ def write_short_table(known: dict[str, Any]) -> str:
         bits = [summarize(count(row, known, [*CASES]), row.bound) for row in told]
         if len(bits) > 1 and len({*bits}) > 1:
             bits = [f"{row.name}: {words}" for row, words in zip(told, bits, strict=True)]
-        places = "; ".join(dict.fromkeys(row.place for row in told))
+        by_hand = {row.name: ", by hand" * (row.runs == "by hand") for row in told}
+        places = "; ".join(dict.fromkeys(row.place + by_hand[row.name] for row in told))
         cells = (line.arrays, line.where, "; ".join(dict.fromkeys(bits)) or line.bits,
                  line.autodiff, places or line.tested)  # fmt: skip
         text += f"| {' | '.join(cells)} |\n"
