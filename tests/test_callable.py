@@ -498,7 +498,7 @@ def test_what_has_no_slope_at_its_end_is_nan_and_says_so():
 
 
 @pytest.mark.exhaustive(xp="jax")
-@pytest.mark.sampled
+@pytest.mark.sampled(exhaustive=1)
 @pytest.mark.parametrize("method", ["central", "extrapolation"])
 def test_ends_are_the_same_in_every_library(xp, method):
     if xp.name == "dask":
@@ -999,7 +999,7 @@ def test_slopes_that_leave_the_graph_are_seen():
         gpugrad.derivative_of(Square.apply, order=2, method="autodiff")(x)
 
 
-@pytest.mark.exhaustive
+@pytest.mark.nightly
 def test_what_leaves_jax_is_seen():
     jax = pytest.importorskip("jax")
     jax.config.update("jax_enable_x64", True)
@@ -1251,7 +1251,7 @@ def test_exact_slopes_of_waves_far_from_zero_stand_in_torch():
     np.testing.assert_allclose(slopes, torch.cos(points), rtol=1e-12)
 
 
-@pytest.mark.exhaustive
+@pytest.mark.nightly
 def test_differences_on_jax_warn_of_no_dtype():
     jnp = pytest.importorskip("jax.numpy")
     with warnings.catch_warnings():

@@ -106,7 +106,7 @@ OPERATORS = {
 LAYOUTS = ["cut out", "own", "computed", "fortran", "backwards"]
 
 
-@pytest.mark.sampled
+@pytest.mark.sampled(exhaustive=1)
 @pytest.mark.exhaustive(name="norm, accuracy 4")
 @pytest.mark.parametrize("name", OPERATORS)
 @pytest.mark.parametrize("layout", LAYOUTS)

@@ -304,7 +304,7 @@ class TestPlans:
         assert not adjoint.offset().any()
 
     @pytest.mark.exhaustive(xp="jax")
-    @pytest.mark.sampled
+    @pytest.mark.sampled(exhaustive=1)
     @pytest.mark.parametrize("operator", ["gradient", "laplacian", "hessian"])
     def test_in_every_library(self, xp, rng, operator):
         if xp.name == "dask":  # in few blocks: there is a task for each, formula by formula

@@ -86,7 +86,7 @@ def observe(name, *, order, accuracy, **keywords):
     )  # fmt: skip
 
 
-@pytest.mark.sampled
+@pytest.mark.sampled(exhaustive=2)
 @pytest.mark.parametrize("accuracy", ACCURACIES)
 @pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize("name", TABLE)
@@ -94,7 +94,7 @@ def test_on_even_samples(name, order, accuracy):
     assert observe(name, order=order, accuracy=accuracy) == pytest.approx(accuracy, abs=0.2)
 
 
-@pytest.mark.sampled
+@pytest.mark.sampled(exhaustive=2)
 @pytest.mark.parametrize("edge_accuracy", range(1, 7))
 @pytest.mark.parametrize("order", ORDERS)
 def test_at_ends_of_another_accuracy_than_inside(order, edge_accuracy):
@@ -105,7 +105,7 @@ def test_at_ends_of_another_accuracy_than_inside(order, edge_accuracy):
 
 
 @pytest.mark.exhaustive
-@pytest.mark.sampled
+@pytest.mark.sampled(exhaustive=2)
 @pytest.mark.parametrize("accuracy", [2, 4, 8, 12])
 @pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize("name", TABLE)
@@ -183,7 +183,7 @@ UNEVEN = {
 }
 
 
-@pytest.mark.sampled
+@pytest.mark.sampled(exhaustive=2)
 @pytest.mark.parametrize("accuracy", ACCURACIES)
 @pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize("name", TABLE)
@@ -194,7 +194,7 @@ def test_on_uneven_samples(name, order, accuracy):
     assert observed == pytest.approx(accuracy, abs=0.2)
 
 
-@pytest.mark.sampled
+@pytest.mark.sampled(exhaustive=2)
 @pytest.mark.parametrize("accuracy", [2, 4, 8])
 @pytest.mark.parametrize("order", [1, 2, 3, 4])
 @pytest.mark.parametrize("name", TABLE)

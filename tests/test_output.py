@@ -87,7 +87,7 @@ def over(mask):
     return np.frombuffer(mask.base, "f8")[: mask.size].reshape(mask.shape)
 
 
-@pytest.mark.sampled
+@pytest.mark.sampled(exhaustive=2)
 @pytest.mark.parametrize("library", ["numpy", "torch"])
 @pytest.mark.parametrize("backend", ["auto", "slices", "numpy", "compiled"])
 @pytest.mark.parametrize("size", [(30, 40), (256, 256), (1000, 700)])

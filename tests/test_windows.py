@@ -43,7 +43,7 @@ def test_windows_have_the_bits_of_the_whole(order, accuracy, boundary, uneven, d
 @pytest.mark.parametrize("spacing", ["even", "uneven", "lines"])
 @pytest.mark.parametrize("boundary", BOUNDARIES)
 @pytest.mark.parametrize("is_masked", [False, True])
-@random_cases(15)
+@random_cases(8)
 @given(data=st.data())
 def test_windows_of_fields_with_holes_and_of_unlike_lines(spacing, boundary, is_masked, data):
     n = data.draw(st.integers(8, 20), label="n")
