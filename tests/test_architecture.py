@@ -171,6 +171,7 @@ def test_type_checkers_read_the_names_that_there_are():
     assert {name for _, name in imported} | operators == {*gpugrad.__all__}
 
 
+@pytest.mark.exhaustive
 def test_no_file_hides_a_public_function():
     others = {"__init__", "__main__", "cuda", "dask", "jax"}  # those need CuPy, Dask, or JAX
     files = [name for name in sorted(MODULES) if others.isdisjoint(name.split("."))]

@@ -485,6 +485,7 @@ class TestTasks:
         assert type(copy) is AxisPlan
         assert copy == plan._replace(memo={})
 
+    @pytest.mark.exhaustive
     def test_tasks_run_in_other_processes(self, rng):
         f = rng.normal(size=(9, 8))
         x = np.cumsum(rng.uniform(0.1, 1, 9))

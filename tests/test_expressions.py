@@ -178,6 +178,7 @@ def test_any_text_is_an_expression_or_a_value_error(text):
         assert isinstance(result, sympy.Expr)
 
 
+@pytest.mark.exhaustive
 def test_nothing_is_executed_imported_or_opened():
     code = """
 import random, sys, warnings, linecache, traceback

@@ -66,6 +66,7 @@ def test_every_step_runs_whatever_the_others_find(first_contact, tmp_path):
     assert not [*tmp_path.glob("tmp*")]  # what was installed for the run has gone
 
 
+@pytest.mark.exhaustive
 def test_steps_that_take_too_long_are_ended(first_contact):
     done, files = first_contact("smoke", "kernels", SMOKE_SECONDS="30", WHOLE="2", LEAST="1")
     assert "== smoke: status 124 after 2 s" in done.stdout

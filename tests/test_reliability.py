@@ -199,6 +199,7 @@ def test_a_library_that_another_thread_imports_is_waited_for(tmp_path):
     assert (done.stdout, done.stderr) == ("[1. 2. 3.] None\n", "")
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("needs", ["nothing", "logging", "a lock of others"])
 def test_a_child_forked_while_a_thread_imports_can_import(tmp_path, needs):
     (tmp_path / "array_api_compat").mkdir()

@@ -38,7 +38,7 @@ def find_sharding(f: Array) -> Any:
     while isinstance(f, jax.core.Tracer) and hasattr(f, "primal"):
         f = f.primal
     if not isinstance(f, jax.core.Tracer):
-        sharding = f.sharding
+        sharding = getattr(f, "sharding", None)  # an array of NumPy that is differentiated has none
     elif hasattr(jax, "typeof"):
         sharding = getattr(jax.typeof(f), "sharding", None)
     else:
