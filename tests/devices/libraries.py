@@ -287,6 +287,7 @@ def run(row: Row, make: Make, call: Callable[[Make], Any]) -> Outcome:
     """
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore", RuntimeWarning)  # of overflow, also in other threads
+        warnings.simplefilter("ignore", DeprecationWarning)  # of what a library uses of another
         with gpugrad.use_backend("slices"):  # the reference, of NumPy's bits
             wanted = [np.asarray(x) for x in _flatten(call(lambda x: x))]
         try:
