@@ -114,7 +114,7 @@ def quick_run(tmp_path_factory, request):
     return done.stdout, {found["benchmark"]: found for found in results}
 
 
-@pytest.mark.exhaustive
+@pytest.mark.nightly
 @pytest.mark.parametrize(
     "name", [pytest.param(n, marks=pytest.mark.nightly if n in LONG else ()) for n in FIGURES]
 )

@@ -206,7 +206,7 @@ def random_calls(rng, count):
         yield f, spacing, keywords
 
 
-@pytest.mark.sampled
+@pytest.mark.sampled(exhaustive=1)
 @pytest.mark.parametrize("seed", range(12))
 @pytest.mark.parametrize("backend", ["numpy", "compiled"])
 def test_engines_agree_in_every_bit(backend, seed):

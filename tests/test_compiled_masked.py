@@ -90,7 +90,7 @@ SUMS = {
 }
 
 
-@pytest.mark.sampled(exhaustive=2)
+@pytest.mark.sampled(exhaustive=1)
 @pytest.mark.exhaustive(kind="fortran")
 @pytest.mark.exhaustive(kind="backwards")
 @pytest.mark.exhaustive(kind="periodic")

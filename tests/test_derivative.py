@@ -138,7 +138,7 @@ def test_accuracy_two_keeps_numpys_bits(xp, rng, dtype, spacing):
     )
 
 
-@pytest.mark.sampled
+@pytest.mark.sampled(exhaustive=2)
 @pytest.mark.parametrize("uneven", [False, True])
 @pytest.mark.parametrize("dtype", ["f4", "f8", "c8", "i4"])
 @pytest.mark.parametrize(("order", "accuracy"), [(1, 4), (2, 2), (3, 6)])

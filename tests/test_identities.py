@@ -38,7 +38,7 @@ def test_curls_of_gradients_and_divergences_of_curls_vanish(rng, accuracy, bound
 
 
 @pytest.mark.exhaustive(xp="jax")
-@pytest.mark.sampled
+@pytest.mark.sampled(exhaustive=1)
 @pytest.mark.parametrize("boundary", ["one-sided", "periodic", "symmetric"])
 @pytest.mark.parametrize("accuracy", [2, 4])
 def test_on_every_library_both_vanish(xp, rng, accuracy, boundary):

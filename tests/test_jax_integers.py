@@ -43,7 +43,7 @@ def draw(rng, dtype, is_wide):
     return f.astype(dtype), x.astype(dtype)
 
 
-@pytest.mark.exhaustive
+@pytest.mark.nightly
 @pytest.mark.sampled(exhaustive=1)
 @pytest.mark.parametrize("name", OPERATORS)
 @pytest.mark.parametrize("dtype", ["int32", "uint32", "int64"])

@@ -153,7 +153,7 @@ SCHEMES = {
 
 # The mask is of the field, of its last axes or of its first one; compiled kernels differ in that,
 # and in the kind of the spacing.
-@pytest.mark.sampled(exhaustive=2)
+@pytest.mark.sampled(exhaustive=1)
 @pytest.mark.parametrize("backend", HOSTS[1:])
 @pytest.mark.parametrize("layout", ["C", "F"])
 @pytest.mark.parametrize(

@@ -289,6 +289,7 @@ def test_noise_of_masked_samples_is_told_by_the_others(rng):
     assert math.isnan(gpugrad.noise_level(np.where(masked.mask, np.nan, f)))
 
 
+@pytest.mark.exhaustive
 def test_noise_of_some_curves_at_a_time_is_that_of_all(xp, rng, monkeypatch):
     f = xp.asarray(rng.normal(size=(6, 40, 50)))
     for axis in (1, 2):

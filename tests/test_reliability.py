@@ -145,7 +145,7 @@ def test_many_threads_notice_a_wrong_result(load, monkeypatch):
     assert many_threads.work(0.1, 0).wrong > 0
 
 
-@pytest.mark.exhaustive
+@pytest.mark.nightly
 @pytest.mark.parametrize(
     ("module", "run", "count"),
     [

@@ -471,6 +471,7 @@ def test_the_time_that_others_take_from_a_text_does_not_count(monkeypatch):
         work()
 
 
+@pytest.mark.exhaustive
 def test_code_may_be_traced_once_a_text_was_stopped():
     # In a process of its own: Python 3.11 would hang for ever, where the stop was not done with.
     code = f"""
