@@ -40,7 +40,7 @@ step() {  # NAME SECONDS LINES COMMAND...: at most so many seconds; shows so man
 step smoke 60 30 python3 benchmarks/gpu_smoke.py
 step kernels 150 2 python3 tests/kernel_cases.py --compile-for-gpu
 step bits 150 8 $PYTEST tests/test_gpu.py -k "not sanitizer"
-step libraries 100 8 $PYTEST tests/test_gradient.py tests/test_libraries.py -k "cupy"
+step libraries 100 8 $PYTEST tests/test_gradient.py tests/test_libraries.py tests/devices -k "cupy"
 step memcheck 120 8 $PYTEST tests/test_gpu.py -k sanitizer
 step speed 280 60 python3 -m benchmarks gpu --output "$OUT"
 step counters 90 40 ncu --clock-control none --kernel-name regex:gpugrad --csv --metrics \

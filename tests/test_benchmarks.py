@@ -128,7 +128,7 @@ def test_each_benchmark_runs_quickly_and_writes_all_fields(quick_run, name):
     assert_complete(results[name], name, FIGURES[name])
 
 
-@pytest.mark.exhaustive
+@pytest.mark.nightly
 def test_small_graphs_have_the_tasks_and_bytes_of_the_model(quick_run):
     pytest.importorskip("dask")
     cases = quick_run[1]["large_graphs"]["cases"]

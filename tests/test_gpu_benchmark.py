@@ -70,6 +70,7 @@ host_cupy = SimpleNamespace(
 )
 
 
+@pytest.mark.nightly
 def test_every_case_is_measured(benchmark):
     from benchmarks.__main__ import BENCHMARKS
     from benchmarks.table import list_targets, make_plain, measure_case

@@ -73,7 +73,7 @@ def test_an_interrupted_compiler_works_on_every_thread(times):
 @pytest.mark.parametrize(
     "backend", ["numpy", pytest.param("compiled", marks=pytest.mark.exhaustive)]
 )
-@pytest.mark.exhaustive
+@pytest.mark.nightly
 def test_interrupted_dask_arrays_leave_others_right(backend, times):
     pytest.importorskip("dask")
     assert run("dask_arrays", backend, 20 * times) > 5 * times

@@ -145,7 +145,7 @@ class TestCode:
         check(deal(USUAL, architecture), architecture)
 
     @needs_nvrtc
-    @pytest.mark.exhaustive
+    @pytest.mark.nightly
     @pytest.mark.parametrize("architecture", ARCHITECTURES)
     def test_kernels_of_every_kind(self, architecture):
         check(deal(IN_CI, architecture), architecture)
