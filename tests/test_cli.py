@@ -412,6 +412,7 @@ def test_slope_that_faces_the_light_is_brightest():
     assert cli_demo.hillshade(np.array([80.0]), np.array([135.0]))[0] == 0
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 def test_a_reader_that_has_had_enough_is_no_error_to_print(unbuffered):
     code = "import sys; from gpugrad._cli.main import main; sys.exit(main(['info']))"

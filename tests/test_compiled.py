@@ -501,6 +501,7 @@ def test_many_callers_at_once_get_right_answers(rng, small_pieces):
             assert_same_bits(a, b)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.exhaustive(method="spawn")
 @pytest.mark.parametrize("method", multiprocessing.get_all_start_methods())
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")

@@ -129,6 +129,7 @@ def test_operators_equal_the_results_in_memory(counted, rng, name, layout):
     assert len(counted.results) == counted.count
 
 
+@pytest.mark.exhaustive
 @pytest.mark.exhaustive(tile=1 << 19)
 @pytest.mark.parametrize("tile", [200, 1 << 19])
 def test_tiles_and_blocks_of_a_block(monkeypatch, counted, rng, tile):

@@ -131,6 +131,7 @@ def test_a_limit_of_the_system_is_kept(tmp_path):
     assert "3 results of 64 x 256 x 256 float32, 50.3 MB" in printed
 
 
+@pytest.mark.exhaustive
 @pytest.mark.skipif(sys.platform == "win32", reason="sends signals of POSIX")
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
 def test_an_interrupted_command_says_how_to_go_on(tmp_path, name):
@@ -177,6 +178,7 @@ def test_chunks_that_fail_beside_the_first_say_nothing(tmp_path):
     assert (done.returncode, done.stderr) == (0, "")
 
 
+@pytest.mark.exhaustive
 @pytest.mark.skipif(sys.platform == "win32", reason="takes a limit of POSIX for granted")
 @pytest.mark.parametrize("suffix", [".nc", ".tif"])
 def test_a_result_that_can_not_be_put_together_is_told_of(tmp_path, suffix):
@@ -221,6 +223,7 @@ def test_of_two_processes_one_writes_and_one_is_told(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["f.npy", "g.npy"]
 
 
+@pytest.mark.exhaustive
 def test_a_terminal_shows_a_bar(tmp_path):
     pty = pytest.importorskip("pty", reason="there are no such terminals on this system")
     termios = pytest.importorskip("termios")

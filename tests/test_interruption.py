@@ -52,6 +52,7 @@ def run(task, *arguments):
 FEW_AND_MANY = (1, pytest.param(10, marks=pytest.mark.nightly))
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("times", FEW_AND_MANY)
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_no_thread_writes_once_an_interrupted_call_has_ended(backend, times):
@@ -84,6 +85,7 @@ def test_no_thread_reads_or_writes_files_once_an_interrupted_run_has_ended(times
     assert run("files", 5 * times) > 5 * times
 
 
+@pytest.mark.exhaustive
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
 @pytest.mark.parametrize("times", FEW_AND_MANY)
 def test_a_child_forked_while_a_thread_compiles_can_compile(times):
