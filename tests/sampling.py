@@ -6,7 +6,8 @@
   pair, and the others are nightly tests.
 - ``@pytest.mark.exhaustive``: none of these. ``exhaustive(xp="jax")``: none that have this value.
 - ``@random_cases(n)`` above a test of hypothesis: a tenth of `n` cases.
-- ``@pytest.mark.nightly``: none, and none of the exhaustive run either.
+- ``@pytest.mark.nightly``: none, and none of the exhaustive run either. ``nightly(xp="jax")``: none
+  that have this value.
 
 ``pytest --exhaustive`` takes everything but the nightly tests, ``pytest --rest`` what of it has not
 passed in the last run, and random cases again, all of them; ``pytest --nightly`` takes the nightly
@@ -101,7 +102,7 @@ def configure(config: pytest.Config) -> None:
 
 def choose(config: pytest.Config, items: Sequence[pytest.Item]) -> list[pytest.Item]:
     """Return the tests that the options ask for."""
-    longest = {item for item in items if item.get_closest_marker("nightly") is not None}
+    longest = {item for item in items if is_left_out(item, "nightly")}
     is_usual = not any(map(config.getoption, ("--nightly", "--exhaustive", "--rest")))
     if is_usual:
         return find_samples([item for item in items if item not in longest])
@@ -132,13 +133,13 @@ def is_example(item: pytest.Item) -> bool:
     return item.path.suffix == ".md"
 
 
-def is_left_out(item: pytest.Item) -> bool:
-    """Tell whether a mark leaves a case to the exhaustive run, by the values that it names."""
+def is_left_out(item: pytest.Item, run: str = "exhaustive") -> bool:
+    """Tell whether a mark leaves a case to a longer run, by the values that it names."""
     case = getattr(item, "callspec", None)
     values = {} if case is None else case.params
     return any(
         all(name in values and values[name] == value for name, value in mark.kwargs.items())
-        for mark in item.iter_markers("exhaustive")
+        for mark in item.iter_markers(run)
     )
 
 

@@ -497,7 +497,7 @@ def test_what_has_no_slope_at_its_end_is_nan_and_says_so():
         assert value[1] == pytest.approx(0.25, rel=1e-7)
 
 
-@pytest.mark.exhaustive(xp="jax")
+@pytest.mark.nightly(xp="jax")
 @pytest.mark.sampled(exhaustive=1)
 @pytest.mark.parametrize("method", ["central", "extrapolation"])
 def test_ends_are_the_same_in_every_library(xp, method):

@@ -303,7 +303,7 @@ class TestPlans:
         assert abs(adjoint.adjoint().matrix() - matrix).max() < 1e-14 * scale
         assert not adjoint.offset().any()
 
-    @pytest.mark.exhaustive(xp="jax")
+    @pytest.mark.nightly(xp="jax")
     @pytest.mark.sampled(exhaustive=1)
     @pytest.mark.parametrize("operator", ["gradient", "laplacian", "hessian"])
     def test_in_every_library(self, xp, rng, operator):

@@ -146,7 +146,7 @@ def test_a_distance_grows_by_one_per_unit_of_length():
     np.testing.assert_allclose(slope, 1.0, atol=1e-7)
 
 
-@pytest.mark.exhaustive(xp="jax")
+@pytest.mark.nightly(xp="jax")
 def test_every_library_sees_the_same_flows(xp):
     options = {"accuracy": 4, "boundary": "periodic"}
     for flow in (taylor_green(8)[0], abc_flow(6)):

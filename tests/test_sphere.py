@@ -192,7 +192,7 @@ def test_without_all_meridians_the_eastward_component_at_a_pole_is_unknown():
 
 
 @pytest.mark.sampled
-@pytest.mark.exhaustive(xp="jax")
+@pytest.mark.nightly(xp="jax")
 @pytest.mark.parametrize("dtype", ["f4", "c16", "i8"])
 def test_every_library_has_the_same_results(xp, rng, dtype):
     latitude, longitude = make_grid(6)

@@ -49,7 +49,7 @@ class Row(NamedTuple):
     compute: Callable[[Iterable[Any]], list[Any]] = list
     """Returns arrays whose values are known: lazy ones computed together."""
     runs: str = "every run"
-    """Which tests run it: "every run", "`.ci/run`", or "by hand"."""
+    """Which tests run it: "every run", "`.ci/run`", "`.ci/nightly`" or "by hand"."""
     is_alone: bool = False
     """Whether it needs a process of its own."""
 
@@ -223,7 +223,7 @@ ROWS = (
     Row("array-api-strict, elsewhere", "a second device, which it plays", "array_api_strict",
         _strict_elsewhere),
     Row("PyTorch", "the processor", "torch", _torch, bound=1, runs="`.ci/run`"),
-    Row("JAX", "the processor", "jax", _jax, 2, _NO_WRITING, runs="`.ci/run`"),
+    Row("JAX", "the processor", "jax", _jax, 2, _NO_WRITING, runs="`.ci/nightly`"),
     Row(
         "JAX, sharded", "four devices that the processor plays", "jax", _jax_shards, 2,
         _NO_WRITING, runs="`.ci/run`", is_alone=True,
