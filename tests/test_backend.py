@@ -641,7 +641,7 @@ def test_asnumpy_takes_single_numbers_and_sequences():
     assert gpugrad.asnumpy(F) is F
 
 
-@pytest.mark.exhaustive
+@pytest.mark.nightly
 @pytest.mark.skipif(find_gpu().usable, reason="there is a GPU")
 def test_require_gpu_turns_skips_into_failures():
     tests = os.path.join(os.path.dirname(__file__), "test_libraries.py")

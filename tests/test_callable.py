@@ -188,7 +188,7 @@ def test_points_that_take_part_in_automatic_differentiation(method):
     np.testing.assert_allclose(gpugrad.asnumpy(second), -np.sin(gpugrad.asnumpy(x)), atol=1e-9)
 
 
-@pytest.mark.exhaustive(library="jax")
+@pytest.mark.nightly(library="jax")
 @pytest.mark.parametrize("kind", ["gradient", "jacobian", "hessian", "derivative"])
 @pytest.mark.parametrize("library", ["numpy", "torch", "jax"])
 def test_every_kind_by_auto_is_exact_in_every_library(kind, library, rng):

@@ -735,6 +735,7 @@ class TestTorch:
         assert gpugrad.gradient(torch.ones(9, dtype=torch.bfloat16)).dtype == torch.bfloat16
         assert set(chosen) == {"slices"}
 
+    @pytest.mark.nightly  # imports what compiles
     @pytest.mark.filterwarnings("ignore:Dynamo detected a call:UserWarning")
     def test_compiled_functions_are_traced(self, torch, chosen):
         f = torch.arange(100.0) ** 2

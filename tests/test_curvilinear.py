@@ -511,7 +511,7 @@ def test_half_precision_is_computed_in_single():
 # Libraries
 
 
-@pytest.mark.exhaustive
+@pytest.mark.nightly
 def test_jax_traces_coordinates_and_fields(rng):
     jax = pytest.importorskip("jax")
     jax.config.update("jax_enable_x64", True)

@@ -79,7 +79,7 @@ def test_blocks_of_dask_take_rows_of_their_neighbours():
     assert count_bytes(gpugrad.gradient(lazy, 0.1, axis=0), (1, 1)) == 2 * row
 
 
-@pytest.mark.exhaustive
+@pytest.mark.nightly
 def test_single_calls_on_several_devices():
     pytest.importorskip("jax")
     run_cases([], with_others=True)

@@ -562,7 +562,7 @@ def test_a_grid_says_what_it_is_and_can_be_pickled(rng):
     assert_same_bits(again.laplacian(f), sphere.laplacian(f))
 
 
-@pytest.mark.exhaustive
+@pytest.mark.nightly
 def test_jax_traces_all_operators(rng):
     jax = pytest.importorskip("jax")
     jax.config.update("jax_enable_x64", True)
