@@ -362,8 +362,13 @@ class TestMemory:
         assert [weight() is not None for weight in weights[:3]] == [is_captured] * 3
 
     def test_only_calls_with_weights_ask_for_graphs(self, cuda, rng, monkeypatch):
-        monkeypatch.setattr(cuda, "is_capturing", None)
-        gpugrad.gradient(host_array(rng.normal(size=(6, 8))), 0.3)
+        asked = []
+        monkeypatch.setattr(cuda, "is_capturing", lambda: bool(asked.append(1)))
+        f = host_array(rng.normal(size=(6, 8)))
+        gpugrad.gradient(f, 0.3)
+        assert asked == []
+        gpugrad.gradient(f, np.cumsum(rng.uniform(0.1, 1, 8)), axis=1)
+        assert asked == [1]
 
 
 @needs_compiler

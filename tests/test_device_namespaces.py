@@ -13,23 +13,10 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from devices.creations import CREATIONS
 
 import gpugrad
 from internals import DeviceNamespace, Gpu, _devices, _gpus, _namespaces
-
-CREATIONS = {
-    "asarray of a list": lambda xp, **to: xp.asarray([1.0, 2.0, 4.0], **to),
-    "asarray of NumPy's": lambda xp, **to: xp.asarray(np.arange(3.0), **to),
-    "zeros": lambda xp, **to: xp.zeros(3, **to),
-    "ones": lambda xp, **to: xp.ones((2, 3), **to),
-    "empty": lambda xp, **to: xp.empty(3, **to),
-    "full": lambda xp, **to: xp.full((3,), 2.0, **to),
-    "arange": lambda xp, **to: xp.arange(3.0, **to),
-    "linspace": lambda xp, **to: xp.linspace(0, 1, 3, **to),
-    "eye": lambda xp, **to: xp.eye(3, **to),
-    "fftfreq": lambda xp, **to: xp.fft.fftfreq(4, **to),
-    "rfftfreq": lambda xp, **to: xp.fft.rfftfreq(4, **to),
-}
 
 
 @pytest.fixture(scope="module")

@@ -105,7 +105,7 @@ RARE = [
     if operator not in ("gradient", "laplacian") or dtype not in ("f4", "f8") or name in SPILLING
 ]
 OTHERS = [name for name in CALLS if name not in {*USUAL, *RARE}]
-IN_CI = [*RARE, *map(str, np.random.default_rng(1).permutation(OTHERS)[: 35 - len(RARE)])]
+OF_EVERY_KIND = [*RARE, *map(str, np.random.default_rng(1).permutation(OTHERS)[: 35 - len(RARE)])]
 
 
 def assert_keeps_small_numbers(code):
@@ -148,7 +148,7 @@ class TestCode:
     @pytest.mark.nightly
     @pytest.mark.parametrize("architecture", ARCHITECTURES)
     def test_kernels_of_every_kind(self, architecture):
-        check(deal(IN_CI, architecture), architecture)
+        check(deal(OF_EVERY_KIND, architecture), architecture)
 
     @needs_nvrtc
     @pytest.mark.nightly
@@ -177,8 +177,8 @@ class TestCode:
         for kernel in compile_for(share, architecture):
             assert_keeps_small_numbers(kernel.code)
 
-    def test_kernels_in_ci_are_of_every_kind(self):
-        taken = [*USUAL, *IN_CI]
+    def test_kernels_are_of_every_kind(self):
+        taken = [*USUAL, *OF_EVERY_KIND]
         assert len(taken) == len({*taken}) == 45  # and 25 with all parts
         kinds = [{*name.split()} - {"2", "4", "8"} for name in taken]
         for axes in ("1-D", "2-D", "3-D"):

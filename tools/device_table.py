@@ -199,6 +199,10 @@ def main() -> None:
     parser.add_argument("--pages", action="store_true", help="write the pages alone")
     parser.add_argument("names", nargs="*", help="the libraries to run; all of them by default")
     options, known = parser.parse_args(), known_outcomes()
+    unknown = {*options.names} - {row.name for row in ROWS}
+    if unknown:
+        names = ", ".join(row.name for row in ROWS)
+        parser.error(f"NAME must be one of {names}; got {', '.join(sorted(unknown))}")
     if not options.pages:
         known |= run_cases([row for row in ROWS if not options.names or row.name in options.names])
         known = {row.name: known[row.name] for row in ROWS if row.name in known}

@@ -368,17 +368,27 @@ def asnumpy(x: Any) -> np.ndarray[Any, Any]:
             # A class has its methods too, and they bring nothing home.
             if callable(bring_home) and not isinstance(x, type):
                 return np.asarray(bring_home())
-    if isinstance(x, (list, tuple)) and _find_library_array(x) is not None:
-        return np.asarray([asnumpy(entry) for entry in x])
     if not is_library_array(x):
         refuse_datasets(x, "`x`")
-        values = as_regular(x, "`x`")
+        try:
+            values = as_regular(x, "`x`")
+        except (IndexError, RuntimeError, TypeError):
+            if _find_library_array(x) is None:
+                raise
+            return _bring_sequence_home(x)
+        if values.dtype.kind == "O" and _find_library_array(x) is not None:
+            return _bring_sequence_home(x)
         if values.dtype.kind == "O" and values.ndim == 0:
             raise TypeError(f"`x` must be an array or a sequence; got {type(x).__name__}.")
         return values
     home = row_of(x).bring_home(x)
     values = home if isinstance(home, np.ndarray) else asnumpy(home)
     return values.astype(np.float32) if dtype_name(values.dtype) == "bfloat16" else values
+
+
+def _bring_sequence_home(x: Any) -> np.ndarray[Any, Any]:
+    """Bring arrays in a sequence home one by one, where NumPy cannot read them."""
+    return as_regular([asnumpy(entry) for entry in x], "`x`")
 
 
 PLAIN = frozenset({np.ndarray, float, int, np.float64, np.float32, str, bool, type(None)})

@@ -112,6 +112,7 @@ def install_line(driver: int | None = None) -> str:
 
 
 def driver_in_words() -> str:
+    """Say which CUDA the driver supports, as the end of a sentence."""
     driver = driver_version()
     return (
         f"; the NVIDIA driver here supports CUDA {version_in_words(driver)}"
@@ -131,6 +132,7 @@ def driver_version() -> int | None:
 
 
 def version_in_words(number: int) -> str:
+    """Return a version of CUDA as its users write it: 12040 is 12.4."""
     return f"{number // 1000}.{number % 1000 // 10}"
 
 

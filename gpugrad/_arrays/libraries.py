@@ -76,7 +76,7 @@ class CompletedNamespace(ModuleType):
 
     def __getattr__(self, name: str) -> Any:
         """Return what the library has."""
-        return getattr(self._namespace, name)
+        return getattr(self.__dict__["_namespace"], name)
 
     def __dir__(self) -> list[str]:
         """List what is there, whoever brings it."""

@@ -19,6 +19,8 @@ from gpugrad._arrays.gpus import find_gpu_of
 sys.path.insert(0, str(Path(__file__).parents[1]))
 import two_devices
 
+from devices.creations import CREATIONS
+
 SQUARES = np.arange(12.0).reshape(3, 4) ** 2
 
 
@@ -33,20 +35,6 @@ def dpnp():
 @pytest.fixture(scope="module")
 def mx():
     return pytest.importorskip("mlx.core")
-
-
-CREATIONS = {
-    "asarray of a list": lambda xp, **to: xp.asarray([1.0, 2.0, 4.0], **to),
-    "asarray of NumPy's": lambda xp, **to: xp.asarray(SQUARES, **to),
-    "zeros": lambda xp, **to: xp.zeros(3, **to),
-    "ones": lambda xp, **to: xp.ones((2, 3), **to),
-    "empty": lambda xp, **to: xp.empty(3, **to),
-    "full": lambda xp, **to: xp.full((3,), 2.0, **to),
-    "arange": lambda xp, **to: xp.arange(3.0, **to),
-    "linspace": lambda xp, **to: xp.linspace(0, 1, 3, **to),
-    "eye": lambda xp, **to: xp.eye(3, **to),
-    "fftfreq": lambda xp, **to: xp.fft.fftfreq(4, **to),
-}
 
 
 @pytest.fixture(scope="module")
