@@ -262,17 +262,14 @@ def _find_half_precision(outputs: Outputs, _: str, is_asked: bool = False) -> Ev
 
 def _find_shards(outputs: Outputs, _: str, is_asked: bool = False) -> Evaluation | str:
     """Find the engine for arrays of JAX that are cut into blocks, one for each device."""
-    from gpugrad._engines.jax import shards
+    from gpugrad._engines.jax import engine, shards, traced
 
-    if any(shards.find_sharding(f) is not None for f in distinct_fields(outputs)):
-        from gpugrad._engines.jax import engine
-
+    reason = engine.unsupported(outputs)
+    if reason is None:
         return Evaluation(engine.evaluate, outputs, describe=engine.describe)
     if shards.is_traced_for_many(outputs[0][0].field):
-        from gpugrad._engines.jax import traced
-
         return Evaluation(traced.evaluate, outputs)
-    return "it takes arrays that are cut into blocks, one for each device"
+    return reason
 
 
 def _is_on_gpu(f: Array) -> bool:
