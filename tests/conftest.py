@@ -14,6 +14,7 @@ import pytest
 import sampling
 
 import gpugrad
+from internals import numpy_calls, prepared
 
 collect_ignore = ["peers"]
 """What is collected only where it is named: other projects' tests, `pytest tests/peers`."""
@@ -164,6 +165,28 @@ def jax_without_64_bits() -> Iterator[None]:
 )
 def xp(request: pytest.FixtureRequest) -> Library:
     return LIBRARIES[request.param]()
+
+
+@pytest.fixture(autouse=True)
+def forget_prepared_calls() -> None:
+    """Begin as a new process does: a test may change limits by which calls are prepared."""
+    prepared._calls.clear()
+
+
+def watch_small_calls(monkeypatch: pytest.MonkeyPatch, note: Callable[[], None]) -> None:
+    """Have each call that the NumPy engine has ready noted, from the first one on."""
+    evaluate, evaluate_single = numpy_calls.BoundCall.__call__, numpy_calls._evaluate_single
+
+    def call(*arguments: Any) -> Any:
+        note()
+        return evaluate(*arguments)
+
+    def call_single(*arguments: Any) -> Any:
+        note()
+        return evaluate_single(*arguments)
+
+    monkeypatch.setattr(numpy_calls.BoundCall, "__call__", call)
+    monkeypatch.setattr(numpy_calls, "_evaluate_single", call_single)
 
 
 @pytest.fixture

@@ -29,6 +29,7 @@ MODULES = {
     # Engines, one by one, on what they are given; their programs, blocks and slabs.
     "slices": "gpugrad._engines.slices",
     "numpy_blocks": "gpugrad._engines.numpy_blocks",
+    "numpy_calls": "gpugrad._engines.numpy_calls",
     "half_precision": "gpugrad._engines.half_precision",
     "numpy_subclasses": "gpugrad._engines.numpy_subclasses",
     "compiled_engine": "gpugrad._engines.compiled.engine",
@@ -51,6 +52,8 @@ MODULES = {
     "_axes": "gpugrad._grids.axes",
     "_boundaries": "gpugrad._stencils.boundaries",
     "_schemes": "gpugrad._stencils.schemes",
+    # Calls that come again, which a test that changes limits has to forget.
+    "prepared": "gpugrad._operators.prepared",
     # Slabs of curved grids and spheres, to be made small.
     "slabs": "gpugrad._operators.curved.slabs",
     "sphere_rows": "gpugrad._operators.curved.sphere_rows",

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import gpugrad
-from conftest import assert_same_bits
+from conftest import assert_same_bits, watch_small_calls
 from internals import (
     Gpu,
     Term,
@@ -45,6 +45,7 @@ def ran(monkeypatch):
             return original(outputs, out)
 
         monkeypatch.setattr(module, "evaluate", evaluate)
+    watch_small_calls(monkeypatch, lambda: engines.append("numpy_blocks"))
     return engines
 
 

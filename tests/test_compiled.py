@@ -436,7 +436,7 @@ class TestMemory:
     def test_others_weights_die_with_their_plans(self, rng):
         x = np.cumsum(rng.uniform(1, 2, 1 << 16))
         gpugrad.gradient(np.zeros(1 << 16), x, backend="compiled")
-        (program,) = [kept for kept, _ in compiled_engine.programs._entries.values()]
+        (program,) = [entry.thing for entry in compiled_engine.programs._entries.values()]
         assert program.items.nbytes + program.words.nbytes < 1 << 14
 
 

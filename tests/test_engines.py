@@ -58,6 +58,13 @@ class TestStore:
         store.keep("b", 4, nbytes=5)
         assert [store.find(key) for key in "ab"] == [None, 4]
 
+    def test_what_is_kept_again_counts_once(self):
+        store = Store(most=9, most_bytes=10)
+        for _ in range(5):
+            store.keep("a", 1, nbytes=6)
+        store.keep("b", 2, nbytes=4)
+        assert [store.find(key) for key in "ab"] == [1, 2]
+
 
 @pytest.fixture
 def small_blocks(monkeypatch):

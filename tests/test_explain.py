@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import gpugrad
+from conftest import watch_small_calls
 from internals import (
     OPERATORS,
     Gpu,
@@ -44,6 +45,7 @@ def ran(monkeypatch):
             return original(outputs, out)
 
         monkeypatch.setattr(module, "evaluate", evaluate)
+    watch_small_calls(monkeypatch, lambda: engines.append("numpy"))
     monkeypatch.setattr(dispatch, "_results_so_far", 0)
     return engines
 

@@ -222,7 +222,11 @@ def _differentiate(
                 np.subtract(f[samples[0]], f[samples[1]], total)
             np.divide(total, divisor, target)
         else:
-            _add_up_in_place([f[i] for i in samples], step, precision, piece[index], block)
+            is_sum = all(type(w) is int for w in step.weights)
+            dtype = precision.working if is_sum else precision.arithmetic
+            read = [f[i] for i in samples]
+            numbers = step.weights, divisor, step.constant
+            add_up_in_place(read, *numbers, dtype, piece[index], block)
 
 
 def _subtract_flat(
@@ -270,33 +274,36 @@ def _add_up_row(rows: Sequence[Any], step: Step, precision: Precision) -> Any:
     return total if step.constant is None else total + step.constant
 
 
-def _add_up_in_place(
+def add_up_in_place(
     samples: Sequence[NumpyArray],
-    step: Step,
-    precision: Precision,
+    weights: Sequence[Any],
+    divisor: Any,
+    constant: Any,
+    dtype: np.dtype[Any],
     target: NumpyArray,
-    block: _Workspace | None,
+    block: _Workspace | None = None,
 ) -> None:
-    """Write the weighted sum of many rows to `target`; the products go through one buffer."""
-    is_sum = all(type(w) is int for w in step.weights)
-    dtype = precision.working if is_sum else precision.arithmetic
+    """Write the weighted sum of many rows to `target`, in the precision of `dtype`.
+
+    The products go through one buffer.
+    """
     total = target if target.dtype == dtype else _buffer(block, "sum", target, dtype)
-    first = step.weights[0]
+    first = weights[0]
     if type(first) is int:  # no product with 1 or -1, which for complex numbers is not the same
         sign = np.positive if first == 1 else np.negative
         sign(samples[0], total, dtype=dtype.newbyteorder("="), casting="same_kind")
     else:
         np.multiply(first, samples[0], total, casting="same_kind")
     product = None if block is None else block.take("product", target, dtype)
-    for sample, weight in zip(samples[1:], step.weights[1:], strict=True):
+    for sample, weight in zip(samples[1:], weights[1:], strict=True):
         if type(weight) is int:
             (np.add if weight == 1 else np.subtract)(total, sample, total)
         else:
             np.add(total, np.multiply(weight, sample, product), total)
-    if step.constant is not None:
-        np.add(total, step.constant, total)
-    if step.divisor is not None:
-        np.divide(total, step.divisor, target)
+    if constant is not None:
+        np.add(total, constant, total)
+    if divisor is not None:
+        np.divide(total, divisor, target)
     elif total is not target:
         np.copyto(target, total, casting="same_kind")
 

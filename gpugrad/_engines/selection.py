@@ -218,6 +218,12 @@ def name_in_force(backend: str | None = None) -> str:
     return "auto" if _from_environment is None else check_name(_from_environment, "GPUGRAD_BACKEND")
 
 
+def is_auto_in_force() -> bool:
+    """Tell whether "auto" applies to calls without a keyword: the question of most calls."""
+    chosen = _chosen.get()
+    return (_from_environment if chosen is None else chosen) in (None, "auto")
+
+
 def source_of_name(backend: str | None = None) -> str:
     """Return where the name comes from that applies; nothing where nobody has named any."""
     if backend is not None:

@@ -17,8 +17,17 @@ Kept = TypeVar("Kept")
 _lock = threading.Lock()
 
 
+class _Entry(Generic[Kept]):
+    """A thing that is kept, its bytes, and whether it was wanted since it was last looked at."""
+
+    __slots__ = ("is_wanted", "nbytes", "thing")
+
+    def __init__(self, thing: Kept, nbytes: int) -> None:
+        self.thing, self.nbytes, self.is_wanted = thing, nbytes, False
+
+
 class Store(Generic[Kept]):
-    """What has been made, by key; what was not wanted for longest goes first.
+    """What has been made, by key; the oldest that was not wanted lately goes first.
 
     Parameters
     ----------
@@ -30,37 +39,48 @@ class Store(Generic[Kept]):
 
     def __init__(self, most: int, most_bytes: int = 1 << 60) -> None:
         self.most, self.most_bytes = most, most_bytes
-        self._entries: OrderedDict[Hashable, tuple[Kept, int]] = OrderedDict()
+        self._entries: OrderedDict[Hashable, _Entry[Kept]] = OrderedDict()
+        self._nbytes = 0
 
     def __len__(self) -> int:
         return len(self._entries)
 
     def find(self, key: Hashable) -> Kept | None:
         """Return what is kept by a key, or None."""
-        with _lock:
-            entry = self._entries.get(key)
-            if entry is None:
-                return None
-            self._entries.move_to_end(key)
-            return entry[0]
+        entry = self._entries.get(key)  # without the lock: small calls feel it
+        if entry is None:
+            return None
+        entry.is_wanted = True
+        return entry.thing
 
     def keep(self, key: Hashable, thing: Kept, nbytes: int = 0) -> None:
         """Keep a thing of some bytes, and drop what there is no room for."""
         if nbytes > self.most_bytes:
             return
         with _lock:
-            self._entries[key] = thing, nbytes
-            # Counted anew: an exception from a handler of signals would leave a counter wrong.
-            while (
-                len(self._entries) > self.most
-                or sum(size for _, size in self._entries.values()) > self.most_bytes
-            ):
-                self._entries.popitem(last=False)
+            self._entries.pop(key, None)
+            self._entries[key] = _Entry(thing, nbytes)
+            self._nbytes += nbytes
+            if not self._is_full():
+                return
+            # Counted anew: an exception from a handler of signals may have left it wrong.
+            self._nbytes = sum(entry.nbytes for entry in self._entries.values())
+            while self._is_full():
+                oldest, entry = self._entries.popitem(last=False)
+                if entry.is_wanted or oldest == key:  # it goes to the end, and next time
+                    entry.is_wanted = False
+                    self._entries[oldest] = entry
+                else:
+                    self._nbytes -= entry.nbytes
+
+    def _is_full(self) -> bool:
+        return len(self._entries) > self.most or self._nbytes > self.most_bytes
 
     def clear(self) -> None:
         """Drop all."""
         with _lock:
             self._entries.clear()
+            self._nbytes = 0
 
 
 def _renew_lock() -> None:

@@ -21,16 +21,16 @@ from gpugrad._grids import (
     plan_axes,
     plan_gradient,
 )
-from gpugrad._labels import accepts_labels
 from gpugrad._operators.apply import apply_operator
 from gpugrad._operators.components import check_has_length
 from gpugrad._operators.descriptions import ONE_AXIS, OUT, describe
 from gpugrad._operators.one_axis import check_one_spacing
+from gpugrad._operators.prepared import prepares
 from gpugrad._operators.samples import MaskedFields
 from gpugrad._stencils import Term, each_derivative
 
 
-@accepts_labels
+@prepares
 @describe(out=OUT["each"])
 def gradient(
     f: Any,
@@ -133,7 +133,7 @@ def gradient(
     return results if stack or len(plans) > 1 else results[0]
 
 
-@accepts_labels
+@prepares
 @describe(axis=ONE_AXIS)
 def derivative(
     f: Any,
@@ -239,7 +239,7 @@ def _return_nothing(out: Any, stack: bool) -> tuple[Array, ...]:
     return ()
 
 
-@accepts_labels
+@prepares
 @describe(type_errors=", or if `f` holds dates, which have no squares")
 def gradient_norm(
     f: Any,

@@ -56,7 +56,7 @@ from gpugrad._operators.stages import (
     plan_stages,
     transpose_program,
 )
-from gpugrad._stencils import OPERATORS, Operator
+from gpugrad._stencils import OPERATORS, AxisPlan, Operator
 
 P = ParamSpec("P")
 
@@ -661,17 +661,7 @@ def make_program(
     for name, value in keywords.items():
         if value is not None and name not in row.options:
             raise TypeError(f"`{name}` does not go with a plan of {operator}. Leave it out.")
-    if operator == "gradient":
-        plans = [plan_gradient(f, spacing, axis, time_unit, options)]
-    else:
-        if not row.orders:
-            if len(spacing) > 1:
-                raise TypeError(f"a {row.title} takes one spacing; got {len(spacing)}.")
-            axis = parse_one_axis(-1 if axis is None else axis)
-        plans = [
-            plan_axes(f, spacing, axis, time_unit, options._replace(order=order))
-            for order in row.orders or (options.order,)
-        ]
+    plans = plan_operator(row, f, spacing, axis, time_unit, options)
     axes = len(plans[0])
     components = 1 if row.takes == "field" else axes
     if keywords["components"] is not None:
@@ -680,3 +670,24 @@ def make_program(
     shape = find_shape(row, components, axes, bool(keywords["stack"]))
     takes = () if row.takes == "field" else (components,)
     return plan_stages(row, plans, components, where), takes, shape
+
+
+def plan_operator(
+    row: Operator,
+    f: Array,
+    spacing: tuple[Any, ...],
+    axis: Any,
+    time_unit: str | None,
+    options: Options,
+) -> list[list[AxisPlan]]:
+    """Return a plan for each axis, and these for each order of the operator."""
+    if row.name == "gradient":
+        return [plan_gradient(f, spacing, axis, time_unit, options)]
+    if not row.orders:
+        if len(spacing) > 1:
+            raise TypeError(f"a {row.title} takes one spacing; got {len(spacing)}.")
+        axis = parse_one_axis(-1 if axis is None else axis)
+    return [
+        plan_axes(f, spacing, axis, time_unit, options._replace(order=order))
+        for order in row.orders or (options.order,)
+    ]

@@ -9,9 +9,9 @@ from typing import Any
 
 from gpugrad._arrays import Array, Backend
 from gpugrad._grids import ONE_SIDED, Axes, Boundary, EdgeOrder, Options, Period, Spacing, Stagger
-from gpugrad._labels import accepts_labels
 from gpugrad._operators.apply import apply_operator
 from gpugrad._operators.descriptions import CURL_AXIS, OUT, describe
+from gpugrad._operators.prepared import prepares
 
 COUNT = "; if components differ in shape or device, or there are not as many components as axes"
 TWO_AXES = "the results on two new leading axes"
@@ -20,7 +20,7 @@ MIXED = (
 )
 
 
-@accepts_labels
+@prepares
 @describe(value_errors=COUNT)
 def divergence(
     v: Any,
@@ -86,7 +86,7 @@ def divergence(
     )  # fmt: skip
 
 
-@accepts_labels
+@prepares
 @describe(out=OUT["each"], axis=CURL_AXIS, value_errors=COUNT + ", two or three")
 def curl(
     v: Any,
@@ -156,7 +156,7 @@ def curl(
     )  # fmt: skip
 
 
-@accepts_labels
+@prepares
 @describe()
 def laplacian(
     f: Any,
@@ -219,7 +219,7 @@ def laplacian(
     )
 
 
-@accepts_labels
+@prepares
 @describe(out=OUT["each"], components="any number of them")
 def vector_laplacian(
     v: Any,
@@ -276,7 +276,7 @@ def vector_laplacian(
     )
 
 
-@accepts_labels
+@prepares
 @describe(out=OUT["table"], leading=TWO_AXES, components="any number of them")
 def jacobian(
     v: Any,
@@ -336,7 +336,7 @@ def jacobian(
     )  # fmt: skip
 
 
-@accepts_labels
+@prepares
 @describe(out=OUT["table"], leading=TWO_AXES, value_errors=MIXED)
 def hessian(
     f: Any,

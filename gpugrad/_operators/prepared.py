@@ -1,0 +1,355 @@
+"""Calls of operators that come again: planned once, then found by what their arguments are like.
+
+A call on NumPy's arrays is found by its kind: the operator, shape and dtype of the field, the types
+of spacings, the options. What a kind stands for is a `PreparedCall`, with all decided but the
+samples and the numbers of the spacings. All other calls take the long way, and so do wrong ones:
+there they meet the checks, and the errors.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from functools import cache, wraps
+from typing import Any, NamedTuple, ParamSpec, TypeVar
+
+import numpy as np
+
+from gpugrad._arrays import NumpyArray
+from gpugrad._engines import evaluate, is_auto_in_force
+from gpugrad._engines.numpy_calls import BoundCall, SmallCall, is_small
+from gpugrad._engines.numpy_steps import find_result
+from gpugrad._engines.store import Store
+from gpugrad._grids import Options
+from gpugrad._labels import accepts_labels
+from gpugrad._operators.components import check_plans, find_shape, join_results
+from gpugrad._operators.plan import plan_operator
+from gpugrad._operators.stages import bind_fields, number_term
+from gpugrad._stencils import OPERATORS, Operator, Outputs
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_UNITS = {float: 1.0, int: 1, np.float64: np.float64(1.0)}
+"""Types of spacings whose numbers are worked out in each call, and what is planned for them."""
+
+_SPACINGS = frozenset((*_UNITS, np.float32, np.int64, np.int32, np.ndarray))
+
+_NUMBERS = frozenset((float, int, np.float64))
+
+_PLAIN = frozenset((int, str, type(None), float, bool))
+"""Types of options that may be a part of a kind: equal ones of one type mean the same."""
+
+_LONG_WAY = {"where": None, "skipna": False, "time_unit": None, "period": None, "backend": None}
+"""Options that need a look in each call, unless they are what they are by default."""
+
+_LEAST, _MOST = 1e-30, 1e30
+"""Spacings between which no number of a formula leaves the range of floats."""
+
+_BYTES_OF_A_FORMULA = 1 << 10
+
+_calls: Store[PreparedCall] = Store(most=1 << 12, most_bytes=1 << 25)
+"""What is prepared, by kind."""
+
+
+class _Bound(NamedTuple):
+    """What a prepared call has for some spacings: a call of an engine, or outputs for any."""
+
+    spacing: tuple[Any, ...]
+    call: BoundCall | None
+    outputs: Outputs
+    is_settled: bool
+
+
+class PreparedCall:
+    """An operator on NumPy's fields of one shape and dtype, with spacings of some types.
+
+    Parameters
+    ----------
+    row : Operator
+        The operator.
+    fields : sequence of arrays
+        The field, or the components, of a first call.
+    spacing : tuple
+        The spacings of that call.
+    arguments : mapping
+        The other arguments of that call, by name.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the call is wrong, or has to take the long way.
+    """
+
+    def __init__(
+        self,
+        row: Operator,
+        fields: Sequence[NumpyArray],
+        spacing: tuple[Any, ...],
+        arguments: Mapping[str, Any],
+    ) -> None:
+        self._row, self._arguments, self._count = row, arguments, len(fields)
+        self._stack = bool(arguments.get("stack"))
+        # It stands for any field, and holds a single number.
+        self._template = np.broadcast_to(np.zeros((), fields[0].dtype), fields[0].shape)
+        self._has_coordinates = any(type(h) is np.ndarray for h in spacing)
+        outputs = self._plan(tuple([_UNITS.get(type(h), h) for h in spacing]))
+        plans = [term.plan for output in outputs for term in output]
+        self._is_stretched = all(type(h) in _UNITS for h in spacing) and not any(
+            formula.constant is not None
+            for plan in plans
+            for formula in (*plan.lower, plan.interior, *plan.upper)
+        )
+        whole = bind_fields(outputs, [self._template] * self._count)
+        self._small = SmallCall(outputs, self._template) if is_small(whole) else None
+        self._dtype = find_result(whole[0])
+        self.evaluate_single: Callable[[NumpyArray], NumpyArray] | None = None
+        self._bound = self._bind(spacing)
+        formulas = sum(3 + len(plan.lower) + len(plan.upper) for plan in plans)
+        weights = sum(8 * h.nbytes for h in spacing if type(h) is np.ndarray)
+        self.nbytes = _BYTES_OF_A_FORMULA * formulas + weights
+
+    def __call__(
+        self, fields: Sequence[NumpyArray], spacing: tuple[Any, ...], out: Any = None
+    ) -> Any:
+        """Return what the operator returns, or NotImplemented where it takes the long way."""
+        bound = self._bound
+        if self._has_coordinates:
+            is_same = _are_equal(spacing, bound.spacing)
+        else:
+            is_same = bound.spacing == spacing
+        if not is_same:
+            try:
+                bound = self._bound = self._bind(spacing)
+            except (TypeError, ValueError, OverflowError):
+                return NotImplemented
+        elif not bound.is_settled:
+            call = bound.call and bound.call.settle(fields[0])
+            bound = self._bound = bound._replace(call=call, is_settled=True)
+            if call and not spacing and not self._shape:
+                self.evaluate_single = call.evaluate_single
+        call, shape = bound.call, self._shape
+        if call is None:
+            if len(shape) > 1 and out is not None:
+                return NotImplemented
+            results = evaluate(bind_fields(bound.outputs, fields), out, self._stack)
+        elif out is not None and not self._takes_out(fields, out):
+            return NotImplemented
+        elif not shape:
+            return call(fields, out if out is None else (out,))[0]
+        elif self._stack:
+            if out is None:
+                out = np.empty((*shape, *fields[0].shape), self._dtype)
+            call(fields, out)
+            results = out
+        else:
+            results = tuple(call(fields, out))
+        if not shape:
+            return results[0]
+        return results if len(shape) == 1 else join_results(results, shape, False)
+
+    def _bind(self, spacing: tuple[Any, ...]) -> _Bound:
+        """Return what there is for some spacings."""
+        kept = tuple([h.copy() if type(h) is np.ndarray else h for h in spacing])
+        if self._small is None:
+            return _Bound(kept, None, self._plan(spacing), True)
+        if not self._is_stretched:
+            call = SmallCall(self._plan(spacing), self._template)
+            return _Bound(kept, call.bind(None), (), False)
+        powers = []
+        for order, k in self._orders:
+            h = float(spacing[k]) if spacing else 1.0
+            if not _LEAST < abs(h) < _MOST:
+                raise ValueError(f"spacings must be from {_LEAST} to {_MOST}; got {h}.")
+            powers.append(h**order)
+        return _Bound(kept, self._small.bind(powers), (), False)
+
+    def _plan(self, spacing: tuple[Any, ...]) -> Outputs:
+        """Return the outputs for fields by number; know how results lie, and the terms' orders."""
+        row, arguments = self._row, self._arguments
+        for h in spacing:
+            if type(h) is np.ndarray and not _is_monotonic(h):
+                raise ValueError(
+                    "`spacing` must go up or down; else the long way warns, or raises."
+                )
+        options = Options(**{k: v for k, v in arguments.items() if k in Options._fields})
+        axis = arguments.get("axis")
+        plans = plan_operator(row, self._template, spacing, axis, None, options)
+        check_plans(row, plans[0], [self._template] * self._count)
+        self._shape = find_shape(row, self._count, len(plans[0]), self._stack)
+        outputs = row.terms(*plans, number_term, self._count)
+        of_plan = {
+            id(plan): (order, i if len(spacing) > 1 else 0)
+            for order, each in zip(row.orders or (options.order,), plans, strict=True)
+            for i, plan in enumerate(each)
+        }
+        self._orders = [of_plan[id(term.plan)] for output in outputs for term in output]
+        return outputs
+
+    def _takes_out(self, fields: Sequence[NumpyArray], out: Any) -> bool:
+        """Tell whether results can be written straight to `out`, without a further look at it."""
+        shape, dtype, count = fields[0].shape, self._dtype, self._shape
+        if len(count) > 1:
+            return False
+        if self._stack or not count:
+            shape, targets = (*count, *shape), (out,)
+        elif type(out) in (tuple, list) and len(out) == count[0]:
+            targets = out
+        else:
+            return False
+        for i, target in enumerate(targets):
+            if type(target) is not np.ndarray or target.shape != shape or target.dtype != dtype:
+                return False
+            flags = target.flags
+            if not (flags.writeable and (flags.c_contiguous or flags.f_contiguous)):
+                return False
+            if any(_may_overlap(target, other) for other in (*fields, *targets[:i])):
+                return False
+        return True
+
+
+def _may_overlap(a: NumpyArray, b: NumpyArray) -> bool:
+    if a is b:
+        return True
+    own_memory = a.base is None and b.base is None
+    return not own_memory and np.may_share_memory(a, b)
+
+
+def _are_equal(spacing: tuple[Any, ...], kept: tuple[Any, ...]) -> bool:
+    """Tell whether spacings, which may have changed in place, are those that were kept."""
+    return len(spacing) == len(kept) and all(map(_is_equal, spacing, kept))
+
+
+def _is_equal(h: Any, kept: Any) -> bool:
+    if type(h) is not np.ndarray:
+        return bool(h == kept)
+    if h.shape != kept.shape or h.dtype != kept.dtype:
+        return False
+    return h.tobytes() == kept.tobytes() if h.size < 1 << 10 else bool((h == kept).all())
+
+
+def _is_monotonic(x: NumpyArray) -> bool:
+    if x.ndim != 1 or x.dtype.kind not in "fiu":
+        return False
+    return bool((x[1:] > x[:-1]).all() or (x[1:] < x[:-1]).all())
+
+
+def prepares(function: Callable[P, R]) -> Callable[P, R]:
+    """Let an operator of the table find calls that come again, and else take the long way.
+
+    That way also takes labels and units (see `accepts_labels`).
+    """
+    take_long_way, row = accepts_labels(function), OPERATORS[function.__name__]
+    if row.gives == "pairs":  # derivatives of derivatives, made in two steps
+        return take_long_way
+    takes_one, name, find = row.takes == "field", row.name, _calls.find
+
+    @wraps(function)
+    def call(*arguments: P.args, **options: P.kwargs) -> R:
+        f: Any = arguments[0] if arguments else None
+        if takes_one and type(f) is np.ndarray:
+            fields: Any = (f,)
+            if len(arguments) == 1 and not options and is_auto_in_force():
+                prepared = find((name, 1, f.shape, f.dtype))
+                # Most calls end here, and are as short as they can be.
+                if prepared is not None and prepared.evaluate_single is not None:
+                    result: Any = prepared.evaluate_single(f)
+                    return result  # type: ignore[no-any-return]
+        else:
+            fields = _list_fields(f, takes_one)
+        if fields and is_auto_in_force():
+            result = _call_prepared(function, row, fields, arguments[1:], options)
+            if result is not NotImplemented:
+                return result  # type: ignore[no-any-return]
+        return take_long_way(*arguments, **options)
+
+    return call
+
+
+def _call_prepared(
+    function: Callable[..., Any],
+    row: Operator,
+    fields: Sequence[NumpyArray],
+    spacing: tuple[Any, ...],
+    options: dict[str, Any],
+) -> Any:
+    """Return what a call returns, or NotImplemented where it takes the long way."""
+    f, out = fields[0], None
+    kind: Any = row.name, len(fields), f.shape, f.dtype
+    if spacing:
+        kind = *kind, *map(type, spacing)
+    if options:
+        options = {**options}
+        out = options.pop("out", None)
+        kind = *kind, *options.items(), *map(type, options.values())
+    try:
+        prepared = _calls.find(kind)
+    except TypeError:  # an option has no hash
+        return NotImplemented
+    if prepared is None:
+        prepared = _prepare(function, row, kind, fields, spacing, options)
+        if prepared is None:
+            return NotImplemented
+    return prepared(fields, spacing, out)
+
+
+def _list_fields(f: Any, takes_one: bool) -> Sequence[NumpyArray] | None:
+    """Return the fields of a call if they are NumPy's plain arrays, all of one kind."""
+    if takes_one:
+        return _read_numbers(f)
+    if type(f) is np.ndarray:
+        return tuple(f) if f.ndim > 1 else None
+    if type(f) not in (tuple, list) or not f or any(type(g) is not np.ndarray for g in f):
+        return None
+    first = f[0]
+    are_alike = all(g.dtype == first.dtype and g.shape == first.shape for g in f)
+    return f if are_alike else None
+
+
+def _read_numbers(f: Any) -> Sequence[NumpyArray] | None:
+    """Return a list of Python's numbers as an array."""
+    if type(f) not in (list, tuple) or not f or not _NUMBERS.issuperset(map(type, f)):
+        return None
+    values = np.array(f)
+    return (values,) if values.dtype.kind in "fi" else None
+
+
+@cache
+def _find_defaults(function: Callable[..., Any]) -> Mapping[str, Any]:
+    parameters = inspect.signature(function).parameters.values()
+    return {p.name: p.default for p in parameters if p.default is not p.empty}
+
+
+def _prepare(
+    function: Callable[..., Any],
+    row: Operator,
+    kind: Hashable,
+    fields: Sequence[NumpyArray],
+    spacing: tuple[Any, ...],
+    options: Mapping[str, Any],
+) -> PreparedCall | None:
+    """Prepare a call, or return None where it takes the long way."""
+    defaults = _find_defaults(function)
+    if not defaults.keys() >= options.keys() or not _SPACINGS.issuperset(map(type, spacing)):
+        return None
+    if not all(map(_is_plain, options.values())):
+        return None
+    arguments, f = {**defaults, **options}, fields[0]
+    if any(arguments.get(name, usual) is not usual for name, usual in _LONG_WAY.items()):
+        return None
+    if arguments["boundary"] in ("periodic", "wrap") or f.dtype.kind not in "fciu" or not f.ndim:
+        return None
+    if not row.orders and arguments["axis"] is None:
+        return None
+    if len(fields) > 1 and row.gives == "each" and arguments["stack"]:
+        return None
+    try:
+        prepared = PreparedCall(row, fields, spacing, arguments)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    _calls.keep(kind, prepared, prepared.nbytes)
+    return prepared
+
+
+def _is_plain(option: Any) -> bool:
+    return type(option) in _PLAIN or (type(option) is tuple and all(type(i) is int for i in option))
