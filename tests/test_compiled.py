@@ -459,6 +459,66 @@ def test_warnings_and_errors_are_numpys():
         gpugrad.gradient(f, backend="compiled")
 
 
+LAYOUTS = {
+    "C": lambda f: f,
+    "F": np.asfortranarray,
+    "backwards": lambda f: f[::-1, :, ::-1],
+    "turned": lambda f: f.transpose(1, 2, 0),
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_each_kind_of_trouble_is_told_once_wherever_it_is(small_pieces, rng, layout):
+    f = LAYOUTS[layout](np.ones((40, 30, 20)))
+    line = [int(i) for i in rng.integers(2, 18, 3)]
+    heard = []
+    for kind, low, high in (("overflow", -1e308, 1e308), ("invalid", np.inf, np.inf)):
+        for i in (1, f.shape[0] - 2, line[0]):
+            g = f.copy(order="K")
+            for place in (line, [*line[:2], line[2] + 2]):  # in more blocks than one
+                g[i - 1, place[1], place[2]], g[i + 1, place[1], place[2]] = low, high
+            out = [np.zeros_like(g) for _ in range(3)]
+            with warnings.catch_warnings(record=True) as told:
+                warnings.simplefilter("always")
+                gpugrad.gradient(g, 0.5, out=tuple(out), backend="compiled")
+            assert [str(w.message).split()[0] for w in told] == [kind]
+            assert told[0].category is RuntimeWarning
+            assert told[0].filename == __file__
+            with np.errstate(all="call", call=lambda words, _: heard.append(words.split()[0])):
+                gpugrad.gradient(g, 0.5, backend="compiled")
+            assert set(heard) == {kind}
+            heard.clear()
+            with np.errstate(all="ignore"):
+                expected = np.gradient(g, 0.5)
+            results = [np.zeros_like(g) for _ in range(3)]
+            with np.errstate(all="raise"), pytest.raises(FloatingPointError, match=f"^{kind}"):
+                gpugrad.gradient(g, 0.5, out=tuple(results), backend="compiled")
+            for got, other, wanted in zip(out, results, expected, strict=True):
+                assert_same_bits(got, wanted)
+                assert_same_bits(other, wanted)  # they were all written before
+
+
+def test_trouble_of_two_kinds_is_told_of_both_and_a_false_alarm_is_not(small_pieces, monkeypatch):
+    f = np.ones((40, 50))
+    f[5, 5] = f[5, 7] = np.inf
+    f[30, 5], f[30, 7] = 1e308, -1e308
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        gpugrad.gradient(f, axis=1, backend="compiled")
+    assert {str(w.message).split()[0] for w in told} == {"invalid", "overflow"}
+    assert len(told) == 2
+    run = compiled_engine._run
+
+    def run_with_alarms(program, arrays, factors, troubles):
+        run(program, arrays, factors, troubles)
+        troubles[:] = 255
+        return 255
+
+    monkeypatch.setattr(compiled_engine, "_run", run_with_alarms)
+    with np.errstate(all="raise"):
+        gpugrad.gradient(np.ones((40, 50)), axis=1, backend="compiled")
+
+
 def test_trouble_on_any_thread_is_heard_of(small_pieces):
     for row in (1, 250, 498):
         f = np.zeros((500, 60))

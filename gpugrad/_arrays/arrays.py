@@ -101,12 +101,12 @@ class GpugradWarning(UserWarning):
     __module__ = "gpugrad"
 
 
-def warn_caller(message: str) -> None:
+def warn_caller(message: str, category: type[Warning] = GpugradWarning) -> None:
     """Warn the user, at the line of theirs that led here."""
     frame, level = sys._getframe(1), 2
     while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] == "gpugrad":
         frame, level = frame.f_back, level + 1
-    warnings.warn(message, GpugradWarning, stacklevel=level)
+    warnings.warn(message, category, stacklevel=level)
 
 
 def has_plain_type(x: Array) -> bool:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,9 @@ BLOCK_BYTES = 1 << 20
 
 WHOLE_BYTES = 1 << 22
 """Bytes of a field up to which it is one block: neither blocks nor threads would pay."""
+
+PIECE_BYTES = 1 << 16
+"""Bytes of a field in a piece that is computed for its warnings: the first may be soon found."""
 
 SMALL_SIZE = 1 << 12
 """Samples up to which nothing is asked that only matters to larger fields."""
@@ -94,9 +98,26 @@ def describe(outputs: Outputs) -> str:
     return f"in blocks of about {BLOCK_BYTES >> 20} MiB, on {threads.in_words(number)}"
 
 
-def _cut_field(f: NumpyArray) -> list[Index]:
+def compute_pieces(outputs: Outputs, box: Index) -> Iterator[Callable[[], None]]:
+    """Yield for each small piece of a box what evaluates outputs there: to warn, and no more."""
+    f, block = outputs[0][0].field, _Workspace()
+
+    def compute(place: Index) -> None:
+        block.place = place
+        for terms in outputs:
+            _write(np.empty_like(f[place], find_result(terms)), terms, block)
+
+    for piece in _cut_field(f[box], PIECE_BYTES):
+        shifted = zip(box, piece, strict=True)
+        yield partial(
+            compute, tuple([slice(a.start + b.start, a.start + b.stop) for a, b in shifted])
+        )
+
+
+def _cut_field(f: NumpyArray, most_bytes: int | None = None) -> list[Index]:
     """Cut the shape of `f` into blocks of neighbouring memory, slowest axis first."""
-    target = max(1, BLOCK_BYTES // find_precision(f.dtype, None).working.itemsize)
+    most_bytes = BLOCK_BYTES if most_bytes is None else most_bytes
+    target = max(1, most_bytes // find_precision(f.dtype, None).working.itemsize)
     lengths = list(f.shape)
     for axis in sorted(range(f.ndim), key=lambda i: abs(f.strides[i]), reverse=True):
         pieces = -(-math.prod(lengths) // target)

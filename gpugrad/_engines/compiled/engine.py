@@ -17,6 +17,7 @@ from gpugrad._arrays import threads as _threads
 from gpugrad._engines import numpy_blocks
 from gpugrad._engines.compiled.factors import Factors
 from gpugrad._engines.compiled.masked_sums import evaluate_sums, is_masked_sum
+from gpugrad._engines.compiled.trouble import is_wanted, warn_of_trouble
 from gpugrad._engines.numpy_steps import find_result
 from gpugrad._engines.selection import WITHOUT_LLVMLITE
 from gpugrad._engines.store import Store
@@ -120,8 +121,9 @@ def evaluate(outputs: Outputs, out: Sequence[NumpyArray] | None = None) -> tuple
         if rest:
             evaluate([terms for terms, _ in rest], [target for _, target in rest])
         return tuple(out)
-    if _runs_into_trouble(outputs, out) and not distinct_masks(outputs):
-        numpy_blocks.evaluate(outputs, out)  # the same results, and NumPy's own warnings
+    troubles = _run_program(outputs, out)
+    if troubles is not None and not distinct_masks(outputs):
+        warn_of_trouble(outputs, *troubles)
     return tuple(out)
 
 
@@ -135,11 +137,16 @@ def evaluate_seams(outputs: Outputs) -> tuple[NumpyArray, ...] | None:
     if any(type(a) is not np.ndarray or a.dtype != f.dtype for a in distinct_arrays(outputs)):
         return None
     out = [memory.empty_like(f, find_result(terms)) for terms in outputs]
-    return None if _runs_into_trouble(outputs, out) else tuple(out)
+    return None if _run_program(outputs, out) else tuple(out)
 
 
-def _runs_into_trouble(outputs: Outputs, out: Sequence[NumpyArray]) -> bool:
-    """Evaluate into `out`; tell whether the caller wants to hear of what went wrong."""
+def _run_program(
+    outputs: Outputs, out: Sequence[NumpyArray]
+) -> tuple[NumpyArray, Sequence[int]] | None:
+    """Evaluate into `out`; return what went wrong that the caller wants to hear of.
+
+    That is what went wrong in each item of the program, and the bounds of its blocks.
+    """
     arrays, factors = [*distinct_arrays(outputs), *out], Factors(outputs)
     key = describe_outputs(outputs, arrays), factors.description
     program = programs.find(key)
@@ -148,12 +155,15 @@ def _runs_into_trouble(outputs: Outputs, out: Sequence[NumpyArray]) -> bool:
 
         program = make_program(outputs, out, factors)
         programs.keep(key, program, program.items.nbytes + program.words.nbytes)
-    trouble = _run(program, arrays, factors)
-    return bool(trouble) and _is_wanted(trouble)
+    troubles = np.zeros(len(program.items), np.int32)
+    trouble = _run(program, arrays, factors, troubles)
+    return (troubles, program.bounds) if trouble and is_wanted(trouble) else None
 
 
-def _run(program: Program, arrays: Sequence[NumpyArray], factors: Factors) -> int:
-    """Run a program on arrays; return what went wrong in the arithmetic."""
+def _run(
+    program: Program, arrays: Sequence[NumpyArray], factors: Factors, troubles: NumpyArray
+) -> int:
+    """Run a program on arrays; return what went wrong, and write it for each item."""
     from gpugrad._engines.compiled.llvm import compile_runner
 
     addresses = np.array(
@@ -163,22 +173,14 @@ def _run(program: Program, arrays: Sequence[NumpyArray], factors: Factors) -> in
     words, items = program.words.copy(), program.items.copy()
     words[program.places] += addresses[program.owners]
     items[:, 1] += words.ctypes.data
-    run, start, bounds, trouble = compile_runner(), items.ctypes.data, program.bounds, []
+    run, start, bounds, found = compile_runner(), items.ctypes.data, program.bounds, []
+    first_trouble = troubles.ctypes.data
 
     def run_blocks(blocks: Sequence[int]) -> None:
         first, last = bounds[blocks[0]], bounds[blocks[-1] + 1]
-        trouble.append(run(start + first * items.strides[0], last - first))
+        item, trouble = start + first * items.strides[0], first_trouble + first * troubles.itemsize
+        found.append(run(item, last - first, trouble))
 
     threads = _threads.count() if arrays[0].nbytes >= THREADED_BYTES else 1
     _threads.for_each_share(run_blocks, range(len(bounds) - 1), threads)
-    return int(np.bitwise_or.reduce(trouble))
-
-
-def _is_wanted(trouble: int) -> bool:
-    """Tell whether the caller wants to hear of any of this, by NumPy's error state."""
-    from gpugrad._engines.compiled.llvm import Trouble
-
-    wanted = dict(np.geterr())
-    return any(
-        trouble & bit and wanted[kind] != "ignore" for kind, bit in Trouble.here()._asdict().items()
-    )
+    return int(np.bitwise_or.reduce(found))

@@ -56,9 +56,9 @@ class LlvmFunction:
 
 
 def _write_runner(module: ir.Module) -> None:
-    """Write the loop over items, between forgetting and asking what went wrong."""
-    runner = LlvmFunction(module, INT, 2)
-    build, (items, count) = runner.build, runner.function.args
+    """Write the loop over items, each between forgetting and asking what went wrong."""
+    runner = LlvmFunction(module, INT, 3)
+    build, (items, count, troubles) = runner.build, runner.function.args
     forget, ask = (
         ir.Function(module, ir.FunctionType(INT, [INT]), name)
         for name in ("feclearexcept", "fetestexcept")
@@ -66,23 +66,32 @@ def _write_runner(module: ir.Module) -> None:
     kernel = ir.FunctionType(ir.VoidType(), [WORD] * 3)
     everything = INT(sum(Trouble.here()))
     build.call(forget, [everything])
+    total = build.alloca(INT)
+    build.store(INT(0), total)
     with runner.loop(WORD(0), count) as i:
         item = build.add(items, build.mul(i, WORD(32)))
         address, *arguments = [runner.word(item, k) for k in range(4)]
         build.call(build.inttoptr(address, kernel.as_pointer()), arguments)
+        trouble = build.call(ask, [everything])
+        with build.if_then(build.icmp_unsigned("!=", trouble, INT(0)), likely=False):
+            place = build.add(troubles, build.mul(i, WORD(4)))
+            build.store(trouble, build.inttoptr(place, INT.as_pointer()))
+            build.store(build.or_(build.load(total, typ=INT), trouble), total)
+            build.call(forget, [everything])
     build.fence("seq_cst")  # results stored past the cache become visible to other threads
-    build.ret(build.call(ask, [everything]))
+    build.ret(build.load(total, typ=INT))
 
 
 @lru_cache(maxsize=1)
-def compile_runner() -> Callable[[int, int], int]:
-    """Return ``run(items, count)``, which calls kernels one after the other, without the GIL.
+def compile_runner() -> Callable[[int, int, int], int]:
+    """Return ``run(items, count, troubles)``, which calls kernels in turn, without the GIL.
 
     An item is four words: a kernel, its layout, where to start and where to stop. What went wrong
-    in the arithmetic of all of them is returned as the bits of `Trouble`.
+    in the arithmetic of all of them is returned as the bits of `Trouble`. Of each item with any,
+    they are written to its 32 bits at `troubles`, which must be zero before.
     """
-    kind = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t)
-    run: Callable[[int, int], int] = kind(compile_module(_write_runner))
+    kind = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_void_p)
+    run: Callable[[int, int, int], int] = kind(compile_module(_write_runner))
     return run
 
 

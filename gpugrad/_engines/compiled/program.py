@@ -19,7 +19,7 @@ from gpugrad._arrays import NumpyArray
 from gpugrad._engines.compiled.factors import Factors, find_table, list_factors
 from gpugrad._engines.compiled.kernel import compile_kernel
 from gpugrad._engines.compiled.kernel_spec import Choice, KernelSpec, Part, Place
-from gpugrad._engines.compiled.tiles import Box, cut_field, cut_tile
+from gpugrad._engines.compiled.tiles import Box, cut_field, cut_tile, order_axes
 from gpugrad._engines.numpy_steps import find_precision
 from gpugrad._stencils import (
     AxisPlan,
@@ -118,8 +118,7 @@ class _Maker:
         self.outputs, self.targets, self.shape = outputs, targets, fields[0].shape
         self.sample = fields[0].dtype
         self.streams = sum(target.nbytes for target in targets) >= STREAM_BYTES
-        strides = fields[0].strides
-        self.order = sorted(range(len(self.shape)), key=lambda axis: -abs(strides[axis]))
+        self.order = order_axes(fields[0])
         self.words: list[int] = []
         self.places: list[int] = []
         self.owners: list[int] = []

@@ -11,6 +11,7 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from gpugrad._arrays import NumpyArray
 from gpugrad._stencils import Term
 
 Stretch = tuple[int, int]
@@ -37,6 +38,11 @@ class Box(NamedTuple):
     upper: range
 
 
+def order_axes(f: NumpyArray) -> list[int]:
+    """Return the axes of a field from the slowest in memory to the fastest."""
+    return sorted(range(f.ndim), key=lambda axis: -abs(f.strides[axis]))
+
+
 def cut_field(
     shape: Sequence[int], order: Sequence[int], itemsize: int
 ) -> tuple[Iterator[tuple[Stretch, ...]], int]:
@@ -58,6 +64,18 @@ def cut_field(
         for n, length in zip(shape, lengths, strict=True)
     )
     return itertools.product(*stretches), rows
+
+
+def find_block(
+    shape: Sequence[int], order: Sequence[int], itemsize: int, number: int
+) -> tuple[slice, ...]:
+    """Return where in a field the block with a number lies: blocks are counted tile by tile."""
+    tiles, rows = cut_field(shape, order, itemsize)
+    n = shape[order[0]]
+    tile, block = divmod(number, -(-n // rows))
+    bounds = [*next(itertools.islice(tiles, tile, None))]
+    bounds[order[0]] = (block * rows, min(n, (block + 1) * rows))
+    return tuple([slice(*stretch) for stretch in bounds])
 
 
 def cut_tile(
