@@ -9,9 +9,10 @@ import sys
 from pathlib import Path
 
 from benchmarks import (
-    calls,
     dask_arrays,
+    engines,
     estimates,
+    everyday,
     fields,
     files,
     floor,
@@ -41,11 +42,8 @@ _BLOCKS = ("tasks", "tasks_of_dask", "over_dask", "over_memory")
 _FILES = ("speed_up_copy", "peak_megabytes")
 
 BENCHMARKS = {
-    "small_calls": Benchmark(calls.list_small_calls, ("over_numpy",), 1.0, (5, 401)),
-    "beginnings": Benchmark(
-        calls.list_beginnings, ("over_dependencies", "extra_megabytes"), 30.0, (7, 151)
-    ),
-    "engines": Benchmark(calls.list_engines, ("over_slices",), 1.0, (5, 15)),
+    "everyday": Benchmark(everyday.list_cases, ("over_peer", "over_allowed"), 1.0, (4, 201)),
+    "engines": Benchmark(engines.list_cases, ("over_slices",), 1.0, (5, 15)),
     "large_fields": Benchmark(fields.list_on_threads, _FIELDS),
     "against_others": Benchmark(fields.list_against_others, _FIELDS, 8.0),
     "floor": Benchmark(floor.list_cases, ("gigabytes_per_second",)),
@@ -55,7 +53,7 @@ BENCHMARKS = {
     "function_errors": Benchmark(functions.list_errors, _ERRORS),
     "function_bounds": Benchmark(functions.list_bounds, _BOUNDS),
     "error_estimates": Benchmark(estimates.list_cases, ("bounded", "estimate_over_error")),
-    "memory": Benchmark(memory.list_cases, ("fields",)),
+    "memory": Benchmark(memory.list_cases, ("fields", "extra_megabytes")),
     "dask_blocks": Benchmark(dask_arrays.list_blocks, _BLOCKS),
     "large_graphs": Benchmark(dask_arrays.list_graphs, ("counted", "modelled", "over_model")),
     "out_of_core": Benchmark(files.list_cases, _FILES, 1.0, (3, 3)),

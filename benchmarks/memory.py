@@ -1,4 +1,4 @@
-"""Memory that calls take beside their results, in fields: by the resident pages of a process."""
+"""Memory that calls take beside their results: by the resident pages of a process."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from functools import partial
 from typing import NamedTuple
 
+from benchmarks.floor import has_compiler
 from benchmarks.measure import resident_peak
 from benchmarks.table import Case, Heats, Promise, Row
 
@@ -33,6 +34,17 @@ call = lambda f: {call}
 small = call(f[:64])  # a first call imports and compiles
 del small
 gpugrad.free_memory()
+"""
+
+
+_PAGES = """
+import numpy as np
+import gpugrad
+f = np.random.default_rng(3).standard_normal(({side},) * 3)
+out = tuple(np.full_like(f, 0.0) for _ in f.shape)
+def call(rows):
+    gpugrad.gradient(f[:rows], out=tuple(result[:rows] for result in out), backend={backend!r})
+call({rows})
 """
 
 
@@ -95,11 +107,13 @@ CALLS = {
 
 
 def list_cases(quick: bool) -> Iterator[Case]:
-    """Yield calls on a square field."""
+    """Yield calls on a square field, and one by each engine on a cube."""
     n = 300 if quick else 4000
     for name, call in CALLS.items():
         promises = [Promise("gpugrad", "fields", call.limit)]
         yield Case(f"{name}, {n}^2", partial(find_memory, call, n), promises)
+    side = 48 if quick else 256
+    yield Case(f"pages that a call adds, {side}^3 into `out`", partial(find_pages, side))
 
 
 def find_memory(call: Call, n: int, row: Row) -> Heats:
@@ -115,4 +129,15 @@ def find_memory(call: Call, n: int, row: Row) -> Heats:
         row["skipped"]["gpugrad"] = "the system has no /proc"
         return ()
     row["fields"] = {"gpugrad": (peak / n**2 - call.bytes_results) / call.bytes_field}
+    return ()
+
+
+def find_pages(side: int, row: Row) -> Heats:
+    """Find the memory that a fresh process takes in a call, thread stacks and all."""
+    row["extra_megabytes"] = {}
+    first = {"compiled": side, "numpy": 4} if has_compiler() else {"numpy": 4}
+    for backend, rows in first.items():
+        extra = resident_peak(_PAGES.format(side=side, backend=backend, rows=rows), f"call({side})")
+        if extra is not None:
+            row["extra_megabytes"][f"gpugrad {backend}"] = extra / 1e6
     return ()

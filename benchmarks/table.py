@@ -7,6 +7,7 @@ are taken within each round. Whatever else it finds out it writes into its row o
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from statistics import median
 from time import perf_counter
 from typing import Any, NamedTuple
 
@@ -30,6 +31,9 @@ class Figure(NamedTuple):
     spec: str = ".2f"
 
 
+FASTEST_PEER = "the fastest peer"
+"""Stands for whoever is fastest in the middle, gpugrad left out."""
+
 FIGURES = {
     "seconds": Figure("time", unit=" s"),
     "speed_up": Figure("x numpy", "numpy", more=True, unit=" times numpy's speed"),
@@ -38,7 +42,8 @@ FIGURES = {
     "over_floor": Figure("/ floor", "floor", unit=" times the floor"),
     "over_plain": Figure("/ plain", "gpugrad, plain", unit=" times the plain case"),
     "over_slices": Figure("/ slices", "slices", unit=" times slices"),
-    "over_dependencies": Figure("/ dependencies", "dependencies", unit=" of its dependencies'"),
+    "over_peer": Figure("/ peer", FASTEST_PEER, unit=" of the fastest peer's time"),
+    "over_allowed": Figure("/ allowed", "allowed", unit=" of what is allowed"),
     "over_evaluations": Figure("/ evaluations", "evaluations", unit=" of the evaluations"),
     "over_dask": Figure("/ dask", "dask", unit=" of dask's"),
     "over_memory": Figure("/ in memory", "in memory", unit=" times our call in memory"),
@@ -124,8 +129,9 @@ def measure_case(benchmark: Benchmark, case: Case, quick: bool) -> Row:
         # Who is timed a second time, for others to be compared with, keeps the first figures.
         row["seconds"] = {name: Spread.of(s) for name, s in seconds.items()} | row["seconds"]
         for key in benchmark.figures:
-            if FIGURES[key].base in seconds:
-                row[key] = compare(FIGURES[key], seconds) | row.get(key, {})
+            base = find_base(FIGURES[key], seconds)
+            if base in seconds:
+                row[key] = compare(FIGURES[key], seconds, base) | row.get(key, {})
     return row
 
 
@@ -142,10 +148,18 @@ def time_in_turn(
     return interleave(timers, rounds, warm_up=0)
 
 
-def compare(figure: Figure, seconds: Mapping[str, Sequence[float]]) -> dict[str, Spread]:
+def find_base(figure: Figure, seconds: Mapping[str, Sequence[float]]) -> str:
+    """Return the contender to whose time a figure is a ratio."""
+    if figure.base != FASTEST_PEER:
+        return figure.base
+    peers = [name for name in seconds if not name.startswith("gpugrad")]
+    return min(peers, key=lambda name: median(seconds[name]), default="")
+
+
+def compare(figure: Figure, seconds: Mapping[str, Sequence[float]], base: str) -> dict[str, Spread]:
     """Return a ratio for each contender, within rounds."""
-    base = seconds[figure.base]
-    return {n: ratios(base, s) if figure.more else ratios(s, base) for n, s in seconds.items()}
+    of = seconds[base]
+    return {n: ratios(of, s) if figure.more else ratios(s, of) for n, s in seconds.items()}
 
 
 def find_rates(row: Row, size: float, names: Iterable[str]) -> dict[str, Spread]:

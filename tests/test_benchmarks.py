@@ -83,8 +83,7 @@ NEEDS = {
     "large_graphs": "dask",
 }
 FIGURES = {
-    "small_calls": ["seconds", "over_numpy"],
-    "beginnings": ["seconds", "over_dependencies"],
+    "everyday": ["seconds", "over_peer", "over_allowed"],
     "engines": ["seconds", "over_slices"],
     "large_fields": ["seconds", "speed_up", "extra_megabytes"],
     "operators": ["seconds", "speed_up"],
@@ -97,7 +96,7 @@ FIGURES = {
 }
 
 
-LONG = {"function_bounds", "beginnings", "dask_blocks", "large_graphs"}
+LONG = {"everyday", "function_bounds", "dask_blocks", "large_graphs"}
 """What only the exhaustive run runs."""
 
 
@@ -224,6 +223,38 @@ def test_a_case_keeps_what_was_timed_first_and_what_it_found_out(table):
     assert row["shape"] == [3]
     # What did not take part breaks no promise.
     assert [t.met for t in table.list_targets(case, row)] == [True, False]
+
+
+def test_the_fastest_peer_is_whom_a_figure_asks_for(table):
+    def race(row):
+        yield {"gpugrad": lambda: 1.0, "numpy": lambda: 6.0, "slices": lambda: 2.0}
+
+    case = table.Case("a case", race, [table.Promise("gpugrad", "over_peer", 0.7)])
+    row = table.measure_case(
+        table.Benchmark(lambda quick: [case], ("over_peer",)), case, quick=True
+    )
+    assert {n: s.median for n, s in row["over_peer"].items()} == {
+        "gpugrad": 0.5, "numpy": 3.0, "slices": 1.0,
+    }  # fmt: skip
+    assert [t.met for t in table.list_targets(case, row)] == [True]
+
+
+def test_what_is_measured_together_is_told_to_each_timer_once(monkeypatch):
+    measured = iter([{"a": 1.0, "b": 2.0}, {"a": 3.0, "b": 4.0}])
+    timers = load("beginnings", monkeypatch).share(lambda: next(measured), ("a", "b"))
+    assert [timers[name]() for name in "abba"] == [1.0, 2.0, 4.0, 3.0]
+
+
+@pytest.mark.parametrize("difference", [0.0, 1e-15])
+def test_everyday_compares_results_before_it_times_them(difference, monkeypatch):
+    everyday = load("everyday", monkeypatch)
+    row = everyday.Comparison("small", (10,), "f", {"peer": f"f + {difference}"}, 1.0)
+    monkeypatch.setattr(everyday, "load_compiled_engine", lambda: None)
+    if difference:
+        with pytest.raises(AssertionError, match=r"small: f, 10, result 0: not NumPy's bits"):
+            list(everyday.race(row, True, {}))
+    else:
+        assert [set(timers) for timers in everyday.race(row, True, {})] == [{"gpugrad", "peer"}]
 
 
 def fill_temporary(size=8 * MEGABYTE):
