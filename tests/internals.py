@@ -37,6 +37,8 @@ MODULES = {
     "compiled_tiles": "gpugrad._engines.compiled.tiles",
     "masked_sums": "gpugrad._engines.compiled.masked_sums",
     "compiled_kernel": "gpugrad._engines.compiled.kernel",
+    "compiled_kernels": "gpugrad._engines.compiled.kernels",
+    "offers": "gpugrad._engines.compiled.offers",
     "kernel_spec": "gpugrad._engines.compiled.kernel_spec",
     "dask_graph": "gpugrad._engines.dask.graph",
     "dask_tasks": "gpugrad._engines.dask.tasks",

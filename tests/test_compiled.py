@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import subprocess
 import sys
+import time
 import tracemalloc
 import warnings
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
@@ -26,10 +27,11 @@ from internals import AxisPlan, Formula, Norm, Steps, Store, Term, dispatch, fir
 pytest.importorskip("llvmlite", reason="llvmlite is not installed")
 from internals import (
     compiled_engine,
-    compiled_kernel,
+    compiled_kernels,
     compiled_program,
     compiled_tiles,
     numpy_blocks,
+    offers,
     slices,
 )
 
@@ -44,9 +46,9 @@ def small_pieces(monkeypatch, request):
     monkeypatch.setattr(compiled_program, "STREAM_BYTES", 0 if request.param == "streams" else 1e9)
     monkeypatch.setattr(compiled_program, "STREAM_ROW_BYTES", 0)
     monkeypatch.setattr(compiled_engine, "THREADED_BYTES", 0)
-    compiled_engine.programs.clear()
+    offers.programs.clear()
     yield
-    compiled_engine.programs.clear()
+    offers.programs.clear()
 
 
 def make_field(rng, shape, dtype):
@@ -126,12 +128,12 @@ def test_random_calls_have_numpys_bits_however_they_are_cut(call, limits, thread
             module = compiled_program if hasattr(compiled_program, name) else compiled_tiles
             patch.setattr(module, name, limit)
         patch.setattr(compiled_engine, "THREADED_BYTES", 0)
-        compiled_engine.programs.clear()
+        offers.programs.clear()
         warnings.simplefilter("ignore", RuntimeWarning)  # products may underflow or overflow
         expected = as_tuple(np.gradient(f, *spacing, **keywords))
         with gpugrad.use_backend("compiled", threads=threads):
             actual = as_tuple(gpugrad.gradient(f, *spacing, **keywords))
-        compiled_engine.programs.clear()
+        offers.programs.clear()
     for got, wanted in zip(actual, expected, strict=True):
         assert_same_bits(got, wanted)
 
@@ -373,7 +375,7 @@ class TestMemory:
     @pytest.fixture(autouse=True)
     def programs(self, monkeypatch):
         programs = Store(most=5, most_bytes=1 << 25)
-        monkeypatch.setattr(compiled_engine, "programs", programs)
+        monkeypatch.setattr(offers, "programs", programs)
         return programs
 
     def test_it_is_bounded(self, programs):
@@ -436,8 +438,8 @@ class TestMemory:
     def test_others_weights_die_with_their_plans(self, rng):
         x = np.cumsum(rng.uniform(1, 2, 1 << 16))
         gpugrad.gradient(np.zeros(1 << 16), x, backend="compiled")
-        (program,) = [entry.thing for entry in compiled_engine.programs._entries.values()]
-        assert program.items.nbytes + program.words.nbytes < 1 << 14
+        (offer,) = [entry.thing for entry in offers.programs._entries.values()]
+        assert offer.program.nbytes < 1 << 14
 
 
 def test_warnings_and_errors_are_numpys():
@@ -548,7 +550,7 @@ def test_large_fields_need_no_large_temporaries(rng):
 def test_many_callers_at_once_get_right_answers(rng, small_pieces):
     fields = [rng.normal(size=(20 + i % 5, 80)) for i in range(40)]
     expected = [np.gradient(f, 0.5) for f in fields]
-    compiled_kernel.compile_kernel.cache_clear()
+    compiled_kernels.addresses.clear()
 
     def call(i):
         with gpugrad.use_backend("compiled", threads=2):
@@ -602,7 +604,7 @@ def test_what_it_cannot_take_is_named_or_goes_elsewhere(f, reason, monkeypatch):
     with pytest.raises(gpugrad.BackendError, match=f'"compiled" cannot run this: .*{reason}'):
         gpugrad.gradient(f, backend="compiled")
     monkeypatch.setattr(dispatch, "COMPILED_SIZE", 0)
-    monkeypatch.setattr(dispatch, "COMPILING_SIZE", 0)
+    monkeypatch.setattr(offers, "PATIENCE", 0)
     assert gpugrad.gradient(f).dtype == np.gradient(f).dtype
 
 
@@ -613,7 +615,7 @@ def test_extended_coordinates_go_elsewhere(monkeypatch):
     with pytest.raises(gpugrad.BackendError, match="spacings in float32 or float64"):
         gpugrad.gradient(np.zeros(9), x**2, backend="compiled")
     monkeypatch.setattr(dispatch, "COMPILED_SIZE", 0)
-    monkeypatch.setattr(dispatch, "COMPILING_SIZE", 0)
+    monkeypatch.setattr(offers, "PATIENCE", 0)
     assert_same_bits(gpugrad.gradient(np.ones(9), x**2), np.gradient(np.ones(9), x**2))
 
 
@@ -633,21 +635,92 @@ def chosen(monkeypatch):
     return names
 
 
-def test_auto_takes_it_for_large_fields_alone(chosen):
-    gpugrad.gradient(np.zeros(dispatch.COMPILING_SIZE))
+def test_auto_takes_it_for_large_fields_alone(chosen, monkeypatch):
+    monkeypatch.setattr(offers, "PATIENCE", 0)
+    gpugrad.gradient(np.zeros(1 << 25))
     gpugrad.gradient(np.zeros(dispatch.COMPILED_SIZE))
     gpugrad.gradient(np.zeros(dispatch.COMPILED_SIZE - 1))
     gpugrad.gradient(np.zeros(dispatch.COMPILED_SIZE, "f2"))
     assert chosen == ["compiled_engine", "compiled_engine", "numpy_blocks", "numpy_blocks"]
 
 
-def test_auto_waits_until_a_compiler_pays(chosen, monkeypatch):
-    monkeypatch.setattr(dispatch, "_results_so_far", 0)
-    monkeypatch.setattr(dispatch, "COMPILING_SIZE", 5 * dispatch.COMPILED_SIZE)
-    f = np.zeros((2, dispatch.COMPILED_SIZE // 2))
-    for _ in range(4):
-        gpugrad.gradient(f)
-    assert chosen == ["numpy_blocks", "numpy_blocks", "compiled_engine", "compiled_engine"]
+class TestWhenToCompile:
+    """Once the NumPy engine has taken as long as compiling will take: see `offers`."""
+
+    F = np.zeros((256, dispatch.COMPILED_SIZE // 256), "c8")
+
+    @pytest.fixture(autouse=True)
+    def new(self, monkeypatch):
+        """Let nothing be compiled, and let it take a second, unless a call is to take long."""
+        offers.programs.clear()
+        compiled_kernels.addresses.clear()
+        monkeypatch.setattr(compiled_kernels, "expect_seconds", lambda spec: 1.0)
+        monkeypatch.setattr(offers, "expect_seconds", lambda outputs: 0.0)
+        monkeypatch.setattr(offers, "LAYOUT_SECONDS", 0.0)
+
+    def spend(self, seconds):
+        (offer,) = [kept for kept, _ in offers.programs._entries.values()]
+        offer.count(seconds)
+        offer.count(0.0)  # the next call is not expected to take so long
+
+    def test_on_one_thread_in_the_call_that_finds_it_due(self, chosen):
+        with gpugrad.use_backend(threads=1):
+            for seconds in (0.5, 1.0, 1.0):  # there are two kernels
+                gpugrad.gradient(self.F)
+                self.spend(seconds)
+            gpugrad.gradient(self.F)
+        assert chosen == ["numpy_blocks"] * 3 + ["compiled_engine"]
+
+    def test_on_more_threads_beside_the_calls(self, chosen):
+        with gpugrad.use_backend(threads=2):
+            gpugrad.gradient(self.F)
+            self.spend(4.0)
+            gpugrad.gradient(self.F)  # this asks, and does not wait
+            assert chosen == ["numpy_blocks"] * 2
+            (offer,) = [kept for kept, _ in offers.programs._entries.values()]
+            end = time.monotonic() + 60
+            while offer.program is None and time.monotonic() < end:
+                time.sleep(0.01)
+            gpugrad.gradient(self.F)
+        assert chosen[2:] == ["compiled_engine"]
+
+    def test_at_once_where_the_call_would_take_longer_otherwise(self, chosen, monkeypatch):
+        monkeypatch.setattr(offers, "expect_seconds", lambda outputs: 4.0)
+        gpugrad.gradient(self.F)
+        assert chosen == ["compiled_engine"]
+
+    def test_what_kernels_there_are_costs_nothing(self, chosen):
+        gpugrad.gradient(self.F, backend="compiled")
+        gpugrad.gradient(np.zeros((300, 400), "c8"))
+        assert chosen == ["compiled_engine"] * 2
+
+    def test_no_program_is_made_that_would_not_fit(self, chosen, monkeypatch):
+        monkeypatch.setattr(offers, "MOST_BYTES", 1 << 9)
+        monkeypatch.setattr(offers, "PATIENCE", 0)
+        gpugrad.gradient(self.F)
+        assert chosen == ["numpy_blocks"]
+
+    def test_a_compiler_that_fails_is_not_asked_again(self, chosen, monkeypatch):
+        def fail(spec):
+            raise RuntimeError("LLVM ERROR: a stand-in")
+
+        monkeypatch.setattr(compiled_kernels, "compile_kernel", fail)
+        with gpugrad.use_backend(threads=2):
+            gpugrad.gradient(self.F)
+            self.spend(9.0)
+            gpugrad.gradient(self.F)
+        (offer,) = [kept for kept, _ in offers.programs._entries.values()]
+        end = time.monotonic() + 60
+        while not offer._is_declined and time.monotonic() < end:
+            time.sleep(0.01)
+        with gpugrad.use_backend(threads=1):
+            gpugrad.gradient(self.F)
+        assert chosen == ["numpy_blocks"] * 3
+
+    def test_sums_are_laid_out_axis_by_axis(self, rng):
+        f = rng.normal(size=(9,) * 5)
+        outputs = [[Term(1, f, first_derivative(axis, 0.5, 2)) for axis in range(5)]]
+        assert offers.count_work(outputs).nbytes < 1 << 20  # with all combinations, 3^5 boxes
 
 
 def run_python(code, **environment):
@@ -666,7 +739,8 @@ def test_small_fields_never_load_the_compiler():
         "for n in (10, 1000, 100_000):\n"
         "    for _ in range(20): gpugrad.gradient(np.zeros(n))\n"
         "assert 'llvmlite' not in sys.modules and 'numba' not in sys.modules\n"
-        "gpugrad.gradient(np.zeros(40_000_000, 'f4'))\n"
+        "with gpugrad.use_backend(threads=1):\n"
+        "    for _ in range(20): gpugrad.gradient(np.zeros(4_000_000, 'f4'), accuracy=6)\n"
         "assert 'llvmlite' in sys.modules and 'numba' not in sys.modules"
     )
     assert run.returncode == 0, run.stderr
@@ -730,7 +804,7 @@ class TestTorch:
     @pytest.fixture
     def torch(self, monkeypatch):
         monkeypatch.setattr(dispatch, "COMPILED_SIZE", 0)
-        monkeypatch.setattr(dispatch, "COMPILING_SIZE", 0)
+        monkeypatch.setattr(offers, "PATIENCE", 0)
         return pytest.importorskip("torch")
 
     @pytest.mark.parametrize(

@@ -10,19 +10,19 @@ from conftest import as_tuple, assert_same_bits
 from internals import Norm, Term, compiled_engine, first_derivative, slices
 
 pytest.importorskip("llvmlite")
-from internals import compiled_kernel, compiled_program, kernel_spec, masked_sums
+from internals import compiled_kernels, compiled_program, kernel_spec, masked_sums, offers
 
 
 @pytest.fixture
 def branching(monkeypatch):
     """Take branching kernels at any accuracy, and compile for fields of any size."""
-    compiled_kernel.compile_kernel.cache_clear()
-    compiled_engine.programs.clear()
+    compiled_kernels.addresses.clear()
+    offers.programs.clear()
     monkeypatch.setattr(kernel_spec, "MOST_TAPS", 0)
     monkeypatch.setattr(compiled_engine, "MANY_SAMPLES", 0)
     yield
-    compiled_kernel.compile_kernel.cache_clear()
-    compiled_engine.programs.clear()
+    compiled_kernels.addresses.clear()
+    offers.programs.clear()
 
 
 def make_holes(rng, shape):
@@ -134,11 +134,11 @@ def test_sums_with_and_without_holes_in_one_call(rng):
 
 @pytest.mark.parametrize("name", SUMS)
 def test_sums_beside_holes_take_few_kernels(rng, monkeypatch, name):
-    compiled_engine.programs.clear()
+    offers.programs.clear()
     recipes = set()
     monkeypatch.setattr(
         compiled_program, "compile_kernel",
-        lambda recipe: recipes.add(recipe) or compiled_kernel.compile_kernel(recipe),
+        lambda recipe: recipes.add(recipe) or compiled_kernels.compile_kernel(recipe),
     )  # fmt: skip
     f = rng.standard_normal((40, 50, 60))
     SUMS[name](f, where=make_holes(rng, f.shape), backend="compiled")

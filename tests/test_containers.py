@@ -14,7 +14,7 @@ import pytest
 
 import gpugrad
 from conftest import assert_same_bits
-from internals import dispatch
+from internals import dispatch, offers
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "containers.md"
@@ -146,7 +146,7 @@ LARGE = [
 def test_types_depend_neither_on_the_size_nor_on_the_engine(monkeypatch, name, operator):
     container = samples.CONTAINERS[name]
     pytest.importorskip(container.library)
-    monkeypatch.setattr(dispatch, "COMPILING_SIZE", 1)  # the compiler starts at once
+    monkeypatch.setattr(offers, "PATIENCE", 0)
     kinds = []
     for shape in ((12, 9), (400, 360)):
         f = container.make(np.resize(samples.FIELD, shape))

@@ -560,10 +560,10 @@ class TestEngines:
 
     def test_large_blocks_get_the_compiled_engine(self, seen, monkeypatch):
         pytest.importorskip("llvmlite")
-        from internals import compiled_engine
+        from internals import compiled_engine, offers
 
         monkeypatch.setattr(dispatch, "COMPILED_SIZE", 1)
-        monkeypatch.setattr(dispatch, "COMPILING_SIZE", 0)
+        monkeypatch.setattr(offers, "PATIENCE", 0)
         f = np.random.default_rng(0).normal(size=(64, 50))
         for spacing in ((), (np.arange(64.0) ** 2, 0.5)):
             lazy = gpugrad.gradient(da.from_array(f, chunks=20), *spacing, edge_order=2)

@@ -17,7 +17,7 @@ from internals import Norm, Seam, Term, dispatch, first_derivative
 dask = pytest.importorskip("dask")
 da = pytest.importorskip("dask.array")
 pytest.importorskip("llvmlite", reason="llvmlite is not installed")
-from internals import compiled_engine, compiled_program, compiled_tiles  # noqa: E402
+from internals import compiled_engine, compiled_program, compiled_tiles, offers  # noqa: E402
 
 UNSHRUNK = (Phase.explicit, Phase.generate)
 
@@ -43,15 +43,13 @@ class Counted:
 @pytest.fixture(autouse=True)
 def compile_any_size(monkeypatch):
     monkeypatch.setattr(dispatch, "COMPILED_SIZE", 0)
-    monkeypatch.setattr(dispatch, "COMPILING_SIZE", 0)
+    monkeypatch.setattr(offers, "PATIENCE", 0)
 
 
 @pytest.fixture
 def counted(monkeypatch):
     """Count what is evaluated by `gpugrad`'s own choice of engines."""
     counted = Counted()
-    dispatch._find_compiled.__globals__["_results_so_far"] = 0
-
     def choose(outputs, name, original=dispatch._choose):
         engine = original(outputs, name)
         wanted = engine.evaluate_seams is not None
@@ -137,7 +135,7 @@ def test_tiles_and_blocks_of_a_block(monkeypatch, counted, rng, tile):
     monkeypatch.setattr(compiled_tiles, "BLOCK_BYTES", 400)
     monkeypatch.setattr(compiled_program, "STREAM_BYTES", 0)
     monkeypatch.setattr(compiled_program, "STREAM_ROW_BYTES", 0)
-    compiled_engine.programs.clear()
+    offers.programs.clear()
     f = rng.normal(size=(9, 10, 70))
     lazy = da.from_array(f, chunks=(4, 5, 33))
     for operator in (gpugrad.gradient, gpugrad.laplacian):
@@ -147,7 +145,7 @@ def test_tiles_and_blocks_of_a_block(monkeypatch, counted, rng, tile):
 
 
 def test_equal_blocks_share_a_program_and_unlike_neighbours_do_not(counted, rng):
-    compiled_engine.programs.clear()
+    offers.programs.clear()
     f = rng.normal(size=(60, 8))
     lazy = da.map_blocks(
         lambda block, block_id: np.array(block, order="F" if block_id[0] == 2 else "C"),
@@ -157,12 +155,12 @@ def test_equal_blocks_share_a_program_and_unlike_neighbours_do_not(counted, rng)
     assert_same_bits(got, np.gradient(f, 0.5, axis=0))
     assert counted.count == 6
     # The ends, the one in Fortran's order, those before and after it, and the one left over.
-    assert len(compiled_engine.programs) == 6
+    assert len(offers.programs) == 6
     (got,) = compute(gpugrad.gradient(lazy, 0.5, axis=0))
-    assert len(compiled_engine.programs) == 6
+    assert len(offers.programs) == 6
     even = da.from_array(f, chunks=(6, 8))
     compute(gpugrad.gradient(even, 0.5, axis=0))
-    assert len(compiled_engine.programs) == 6 + 3  # ten blocks: two ends, and all others alike
+    assert len(offers.programs) == 6 + 3  # ten blocks: two ends, and all others alike
 
 
 @pytest.mark.filterwarnings("error")

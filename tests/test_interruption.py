@@ -133,7 +133,7 @@ def test_no_lock_that_an_exception_leaves_locked_is_taken_on_the_main_thread(
     if task == "a kernel":
         pytest.importorskip("llvmlite")
         gpugrad.gradient(f, backend="compiled")
-        internals.compiled_kernel.compile_kernel.cache_clear()
+        internals.compiled_kernels.addresses.clear()
     _threads._forget_pool()
     backend = "compiled" if task == "a kernel" else "numpy"
     with monkeypatch.context() as patch, gpugrad.use_backend(backend, threads=2):

@@ -199,10 +199,10 @@ def test_engines_that_take_none_say_so(rng):
 
 
 def test_large_fields_fall_back_from_the_compiled_engine(rng, monkeypatch):
-    from internals import dispatch
+    from internals import dispatch, offers
 
     monkeypatch.setattr(dispatch, "COMPILED_SIZE", 1)
-    monkeypatch.setattr(dispatch, "COMPILING_SIZE", 0)
+    monkeypatch.setattr(offers, "PATIENCE", 0)
     f, x = rng.normal(size=(50, 60)), rising(rng, (50, 60), 0)
     assert_same_bits(
         gpugrad.gradient(f, x, axis=0), gpugrad.gradient(f, x, axis=0, backend="slices")

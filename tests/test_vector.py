@@ -135,11 +135,11 @@ def test_every_library_has_the_same_operators(xp, rng, name):
 
 def test_large_fields_take_one_compiled_pass(monkeypatch, v):
     pytest.importorskip("llvmlite", reason="llvmlite is not installed")
-    from internals import compiled_engine
+    from internals import compiled_engine, offers
 
     monkeypatch.setattr(numpy_blocks, "WHOLE_BYTES", 0)
     monkeypatch.setattr(dispatch, "COMPILED_SIZE", 0)
-    monkeypatch.setattr(dispatch, "COMPILING_SIZE", 0)
+    monkeypatch.setattr(offers, "PATIENCE", 0)
     calls = []
     original = compiled_engine.evaluate
 

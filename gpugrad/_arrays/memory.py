@@ -94,11 +94,27 @@ def empty_like(f: NumpyArray, dtype: np.dtype[Any]) -> NumpyArray:
     memory = None if size < RECYCLED_BYTES else _take(size)
     if memory is None:
         return np.empty_like(f, dtype)
-    strides, stride = [0] * f.ndim, dtype.itemsize
+    return _on_lease(memory, f.shape, _pack(f, f.shape, dtype.itemsize), dtype)
+
+
+def _pack(f: NumpyArray, shape: tuple[int, ...], itemsize: int) -> tuple[int, ...]:
+    """Return the strides of a new array of some shape with the memory order of `f`."""
+    strides, stride = [0] * f.ndim, itemsize
     for axis in sorted(range(f.ndim), key=lambda i: -abs(f.strides[i]))[::-1]:
         strides[axis] = stride
-        stride *= f.shape[axis]
-    return _on_lease(memory, f.shape, tuple(strides), dtype)
+        stride *= shape[axis]
+    return tuple(strides)
+
+
+def stand_in(
+    f: NumpyArray, dtype: Any = None, shape: tuple[int, ...] | None = None
+) -> NumpyArray:
+    """Return what `numpy.empty_like` would, but without memory: none of its values may be read."""
+    dtype, shape = np.dtype(dtype or f.dtype), shape or f.shape
+    if dtype.hasobject:
+        return np.broadcast_to(np.empty((), dtype), shape)
+    strides = _pack(f, shape, dtype.itemsize)
+    return np.lib.stride_tricks.as_strided(np.empty(1, dtype), shape, strides)
 
 
 def empty(shape: tuple[int, ...], dtype: np.dtype[Any]) -> NumpyArray:

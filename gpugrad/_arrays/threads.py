@@ -13,6 +13,7 @@ nothing of a call runs once the call has returned or raised, whatever comes, and
 from __future__ import annotations
 
 import _thread
+import atexit
 import contextlib
 import contextvars
 import ctypes
@@ -39,6 +40,9 @@ _chosen: contextvars.ContextVar[int | None] = contextvars.ContextVar(
 _tasks: SimpleQueue[Callable[[], object]] = SimpleQueue()
 _workers = 0  # threads of the pool that take these tasks, or more of them
 _whole = threading.RLock()
+_later: SimpleQueue[Callable[[], object]] = SimpleQueue()
+_has_thread_for_later = False
+_is_ending = False  # does the interpreter end?
 _IMPORTED = ("gpugrad", "array_api_compat", "llvmlite")
 """What calls import when they need it first."""
 _FORK_WAITS = 10.0
@@ -293,6 +297,49 @@ def run_whole(work: Callable[[], T]) -> T:
     return results[0]
 
 
+def run_later(works: Sequence[Callable[[], object]]) -> bool:
+    """Let works be done one after the other, whole, on a thread that no call waits for.
+
+    Tell whether there is such a thread. Forks, and the end of the interpreter, wait for the work
+    that is being done, not for the next one; a forked child has none of them. An error ends what
+    was asked for together: the works must tell themselves whether all have been done.
+    """
+    global _has_thread_for_later
+    if not _has_thread_for_later:
+        _has_thread_for_later = _start_thread(_work_later, _later)
+    if _has_thread_for_later:
+        _later.put(functools.partial(_do_in_turn, works))
+    return _has_thread_for_later
+
+
+def _do_in_turn(works: Sequence[Callable[[], object]]) -> None:
+    for work in works:
+        with _whole:
+            if _is_ending:
+                return
+            work()
+        time.sleep(0)  # others may want the lock
+
+
+def _work_later(tasks: SimpleQueue[Callable[[], object]]) -> None:
+    """Do what nobody waits for."""
+    threading.current_thread().name = "gpugrad, later"
+    while True:
+        with contextlib.suppress(Exception):
+            tasks.get()()
+
+
+def _end_later() -> None:
+    """Let no work go on while the interpreter ends, and the libraries that the work is done by."""
+    global _is_ending
+    _is_ending = True
+    if _has_thread_for_later and _whole.acquire(timeout=_FORK_WAITS):
+        _whole.release()
+
+
+atexit.register(_end_later)
+
+
 class Lane(Generic[T]):
     """One thing after the other on a thread of its own, for a call that closes a gate at its end.
 
@@ -371,8 +418,9 @@ def _work(tasks: SimpleQueue[Callable[[], object]]) -> None:
 
 def _forget_pool() -> None:
     """Drop the parent's pool in a forked child, which has inherited none of its threads."""
-    global _tasks, _workers
+    global _tasks, _workers, _later, _has_thread_for_later
     _tasks, _workers = SimpleQueue(), 0
+    _later, _has_thread_for_later = SimpleQueue(), False
     _gates.clear()
 
 

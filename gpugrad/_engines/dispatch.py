@@ -45,12 +45,7 @@ if TYPE_CHECKING:
 COMPILED_SIZE = 1 << 16
 """Samples of a field from which on compiled code is faster, once it is there."""
 
-COMPILING_SIZE = 1 << 25
-"""Results in fields of that size, over all calls, from which on it pays to have a compiler."""
-
-TOO_LITTLE = "so little has been computed so far that it would not pay to start a compiler"
-
-_results_so_far = 0
+TOO_LITTLE = "calls like this have taken less time so far than it takes to compile what they do"
 
 
 def evaluate(
@@ -231,21 +226,27 @@ def _allocate_on_host(f: NumpyArray, count: int) -> NumpyArray:
 
 
 def _find_compiled(outputs: Outputs, _: str, is_asked: bool = False) -> Evaluation | str:
-    """Find the `compiled` engine if it can evaluate these outputs, and will pay for its start."""
-    global _results_so_far
-    from gpugrad._engines.compiled import engine as compiled_engine
+    """Find the `compiled` engine, which leaves calls to the `numpy` engine until it pays."""
+    from gpugrad._engines.compiled import engine, offers
 
-    engine: SeamsEngine = compiled_engine
+    problem = engine.foresee()
+    evaluation = _find_on_host(engine, outputs)
+    if isinstance(evaluation, str) or problem:
+        return evaluation if isinstance(evaluation, str) else problem
+    if is_asked:
+        return evaluation if offers.is_ready(evaluation.outputs) else TOO_LITTLE
+    seams = None if evaluation.like is not None else engine.evaluate_seams_if_paid
+    return evaluation._replace(evaluate=engine.evaluate_if_paid, evaluate_seams=seams)
+
+
+def _find_until_compiled(outputs: Outputs, _: str, is_asked: bool = False) -> Evaluation | str:
+    """Find the `numpy` engine for tensors that the `compiled` engine will take once it pays."""
+    from gpugrad._engines.compiled import engine
+
     evaluation = _find_on_host(engine, outputs)
     if isinstance(evaluation, str):
         return evaluation
-    results = _results_so_far + evaluation.outputs[0][0].field.size * len(outputs)
-    problem = compiled_engine.foresee() if is_asked else None
-    if not is_asked:
-        _results_so_far = results
-    if results < COMPILING_SIZE:
-        return problem or TOO_LITTLE
-    return problem or (None if is_asked else compiled_engine.start()) or evaluation
+    return evaluation._replace(evaluate=numpy_blocks.evaluate, evaluate_seams=None)
 
 
 def _take_all(engine: Engine, outputs: Outputs, _: str, is_asked: bool = False) -> Evaluation:
@@ -449,6 +450,13 @@ TABLE = (
             name == "auto" and array_api_compat.is_torch_array(f) and f.numel() >= COMPILED_SIZE
         ),
         _find_compiled,
+    ),
+    EngineRow(
+        "numpy",
+        lambda f, name: (
+            name == "auto" and array_api_compat.is_torch_array(f) and f.numel() >= COMPILED_SIZE
+        ),
+        _find_until_compiled,
     ),
     EngineRow("slices", lambda f, _: array_api_compat.is_torch_array(f), _find_half_precision),
     EngineRow("slices", lambda f, _: array_api_compat.is_jax_array(f), _find_shards),

@@ -19,7 +19,7 @@ from gpugrad._arrays import (
     namespace_of,
 )
 from gpugrad._arrays import threads as _threads
-from gpugrad._engines import dispatch, numpy_blocks
+from gpugrad._engines import numpy_blocks
 from gpugrad._engines.dispatch import TABLE, TOO_LITTLE, Asked, Evaluation, decline
 from gpugrad._engines.numpy_steps import find_result
 from gpugrad._engines.selection import (
@@ -174,6 +174,8 @@ def _pick_block(outputs: Outputs) -> Outputs:
     shape = tuple(map(max, outputs[0][0].field.chunks))
 
     def stand_in(x: Array) -> Array:
+        if type(x._meta) is np.ndarray:
+            return memory.stand_in(x._meta, shape=shape)
         if isinstance(x._meta, np.ndarray):
             return np.broadcast_to(np.empty_like(x._meta, shape=()), shape, subok=True)
         xp = namespace_of(x._meta)
@@ -225,9 +227,8 @@ def _find_cure(outputs: Outputs, walk: _Walk, rejected: dict[str, str]) -> str |
     problem = rejected.get("compiled", "")
     if problem == TOO_LITTLE:
         return (
-            f'None is needed: "compiled" comes once fields of {dispatch.COMPILED_SIZE:,} samples '
-            f"or more have had {dispatch.COMPILING_SIZE:,} results by this process. "
-            '`backend="compiled"` has it at once.'
+            'None is needed: "compiled" comes once calls like this have taken as long in this '
+            'process as it takes to compile. `backend="compiled"` has it at once.'
         )
     if "needs llvmlite" in problem:
         return INSTALL_COMPILER
@@ -246,11 +247,11 @@ def _is_eager_jax(f: Array) -> bool:
 
 
 def _as_plain(f: Array) -> NumpyArray:
-    return np.broadcast_to(np.zeros((), f.dtype), f.shape)
+    return memory.stand_in(f)
 
 
 def _convert(dtype: str) -> Callable[[Array], NumpyArray]:
-    return lambda f: np.broadcast_to(np.zeros((), dtype), f.shape)
+    return lambda f: memory.stand_in(f, dtype)
 
 
 def _is_torch_differentiated(f: Array) -> bool:
@@ -284,7 +285,7 @@ _CURES: tuple[tuple[Callable[[Array], bool], Callable[[Array], Any], str], ...] 
     (_has_kind("G"), _convert("c16"), 'Pass `f.astype("c16")`, if that is precise enough.'),
     (
         lambda f: isinstance(f, np.ndarray) and not f.dtype.isnative,
-        lambda f: np.broadcast_to(np.zeros((), f.dtype.newbyteorder("=")), f.shape),
+        lambda f: memory.stand_in(f, f.dtype.newbyteorder("=")),
         'Pass `f.astype(f.dtype.newbyteorder("="))`.',
     ),
     (

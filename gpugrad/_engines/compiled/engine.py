@@ -6,25 +6,22 @@ places to run them, which each thread works through without touching Python.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
-from functools import lru_cache
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gpugrad._arrays import NumpyArray, is_installed, memory
+from gpugrad._arrays import NumpyArray, memory
 from gpugrad._arrays import threads as _threads
 from gpugrad._engines import numpy_blocks
 from gpugrad._engines.compiled.factors import Factors
+from gpugrad._engines.compiled.kernels import foresee, start
 from gpugrad._engines.compiled.masked_sums import evaluate_sums, is_masked_sum
+from gpugrad._engines.compiled.offers import expect_seconds, find_offer, stand_ins
+from gpugrad._engines.compiled.program import Program
 from gpugrad._engines.compiled.trouble import is_wanted, warn_of_trouble
 from gpugrad._engines.numpy_steps import find_result
-from gpugrad._engines.selection import WITHOUT_LLVMLITE
-from gpugrad._engines.store import Store
-from gpugrad._stencils import Outputs, describe_outputs, distinct_arrays, distinct_masks
-
-if TYPE_CHECKING:
-    from gpugrad._engines.compiled.program import Program
+from gpugrad._stencils import Outputs, distinct_arrays, distinct_masks
 
 THREADED_BYTES = 1 << 21
 """Bytes of a field from which on more threads than one pay."""
@@ -36,9 +33,6 @@ MANY_SAMPLES = 1 << 24
 """Samples of a field from which on compiling more of them pays in the first call."""
 
 _SAMPLES = ("f4", "f8", "c8", "c16", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8")
-
-# Not in `AxisPlan.memo`: a program is made of several plans, and serves others of their structure.
-programs: Store[Program] = Store(most=512, most_bytes=1 << 25)
 
 
 def unsupported(outputs: Outputs) -> str | None:
@@ -70,34 +64,10 @@ def unsupported(outputs: Outputs) -> str | None:
     return None
 
 
-@lru_cache(maxsize=1)
-def start() -> str | None:
-    """Load the compiler and try it; return None, or say why there is none that works."""
-    return _threads.run_whole(_load)
-
-
-def foresee() -> str | None:
-    """Say what `start` would return, as far as that is known without starting anything."""
-    if start.cache_info().currsize:
-        return start()
-    return None if is_installed("llvmlite") else WITHOUT_LLVMLITE
-
-
 def describe(outputs: Outputs) -> str:
     """Say in a few words how these would be evaluated."""
     threads = _threads.count() if outputs[0][0].field.nbytes >= THREADED_BYTES else 1
     return f"in one compiled loop, on {_threads.in_words(threads)}"
-
-
-def _load() -> str | None:
-    try:
-        import gpugrad._engines.compiled.program  # noqa: F401 - calls find it loaded
-        from gpugrad._engines.compiled.llvm import compile_runner
-
-        compile_runner()
-    except (ImportError, OSError, RuntimeError) as error:  # not there, or broken
-        return f"it needs llvmlite, the compiler of Numba, and {type(error).__name__}: {error}"
-    return None
 
 
 def evaluate(outputs: Outputs, out: Sequence[NumpyArray] | None = None) -> tuple[NumpyArray, ...]:
@@ -127,6 +97,36 @@ def evaluate(outputs: Outputs, out: Sequence[NumpyArray] | None = None) -> tuple
     return tuple(out)
 
 
+def evaluate_if_paid(
+    outputs: Outputs, out: Sequence[NumpyArray] | None = None
+) -> tuple[NumpyArray, ...]:
+    """Evaluate each output as `evaluate` does, but by the NumPy engine until compiling pays."""
+    dtypes = [find_result(terms) for terms in outputs]
+    if out is None:
+        out = [memory.empty_like(outputs[0][0].field, dtype) for dtype in dtypes]
+    if not out[0].size:
+        return tuple(out)
+    targets = out
+    if [target.dtype for target in out] != dtypes:  # results are made beside, and converted
+        targets = stand_ins(outputs)
+    offer = find_offer(outputs, targets)
+    if offer.take(outputs, targets) is not None:
+        return evaluate(outputs, out)
+    begin = time.perf_counter()
+    results = numpy_blocks.evaluate(outputs, out)
+    offer.count(time.perf_counter() - begin)
+    return results
+
+
+def evaluate_seams_if_paid(outputs: Outputs) -> tuple[NumpyArray, ...] | None:
+    """Evaluate outputs whose terms have seams, if they can be evaluated, and compiling pays."""
+    offer = find_offer(outputs, stand_ins(outputs))
+    if offer.take(outputs, stand_ins(outputs)) is None:
+        offer.count(expect_seconds(outputs))  # the other way is about as long, and not seen here
+        return None
+    return evaluate_seams(outputs)
+
+
 def evaluate_seams(outputs: Outputs) -> tuple[NumpyArray, ...] | None:
     """Evaluate outputs whose terms have seams, into new arrays.
 
@@ -147,16 +147,9 @@ def _run_program(
 
     That is what went wrong in each item of the program, and the bounds of its blocks.
     """
-    arrays, factors = [*distinct_arrays(outputs), *out], Factors(outputs)
-    key = describe_outputs(outputs, arrays), factors.description
-    program = programs.find(key)
-    if program is None:
-        from gpugrad._engines.compiled.program import make_program
-
-        program = make_program(outputs, out, factors)
-        programs.keep(key, program, program.items.nbytes + program.words.nbytes)
+    program = find_offer(outputs, out).make(outputs, out)
     troubles = np.zeros(len(program.items), np.int32)
-    trouble = _run(program, arrays, factors, troubles)
+    trouble = _run(program, [*distinct_arrays(outputs), *out], Factors(outputs), troubles)
     return (troubles, program.bounds) if trouble and is_wanted(trouble) else None
 
 

@@ -39,9 +39,8 @@ VOID = ir.VoidType()
 # moves at all.
 
 
-@cache
-def compile_kernel(spec: KernelSpec) -> int:
-    """Return the address of ``kernel(layout, start, stop)``, which runs part of its outer loop."""
+def write_kernel(spec: KernelSpec) -> int:
+    """Compile a kernel; return its address."""
     return compile_module(lambda module: _Kernel(module, spec).write())
 
 
@@ -251,8 +250,8 @@ class _Kernel(Vectors):
     def write_results(self, operands: Sequence[Operand], parts: Sum, count: int) -> None:
         """Write `count` results: single ones wherever they lie, several to an aligned address."""
         build = self.build
-        total = self.combine(operands[1:], parts, count)
         address = self.locate(operands[0])
+        total = self.combine(operands[1:], parts, count, self.load_begun(address, count))
         pieces = [(total, address, count * self.size if count > 1 else 1)]
         if count == 1 and self.spec.streams:
             # Only an integer of a register's width can be stored singly past the cache.
@@ -271,9 +270,19 @@ class _Kernel(Vectors):
             if self.spec.streams:
                 store.set_metadata("nontemporal", self.module.add_metadata([INT(1)]))
 
-    def combine(self, operands: Sequence[Operand], parts: Sum, count: int) -> ir.Value:
-        """Return `count` results: the sum of the parts, from left to right, or their norm."""
-        remaining, total, is_norm = iter(operands), None, self.spec.is_norm
+    def load_begun(self, address: ir.Value, count: int) -> ir.Value | None:
+        """Return what the parts are added to, if that is there already."""
+        if not self.spec.is_begun:
+            return None
+        is_real = self.spec.is_norm
+        kind = type_of(count, REAL[self.real]) if is_real else self.vector(self.real, count)
+        return self.load(address, kind)
+
+    def combine(
+        self, operands: Sequence[Operand], parts: Sum, count: int, total: ir.Value | None
+    ) -> ir.Value:
+        """Return `count` results: a total and the parts, from left to right, or their norm."""
+        remaining, is_norm = iter(operands), self.spec.is_norm
         for part in parts:
             part_operands = [*islice(remaining, len(part.operands))]
             if isinstance(part, Choice):
@@ -283,7 +292,7 @@ class _Kernel(Vectors):
             if is_norm:
                 value = self.square(value, count)
             total = self.add(total, value, 1 if is_norm else part.sign)
-        return self.take_root(total) if is_norm else total
+        return self.take_root(total) if is_norm and not self.spec.is_open else total
 
     def differentiate(self, part: Part, operands: Sequence[Operand], count: int) -> ir.Value:
         """Return `count` values of one part, rounded to the precision of the results."""

@@ -103,7 +103,8 @@ class KernelSpec(NamedTuple):
     the samples of a row do not lie side by side, `scatters` the same of its results, `spreads` the
     same of its mask. `streams` says that results are stored past the cache, `is_norm` that sums are
     of squared magnitudes, and results their roots. `leads` are operands of the interior that come
-    to new memory first.
+    to new memory first. `is_begun` says that results are added to what lies there, `is_open` that
+    more will be added to them.
     """
 
     sample: str
@@ -120,6 +121,8 @@ class KernelSpec(NamedTuple):
     spreads: bool = False
     is_norm: bool = False
     leads: tuple[int, ...] = ()
+    is_begun: bool = False
+    is_open: bool = False
 
     @property
     def has_short_vectors(self) -> bool:

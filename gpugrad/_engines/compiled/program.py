@@ -17,9 +17,9 @@ import numpy as np
 
 from gpugrad._arrays import NumpyArray
 from gpugrad._engines.compiled.factors import Factors, find_table, list_factors
-from gpugrad._engines.compiled.kernel import compile_kernel
 from gpugrad._engines.compiled.kernel_spec import Choice, KernelSpec, Part, Place
-from gpugrad._engines.compiled.tiles import Box, cut_field, cut_tile, order_axes
+from gpugrad._engines.compiled.kernels import compile_kernel
+from gpugrad._engines.compiled.tiles import Pass, cut_field, cut_tile, order_axes
 from gpugrad._engines.numpy_steps import find_precision
 from gpugrad._stencils import (
     AxisPlan,
@@ -64,6 +64,32 @@ class Program(NamedTuple):
     items: NumpyArray
     bounds: list[int]
 
+    @property
+    def nbytes(self) -> int:
+        """The bytes of all of this."""
+        return sum(a.nbytes for a in self[:4]) + 8 * len(self.bounds)
+
+
+class Work(NamedTuple):
+    """How much a program will be, at most."""
+
+    operands: int
+    nbytes: int
+
+
+class Draft(NamedTuple):
+    """A program whose kernels may have to be compiled yet: its items begin with their numbers."""
+
+    program: Program
+    specs: tuple[KernelSpec, ...]
+
+    def finish(self) -> Program:
+        """Return the program, with each kernel compiled that has not been."""
+        addresses = np.array([compile_kernel(spec) for spec in self.specs])
+        items = self.program.items.copy()
+        items[:, 0] = addresses[items[:, 0]]
+        return self.program._replace(items=items)
+
 
 class _Row(NamedTuple):
     """Results side by side along an axis, from `start` on (no axis: there is but one).
@@ -102,9 +128,32 @@ class _PlacedSum(NamedTuple):
     operands: list[_OperandPlace]
 
 
-def make_program(outputs: Outputs, targets: Sequence[NumpyArray], factors: Factors) -> Program:
+def draft_program(outputs: Outputs, targets: Sequence[NumpyArray], factors: Factors) -> Draft:
     """Return the program that evaluates outputs, which have these factors, into targets."""
     return _Maker(outputs, targets, factors).make()
+
+
+def count_work(outputs: Outputs) -> Work:
+    """Return how much there will be to lay out for outputs, before any of it is made."""
+    f = outputs[0][0].field
+    order = order_axes(f)
+    tiles, rows = cut_field(f.shape, order, f.itemsize)
+    number, whole = sum(1 for _ in tiles), tuple([(0, n) for n in f.shape])
+    operands, items = 0, 0
+    for terms in outputs:
+        for work in cut_tile(terms, whole, f.shape, order[-1]):
+            start, stop = work.box.bounds[order[0]]
+            items += (stop - start) // rows + 2
+            formulas = [ranked.interior for term in work.terms for ranked in term.plan.ranked]
+            sums = 1 + len(work.box.lower) + len(work.box.upper)
+            operands += sums * sum(1 + len(formula.offsets) for formula in formulas)
+    words = max(f.ndim, 3) + 4  # an address and strides, whose address it is, lengths of loops
+    return Work(operands * number, number * (8 * words * operands + 32 * items))
+
+
+def order_axes(f: NumpyArray) -> list[int]:
+    """Return the axes of a field in the order of memory, the slowest first."""
+    return sorted(range(f.ndim), key=lambda axis: -abs(f.strides[axis]))
 
 
 class _Maker:
@@ -122,17 +171,18 @@ class _Maker:
         self.words: list[int] = []
         self.places: list[int] = []
         self.owners: list[int] = []
+        self.specs: dict[KernelSpec, int] = {}
 
-    def make(self) -> Program:
+    def make(self) -> Draft:
         """Return the whole program."""
         tiles, rows = cut_field(self.shape, self.order, self.sample.itemsize)
         starts = np.arange(0, self.shape[self.order[0]], rows)[:, np.newaxis]
         items, counts = [], []
         for tile in tiles:
             pieces = [
-                self.lay_out(terms, target, box)
+                self.lay_out(work, target)
                 for terms, target in zip(self.outputs, self.targets, strict=True)
-                for box in cut_tile(terms, tile, self.shape, self.order[-1])
+                for work in cut_tile(terms, tile, self.shape, self.order[-1])
             ]
             # All blocks of a tile share the layouts of its pieces: they differ only in the rows
             # that they have of each piece. Where that is none, there is no item.
@@ -142,26 +192,30 @@ class _Maker:
             table = np.stack(np.broadcast_arrays(kernel, layout, low, high), axis=-1)
             items.append(table[low < high])
             counts.append(np.count_nonzero(low < high, axis=1))
-        return Program(
+        program = Program(
             np.array(self.words),
             np.array(self.places),
             np.array(self.owners),
             np.concatenate(items),
             [0, *np.cumsum(np.concatenate(counts)).tolist()],
         )
+        return Draft(program, tuple(self.specs))
 
-    def lay_out(self, terms: Sequence[Term], target: NumpyArray, box: Box) -> list[int]:
+    def lay_out(self, work: Pass, target: NumpyArray) -> list[int]:
         """Write the layout of a piece; return its kernel, where the layout is, and its rows.
 
         These are the first and the last along the slowest axis, and the steps of the kernel's
         outer loop for each of them.
         """
         slowest, fastest = self.order[0], self.order[-1]
+        terms, box = work.terms, work.box
         at = [start for start, _ in box.bounds]
         lengths = [stop - start for start, stop in box.bounds]
         along = next((axis for axis in reversed(self.order) if lengths[axis] > 1), None)
         # Thin across rows, that is: the fastest axis does not count, as its ends are part of rows.
-        is_thin = any(THIN * lengths[axis] <= self.shape[axis] for axis in self.order[:-1])
+        is_thin = work.is_partial or any(
+            THIN * lengths[axis] <= self.shape[axis] for axis in self.order[:-1]
+        )
         row = _Row(along, 0 if along is None else at[along], is_thin)
         sums = [self.place(terms, target, at, row)]
         for ends, stop in ((box.lower, None), (box.upper, box.bounds[fastest][1])):
@@ -175,10 +229,10 @@ class _Maker:
         if is_thin:
             operands = [set_apart(operand, along, lengths) for operand in operands]
             bases = [operand.base for operand in operands]
-            number = [*range(len(bases))]
+            numbers = [*range(len(bases))]
         else:
             bases = list(dict.fromkeys(operand.base for operand in operands))
-            number = [bases.index(operand.base) for operand in operands]
+            numbers = [bases.index(operand.base) for operand in operands]
         levels, scale = self.join_levels(lengths, bases, len(sums) > 1)
         length, axis = levels[-1]
         masks = [term.where for term in terms if term.where is not None]
@@ -195,15 +249,19 @@ class _Maker:
             gathers,
             scatters,
             # Past the cache only whole lines are written at full speed, and short rows have few.
-            self.streams and not scatters and length * result.itemsize >= STREAM_ROW_BYTES,
+            self.streams
+            and not (scatters or work.is_partial)
+            and length * result.itemsize >= STREAM_ROW_BYTES,
             parts[0],
             tuple(parts[1 : 1 + len(box.lower)]),
             tuple(parts[1 + len(box.lower) :]),
             tuple([any(base.strides) for base in bases]),
-            tuple([Place(i, o.steps, o.from_end) for i, o in zip(number, operands, strict=True)]),
+            tuple([Place(i, o.steps, o.from_end) for i, o in zip(numbers, operands, strict=True)]),
             spreads,
             isinstance(terms, Norm),
             () if gathers or is_thin else tuple(self.find_leads(terms, sums[0].operands)),
+            work.is_begun,
+            work.is_open,
         )
         layout = len(self.words) * 8
         self.words.extend(length for length, _ in levels)
@@ -214,7 +272,8 @@ class _Maker:
             self.words.append(offset)
             if any(strides):
                 self.words.extend(0 if axis is None else strides[axis] for _, axis in levels)
-        return [compile_kernel(spec), layout, *box.bounds[slowest], scale]
+        number = self.specs.setdefault(spec, len(self.specs))
+        return [number, layout, *box.bounds[slowest], scale]
 
     def find_leads(self, terms: Sequence[Term], operands: Sequence[_OperandPlace]) -> list[int]:
         """Return for fields that several terms take the operand that comes to new memory first.

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from gpugrad._arrays import NumpyArray
-from gpugrad._stencils import Term
+from gpugrad._stencils import Norm, Term
 
 Stretch = tuple[int, int]
 
@@ -78,7 +78,56 @@ def find_block(
     return tuple([slice(*stretch) for stretch in bounds])
 
 
+class Pass(NamedTuple):
+    """What one kernel does in a box: write all of a sum, or add some terms to what lies there."""
+
+    terms: Sequence[Term]
+    box: Box
+    is_begun: bool = False
+    is_open: bool = False
+    """Whether other terms have been written before, and whether more are to come."""
+
+    @property
+    def is_partial(self) -> bool:
+        return self.is_begun or self.is_open
+
+
 def cut_tile(
+    terms: Sequence[Term], tile: tuple[Stretch, ...], shape: Sequence[int], fastest: int
+) -> Iterator[Pass]:
+    """Yield the passes over a tile, each over a box that has the same formulas all over.
+
+    Where every axis has the formula between its ends, all terms are added up in one pass. Around
+    this core lie shells, one after the other: the ends of the first axis, of the second axis
+    within the core of the first, and so on. There the terms are added one after the other, each
+    cut where its own formula changes. If all were added at once, each combination of formulas,
+    exponentially many in the number of axes, would be a box, and most of them a kernel.
+    """
+    core = [*tile]
+    for axis, stretch in enumerate(tile):
+        pieces = _cut_stretch(terms, axis, stretch, shape[axis])
+        if len(terms) == 1 or axis == fastest or len(pieces) == 1:
+            continue
+        inside = max(pieces, key=lambda piece: piece[1] - piece[0])
+        for start, stop in ((stretch[0], inside[0]), (inside[1], stretch[1])):
+            if start < stop:
+                shell = (*core[:axis], (start, stop), *core[axis + 1 :])
+                yield from _add_one_by_one(terms, shell, shape, fastest)
+        core[axis] = inside
+    for box in _cut_boxes(terms, tuple(core), shape, fastest):
+        yield Pass(terms, box)
+
+
+def _add_one_by_one(
+    terms: Sequence[Term], shell: tuple[Stretch, ...], shape: Sequence[int], fastest: int
+) -> Iterator[Pass]:
+    for i, term in enumerate(terms):
+        alone = Norm([term]) if isinstance(terms, Norm) else (term,)
+        for box in _cut_boxes(alone, shell, shape, fastest):
+            yield Pass(alone, box, i > 0, i < len(terms) - 1)
+
+
+def _cut_boxes(
     terms: Sequence[Term], tile: tuple[Stretch, ...], shape: Sequence[int], fastest: int
 ) -> Iterator[Box]:
     """Yield the boxes of a tile that have the same formulas all over, but for ends of rows."""
