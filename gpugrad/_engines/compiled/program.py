@@ -151,11 +151,6 @@ def count_work(outputs: Outputs) -> Work:
     return Work(operands * number, number * (8 * words * operands + 32 * items))
 
 
-def order_axes(f: NumpyArray) -> list[int]:
-    """Return the axes of a field in the order of memory, the slowest first."""
-    return sorted(range(f.ndim), key=lambda axis: -abs(f.strides[axis]))
-
-
 class _Maker:
     """Makes a program, and keeps what its pieces share."""
 
