@@ -720,7 +720,7 @@ class TestWhenToCompile:
     def test_sums_are_laid_out_axis_by_axis(self, rng):
         f = rng.normal(size=(9,) * 5)
         outputs = [[Term(1, f, first_derivative(axis, 0.5, 2)) for axis in range(5)]]
-        assert offers.count_work(outputs).nbytes < 1 << 20  # with all combinations, 3^5 boxes
+        assert offers.bound_size(outputs).nbytes < 1 << 20  # with all combinations, 3^5 boxes
 
 
 def run_python(code, **environment):

@@ -14,7 +14,7 @@ import pytest
 
 import gpugrad
 from conftest import assert_same_bits
-from internals import dispatch, offers
+from internals import offers
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "containers.md"

@@ -50,6 +50,7 @@ def compile_any_size(monkeypatch):
 def counted(monkeypatch):
     """Count what is evaluated by `gpugrad`'s own choice of engines."""
     counted = Counted()
+
     def choose(outputs, name, original=dispatch._choose):
         engine = original(outputs, name)
         wanted = engine.evaluate_seams is not None

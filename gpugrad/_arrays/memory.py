@@ -106,9 +106,7 @@ def _pack(f: NumpyArray, shape: tuple[int, ...], itemsize: int) -> tuple[int, ..
     return tuple(strides)
 
 
-def stand_in(
-    f: NumpyArray, dtype: Any = None, shape: tuple[int, ...] | None = None
-) -> NumpyArray:
+def stand_in(f: NumpyArray, dtype: Any = None, shape: tuple[int, ...] | None = None) -> NumpyArray:
     """Return what `numpy.empty_like` would, but without memory: none of its values may be read."""
     dtype, shape = np.dtype(dtype or f.dtype), shape or f.shape
     if dtype.hasobject:

@@ -318,7 +318,7 @@ def _do_in_turn(works: Sequence[Callable[[], object]]) -> None:
             if _is_ending:
                 return
             work()
-        time.sleep(0)  # others may want the lock
+        time.sleep(1e-3)  # a fork, or a call, may want the lock
 
 
 def _work_later(tasks: SimpleQueue[Callable[[], object]]) -> None:

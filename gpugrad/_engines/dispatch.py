@@ -40,7 +40,7 @@ from gpugrad._stencils import (
 )
 
 if TYPE_CHECKING:
-    from gpugrad._engines.protocol import Engine, SeamsEngine, StackingEngine
+    from gpugrad._engines.protocol import Engine, StackingEngine
 
 COMPILED_SIZE = 1 << 16
 """Samples of a field from which on compiled code is faster, once it is there."""
@@ -227,12 +227,13 @@ def _allocate_on_host(f: NumpyArray, count: int) -> NumpyArray:
 
 def _find_compiled(outputs: Outputs, _: str, is_asked: bool = False) -> Evaluation | str:
     """Find the `compiled` engine, which leaves calls to the `numpy` engine until it pays."""
-    from gpugrad._engines.compiled import engine, offers
+    from gpugrad._engines.compiled import engine, kernels, offers
 
-    problem = engine.foresee()
-    evaluation = _find_on_host(engine, outputs)
-    if isinstance(evaluation, str) or problem:
-        return evaluation if isinstance(evaluation, str) else problem
+    evaluation, problem = _find_on_host(engine, outputs), kernels.foresee()
+    if isinstance(evaluation, str):
+        return evaluation
+    if problem:
+        return problem
     if is_asked:
         return evaluation if offers.is_ready(evaluation.outputs) else TOO_LITTLE
     seams = None if evaluation.like is not None else engine.evaluate_seams_if_paid
@@ -341,12 +342,12 @@ def _load_named(name: str, is_asked: bool = False) -> Engine:
     """Return an engine that works on the host, or raise BackendError if it cannot run here."""
     if name == "numpy":
         return numpy_blocks
-    from gpugrad._engines.compiled import engine as compiled_engine
+    from gpugrad._engines.compiled import engine, kernels
 
-    problem = compiled_engine.foresee() if is_asked else compiled_engine.start()
+    problem = kernels.foresee() if is_asked else kernels.start()
     if problem:
         raise cannot_run("compiled", problem, INSTALL_COMPILER)
-    return compiled_engine
+    return engine
 
 
 def _find_named(outputs: Outputs, name: str, is_asked: bool = False) -> Evaluation:

@@ -15,7 +15,6 @@ from gpugrad._arrays import NumpyArray, memory
 from gpugrad._arrays import threads as _threads
 from gpugrad._engines import numpy_blocks
 from gpugrad._engines.compiled.factors import Factors
-from gpugrad._engines.compiled.kernels import foresee, start
 from gpugrad._engines.compiled.masked_sums import evaluate_sums, is_masked_sum
 from gpugrad._engines.compiled.offers import expect_seconds, find_offer, stand_ins
 from gpugrad._engines.compiled.program import Program

@@ -1,4 +1,4 @@
-"""When to compile: what the engine without a compiler has cost so far, against what compiling costs.
+"""When to compile: what another engine has cost so far, against what compiling costs.
 
 Who might need a pair of skis for a day, or for years, and cannot know, rents until the rents add up
 to the price, and then buys: whatever comes, the skis cost no more than twice the least. So a
@@ -21,7 +21,7 @@ from gpugrad._arrays import threads as _threads
 from gpugrad._engines.compiled import kernels
 from gpugrad._engines.compiled.factors import Factors
 from gpugrad._engines.compiled.masked_sums import evaluate_sums, is_masked_sum
-from gpugrad._engines.compiled.program import Draft, Program, count_work, draft_program
+from gpugrad._engines.compiled.program import Draft, Program, bound_size, draft_program
 from gpugrad._engines.numpy_steps import find_result
 from gpugrad._engines.store import Store
 from gpugrad._stencils import Outputs, describe_outputs, distinct_arrays
@@ -39,7 +39,7 @@ TAP_SECONDS = 1.2e-9
 """What the engine without a compiler takes for each sample that a result is made of."""
 
 MOST_BYTES = 1 << 25
-"""Bytes of all programs together. What is larger by itself is not made, unless asked for by name."""
+"""Bytes of all programs. What is larger by itself is not made, unless it is asked for by name."""
 
 OFFER_BYTES = 1 << 10
 """About what an offer takes without a program."""
@@ -51,7 +51,8 @@ They are not in `AxisPlan.memo`: a program is made of several plans, and serves 
 structure.
 """
 
-MANY = Program(*[np.empty(0, np.int64)] * 3, np.empty((0, 4), np.int64), [0])
+_NOTHING = np.empty(0, np.int64)
+MANY = Program(_NOTHING, _NOTHING, _NOTHING, np.empty((0, 4), np.int64), [0])
 """Stands for the programs of sums of masked fields, which are evaluated one by one."""
 
 _spent_by_all = 0.0
@@ -72,14 +73,14 @@ class Offer:
                  "key", "program", "spent")  # fmt: skip
 
     def __init__(self, key: Hashable, outputs: Outputs) -> None:
-        work = count_work(outputs)
+        size = bound_size(outputs)
         self.key = key
         self.program: Program | None = None
         self.spent = 0.0
         self._last: float | None = None  # what the last call has taken
-        self._price = LAYOUT_SECONDS * work.operands
+        self._price = LAYOUT_SECONDS * size.operands
         self._is_many = any(map(is_masked_sum, outputs))
-        self._is_declined = work.nbytes > MOST_BYTES and not self._is_many
+        self._is_declined = size.nbytes > MOST_BYTES and not self._is_many
         self._drafts: list[Draft] | None = None
         self._known = -1  # how many kernels there were when the price was found
         self._asked_by = 0  # the process that has it made in the background
@@ -191,9 +192,7 @@ def _draft(outputs: Outputs, out: Sequence[NumpyArray]) -> list[Draft]:
         return [draft_program(outputs, out, Factors(outputs))]
     drafts: list[Draft] = []
 
-    def draft(
-        outputs: Outputs, out: Sequence[NumpyArray] | None = None
-    ) -> Sequence[NumpyArray]:
+    def draft(outputs: Outputs, out: Sequence[NumpyArray] | None = None) -> Sequence[NumpyArray]:
         if out is None:
             out = [memory.empty_like(terms[0].field, find_result(terms)) for terms in outputs]
         drafts.extend(find_offer(outputs, out).draft(outputs, out))
@@ -208,7 +207,7 @@ def _draft(outputs: Outputs, out: Sequence[NumpyArray]) -> list[Draft]:
 
 def expect_seconds(outputs: Outputs) -> float:
     """Return how long the engine without a compiler will take, about."""
-    size = outputs[0][0].field.size
+    size: int = outputs[0][0].field.size
     taps = sum(
         len(ranked.interior.offsets)
         for terms in outputs

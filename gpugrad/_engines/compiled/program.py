@@ -70,8 +70,8 @@ class Program(NamedTuple):
         return sum(a.nbytes for a in self[:4]) + 8 * len(self.bounds)
 
 
-class Work(NamedTuple):
-    """How much a program will be, at most."""
+class ProgramSize(NamedTuple):
+    """How large a program will be, at most."""
 
     operands: int
     nbytes: int
@@ -133,8 +133,8 @@ def draft_program(outputs: Outputs, targets: Sequence[NumpyArray], factors: Fact
     return _Maker(outputs, targets, factors).make()
 
 
-def count_work(outputs: Outputs) -> Work:
-    """Return how much there will be to lay out for outputs, before any of it is made."""
+def bound_size(outputs: Outputs) -> ProgramSize:
+    """Return how large the program for outputs will be at most, before any of it is made."""
     f = outputs[0][0].field
     order = order_axes(f)
     tiles, rows = cut_field(f.shape, order, f.itemsize)
@@ -148,7 +148,7 @@ def count_work(outputs: Outputs) -> Work:
             sums = 1 + len(work.box.lower) + len(work.box.upper)
             operands += sums * sum(1 + len(formula.offsets) for formula in formulas)
     words = max(f.ndim, 3) + 4  # an address and strides, whose address it is, lengths of loops
-    return Work(operands * number, number * (8 * words * operands + 32 * items))
+    return ProgramSize(operands * number, number * (8 * words * operands + 32 * items))
 
 
 class _Maker:
