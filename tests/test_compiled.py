@@ -461,7 +461,7 @@ def test_warnings_and_errors_are_numpys():
         gpugrad.gradient(f, backend="compiled")
 
 
-LAYOUTS = {
+ORDERS_OF_MEMORY = {
     "C": lambda f: f,
     "F": np.asfortranarray,
     "backwards": lambda f: f[::-1, :, ::-1],
@@ -469,9 +469,9 @@ LAYOUTS = {
 }
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("layout", ORDERS_OF_MEMORY)
 def test_each_kind_of_trouble_is_told_once_wherever_it_is(small_pieces, rng, layout):
-    f = LAYOUTS[layout](np.ones((40, 30, 20)))
+    f = ORDERS_OF_MEMORY[layout](np.ones((40, 30, 20)))
     line = [int(i) for i in rng.integers(2, 18, 3)]
     heard = []
     for kind, low, high in (("overflow", -1e308, 1e308), ("invalid", np.inf, np.inf)):
@@ -659,7 +659,7 @@ class TestWhenToCompile:
         monkeypatch.setattr(offers, "LAYOUT_SECONDS", 0.0)
 
     def spend(self, seconds):
-        (offer,) = [kept for kept, _ in offers.programs._entries.values()]
+        (offer,) = [entry.thing for entry in offers.programs._entries.values()]
         offer.count(seconds)
         offer.count(0.0)  # the next call is not expected to take so long
 
@@ -677,7 +677,7 @@ class TestWhenToCompile:
             self.spend(4.0)
             gpugrad.gradient(self.F)  # this asks, and does not wait
             assert chosen == ["numpy_blocks"] * 2
-            (offer,) = [kept for kept, _ in offers.programs._entries.values()]
+            (offer,) = [entry.thing for entry in offers.programs._entries.values()]
             end = time.monotonic() + 60
             while offer.program is None and time.monotonic() < end:
                 time.sleep(0.01)
@@ -709,7 +709,7 @@ class TestWhenToCompile:
             gpugrad.gradient(self.F)
             self.spend(9.0)
             gpugrad.gradient(self.F)
-        (offer,) = [kept for kept, _ in offers.programs._entries.values()]
+        (offer,) = [entry.thing for entry in offers.programs._entries.values()]
         end = time.monotonic() + 60
         while not offer._is_declined and time.monotonic() < end:
             time.sleep(0.01)

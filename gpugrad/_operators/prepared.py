@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from functools import cache, wraps
+from functools import cache, partial, wraps
 from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 import numpy as np
 
-from gpugrad._arrays import NumpyArray
-from gpugrad._engines import evaluate, is_auto_in_force
+from gpugrad._arrays import NumpyArray, empty
+from gpugrad._engines import evaluate, is_auto_in_force, ready
 from gpugrad._engines.numpy_calls import BoundCall, SmallCall, is_small
 from gpugrad._engines.numpy_steps import find_result
 from gpugrad._engines.store import Store
@@ -53,11 +53,10 @@ _calls: Store[PreparedCall] = Store(most=1 << 12, most_bytes=1 << 25)
 
 
 class _Bound(NamedTuple):
-    """What a prepared call has for some spacings: a call of an engine, or outputs for any."""
+    """What a prepared call has for some spacings; it is settled where these have come again."""
 
     spacing: tuple[Any, ...]
-    call: BoundCall | None
-    outputs: Outputs
+    call: Callable[..., Sequence[NumpyArray]]
     is_settled: bool
 
 
@@ -124,45 +123,48 @@ class PreparedCall:
             except (TypeError, ValueError, OverflowError):
                 return NotImplemented
         elif not bound.is_settled:
-            call = bound.call and bound.call.settle(fields[0])
-            bound = self._bound = bound._replace(call=call, is_settled=True)
-            if call and not spacing and not self._shape:
-                self.evaluate_single = call.evaluate_single
-        call, shape = bound.call, self._shape
-        if call is None:
-            if len(shape) > 1 and out is not None:
-                return NotImplemented
-            results = evaluate(bind_fields(bound.outputs, fields), out, self._stack)
-        elif out is not None and not self._takes_out(fields, out):
+            bound = self._bound = self._settle(bound)
+        if out is not None and not self._takes_out(fields, out):
             return NotImplemented
-        elif not shape:
-            return call(fields, out if out is None else (out,))[0]
-        elif self._stack:
-            if out is None:
-                out = np.empty((*shape, *fields[0].shape), self._dtype)
-            call(fields, out)
-            results = out
-        else:
-            results = tuple(call(fields, out))
+        call, shape = bound.call, self._shape
         if not shape:
-            return results[0]
+            return call(fields, out if out is None else (out,))[0]
+        if self._stack:
+            if out is None:
+                out = empty((*shape, *fields[0].shape), self._dtype)
+            call(fields, out)
+            return out
+        results = tuple(call(fields, out))
         return results if len(shape) == 1 else join_results(results, shape, False)
 
     def _bind(self, spacing: tuple[Any, ...]) -> _Bound:
         """Return what there is for some spacings."""
         kept = tuple([h.copy() if type(h) is np.ndarray else h for h in spacing])
         if self._small is None:
-            return _Bound(kept, None, self._plan(spacing), True)
+            return _Bound(kept, partial(_evaluate, self._plan(spacing)), False)
         if not self._is_stretched:
             call = SmallCall(self._plan(spacing), self._template)
-            return _Bound(kept, call.bind(None), (), False)
+            return _Bound(kept, call.bind(None), False)
         powers = []
         for order, k in self._orders:
             h = float(spacing[k]) if spacing else 1.0
             if not _LEAST < abs(h) < _MOST:
                 raise ValueError(f"spacings must be from {_LEAST} to {_MOST}; got {h}.")
             powers.append(h**order)
-        return _Bound(kept, self._small.bind(powers), (), False)
+        return _Bound(kept, self._small.bind(powers), False)
+
+    def _settle(self, bound: _Bound) -> _Bound:
+        """Return what is worth making for spacings that come again."""
+        call, single = bound.call, None
+        if isinstance(call, BoundCall):
+            call = call.settle(self._template)
+            single = call.evaluate_single
+        if self._template.nbytes <= ready.MOST_BYTES:
+            plan = partial(self._plan, bound.spacing)
+            call = ready.ReadyCall(call, single, plan, self._template)
+            if not bound.spacing and not self._shape and not self._stack:
+                self.evaluate_single = call.call_single
+        return _Bound(bound.spacing, call, True)
 
     def _plan(self, spacing: tuple[Any, ...]) -> Outputs:
         """Return the outputs for fields by number; know how results lie, and the terms' orders."""
@@ -206,6 +208,13 @@ class PreparedCall:
             if any(_may_overlap(target, other) for other in (*fields, *targets[:i])):
                 return False
         return True
+
+
+def _evaluate(
+    outputs: Outputs, fields: Sequence[NumpyArray], out: Sequence[NumpyArray] | None
+) -> Sequence[NumpyArray]:
+    """Evaluate outputs whose terms have numbers for fields, by the engine in force."""
+    return evaluate(bind_fields(outputs, fields), None if out is None else [*out])
 
 
 def _may_overlap(a: NumpyArray, b: NumpyArray) -> bool:

@@ -159,23 +159,27 @@ class Factors:
         The number of each array by its key.
     addresses : list of int
         Where the arrays lie, as long as this object lives.
+    arrays : list of array
+        The arrays themselves.
     """
 
     def __init__(self, outputs: Outputs) -> None:
         self.number: dict[object, int] = {}
         self.addresses: list[int] = []
-        self._tables: list[FactorTable] = []  # a plan may forget its own while the arrays are read
+        self.arrays: list[NumpyArray] = []  # a plan may forget its own while they are read
         description: list[object] = []
         for terms in outputs:
             for _, f, plan, _, seams in terms:
                 for each in (plan, *[seam.plan for seam in seams]) if seams else (plan,):
                     table = find_table(each, f.dtype)
-                    self._tables.append(table)
                     description.append(table.structure)
-                    for key, address in table.addresses.items():
+                    for (key, address), array in zip(
+                        table.addresses.items(), table.arrays, strict=True
+                    ):
                         number = self.number.get(key)
                         if number is None:
                             number = self.number[key] = len(self.addresses)
                             self.addresses.append(address)
+                            self.arrays.append(array)
                         description.append(number)
         self.description = tuple(description)

@@ -7,13 +7,14 @@ import platform
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
 import llvmlite.binding as llvm
+import numpy as np
 from llvmlite import ir
 
-from gpugrad._arrays import run_whole
+from gpugrad._arrays import NumpyArray, run_whole
 
 WORD = ir.IntType(64)
 INT = ir.IntType(32)
@@ -93,6 +94,75 @@ def compile_runner() -> Callable[[int, int, int], int]:
     kind = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_void_p)
     run: Callable[[int, int, int], int] = kind(compile_module(_write_runner))
     return run
+
+
+def _write_launcher(module: ir.Module) -> None:
+    """Write what lays out a program for the arrays of a call, and runs it: see `Launch`."""
+    launcher = LlvmFunction(module, INT, 2)
+    build, (header, arrays) = launcher.build, launcher.function.args
+    size, words, count, places, owners, items, last = (launcher.word(header, k) for k in range(7))
+    layout = build.ptrtoint(build.alloca(WORD, size=size), WORD)
+
+    def element(address: ir.Value, i: ir.Value) -> ir.Value:
+        return launcher.load(build.add(address, build.mul(i, WORD(8))), WORD)
+
+    def store(value: ir.Value, i: ir.Value) -> None:
+        place = build.add(layout, build.mul(i, WORD(8)))
+        build.store(value, build.inttoptr(place, WORD.as_pointer()))
+
+    with launcher.loop(WORD(0), size) as i:
+        store(element(words, i), i)
+    with launcher.loop(WORD(0), count) as i:
+        # Where Python keeps the members of a tuple, and NumPy the address of an array's memory.
+        first_member = build.add(arrays, WORD(tuple.__basicsize__))
+        array = element(first_member, element(owners, i))
+        memory = launcher.load(build.add(array, WORD(object.__basicsize__)), WORD)
+        place = element(places, i)
+        store(build.add(element(layout, place), memory), place)
+    forget, ask = (
+        ir.Function(module, ir.FunctionType(INT, [INT]), name)
+        for name in ("feclearexcept", "fetestexcept")
+    )
+    kernel = ir.FunctionType(ir.VoidType(), [WORD] * 3)
+    everything = INT(sum(Trouble.here()))
+    build.call(forget, [everything])
+    with launcher.loop(WORD(0), last) as i:
+        item = build.add(items, build.mul(i, WORD(32)))
+        address, offset, start, stop = [launcher.word(item, k) for k in range(4)]
+        arguments = [build.add(offset, layout), start, stop]
+        build.call(build.inttoptr(address, kernel.as_pointer()), arguments)
+    build.fence("seq_cst")
+    build.ret(build.call(ask, [everything]))
+
+
+@cache
+def compile_launcher(lets_others_in: bool) -> Callable[[int, tuple[Any, ...]], int]:
+    """Return ``launch(header, arrays)``, which runs a program on a tuple of NumPy's arrays.
+
+    The header is seven words: how many words a layout has, and where they are; how many of them
+    are addresses, where their numbers are, and where those of their arrays; where the items are,
+    and how many. What went wrong is returned as the bits of `Trouble`. To let other threads of
+    Python in meanwhile takes longer than a small program.
+    """
+    if not _lie_as_expected(np.zeros(1)):
+        raise RuntimeError("this Python, or this NumPy, keeps the addresses of arrays elsewhere")
+    make = ctypes.CFUNCTYPE if lets_others_in else ctypes.PYFUNCTYPE
+    kind = make(ctypes.c_int, ctypes.c_void_p, ctypes.py_object)
+    launch: Callable[[int, tuple[Any, ...]], int] = kind(_compile_launcher())
+    return launch
+
+
+@cache
+def _compile_launcher() -> int:
+    return compile_module(_write_launcher)
+
+
+def _lie_as_expected(array: NumpyArray) -> bool:
+    """Tell whether addresses of arrays lie where the launcher looks for them."""
+    arrays, word = (array,), ctypes.c_void_p
+    member = word.from_address(id(arrays) + tuple.__basicsize__).value
+    memory = word.from_address(id(array) + object.__basicsize__).value
+    return member == id(array) and memory == array.__array_interface__["data"][0]
 
 
 class Trouble(NamedTuple):
