@@ -42,8 +42,14 @@ from gpugrad._stencils import (
 if TYPE_CHECKING:
     from gpugrad._engines.protocol import Engine, StackingEngine
 
-COMPILED_SIZE = 1 << 16
-"""Samples of a field from which on compiled code is faster, once it is there."""
+COMPILED_SIZE = 1 << 12
+"""Samples of a field from which on a call asks for a program.
+
+Smaller fields have one where their calls are prepared: see `ready`.
+"""
+
+TENSOR_SIZE = 1 << 16
+"""Samples of a tensor from which on engines for arrays of NumPy are faster, by its memory."""
 
 TOO_LITTLE = "calls like this have taken less time so far than it takes to compile what they do"
 
@@ -236,6 +242,8 @@ def _find_compiled(outputs: Outputs, _: str, is_asked: bool = False) -> Evaluati
         return problem
     if is_asked:
         return evaluation if offers.is_ready(evaluation.outputs) else TOO_LITTLE
+    if evaluation.outputs[0][0].field.size < COMPILED_SIZE:
+        return TOO_LITTLE
     seams = None if evaluation.like is not None else engine.evaluate_seams_if_paid
     return evaluation._replace(evaluate=engine.evaluate_if_paid, evaluate_seams=seams)
 
@@ -427,11 +435,7 @@ class EngineRow(NamedTuple):
 TABLE = (
     # Plain arrays come first: their calls are the ones that feel a microsecond. Before a compiler
     # is there, small work goes elsewhere (`_find_compiled`).
-    EngineRow(
-        "compiled",
-        lambda f, name: type(f) is np.ndarray and f.size >= COMPILED_SIZE and name == "auto",
-        _find_compiled,
-    ),
+    EngineRow("compiled", lambda f, name: type(f) is np.ndarray and name == "auto", _find_compiled),
     EngineRow("numpy", lambda f, name: type(f) is np.ndarray and name == "auto", _find_blocks),
     # Lazy arrays take any name along, for their blocks.
     EngineRow("", lambda f, _: array_api_compat.is_dask_array(f), _find_in_tasks),
@@ -448,14 +452,14 @@ TABLE = (
     EngineRow(
         "compiled",
         lambda f, name: (
-            name == "auto" and array_api_compat.is_torch_array(f) and f.numel() >= COMPILED_SIZE
+            name == "auto" and array_api_compat.is_torch_array(f) and f.numel() >= TENSOR_SIZE
         ),
         _find_compiled,
     ),
     EngineRow(
         "numpy",
         lambda f, name: (
-            name == "auto" and array_api_compat.is_torch_array(f) and f.numel() >= COMPILED_SIZE
+            name == "auto" and array_api_compat.is_torch_array(f) and f.numel() >= TENSOR_SIZE
         ),
         _find_until_compiled,
     ),
@@ -481,5 +485,5 @@ def decline(backend: str, outputs: Outputs) -> str:
         from gpugrad._engines.compiled import engine as compiled_engine
 
         evaluation = _find_on_host(compiled_engine, outputs)
-        most = f"NumPy arrays and PyTorch tensors of {COMPILED_SIZE:,} samples or more"
+        most = f"NumPy arrays, and PyTorch tensors of {TENSOR_SIZE:,} samples or more"
     return evaluation if isinstance(evaluation, str) else f'"auto" takes it for {most}'

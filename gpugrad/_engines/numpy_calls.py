@@ -17,7 +17,7 @@ from gpugrad._arrays import NumpyArray
 from gpugrad._engines import numpy_blocks
 from gpugrad._engines.numpy_blocks import add_up_in_place
 from gpugrad._engines.numpy_steps import exact_reciprocal, find_precision, find_result, place_all
-from gpugrad._stencils import Norm, Outputs, Term, add_up, change_terms, is_single
+from gpugrad._stencils import AxisPlan, Norm, Outputs, Term, add_up, change_terms, is_single
 
 _AS_THEY_ARE = frozenset(np.dtype(name) for name in ("f4", "f8", "c8", "c16"))
 
@@ -31,12 +31,22 @@ _Step = tuple[int, Any, tuple[Any, ...], tuple[Any, ...], Any, Any]
 """The kind, where to write, what to read, the weights, the divisor, the constant."""
 
 
+class _Source(NamedTuple):
+    """Which formula of a plan a step has, counted along the axis; how its weights lie."""
+
+    number: int
+    offsets: tuple[int, ...]
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+
+
 class _SmallTerm(NamedTuple):
-    """A term of a sum: its sign, the number of its field, its steps."""
+    """A term of a sum: its sign, the number of its field, its steps, and where these are from."""
 
     sign: int
     field: int
     steps: list[_Step]
+    sources: list[_Source]
 
 
 class SmallCall:
@@ -70,11 +80,34 @@ class SmallCall:
         left = iter(powers or ())
         for dtype, is_norm, is_bare, derivatives in self.outputs:
             terms = []
-            for sign, field, steps in derivatives:
+            for sign, field, steps, _ in derivatives:
                 if powers is not None:
                     power = next(left)
                     steps = [_stretch(step, power) for step in steps]
                 terms.append((sign, field, steps))
+            bound.append((dtype, is_norm, is_bare, terms))
+        return BoundCall(bound, self.converted)
+
+    def bind_plans(self, plans: Sequence[AxisPlan]) -> BoundCall | None:
+        """Return the call for other plans, one for each term; None where steps differ."""
+        bound, left = [], iter(plans)
+        for dtype, is_norm, is_bare, derivatives in self.outputs:
+            terms = []
+            for sign, field, steps, sources in derivatives:
+                plan = next(left)
+                formulas = (*plan.lower, plan.interior, *plan.upper)
+                if len(formulas) != len(steps):
+                    return None
+                replaced = []
+                for step, source in zip(steps, sources, strict=True):
+                    offsets, weights, divisor, constant = formulas[source.number]
+                    if offsets != source.offsets or (divisor is None) != (step[4] is None):
+                        return None
+                    if type(weights[-1]) is np.ndarray:
+                        weights = tuple([_lay(w, source) for w in weights])
+                        divisor = divisor if divisor is None else _lay(divisor, source)
+                    replaced.append((*step[:3], weights, divisor, constant))
+                terms.append((sign, field, replaced))
             bound.append((dtype, is_norm, is_bare, terms))
         return BoundCall(bound, self.converted)
 
@@ -102,18 +135,28 @@ def _find_small_term(term: Term, f: NumpyArray) -> _SmallTerm:
     sign, field, plan, *_ = term
     precision = find_precision(f.dtype, plan.dtype)
     # As `place_all` has them.
-    regions = sorted(plan.regions(f.shape[plan.axis]), key=lambda r: r.start - r.stop)
-    steps = []
-    for placed, region in zip(place_all(f, plan, precision, None), regions, strict=True):
+    regions = sorted(
+        enumerate(plan.regions(f.shape[plan.axis])), key=lambda pair: pair[1].start - pair[1].stop
+    )
+    shape = (1,) * plan.axis + (-1,) + (1,) * (f.ndim - plan.axis - 1)
+    steps, sources = [], []
+    for placed, (number, (formula, *_)) in zip(
+        place_all(f, plan, precision, None), regions, strict=True
+    ):
         target, samples, step, is_row = placed
         kind = 2 * is_row + (not step.is_difference)
         # Numbers as they were planned: what is made of them is rounded once.
-        weights, divisor = region.formula.weights, region.formula.divisor
-        weights = weights if _are_numbers(*weights) else step.weights
-        divisor = divisor if _are_numbers(divisor) else step.divisor
+        weights = formula.weights if _are_numbers(*formula.weights) else step.weights
+        divisor = formula.divisor if _are_numbers(formula.divisor) else step.divisor
         read = tuple(map(_shorten, samples))
         steps.append((kind, _shorten(target), read, weights, divisor, step.constant))
-    return _SmallTerm(sign, field, steps)
+        sources.append(_Source(number, formula.offsets, shape, precision.weights))
+    return _SmallTerm(sign, field, steps, sources)
+
+
+def _lay(w: Any, source: _Source) -> Any:
+    """Return weights with a number for each row along their axis of the field."""
+    return np.asarray(w, source.dtype).reshape(source.shape)
 
 
 def _are_numbers(*operands: Any) -> bool:

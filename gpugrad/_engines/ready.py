@@ -15,8 +15,8 @@ from gpugrad._arrays.memory import stand_in
 from gpugrad._stencils import Outputs, change_terms
 
 if TYPE_CHECKING:
-    from gpugrad._engines.compiled.launch import Launch
     from gpugrad._engines.compiled.offers import Offer
+    from gpugrad._engines.compiled.program_call import ProgramCall
 
 MOST_BYTES = 1 << 21
 """Bytes of a field up to which one thread makes all of it, in one foreign call."""
@@ -57,7 +57,7 @@ class ReadyCall:
     ) -> None:
         self._evaluate, self._evaluate_single, self._plan = evaluate, evaluate_single, plan
         self._f = f
-        self._launch: Launch | None = None
+        self._launch: ProgramCall | None = None
         self._offer: Offer | None = None
         self._calls_left = _OFTEN
 
@@ -107,10 +107,10 @@ class ReadyCall:
         program = self._offer.take(outputs, out)
         if program is None:
             return
-        from gpugrad._engines.compiled.launch import Launch, is_small
+        from gpugrad._engines.compiled.program_call import ProgramCall, is_small
 
         if is_small(program):
             order = dict.fromkeys(term.field for terms in numbered for term in terms)
-            self._launch = Launch(program, outputs, [*order])
+            self._launch = ProgramCall(program, outputs, [*order])
         else:
             self._calls_left = _NEVER

@@ -31,5 +31,6 @@ from gpugrad._grids.options import (
     translate_boundary,
 )
 from gpugrad._grids.spacing import parse_axes, parse_spacings, widen
+from gpugrad._grids.steps import find_fine_steps
 from gpugrad._grids.times import refuse_times
 from gpugrad._grids.typing import Axes, Axis, Boundary, EdgeOrder, Period, Side, Spacing, Stagger

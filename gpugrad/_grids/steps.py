@@ -25,6 +25,20 @@ def find_steps(x: NumpyArray, where: str, time_unit: str | None) -> Any:
     return steps[0] if even else Steps(steps, is_not_monotonic)
 
 
+def find_fine_steps(x: NumpyArray) -> Steps | None:
+    """Return the steps between coordinates that all go up, or down, and are not even.
+
+    None is for all others: `find_steps` has what there is to say of them.
+    """
+    if x.ndim != 1 or x.dtype.char not in "fd" or x.size < 3:
+        return None
+    with np.errstate(invalid="ignore", over="ignore"):
+        steps = x[1:] - x[:-1]
+    low, high = np.minimum.reduce(steps), np.maximum.reduce(steps)
+    is_fine = -math.inf < low < high < math.inf and (low > 0 or high < 0)
+    return Steps(steps, False) if is_fine else None
+
+
 def find_steps_of_lines(x: NumpyArray, axis: int, where: str, time_unit: str | None) -> Steps:
     """Return the steps along an axis of coordinates that differ from line to line.
 

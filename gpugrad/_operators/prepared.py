@@ -20,12 +20,12 @@ from gpugrad._engines import evaluate, is_auto_in_force, ready
 from gpugrad._engines.numpy_calls import BoundCall, SmallCall, is_small
 from gpugrad._engines.numpy_steps import find_result
 from gpugrad._engines.store import Store
-from gpugrad._grids import Options
+from gpugrad._grids import Options, find_fine_steps
 from gpugrad._labels import accepts_labels
 from gpugrad._operators.components import check_plans, find_shape, join_results
 from gpugrad._operators.plan import plan_operator
 from gpugrad._operators.stages import bind_fields, number_term
-from gpugrad._stencils import OPERATORS, Operator, Outputs
+from gpugrad._stencils import OPERATORS, Operator, Outputs, plan_again
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -100,7 +100,7 @@ class PreparedCall:
             for formula in (*plan.lower, plan.interior, *plan.upper)
         )
         whole = bind_fields(outputs, [self._template] * self._count)
-        self._small = SmallCall(outputs, self._template) if is_small(whole) else None
+        self._small = (SmallCall(outputs, self._template), plans) if is_small(whole) else None
         self._dtype = find_result(whole[0])
         self.evaluate_single: Callable[[NumpyArray], NumpyArray] | None = None
         self._bound = self._bind(spacing)
@@ -143,15 +143,34 @@ class PreparedCall:
         if self._small is None:
             return _Bound(kept, partial(_evaluate, self._plan(spacing)), False)
         if not self._is_stretched:
-            call = SmallCall(self._plan(spacing), self._template)
-            return _Bound(kept, call.bind(None), False)
+            return _Bound(kept, self._bind_coordinates(spacing) or self._bind_all(spacing), False)
         powers = []
         for order, k in self._orders:
             h = float(spacing[k]) if spacing else 1.0
             if not _LEAST < abs(h) < _MOST:
                 raise ValueError(f"spacings must be from {_LEAST} to {_MOST}; got {h}.")
             powers.append(h**order)
-        return _Bound(kept, self._small.bind(powers), False)
+        return _Bound(kept, self._small[0].bind(powers), False)
+
+    def _bind_all(self, spacing: tuple[Any, ...]) -> BoundCall:
+        """Plan anew; coordinates to come are taken to be like these."""
+        outputs = self._plan(spacing)
+        small = SmallCall(outputs, self._template)
+        self._small = small, [term.plan for output in outputs for term in output]
+        return small.bind(None)
+
+    def _bind_coordinates(self, spacing: tuple[Any, ...]) -> BoundCall | None:
+        """Return the call for other coordinates than those before; None if it is another call."""
+        if not self._has_coordinates or self._small is None:
+            return None
+        steps = [
+            find_fine_steps(h) if type(h) is np.ndarray else _UNITS[type(h)] * h for h in spacing
+        ]
+        if any(h is None for h in steps):
+            return None
+        small, plans = self._small
+        ks = [k for _, k in self._orders]
+        return small.bind_plans([plan_again(p, steps[k]) for p, k in zip(plans, ks, strict=True)])
 
     def _settle(self, bound: _Bound) -> _Bound:
         """Return what is worth making for spacings that come again."""
@@ -215,6 +234,13 @@ def _evaluate(
 ) -> Sequence[NumpyArray]:
     """Evaluate outputs whose terms have numbers for fields, by the engine in force."""
     return evaluate(bind_fields(outputs, fields), None if out is None else [*out])
+
+
+def _find_steps(h: Any) -> Any:
+    """Return what plans are made of: steps, or a number; None for what has to be looked at."""
+    if type(h) is np.ndarray:
+        return find_fine_steps(h)
+    return None if type(h) not in _UNITS or not h else _UNITS[type(h)] * h
 
 
 def _may_overlap(a: NumpyArray, b: NumpyArray) -> bool:

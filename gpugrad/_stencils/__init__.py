@@ -31,6 +31,7 @@ from gpugrad._stencils.plan import (
     distinct_fields,
     distinct_masks,
     is_single,
+    plan_again,
     replace_fields,
     rows_of,
 )

@@ -152,16 +152,26 @@ def plan_once(make: Callable[..., AxisPlan], spacing: Any, key: tuple[Any, ...])
     if type(spacing) is Steps:
         plan = spacing.plans.get((make, key))
         if plan is None:
-            plan = spacing.plans[make, key] = make(spacing, *key)
+            plan = spacing.plans[make, key] = _make(make, spacing, key)
         return plan
     if isinstance(spacing, (float, np.generic)):
         return _plan_for_number(make, spacing, key)
     return make(spacing, *key)
 
 
-@lru_cache(maxsize=1024, typed=True)
-def _plan_for_number(make: Callable[..., AxisPlan], spacing: Any, key: tuple[Any, ...]) -> AxisPlan:
-    return make(spacing, *key)
+def _make(make: Callable[..., AxisPlan], spacing: Any, key: tuple[Any, ...]) -> AxisPlan:
+    plan = make(spacing, *key)
+    plan.memo["made by"] = make, key
+    return plan
+
+
+_plan_for_number = lru_cache(maxsize=1024, typed=True)(_make)
+
+
+def plan_again(plan: AxisPlan, spacing: Any) -> AxisPlan:
+    """Return a plan that `plan_once` has made, for another spacing of as many samples."""
+    make, key = plan.memo["made by"]
+    return plan_once(make, spacing, key)
 
 
 class Seam(NamedTuple):

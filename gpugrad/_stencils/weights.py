@@ -41,11 +41,8 @@ def middle_of_three(left: Any, right: Any) -> Weights:
     `left` and `right` are the steps ``x[i] - x[i-1]`` and ``x[i+1] - x[i]``; the error is
     O(left * right).
     """
-    return (
-        -right / (left * (left + right)),
-        (right - left) / (left * right),
-        left / (right * (left + right)),
-    )
+    both = left + right
+    return -right / (left * both), (right - left) / (left * right), left / (right * both)
 
 
 def middle_in_blocks(steps: NumpyArray, axis: int = 0) -> Weights:

@@ -97,7 +97,7 @@ def compile_runner() -> Callable[[int, int, int], int]:
 
 
 def _write_launcher(module: ir.Module) -> None:
-    """Write what lays out a program for the arrays of a call, and runs it: see `Launch`."""
+    """Write what lays out a program for the arrays of a call, and runs it: see `ProgramCall`."""
     launcher = LlvmFunction(module, INT, 2)
     build, (header, arrays) = launcher.build, launcher.function.args
     size, words, count, places, owners, items, last = (launcher.word(header, k) for k in range(7))

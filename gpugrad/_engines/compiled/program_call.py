@@ -27,7 +27,7 @@ def is_small(program: Program) -> bool:
     return 0 < len(program.words) <= MOST_WORDS
 
 
-class Launch:
+class ProgramCall:
     """A program with its factors, for fields in C order.
 
     Parameters
