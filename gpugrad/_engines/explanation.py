@@ -284,11 +284,6 @@ _CURES: tuple[tuple[Callable[[Array], bool], Callable[[Array], Any], str], ...] 
     (_has_kind("g"), _convert("f8"), 'Pass `f.astype("f8")`, if that is precise enough.'),
     (_has_kind("G"), _convert("c16"), 'Pass `f.astype("c16")`, if that is precise enough.'),
     (
-        lambda f: isinstance(f, np.ndarray) and not f.dtype.isnative,
-        lambda f: memory.stand_in(f, f.dtype.newbyteorder("=")),
-        'Pass `f.astype(f.dtype.newbyteorder("="))`.',
-    ),
-    (
         _is_torch_differentiated,
         lambda f: f.detach(),
         "Pass `f.detach()`, if no gradients are to flow through the result.",

@@ -42,7 +42,8 @@ FLAT_SIZE = 1 << 13
 """Samples in a block from which on rows are worth joining into one."""
 
 CONVERTED_SIZE = 1 << 21
-"""Integers up to this many are converted at once, more of them in the inner loops as they come."""
+"""Integers, and samples in the other byte order, up to this many are converted at once, more of
+them in the inner loops as they come."""
 
 _AS_THEY_ARE = tuple(np.dtype(name) for name in ("f4", "f8", "c8", "c16"))
 
@@ -63,15 +64,15 @@ def unsupported(outputs: Outputs) -> str | None:
 def evaluate(outputs: Outputs, out: Sequence[NumpyArray] | None = None) -> tuple[NumpyArray, ...]:
     """Evaluate each output; arrays in `out` overlap with no field and not with each other."""
     f = outputs[0][0].field
-    is_integer = f.dtype.kind in "iu"
+    converts = f.dtype.kind in "iu" or not f.dtype.isnative
     if out is None:
         make = np.empty_like if f.size < SMALL_SIZE else memory.empty_like
         out = [make(terms[0].field, find_result(terms)) for terms in outputs]
     # Small fields of integers are converted once; else each ufunc would convert what it reads.
-    if is_integer and f.size <= CONVERTED_SIZE:
-        outputs = convert_fields(outputs, lambda g: g.astype(find_precision(g.dtype, None).working))
-        f, is_integer = outputs[0][0].field, False
-    if not is_integer and f.nbytes <= WHOLE_BYTES:
+    if converts and f.size <= CONVERTED_SIZE:
+        outputs = convert_fields(outputs, _convert)
+        f, converts = outputs[0][0].field, False
+    if not converts and f.nbytes <= WHOLE_BYTES:
         for terms, target in zip(outputs, out, strict=True):
             _write(target, terms, None)
         return tuple(out)
@@ -87,12 +88,20 @@ def evaluate(outputs: Outputs, out: Sequence[NumpyArray] | None = None) -> tuple
     return tuple(out)
 
 
+def _convert(f: NumpyArray) -> NumpyArray:
+    """Return floats in this machine's byte order."""
+    is_integer = f.dtype.kind in "iu"
+    dtype = find_precision(f.dtype, None).working if is_integer else f.dtype.newbyteorder("=")
+    return f.astype(dtype)
+
+
 def describe(outputs: Outputs) -> str:
     """Say in a few words how these would be evaluated."""
     f = outputs[0][0].field
-    is_integer, converted = f.dtype.kind in "iu", find_precision(f.dtype, None).working
+    converts = f.dtype.kind in "iu" or not f.dtype.isnative
+    converted = find_precision(f.dtype, None).working
     size = f.size * converted.itemsize
-    if size <= WHOLE_BYTES and not (is_integer and f.size > CONVERTED_SIZE):
+    if size <= WHOLE_BYTES and not (converts and f.size > CONVERTED_SIZE):
         return "in one block, on one thread"
     number = min(threads.count(), len(_cut_field(f)))
     return f"in blocks of about {BLOCK_BYTES >> 20} MiB, on {threads.in_words(number)}"

@@ -170,7 +170,7 @@ def join_rows(
             df = _differentiate(xp, f, ranked, dtype, join, vanishes)
             other = full_of_nan(xp, df) if total is None else total
             total = xp.where(join(ranked, use), df, other)
-    return total
+    return cast(xp, total, dtype)  # numpy.where, too, turns the other byte order into its own
 
 
 def full_of_nan(xp: ModuleType, like: Array) -> Array:

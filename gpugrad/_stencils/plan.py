@@ -298,7 +298,7 @@ def describe_outputs(outputs: Outputs, arrays: Sequence[Array]) -> Hashable:
     """
     number = {id(array): i for i, array in enumerate(arrays)}
     return (
-        tuple([(a.shape, a.strides, a.dtype.num) for a in arrays]),
+        tuple([(a.shape, a.strides, a.dtype) for a in arrays]),
         tuple([
             (isinstance(terms, Norm), *[
                 (

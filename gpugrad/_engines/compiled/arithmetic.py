@@ -106,6 +106,16 @@ class Vectors(LlvmFunction):
         """Return complex values with real and imaginary parts exchanged."""
         return self.shuffle(value, [i ^ 1 for i in range(value.type.count)])
 
+    def swap_bytes(self, value: ir.Value) -> ir.Value:
+        """Return numbers, or their real and imaginary parts, with their bytes in reverse order."""
+        count = value.type.count if isinstance(value.type, ir.VectorType) else 1
+        part = value.type.element if count > 1 else value.type
+        size = part.width if isinstance(part, ir.IntType) else 64 if part == REAL["f8"] else 32
+        bits = self.build.bitcast(value, type_of(count, ir.IntType(size)))
+        lanes = f"v{count}" if count > 1 else ""
+        swap = self.declare(f"llvm.bswap.{lanes}i{size}", bits.type, [bits])
+        return self.build.bitcast(self.build.call(swap, [bits]), value.type)
+
     def make_real(self, value: ir.Value) -> ir.Value:
         """Return values with zeros in the imaginary lanes."""
         n, zeros = value.type.count, ir.Constant(value.type, None)

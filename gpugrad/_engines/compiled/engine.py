@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -42,10 +43,10 @@ def unsupported(outputs: Outputs) -> str | None:
     first = outputs[0][0].field
     for terms in outputs:
         for _, f, plan, where, _ in terms:
-            if f.dtype.str[1:] not in _SAMPLES or not f.dtype.isnative:
+            if f.dtype.str[1:] not in _SAMPLES:
                 return (
-                    "it takes integers, float32, float64, complex64 and complex128 in this "
-                    f"machine's byte order, and `f` is {f.dtype}"
+                    "it takes integers, float32, float64, complex64 and complex128, and `f` is "
+                    f"{f.dtype}"
                 )
             if f.dtype != first.dtype or f.shape != first.shape:
                 return "it takes fields of one dtype and shape"
@@ -58,7 +59,7 @@ def unsupported(outputs: Outputs) -> str | None:
                     "formulas beside masked samples are many at this accuracy, and take longer to "
                     f"compile than {f.size} samples take otherwise"
                 )
-            if plan.dtype is not None and plan.dtype not in ("f4", "f8"):
+            if plan.dtype is not None and plan.dtype.str[1:] not in ("f4", "f8"):
                 return f"it takes spacings in float32 or float64, and one is {plan.dtype}"
     return None
 
@@ -75,7 +76,7 @@ def evaluate(outputs: Outputs, out: Sequence[NumpyArray] | None = None) -> tuple
     dtypes = [find_result(terms) for terms in outputs]
     if out is None:
         out = [memory.empty_like(f, dtype) for dtype in dtypes]
-    elif [target.dtype for target in out] != dtypes:
+    elif not all(map(_differ_in_byte_order_at_most, out, dtypes)):
         for target, result in zip(out, evaluate(outputs), strict=True):
             np.copyto(target, result, casting="same_kind")
         return tuple(out)
@@ -96,6 +97,10 @@ def evaluate(outputs: Outputs, out: Sequence[NumpyArray] | None = None) -> tuple
     return tuple(out)
 
 
+def _differ_in_byte_order_at_most(target: NumpyArray, dtype: np.dtype[Any]) -> bool:
+    return target.dtype == dtype or np.can_cast(dtype, target.dtype, "equiv")
+
+
 def evaluate_if_paid(
     outputs: Outputs, out: Sequence[NumpyArray] | None = None
 ) -> tuple[NumpyArray, ...]:
@@ -106,7 +111,7 @@ def evaluate_if_paid(
     if not out[0].size:
         return tuple(out)
     targets = out
-    if [target.dtype for target in out] != dtypes:  # results are made beside, and converted
+    if not all(map(_differ_in_byte_order_at_most, out, dtypes)):  # results are made beside, and converted
         targets = stand_ins(outputs)
     offer = find_offer(outputs, targets)
     if offer.take(outputs, targets) is not None:

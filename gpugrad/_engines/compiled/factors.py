@@ -141,7 +141,7 @@ def find_table(plan: AxisPlan, dtype: np.dtype[Any]) -> FactorTable:
             for ranked in plan.ranked
             for formula in (ranked.interior, *ranked.lower, *ranked.upper)
         ]
-        table = make_table(formulas, dtype)
+        table = make_table(formulas, dtype.newbyteorder("="))
         rows = tuple([(len(ranked.lower), len(ranked.upper)) for ranked in plan.ranked])
         table = table._replace(structure=intern((plan.axis, rows, table.structure)))
         plan.memo["factors", dtype.num] = table

@@ -252,6 +252,8 @@ class _Kernel(Vectors):
         build = self.build
         address = self.locate(operands[0])
         total = self.combine(operands[1:], parts, count, self.load_begun(address, count))
+        if self.spec.swaps_results:
+            total = self.swap_bytes(total)
         pieces = [(total, address, count * self.size if count > 1 else 1)]
         if count == 1 and self.spec.streams:
             # Only an integer of a register's width can be stored singly past the cache.
@@ -276,7 +278,8 @@ class _Kernel(Vectors):
             return None
         is_real = self.spec.is_norm
         kind = type_of(count, REAL[self.real]) if is_real else self.vector(self.real, count)
-        return self.load(address, kind)
+        begun = self.load(address, kind)
+        return self.swap_bytes(begun) if self.spec.swaps_results else begun
 
     def combine(
         self, operands: Sequence[Operand], parts: Sum, count: int, total: ir.Value | None
@@ -383,6 +386,8 @@ class _Kernel(Vectors):
         else:
             stored = self.vector(REAL_PART.get(kind, kind), count)
         samples = self.load_lanes(operand, count, stored, size, self.spec.gathers)
+        if self.spec.swaps_samples:
+            samples = self.swap_bytes(samples)
         if not is_integer:
             return samples
         to_float = self.build.sitofp if kind[0] == "i" else self.build.uitofp

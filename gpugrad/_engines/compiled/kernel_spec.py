@@ -102,9 +102,10 @@ class KernelSpec(NamedTuple):
     row to row. `sample` and `result` are dtypes of NumPy without byte order. `gathers` says that
     the samples of a row do not lie side by side, `scatters` the same of its results, `spreads` the
     same of its mask. `streams` says that results are stored past the cache, `is_norm` that sums are
-    of squared magnitudes, and results their roots. `leads` are operands of the interior that come
-    to new memory first. `is_begun` says that results are added to what lies there, `is_open` that
-    more will be added to them.
+    of squared magnitudes, and results their roots. `swaps_samples` and `swaps_results` say that
+    they are stored in the byte order that this machine has not. `leads` are operands of the
+    interior that come to new memory first. `is_begun` says that
+    results are added to what lies there, `is_open` that more will be added to them.
     """
 
     sample: str
@@ -120,6 +121,8 @@ class KernelSpec(NamedTuple):
     places: tuple[Place, ...]
     spreads: bool = False
     is_norm: bool = False
+    swaps_samples: bool = False
+    swaps_results: bool = False
     leads: tuple[int, ...] = ()
     is_begun: bool = False
     is_open: bool = False

@@ -160,7 +160,8 @@ class _Maker:
         self.number = {id(array): i for i, array in enumerate(arrays)}
         self.factor_number = {key: len(arrays) + i for key, i in factors.number.items()}
         self.outputs, self.targets, self.shape = outputs, targets, fields[0].shape
-        self.sample = fields[0].dtype
+        self.sample = fields[0].dtype.newbyteorder("=")
+        self.swaps_samples = not fields[0].dtype.isnative
         self.streams = sum(target.nbytes for target in targets) >= STREAM_BYTES
         self.order = order_axes(fields[0])
         self.words: list[int] = []
@@ -254,6 +255,8 @@ class _Maker:
             tuple([Place(i, o.steps, o.from_end) for i, o in zip(numbers, operands, strict=True)]),
             spreads,
             isinstance(terms, Norm),
+            self.swaps_samples,
+            not result.isnative,
             () if gathers or is_thin else tuple(self.find_leads(terms, sums[0].operands)),
             work.is_begun,
             work.is_open,
@@ -363,7 +366,7 @@ class _Maker:
     ) -> tuple[Part, list[_OperandPlace], tuple[int, ...]]:
         """Return a plan's formula for some sample: as a part, its factors, and its offsets."""
         region = self.find_region(term, plan, at)
-        precision = find_precision(term.field.dtype, plan.dtype)
+        precision = find_precision(self.sample, plan.dtype)
         seam = find_seam(term, at)
         table = find_table(term.plan if seam is None else seam.plan, self.sample)
         kinds, factors = [], []
