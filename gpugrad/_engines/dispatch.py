@@ -27,7 +27,7 @@ from gpugrad._arrays import (
     warn_caller,
 )
 from gpugrad._arrays import threads as _threads
-from gpugrad._engines import numpy_blocks, numpy_subclasses, slices
+from gpugrad._engines import masked_arrays, numpy_blocks, numpy_subclasses, slices
 from gpugrad._engines.selection import INSTALL_COMPILER, QUESTION, cannot_run, name_in_force
 from gpugrad._engines.slices import evaluate as evaluate_reference
 from gpugrad._stencils import (
@@ -223,6 +223,8 @@ def _evaluate_in_task(
 
 
 def _find_blocks(outputs: Outputs, _: str, is_asked: bool = False) -> Evaluation | str:
+    if type(outputs[0][0].field) is not np.ndarray:
+        return _find_on_host(numpy_blocks, outputs)
     reason = numpy_blocks.unsupported(outputs)
     return reason or Evaluation(numpy_blocks.evaluate, outputs, True, None, _allocate_on_host)
 
@@ -235,17 +237,21 @@ def _find_compiled(outputs: Outputs, _: str, is_asked: bool = False) -> Evaluati
     """Find the `compiled` engine, which leaves calls to the `numpy` engine until it pays."""
     from gpugrad._engines.compiled import engine, kernels, offers
 
-    evaluation, problem = _find_on_host(engine, outputs), kernels.foresee()
+    evaluation = _find_on_host(engine, outputs, engine.evaluate_if_paid)
+    problem = kernels.foresee()
     if isinstance(evaluation, str):
         return evaluation
     if problem:
         return problem
     if is_asked:
-        return evaluation if offers.is_ready(evaluation.outputs) else TOO_LITTLE
+        plain = evaluation.outputs
+        if _is_masked(plain[0][0].field):
+            plain = masked_arrays.look_beneath(plain)
+        return evaluation if offers.is_ready(plain) else TOO_LITTLE
     if evaluation.outputs[0][0].field.size < COMPILED_SIZE:
         return TOO_LITTLE
     seams = None if evaluation.like is not None else engine.evaluate_seams_if_paid
-    return evaluation._replace(evaluate=engine.evaluate_if_paid, evaluate_seams=seams)
+    return evaluation._replace(evaluate_seams=seams)
 
 
 def _find_until_compiled(outputs: Outputs, _: str, is_asked: bool = False) -> Evaluation | str:
@@ -368,12 +374,23 @@ def _find_named(outputs: Outputs, name: str, is_asked: bool = False) -> Evaluati
     raise cannot_run(name, evaluation, f'Use backend="auto"{cure}.', " this")
 
 
-def _find_on_host(engine: Engine, outputs: Outputs) -> Evaluation | str:
-    """Return what an engine that works on the host is to evaluate, or say why it can't."""
+def _find_on_host(
+    engine: Engine, outputs: Outputs, evaluate: Callable[..., Any] | None = None
+) -> Evaluation | str:
+    """Return what an engine that works on the host is to evaluate, or say why it can't.
+
+    `evaluate` is the function of the engine that evaluates, if it is not the one of this name.
+    """
+    evaluate = evaluate or engine.evaluate
     f = outputs[0][0].field
     strange = next((g for g in distinct_fields(outputs) if not has_plain_type(g)), None)
     if strange is not None:
         return f"it takes plain tensors, and `f` is a {type(strange).__name__}"
+    if _is_masked(f):
+        beneath = masked_arrays.look_beneath(outputs)
+        reason = beneath if isinstance(beneath, str) else engine.unsupported(beneath)
+        evaluate_masked = partial(masked_arrays.evaluate, evaluate_plain=evaluate)
+        return reason or Evaluation(evaluate_masked, outputs)
     on_host = _view_on_host(outputs)
     if on_host is None and any(map(_is_conjugated, distinct_fields(outputs))):
         return (
@@ -389,7 +406,16 @@ def _find_on_host(engine: Engine, outputs: Outputs) -> Evaluation | str:
     if reason is not None:
         return reason
     like, seams = None if on_host is outputs else f, getattr(engine, "evaluate_seams", None)
-    return Evaluation(engine.evaluate, on_host, True, like, _allocate_on_host, seams)
+    return Evaluation(evaluate, on_host, True, like, _allocate_on_host, seams)
+
+
+def _has_plain_values(f: Array) -> bool:
+    return type(f) is np.ndarray or _is_masked(f)
+
+
+def _is_masked(f: Array) -> bool:
+    """Tell whether an array is a masked one; spares plain arrays the import of numpy.ma."""
+    return type(f) is not np.ndarray and isinstance(f, np.ndarray) and type(f) is np.ma.MaskedArray
 
 
 def _is_conjugated(f: Array) -> bool:
@@ -435,8 +461,8 @@ class EngineRow(NamedTuple):
 TABLE = (
     # Plain arrays come first: their calls are the ones that feel a microsecond. Before a compiler
     # is there, small work goes elsewhere (`_find_compiled`).
-    EngineRow("compiled", lambda f, name: type(f) is np.ndarray and name == "auto", _find_compiled),
-    EngineRow("numpy", lambda f, name: type(f) is np.ndarray and name == "auto", _find_blocks),
+    EngineRow("compiled", lambda f, name: _has_plain_values(f) and name == "auto", _find_compiled),
+    EngineRow("numpy", lambda f, name: _has_plain_values(f) and name == "auto", _find_blocks),
     # Lazy arrays take any name along, for their blocks.
     EngineRow("", lambda f, _: array_api_compat.is_dask_array(f), _find_in_tasks),
     # What was named is used, or says why it cannot be.

@@ -1,4 +1,4 @@
-"""NumPy's subclasses, masked arrays above all: the slicing scheme by assignment, as NumPy does it.
+"""NumPy's subclasses, dates and objects beneath masks: slicing by assignment, as NumPy does it.
 
 `numpy.concatenate` forgets subclasses, and with them a mask; an array made like the field and
 assigned to row by row keeps what the subclass keeps.
@@ -31,10 +31,11 @@ def unsupported(outputs: Outputs) -> str | None:
 
 def evaluate(outputs: Outputs, out: Sequence[NumpyArray] | None = None) -> tuple[NumpyArray, ...]:
     """Evaluate each output; `out` is written only after every field has been read."""
-    return evaluate_terms(_differentiate_term, outputs, out)
+    return evaluate_terms(differentiate_term, outputs, out)
 
 
-def _differentiate_term(_: ModuleType, term: Term, dtype: Any) -> Any:
+def differentiate_term(_: ModuleType, term: Term, dtype: Any) -> Any:
+    """Return the derivative of a term, of the class of its field."""
     f, plan = term.field, term.plan
     working = working_dtype(np, f)
     samples = f.view(working) if f.dtype.kind == "M" else f.astype(working, copy=False)

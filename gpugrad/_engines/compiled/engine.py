@@ -111,7 +111,9 @@ def evaluate_if_paid(
     if not out[0].size:
         return tuple(out)
     targets = out
-    if not all(map(_differ_in_byte_order_at_most, out, dtypes)):  # results are made beside, and converted
+    if not all(
+        map(_differ_in_byte_order_at_most, out, dtypes)
+    ):  # results are made beside, and converted
         targets = stand_ins(outputs)
     offer = find_offer(outputs, targets)
     if offer.take(outputs, targets) is not None:
