@@ -23,7 +23,10 @@ TILE_BYTES = 1 << 19
 """Bytes of a field in one step of a block along the slowest axis: three stay in the cache."""
 
 SHORT_ROW = 16
-"""Samples from which on rows along the fastest axis are written in one go, with their ends."""
+"""Samples up to which stretches along the fastest axis are written column by column."""
+
+MOST_ENDS = 16
+"""Samples at the ends of a row up to which rows are written in one go, with their ends."""
 
 
 class Box(NamedTuple):
@@ -136,11 +139,11 @@ def _cut_boxes(
     rows, lower, upper = choices[fastest], range(0), range(0)
     # Most rows have one long stretch between two ends. A seam in their middle makes two, and a
     # short row none: then each stretch, or each sample, is a box, which is slower and rare.
-    long_rows = [(a, b) for a, b in rows if b - a >= SHORT_ROW]
-    if len(tile) > 1 and len(long_rows) == 1:
-        rows, (a, b) = long_rows, long_rows[0]
-        lower, upper = range(start, a), range(b, stop)
-    elif len(tile) > 1 and not long_rows:  # columns: each has one formula all along
+    a, b = max(rows, key=lambda row: row[1] - row[0])
+    inside, ends = b - a, stop - start - (b - a)
+    if len(tile) > 1 and ends <= min(inside, MOST_ENDS) and inside > 1:
+        rows, lower, upper = [(a, b)], range(start, a), range(b, stop)
+    elif len(tile) > 1 and inside < SHORT_ROW:  # columns: each has one formula all along
         rows = [(i, i + 1) for i in range(start, stop)]
     for row in rows:
         choices[fastest] = [row]
