@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from difflib import get_close_matches
 from functools import cache, wraps
 from numbers import Integral
 from typing import Any, NamedTuple, NoReturn, ParamSpec, TypeVar
@@ -185,6 +184,8 @@ def _refuse(title: str, name: str, known: Sequence[str]) -> NoReturn:
     elif ours in known:
         cure = f"Pass `{ours}`, {_WORDS[ours].use.replace('gradient(', f'{title}(')}."
     else:
+        from difflib import get_close_matches  # for those alone who misspell a word
+
         similar = get_close_matches(name, known, 1)
         cure = f"Did you mean `{similar[0]}`?" if similar else f"It takes {', '.join(known)}."
     raise TypeError(f"`{title}` takes no `{name}`. {cure}") from None

@@ -1,5 +1,6 @@
 """Fields of xarray: axes by name, coordinates as spacings, labels and units of the results."""
 
+import itertools
 import warnings
 
 import numpy as np
@@ -10,6 +11,7 @@ import gpugrad
 xarray = pytest.importorskip("xarray")
 
 import gpugrad.xarray  # noqa: E402
+from gpugrad._labels import cf_units  # noqa: E402
 
 
 @pytest.fixture
@@ -146,9 +148,18 @@ def test_components_know_their_directions(flow):
     )
 
 
-def test_units_are_cancelled_where_pint_is_there(flow):
-    pytest.importorskip("pint")
+def test_common_units_are_cancelled_without_pint(flow, monkeypatch):
+    monkeypatch.setattr("gpugrad._labels.cf_units._cancel_with_pint", None)
     assert flow.gpugrad.divergence(u="u", v="v").attrs["units"] == "s-1"
+
+
+def test_common_units_are_written_as_pint_writes_them():
+    pytest.importorskip("pint")
+    texts = ["1", "m s-1", "kg m-1 s^-2", "W m-2", "K2", *cf_units._SYMBOLS]
+    for units, by, power in itertools.product(texts, texts, (1, 2)):
+        if "degrees" not in units + by:  # which pint knows with cf-xarray alone
+            found = cf_units._cancel_with_pint(units, by, power)
+            assert cf_units.per(units, by, power) == found
 
 
 def test_units_of_unlike_terms_are_not_made_up(flow):

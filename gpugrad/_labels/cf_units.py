@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import Any
 
@@ -11,8 +11,8 @@ from typing import Any
 def per(units: Any, by: Any, power: int = 1) -> str | None:
     """Return the units of a derivative: `units` over `by` to a power, None where one is unknown.
 
-    With pint, what can be cancelled is: ``m s-1`` per ``m`` is ``s-1``. Units that it does not
-    know, and all units without it, are written one after the other.
+    What can be cancelled is: ``m s-1`` per ``m`` is ``s-1``. Beyond the commonest units this takes
+    pint; those that it does not know, or all without it, are written one after the other.
 
     Examples
     --------
@@ -106,7 +106,33 @@ def read_units(units: str, parse: Callable[[str], Any], degree: str) -> Any:
         ) from error
 
 
+_SYMBOLS = {
+    "m": "m", "km": "km", "cm": "cm", "mm": "mm", "s": "s", "ms": "ms", "h": "h", "min": "min",
+    "d": "d", "kg": "kg", "g": "g", "K": "K", "Pa": "Pa", "hPa": "hPa", "kPa": "kPa", "J": "J",
+    "W": "W", "N": "N", "A": "A", "V": "V", "mol": "mol", "rad": "rad", "Hz": "Hz",
+    "degrees_north": "degrees_north", "degrees_east": "degrees_east",
+    "metre": "m", "metres": "m", "meter": "m", "meters": "m", "second": "s", "seconds": "s",
+    "day": "d", "days": "d", "kelvin": "K",
+}  # fmt: skip
+"""The commonest units, and how pint would write them: no other than these needs to load it."""
+
+
 def _cancel_units(units: str, by: str, power: int) -> str | None:
+    """Write the units without those that cancel; None where they are unknown."""
+    powers: dict[str, int] = {}
+    for text, sign in ((units, 1), (by, -power)):
+        for factor in text.split():
+            match = re.fullmatch(r"([A-Za-z_]+)\^?(-?\d+)?", factor, re.ASCII)
+            if factor == "1":
+                continue
+            if not match or match[1] not in _SYMBOLS:
+                return _cancel_with_pint(units, by, power)
+            symbol = _SYMBOLS[match[1]]
+            powers[symbol] = powers.get(symbol, 0) + sign * int(match[2] or 1)
+    return _join_powers({symbol: n for symbol, n in powers.items() if n})
+
+
+def _cancel_with_pint(units: str, by: str, power: int) -> str | None:
     """Let pint write the units, with those that cf-xarray adds if it is there."""
     registry = _find_registry()
     if registry is None:
@@ -121,6 +147,11 @@ def _cancel_units(units: str, by: str, power: int) -> str | None:
         return None
     if any(n != int(n) for n in powers.values()):
         return None
+    return _join_powers(powers)
+
+
+def _join_powers(powers: Mapping[str, float]) -> str:
+    """Write factors one after the other, those below behind those above."""
     ordered = sorted(powers.items(), key=lambda item: item[1] < 0)
     return " ".join(name if n == 1 else f"{name}{int(n)}" for name, n in ordered) or "1"
 
