@@ -244,10 +244,12 @@ def _find_compiled(outputs: Outputs, _: str, is_asked: bool = False) -> Evaluati
     if problem:
         return problem
     if is_asked:
-        plain = evaluation.outputs
+        plain: Any = evaluation.outputs
         if _is_masked(plain[0][0].field):
             plain = masked_arrays.look_beneath(plain)
-        return evaluation if offers.is_ready(plain) else TOO_LITTLE
+        # Calls on smaller fields wait for a program, and never make one: see `ready`.
+        is_there = offers.is_made if plain[0][0].field.size < COMPILED_SIZE else offers.is_ready
+        return evaluation if is_there(plain) else TOO_LITTLE
     if evaluation.outputs[0][0].field.size < COMPILED_SIZE:
         return TOO_LITTLE
     seams = None if evaluation.like is not None else engine.evaluate_seams_if_paid

@@ -31,7 +31,7 @@ _Step = tuple[int, Any, tuple[Any, ...], tuple[Any, ...], Any, Any]
 """The kind, where to write, what to read, the weights, the divisor, the constant."""
 
 
-class _Source(NamedTuple):
+class _FormulaOfStep(NamedTuple):
     """Which formula of a plan a step has, counted along the axis; how its weights lie."""
 
     number: int
@@ -46,7 +46,7 @@ class _SmallTerm(NamedTuple):
     sign: int
     field: int
     steps: list[_Step]
-    sources: list[_Source]
+    sources: list[_FormulaOfStep]
 
 
 class SmallCall:
@@ -150,11 +150,11 @@ def _find_small_term(term: Term, f: NumpyArray) -> _SmallTerm:
         divisor = formula.divisor if _are_numbers(formula.divisor) else step.divisor
         read = tuple(map(_shorten, samples))
         steps.append((kind, _shorten(target), read, weights, divisor, step.constant))
-        sources.append(_Source(number, formula.offsets, shape, precision.weights))
+        sources.append(_FormulaOfStep(number, formula.offsets, shape, precision.weights))
     return _SmallTerm(sign, field, steps, sources)
 
 
-def _lay(w: Any, source: _Source) -> Any:
+def _lay(w: Any, source: _FormulaOfStep) -> Any:
     """Return weights with a number for each row along their axis of the field."""
     return np.asarray(w, source.dtype).reshape(source.shape)
 

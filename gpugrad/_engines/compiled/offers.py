@@ -234,6 +234,12 @@ def is_ready(outputs: Outputs) -> bool:
     return (programs.find(key) or Offer(key, outputs)).is_ready(outputs, out)
 
 
+def is_made(outputs: Outputs) -> bool:
+    """Tell whether there is a program already, for results in new memory."""
+    offer = programs.find(_describe(outputs, stand_ins(outputs)))
+    return offer is not None and offer.program is not None
+
+
 def stand_ins(outputs: Outputs) -> list[NumpyArray]:
     """Return what stands for new results where only their layout counts."""
     return [memory.stand_in(outputs[0][0].field, find_result(terms)) for terms in outputs]
