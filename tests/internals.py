@@ -32,6 +32,7 @@ MODULES = {
     "numpy_calls": "gpugrad._engines.numpy_calls",
     "half_precision": "gpugrad._engines.half_precision",
     "numpy_subclasses": "gpugrad._engines.numpy_subclasses",
+    "masked_arrays": "gpugrad._engines.masked_arrays",
     "compiled_engine": "gpugrad._engines.compiled.engine",
     "compiled_program": "gpugrad._engines.compiled.program",
     "compiled_tiles": "gpugrad._engines.compiled.tiles",

@@ -604,7 +604,7 @@ def test_a_thread_alone_needs_no_pool(monkeypatch):
         (np.zeros(9, "g"), np.dtype("g").name if np.dtype("g").itemsize > 8 else "float64"),
         (np.zeros(9, "O"), "object"),
         (np.zeros(9, "m8[s]"), "timedelta64"),
-        (np.ma.zeros(9), "MaskedArray"),
+        (np.ma.zeros(9, "f4"), "masked lines in single precision"),
     ],
 )
 def test_what_it_cannot_take_is_named_or_goes_elsewhere(f, reason, monkeypatch):

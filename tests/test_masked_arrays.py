@@ -9,6 +9,8 @@ import pytest
 from field_operators import COLUMNS, OPERATORS, ROWS, flatten, list_grids
 
 import gpugrad
+from conftest import assert_same_bits
+from internals import masked_arrays
 
 
 def make_masks(rng):
@@ -57,6 +59,78 @@ def test_no_dtype_lets_anything_through(rng, name, dtype):
             found.append([(x.filled(0).tobytes(), x.mask.tobytes())
                           for x in flatten(OPERATORS[name](f))])  # fmt: skip
     assert found[0] == found[1] == found[2]
+
+
+def make_strange(rng, kind, mask, dtype):
+    """Return samples of which some, not all of them masked, are no usual numbers."""
+    values = (10 * rng.standard_normal(mask.shape)).astype(dtype)
+    if values.dtype.kind in "fc":
+        largest = np.finfo(values.dtype).max
+        strange = {"NaN": np.nan, "infinite": np.inf, "huge": largest / 3, "largest": -largest}
+        values[(mask | (rng.random(mask.shape) < 0.1)) & (kind != "usual")] = strange.get(kind, 0)
+    return values
+
+
+PLAIN_CALLS = {
+    "gradient": lambda f, **options: gpugrad.gradient(f, **options),
+    "second-order ends": lambda f, **options: gpugrad.gradient(f, 0.3, edge_order=2, **options),
+    "uneven": lambda f, **options: gpugrad.gradient(
+        f, np.arange(9.0) ** 1.1, np.float32(0.3), **options
+    ),
+    "laplacian": lambda f, **options: gpugrad.laplacian(f, 0.3, accuracy=4, **options),
+    "norm": lambda f, **options: gpugrad.gradient_norm(f, 2.0, boundary="periodic", **options),
+    "curl": lambda f, **options: gpugrad.curl((f, f[::-1]), 0.3, **options),
+    "values at ends": lambda f, **options: gpugrad.laplacian(f, boundary=1.5, **options),
+    "a line": lambda f, **options: gpugrad.derivative(f[:, 2], 0.3, **options),
+}
+
+
+@pytest.mark.sampled(2)
+@pytest.mark.parametrize("dtype", ["f8", "f4", "c16", "i2", ">f8", ">f4", "f2", "g"])
+@pytest.mark.parametrize("kind", ["usual", "NaN", "infinite", "huge", "largest"])
+@pytest.mark.parametrize("name", PLAIN_CALLS)
+@pytest.mark.parametrize("together", [7, 1 << 17])
+def test_masked_arrays_have_the_masks_and_bits_of_numpys(rng, monkeypatch, name, kind, dtype,
+                                                         together):  # fmt: skip
+    monkeypatch.setattr(masked_arrays, "_TOGETHER", together)
+    mask = rng.random((9, 8)) < 0.15
+    values = make_strange(rng, kind, mask, dtype)
+    for f in (
+        np.ma.array(values, mask=mask, fill_value=77),
+        np.ma.array(np.asfortranarray(values), mask=mask, hard_mask=True),
+        np.ma.array(values),
+    ):
+        with np.errstate(all="ignore"):
+            expected = flatten(PLAIN_CALLS[name](f, backend="slices"))
+            results = flatten(PLAIN_CALLS[name](f))
+            if name == "gradient" and dtype != "f2":
+                expected = np.gradient(f)
+            targets = tuple(np.ma.array(np.empty(x.shape, x.dtype), mask=True) for x in results)
+            if name in ("gradient", "uneven"):
+                PLAIN_CALLS[name](f, out=targets)
+                assert all((np.ma.getmaskarray(x) == np.ma.getmaskarray(y)).all()
+                           for x, y in zip(targets, results, strict=True))  # fmt: skip
+        for got, wanted in zip(results, expected, strict=True):
+            known = ~np.ma.getmaskarray(wanted)
+            assert (np.ma.getmaskarray(got) == ~known).all()
+            assert (np.ma.getmask(got) is np.ma.nomask) == (np.ma.getmask(wanted) is np.ma.nomask)
+            assert (got.fill_value, got.hardmask) == (wanted.fill_value, wanted.hardmask)
+            assert_same_bits(np.asarray(got)[known], np.asarray(wanted)[known])
+            assert not np.shares_memory(np.ma.getmask(got), np.ma.getmask(f))
+
+
+def test_compiled_code_computes_what_is_beneath_masks(rng):
+    f = np.ma.masked_greater(rng.normal(size=(20, 30)), 1.0)
+    for got, wanted in zip(gpugrad.gradient(f, backend="compiled"), np.gradient(f), strict=True):
+        assert_same_bits(got.filled(0), wanted.filled(0))
+    huge = np.ma.array([[1.0, 2.0, 3.0], [4.0, 9e307, -9e307]])
+    strange = np.ma.array([[1.0, 2.0, 3.0], [np.inf, np.inf, 4.0]])
+    for backend in ("numpy", "compiled"):
+        with pytest.warns(RuntimeWarning, match="overflow"):
+            gpugrad.gradient(huge, axis=1, backend=backend)
+        with np.errstate(all="raise"):  # numpy.ma is silent about what is invalid
+            slope = gpugrad.gradient(strange, axis=1, backend=backend)
+        assert slope.mask.tolist() == [[False] * 3, [True] * 3]
 
 
 @pytest.mark.parametrize("name", ["gradient periodic", "laplacian plain", "sphere  gradient",

@@ -44,9 +44,9 @@ class Line(NamedTuple):
 
 
 LINES = (
-    Line("NumPy", "CPU, on all cores: one compiled pass if large, else cache-sized blocks",
-         ("NumPy",)),
-    Line("masked arrays, subclasses, dates, objects", "CPU, by slices", (), bits=NUMPYS,
+    Line("NumPy, masked arrays too",
+         "CPU, on all cores: one compiled pass if large, else cache-sized blocks", ("NumPy",)),
+    Line("subclasses of arrays, dates, objects", "CPU, by slices", (), bits=NUMPYS,
          tested="the processor"),
     Line("PyTorch", "the tensor's device, by slices; in host memory one compiled pass if large",
          ("PyTorch",), "yes, coordinates too"),

@@ -390,9 +390,12 @@ def _find_on_host(
         return f"it takes plain tensors, and `f` is a {type(strange).__name__}"
     if _is_masked(f):
         beneath = masked_arrays.look_beneath(outputs)
-        reason = beneath if isinstance(beneath, str) else engine.unsupported(beneath)
-        evaluate_masked = partial(masked_arrays.evaluate, evaluate_plain=evaluate)
-        return reason or Evaluation(evaluate_masked, outputs)
+        if isinstance(beneath, str):
+            return beneath
+        evaluate_masked = partial(
+            masked_arrays.evaluate, beneath=beneath, evaluate_plain=evaluate
+        )
+        return engine.unsupported(beneath) or Evaluation(evaluate_masked, outputs)
     on_host = _view_on_host(outputs)
     if on_host is None and any(map(_is_conjugated, distinct_fields(outputs))):
         return (

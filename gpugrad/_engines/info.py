@@ -129,14 +129,14 @@ def info(probe: bool = False) -> Info:
     --------
     >>> import gpugrad
     >>> info = gpugrad.info()
-    >>> info.backend, info.picks["masked arrays, dates, objects"]
+    >>> info.backend, info.picks["subclasses, dates, objects"]
     ('auto', 'slices, on NumPy')
     """
     gpu = find_gpu()
     picks = {
         "namespace()": "cupy" if gpu.usable else "numpy",
         "NumPy arrays": "numpy, in blocks on the CPU's cores",
-        "masked arrays, dates, objects": "slices, on NumPy",
+        "subclasses, dates, objects": "slices, on NumPy",
         "CuPy arrays": "cupy, in one kernel on the array's GPU; slices for what it cannot take",
         "PyTorch arrays": "slices, on the tensor's device",
         "JAX arrays": "slices, on the array's device",

@@ -10,22 +10,23 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from gpugrad._arrays import Array, NumpyArray, assign, threads
 from gpugrad._engines import numpy_subclasses
-from gpugrad._engines.numpy_steps import find_precision
+from gpugrad._engines.numpy_steps import Index
 from gpugrad._engines.slices import evaluate_terms
 from gpugrad._stencils import (
     AxisPlan,
+    Formula,
     Norm,
     Outputs,
     Term,
     change_terms,
-    convert_fields,
     distinct_fields,
+    replace_fields,
     rows_of,
 )
 
@@ -34,60 +35,88 @@ EvaluatePlain = Callable[[Outputs], Sequence[NumpyArray]]
 HUGE = 2.0**1020
 """What `numpy.ma` takes for a division by nothing is four times that, or more."""
 
+SINGLE = "efF"
+"""The type codes of samples that are subtracted in single precision."""
+
 _TOGETHER = 1 << 17
 """Samples that are looked at together: few enough for a processor's cache."""
 
 
+class _MaskedRows(NamedTuple):
+    """Rows of a field that share a formula: where they lie, what they read, and how it divides."""
+
+    place: Index
+    reads: list[Index]
+    divides: bool
+    """Whether `numpy.ma` looks at what the division makes."""
+
+
+class _Facts(NamedTuple):
+    """What is to be known of a plan for a field of some shape."""
+
+    regions: list[_MaskedRows]
+    divides: bool
+    bounds: list[tuple[float, float, float]]
+    """Of each formula how large weights are together, and a constant, and how small a divisor."""
+
+
 def look_beneath(outputs: Outputs) -> Outputs | str:
     """Return outputs of plain arrays that have the values of masked ones, or why there are none."""
+    plain = {}
     for f in distinct_fields(outputs):
         if type(f) is not np.ma.MaskedArray or not issubclass(np.memmap, f.baseclass):
-            return f"it takes plain and masked arrays, and `f` is a {type(f).__name__}"
-    for terms in outputs:
-        if type(terms) is Norm and terms[0].field.dtype.kind == "c":
-            return "it takes masked arrays of real numbers for a norm"
-        for term in terms:
-            if _is_weak(term) and (term.field.ndim == 1 or _mixes_bare_samples(term.plan)):
-                return "it takes masked lines in single precision with spacings of NumPy"
-    return convert_fields(change_terms(outputs, _strengthen), np.asarray)
-
-
-def _is_weak(term: Term) -> bool:
-    """Tell whether the numbers of a plan would adapt to single precision: not in `numpy.ma`."""
-    return term.plan.dtype is None and find_precision(term.field.dtype, None).weights == "f4"
-
-
-def _mixes_bare_samples(plan: AxisPlan) -> bool:
-    formulas = (*plan.lower, plan.interior, *plan.upper)
-    return any({*map(type, f.weights[:2])} == {int} and not f.is_sum for f in formulas)
+            beneath = getattr(f, "baseclass", type(f)).__name__
+            return f"it takes masked arrays of plain arrays, and `f` is of a {beneath}"
+        plain[id(f)] = np.asarray(f)
+    outputs = replace_fields(outputs, plain)
+    f = outputs[0][0].field
+    if f.dtype.kind == "c" and any(type(terms) is Norm for terms in outputs):
+        return "it takes masked arrays of real numbers for a norm"
+    if f.dtype.char in SINGLE:
+        if f.ndim == 1 and any(term.plan.dtype is None for terms in outputs for term in terms):
+            return (
+                "it takes masked lines in single precision with spacings of NumPy, and one is a "
+                "Python number"
+            )
+        outputs = change_terms(outputs, _strengthen)
+    return outputs
 
 
 def _strengthen(term: Term) -> Term:
-    """Return a term whose numbers have the precision that they have in `numpy.ma`."""
-    if not _is_weak(term):
+    """Return a term in single precision whose numbers are in double precision, as in `numpy.ma`."""
+    plan = term.plan
+    if plan.dtype is not None:
         return term
-    memo = term.plan.memo
-    plan = memo.get("in double precision")
-    if plan is None:
-        plan = term.plan._replace(dtype=np.dtype(np.float64), memo={})
-        memo["in double precision"] = plan
-    return term._replace(plan=plan)
+    strong = plan.memo.get("in double precision")
+    if strong is None:
+        strong = plan._replace(dtype=np.dtype(np.float64), memo={})
+        plan.memo["in double precision"] = strong
+    return term._replace(plan=strong)
 
 
 def evaluate(
-    outputs: Outputs, out: Sequence[NumpyArray] | None = None, *, evaluate_plain: EvaluatePlain
+    outputs: Outputs,
+    out: Sequence[NumpyArray] | None = None,
+    *,
+    beneath: Outputs,
+    evaluate_plain: EvaluatePlain,
 ) -> tuple[NumpyArray, ...]:
-    """Evaluate each output; `out` is written only after every field has been read."""
-    plain = look_beneath(outputs)
-    assert not isinstance(plain, str)
-    sizes = {id(f): _find_size(f) for f in distinct_fields(outputs)}
+    """Evaluate each output; `out` is written only after every field has been read.
+
+    `beneath` is what `look_beneath` has returned, for an engine that can `evaluate_plain` it.
+    """
+    sizes: dict[int, float] = {}
     # What lies beneath masks must not warn of what `numpy.ma` is silent about.
     with np.errstate(divide="ignore", invalid="ignore"):
-        if not all(_is_tame(term, sizes[id(term.field)]) for terms in outputs for term in terms):
-            differentiate = partial(_differentiate_term, evaluate_plain)
-            return evaluate_terms(differentiate, outputs, out)
-        values = evaluate_plain(plain)
-    results = tuple(map(_mask, outputs, values))
+        for terms, plain_terms in zip(outputs, beneath, strict=True):
+            for term, (_, plain, plan, *_) in zip(terms, plain_terms, strict=True):
+                size = sizes.get(id(plain))
+                if size is None:
+                    size = sizes[id(plain)] = _find_size(plain, np.ma.getmask(term.field))
+                if not _is_tame(plain, plan, size):
+                    differentiate = partial(_differentiate_term, evaluate_plain)
+                    return evaluate_terms(differentiate, outputs, out)
+        results = tuple(map(_mask, outputs, beneath, evaluate_plain(beneath)))
     if out is None:
         return results
     assign(out, results)
@@ -99,110 +128,118 @@ def _differentiate_term(
 ) -> Array:
     """Return the derivative of a term, masked where divisions leave the finite numbers."""
     term = term._replace(sign=1)
-    plain = look_beneath([[term]])
-    (values,) = evaluate_plain(plain)
-    result = _mask([term], values)
-    mask = np.ma.getmask(result)
-    lost = ~(np.abs(values) < HUGE)
+    beneath = look_beneath([[term]])
+    (values,) = evaluate_plain(beneath)  # type: ignore[arg-type]
+    result = _mask([term], beneath[0], values)  # type: ignore[arg-type]
+    mask: Any = np.ma.getmask(result)
+    lost = ~(np.abs(values) < (HUGE if values.dtype.char not in SINGLE else np.inf))
     if mask is not np.ma.nomask:
         lost &= ~mask
-    if lost.any():
-        # Numbers that are rounded once more after the division do not tell what it has made.
-        is_told = find_precision(term.field.dtype, None).result == np.float64
-        if values.dtype != dtype or not is_told or np.isfinite(values[lost]).any():
+    is_lost = bool(lost.any())
+    # Numbers that are rounded once more after the division do not tell what it has made.
+    is_told = values.dtype.str[1:] == "f8" and not np.isfinite(values[lost]).any()
+    if values.dtype != dtype or (is_lost and not is_told):
+        with np.errstate(all="ignore"):  # this pass has warned
             return numpy_subclasses.differentiate_term(xp, term, dtype)
-        for divides, rows, _ in _list_regions(term):
+    if is_lost:
+        for place, _, divides in _find_facts(values, term.plan).regions:
             if divides:
-                mask[rows] |= lost[rows]
-    return result.astype(dtype, copy=False)
-
-
-def _list_regions(term: Term) -> list[tuple[bool, Any, list[Any]]]:
-    """Return for each region whether `numpy.ma` divides, its index, and what its formula reads."""
-    f, plan, regions = term.field, term.plan, []
-    for formula, start, stop in plan.regions(f.shape[plan.axis]):
-        rows, *reads = (
-            rows_of(f.ndim, plan.axis, start + k, stop + k) for k in (0, *formula.offsets)
-        )
-        is_scalar = f.ndim == 1 and stop - start == 1  # which is no masked array
-        regions.append((formula.divisor is not None and not is_scalar, rows, reads))
-    return regions
-
-
-def _mask(terms: Sequence[Term], values: NumpyArray) -> NumpyArray:
-    """Return values of an output as a masked array like its field, with a mask of its own."""
-    f = terms[0].field
-    regions = [(np.ma.getmask(term.field), _list_regions(term)) for term in terms]
-    result = values.view(np.ma.MaskedArray)
-    result.__array_finalize__(f)  # fill value, hardness and attributes; a copy of the mask
-    mask = np.ma.getmask(result)
-    if mask is np.ma.nomask:
-        has_mask = any(mask is not np.ma.nomask for mask, _ in regions)
-        divides = any(divides for _, each in regions for divides, *_ in each)
-        if not (has_mask or divides or type(terms) is Norm):
-            return result
-        result.mask = False
-        mask = np.ma.getmask(result)
-    elif not f.hardmask:
-        mask[...] = False
-    for other, each in regions:
-        if other is not np.ma.nomask:
-            for _, rows, reads in each:
-                target = mask[rows]
-                for read in reads:
-                    np.logical_or(target, other[read], out=target)
+                mask[place] |= lost[place]
     return result
 
 
-def _find_size(f: NumpyArray) -> float:
-    """Return the largest magnitude of samples that are not masked; no number, or one beyond."""
-    if f.dtype.kind in "iu":
-        return max(-float(np.iinfo(f.dtype).min), float(np.iinfo(f.dtype).max))
-    plain, mask, sizes = np.asarray(f), np.ma.getmask(f), []
-    slowest = max(range(f.ndim), key=lambda axis: abs(f.strides[axis]))
-    n = f.shape[slowest]
-    rows = max(1, n * _TOGETHER // max(1, f.size))
-
-    def look(starts: Sequence[int]) -> None:
-        for start in starts:
-            here = rows_of(f.ndim, slowest, start, start + rows)
-            size = _largest(plain[here])
-            # A look without the mask is faster, and finds nothing in most fields.
-            if not size < HUGE and mask is not np.ma.nomask:
-                size = _largest(plain[here][~mask[here]])
-            sizes.append(size)
-
-    threads.for_each_share(look, range(0, n, rows), threads.count())
-    return float(np.max(sizes, initial=0.0))
+def _find_facts(f: NumpyArray, plan: AxisPlan) -> _Facts:
+    """Return the facts of a plan for a field like `f`; they are kept with the plan."""
+    n, key = f.shape[plan.axis], ("masked", f.shape[plan.axis], f.ndim)
+    facts: _Facts | None = plan.memo.get(key)
+    if facts is None:
+        regions = []
+        for formula, start, stop in plan.regions(n):
+            place, *reads = [
+                rows_of(f.ndim, plan.axis, start + k, stop + k) for k in (0, *formula.offsets)
+            ]
+            is_scalar = f.ndim == 1 and stop - start == 1  # which is no masked array
+            regions.append(_MaskedRows(place, reads, formula.divisor is not None and not is_scalar))
+        bounds = [_find_bounds(formula) for formula, *_ in plan.regions(n)]
+        facts = _Facts(regions, any(rows.divides for rows in regions), bounds)
+        plan.memo[key] = facts
+    return facts
 
 
-def _largest(values: NumpyArray) -> float:
-    """Return the largest magnitude of some numbers, or of their parts twice; NaN of a NaN."""
-    if not values.size:
-        return 0.0
-    if values.dtype.kind == "c":
-        return 2 * float(np.maximum(_largest(values.real), _largest(values.imag)))
-    return float(np.maximum(values.max(), -values.min()))
-
-
-def _is_tame(term: Term, size: float) -> bool:
-    """Tell whether no division can give what is not finite, or nearly not."""
-    working = find_precision(term.field.dtype, None).weights
-    most = min(HUGE, float(np.finfo(working).max) / 4)
-    bounds = term.plan.memo.get("bounds")
-    if bounds is None:
-        plan = term.plan
-        bounds = [_find_bounds(formula) for formula in (*plan.lower, plan.interior, *plan.upper)]
-        plan.memo["bounds"] = bounds
-    sums = [(size * factor + constant, divisor) for factor, constant, divisor in bounds]
-    return all(total <= most and total <= HUGE * divisor for total, divisor in sums)
-
-
-def _find_bounds(formula: Any) -> tuple[float, float, float]:
-    """Return how large weights are together, and a constant, and how small a divisor."""
-
+def _find_bounds(formula: Formula) -> tuple[float, float, float]:
     def largest(w: Any) -> float:
         return 0.0 if w is None else float(np.abs(w).max())
 
     divisor = 1.0 if formula.divisor is None else float(np.abs(formula.divisor).min())
     return sum(map(largest, formula.weights)), largest(formula.constant), divisor
+
+
+def _is_tame(f: NumpyArray, plan: AxisPlan, size: float) -> bool:
+    """Tell whether samples up to a size give no division that is not finite, or nearly not."""
+    most = HUGE if f.dtype.char not in SINGLE else 2.0**120
+    for factor, constant, divisor in _find_facts(f, plan).bounds:
+        total = size * factor + constant
+        if not (total <= most and total <= HUGE * divisor):
+            return False
+    return True
+
+
+def _mask(terms: Sequence[Term], beneath: Sequence[Term], values: NumpyArray) -> NumpyArray:
+    """Return values of an output as a masked array like its field, with a mask of its own."""
+    f = terms[0].field
+    fields = [term.field for term in terms]
+    masks = [np.ma.getmask(field) for field in fields]
+    facts = [_find_facts(values, term.plan) for term in terms]
+    result = values.view(np.ma.MaskedArray)
+    result.__array_finalize__(f)  # fill value, hardness and attributes; a copy of the mask
+    mask: Any = np.ma.getmask(result)
+    if mask is np.ma.nomask:
+        has_mask = any(other is not np.ma.nomask for other in masks)
+        if not (has_mask or any(each.divides for each in facts) or type(terms) is Norm):
+            return result
+        result.mask = False
+        mask = np.ma.getmask(result)
+    elif not f.hardmask:
+        mask[...] = False
+    for other, each, field in zip(masks, facts, fields, strict=True):
+        if other is not np.ma.nomask:
+            if field.hardmask and field is not f:  # a derivative is masked where its field is
+                np.logical_or(mask, other, mask)
+            for place, reads, _ in each.regions:
+                target = mask[place]
+                for read in reads:
+                    np.logical_or(target, other[read], target)
+    return result
+
+
+def _find_size(f: NumpyArray, mask: Any) -> float:
+    """Return the largest magnitude of samples that are not masked; no number, or one beyond."""
+    if f.dtype.kind in "iu":
+        return max(-float(np.iinfo(f.dtype).min), float(np.iinfo(f.dtype).max))
+    if f.size <= _TOGETHER:
+        return _largest(f, mask)
+    slowest = max(range(f.ndim), key=lambda axis: abs(f.strides[axis]))
+    n, sizes = f.shape[slowest], list[float]()
+    rows = max(1, n * _TOGETHER // f.size)
+
+    def look(starts: Sequence[int]) -> None:
+        for start in starts:
+            here = rows_of(f.ndim, slowest, start, start + rows)
+            sizes.append(_largest(f[here], mask if mask is np.ma.nomask else mask[here]))
+
+    threads.for_each_share(look, range(0, n, rows), threads.count())
+    return float(np.max(sizes))
+
+
+def _largest(values: NumpyArray, mask: Any) -> float:
+    """Return the largest magnitude of some numbers, or twice that of a part; NaN of a NaN."""
+    parts = (values.real, values.imag) if values.dtype.kind == "c" else (values,)
+    size = 0.0
+    for part in parts:
+        high = float(np.maximum.reduce(part, axis=None))
+        low = float(np.minimum.reduce(part, axis=None))
+        size = max(size, high, -low) if high < HUGE and low > -HUGE else np.inf
+    # A look without the mask is faster, and finds nothing in most fields.
+    if not size < HUGE and mask is not np.ma.nomask:
+        return _largest(np.where(mask, values.dtype.type(0), values), np.ma.nomask)
+    return len(parts) * size

@@ -40,6 +40,11 @@ def differentiate_term(_: ModuleType, term: Term, dtype: Any) -> Any:
     working = working_dtype(np, f)
     samples = f.view(working) if f.dtype.kind == "M" else f.astype(working, copy=False)
     result = np.empty_like(samples, dtype=dtype)
+    is_float, number, product = samples.dtype.kind in "fc", None, plan.dtype
+    if plan.dtype is not None:
+        number = (np.result_type(samples.real.dtype, plan.dtype) if is_float else plan.dtype).type
+    elif is_float and f.ndim > 1 and isinstance(f, np.ma.MaskedArray):
+        product = np.dtype(np.float64)  # which Python numbers bring to masked arrays
 
     # Rows at a time, as sums and quotients of all of them would be arrays beside the result.
     def at(rows: int | slice) -> Any:
@@ -48,12 +53,12 @@ def differentiate_term(_: ModuleType, term: Term, dtype: Any) -> Any:
 
     def operand(w: Any, is_row: bool) -> Any:
         # Masked arrays promote Python numbers as float64: what came as float32 must stay so.
-        if isinstance(w, float) and plan.dtype is not None:
-            return plan.dtype.type(w)
+        if isinstance(w, float) and number is not None:
+            return number(w)
         if getattr(w, "ndim", 0) > 1:
             return w.squeeze(plan.axis) if is_row else w
         if getattr(w, "ndim", 0):
-            if is_row and f.ndim == 1:  # beside a scalar, which an array of one would not stay
+            if is_row:  # an array of one would not stay a scalar, or add an axis
                 return w[0]
             return w.reshape((1,) * plan.axis + (-1,) + (1,) * (f.ndim - plan.axis - 1))
         return w
@@ -65,9 +70,9 @@ def differentiate_term(_: ModuleType, term: Term, dtype: Any) -> Any:
             at(start + k if is_row else slice(start + k, stop + k)) for k in (0, *offsets)
         ]
         read = [samples[index] for index in rows]
-        if plan.dtype is not None and len({*map(type, weights)}) > 1:
+        if product is not None and len({*map(type, weights)}) > 1:
             # Bare samples beside products have the precision of these.
-            read = [sample.astype(np.result_type(sample, plan.dtype)) for sample in read]
+            read = [sample.astype(np.result_type(sample, product)) for sample in read]
         total = add_up(read, [operand(w, is_row) for w in weights])
         if constant is not None:
             # Rounded as the sum is; objects take the number as it stands.
