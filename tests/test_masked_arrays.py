@@ -67,7 +67,9 @@ def make_strange(rng, kind, mask, dtype):
     if values.dtype.kind in "fc":
         largest = np.finfo(values.dtype).max
         strange = {"NaN": np.nan, "infinite": np.inf, "huge": largest / 3, "largest": -largest}
-        values[(mask | (rng.random(mask.shape) < 0.1)) & (kind != "usual")] = strange.get(kind, 0)
+        is_strange = mask | (rng.random(mask.shape) < 0.1)
+        is_strange[0] = True
+        values[is_strange & (kind != "usual")] = strange.get(kind, 0)
     return values
 
 
@@ -81,7 +83,8 @@ PLAIN_CALLS = {
     "norm": lambda f, **options: gpugrad.gradient_norm(f, 2.0, boundary="periodic", **options),
     "curl": lambda f, **options: gpugrad.curl((f, f[::-1]), 0.3, **options),
     "values at ends": lambda f, **options: gpugrad.laplacian(f, boundary=1.5, **options),
-    "a line": lambda f, **options: gpugrad.derivative(f[:, 2], 0.3, **options),
+    "a line": lambda f, **options: gpugrad.gradient(f[:, 2], np.float64(0.3), **options),
+    "tiny steps": lambda f, **options: gpugrad.gradient(f, 1e-307, **options),
 }
 
 
@@ -94,6 +97,7 @@ def test_masked_arrays_have_the_masks_and_bits_of_numpys(rng, monkeypatch, name,
                                                          together):  # fmt: skip
     monkeypatch.setattr(masked_arrays, "_TOGETHER", together)
     mask = rng.random((9, 8)) < 0.15
+    mask[0, 2] = False
     values = make_strange(rng, kind, mask, dtype)
     for f in (
         np.ma.array(values, mask=mask, fill_value=77),
