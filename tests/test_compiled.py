@@ -644,6 +644,7 @@ def chosen(monkeypatch):
 
 def test_auto_takes_it_for_large_fields_alone(chosen, monkeypatch):
     monkeypatch.setattr(offers, "PATIENCE", 0)
+    monkeypatch.setattr(numpy_blocks, "WHOLE_BYTES", 0)
     gpugrad.gradient(np.zeros(1 << 25))
     gpugrad.gradient(np.zeros(dispatch.COMPILED_SIZE))
     gpugrad.gradient(np.zeros(dispatch.COMPILED_SIZE - 1))
@@ -654,7 +655,7 @@ def test_auto_takes_it_for_large_fields_alone(chosen, monkeypatch):
 class TestWhenToCompile:
     """Once the NumPy engine has taken as long as compiling will take: see `offers`."""
 
-    F = np.zeros((256, dispatch.COMPILED_SIZE // 256), "c8")
+    F = np.zeros((256, 256), "c8")
 
     @pytest.fixture(autouse=True)
     def new(self, monkeypatch):
@@ -810,6 +811,7 @@ class TestTorch:
 
     @pytest.fixture
     def torch(self, monkeypatch):
+        monkeypatch.setattr(dispatch, "TENSOR_SIZE", 0)
         monkeypatch.setattr(dispatch, "COMPILED_SIZE", 0)
         monkeypatch.setattr(offers, "PATIENCE", 0)
         return pytest.importorskip("torch")

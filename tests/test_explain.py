@@ -193,24 +193,16 @@ def test_a_cure_cures(ran, started, name):
         assert EXPECTED[name][1] == "compiled" or name in ("small", "sequence", "small masked")
         return
     words = explanation.cure.split("`")[1]
-    if words == "skipna=True":
-        better = gpugrad.explain(f, skipna=True)
+    if "=" in words and "(" not in words:
+        better = gpugrad.explain(f, **eval(f"dict({words})"))
     else:
         better = gpugrad.explain(eval(words, {"numpy": np, "f": f}))
     order = selection.BACKENDS.index
     assert order(better.backend) > order(explanation.backend)
 
 
-@pytest.mark.parametrize(
-    "field",
-    [
-        samples(SMALL, "f2"),  # too small for a compiler, whatever its dtype
-        samples(SMALL, ">f8"),
-        samples(SMALL, "O").view(Plain),
-    ],
-)
-def test_a_cure_that_cures_nothing_is_not_told(started, field):
-    assert gpugrad.explain(field).cure is None
+def test_a_cure_that_cures_nothing_is_not_told(started):
+    assert gpugrad.explain(samples(SMALL, "O").view(Plain)).cure is None
 
 
 def test_from_when_on_the_compiler_pays(ran, monkeypatch):
@@ -293,7 +285,7 @@ def test_without_llvmlite(monkeypatch):
     assert explanation.cure == 'Run `pip install "gpugrad[cpu]"`.'
     named = gpugrad.explain(f, backend="compiled")
     assert (named.backend, named.cure) == (None, explanation.cure)
-    assert gpugrad.explain(samples(SMALL)).cure is None
+    assert gpugrad.explain(samples(SMALL)).cure == explanation.cure
 
 
 def test_threads_blocks_and_memory_are_told(monkeypatch, started):

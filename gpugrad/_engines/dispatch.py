@@ -392,9 +392,7 @@ def _find_on_host(
         beneath = masked_arrays.look_beneath(outputs)
         if isinstance(beneath, str):
             return beneath
-        evaluate_masked = partial(
-            masked_arrays.evaluate, beneath=beneath, evaluate_plain=evaluate
-        )
+        evaluate_masked = partial(masked_arrays.evaluate, beneath=beneath, evaluate_plain=evaluate)
         return engine.unsupported(beneath) or Evaluation(evaluate_masked, outputs)
     on_host = _view_on_host(outputs)
     if on_host is None and any(map(_is_conjugated, distinct_fields(outputs))):

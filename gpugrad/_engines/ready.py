@@ -43,10 +43,12 @@ class ReadyCall:
         Returns the outputs, whose terms have numbers for fields.
     f : array
         What stands for the fields.
+    is_counted : bool
+        Whether what the way without a compiler costs is counted there.
     """
 
-    __slots__ = ("_calls_left", "_evaluate", "_evaluate_single", "_f", "_launch", "_offer",
-                 "_plan")  # fmt: skip
+    __slots__ = ("_calls_left", "_evaluate", "_evaluate_single", "_f", "_is_counted",
+                 "_launch", "_offer", "_plan")  # fmt: skip
 
     def __init__(
         self,
@@ -54,7 +56,9 @@ class ReadyCall:
         evaluate_single: Callable[[NumpyArray], NumpyArray] | None,
         plan: Callable[[], Outputs],
         f: NumpyArray,
+        is_counted: bool,
     ) -> None:
+        self._is_counted = is_counted
         self._evaluate, self._evaluate_single, self._plan = evaluate, evaluate_single, plan
         self._f = f
         self._launch: ProgramCall | None = None
@@ -103,7 +107,8 @@ class ReadyCall:
         out = offers.stand_ins(outputs)
         if self._offer is None:
             self._offer = offers.find_offer(outputs, out)
-        self._offer.count(_OFTEN * seconds)
+        if not self._is_counted:
+            self._offer.count(_OFTEN * seconds)
         program = self._offer.take(outputs, out)
         if program is None:
             return

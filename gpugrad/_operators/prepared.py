@@ -180,7 +180,8 @@ class PreparedCall:
             single = call.evaluate_single
         if self._template.nbytes <= ready.MOST_BYTES:
             plan = partial(self._plan, bound.spacing)
-            call = ready.ReadyCall(call, single, plan, self._template)
+            is_counted = self._small is None
+            call = ready.ReadyCall(call, single, plan, self._template, is_counted)
             if not bound.spacing and not self._shape and not self._stack:
                 self.evaluate_single = call.call_single
         return _Bound(bound.spacing, call, True)
