@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from gpugrad._arrays import NumpyArray, memory, threads
+from gpugrad._engines.masked_rows import mend
 from gpugrad._engines.numpy_steps import (
     Index,
     Precision,
@@ -93,6 +94,23 @@ def _convert(f: NumpyArray) -> NumpyArray:
     is_integer = f.dtype.kind in "iu"
     dtype = find_precision(f.dtype, None).working if is_integer else f.dtype.newbyteorder("=")
     return f.astype(dtype)
+
+
+def mend_all(
+    terms: Sequence[Term], out: Sequence[NumpyArray], evaluate: Callable[..., NumpyArray]
+) -> None:
+    """Mend derivatives of masked fields that were evaluated as if nothing were masked.
+
+    `evaluate` is a stand-in for `masked_rows.evaluate_places`.
+    """
+
+    def mend_share(places: Sequence[Index]) -> None:
+        for place in places:
+            for term, target in zip(terms, out, strict=True):
+                precision = find_precision(term.field.dtype, term.plan.dtype)
+                mend(term, precision, target[place], place, evaluate)
+
+    threads.for_each_share(mend_share, _cut_field(terms[0].field), threads.count())
 
 
 def describe(outputs: Outputs) -> str:
@@ -187,30 +205,14 @@ def _write_norm(piece: NumpyArray, terms: Norm, block: _Workspace | None) -> Non
 def _differentiate_term(
     term: Term, precision: Precision, piece: NumpyArray, block: _Workspace | None
 ) -> None:
-    """Write the derivative of a term, or a block of it, to `piece`: under a mask, plan by plan."""
+    """Write the derivative of a term, or a block of it, to `piece`; then mend it under a mask."""
     _, f, plan, where, _ = term
     if where is None:
         _differentiate(f, plan, precision, piece, block)
         return
-    place = None if block is None else block.place
-    missing = np.array(where if place is None else where[place])
-    piece[...] = complex(np.nan, np.nan) if piece.dtype.kind == "c" else np.nan
-    derivative = _buffer(block, "beside masked", piece, piece.dtype)
-    with np.errstate(all="ignore"):  # of masked samples, and of formulas that aren't used
-        for ranked in plan.ranked:
-            usable = np.zeros_like(missing)
-            for index, samples, _, _ in place_all(f, ranked, precision, place):
-                if samples:
-                    usable[index] = missing[index]
-                    for read in samples:
-                        usable[index] &= where[read]
-            if usable.any():
-                _differentiate(f, ranked, precision, derivative, block)
-                np.copyto(piece, derivative, where=usable)
-                missing &= ~usable
-                # Most blocks have no masked sample, and need no more than the first plan.
-                if not missing.any():
-                    return
+    with np.errstate(all="ignore"):  # of masked samples
+        _differentiate(f, plan, precision, piece, block)
+    mend(term, precision, piece, None if block is None else block.place)
 
 
 def _differentiate(

@@ -16,7 +16,8 @@ from gpugrad._arrays import NumpyArray, memory
 from gpugrad._arrays import threads as _threads
 from gpugrad._engines import numpy_blocks
 from gpugrad._engines.compiled.factors import Factors
-from gpugrad._engines.compiled.masked_sums import evaluate_sums, is_masked_sum
+from gpugrad._engines.compiled.masked_sums import evaluate_sums, forget_masks, is_masked_sum
+from gpugrad._engines.compiled.mending import evaluate_compiled
 from gpugrad._engines.compiled.offers import expect_seconds, find_offer, stand_ins
 from gpugrad._engines.compiled.program import Program
 from gpugrad._engines.compiled.trouble import is_wanted, warn_of_trouble
@@ -25,12 +26,6 @@ from gpugrad._stencils import Outputs, distinct_arrays, distinct_masks
 
 THREADED_BYTES = 1 << 21
 """Bytes of a field from which on more threads than one pay."""
-
-QUICK_SAMPLES = 80
-"""Samples that all formulas of a masked term read, up to which they are compiled for any field."""
-
-MANY_SAMPLES = 1 << 24
-"""Samples of a field from which on compiling more of them pays in the first call."""
 
 _SAMPLES = ("f4", "f8", "c8", "c16", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8")
 
@@ -42,7 +37,7 @@ def unsupported(outputs: Outputs) -> str | None:
         return reason
     first = outputs[0][0].field
     for terms in outputs:
-        for _, f, plan, where, _ in terms:
+        for _, f, plan, *_ in terms:
             if f.dtype.str[1:] not in _SAMPLES:
                 return (
                     "it takes integers, float32, float64, complex64 and complex128, and `f` is "
@@ -52,13 +47,6 @@ def unsupported(outputs: Outputs) -> str | None:
                 return "it takes fields of one dtype and shape"
             if plan.varies_across:
                 return "it takes spacings that are the same on all lines along an axis"
-            formulas = () if where is None else [ranked.interior for ranked in plan.ranked]
-            taps = sum(len(formula.offsets) for formula in formulas)
-            if taps > QUICK_SAMPLES and f.size < MANY_SAMPLES:
-                return (
-                    "formulas beside masked samples are many at this accuracy, and take longer to "
-                    f"compile than {f.size} samples take otherwise"
-                )
             if plan.dtype is not None and plan.dtype.str[1:] not in ("f4", "f8"):
                 return f"it takes spacings in float32 or float64, and one is {plan.dtype}"
     return None
@@ -91,6 +79,14 @@ def evaluate(outputs: Outputs, out: Sequence[NumpyArray] | None = None) -> tuple
         if rest:
             evaluate([terms for terms, _ in rest], [target for _, target in rest])
         return tuple(out)
+    unmasked = forget_masks(outputs)
+    if unmasked is not outputs:
+        with np.errstate(all="ignore"):  # of masked samples
+            evaluate(unmasked, out)
+        mended = [i for i, terms in enumerate(outputs) if terms is not unmasked[i]]
+        terms = [outputs[i][0] for i in mended]
+        numpy_blocks.mend_all(terms, [out[i] for i in mended], evaluate_compiled)
+        return tuple(out)
     troubles = _run_program(outputs, out)
     if troubles is not None and not distinct_masks(outputs):
         warn_of_trouble(outputs, *troubles)
@@ -115,8 +111,9 @@ def evaluate_if_paid(
         map(_differ_in_byte_order_at_most, out, dtypes)
     ):  # results are made beside, and converted
         targets = stand_ins(outputs)
-    offer = find_offer(outputs, targets)
-    if offer.take(outputs, targets) is not None:
+    unmasked = forget_masks(outputs)
+    offer = find_offer(unmasked, targets)
+    if offer.take(unmasked, targets) is not None:
         return evaluate(outputs, out)
     begin = time.perf_counter()
     results = numpy_blocks.evaluate(outputs, out)

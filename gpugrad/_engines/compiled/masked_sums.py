@@ -1,4 +1,4 @@
-"""Sums of derivatives of masked fields, made one by one.
+"""Masked fields with more formulas than kernels take: sums are made one by one, some are mended.
 
 Beside masked samples each term of a sum chooses among several formulas for each sample, and has
 others to choose from in every row near the ends of its axis. One kernel for each set of choices
@@ -15,10 +15,51 @@ from typing import Any
 import numpy as np
 
 from gpugrad._arrays import NumpyArray
-from gpugrad._stencils import IDENTITY, Outputs, Piece, Term, change_terms, cut_plan, rows_of
+from gpugrad._stencils import (
+    IDENTITY,
+    Outputs,
+    Piece,
+    Term,
+    change_terms,
+    cut_plan,
+    is_single,
+    rows_of,
+)
 
 SLAB_BYTES = 1 << 23
 """Bytes of a field in a slab: what is made of it is still in a cache when it is added up."""
+
+
+QUICK_SAMPLES = 80
+"""Samples that all formulas of a masked term read, up to which a kernel has them all.
+
+With more, compiling takes many times longer than it saves. Such a term is evaluated as if nothing
+were masked, and what reads a hole is mended.
+"""
+
+
+def forget_masks(outputs: Outputs) -> Outputs:
+    """Return outputs with those terms unmasked that are to be mended; the same if there are none.
+
+    These are derivatives alone: sums are made of some.
+    """
+    if not any(map(_is_mended, outputs)):
+        return outputs
+    return [[_unmask(terms[0])] if _is_mended(terms) else terms for terms in outputs]
+
+
+def _is_mended(terms: Sequence[Term]) -> bool:
+    """Tell whether an output is one masked derivative with more formulas than a kernel takes."""
+    if not is_single(terms) or terms[0].where is None:
+        return False
+    return sum(len(p.interior.offsets) for p in terms[0].plan.ranked) > QUICK_SAMPLES
+
+
+def _unmask(term: Term) -> Term:
+    memo = term.plan.memo
+    if "unmasked" not in memo:  # what engines derive from it is found again
+        memo["unmasked"] = term.plan._replace(alternatives=(), memo={})
+    return term._replace(plan=memo["unmasked"], where=None)
 
 
 def is_masked_sum(terms: Sequence[Term]) -> bool:

@@ -20,7 +20,7 @@ from gpugrad._arrays import NumpyArray, memory
 from gpugrad._arrays import threads as _threads
 from gpugrad._engines.compiled import kernels
 from gpugrad._engines.compiled.factors import Factors
-from gpugrad._engines.compiled.masked_sums import evaluate_sums, is_masked_sum
+from gpugrad._engines.compiled.masked_sums import evaluate_sums, forget_masks, is_masked_sum
 from gpugrad._engines.compiled.program import Draft, Program, bound_size, draft_program
 from gpugrad._engines.numpy_steps import find_result
 from gpugrad._engines.store import Store
@@ -193,6 +193,7 @@ def _draft(outputs: Outputs, out: Sequence[NumpyArray]) -> list[Draft]:
     drafts: list[Draft] = []
 
     def draft(outputs: Outputs, out: Sequence[NumpyArray] | None = None) -> Sequence[NumpyArray]:
+        outputs = forget_masks(outputs)
         if out is None:
             out = [memory.empty_like(terms[0].field, find_result(terms)) for terms in outputs]
         drafts.extend(find_offer(outputs, out).draft(outputs, out))
@@ -229,6 +230,7 @@ def find_offer(outputs: Outputs, out: Sequence[NumpyArray]) -> Offer:
 
 def is_ready(outputs: Outputs) -> bool:
     """Tell whether a call would take a program, for results in new memory; count nothing."""
+    outputs = forget_masks(outputs)
     out = stand_ins(outputs)
     key = _describe(outputs, out)
     return (programs.find(key) or Offer(key, outputs)).is_ready(outputs, out)
