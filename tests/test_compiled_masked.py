@@ -7,7 +7,7 @@ import pytest
 
 import gpugrad
 from conftest import as_tuple, assert_same_bits
-from internals import Norm, Term, compiled_engine, first_derivative, slices
+from internals import Norm, Term, compiled_engine, first_derivative, numpy_blocks, slices
 
 pytest.importorskip("llvmlite")
 from internals import compiled_kernels, compiled_program, kernel_spec, masked_sums, offers
@@ -19,7 +19,6 @@ def branching(monkeypatch):
     compiled_kernels.addresses.clear()
     offers.programs.clear()
     monkeypatch.setattr(kernel_spec, "MOST_TAPS", 0)
-    monkeypatch.setattr(compiled_engine, "MANY_SAMPLES", 0)
     yield
     compiled_kernels.addresses.clear()
     offers.programs.clear()
@@ -70,16 +69,46 @@ def test_branching_kernels_add_up_terms(branching, rng, operator):
     )
 
 
-def test_a_high_accuracy_is_compiled_where_the_field_is_large_enough(rng, monkeypatch):
-    f = rng.standard_normal((20, 70))
+@pytest.mark.sampled
+@pytest.mark.parametrize("dtype", ["f4", "f8", "i2", "u1", "c16", "records", "float32 steps"])
+@pytest.mark.parametrize("order", ["C", "F", "backwards", "one line"])
+@pytest.mark.parametrize("boundary", ["one-sided", "periodic", ("reflect", 0.75)])
+@pytest.mark.parametrize("is_even", [True, False])
+def test_results_beside_holes_are_mended(rng, dtype, order, boundary, is_even):
+    shape = (17, 40)
+    kind = dtype if dtype[-1].isdigit() else "f8"
+    f = (rng.standard_normal(shape) * 50).astype(kind)
+    if dtype == "records":  # samples that lie no multiple of their size apart
+        records = np.zeros(shape, [("a", "f4"), ("b", "f8")])
+        records["b"] = f
+        f = records["b"]
+    if order != "C":
+        f = {"F": np.asfortranarray(f), "backwards": f[::-1, ::-1]}.get(order, f)
+    where = make_holes(rng, shape)
+    if order == "one line":
+        f, where = np.broadcast_to(f[3], shape), np.broadcast_to(where[3], shape)
+    x = 0.3 if is_even else np.cumsum(rng.uniform(0.5, 1.5, 40))
+    if dtype == "float32 steps":
+        x = np.float32(x)  # weights of another precision than the samples
+    options = {"axis": 1, "accuracy": 6, "where": where}
+    if boundary != "periodic" or is_even:
+        options["boundary"] = boundary
+    expected = gpugrad.derivative(f, x, backend="slices", **options)
+    for backend in ("numpy", "compiled"):
+        assert_same_bits(gpugrad.derivative(f, x, backend=backend, **options), expected)
+
+
+def test_results_are_mended_on_all_threads_and_in_all_blocks(rng, monkeypatch):
+    monkeypatch.setattr(numpy_blocks, "BLOCK_BYTES", 1 << 12)
+    monkeypatch.setattr(numpy_blocks, "WHOLE_BYTES", 0)
+    f = rng.standard_normal((30, 20, 25))
     where = make_holes(rng, f.shape)
-    with pytest.raises(Exception, match="take longer to compile than 1400 samples"):
-        gpugrad.derivative(f, where=where, accuracy=6, backend="compiled")
-    expected = gpugrad.derivative(f, where=where, accuracy=6, backend="slices")
-    assert_same_bits(gpugrad.derivative(f, where=where, accuracy=6), expected)
-    monkeypatch.setattr(compiled_engine, "MANY_SAMPLES", 1)
-    got = gpugrad.derivative(f, where=where, accuracy=6, backend="compiled")
-    assert_same_bits(got, expected)
+    expected = gpugrad.gradient(f, accuracy=6, where=where, backend="slices")
+    for backend in ("numpy", "compiled"):
+        with gpugrad.use_backend(backend, threads=4):
+            got = gpugrad.gradient(f, accuracy=6, where=where)
+        for a, b in zip(got, expected, strict=True):
+            assert_same_bits(a, b)
 
 
 SUMS = {

@@ -165,7 +165,7 @@ def test_all_operators_and_backends(ran, started, operator, backend):
         ("large", {"where": samples(LARGE) < 9}, "compiled"),
         ("large", {"skipna": True}, "compiled"),
         ("large", {"skipna": True, "where": samples(LARGE) < 9}, "compiled"),
-        ("large", {"skipna": True, "accuracy": 12}, "numpy"),
+        ("large", {"skipna": True, "accuracy": 12}, "compiled"),
         ("int16", {"skipna": True}, "compiled"),
         ("masked", {"skipna": True}, "compiled"),
         ("small masked", {"where": samples(SMALL) < 9}, "numpy"),

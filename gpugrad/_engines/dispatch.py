@@ -509,7 +509,8 @@ def decline(backend: str, outputs: Outputs) -> str:
             return devices.find_gpu().problem
         return f"it takes CuPy arrays and PyTorch tensors on a GPU, and `f` is {library_of(f)}'s"
     if backend == "numpy":
-        evaluation, most = _find_on_host(numpy_blocks, outputs), "NumPy arrays"
+        evaluation = _find_on_host(numpy_blocks, outputs)
+        most = "NumPy arrays, and large PyTorch tensors until they are compiled"
     else:
         from gpugrad._engines.compiled import engine as compiled_engine
 

@@ -37,7 +37,7 @@ class RankedRows(NamedTuple):
     needs: tuple[tuple[int, ...], ...]
 
 
-class _Flat(NamedTuple):
+class FlatArray(NamedTuple):
     """An array as one row of memory, and where its samples lie in there."""
 
     row: NumpyArray
@@ -66,18 +66,24 @@ def mend(
     `evaluate` is a stand-in for `evaluate_places`.
     """
     _, f, plan, where, _ = term
+    assert where is not None
     evaluate = evaluate or evaluate_places
     axis, box = plan.axis, place or tuple([slice(0, n) for n in f.shape])
-    valid = where if place is None else where[place]
-    if not valid.all():
-        np.copyto(piece, nan_of(piece.dtype), where=~valid)
+    groups = _group_rows(plan, f.shape[axis])
+    if where[_find_reach(groups, box, axis)].all():
+        return
+    np.copyto(piece, nan_of(piece.dtype), where=~where[box])
+    flat = flatten(f), flatten(where)
     with np.errstate(all="ignore"):  # of formulas that read what is masked
-        for rows in _group_rows(plan, f.shape[axis]):
+        for rows in groups:
             start, stop = max(rows.start, box[axis].start), min(rows.stop, box[axis].stop)
             if start < stop:
                 part = (*box[:axis], slice(start, stop), *box[axis + 1 :])
                 here = rows_of(f.ndim, axis, start - box[axis].start, stop - box[axis].start)
-                _mend_rows(term, precision, piece[here], part, rows, evaluate)
+                target, missing = piece[here], _find_missing(where, part, axis, rows)
+                if missing[0].size:
+                    places = [at + span.start for at, span in zip(missing, part, strict=True)]
+                    target[missing] = evaluate(term, precision, piece.dtype, rows, places, *flat)
 
 
 def nan_of(dtype: np.dtype[Any]) -> float | complex:
@@ -85,25 +91,23 @@ def nan_of(dtype: np.dtype[Any]) -> float | complex:
     return complex(np.nan, np.nan) if dtype.kind == "c" else np.nan
 
 
-def _mend_rows(
-    term: Term,
-    precision: Precision,
-    piece: NumpyArray,
-    box: Index,
-    rows: RankedRows,
-    evaluate: Callable[..., NumpyArray],
-) -> None:
-    """Write to `piece` what valid samples of a box have whose first formula reads a hole."""
-    axis, where = term.plan.axis, term.where
-    formula = rows.ranked[0][0]
-    views = [where[_shift_rows(box, axis, k)] for k in formula.offsets if k]
-    is_open = views[0].copy() if views else np.ones(piece.shape, bool)
+def _find_reach(groups: Sequence[RankedRows], box: Index, axis: int) -> Index:
+    """Return the box that holds all that rows of a box read."""
+    offsets = [k for rows in groups for k in (rows.reach[0], rows.reach[-1])]
+    start, stop = box[axis].start + min(offsets), box[axis].stop + max(offsets)
+    return (*box[:axis], slice(max(0, start), stop), *box[axis + 1 :])
+
+
+def _find_missing(
+    where: NumpyArray, box: Index, axis: int, rows: RankedRows
+) -> tuple[NumpyArray, ...]:
+    """Return where in a box samples are valid whose first formula reads a hole."""
+    views = [where[_shift_rows(box, axis, k)] for k in rows.ranked[0][0].offsets if k]
+    valid = where[box]
+    is_open = views[0].copy() if views else np.ones(valid.shape, bool)
     for view in views[1:]:
         is_open &= view
-    missing = np.nonzero(where[box] > is_open)
-    if missing[0].size:
-        places = [at + span.start for at, span in zip(missing, box, strict=True)]
-        piece[missing] = evaluate(term, precision, piece.dtype, rows, places)
+    return np.nonzero(valid > is_open)
 
 
 def _shift_rows(box: Index, axis: int, offset: int) -> Index:
@@ -117,11 +121,15 @@ def evaluate_places(
     dtype: np.dtype[Any],
     rows: RankedRows,
     places: Sequence[NumpyArray],
+    flat: FlatArray,
+    where: FlatArray,
 ) -> NumpyArray:
-    """Return the results at some places, which have a coordinate for each axis of the field."""
-    _, f, plan, where, _ = term
-    axis, flat = plan.axis, flatten(f)
-    points, words = flat.find(places), _list_valid(flatten(where), places, axis, rows.reach)
+    """Return the results at some places, which have a coordinate for each axis of the field.
+
+    The last two are the field and its mask.
+    """
+    axis = term.plan.axis
+    points, words = flat.find(places), _list_valid(where, places, axis, rows.reach)
     results = np.full(len(points), nan_of(dtype), dtype)
     left = np.arange(len(points))
     for (formula, first), needs in zip(rows.ranked[1:], rows.needs[1:], strict=True):
@@ -185,7 +193,7 @@ def _add_up(
 
 
 def _list_valid(
-    where: _Flat, places: Sequence[NumpyArray], axis: int, reach: Sequence[int]
+    where: FlatArray, places: Sequence[NumpyArray], axis: int, reach: Sequence[int]
 ) -> list[NumpyArray]:
     """Return for each place which samples are valid that may be read, as bits of words."""
     points, words = where.find(places), []
@@ -200,7 +208,7 @@ def _list_valid(
     return words
 
 
-def flatten(array: NumpyArray) -> _Flat:
+def flatten(array: NumpyArray) -> FlatArray:
     """Return an array as one row of memory: its samples are picked fastest there."""
     unit = array.itemsize
     if any(stride % unit for stride in array.strides):  # a field of records
@@ -210,7 +218,7 @@ def flatten(array: NumpyArray) -> _Flat:
     reach = [abs(stride) * (n - 1) for stride, n in zip(strides, array.shape, strict=True)]
     row = np.lib.stride_tricks.as_strided(low, (sum(reach) + 1,), (unit,), writeable=False)
     first = sum(r for r, stride in zip(reach, strides, strict=True) if stride < 0)
-    return _Flat(row, first, strides)
+    return FlatArray(row, first, strides)
 
 
 def _group_rows(plan: AxisPlan, n: int) -> list[RankedRows]:
@@ -227,9 +235,7 @@ def _group_rows(plan: AxisPlan, n: int) -> list[RankedRows]:
     return groups
 
 
-def _find_formulas(
-    regions: Sequence[Sequence[Region]], row: int
-) -> Iterator[tuple[Formula, int]]:
+def _find_formulas(regions: Sequence[Sequence[Region]], row: int) -> Iterator[tuple[Formula, int]]:
     """Yield the ranked formulas of a row, and where each begins; not every plan has one."""
     for each in regions:
         formula, start, _ = next(region for region in each if row < region.stop)

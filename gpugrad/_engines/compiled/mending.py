@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 
 from gpugrad._arrays import NumpyArray
-from gpugrad._engines.masked_rows import RankedRows, evaluate_places, flatten, nan_of
+from gpugrad._engines.masked_rows import FlatArray, RankedRows, evaluate_places, nan_of
 from gpugrad._engines.numpy_steps import Precision
 from gpugrad._stencils import Formula, Term
 
-Table = tuple[NumpyArray, NumpyArray, list[NumpyArray]]
-"""A row for each formula, one for each sample of all formulas, and the numbers they point to."""
+Table = tuple[NumpyArray, NumpyArray, NumpyArray, list[NumpyArray]]
+"""A row for each formula, one for each of their samples, where these are, and their numbers."""
 
 
 def evaluate_compiled(
@@ -26,10 +26,11 @@ def evaluate_compiled(
     dtype: np.dtype[Any],
     rows: RankedRows,
     places: Sequence[NumpyArray],
+    field: FlatArray,
+    where: FlatArray,
 ) -> NumpyArray:
     """Return what `masked_rows.evaluate_places` does, by machine code for real numbers."""
     f, plan = term.field, term.plan
-    field = flatten(f)
     is_one_precision = precision.working == precision.arithmetic == precision.result == dtype
     if (
         dtype.kind == "c"
@@ -39,18 +40,16 @@ def evaluate_compiled(
         or plan.varies_across
         or field.row.strides != (f.itemsize,)
     ):
-        return evaluate_places(term, precision, dtype, rows, places)
+        return evaluate_places(term, precision, dtype, rows, places, field, where)
     from gpugrad._engines.compiled.mender import compile_mender
 
     key = "mending", dtype.char, rows.start, rows.stop
     table: Table | None = plan.memo.get(key)
     if table is None:
         table = plan.memo[key] = _make_table(rows, precision)
-    formulas, samples, _ = table
-    where = flatten(term.where)
+    formulas, samples, reach, _ = table
     points, flags, numbers = field.find(places), where.find(places), places[plan.axis]
     results = np.full(len(points), nan_of(dtype), dtype)
-    reach = np.array(rows.reach)
     arrays = (field.row, where.row, points, flags, numbers, results, reach, formulas, samples)
     words = [array.__array_interface__["data"][0] for array in arrays]
     words += [field.strides[plan.axis], where.strides[plan.axis], len(reach), len(formulas)]
@@ -70,7 +69,8 @@ def _make_table(rows: RankedRows, precision: Precision) -> Table:
         step = values.itemsize if values.size > 1 else 0
         return values.__array_interface__["data"][0] - first * step, step
 
-    formulas, samples = [], []
+    formulas: list[tuple[int, ...]] = []
+    samples: list[tuple[int, ...]] = []
     for (formula, first), (need,) in zip(rows.ranked, rows.needs, strict=True):
         weights, divisor, constant = _spell_out(formula)
         formulas.append((
@@ -78,7 +78,7 @@ def _make_table(rows: RankedRows, precision: Precision) -> Table:
         ))  # fmt: skip
         for k, w in zip(formula.offsets, weights, strict=True):
             samples.append((k, *point(w, first)))
-    return np.array(formulas), np.array(samples), numbers
+    return np.array(formulas), np.array(samples), np.array(rows.reach), numbers
 
 
 def _spell_out(formula: Formula) -> tuple[Sequence[Any], Any, Any]:
@@ -86,4 +86,3 @@ def _spell_out(formula: Formula) -> tuple[Sequence[Any], Any, Any]:
     divisor = 1.0 if formula.divisor is None else formula.divisor
     constant = -0.0 if formula.constant is None else formula.constant
     return formula.weights, divisor, constant
-
