@@ -16,6 +16,9 @@ from gpugrad._engines.masked_rows import FlatArray, RankedRows, evaluate_places,
 from gpugrad._engines.numpy_steps import Precision
 from gpugrad._stencils import Formula, Term
 
+MOST_REACH = 62
+"""Samples that may be within reach of a row: one bit for each in a word that has a sign."""
+
 Table = tuple[NumpyArray, NumpyArray, NumpyArray, list[NumpyArray]]
 """A row for each formula, one for each of their samples, where these are, and their numbers."""
 
@@ -36,25 +39,28 @@ def evaluate_compiled(
         dtype.kind == "c"
         or not is_one_precision
         or f.dtype.newbyteorder("=") != f.dtype
-        or len(rows.needs[0]) > 1
+        or len(rows.reach) > MOST_REACH
         or plan.varies_across
         or field.row.strides != (f.itemsize,)
     ):
         return evaluate_places(term, precision, dtype, rows, places, field, where)
     from gpugrad._engines.compiled.mender import compile_mender
 
-    key = "mending", dtype.char, rows.start, rows.stop
+    key = "mending", dtype.char, f.shape[plan.axis], rows.start
     table: Table | None = plan.memo.get(key)
     if table is None:
         table = plan.memo[key] = _make_table(rows, precision)
     formulas, samples, reach, _ = table
-    points, flags, numbers = field.find(places), where.find(places), places[plan.axis]
+    points, numbers = field.find(places), places[plan.axis]
+    is_laid_alike = field[1:] == where[1:]
+    flags = points if is_laid_alike else where.find(places)
     results = np.full(len(points), nan_of(dtype), dtype)
     arrays = (field.row, where.row, points, flags, numbers, results, reach, formulas, samples)
     words = [array.__array_interface__["data"][0] for array in arrays]
     words += [field.strides[plan.axis], where.strides[plan.axis], len(reach), len(formulas)]
     layout = np.array(words)
-    compile_mender(f.dtype.str[1:], dtype.str[1:])(layout.ctypes.data, 0, len(points))
+    run = compile_mender(f.dtype.str[1:], dtype.str[1:])
+    run(layout.__array_interface__["data"][0], 0, len(points))
     return results
 
 
