@@ -189,6 +189,17 @@ def watch_small_calls(monkeypatch: pytest.MonkeyPatch, note: Callable[[], None])
     monkeypatch.setattr(numpy_calls, "_evaluate_single", call_single)
 
 
+def watch_programs(monkeypatch: pytest.MonkeyPatch, engine: Any, note: Callable[[], None]) -> None:
+    """Have each call noted for which an engine finds or makes a program."""
+    prepare = engine.prepare
+
+    def prepare_noted(outputs: Any) -> Any:
+        note()
+        return prepare(outputs)
+
+    monkeypatch.setattr(engine, "prepare", prepare_noted)
+
+
 @pytest.fixture
 def rng() -> np.random.Generator:
     return np.random.default_rng(20240607)

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import gpugrad
-from conftest import assert_same_bits, watch_small_calls
+from conftest import assert_same_bits, watch_programs, watch_small_calls
 from internals import (
     Gpu,
     Term,
@@ -393,6 +393,9 @@ def test_lazy_arrays_with_blocks_in_host_memory_are_refused_before_anything_is_c
 @pytest.mark.parametrize("gpu", [Gpu(devices=("a GPU",)), Gpu(problem="no GPU", cure="buy one")])
 def test_the_backend_of_gpus_says_what_to_do_with_arrays_of_jax(monkeypatch, ran, gpu):
     jax = pytest.importorskip("jax")
+    from internals import jax_engine
+
+    watch_programs(monkeypatch, jax_engine, lambda: ran.append("slices"))
     monkeypatch.setattr(_devices, "find_gpu", lambda: gpu)
     reason = r"run this: .*JAX array.*XLA.*backend=\"auto\".*`jax\.jit`.*`cupy\.asarray\(f\)`"
 

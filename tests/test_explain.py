@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import gpugrad
-from conftest import watch_small_calls
+from conftest import watch_programs, watch_small_calls
 from internals import (
     OPERATORS,
     Gpu,
@@ -411,12 +411,17 @@ class TestLibraries:
         assert explanation.rejected["compiled"] == dispatch.TOO_LITTLE
         assert explanation.backend == "numpy"
 
-    def test_jax_arrays_and_tracers(self, ran):
+    def test_jax_arrays_and_tracers(self, monkeypatch, ran):
         jax = pytest.importorskip("jax")
+        from internals import jax_engine
+
+        watch_programs(monkeypatch, jax_engine, lambda: ran.append("slices"))
         f, seen = jax.numpy.ones(LARGE), []
         explanation = check(ran, f)
         assert explanation.backend == "slices"
-        assert explanation.cure.startswith("Call it inside of `jax.jit`")
+        assert "one program of XLA" in explanation.details
+        assert explanation.cure is None
+        assert "functions of JAX" in check(ran, f, backend="slices").details
 
         def traced(g):
             seen.append(gpugrad.explain(g))

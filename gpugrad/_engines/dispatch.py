@@ -278,16 +278,16 @@ def _find_half_precision(outputs: Outputs, _: str, is_asked: bool = False) -> Ev
     return half_precision.unsupported(outputs) or Evaluation(half_precision.evaluate, outputs)
 
 
-def _find_shards(outputs: Outputs, _: str, is_asked: bool = False) -> Evaluation | str:
-    """Find the engine for arrays of JAX that are cut into blocks, one for each device."""
+def _find_jax(outputs: Outputs, name: str, is_asked: bool = False) -> Evaluation | str:
+    """Find the engine for arrays of JAX with values, or that are cut into blocks."""
     from gpugrad._engines.jax import engine, shards, traced
 
     reason = engine.unsupported(outputs)
-    if reason is None:
+    if reason is None and (name == "auto" or engine.is_cut(outputs)):
         return Evaluation(engine.evaluate, outputs, describe=engine.describe)
     if shards.is_traced_for_many(outputs[0][0].field):
         return Evaluation(traced.evaluate, outputs)
-    return reason
+    return reason or 'it is for "auto", and this is the reference'
 
 
 def _is_on_gpu(f: Array) -> bool:
@@ -493,7 +493,7 @@ TABLE = (
         _find_until_compiled,
     ),
     EngineRow("slices", lambda f, _: array_api_compat.is_torch_array(f), _find_half_precision),
-    EngineRow("slices", lambda f, _: array_api_compat.is_jax_array(f), _find_shards),
+    EngineRow("slices", lambda f, _: array_api_compat.is_jax_array(f), _find_jax),
     EngineRow("slices", lambda *_: True, partial(_take_all, slices)),
 )
 """The engines, in the order in which they are tried; "" stands for the one that is named."""

@@ -13,7 +13,6 @@ from gpugrad._arrays import (
     Array,
     BackendError,
     NumpyArray,
-    host_values,
     is_unmasked_subclass,
     library_of,
     memory,
@@ -238,13 +237,7 @@ def _find_cure(outputs: Outputs, walk: _Walk, rejected: dict[str, str]) -> str |
 
         gpu = devices.find_gpu()
         return None if gpu.usable else f"To mend it: {gpu.cure}."
-    if walk.evaluation.describe is None and _is_eager_jax(f):
-        return "Call it inside of `jax.jit`, whose compiler joins the operations."
     return None
-
-
-def _is_eager_jax(f: Array) -> bool:
-    return array_api_compat.is_jax_array(f) and host_values(f) is not None
 
 
 def _as_plain(f: Array) -> NumpyArray:

@@ -19,11 +19,13 @@ from gpugrad._arrays import NumpyArray, empty
 from gpugrad._engines import evaluate, is_auto_in_force, ready
 from gpugrad._engines.numpy_calls import BoundCall, SmallCall, is_small
 from gpugrad._engines.numpy_steps import find_result
+from gpugrad._engines.programs import Programs, find_programs
 from gpugrad._engines.store import Store
 from gpugrad._grids import Options, find_fine_steps
 from gpugrad._labels import accepts_labels
 from gpugrad._operators.components import check_plans, find_shape, join_results
 from gpugrad._operators.plan import plan_operator
+from gpugrad._operators.prepared_programs import PreparedProgram
 from gpugrad._operators.stages import bind_fields, number_term
 from gpugrad._stencils import OPERATORS, Operator, Outputs, plan_again
 
@@ -48,7 +50,7 @@ _LEAST, _MOST = 1e-30, 1e30
 
 _BYTES_OF_A_FORMULA = 1 << 10
 
-_calls: Store[PreparedCall] = Store(most=1 << 12, most_bytes=1 << 25)
+_calls: Store[Any] = Store(most=1 << 12, most_bytes=1 << 25)
 """What is prepared, by kind."""
 
 
@@ -283,16 +285,19 @@ def prepares(function: Callable[P, R]) -> Callable[P, R]:
     @wraps(function)
     def call(*arguments: P.args, **options: P.kwargs) -> R:
         f: Any = arguments[0] if arguments else None
-        if takes_one and type(f) is np.ndarray:
-            fields: Any = (f,)
-            if len(arguments) == 1 and not options and is_auto_in_force():
-                prepared = find((name, 1, f.shape, f.dtype))
-                # Most calls end here, and are as short as they can be.
-                if prepared is not None and prepared.evaluate_single is not None:
-                    result: Any = prepared.evaluate_single(f)
-                    return result  # type: ignore[no-any-return]
-        else:
-            fields = _list_fields(f, takes_one)
+        is_plain = type(f) is np.ndarray
+        if takes_one and len(arguments) == 1 and not options and is_auto_in_force():
+            # Most calls end here, and are as short as they can be.
+            if is_plain:
+                kind: Any = name, 1, f.shape, f.dtype
+            else:
+                programs = find_programs(type(f))
+                kind = programs and (name, 1, programs.describe_field(f))
+            prepared = find(kind) if kind else None
+            if prepared is not None and prepared.evaluate_single is not None:
+                result: Any = prepared.evaluate_single(f)
+                return result  # type: ignore[no-any-return]
+        fields: Any = (f,) if takes_one and is_plain else _list_fields(f, takes_one)
         if fields and is_auto_in_force():
             result = _call_prepared(function, row, fields, arguments[1:], options)
             if result is not NotImplemented:
@@ -311,7 +316,14 @@ def _call_prepared(
 ) -> Any:
     """Return what a call returns, or NotImplemented where it takes the long way."""
     f, out = fields[0], None
-    kind: Any = row.name, len(fields), f.shape, f.dtype
+    programs = None if type(f) is np.ndarray else find_programs(type(f))
+    if programs is None:
+        kind: Any = row.name, len(fields), f.shape, f.dtype
+    else:
+        described = programs.describe_field(f)
+        if described is None or any(programs.describe_field(g) != described for g in fields[1:]):
+            return NotImplemented
+        kind = row.name, len(fields), described
     if spacing:
         kind = *kind, *map(type, spacing)
     if options:
@@ -323,21 +335,27 @@ def _call_prepared(
     except TypeError:  # an option has no hash
         return NotImplemented
     if prepared is None:
-        prepared = _prepare(function, row, kind, fields, spacing, options)
+        prepared = _prepare(function, row, programs, kind, fields, spacing, options)
         if prepared is None:
             return NotImplemented
-    return prepared(fields, spacing, out)
+    if programs is None:
+        return prepared(fields, spacing, out)
+    return NotImplemented if out is not None else prepared(fields, spacing)
 
 
 def _list_fields(f: Any, takes_one: bool) -> Sequence[NumpyArray] | None:
-    """Return the fields of a call if they are NumPy's plain arrays, all of one kind."""
+    """Return the fields of a call if they are plain arrays, all of one kind, or None."""
     if takes_one:
-        return _read_numbers(f)
+        return (f,) if find_programs(type(f)) else _read_numbers(f)
     if type(f) is np.ndarray:
         return tuple(f) if f.ndim > 1 else None
-    if type(f) not in (tuple, list) or not f or any(type(g) is not np.ndarray for g in f):
+    if type(f) not in (tuple, list) or not f:
         return None
     first = f[0]
+    if any(type(g) is not type(first) for g in f):
+        return None
+    if type(first) is not np.ndarray:
+        return f if find_programs(type(first)) else None
     are_alike = all(g.dtype == first.dtype and g.shape == first.shape for g in f)
     return f if are_alike else None
 
@@ -359,28 +377,37 @@ def _find_defaults(function: Callable[..., Any]) -> Mapping[str, Any]:
 def _prepare(
     function: Callable[..., Any],
     row: Operator,
+    programs: Programs | None,
     kind: Hashable,
     fields: Sequence[NumpyArray],
     spacing: tuple[Any, ...],
     options: Mapping[str, Any],
-) -> PreparedCall | None:
+) -> Any:
     """Prepare a call, or return None where it takes the long way."""
     defaults = _find_defaults(function)
-    if not defaults.keys() >= options.keys() or not _SPACINGS.issuperset(map(type, spacing)):
+    if not defaults.keys() >= options.keys():
+        return None
+    if programs is None and not _SPACINGS.issuperset(map(type, spacing)):
         return None
     if not all(map(_is_plain, options.values())):
         return None
     arguments, f = {**defaults, **options}, fields[0]
     if any(arguments.get(name, usual) is not usual for name, usual in _LONG_WAY.items()):
         return None
-    if arguments["boundary"] in ("periodic", "wrap") or f.dtype.kind not in "fciu" or not f.ndim:
+    if arguments["boundary"] in ("periodic", "wrap") or not f.ndim:
+        return None
+    if programs is None and f.dtype.kind not in "fciu":
         return None
     if not row.orders and arguments["axis"] is None:
         return None
     if len(fields) > 1 and row.gives == "each" and arguments["stack"]:
         return None
     try:
-        prepared = PreparedCall(row, fields, spacing, arguments)
+        prepared: Any = (
+            PreparedCall(row, fields, spacing, arguments)
+            if programs is None
+            else PreparedProgram(programs, row, fields, spacing, arguments)
+        )
     except (TypeError, ValueError, OverflowError):
         return None
     _calls.keep(kind, prepared, prepared.nbytes)

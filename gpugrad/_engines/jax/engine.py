@@ -1,31 +1,45 @@
-"""Fields that are spread over devices: the program of a call is compiled once, and run on all."""
+"""Calls on arrays of JAX with values: the program of a call is compiled once, for all spacings.
+
+Of a field that is cut into blocks, each device computes its own.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import lru_cache
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from functools import lru_cache, partial
+from itertools import accumulate, pairwise
 from typing import Any
 
 import jax
+import jax.numpy as jnp
+import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec
 
-from gpugrad._arrays import Array
+from gpugrad._arrays import Array, working_dtype
+from gpugrad._engines import slices
 from gpugrad._engines.jax.operands import Operands, PlanOutline, Spec
-from gpugrad._engines.jax.program import ShardProgram, TermOutline, spread
+from gpugrad._engines.jax.program import TermOutline, XlaProgram, spread
 from gpugrad._engines.jax.shards import fill_spec, find_cuts, find_sharding
 from gpugrad._stencils import AxisPlan, Norm, Outputs, distinct_arrays, distinct_fields
 
 
 def unsupported(outputs: Outputs) -> str | None:
     """Say why these outputs need another engine, or return None."""
-    if all(find_sharding(f) is None for f in distinct_fields(outputs)):
-        return "it takes JAX arrays that are cut into blocks, one for each of several devices"
+    if _find_sharding(outputs) is None and any(map(_is_traced, _list_arrays(outputs))):
+        return "it takes JAX arrays with values, and traced ones if it is known how they are cut"
     return None
+
+
+def is_cut(outputs: Outputs) -> bool:
+    """Tell whether a field is cut into blocks, one for each of several devices."""
+    return _find_sharding(outputs) is not None
 
 
 def describe(outputs: Outputs) -> str:
     """Say in a few words how these would be evaluated."""
     sharding = _find_sharding(outputs)
+    if sharding is None:
+        return "by one program of XLA, which serves all spacings"
     f = outputs[0][0].field
     blocks = " x ".join(str(cut.devices if cut else 1) for cut in find_cuts(sharding, f.shape))
     return (
@@ -36,8 +50,18 @@ def describe(outputs: Outputs) -> str:
 
 def evaluate(outputs: Outputs, out: Sequence[Array] | None = None) -> tuple[Array, ...]:
     """Evaluate each output, spread over devices as the field is."""
+    return prepare(outputs)(*distinct_arrays(outputs))
+
+
+def describe_field(f: Array) -> Hashable:
+    """Return what the program of a call depends on, of a field with values."""
+    return f.shape, f.dtype, f.sharding, jax.config.jax_enable_x64
+
+
+def prepare(outputs: Outputs) -> Callable[..., tuple[Array, ...]]:
+    """Return a call on arrays like those of outputs; XLA compiles it when it is first made."""
     sharding = _find_sharding(outputs)
-    shape = outputs[0][0].field.shape
+    f = outputs[0][0].field
     arrays = distinct_arrays(outputs)
     number = {id(array): i for i, array in enumerate(arrays)}
     distinct = {id(term.plan): term.plan for terms in outputs for term in terms}
@@ -52,51 +76,87 @@ def evaluate(outputs: Outputs, out: Sequence[Array] | None = None) -> tuple[Arra
         )
         for terms in outputs
     ])  # fmt: skip
-    taken = [_take_operands(plan, shape, sharding) for plan in distinct.values()]
-    run = _compile(
-        parts,
-        tuple([outline for outline, _, _ in taken]),
-        shape,
-        sharding,
-        len(arrays),
-        tuple([specs for _, _, specs in taken]),
-    )
-    return run([_place(x, sharding) for x in arrays], [values for _, values, _ in taken])
+    real = _find_real(f)
+    taken = [_take_operands(plan, f.shape, sharding, real) for plan in distinct.values()]
+    operands = [value for _, _, values, _ in taken for value in values]
+    numbers = [number for _, own, _, _ in taken for number in own]
+    if numbers:
+        operands = [jnp.asarray(np.array(numbers)), *operands]
+    kinds = tuple([(x.shape, x.dtype) for x in arrays])
+    outlines = tuple([outline for outline, _, _, _ in taken])
+    if sharding is None:
+        is_spread = not _is_traced(f) and len(f.sharding.device_set) > 1
+        run = _compile(parts, outlines, kinds, f.sharding if is_spread else None)
+        return partial(run, *operands)
+    run = _compile_spread(parts, outlines, kinds, sharding, tuple([s for *_, s in taken]))
+    return lambda *arrays: run(*operands, *[_place(x, sharding) for x in arrays])
+
+
+def _find_real(f: Array) -> np.dtype[Any]:
+    """Return the precision in which samples of a field are subtracted."""
+    name = np.dtype(working_dtype(jnp, f)).name
+    real: np.dtype[Any] = np.dtype(slices.REAL_PART.get(name, name))
+    return real
+
+
+def _list_arrays(outputs: Outputs) -> Iterator[Any]:
+    """Yield all that outputs read: fields, masks, and weights that the host does not have."""
+    yield from distinct_arrays(outputs)
+    for terms in outputs:
+        for term in terms:
+            for plan in () if term.plan.on_host else term.plan.ranked:
+                for formula in (*plan.lower, plan.interior, *plan.upper):
+                    yield from formula.operands
+
+
+def _is_traced(x: Any) -> bool:
+    return isinstance(x, jax.core.Tracer)
 
 
 def _find_sharding(outputs: Outputs) -> Any:
-    """Return the sharding of the first field that has one that cuts it."""
+    """Return the sharding of the first field that has one that cuts it, or None."""
     shardings = map(find_sharding, distinct_fields(outputs))
-    return next(sharding for sharding in shardings if sharding is not None)
+    return next((sharding for sharding in shardings if sharding is not None), None)
 
 
 def _take_operands(
-    plan: AxisPlan, shape: tuple[int, ...], sharding: Any
-) -> tuple[PlanOutline, list[Any], tuple[Spec, ...]]:
-    """Return a plan without its operands, these on their devices, and how they are spread.
+    plan: AxisPlan, shape: tuple[int, ...], sharding: Any, real: np.dtype[Any]
+) -> tuple[PlanOutline, list[float], list[Any], tuple[Spec, ...]]:
+    """Return a plan without its operands, its numbers, and arrays on their devices, spread so.
 
     A plan keeps them: numbers in arrays travel to the devices once.
     """
-    key = "shards", shape, sharding
+    # Without 64 bits, arrays of JAX have less digits than the host's.
+    has_64_bits = jax.config.jax_enable_x64
+    key = "jax", shape, sharding, real, has_64_bits
     taken = plan.memo.get(key)
     if taken is None:
-        spec = fill_spec(sharding, len(shape))
-        operands = Operands(shape, spec, find_cuts(sharding, shape))
-        outline = operands.outline(plan)
-        values = [
-            _place(w, NamedSharding(sharding.mesh, PartitionSpec(*own)))
-            if own or isinstance(w, jax.Array)
-            else w
-            for w, own in zip(operands.values, operands.specs, strict=True)
-        ]
-        taken = outline, values, tuple(operands.specs)
-        if plan.on_host and not any(isinstance(value, jax.core.Tracer) for value in values):
+        precision = np.result_type(real, plan.dtype or real) if has_64_bits else real
+        if sharding is None:
+            nowhere = (None,) * len(shape)
+            operands = Operands(shape, nowhere, nowhere, precision)
+            outline = operands.outline(plan)
+            values = [jnp.asarray(w) for w in operands.values]
+        else:
+            spec = fill_spec(sharding, len(shape))
+            operands = Operands(shape, spec, find_cuts(sharding, shape), precision)
+            outline = operands.outline(plan)
+            values = [
+                _place(w, NamedSharding(sharding.mesh, PartitionSpec(*own)))
+                if own or isinstance(w, jax.Array)
+                else w
+                for w, own in zip(operands.values, operands.specs, strict=True)
+            ]
+        taken = outline, operands.numbers, values, tuple(operands.specs)
+        if plan.on_host and not any(map(_is_traced, values)):
             plan.memo[key] = taken
     return taken
 
 
 def _place(x: Array, sharding: Any) -> Array:
     """Return an array spread over the devices of the field."""
+    if sharding is None:
+        return x
     if isinstance(sharding.mesh, jax.sharding.AbstractMesh):
         return jax.sharding.reshard(x, sharding)
     if isinstance(x, jax.Array) and not isinstance(x, jax.core.Tracer):
@@ -112,19 +172,51 @@ def _place(x: Array, sharding: Any) -> Array:
     return jax.device_put(x, sharding)
 
 
+Parts = tuple[tuple[bool, tuple[TermOutline, ...]], ...]
+Kinds = tuple[tuple[tuple[int, ...], Any], ...]
+"""The shapes and dtypes of arrays."""
+
+
 @lru_cache(maxsize=256)
 def _compile(
-    parts: tuple[tuple[bool, tuple[TermOutline, ...]], ...],
+    parts: Parts, outlines: tuple[PlanOutline, ...], kinds: Kinds, sharding: Any
+) -> Callable[..., tuple[Array, ...]]:
+    """Return the program for fields that are not cut, though they may lie on several devices."""
+    program = XlaProgram((None,) * len(kinds[0][0]), outlines, parts)
+    return _compile_flat(program.evaluate, outlines, out_shardings=sharding)
+
+
+@lru_cache(maxsize=256)
+def _compile_spread(
+    parts: Parts,
     outlines: tuple[PlanOutline, ...],
-    shape: tuple[int, ...],
+    kinds: Kinds,
     sharding: Any,
-    count: int,
     specs: tuple[tuple[Spec, ...], ...],
 ) -> Callable[..., tuple[Array, ...]]:
-    """Return the program for outputs, which XLA compiles when it is called."""
-    program = ShardProgram(find_cuts(sharding, shape), outlines, parts)
+    """Return the program for fields that are cut into blocks."""
+    program = XlaProgram(find_cuts(sharding, kinds[0][0]), outlines, parts)
     own = PartitionSpec(*sharding.spec)
-    in_specs = [own] * count, [[PartitionSpec(*spec) for spec in each] for each in specs]
+    of_operands = [(PartitionSpec(), [PartitionSpec(*spec) for spec in each]) for each in specs]
+    in_specs = [own] * len(kinds), of_operands
+    return _compile_flat(spread(program.evaluate, sharding, in_specs), outlines)
 
-    run: Callable[..., tuple[Array, ...]] = jax.jit(spread(program.evaluate, sharding, in_specs))
-    return run
+
+def _compile_flat(
+    evaluate: Callable[..., Any], outlines: Sequence[PlanOutline], **options: Any
+) -> Callable[..., tuple[Array, ...]]:
+    """Return a program of all numbers, other operands, and arrays: JAX is slow to take lists."""
+    ends = [*accumulate([outline.operands for outline in outlines], initial=0)]
+    places = [*accumulate([outline.numbers for outline in outlines], initial=0)]
+
+    def run(*others: Array) -> Any:
+        numbers = others[0] if places[-1] else jnp.empty(0)
+        others = others[1:] if places[-1] else others
+        operands = [
+            (numbers[slice(*own)], [*others[slice(*rest)]])
+            for own, rest in zip(pairwise(places), pairwise(ends), strict=True)
+        ]
+        return evaluate([*others[ends[-1] :]], operands)
+
+    compiled: Callable[..., tuple[Array, ...]] = jax.jit(run, **options)
+    return compiled

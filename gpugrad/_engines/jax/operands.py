@@ -21,10 +21,34 @@ Spec = tuple[Any, ...]
 
 
 class Slot(NamedTuple):
-    """What stands for an operand; one of the host is rounded to the precision of products."""
+    """What stands for an array; one of the host is rounded to the precision of products."""
 
     number: int
     on_host: bool
+
+
+class NumberSlot(NamedTuple):
+    """What stands for a number: its place among those that travel together, in one array.
+
+    It is rounded to the precision of products. In place of a divisor its reciprocal travels: XLA
+    divides by no number, but multiplies by its reciprocal, which it would work out in each call.
+    """
+
+    place: int
+
+
+_EXACT = frozenset((0.0, 0.5, 1.0, 2.0, -0.5, -1.0, -2.0))
+"""Numbers that stay in formulas: those of whole steps, most of them, which XLA then leaves out."""
+
+
+class Reciprocal(NamedTuple):
+    """A divisor whose reciprocal is known: to divide by it is to multiply."""
+
+    value: Any
+
+    def __rtruediv__(self, x: Array) -> Array:
+        """Divide."""
+        return x * self.value
 
 
 class FormulaOutline(NamedTuple):
@@ -53,12 +77,20 @@ class PlanOutline(NamedTuple):
     axis: int
     dtype: np.dtype[Any] | None
     ranked: tuple[RankedOutline, ...]
+    numbers: int
+    """How many there are."""
+    operands: int
+    """How many arrays there are besides."""
 
 
 class Operands:
-    """The operands of a call, and how each is spread over devices."""
+    """The operands of a call: numbers, and arrays, and how each of these is spread over devices."""
 
-    def __init__(self, shape: tuple[int, ...], spec: Spec, cuts: Cuts) -> None:
+    def __init__(
+        self, shape: tuple[int, ...], spec: Spec, cuts: Cuts, precision: np.dtype[Any]
+    ) -> None:
+        self._real = precision.type
+        self.numbers: list[float] = []
         self.values: list[Any] = []
         self.specs: list[Spec] = []
         self._shape, self._spec, self._cuts = shape, spec, cuts
@@ -79,21 +111,35 @@ class Operands:
                     tuple([self._take(near(row, n, cut), plan.axis) for row in rows.upper]),
                 )
             )
-        return PlanOutline(plan.axis, plan.dtype, tuple(ranked))
+        counts = len(self.numbers), len(self.values)
+        return PlanOutline(plan.axis, plan.dtype, tuple(ranked), *counts)
 
     def _take(
         self, formula: Formula, axis: int, pad: tuple[int, int] | None = None
     ) -> FormulaOutline:
         *weights, divisor, constant = [self._slot(w, axis, pad) for w in formula.operands]
+        if type(divisor) is float:
+            divisor = Reciprocal(1 / divisor)
+        elif type(divisor) is NumberSlot:
+            # Of the divisor as it would be rounded, as NumPy divides by that.
+            with np.errstate(all="ignore"):
+                rounded = self._real(self.numbers[divisor.place])
+                self.numbers[divisor.place] = float(self._real(1) / rounded)
+            divisor = Reciprocal(divisor)
         vanishes = vanishes_of_constants(formula) if formula.offsets else True
         return FormulaOutline(Formula(formula.offsets, tuple(weights), divisor, constant), vanishes)
 
     def _slot(self, w: Any, axis: int, pad: tuple[int, int] | None) -> Any:
         if w is None or type(w) is int:
             return w
+        if isinstance(w, (float, np.floating)):
+            if w in _EXACT:
+                return float(w)
+            self.numbers.append(float(w))
+            return NumberSlot(len(self.numbers) - 1)
         on_host = isinstance(w, np.ndarray)
-        if isinstance(w, np.longdouble) or (on_host and w.dtype == np.longdouble):
-            w = np.asarray(w, np.float64) if on_host else float(w)
+        if on_host and w.dtype == np.longdouble:
+            w = np.asarray(w, np.float64)
         spec: Spec = ()
         if getattr(w, "ndim", 0):
             along = 0 if w.ndim == 1 else axis

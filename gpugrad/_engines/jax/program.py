@@ -1,4 +1,7 @@
-"""What each device does: get rows of its neighbours, and evaluate its block of every output."""
+"""What each device does: get rows of its neighbours, and evaluate its block of every output.
+
+A field that is not cut is one block.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,14 @@ from jax.sharding import PartitionSpec
 
 from gpugrad._arrays import Array, dtype_name
 from gpugrad._engines import slices
-from gpugrad._engines.jax.operands import PlanOutline, Slot, fill_plan, find_halo
+from gpugrad._engines.jax.operands import (
+    NumberSlot,
+    PlanOutline,
+    Reciprocal,
+    Slot,
+    fill_plan,
+    find_halo,
+)
 from gpugrad._engines.jax.shards import Cut, Cuts, as_names
 from gpugrad._stencils import AxisPlan, Formula, Norm, Term, rows_of
 
@@ -26,7 +36,7 @@ class TermOutline(NamedTuple):
     plan: int
 
 
-class ShardProgram(NamedTuple):
+class XlaProgram(NamedTuple):
     """What to evaluate on each device, but for arrays and operands."""
 
     cuts: Cuts
@@ -34,9 +44,12 @@ class ShardProgram(NamedTuple):
     outputs: tuple[tuple[bool, tuple[TermOutline, ...]], ...]  # and whether it is a norm
 
     def evaluate(
-        self, arrays: Sequence[Array], operands: Sequence[Sequence[Any]]
+        self, arrays: Sequence[Array], operands: Sequence[tuple[Array, Sequence[Array]]]
     ) -> tuple[Array, ...]:
-        """Evaluate blocks of outputs for blocks of arrays; each plan has operands of its own."""
+        """Evaluate blocks of outputs for blocks of arrays.
+
+        Each plan has operands of its own: an array of numbers, and other arrays.
+        """
         blocks = _DeviceBlocks(self, arrays, operands)
         outputs = [
             (Norm if is_norm else tuple)([blocks.term(part) for part in parts])
@@ -49,7 +62,10 @@ class _DeviceBlocks:
     """What a device has: its blocks, some of them with rows of neighbours, and its operands."""
 
     def __init__(
-        self, program: ShardProgram, arrays: Sequence[Array], operands: Sequence[Sequence[Any]]
+        self,
+        program: XlaProgram,
+        arrays: Sequence[Array],
+        operands: Sequence[tuple[Array, Sequence[Array]]],
     ) -> None:
         self._program, self._arrays, self._operands = program, arrays, operands
         self._parts: dict[int, tuple[Term, TermOutline]] = {}
@@ -94,17 +110,22 @@ class _DeviceBlocks:
 
     def _fill(self, xp: ModuleType, number: int, f: Array) -> tuple[AxisPlan, list[Formula]]:
         """Return a plan with operands of this device, and its formulas that vanish of constants."""
-        outline, operands = self._program.outlines[number], self._operands[number]
-        dtype = slices.arithmetic_dtype(xp, slices.as_working(xp, f), outline.dtype)
+        outline, (numbers, arrays) = self._program.outlines[number], self._operands[number]
+        working = slices.as_working(xp, f)
+        dtype = slices.arithmetic_dtype(xp, working, outline.dtype)
+
+        name = dtype_name(working.dtype if dtype is None else dtype)
+        precision = getattr(xp, slices.REAL_PART.get(name, name))
 
         def fill(w: Any) -> Any:
+            if type(w) is NumberSlot:
+                return slices.cast(xp, numbers[w.place], precision)
+            if type(w) is Reciprocal:
+                return Reciprocal(fill(w.value))
             if type(w) is not Slot:
                 return w
-            value = operands[w.number]
-            if not w.on_host or dtype is None:
-                return value
-            name = dtype_name(dtype)
-            return slices.cast(xp, value, getattr(xp, slices.REAL_PART.get(name, name)))
+            value = arrays[w.number]
+            return slices.cast(xp, value, precision) if w.on_host and dtype else value
 
         return fill_plan(outline, fill)
 

@@ -1,0 +1,38 @@
+"""Programs of calls on arrays of other libraries than NumPy, found by the class of the arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from functools import lru_cache
+from importlib import import_module
+from typing import Any, Protocol, cast
+
+from gpugrad._arrays import Array
+from gpugrad._stencils import Outputs
+
+
+class Programs(Protocol):
+    """What an engine has that prepares calls on arrays which come again."""
+
+    def describe_field(self, f: Array) -> Hashable:
+        """Return what a program depends on, of a field; None for one that no program takes."""
+
+    def prepare(self, outputs: Outputs) -> Callable[..., tuple[Array, ...]] | None:
+        """Return a function of the arrays of outputs, in the order of `distinct_arrays`.
+
+        It takes all arrays that are like these, and returns an array for each output. None stands
+        for outputs that no program takes.
+        """
+
+
+_ENGINES = {"jaxlib": "gpugrad._engines.jax.engine"}
+"""Engines with programs, by the package in which a library defines its arrays with values."""
+
+
+def _find_programs(cls: Any) -> Programs | None:
+    engine = _ENGINES.get(cls.__module__.partition(".")[0])
+    return None if engine is None else cast(Programs, import_module(engine))
+
+
+find_programs: Callable[[Any], Programs | None] = lru_cache(maxsize=256)(_find_programs)
+"""Returns the engine with programs for arrays of a class, or None."""

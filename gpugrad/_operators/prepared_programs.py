@@ -1,0 +1,122 @@
+"""Calls on arrays of other libraries than NumPy that come again: their engines have programs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from operator import is_
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from gpugrad._arrays import HALF_PRECISION, Array, dtype_name, host_values, stack_results
+from gpugrad._engines.programs import Programs
+from gpugrad._grids import Options
+from gpugrad._operators.components import check_plans, find_shape, join_results
+from gpugrad._operators.plan import plan_operator
+from gpugrad._operators.stages import bind_fields, number_term
+from gpugrad._stencils import Operator, distinct_fields
+
+_NUMBERS = frozenset((float, int, np.float64, np.float32))
+_KINDS = "fciu"
+
+
+class _BoundProgram(NamedTuple):
+    """What a prepared call has for some spacings, and which fields its program takes, in order."""
+
+    spacing: tuple[Any, ...]
+    run: Callable[..., tuple[Array, ...]]
+    order: tuple[int, ...] | None
+
+
+class PreparedProgram:
+    """An operator on fields of one kind, with spacings of some types.
+
+    Parameters
+    ----------
+    programs : Programs
+        The engine of these fields.
+    row : Operator
+        The operator.
+    fields : sequence of arrays
+        The field, or the components, of a first call.
+    spacing : tuple
+        The spacings of that call.
+    arguments : mapping
+        The other arguments of that call, by name.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the call is wrong, or has to take the long way.
+    """
+
+    nbytes = 1 << 12  # of a few plans, by estimate; programs are the library's
+
+    def __init__(
+        self,
+        programs: Programs,
+        row: Operator,
+        fields: Sequence[Array],
+        spacing: tuple[Any, ...],
+        arguments: Mapping[str, Any],
+    ) -> None:
+        self._programs, self._row, self._arguments = programs, row, arguments
+        self._stack = bool(arguments.get("stack"))
+        dtype = fields[0].dtype
+        if getattr(dtype, "kind", "f") not in _KINDS and dtype_name(dtype) not in HALF_PRECISION:
+            raise TypeError("`f` must hold numbers; else the long way raises.")
+        self._bound = bound = self._bind(fields, spacing)
+        self.evaluate_single: Callable[[Array], Array] | None = None
+        if not spacing and not self._shape:
+            self.evaluate_single = lambda f: bound.run(f)[0]
+
+    def __call__(self, fields: Sequence[Array], spacing: tuple[Any, ...]) -> Any:
+        """Return what the operator returns, or NotImplemented where it takes the long way."""
+        bound, shape = self._bound, self._shape
+        # Most are the same objects, which is soon seen.
+        if not all(map(is_, spacing, bound.spacing)) and not _are_same(spacing, bound.spacing):
+            try:
+                bound = self._bound = self._bind(fields, spacing)
+            except (TypeError, ValueError, OverflowError):
+                return NotImplemented
+        order = bound.order
+        results = bound.run(*(fields if order is None else [fields[i] for i in order]))
+        if not shape:
+            return results[0]
+        if len(shape) > 1:
+            return join_results(results, shape, False)
+        return stack_results(results) if self._stack else results
+
+    def _bind(self, fields: Sequence[Array], spacing: tuple[Any, ...]) -> _BoundProgram:
+        """Return what there is for some spacings."""
+        for h in spacing:
+            # It is kept by identity: nobody can change its values.
+            if type(h) not in _NUMBERS and not (type(h) is type(fields[0]) and _is_monotonic(h)):
+                raise ValueError("`spacing` must be numbers, or arrays that go up or down.")
+        row, arguments = self._row, self._arguments
+        options = Options(**{k: v for k, v in arguments.items() if k in Options._fields})
+        plans = plan_operator(row, fields[0], spacing, arguments.get("axis"), None, options)
+        check_plans(row, plans[0], fields)
+        self._shape = find_shape(row, len(fields), len(plans[0]), self._stack)
+        outputs = row.terms(*plans, number_term, len(fields))
+        order = tuple(dict.fromkeys(term.field for terms in outputs for term in terms))
+        bound = bind_fields(outputs, fields)
+        run = self._programs.prepare(bound)
+        if run is None or len(distinct_fields(bound)) < len(order):
+            raise ValueError("fields must be different arrays, and of a kind that programs take.")
+        return _BoundProgram(spacing, run, None if order == tuple(range(len(fields))) else order)
+
+
+def _are_same(spacing: tuple[Any, ...], kept: tuple[Any, ...]) -> bool:
+    """Tell whether spacings are those that were kept, none of which can change in place."""
+    return all(
+        h is other or (type(h) in _NUMBERS and type(h) is type(other) and h == other)
+        for h, other in zip(spacing, kept, strict=True)
+    )
+
+
+def _is_monotonic(x: Array) -> bool:
+    values = host_values(x)
+    if values is None or values.ndim != 1 or values.dtype.kind not in "fiu":
+        return False
+    return bool((values[1:] > values[:-1]).all() or (values[1:] < values[:-1]).all())
