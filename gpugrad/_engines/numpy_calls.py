@@ -126,9 +126,11 @@ def is_small(outputs: Outputs) -> bool:
 
 
 def _keeps_precision(term: Term) -> bool:
-    """Tell whether products and quotients have the precision of the differences."""
+    """Tell whether products and quotients have the precision of the differences, in all rows."""
     precision = find_precision(term.field.dtype, term.plan.dtype)
-    return precision.arithmetic == precision.working
+    plan = term.plan
+    has_all_rows = all(f.offsets for f in (*plan.lower, plan.interior, *plan.upper))
+    return precision.arithmetic == precision.working and has_all_rows
 
 
 def _find_small_term(term: Term, f: NumpyArray) -> _SmallTerm:

@@ -7,12 +7,15 @@ The engine without a compiler serves until a compiled program pays, as in all ca
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from time import perf_counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from gpugrad._arrays import NumpyArray
 from gpugrad._arrays.memory import stand_in
-from gpugrad._stencils import Outputs, change_terms
+from gpugrad._engines.dispatch import evaluate
+from gpugrad._engines.numpy_calls import SmallCall, is_small
+from gpugrad._stencils import Outputs, change_terms, distinct_masks
 
 if TYPE_CHECKING:
     from gpugrad._engines.compiled.offers import Offer
@@ -30,6 +33,22 @@ Evaluate = Callable[[Sequence[NumpyArray], Sequence[NumpyArray] | None], Sequenc
 """What returns the results of fields, written to arrays if some are given."""
 
 
+def make_ready(outputs: Outputs, f: NumpyArray) -> ReadyCall:
+    """Return the call for outputs whose terms have numbers for fields, all like `f`."""
+    if is_small(change_terms(outputs, lambda term: term._replace(field=f))):
+        call = SmallCall(outputs, f).bind(None).settle(f)
+        return ReadyCall(call, call.evaluate_single, lambda: outputs, f, False)
+    return ReadyCall(partial(evaluate_numbered, outputs), None, lambda: outputs, f, True)
+
+
+def evaluate_numbered(
+    outputs: Outputs, fields: Sequence[NumpyArray], out: Sequence[NumpyArray] | None
+) -> Sequence[NumpyArray]:
+    """Evaluate outputs whose terms have numbers for fields, by the engine in force."""
+    bound = change_terms(outputs, lambda term: term._replace(field=fields[term.field]))
+    return evaluate(bound, None if out is None else [*out])
+
+
 class ReadyCall:
     """Outputs of fields of one shape and dtype, evaluated by what is fastest so far.
 
@@ -40,15 +59,15 @@ class ReadyCall:
     evaluate_single : callable or None
         The same for one derivative of one field: ``evaluate_single(f)``.
     plan : callable
-        Returns the outputs, whose terms have numbers for fields.
+        Returns the outputs, whose terms have numbers for fields, and no masks.
     f : array
         What stands for the fields.
     is_counted : bool
         Whether what the way without a compiler costs is counted there.
     """
 
-    __slots__ = ("_calls_left", "_evaluate", "_evaluate_single", "_f", "_is_counted",
-                 "_launch", "_offer", "_plan")  # fmt: skip
+    __slots__ = ("_calls_left", "_evaluate", "_evaluate_single", "_f", "_is_counted", "_offered",
+                 "_plan", "_program")  # fmt: skip
 
     def __init__(
         self,
@@ -58,32 +77,31 @@ class ReadyCall:
         f: NumpyArray,
         is_counted: bool,
     ) -> None:
-        self._is_counted = is_counted
-        self._evaluate, self._evaluate_single, self._plan = evaluate, evaluate_single, plan
-        self._f = f
-        self._launch: ProgramCall | None = None
-        self._offer: Offer | None = None
-        self._calls_left = _OFTEN
+        self._evaluate, self._evaluate_single = evaluate, evaluate_single
+        self._plan, self._f, self._is_counted = plan, f, is_counted
+        self._program: ProgramCall | None = None
+        self._offered: _Offered | None = None
+        self._calls_left = _OFTEN if f.nbytes <= MOST_BYTES else _NEVER
 
     def __call__(
         self, fields: Sequence[NumpyArray], out: Sequence[NumpyArray] | None = None
     ) -> Sequence[NumpyArray]:
         """Return the outputs; arrays in `out` have their dtypes, and overlap with no field."""
-        if self._launch is not None:
-            launched = self._launch(fields, out)
-            if launched is not None:
-                return launched
+        if self._program is not None:
+            results = self._program(fields, out)
+            if results is not None:
+                return results
         self._calls_left -= 1
         if self._calls_left > 0:
             return self._evaluate(fields, out)
         begin = perf_counter()
-        results = self._evaluate(fields, out)
+        evaluated = self._evaluate(fields, out)
         self._count(perf_counter() - begin)
-        return results
+        return evaluated
 
     def call_single(self, f: NumpyArray) -> NumpyArray:
         """Return the one derivative of one field, where there is but one."""
-        result = None if self._launch is None else self._launch.evaluate_single(f)
+        result = None if self._program is None else self._program.evaluate_single(f)
         if result is not None:
             return result
         self._calls_left -= 1
@@ -93,29 +111,44 @@ class ReadyCall:
 
     def _count(self, seconds: float) -> None:
         """Count what calls have cost, and take the compiled program once there is one."""
-        self._calls_left = _NEVER
-        if self._launch is not None or self._f.nbytes > MOST_BYTES:
+        self._calls_left = _NEVER  # unless there is a reason to look again
+        if self._program is not None:
             return
-        from gpugrad._engines.compiled import engine, kernels, offers
-
-        numbered = self._plan()
-        fields = [stand_in(self._f) for _ in range(1 + max(t.field for ts in numbered for t in ts))]
-        outputs = change_terms(numbered, lambda term: term._replace(field=fields[term.field]))
-        if kernels.foresee() or engine.unsupported(outputs):
+        offered = self._offered = self._offered or _find_offer(self._plan(), self._f)
+        if offered is None:
             return
-        self._calls_left = _OFTEN
-        out = offers.stand_ins(outputs)
-        if self._offer is None:
-            self._offer = offers.find_offer(outputs, out)
+        offer, numbered, outputs, out = offered
         if not self._is_counted:
-            self._offer.count(_OFTEN * seconds)
-        program = self._offer.take(outputs, out)
+            offer.count(_OFTEN * seconds)
+        program = offer.take(outputs, out)
         if program is None:
+            self._calls_left = _OFTEN
             return
-        from gpugrad._engines.compiled.program_call import ProgramCall, is_small
+        from gpugrad._engines.compiled.program_call import ProgramCall, is_small_program
 
-        if is_small(program):
+        self._offered = None
+        if is_small_program(program):
             order = dict.fromkeys(term.field for terms in numbered for term in terms)
-            self._launch = ProgramCall(program, outputs, [*order])
-        else:
-            self._calls_left = _NEVER
+            self._program = ProgramCall(program, outputs, [*order])
+
+
+class _Offered(NamedTuple):
+    """The offer of a program for numbered outputs; these with stand-ins, and for results others."""
+
+    offer: Offer
+    numbered: Outputs
+    outputs: Outputs
+    out: list[NumpyArray]
+
+
+def _find_offer(numbered: Outputs, f: NumpyArray) -> _Offered | None:
+    """Return the offer of a program, or None where nobody will compile it."""
+    from gpugrad._engines.compiled import engine, kernels, offers
+
+    count = 1 + max(term.field for terms in numbered for term in terms)
+    fields = [stand_in(f) for _ in range(count)]
+    outputs = change_terms(numbered, lambda term: term._replace(field=fields[term.field]))
+    if kernels.foresee() or engine.unsupported(outputs) or distinct_masks(outputs):
+        return None
+    out = offers.stand_ins(outputs)
+    return _Offered(offers.find_offer(outputs, out), numbered, outputs, out)

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, ParamSpec, TypeVar
 import numpy as np
 
 from gpugrad._arrays import NumpyArray, empty
-from gpugrad._engines import evaluate, is_auto_in_force, ready
+from gpugrad._engines import is_auto_in_force, ready
 from gpugrad._engines.numpy_calls import BoundCall, SmallCall, is_small
 from gpugrad._engines.numpy_steps import find_result
 from gpugrad._engines.programs import Programs, find_programs
@@ -143,7 +143,7 @@ class PreparedCall:
         """Return what there is for some spacings."""
         kept = tuple([h.copy() if type(h) is np.ndarray else h for h in spacing])
         if self._small is None:
-            return _Bound(kept, partial(_evaluate, self._plan(spacing)), False)
+            return _Bound(kept, partial(ready.evaluate_numbered, self._plan(spacing)), False)
         if not self._is_stretched:
             return _Bound(kept, self._bind_coordinates(spacing) or self._bind_all(spacing), False)
         powers = []
@@ -230,13 +230,6 @@ class PreparedCall:
             if any(_may_overlap(target, other) for other in (*fields, *targets[:i])):
                 return False
         return True
-
-
-def _evaluate(
-    outputs: Outputs, fields: Sequence[NumpyArray], out: Sequence[NumpyArray] | None
-) -> Sequence[NumpyArray]:
-    """Evaluate outputs whose terms have numbers for fields, by the engine in force."""
-    return evaluate(bind_fields(outputs, fields), None if out is None else [*out])
 
 
 def _find_steps(h: Any) -> Any:

@@ -14,7 +14,7 @@ import llvmlite.binding as llvm
 import numpy as np
 from llvmlite import ir
 
-from gpugrad._arrays import NumpyArray, run_whole
+from gpugrad._arrays import run_whole
 
 WORD = ir.IntType(64)
 INT = ir.IntType(32)
@@ -144,8 +144,6 @@ def compile_launcher(lets_others_in: bool) -> Callable[[int, tuple[Any, ...]], i
     and how many. What went wrong is returned as the bits of `Trouble`. To let other threads of
     Python in meanwhile takes longer than a small program.
     """
-    if not _lie_as_expected(np.zeros(1)):
-        raise RuntimeError("this Python, or this NumPy, keeps the addresses of arrays elsewhere")
     make = ctypes.CFUNCTYPE if lets_others_in else ctypes.PYFUNCTYPE
     kind = make(ctypes.c_int, ctypes.c_void_p, ctypes.py_object)
     launch: Callable[[int, tuple[Any, ...]], int] = kind(_compile_launcher())
@@ -157,9 +155,11 @@ def _compile_launcher() -> int:
     return compile_module(_write_launcher)
 
 
-def _lie_as_expected(array: NumpyArray) -> bool:
+@cache
+def can_launch() -> bool:
     """Tell whether addresses of arrays lie where the launcher looks for them."""
-    arrays, word = (array,), ctypes.c_void_p
+    array, word = np.zeros(1), ctypes.c_void_p
+    arrays = (array,)
     member = word.from_address(id(arrays) + tuple.__basicsize__).value
     memory = word.from_address(id(array) + object.__basicsize__).value
     return member == id(array) and memory == array.__array_interface__["data"][0]

@@ -9,7 +9,7 @@ import numpy as np
 
 from gpugrad._arrays import NumpyArray, memory
 from gpugrad._engines.compiled.factors import Factors
-from gpugrad._engines.compiled.llvm import compile_launcher
+from gpugrad._engines.compiled.llvm import can_launch, compile_launcher
 from gpugrad._engines.compiled.program import Program
 from gpugrad._engines.compiled.trouble import is_wanted
 from gpugrad._engines.numpy_steps import find_result
@@ -22,9 +22,9 @@ MOST_WORDS = 1 << 12
 """Words of a layout up to which it is made anew in each call, on the stack."""
 
 
-def is_small(program: Program) -> bool:
-    """Tell whether a program is one that can be launched."""
-    return 0 < len(program.words) <= MOST_WORDS
+def is_small_program(program: Program) -> bool:
+    """Tell whether a program can be run by a `ProgramCall`."""
+    return 0 < len(program.words) <= MOST_WORDS and can_launch()
 
 
 class ProgramCall:
