@@ -725,6 +725,33 @@ class TestWhenToCompile:
             gpugrad.gradient(self.F)
         assert chosen == ["numpy_blocks"] * 3
 
+    @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+    def test_forks_and_the_end_wait_for_the_kernel_that_is_being_compiled(self):
+        run = run_python(
+            "import os, numpy as np, gpugrad\n"
+            "from gpugrad._engines.compiled import offers\n"
+            "offers.START_SECONDS = offers.TAP_SECONDS = offers.LAYOUT_SECONDS = 0.0\n"
+            "f, options = np.ones((300, 400)), {'accuracy': 8}\n"
+            "with gpugrad.use_backend(threads=2):\n"
+            "    gpugrad.laplacian(f, **options)\n"
+            "    (offer,) = [kept for kept, _ in offers.programs._entries.values()]\n"
+            "    offer.count(60.0)\n"
+            "    offer.count(0.0)\n"
+            "    gpugrad.laplacian(f, **options)\n"  # asks for the program
+            "    assert offer._asked_by == os.getpid() and offer.program is None\n"
+            "    if not os.fork():\n"
+            "        gpugrad.laplacian(f, backend='compiled', **options)\n"
+            "        print('the child can compile', flush=True)\n"
+            "        os._exit(0)\n"
+            "assert os.wait()[1] == 0\n"
+            "gpugrad.gradient(f, 0.3, accuracy=6)\n"
+            "print('the parent ends')"
+        )
+        assert run.stdout.split("\n")[:2] == ["the child can compile", "the parent ends"], (
+            run.stderr
+        )
+        assert run.returncode == 0, run.stderr
+
     def test_sums_are_laid_out_axis_by_axis(self, rng):
         f = rng.normal(size=(9,) * 5)
         outputs = [[Term(1, f, first_derivative(axis, 0.5, 2)) for axis in range(5)]]
