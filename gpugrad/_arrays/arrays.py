@@ -61,13 +61,13 @@ class BackendError(RuntimeError):
     --------
     >>> import numpy as np
     >>> import gpugrad
-    >>> f = np.ma.array([1.0, 4.0, 9.0])
+    >>> f = np.array(["2024-01-01", "2024-01-02"], "M8[D]")
     >>> try:
     ...     gpugrad.gradient(f, backend="numpy")
     ... except gpugrad.BackendError as error:
     ...     print(error.reason)
     ...     print(error.cure)
-    it takes plain NumPy arrays, and `f` is a MaskedArray
+    it takes integers, real and complex floats, and `f` is datetime64[D]
     Use backend="auto".
     """
 
@@ -81,7 +81,8 @@ class BackendError(RuntimeError):
 class GpugradWarning(UserWarning):
     """What gpugrad does as it was told, and yet may not be what you want.
 
-    All warnings of gpugrad are of this class, so one filter is for them alone.
+    All warnings of gpugrad are of this class, so one filter is for them alone. What NumPy warns of
+    in its own words, such as overflow, is a RuntimeWarning as always.
 
     See Also
     --------

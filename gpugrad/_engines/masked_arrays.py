@@ -199,7 +199,9 @@ def _mask(terms: Sequence[Term], beneath: Sequence[Term], values: NumpyArray) ->
             return result
         result.mask = False
         mask = np.ma.getmask(result)
-    elif not f.hardmask:
+    # What one term reads is written over the copy, unless that is hard.
+    is_new = len(terms) == 1 and not f.hardmask
+    if len(terms) > 1 and not f.hardmask:
         mask[...] = False
     for other, each, field in zip(masks, facts, fields, strict=True):
         if other is not np.ma.nomask:
@@ -207,8 +209,10 @@ def _mask(terms: Sequence[Term], beneath: Sequence[Term], values: NumpyArray) ->
                 np.logical_or(mask, other, mask)
             for place, reads, _ in each.regions:
                 target = mask[place]
-                for read in reads:
-                    np.logical_or(target, other[read], target)
+                first = other[reads[0]] if is_new else target
+                for read in reads[1 if is_new and len(reads) > 1 else 0 :]:
+                    np.logical_or(first, other[read], target)
+                    first = target
     return result
 
 
