@@ -126,8 +126,7 @@ class _Kernel(Vectors):
     def write_row(self, sums: Sequence[Sequence[Operand]], n: ir.Value) -> None:
         """Write a row: its lower end, what lies before whole lines, these, the rest, its upper end.
 
-        A line is all that one cache line holds, 64 bytes. The stores of a row are in the order
-        of memory, so that single results, too, leave the processor as whole lines.
+        A line is all that one cache line holds, 64 bytes.
         """
         spec = self.spec
         sums = [
@@ -149,8 +148,7 @@ class _Kernel(Vectors):
         """Write lines, before and behind them short vectors, and single results up to these."""
         build, spec, lanes = self.build, self.spec, self.lanes
         few = max(1, SHORT // self.size)
-        # A store past the cache pays if it fills a line: a part of one costs the memory as much.
-        # So results before the first line are written singly. -address & 63 is the way to it.
+        # Results before the first line are written singly. -address & 63 is the way to it.
         to_line = build.and_(build.neg(interior[0].address), WORD(LINE - 1))
         head, odd = build.udiv(to_line, WORD(self.size)), build.urem(to_line, WORD(self.size))
         # A short row ends before its first line, and results at odd addresses never begin one.
@@ -249,28 +247,16 @@ class _Kernel(Vectors):
 
     def write_results(self, operands: Sequence[Operand], parts: Sum, count: int) -> None:
         """Write `count` results: single ones wherever they lie, several to an aligned address."""
-        build = self.build
         address = self.locate(operands[0])
         total = self.combine(operands[1:], parts, count, self.load_begun(address, count))
         if self.spec.swaps_results:
             total = self.swap_bytes(total)
-        pieces = [(total, address, count * self.size if count > 1 else 1)]
-        if count == 1 and self.spec.streams:
-            # Only an integer of a register's width can be stored singly past the cache.
-            width = int(self.real[1:])
-            whole = ir.IntType(8 * width)
-            singles = [total]
-            if isinstance(total.type, ir.VectorType):
-                singles = [build.extract_element(total, INT(k)) for k in range(2)]
-            pieces = [
-                (build.bitcast(single, whole), build.add(address, WORD(k * width)), 1)
-                for k, single in enumerate(singles)
-            ]
-        for value, place, align in pieces:
-            store = build.store(value, build.inttoptr(place, value.type.as_pointer()))
-            store.align = align
-            if self.spec.streams:
-                store.set_metadata("nontemporal", self.module.add_metadata([INT(1)]))
+        store = self.build.store(total, self.build.inttoptr(address, total.type.as_pointer()))
+        store.align = count * self.size if count > 1 else 1
+        # Parts of a line go through the cache: past it, where loads that miss take the buffers
+        # before the line is whole, each part goes to memory by itself.
+        if self.spec.streams and count == self.lanes:
+            store.set_metadata("nontemporal", self.module.add_metadata([INT(1)]))
 
     def load_begun(self, address: ir.Value, count: int) -> ir.Value | None:
         """Return what the parts are added to, if that is there already."""
