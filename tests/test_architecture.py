@@ -47,6 +47,7 @@ OWN_LIBRARIES = {
     "cuda": {"cupy", "torch"},
     "dask": {"dask"},
     "jax": {"jax"},
+    "torch": {"torch"},
 }
 STRANGERS = {"_engines": {"_grids", "_labels"}, "_functions": {"_engines", "_operators"}}
 
@@ -173,7 +174,7 @@ def test_type_checkers_read_the_names_that_there_are():
 
 @pytest.mark.exhaustive
 def test_no_file_hides_a_public_function():
-    others = {"__init__", "__main__", "cuda", "dask", "jax"}  # those need CuPy, Dask, or JAX
+    others = {"__init__", "__main__", "cuda", "dask", "jax", "torch"}  # those need CuPy, Dask, ...
     files = [name for name in sorted(MODULES) if others.isdisjoint(name.split("."))]
     code = "".join(f"import gpugrad.{name}\n" for name in files)
     code += "kinds = {name: type(getattr(gpugrad, name)).__name__ for name in gpugrad.__all__}\n"

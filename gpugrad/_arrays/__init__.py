@@ -36,6 +36,7 @@ from gpugrad._arrays.libraries import (
     is_differentiated,
     is_library_array,
     is_tracer,
+    is_transformed,
     library_of,
     namespace_of,
     place_of,

@@ -88,8 +88,13 @@ class CompletedNamespace(ModuleType):
 
 def is_differentiated(x: Array) -> bool:
     """Tell whether a tensor takes part in automatic differentiation, or in a trace."""
+    return (x.requires_grad and sys.modules["torch"].is_grad_enabled()) or is_transformed(x)
+
+
+def is_transformed(x: Array) -> bool:
+    """Tell whether a tensor has no memory of its own, or a tangent beside it, or is traced."""
     torch = sys.modules["torch"]
-    if x.requires_grad or torch.compiler.is_compiling():
+    if torch.compiler.is_compiling():
         return True
     try:
         x.data_ptr()
@@ -102,7 +107,7 @@ def _read_tensor(x: Array) -> NumpyArray | None:
     if x.device.type != "cpu" or is_differentiated(x):
         return None
     try:
-        values: NumpyArray = x.numpy()
+        values: NumpyArray = x.detach().numpy()
     except (RuntimeError, TypeError):  # a tensor without memory, or a dtype NumPy lacks
         return None
     return values

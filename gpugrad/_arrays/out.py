@@ -13,6 +13,7 @@ from gpugrad._arrays.arrays import assign, refuse_labels, result_dtype, wrap_lik
 from gpugrad._arrays.libraries import (
     dtype_name,
     host_values,
+    is_differentiated,
     is_library_array,
     library_of,
     namespace_of,
@@ -80,7 +81,7 @@ def _check_one(target: Any, f: Array, shape: tuple[int, ...], name: str, is_norm
             f"`{name}` must be an array that can be written to; {library_of(f)} arrays can't. "
             "Leave `out` out and use the result."
         )
-    if getattr(target, "requires_grad", False) or getattr(f, "requires_grad", False):
+    if array_api_compat.is_torch_array(f) and (is_differentiated(target) or is_differentiated(f)):
         raise TypeError(
             f"`{name}` must not take part in automatic differentiation, nor `f` beside it. "
             "Leave `out` out, or pass `f.detach()`."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -33,6 +34,7 @@ from gpugrad._engines.slices import evaluate as evaluate_reference
 from gpugrad._stencils import (
     Norm,
     Outputs,
+    convert_fields,
     distinct_arrays,
     distinct_fields,
     distinct_masks,
@@ -135,7 +137,8 @@ class Evaluation(NamedTuple):
     An engine that works `on_host` takes arrays of NumPy, also to write to. Where the field is of
     another library, `like`, the outputs have NumPy's views of memory that both can see. An engine
     with `allocate_stack` can write into arrays that exist. `describe` says how the engine works,
-    where its name does not.
+    where its name does not. `plain` are outputs of NumPy's plain arrays beneath those that are
+    evaluated.
     """
 
     evaluate: Callable[..., tuple[Array, ...]]
@@ -145,6 +148,7 @@ class Evaluation(NamedTuple):
     allocate_stack: Callable[[Array, int], Array] | None = None
     evaluate_seams: Callable[[Outputs], tuple[Array, ...] | None] | None = None
     describe: Callable[[Outputs], str] | None = None
+    plain: Outputs | None = None
 
     def results(self, out: Sequence[Array] | None = None) -> tuple[Array, ...]:
         """Evaluate the outputs, into `out` if it is given; results are of the field's library."""
@@ -244,9 +248,7 @@ def _find_compiled(outputs: Outputs, _: str, is_asked: bool = False) -> Evaluati
     if problem:
         return problem
     if is_asked:
-        plain: Any = evaluation.outputs
-        if _is_masked(plain[0][0].field):
-            plain = masked_arrays.look_beneath(plain)
+        plain = evaluation.plain or evaluation.outputs
         # Calls on smaller fields wait for a program, and never make one: see `ready`.
         is_there = offers.is_made if plain[0][0].field.size < COMPILED_SIZE else offers.is_ready
         return evaluation if is_there(plain) else TOO_LITTLE
@@ -254,16 +256,6 @@ def _find_compiled(outputs: Outputs, _: str, is_asked: bool = False) -> Evaluati
         return TOO_LITTLE
     seams = None if evaluation.like is not None else engine.evaluate_seams_if_paid
     return evaluation._replace(evaluate_seams=seams)
-
-
-def _find_until_compiled(outputs: Outputs, _: str, is_asked: bool = False) -> Evaluation | str:
-    """Find the `numpy` engine for tensors that the `compiled` engine will take once it pays."""
-    from gpugrad._engines.compiled import engine
-
-    evaluation = _find_on_host(engine, outputs)
-    if isinstance(evaluation, str):
-        return evaluation
-    return evaluation._replace(evaluate=numpy_blocks.evaluate, evaluate_seams=None)
 
 
 def _take_all(engine: Engine, outputs: Outputs, _: str, is_asked: bool = False) -> Evaluation:
@@ -312,8 +304,7 @@ def _find_on_gpu(outputs: Outputs, _: str, is_asked: bool = False) -> Evaluation
     if reason is not None:
         return reason
     # What takes part in automatic differentiation is not written to, but stacked afterwards.
-    is_free = not any(getattr(f, "requires_grad", False) for f in distinct_fields(outputs))
-    allocate_stack = engine.allocate_stack if is_free else None
+    allocate_stack = None if _needs_gradients(outputs) else engine.allocate_stack
     return Evaluation(engine.evaluate, outputs, allocate_stack=allocate_stack)
 
 
@@ -393,8 +384,10 @@ def _find_on_host(
         if isinstance(beneath, str):
             return beneath
         evaluate_masked = partial(masked_arrays.evaluate, beneath=beneath, evaluate_plain=evaluate)
-        return engine.unsupported(beneath) or Evaluation(evaluate_masked, outputs)
+        return engine.unsupported(beneath) or Evaluation(evaluate_masked, outputs, plain=beneath)
     on_host = _view_on_host(outputs)
+    if on_host is None and _needs_gradients(outputs):
+        return _find_differentiable(engine, outputs, evaluate)
     if on_host is None and any(map(_is_conjugated, distinct_fields(outputs))):
         return (
             "it takes values as they lie in memory, and `f` is a conjugate view, which "
@@ -419,6 +412,41 @@ def _has_plain_values(f: Array) -> bool:
 def _is_masked(f: Array) -> bool:
     """Tell whether an array is a masked one; spares plain arrays the import of numpy.ma."""
     return type(f) is not np.ndarray and isinstance(f, np.ndarray) and type(f) is np.ma.MaskedArray
+
+
+def _needs_gradients(outputs: Outputs) -> bool:
+    """Tell whether PyTorch is to lead gradients back to a field."""
+    if not array_api_compat.is_torch_array(outputs[0][0].field):
+        return False
+    from gpugrad._engines.torch import autograd
+
+    return autograd.needs_gradients(outputs)
+
+
+def _find_differentiable(
+    engine: Engine, outputs: Outputs, evaluate: Callable[..., Any]
+) -> Evaluation | str:
+    """Return what an engine that works on the host is to evaluate, forwards and backwards."""
+    from gpugrad._engines.torch import autograd
+
+    reason = autograd.unsupported(outputs)
+    if reason is not None:
+        return reason
+    forwards = _find_on_host(engine, convert_fields(outputs, lambda f: f.detach()), evaluate)
+    if isinstance(forwards, str):
+        return forwards
+
+    def compute(outputs: Outputs) -> tuple[Array, ...]:
+        evaluation = _find_on_host(engine, outputs, evaluate)
+        # What the engine takes forwards it may not take backwards: those are other formulas.
+        return (_choose(outputs, "auto") if isinstance(evaluation, str) else evaluation).results()
+
+    def describe(_: Outputs) -> str:
+        how = engine.describe(forwards.outputs)  # type: ignore[attr-defined]
+        return f"{how}, on the memory of an array of PyTorch, and gradients likewise"
+
+    run = partial(autograd.evaluate, compute=compute)
+    return Evaluation(run, outputs, describe=describe, plain=forwards.outputs)
 
 
 def _is_conjugated(f: Array) -> bool:
@@ -485,14 +513,12 @@ TABLE = (
         ),
         _find_compiled,
     ),
+    EngineRow("slices", lambda f, _: array_api_compat.is_torch_array(f), _find_half_precision),
     EngineRow(
         "numpy",
-        lambda f, name: (
-            name == "auto" and array_api_compat.is_torch_array(f) and f.numel() >= TENSOR_SIZE
-        ),
-        _find_until_compiled,
+        lambda f, name: name == "auto" and array_api_compat.is_torch_array(f),
+        lambda outputs, _, is_asked=False: _find_on_host(numpy_blocks, outputs),
     ),
-    EngineRow("slices", lambda f, _: array_api_compat.is_torch_array(f), _find_half_precision),
     EngineRow("slices", lambda f, _: array_api_compat.is_jax_array(f), _find_jax),
     EngineRow("slices", lambda *_: True, partial(_take_all, slices)),
 )

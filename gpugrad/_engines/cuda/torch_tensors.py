@@ -1,7 +1,8 @@
 """PyTorch's tensors on a GPU: the kernel of the GPU engine on their memory and their stream.
 
 Nothing is copied: CuPy gets to see the memory of the tensors, and results are tensors from the
-start. Where a field requires gradients, the way back is the same kernel with the transposed plans.
+start. Where a field requires gradients, the way back is the same kernel with the transposed plans
+(see `autograd`).
 """
 
 from __future__ import annotations
@@ -13,18 +14,10 @@ import cupy
 import numpy as np
 import torch
 
-from gpugrad._arrays import Array, dtype_name, result_dtype, working_dtype
-from gpugrad._engines import slices
+from gpugrad._arrays import Array, dtype_name, is_transformed, result_dtype
 from gpugrad._engines.cuda import engine
-from gpugrad._stencils import (
-    Norm,
-    Outputs,
-    Term,
-    change_terms,
-    convert_fields,
-    distinct_fields,
-    transpose_plan,
-)
+from gpugrad._engines.torch import autograd
+from gpugrad._stencils import Norm, Outputs, convert_fields, distinct_fields
 
 _NAMES = {np.dtype(name).name for name in engine.SAMPLES}
 
@@ -41,7 +34,7 @@ def unsupported(outputs: Outputs) -> str | None:
                 "it takes integers, float16, float32, float64, complex64 and complex128, and "
                 f"`f` is {f.dtype}"
             )
-        if not _has_memory(f):
+        if is_transformed(f):
             return "it takes tensors with memory, which tensors of a trace or a transformation lack"
     if any(term.where is not None for terms in outputs for term in terms):
         return "it takes fields without masks"
@@ -52,82 +45,14 @@ def unsupported(outputs: Outputs) -> str | None:
 
 def evaluate(outputs: Outputs, out: Sequence[Array] | None = None) -> tuple[Array, ...]:
     """Evaluate each output; arrays in `out` overlap with no field and not with each other."""
-    if out is not None:
+    if out is not None or not autograd.needs_gradients(outputs):
         return _compute(outputs, out)
-    fields = distinct_fields(outputs)
-    if any(isinstance(terms, Norm) for terms in outputs):
-        if torch.is_grad_enabled() and any(f.requires_grad for f in fields):
-            return tuple(map(_evaluate_differentiably, outputs))
-        return _compute(outputs)
-    # Terms with numbers of fields: PyTorch would keep tensors in them alive, without its knowledge.
-    number = {id(f): i for i, f in enumerate(fields)}
-    numbered = change_terms(outputs, lambda term: term._replace(field=number[id(term.field)]))
-    results: tuple[Array, ...] = _Differentiate.apply(numbered, *fields)
-    return results
-
-
-def _evaluate_differentiably(terms: Sequence[Term]) -> Array:
-    """Evaluate an output that may be a norm, of derivatives that find their way back."""
-    if not isinstance(terms, Norm):
-        return evaluate([terms])[0]
-    f = terms[0].field
-    (converted,) = convert_fields([terms], lambda g: g.to(working_dtype(torch, g)))
-    return slices.combine(f, evaluate([[term] for term in converted]), None)
+    return autograd.evaluate(outputs, compute=_compute)
 
 
 def allocate_stack(f: Array, count: int) -> Array:
     """Return memory for as many results of a field, one after the other in a single tensor."""
     return torch.empty((count, *f.shape), dtype=_result_dtype(f), device=f.device)
-
-
-class _Differentiate(torch.autograd.Function):  # type: ignore[misc]
-    """Outputs as a function of their fields, linear: its way back is the transpose."""
-
-    @staticmethod
-    def forward(ctx: Any, outputs: Outputs, *fields: Array) -> tuple[Array, ...]:
-        ctx.outputs, ctx.shape = outputs, fields[0].shape
-        return _compute(_put_fields(outputs, fields))
-
-    @staticmethod
-    def backward(ctx: Any, *cotangents: Array) -> tuple[Array | None, ...]:
-        needed = [i for i, is_needed in enumerate(ctx.needs_input_grad[1:]) if is_needed]
-        if not all(map(_has_memory, cotangents)):
-            gradients = _go_back_by_slices(ctx.outputs, ctx.shape, needed, cotangents)
-            return None, *(gradients.get(i) for i in range(len(ctx.needs_input_grad) - 1))
-        back: dict[int, list[Term]] = {i: [] for i in needed}
-        for k, terms in enumerate(ctx.outputs):
-            for sign, i, plan, *_ in terms:
-                if i in back:
-                    transposed = transpose_plan(plan, ctx.shape[plan.axis])
-                    back[i].append(Term(sign, k, transposed))
-        # Applied, not computed, so that gradients of gradients work too.
-        results = _Differentiate.apply([back[i] for i in needed], *cotangents)
-        gradients = dict(zip(needed, results, strict=True))
-        return None, *(gradients.get(i) for i in range(len(ctx.needs_input_grad) - 1))
-
-
-def _go_back_by_slices(
-    outputs: Outputs, shape: tuple[int, ...], needed: Sequence[int], cotangents: Sequence[Array]
-) -> dict[int, Array]:
-    """Return the gradients that are needed, by number, of cotangents that stand for batches.
-
-    PyTorch knows what becomes of batches on the way back through its own operations. The outputs
-    are linear, so that the values of the fields do not matter.
-    """
-    like = {"dtype": cotangents[0].dtype, "device": cotangents[0].device}
-    numbers = {term.field for terms in outputs for term in terms}
-    with torch.enable_grad():
-        fields = {i: torch.zeros(shape, **like, requires_grad=i in needed) for i in numbers}
-        results = slices.evaluate(_put_fields(outputs, fields))
-    found = torch.autograd.grad(
-        results, [fields[i] for i in needed], cotangents, create_graph=torch.is_grad_enabled()
-    )
-    return dict(zip(needed, found, strict=True))
-
-
-def _put_fields(outputs: Outputs, fields: Sequence[Array] | dict[int, Array]) -> Outputs:
-    """Return outputs with fields where their terms have numbers."""
-    return change_terms(outputs, lambda term: term._replace(field=fields[term.field]))
 
 
 def _compute(outputs: Outputs, out: Sequence[Array] | None = None) -> tuple[Array, ...]:
@@ -180,14 +105,3 @@ def _is_on_gpu(f: Array) -> bool:
 def _stream_of(f: Array) -> int:
     stream: int = torch.cuda.current_stream(f.device).cuda_stream
     return stream
-
-
-def _has_memory(f: Array) -> bool:
-    """Tell whether a tensor has memory of its own, and no tangent beside it."""
-    if torch.compiler.is_compiling():
-        return False
-    try:
-        f.data_ptr()
-    except RuntimeError:  # it stands for others, in `torch.func` for example
-        return False
-    return torch.autograd.forward_ad.unpack_dual(f).tangent is None
