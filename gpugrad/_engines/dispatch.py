@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -247,12 +246,13 @@ def _find_compiled(outputs: Outputs, _: str, is_asked: bool = False) -> Evaluati
         return evaluation
     if problem:
         return problem
+    plain = evaluation.plain or evaluation.outputs
+    is_small = plain[0][0].field.size < COMPILED_SIZE
     if is_asked:
-        plain = evaluation.plain or evaluation.outputs
         # Calls on smaller fields wait for a program, and never make one: see `ready`.
-        is_there = offers.is_made if plain[0][0].field.size < COMPILED_SIZE else offers.is_ready
+        is_there = offers.is_made if is_small else offers.is_ready
         return evaluation if is_there(plain) else TOO_LITTLE
-    if evaluation.outputs[0][0].field.size < COMPILED_SIZE:
+    if is_small:
         return TOO_LITTLE
     seams = None if evaluation.like is not None else engine.evaluate_seams_if_paid
     return evaluation._replace(evaluate_seams=seams)
