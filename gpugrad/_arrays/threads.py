@@ -20,6 +20,7 @@ import ctypes
 import functools
 import importlib
 import itertools
+import logging  # noqa: F401 - before our handlers of forks: see `_prepare_fork`
 import os
 import sys
 import threading
@@ -267,13 +268,11 @@ def run_whole(work: Callable[[], T]) -> T:
     handlers, and forks wait. One such work is done at a time.
     """
     if threading.get_ident() != threading.main_thread().ident:
-        _precede_logging()
         with _whole:
             return work()
     results: list[T] = []
 
     def keep_result(_: None) -> None:
-        _precede_logging()
         with _whole:
             results.append(work())
 
@@ -438,32 +437,27 @@ def _prepare_fork() -> None:
 
     It has none of the threads that would release them. What was registered after this has run
     before it: if it has locked what an import needs, the import ends after the fork only, so the
-    wait has an end. So `_precede_logging` registers this a second time, which then comes first.
+    wait has an end. The lock of `logging`, which imports often need, is taken afterwards, as
+    `logging` was loaded first.
     """
-    if getattr(_here, "is_forking", False):
-        return
     end = time.monotonic() + _FORK_WAITS
-    _here.is_forking, _here.has_whole = True, _whole.acquire(timeout=_FORK_WAITS)
+    _here.has_whole = _whole.acquire(timeout=_FORK_WAITS)
     while any(map(_is_being_imported, [*sys.modules])) and time.monotonic() < end:
         time.sleep(1e-3)
 
 
 def _end_fork() -> None:
-    if _here.is_forking and _here.has_whole:
+    if _here.has_whole:
         _whole.release()
-    _here.is_forking = False
 
 
 def _begin_child() -> None:
     global _whole
-    if not _here.is_forking:
-        return
     _forget_pool()
     if _here.has_whole:
         _whole.release()
     else:
         _whole = threading.RLock()  # a thread that is not there any more has the other one
-    _here.is_forking = False
 
 
 def _is_being_imported(name: str) -> bool:
@@ -474,23 +468,7 @@ def _is_being_imported(name: str) -> bool:
     return bool(getattr(specification, "_initializing", False))
 
 
-def _watch_forks() -> None:
-    if hasattr(os, "register_at_fork"):
-        os.register_at_fork(
-            before=_prepare_fork, after_in_parent=_end_fork, after_in_child=_begin_child
-        )
-
-
-@functools.lru_cache(maxsize=1)
-def _precede_logging() -> None:
-    """Have forks wait for imports first, and take the lock of `logging` after that.
-
-    Large imports often need that lock. `logging` takes long to load itself, so it waits for the
-    first of them.
-    """
-    import logging  # noqa: F401 - it registers what takes its lock
-
-    _watch_forks()
-
-
-_watch_forks()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_prepare_fork, after_in_parent=_end_fork, after_in_child=_begin_child
+    )
