@@ -50,6 +50,7 @@ MODULES = {
     # The kernel for GPUs, which tests compile for the host and call by a stand-in of CUDA.
     "cuda_engine": "gpugrad._engines.cuda.engine",
     "cuda_program": "gpugrad._engines.cuda.program",
+    "torch_calls": "gpugrad._engines.torch.calls",
     "torch_tensors": "gpugrad._engines.cuda.torch_tensors",
     # Where plans and weights are made: what a call that comes again must not do a second time.
     "_axes": "gpugrad._grids.axes",

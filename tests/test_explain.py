@@ -387,23 +387,27 @@ def test_it_prints_as_a_table_and_can_be_pickled():
 
 
 class TestLibraries:
-    def test_tensors(self, ran, started):
+    def test_tensors(self, monkeypatch, ran, started):
         torch = pytest.importorskip("torch")
+        from internals import torch_calls
+
         small, large = torch.ones(SMALL), torch.ones(LARGE, dtype=torch.float64)
-        assert check(ran, small).backend == "slices"
+        watch_programs(monkeypatch, torch_calls, lambda: ran.append("numpy"))
+        assert check(ran, small).backend == "numpy"
         assert "samples or more" in check(ran, small).rejected["compiled"]
         explanation = check(ran, large)
         assert explanation.backend == "compiled"
         assert explanation.details.endswith("on the memory of an array of PyTorch")
         large.requires_grad = True
         explanation = check(ran, large)
-        assert explanation.backend == "slices"
-        assert "automatic differentiation" in explanation.rejected["compiled"]
-        assert explanation.cure.startswith("Pass `f.detach()`")
-        assert check(ran, large.detach()).backend == "compiled"
-        named = gpugrad.explain(large, backend="numpy")
-        assert named.backend is None
-        assert "automatic differentiation" in named.rejected["numpy"]
+        assert explanation.backend == "compiled"
+        assert explanation.details.endswith("and gradients likewise")
+        masked = check(ran, large, where=torch.ones(LARGE) > 0)
+        assert masked.backend == "slices"
+        assert "automatic differentiation" in masked.rejected["compiled"]
+        assert masked.cure.startswith("Pass `f.detach()`")
+        with torch.no_grad():
+            assert check(ran, large).details.endswith("on the memory of an array of PyTorch")
 
     def test_tensors_before_a_compiler_pays(self, ran):
         torch = pytest.importorskip("torch")

@@ -60,10 +60,11 @@ class TestTorch:
             assert isinstance(got, self.torch.Tensor)
             assert_same_bits(got, wanted)
 
-    def test_the_numpy_backend_refuses_to_cut_automatic_differentiation(self):
-        f = self.torch.arange(4.0, requires_grad=True)
-        with pytest.raises(gpugrad.BackendError, match=r"PyTorch.*automatic differentiation"):
-            gpugrad.gradient(f, backend="numpy")
+    @pytest.mark.parametrize("backend", ["numpy", "compiled"])
+    def test_backends_of_the_host_lead_gradients_back(self, backend):
+        pytest.importorskip("llvmlite")
+        f = self.torch.arange(4.0, dtype=self.torch.float64, requires_grad=True)
+        assert self.torch.autograd.gradcheck(lambda f: gpugrad.gradient(f, backend=backend), f)
 
     def test_results_stay_on_a_device_that_has_no_values(self):
         f = self.torch.empty((4, 5), device="meta")

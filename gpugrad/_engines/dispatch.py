@@ -10,11 +10,13 @@ import array_api_compat
 import numpy as np
 
 from gpugrad._arrays import (
+    HALF_PRECISION,
     Array,
     BackendError,
     NumpyArray,
     assign,
     check_out,
+    dtype_name,
     from_host,
     has_plain_type,
     host_values,
@@ -270,6 +272,13 @@ def _find_half_precision(outputs: Outputs, _: str, is_asked: bool = False) -> Ev
     return half_precision.unsupported(outputs) or Evaluation(half_precision.evaluate, outputs)
 
 
+def _find_for_tensors(outputs: Outputs, _: str, is_asked: bool = False) -> Evaluation | str:
+    """Find the NumPy engine for tensors in host memory."""
+    if dtype_name(outputs[0][0].field.dtype) in HALF_PRECISION:
+        return "it is slow with PyTorch's tensors in half precision, which the library is not"
+    return _find_on_host(numpy_blocks, outputs)
+
+
 def _find_jax(outputs: Outputs, name: str, is_asked: bool = False) -> Evaluation | str:
     """Find the engine for arrays of JAX with values, or that are cut into blocks."""
     from gpugrad._engines.jax import engine, shards, traced
@@ -517,7 +526,7 @@ TABLE = (
     EngineRow(
         "numpy",
         lambda f, name: name == "auto" and array_api_compat.is_torch_array(f),
-        lambda outputs, _, is_asked=False: _find_on_host(numpy_blocks, outputs),
+        _find_for_tensors,
     ),
     EngineRow("slices", lambda f, _: array_api_compat.is_jax_array(f), _find_jax),
     EngineRow("slices", lambda *_: True, partial(_take_all, slices)),
@@ -536,7 +545,7 @@ def decline(backend: str, outputs: Outputs) -> str:
         return f"it takes CuPy arrays and PyTorch tensors on a GPU, and `f` is {library_of(f)}'s"
     if backend == "numpy":
         evaluation = _find_on_host(numpy_blocks, outputs)
-        most = "NumPy arrays, and large PyTorch tensors until they are compiled"
+        most = "NumPy arrays and PyTorch tensors"
     else:
         from gpugrad._engines.compiled import engine as compiled_engine
 

@@ -25,7 +25,7 @@ class Programs(Protocol):
         """
 
 
-_ENGINES = {"jaxlib": "gpugrad._engines.jax.engine"}
+_ENGINES = {"jaxlib": "gpugrad._engines.jax.engine", "torch": "gpugrad._engines.torch.calls"}
 """Engines with programs, by the package in which a library defines its arrays with values."""
 
 

@@ -54,13 +54,12 @@ from gpugrad._operators.matrix import make_matrix, make_offset
 from gpugrad._operators.stages import (
     Selection,
     Stages,
-    bind_fields,
     check_linear,
     is_selection,
     plan_stages,
     transpose_program,
 )
-from gpugrad._stencils import OPERATORS, AxisPlan, Operator
+from gpugrad._stencils import OPERATORS, AxisPlan, Operator, bind_fields
 
 P = ParamSpec("P")
 

@@ -26,8 +26,8 @@ from gpugrad._labels import accepts_labels
 from gpugrad._operators.components import check_plans, find_shape, join_results
 from gpugrad._operators.plan import plan_operator
 from gpugrad._operators.prepared_programs import PreparedProgram
-from gpugrad._operators.stages import bind_fields, number_term
-from gpugrad._stencils import OPERATORS, Operator, Outputs, plan_again
+from gpugrad._operators.stages import number_term
+from gpugrad._stencils import OPERATORS, Operator, Outputs, bind_fields, plan_again
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -13,8 +13,8 @@ from gpugrad._engines.programs import Programs
 from gpugrad._grids import Options
 from gpugrad._operators.components import check_plans, find_shape, join_results
 from gpugrad._operators.plan import plan_operator
-from gpugrad._operators.stages import bind_fields, number_term
-from gpugrad._stencils import Operator, distinct_fields
+from gpugrad._operators.stages import number_term
+from gpugrad._stencils import Operator, bind_fields, distinct_fields
 
 _NUMBERS = frozenset((float, int, np.float64, np.float32))
 _KINDS = "fciu"

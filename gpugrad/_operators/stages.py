@@ -23,6 +23,7 @@ from gpugrad._stencils import (
     Outputs,
     Term,
     arrange_hessian,
+    bind_fields,
     change_terms,
     choose_rows,
     find_results,
@@ -68,11 +69,6 @@ class Stages(NamedTuple):
 def is_selection(stage: Stage) -> TypeGuard[tuple[Selection, ...]]:
     """Tell whether the outputs of a stage are parts of fields, not derivatives."""
     return isinstance(stage[0], Selection)
-
-
-def bind_fields(stage: Any, fields: Sequence[Any]) -> list[tuple[Term, ...]]:
-    """Return the outputs of a stage with fields in place of their numbers."""
-    return change_terms(stage, lambda term: term._replace(field=fields[term.field]))
 
 
 def number_term(plan: AxisPlan, i: int = 0, sign: int = 1) -> Term:

@@ -23,6 +23,7 @@ from gpugrad._stencils.plan import (
     Steps,
     Term,
     add_up,
+    bind_fields,
     change_terms,
     convert_fields,
     cut_weight,

@@ -252,6 +252,11 @@ def change_terms(outputs: Any, change: Callable[[Term], Term]) -> list[tuple[Ter
     return [(Norm if type(terms) is Norm else tuple)(map(change, terms)) for terms in outputs]
 
 
+def bind_fields(outputs: Any, fields: Any) -> list[tuple[Term, ...]]:
+    """Return outputs with fields in place of their numbers."""
+    return change_terms(outputs, lambda term: term._replace(field=fields[term.field]))
+
+
 def convert_fields(outputs: Outputs, convert: Callable[[Array], Array]) -> Outputs:
     """Return outputs over converted fields, each of them converted once."""
     return replace_fields(outputs, {id(f): convert(f) for f in distinct_fields(outputs)})

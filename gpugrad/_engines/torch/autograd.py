@@ -16,6 +16,7 @@ from gpugrad._stencils import (
     Norm,
     Outputs,
     Term,
+    bind_fields,
     change_terms,
     convert_fields,
     distinct_fields,
@@ -25,10 +26,18 @@ from gpugrad._stencils import (
 Compute = Callable[[Outputs], tuple[Array, ...]]
 """What evaluates outputs of tensors outside of automatic differentiation."""
 
+Run = Callable[[Sequence[Array]], Sequence[Array]]
+"""What evaluates outputs that are known, of such tensors: the fields, by number."""
+
 
 def needs_gradients(outputs: Outputs) -> bool:
     """Tell whether PyTorch is to lead gradients back to a field."""
     return torch.is_grad_enabled() and any(f.requires_grad for f in distinct_fields(outputs))
+
+
+def has_norms(outputs: Outputs) -> bool:
+    """Tell whether an output is no linear function of fields."""
+    return any(isinstance(terms, Norm) for terms in outputs)
 
 
 def unsupported(outputs: Outputs) -> str | None:
@@ -56,14 +65,82 @@ def evaluate(
     outputs: Outputs, out: Sequence[Array] | None = None, *, compute: Compute
 ) -> tuple[Array, ...]:
     """Evaluate each output by `compute`, so that gradients find their way back."""
-    if any(isinstance(terms, Norm) for terms in outputs):
+    if has_norms(outputs):
         return tuple([_evaluate_one(terms, compute) for terms in outputs])
     fields = distinct_fields(outputs)
-    # Terms with numbers of fields: PyTorch would keep tensors in them alive, without its knowledge.
-    number = {id(f): i for i, f in enumerate(fields)}
-    numbered = change_terms(outputs, lambda term: term._replace(field=number[id(term.field)]))
-    results: tuple[Array, ...] = _Differentiate.apply(numbered, compute, *fields)
+
+    def prepare(numbered: Outputs) -> Run:
+        return lambda fields: compute(bind_fields(numbered, fields))
+
+    linear = DifferentiableCall(number_fields(outputs, fields), tuple(fields[0].shape), prepare)
+    results: tuple[Array, ...] = _Differentiate.apply(linear, *fields)
     return results
+
+
+def number_fields(outputs: Outputs, fields: Sequence[Array]) -> Outputs:
+    """Return outputs with numbers in place of fields.
+
+    PyTorch would keep tensors in them alive, without its knowledge.
+    """
+    number = {id(f): i for i, f in enumerate(fields)}
+    return change_terms(outputs, lambda term: term._replace(field=number[id(term.field)]))
+
+
+class DifferentiableCall:
+    """Outputs as a function of their fields, linear but for constants, and the way back.
+
+    Parameters
+    ----------
+    outputs : sequence of terms
+        The fields of terms are numbers.
+    shape : tuple of int
+        The shape of fields.
+    prepare : callable
+        Returns what evaluates outputs with numbers.
+    """
+
+    def __init__(
+        self, outputs: Outputs, shape: tuple[int, ...], prepare: Callable[[Outputs], Run]
+    ) -> None:
+        self.outputs, self.shape = outputs, shape
+        self._prepare, self.run = prepare, prepare(outputs)
+        self._transposes: dict[Any, Any] = {}
+
+    def __call__(self, *fields: Array) -> tuple[Array, ...]:
+        """Return the outputs, so that gradients find their way back."""
+        if torch.is_grad_enabled():
+            results: tuple[Array, ...] = _Differentiate.apply(self, *fields)
+            return results
+        return tuple(self.run([f.detach() for f in fields]))
+
+    def transpose(
+        self, used: tuple[int, ...], needed: tuple[int, ...]
+    ) -> tuple[DifferentiableCall, tuple[int, ...]] | None:
+        """Return the map from some of the outputs to some of the fields, and to which of these.
+
+        None stands for no field.
+        """
+        key = used, needed
+        if key not in self._transposes:
+            self._transposes[key] = self._make_transpose(used, needed)
+        transpose: tuple[DifferentiableCall, tuple[int, ...]] | None = self._transposes[key]
+        return transpose
+
+    def _make_transpose(
+        self, used: tuple[int, ...], needed: tuple[int, ...]
+    ) -> tuple[DifferentiableCall, tuple[int, ...]] | None:
+        back: dict[int, list[Term]] = {i: [] for i in needed}
+        for number, k in enumerate(used):
+            for sign, i, plan, *_ in self.outputs[k]:
+                if i in back:
+                    transposed = transpose_plan(plan, self.shape[plan.axis])
+                    back[i].append(Term(sign, number, transposed))
+        reached = tuple([i for i in needed if back[i]])
+        if not reached:
+            return None
+        # A sum that starts with an added term needs no pass that changes signs.
+        sums = [tuple(sorted(back[i], key=lambda term: -term.sign)) for i in reached]
+        return DifferentiableCall(sums, self.shape, self._prepare), reached
 
 
 def _evaluate_one(terms: Sequence[Term], compute: Compute) -> Array:
@@ -77,49 +154,32 @@ def _evaluate_one(terms: Sequence[Term], compute: Compute) -> Array:
 
 
 class _Differentiate(torch.autograd.Function):  # type: ignore[misc]
-    """Outputs as a function of their fields, linear but for constants."""
+    """A linear map of tensors, as PyTorch knows functions."""
 
     @staticmethod
-    def forward(ctx: Any, outputs: Outputs, compute: Compute, *fields: Array) -> tuple[Array, ...]:
-        ctx.outputs, ctx.compute, ctx.shape = outputs, compute, fields[0].shape
+    def forward(ctx: Any, linear: DifferentiableCall, *fields: Array) -> tuple[Array, ...]:
+        ctx.linear = linear
         ctx.set_materialize_grads(False)
-        return compute(_put_fields(outputs, [f.detach() for f in fields]))
+        return tuple(linear.run([f.detach() for f in fields]))
 
     @staticmethod
     def backward(ctx: Any, *cotangents: Array | None) -> tuple[Array | None, ...]:
-        needed = [i for i, is_needed in enumerate(ctx.needs_input_grad[2:]) if is_needed]
+        linear = ctx.linear
+        needed = tuple([i for i, is_needed in enumerate(ctx.needs_input_grad[1:]) if is_needed])
         # Of results that nobody has used there is nothing to lead back.
-        used = [k for k, cotangent in enumerate(cotangents) if cotangent is not None]
-        outputs = [ctx.outputs[k] for k in used]
+        used = tuple([k for k, cotangent in enumerate(cotangents) if cotangent is not None])
         given = [x.resolve_conj().resolve_neg() for x in cotangents if x is not None]
+        gradients: dict[int, Array] = {}
         if any(map(is_transformed, given)) or _is_in_transformation():
-            gradients = _go_back_by_slices(outputs, ctx.shape, needed, given)
+            outputs = [linear.outputs[k] for k in used]
+            gradients = _go_back_by_slices(outputs, linear.shape, needed, given)
         else:
-            gradients = _go_back(outputs, ctx.shape, needed, given, ctx.compute)
-        return None, None, *(gradients.get(i) for i in range(len(ctx.needs_input_grad) - 2))
-
-
-def _go_back(
-    outputs: Outputs,
-    shape: tuple[int, ...],
-    needed: Sequence[int],
-    cotangents: Sequence[Array],
-    compute: Compute,
-) -> dict[int, Array]:
-    """Return the gradients that are needed, by number of their fields, by transposed plans."""
-    back: dict[int, list[Term]] = {i: [] for i in needed}
-    for cotangent, terms in zip(cotangents, outputs, strict=True):
-        for sign, i, plan, *_ in terms:
-            if i in back:
-                transposed = transpose_plan(plan, shape[plan.axis])
-                back[i].append(Term(sign, cotangent, transposed))
-    reached = [i for i in needed if back[i]]
-    if not reached:
-        return {}
-    # A sum that starts with an added term needs no pass that changes signs.
-    sums = [tuple(sorted(back[i], key=lambda term: -term.sign)) for i in reached]
-    # Evaluated in the same way, so that gradients of gradients work too.
-    return dict(zip(reached, evaluate(sums, compute=compute), strict=True))
+            transpose = linear.transpose(used, needed)
+            if transpose is not None:
+                # Evaluated in the same way, so that gradients of gradients work too.
+                back, reached = transpose
+                gradients = dict(zip(reached, back(*given), strict=True))
+        return None, *(gradients.get(i) for i in range(len(ctx.needs_input_grad) - 1))
 
 
 def _go_back_by_slices(
@@ -135,13 +195,8 @@ def _go_back_by_slices(
     reached = [i for i in needed if i in numbers]
     with torch.enable_grad():
         fields = {i: torch.zeros(shape, **like, requires_grad=i in reached) for i in numbers}
-        results = slices.evaluate(_put_fields(outputs, fields))
+        results = slices.evaluate(bind_fields(outputs, fields))
     found = torch.autograd.grad(
         results, [fields[i] for i in reached], cotangents, create_graph=torch.is_grad_enabled()
     )
     return dict(zip(reached, found, strict=True))
-
-
-def _put_fields(outputs: Outputs, fields: Sequence[Array] | dict[int, Array]) -> Outputs:
-    """Return outputs with fields where their terms have numbers."""
-    return change_terms(outputs, lambda term: term._replace(field=fields[term.field]))

@@ -1,0 +1,73 @@
+"""Calls on tensors in host memory that are ready: the NumPy engine's, on views of their memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+
+import numpy as np
+import torch
+
+from gpugrad._arrays import Array, NumpyArray, is_transformed
+from gpugrad._engines import numpy_blocks
+from gpugrad._engines.numpy_calls import SmallCall, is_small
+from gpugrad._engines.torch import autograd
+from gpugrad._stencils import Outputs, bind_fields, change_terms, convert_fields, distinct_fields
+
+_CLASSES = (torch.Tensor, torch.nn.Parameter)
+_NAMES = "float32 float64 complex64 complex128 int8 int16 int32 int64 uint8"
+_DTYPES = frozenset(getattr(torch, name) for name in _NAMES.split())
+
+MOST_SAMPLES = 1 << 16
+"""Samples up to which a call feels how long it takes to find an engine."""
+
+
+def describe_field(f: Array) -> Hashable:
+    """Return what a ready call depends on, of a tensor; None for one that has none."""
+    if type(f) not in _CLASSES or is_transformed(f) or not f.is_cpu or f.numel() >= MOST_SAMPLES:
+        return None
+    if f.layout is not torch.strided or f.is_conj() or f.is_neg() or f.dtype not in _DTYPES:
+        return None
+    return f.shape, f.dtype, f.requires_grad and torch.is_grad_enabled()
+
+
+def prepare(outputs: Outputs) -> Callable[..., tuple[Array, ...]] | None:
+    """Return a function of tensors like the fields of outputs, or None: see `programs`."""
+    if numpy_blocks.unsupported(convert_fields(outputs, _view)) is not None:
+        return None
+    fields = distinct_fields(outputs)
+    if not fields[0].numel():
+        return None
+    numbered = autograd.number_fields(outputs, fields)
+    if not autograd.needs_gradients(outputs):
+        run = _prepare(numbered, fields[0])
+        return lambda *tensors: tuple(run(tensors))
+    if autograd.unsupported(outputs) is not None or autograd.has_norms(outputs):
+        return None
+    shape = tuple(fields[0].shape)
+    return autograd.DifferentiableCall(
+        numbered, shape, lambda numbered: _prepare(numbered, fields[0])
+    )
+
+
+def _prepare(numbered: Outputs, like: Array) -> autograd.Run:
+    """Return what evaluates outputs of tensors like one."""
+    template = np.broadcast_to(np.zeros((), _view(like).dtype), like.shape)
+    whole = change_terms(numbered, lambda term: term._replace(field=template))
+    if is_small(whole):
+        call = SmallCall(numbered, template).bind(None).settle(template)
+        evaluate: Callable[[list[NumpyArray]], Sequence[NumpyArray]] = call
+    else:
+
+        def evaluate(views: list[NumpyArray]) -> Sequence[NumpyArray]:
+            return numpy_blocks.evaluate(bind_fields(numbered, views))
+
+    def run(tensors: Sequence[Array]) -> list[Array]:
+        with np.errstate(all="ignore"):  # PyTorch doesn't warn of overflow
+            return [torch.from_numpy(x) for x in evaluate([_view(f) for f in tensors])]
+
+    return run
+
+
+def _view(f: Array) -> NumpyArray:
+    view: NumpyArray = f.detach().numpy()
+    return view
