@@ -37,6 +37,7 @@ class _FormulaOfStep(NamedTuple):
     number: int
     offsets: tuple[int, ...]
     shape: tuple[int, ...]
+    is_row: bool
     dtype: np.dtype[Any]
 
 
@@ -152,13 +153,14 @@ def _find_small_term(term: Term, f: NumpyArray) -> _SmallTerm:
         divisor = formula.divisor if _are_numbers(formula.divisor) else step.divisor
         read = tuple(map(_shorten, samples))
         steps.append((kind, _shorten(target), read, weights, divisor, step.constant))
-        sources.append(_FormulaOfStep(number, formula.offsets, shape, precision.weights))
+        sources.append(_FormulaOfStep(number, formula.offsets, shape, is_row, precision.weights))
     return _SmallTerm(sign, field, steps, sources)
 
 
 def _lay(w: Any, source: _FormulaOfStep) -> Any:
-    """Return weights with a number for each row along their axis of the field."""
-    return np.asarray(w, source.dtype).reshape(source.shape)
+    """Return weights with a number for each row along their axis of the field; of one, a number."""
+    w = np.asarray(w, source.dtype)
+    return w[0] if source.is_row else w.reshape(source.shape)
 
 
 def _are_numbers(*operands: Any) -> bool:

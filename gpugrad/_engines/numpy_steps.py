@@ -69,7 +69,7 @@ def place_all(
     known = plan.memo.get(key)
     if known is None:
         if len(plan.memo) >= 64:  # plans outlive calls, and fields of ever new lengths may come
-            plan.memo.clear()
+            plan.forget_oldest()
         whole = (_WHOLE,) * axis + (slice(0, n),) + (_WHOLE,) * (f.ndim - axis - 1)
         # The ends come last: they overwrite what a step for all between may leave there.
         regions = sorted(plan.regions(n), key=lambda region: region.start - region.stop)

@@ -165,9 +165,7 @@ class PreparedCall:
         """Return the call for other coordinates than those before; None if it is another call."""
         if not self._has_coordinates or self._small is None:
             return None
-        steps = [
-            find_fine_steps(h) if type(h) is np.ndarray else _UNITS[type(h)] * h for h in spacing
-        ]
+        steps: list[Any] = [*map(_find_steps, spacing)]
         if any(h is None for h in steps):
             return None
         small, plans = self._small

@@ -65,6 +65,9 @@ class Region(NamedTuple):
     stop: int
 
 
+_MADE_BY = "made by"
+
+
 class AxisPlan(NamedTuple):
     """The derivative along one axis: a formula for each row at the ends, one for all between.
 
@@ -110,6 +113,11 @@ class AxisPlan(NamedTuple):
             memo={},
             alternatives=tuple([plan.change_formulas(change) for plan in self.alternatives]),
         )
+
+    def forget_oldest(self) -> None:
+        """Drop what an engine has kept for longest."""
+        oldest = next(key for key in [*self.memo] if key != _MADE_BY)
+        self.memo.pop(oldest, None)  # another thread may have dropped it, too
 
     def regions(self, n: int) -> Iterator[Region]:
         """Cut an axis of `n` samples into regions, in order; none is empty."""
@@ -161,7 +169,7 @@ def plan_once(make: Callable[..., AxisPlan], spacing: Any, key: tuple[Any, ...])
 
 def _make(make: Callable[..., AxisPlan], spacing: Any, key: tuple[Any, ...]) -> AxisPlan:
     plan = make(spacing, *key)
-    plan.memo["made by"] = make, key
+    plan.memo[_MADE_BY] = make, key
     return plan
 
 
@@ -170,7 +178,7 @@ _plan_for_number = lru_cache(maxsize=1024, typed=True)(_make)
 
 def plan_again(plan: AxisPlan, spacing: Any) -> AxisPlan:
     """Return a plan that `plan_once` has made, for another spacing of as many samples."""
-    make, key = plan.memo["made by"]
+    make, key = plan.memo[_MADE_BY]
     return plan_once(make, spacing, key)
 
 
