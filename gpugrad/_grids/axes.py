@@ -57,14 +57,16 @@ def plan_gradient(
     return plan_as_numpy(f, varargs, axis, edge_order, time_unit)
 
 
-_PLAIN_MODULES = ("cupy", "numpy.ma", "numpy.ma.core")
-"""Modules of arrays of which plans depend on nothing but shape and dtype, as of NumPy's own."""
+def _has_plain_plans(f: Array) -> bool:
+    """Tell whether plans depend on no more of an array than of one of NumPy's."""
+    module = type(f).__module__
+    return module == "cupy" or (module.startswith("numpy.ma") and f.dtype.kind in "fciu")
 
 
 def _is_plain(f: Array, varargs: tuple[Any, ...], axis: Any, edge_order: Any) -> bool:
     """Tell whether a call has arguments that may be the key under which its plans are kept."""
     return (
-        (type(f) is np.ndarray or type(f).__module__ in _PLAIN_MODULES)
+        (type(f) is np.ndarray or _has_plain_plans(f))
         and type(edge_order) is int
         and (axis is None or type(axis) is int)
         and (not varargs or all(type(h) is float for h in varargs))
