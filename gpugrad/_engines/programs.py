@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from functools import lru_cache
 from importlib import import_module
 from typing import Any, Protocol, cast
 
@@ -29,10 +28,16 @@ _ENGINES = {"jaxlib": "gpugrad._engines.jax.engine", "torch": "gpugrad._engines.
 """Engines with programs, by the package in which a library defines its arrays with values."""
 
 
-def _find_programs(cls: Any) -> Programs | None:
-    engine = _ENGINES.get(cls.__module__.partition(".")[0])
-    return None if engine is None else cast(Programs, import_module(engine))
+_found: dict[type, Programs] = {}
 
 
-find_programs: Callable[[Any], Programs | None] = lru_cache(maxsize=256)(_find_programs)
-"""Returns the engine with programs for arrays of a class, or None."""
+def find_programs(cls: Any) -> Programs | None:
+    """Return the engine with programs for arrays of a class, or None."""
+    engine = _found.get(cls)  # no cache of `functools`, of which traces of PyTorch warn
+    if engine is not None:
+        return engine
+    name = _ENGINES.get(cls.__module__.partition(".")[0])
+    if name is None:
+        return None
+    _found[cls] = engine = cast(Programs, import_module(name))
+    return engine

@@ -42,7 +42,7 @@ def has_norms(outputs: Outputs) -> bool:
 
 def unsupported(outputs: Outputs) -> str | None:
     """Say why gradients of these outputs have to flow through PyTorch's own operations, or None."""
-    if any(map(is_transformed, distinct_fields(outputs))) or _is_in_transformation():
+    if any(map(is_transformed, distinct_fields(outputs))) or is_in_transformation():
         return "it takes tensors with memory, outside of transformations and traces of PyTorch"
     terms = [term for terms in outputs for term in terms]
     if any(term.where is not None for term in terms):
@@ -55,7 +55,7 @@ def unsupported(outputs: Outputs) -> str | None:
     return None
 
 
-def _is_in_transformation() -> bool:
+def is_in_transformation() -> bool:
     """Tell whether `torch.func` is at work, though on other tensors."""
     is_active = getattr(torch._C, "_are_functorch_transforms_active", None)
     return is_active is not None and bool(is_active())
@@ -170,7 +170,7 @@ class _Differentiate(torch.autograd.Function):  # type: ignore[misc]
         used = tuple([k for k, cotangent in enumerate(cotangents) if cotangent is not None])
         given = [x.resolve_conj().resolve_neg() for x in cotangents if x is not None]
         gradients: dict[int, Array] = {}
-        if any(map(is_transformed, given)) or _is_in_transformation():
+        if any(map(is_transformed, given)) or is_in_transformation():
             outputs = [linear.outputs[k] for k in used]
             gradients = _go_back_by_slices(outputs, linear.shape, needed, given)
         else:

@@ -27,6 +27,8 @@ def describe_field(f: Array) -> Hashable:
         return None
     if f.layout is not torch.strided or f.is_conj() or f.is_neg() or f.dtype not in _DTYPES:
         return None
+    if autograd.is_in_transformation():
+        return None
     return f.shape, f.dtype, f.requires_grad and torch.is_grad_enabled()
 
 
@@ -38,8 +40,10 @@ def prepare(outputs: Outputs) -> Callable[..., tuple[Array, ...]] | None:
     if not fields[0].numel():
         return None
     numbered = autograd.number_fields(outputs, fields)
+    # It stands for any field, and holds a single number: what is ready keeps no tensor alive.
+    template = np.broadcast_to(np.zeros((), _view(fields[0]).dtype), tuple(fields[0].shape))
     if not autograd.needs_gradients(outputs):
-        run = _prepare(numbered, fields[0])
+        run = _prepare(numbered, template)
         return lambda *tensors: tuple(run(tensors))
     if autograd.unsupported(outputs) is not None or autograd.has_norms(outputs):
         return None
@@ -49,12 +53,11 @@ def prepare(outputs: Outputs) -> Callable[..., tuple[Array, ...]] | None:
     )
 
 
-def _prepare(numbered: Outputs, like: Array) -> autograd.Run:
-    """Return what evaluates outputs of tensors like one."""
-    template = np.broadcast_to(np.zeros((), _view(like).dtype), like.shape)
-    whole = change_terms(numbered, lambda term: term._replace(field=template))
+def _prepare(numbered: Outputs, like: NumpyArray) -> autograd.Run:
+    """Return what evaluates outputs of tensors of a shape and dtype."""
+    whole = change_terms(numbered, lambda term: term._replace(field=like))
     if is_small(whole):
-        call = SmallCall(numbered, template).bind(None).settle(template)
+        call = SmallCall(numbered, like).bind(None).settle(like)
         evaluate: Callable[[list[NumpyArray]], Sequence[NumpyArray]] = call
     else:
 
