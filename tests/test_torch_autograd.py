@@ -108,9 +108,7 @@ def test_transformations_of_torch_func(way, rng, name):
     for a, b in zip(leaves(tangents), leaves(operator(f)), strict=True):
         torch.testing.assert_close(a, b)
     batch = torch.stack([f, 2 * f])
-    for a, b in zip(
-        leaves(functional.vmap(operator)(batch)), leaves(operator(f)), strict=True
-    ):
+    for a, b in zip(leaves(functional.vmap(operator)(batch)), leaves(operator(f)), strict=True):
         torch.testing.assert_close(a, torch.stack([b, 2 * b]))
 
     # A tensor that a transformation does not know, in its midst.

@@ -316,7 +316,8 @@ def _call_prepared(
             return NotImplemented
         kind = row.name, len(fields), described
     if spacing:
-        kind = *kind, *map(type, spacing)
+        # Coordinates of another precision make another arithmetic.
+        kind = *kind, *[type(h) if type(h) is not np.ndarray else h.dtype for h in spacing]
     if options:
         options = {**options}
         out = options.pop("out", None)
