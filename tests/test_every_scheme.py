@@ -48,14 +48,12 @@ def test_engines_agree_in_every_bit(rng, order, accuracy, backend):
 
 
 @pytest.mark.sampled
-@pytest.mark.exhaustive(xp="jax", accuracy=6)  # which is skipped: no sample of JAX
+@pytest.mark.exhaustive(xp="jax", accuracy=6)
 @pytest.mark.exhaustive(xp="jax", accuracy=8)
 @pytest.mark.exhaustive(xp="jax", accuracy=10)
 @pytest.mark.parametrize("accuracy", ACCURACIES)
 @pytest.mark.parametrize("order", ORDERS)
 def test_every_library_has_the_bits_of_numpy(xp, rng, order, accuracy):
-    if xp.name == "jax" and accuracy not in (2, 4, 12):
-        pytest.skip("JAX compiles each slice anew: these take minutes")
     f = rng.normal(size=LENGTH)
     x = np.cumsum(rng.uniform(0.5, 1.5, LENGTH))
     number = order + accuracy // 2

@@ -48,10 +48,10 @@ LINES = (
          "CPU, on all cores: one compiled pass if large, else cache-sized blocks", ("NumPy",)),
     Line("subclasses of arrays, dates, objects", "CPU, by slices", (), bits=NUMPYS,
          tested="the processor"),
-    Line("PyTorch", "the tensor's device, by slices; in host memory one compiled pass if large",
+    Line("PyTorch", "the tensor's device, by slices; in host memory as NumPy's, gradients too",
          ("PyTorch",), "yes, coordinates too"),
-    Line("JAX", "the array's devices, by slices, under `vmap` and `grad` too; under `jit` XLA "
-         "fuses them", ("JAX", "JAX, sharded"), "yes"),
+    Line("JAX", "the array's devices, by one program of XLA; under `jit`, `vmap` and `grad` a part "
+         "of theirs", ("JAX", "JAX, sharded"), "yes"),
     Line("Dask", "lazily, chunks kept, nothing computed; a block by what suits it", ("Dask",)),
     Line("CuPy, and PyTorch CUDA tensors beside it", "the array's GPU, by one kernel", (),
          "tensors: yes", bits="see below",

@@ -138,8 +138,8 @@ def info(probe: bool = False) -> Info:
         "NumPy arrays": "numpy, in blocks on the CPU's cores",
         "subclasses, dates, objects": "slices, on NumPy",
         "CuPy arrays": "cupy, in one kernel on the array's GPU; slices for what it cannot take",
-        "PyTorch arrays": "slices, on the tensor's device",
-        "JAX arrays": "slices, on the array's device",
+        "PyTorch arrays": "numpy in host memory; slices on other devices",
+        "JAX arrays": "slices, in one program of XLA on the array's device",
         "Dask arrays": "for each block what suits it, lazily",
     }
     if gpu.usable:

@@ -1,0 +1,113 @@
+"""Calls on JAX's arrays with values: one program each, compiled once and found again."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import gpugrad
+from conftest import LIBRARIES
+
+jax = pytest.importorskip("jax")
+jnp = jax.numpy
+
+
+@pytest.fixture(autouse=True)
+def engine():
+    """Return the engine, with programs of this test alone, and 64 bits."""
+    from internals import jax_engine
+
+    LIBRARIES["jax"]()
+    jax_engine._compile.cache_clear()
+    return jax_engine
+
+
+def assert_close(got, wanted):
+    """Compare to an ulp of the largest result, and a few of its own for what is rounded twice."""
+    for a, b in zip(jax.tree_util.tree_leaves(got), jax.tree_util.tree_leaves(wanted), strict=True):
+        atol = 4 * np.spacing(np.abs(b).max())
+        np.testing.assert_allclose(np.asarray(a), b, rtol=0, atol=atol)
+
+
+def test_another_spacing_is_no_other_program(engine, rng):
+    values = rng.normal(size=(6, 5))
+    f = jnp.asarray(values)
+    for h in (0.3, 0.7, 1e-3):
+        assert_close(gpugrad.gradient(f, h), np.gradient(values, h))
+    for h in (np.float64(0.3), np.float64(5.0)):
+        assert_close(gpugrad.laplacian(f, h), gpugrad.laplacian(values, h))
+    for x in (np.cumsum(rng.uniform(1, 2, 6)), np.cumsum(rng.uniform(1, 2, 6))):
+        assert_close(gpugrad.gradient(f, jnp.asarray(x), axis=0), np.gradient(values, x, axis=0))
+    assert engine._compile.cache_info().misses == 3
+
+
+def test_programs_are_few(engine):
+    for n in range(10, 20):
+        gpugrad.gradient(jnp.ones(n))
+    assert engine._compile.cache_info().currsize == 10
+    assert engine._compile.cache_info().maxsize <= 256
+
+
+@pytest.mark.parametrize("name", ["curl", "divergence"])
+def test_one_array_may_stand_for_two_components(rng, name):
+    values = rng.normal(size=(6, 5))
+    f, operator = jnp.asarray(values), getattr(gpugrad, name)
+    for pair, right in (((f, f), (values, values)), ((f, 2 * f), (values, 2 * values))):
+        for _ in range(2):
+            assert_close(operator(pair, 0.3), operator(right, 0.3))
+
+
+def test_options_and_spacings_find_their_own_call(rng):
+    values = rng.normal(size=(9, 8))
+    f = jnp.asarray(values)
+    calls = [
+        {"spacing": h, "axis": axis, "accuracy": accuracy, "edge_order": None}
+        for h in ((), (0.3,), (1,), (True,), (np.float32(0.3),), (0.3, 2))
+        for axis in (None, 0, (0, 1), (1, 0))
+        for accuracy in (2, 4)
+        if len(h) < 2 or axis != 0
+    ]
+    for _ in range(2):
+        for call in calls:
+            h = call["spacing"]
+            options = {"axis": call["axis"], "accuracy": call["accuracy"]}
+            try:
+                right = gpugrad.gradient(values, *h, **options)
+            except (TypeError, ValueError) as error:
+                with pytest.raises(type(error)):
+                    gpugrad.gradient(f, *h, **options)
+            else:
+                assert_close(gpugrad.gradient(f, *h, **options), right)
+
+
+def test_precision_is_that_of_the_moment(rng):
+    values = rng.normal(size=6).astype("f4")
+    f, h = jnp.asarray(values), np.float64(1 / 3)
+    for _ in range(2):
+        assert gpugrad.gradient(f, h).dtype == np.float32
+        assert_close(gpugrad.gradient(f, h), np.gradient(values, h))
+        jax.config.update("jax_enable_x64", not jax.config.jax_enable_x64)
+    assert jax.config.jax_enable_x64
+
+
+def test_what_is_traced_stays_traced(engine, rng):
+    f = jnp.asarray(rng.normal(size=(6, 5)))
+    eager = gpugrad.gradient(f, 0.3)
+    misses = engine._compile.cache_info().misses
+    for got in (
+        jax.jit(lambda f: gpugrad.gradient(f, 0.3))(f),
+        jax.vmap(lambda f: gpugrad.gradient(f, 0.3), axis_size=1)(f[None]),
+    ):
+        for a, b in zip(got, eager, strict=True):
+            np.testing.assert_allclose(a.reshape(b.shape), b, rtol=1e-13, atol=1e-13)
+    assert engine._compile.cache_info().misses == misses
+    # A field with values, and a spacing that is differentiated.
+    slope = jax.grad(lambda h: gpugrad.gradient(f, h)[0].sum())(0.3)
+    np.testing.assert_allclose(slope, -eager[0].sum() / 0.3, rtol=1e-10)
+
+
+def test_weak_types_and_default_devices(rng):
+    weak = jnp.asarray(2.0) * 1.5 + jnp.zeros(5, "float32")
+    assert gpugrad.gradient(weak, 0.5).dtype == weak.dtype
+    with jax.default_device(jax.devices("cpu")[0]):
+        np.testing.assert_array_equal(gpugrad.gradient(weak, 0.5), np.zeros(5))

@@ -1,0 +1,215 @@
+"""Calls that come again are found by their kind: with the bits, and the checks, of first calls."""
+
+from __future__ import annotations
+
+import sys
+import threading
+
+import numpy as np
+import pytest
+
+import gpugrad
+from conftest import as_tuple, assert_same_bits
+from internals import numpy_calls, offers, prepared
+
+X = np.cumsum(np.random.default_rng(1).uniform(0.2, 2, 12))
+FIELDS = {
+    "f8": np.random.default_rng(2).normal(size=(12, 12)),
+    "f4": np.random.default_rng(3).normal(size=(12, 12)).astype("f4"),
+    "i4": np.arange(144, dtype="i4").reshape(12, 12) ** 2,
+    "c8": (np.arange(144) * (1 + 2j)).astype("c8").reshape(12, 12),
+    ">f8": np.arange(144, dtype=">f8").reshape(12, 12) ** 0.5,
+    "Fortran": np.asfortranarray(np.random.default_rng(4).normal(size=(12, 12))),
+}
+SPACINGS = [
+    (), (0.3,), (-2.5,), (np.float64(0.3),), (np.float32(0.3),), (2,), (np.int64(2),), (X,),
+    (X.astype("f4"),), (np.arange(12) ** 2,), (X[::-1],), (np.arange(12.0),), (1,), (1.0,), (True,),
+]  # fmt: skip
+"""Each is a variant of a key: what is right for one would be wrong for another."""
+
+
+def call_reference(operator, *arguments, **options):
+    return operator(*arguments, backend="slices", **options)
+
+
+@pytest.mark.parametrize("dtype", FIELDS)
+@pytest.mark.parametrize("options", [{}, {"edge_order": 2}, {"accuracy": 4}, {"axis": 1}], ids=str)
+def test_no_kind_is_taken_for_another(dtype, options):
+    f = FIELDS[dtype]
+    for _ in range(3):  # planned, settled, and as it comes from then on
+        for spacing in SPACINGS:
+            h = tuple(x for x in spacing for _ in range(1 if "axis" in options else 2))
+            try:
+                wanted = call_reference(gpugrad.gradient, f, *h, **options)
+            except TypeError:
+                with pytest.raises(TypeError, match="real number"):
+                    gpugrad.gradient(f, *h, **options)
+                continue
+            got = gpugrad.gradient(f, *h, **options)
+            for a, b in zip(as_tuple(got), as_tuple(wanted), strict=True):
+                assert_same_bits(a, b)
+
+
+OPERATORS = {
+    "laplacian": lambda f: gpugrad.laplacian(f, 0.5, 0.25),
+    "accuracy": lambda f: gpugrad.laplacian(f, accuracy=4),
+    "norm": lambda f: gpugrad.gradient_norm(f, 0.3),
+    "derivative": lambda f: gpugrad.derivative(f, 0.3, order=3, axis=0),
+    "boundary": lambda f: gpugrad.laplacian(f, 0.3, boundary=2.5),
+    "mirror": lambda f: gpugrad.gradient(f, 0.3, boundary="reflect", stack=True),
+    "curl": lambda f: gpugrad.curl((f, f[::-1]), 0.3),
+    "twice": lambda f: gpugrad.divergence((f, f), 0.3),
+    "jacobian": lambda f: gpugrad.jacobian([f, 2 * f], 0.3),
+    "vector": lambda f: gpugrad.vector_laplacian(np.stack([f, f + 1]), stack=True),
+}
+
+
+@pytest.mark.parametrize("name", OPERATORS)
+@pytest.mark.parametrize("patience", [0.0, 1e9], ids=["compiled", "not compiled"])
+def test_operators_have_the_bits_of_the_reference(name, patience, monkeypatch):
+    """Whether a program has come or not, and for a field that no program here is for."""
+    if not patience:
+        pytest.importorskip("llvmlite")
+    monkeypatch.setattr(offers, "PATIENCE", patience)
+    rng = np.random.default_rng(5)
+    with gpugrad.use_backend(threads=1):  # what is compiled is there at once
+        for k in range(150):
+            f = rng.normal(size=(9, 10))
+            got = OPERATORS[name](f)
+            if k in (0, 1, 2, 62, 66, 130, 149):
+                with gpugrad.use_backend("slices"):
+                    wanted = OPERATORS[name](f)
+                assert_same_bits(np.array(got), np.array(wanted))
+        f = np.asfortranarray(f)[::-1]  # which no program here is for
+        with gpugrad.use_backend("slices"):
+            wanted = OPERATORS[name](f)
+        assert_same_bits(np.array(OPERATORS[name](f)), np.array(wanted))
+
+
+def find_program(*kind):
+    return prepared._calls.find(kind)._bound.call._program
+
+
+def test_programs_come_and_warn_as_numpy_does(monkeypatch):
+    pytest.importorskip("llvmlite")
+    monkeypatch.setattr(offers, "PATIENCE", 0.0)
+    f = np.linspace(0, 1, 30)
+    with gpugrad.use_backend(threads=1):
+        for _ in range(70):
+            gpugrad.gradient(f)
+    assert find_program("gradient", 1, (30,), f.dtype) is not None
+    f[[4, 6]] = -1e308, 1e308
+    with pytest.warns(RuntimeWarning, match="overflow encountered in subtract"):
+        result = gpugrad.gradient(f)
+    with np.errstate(over="ignore"):
+        assert_same_bits(result, np.gradient(f))
+        assert_same_bits(gpugrad.gradient(f), result)
+    with np.errstate(over="raise"), pytest.raises(FloatingPointError, match="overflow"):
+        gpugrad.gradient(f)
+
+
+def test_coordinates_may_change_in_place():
+    f, x = np.random.default_rng(0).normal(size=12), X.copy()
+    for _ in range(4):
+        assert_same_bits(gpugrad.gradient(f, x), np.gradient(f, x))
+        x[5:] += 0.1
+    x[3] = x[4]
+    with pytest.raises(ValueError, match="duplicate coordinates"):
+        gpugrad.gradient(f, x)
+    x[3] = 1e9
+    for _ in range(2):
+        with pytest.warns(UserWarning, match="not monotonic"):
+            gpugrad.gradient(f, x)
+
+
+@pytest.mark.parametrize("h", [0.0, -0.0, float("nan"), float("inf"), np.float64(0), 0])
+def test_wrong_spacings_are_refused_after_right_ones(h):
+    f = np.arange(9.0)
+    for _ in range(3):
+        gpugrad.gradient(f, type(h)(2))
+    with pytest.raises(ValueError, match="finite and not zero"):
+        gpugrad.gradient(f, h)
+
+
+@pytest.mark.parametrize("options", [{"accuracy": 2.0}, {"edge_order": True}, {"skipna": 0}])
+def test_options_of_another_type_are_refused_after_right_ones(options):
+    f = np.arange(9.0)
+    for _ in range(3):
+        gpugrad.gradient(f, **{name: int(value) or False for name, value in options.items()})
+    with pytest.raises(TypeError, match="must be"):
+        gpugrad.gradient(f, **options)
+
+
+def test_out_is_checked_in_each_call():
+    f = np.random.default_rng(0).normal(size=(8, 9))
+    wanted = np.gradient(f)
+    for _ in range(3):
+        out = np.empty_like(f), np.empty(f.shape, order="F")
+        assert gpugrad.gradient(f, out=out)[1] is out[1]
+        for got, expected in zip(out, wanted, strict=True):
+            assert_same_bits(got, expected)
+    for wrong in (np.empty((2, 8)), np.broadcast_to(0.0, f.shape), np.empty(f.shape, "i8")):
+        with pytest.raises((TypeError, ValueError)):
+            gpugrad.gradient(f, out=(np.empty_like(f), wrong))
+    one = np.empty_like(f)
+    with pytest.raises(ValueError, match="must not share memory"):
+        gpugrad.gradient(f, out=(one, one))
+    g = f.copy()
+    gpugrad.gradient(g, out=(g, np.empty_like(g)))  # over the field itself
+    assert_same_bits(g, wanted[0])
+    half = np.empty(f.shape, "f4")
+    gpugrad.gradient(f, out=(half, one))
+    assert_same_bits(half, wanted[0].astype("f4"))
+
+
+def test_what_is_kept_has_a_limit(monkeypatch):
+    monkeypatch.setattr(prepared._calls, "most_bytes", 1 << 16)
+    for n in range(3, 300):
+        f = np.arange(n) ** 2.0
+        for _ in range(2):
+            assert_same_bits(gpugrad.gradient(f), np.gradient(f))
+    assert 2 < len(prepared._calls) < 30
+
+
+def test_threads_that_change_spacings_get_their_own():
+    f, wrong = np.random.default_rng(0).normal(size=20), []
+
+    def work(h):
+        wanted = np.gradient(f, h)
+        wrong.extend(
+            h for _ in range(300) if not np.array_equal(gpugrad.gradient(f, h), wanted)
+        )
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        threads = [threading.Thread(target=work, args=(0.1 + k,)) for k in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(interval)
+    assert not wrong
+
+
+def test_lists_of_numbers_are_fields():
+    for f in ([1, 4, 9, 16], [1.0, 4.0, 9.5], [np.float64(1), 2, 4.0], (1, 2.5, 7)):
+        for _ in range(3):
+            assert_same_bits(gpugrad.gradient(f), np.gradient(f))
+    with pytest.raises(TypeError):
+        gpugrad.gradient([1.0, None, 3.0])
+
+
+def test_a_number_changes_numbers_alone(monkeypatch):
+    """Another spacing makes no plan and no steps."""
+    f = np.arange(9.0) ** 2
+    gpugrad.derivative(f, 0.5, accuracy=4)
+
+    def fail(*_):
+        raise AssertionError("steps are made anew")
+
+    monkeypatch.setattr(numpy_calls.SmallCall, "__init__", fail)
+    for h in (0.25, 0.125, 3.0):
+        got = gpugrad.derivative(f, h, accuracy=4)
+        assert_same_bits(got, gpugrad.derivative(f, h, accuracy=4, backend="slices"))
