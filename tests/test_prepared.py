@@ -176,9 +176,7 @@ def test_threads_that_change_spacings_get_their_own():
 
     def work(h):
         wanted = np.gradient(f, h)
-        wrong.extend(
-            h for _ in range(300) if not np.array_equal(gpugrad.gradient(f, h), wanted)
-        )
+        wrong.extend(h for _ in range(300) if not np.array_equal(gpugrad.gradient(f, h), wanted))
 
     interval = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
