@@ -28,19 +28,19 @@ SPACINGS = [
 """Each is a variant of a key: what is right for one would be wrong for another."""
 
 
-def call_reference(operator, *arguments, **options):
-    return operator(*arguments, backend="slices", **options)
-
-
 @pytest.mark.parametrize("dtype", FIELDS)
 @pytest.mark.parametrize("options", [{}, {"edge_order": 2}, {"accuracy": 4}, {"axis": 1}], ids=str)
 def test_no_kind_is_taken_for_another(dtype, options):
     f = FIELDS[dtype]
-    for _ in range(3):  # planned, settled, and as it comes from then on
-        for spacing in SPACINGS:
-            h = tuple(x for x in spacing for _ in range(1 if "axis" in options else 2))
+    mixed = [(X, 0.3), (X, 0.5), (X, np.float32(0.3)), (0.3, X), (0.5, X[::-1]), (X, X**2)]
+    pairs = [h * 2 for h in SPACINGS] + mixed
+    if "axis" in options:
+        pairs = SPACINGS
+    for spacings in (pairs, pairs[::-1]):
+        prepared._calls.clear()
+        for h in spacings * 3:  # planned, settled, and as it comes from then on
             try:
-                wanted = call_reference(gpugrad.gradient, f, *h, **options)
+                wanted = gpugrad.gradient(f, *h, **options, backend="slices")
             except TypeError:
                 with pytest.raises(TypeError, match="real number"):
                     gpugrad.gradient(f, *h, **options)
