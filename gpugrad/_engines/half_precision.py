@@ -1,4 +1,4 @@
-"""Tensors in half precision on the host: the reference engine, on some rows at a time.
+"""Tensors in half precision on the host: the NumPy engine in single precision, some rows at a time.
 
 The arithmetic is in single precision. To convert a whole field, and to keep whole derivatives
 beside it, would take several times the memory of the results.
@@ -11,6 +11,7 @@ from types import ModuleType
 from typing import Any
 
 import array_api_compat
+import numpy as np
 
 from gpugrad._arrays import (
     HALF_PRECISION,
@@ -19,7 +20,9 @@ from gpugrad._arrays import (
     is_differentiated,
     namespace_of,
     result_dtype,
+    threads,
 )
+from gpugrad._engines import numpy_blocks
 from gpugrad._engines.slices import differentiate_term, evaluate_terms
 from gpugrad._stencils import Norm, Outputs, Term, cut_plan, distinct_fields, rows_of
 
@@ -53,11 +56,23 @@ def evaluate(outputs: Outputs, out: Sequence[Array] | None = None) -> tuple[Arra
             xp.empty_like(f, dtype=result_dtype(xp, f, isinstance(terms, Norm)))
             for terms in outputs
         ]
-    for i in range(count):
-        rows = rows_of(f.ndim, axis, bounds[i], bounds[i + 1])
-        for target, terms in zip(out, outputs, strict=True):
-            # Terms with an axis of their own have other rows to read, so each joins its samples.
-            target[rows] = _evaluate_rows(terms, axis, bounds, i)
+    results = [*out]
+    # PyTorch's modes are those of a thread, and NumPy's too.
+    has_gradients = xp.is_grad_enabled()
+
+    def evaluate_parts(parts: Sequence[int]) -> None:
+        with np.errstate(all="ignore"), xp.set_grad_enabled(has_gradients):
+            for i in parts:
+                rows = rows_of(f.ndim, axis, bounds[i], bounds[i + 1])
+                for target, terms in zip(results, outputs, strict=True):
+                    target[rows] = _evaluate_rows(terms, axis, bounds, i)
+
+    # A plan keeps how it is cut: once, before threads look for it.
+    for terms in outputs:
+        for term in terms:
+            if term.plan.axis == axis:
+                cut_plan(term.plan, bounds)
+    threads.for_each_share(evaluate_parts, range(count), threads.count())
     return tuple(out)
 
 
@@ -66,10 +81,11 @@ def _evaluate_rows(terms: Sequence[Term], axis: int, bounds: list[int], i: int) 
     ndim = terms[0].field.ndim
     here = rows_of(ndim, axis, bounds[i], bounds[i + 1])
 
+    # Terms with an axis of their own have other rows to read, so each joins its samples.
     def differentiate(xp: ModuleType, term: Term, dtype: Any) -> Array:
         if term.plan.axis != axis:
             where = None if term.where is None else term.where[here]
-            return differentiate_term(xp, term._replace(field=term.field[here], where=where), dtype)
+            return _differentiate(xp, term._replace(field=term.field[here], where=where), dtype)
         ((plan,), spans, start, stop) = cut_plan(term.plan, bounds)[i]
 
         def join(x: Array) -> Array:
@@ -78,6 +94,16 @@ def _evaluate_rows(terms: Sequence[Term], axis: int, bounds: list[int], i: int) 
 
         where = None if term.where is None else join(term.where)
         joined = term._replace(field=join(term.field), where=where, plan=plan)
-        return differentiate_term(xp, joined, dtype)[rows_of(ndim, axis, start, stop)]
+        return _differentiate(xp, joined, dtype)[rows_of(ndim, axis, start, stop)]
 
     return evaluate_terms(differentiate, [terms], None)[0]
+
+
+def _differentiate(xp: ModuleType, term: Term, dtype: Any) -> Array:
+    """Return the derivative of a term, in single precision by the NumPy engine where that can."""
+    # Of what is computed in double precision, the result is rounded but once.
+    if term.where is not None or term.plan.dtype not in (None, np.float32):
+        return differentiate_term(xp, term, dtype)
+    view = term.field.detach().to(xp.float32).numpy()
+    (result,) = numpy_blocks.evaluate([(term._replace(sign=1, field=view),)])
+    return xp.from_numpy(result)

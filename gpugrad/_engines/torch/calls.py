@@ -15,7 +15,8 @@ from gpugrad._stencils import Outputs, bind_fields, change_terms, convert_fields
 
 _CLASSES = (torch.Tensor, torch.nn.Parameter)
 _NAMES = "float32 float64 complex64 complex128 int8 int16 int32 int64 uint8"
-_DTYPES = frozenset(getattr(torch, name) for name in _NAMES.split())
+_HALVES = frozenset((torch.float16, torch.bfloat16))
+_DTYPES = _HALVES | frozenset(getattr(torch, name) for name in _NAMES.split())
 
 MOST_SAMPLES = 1 << 16
 """Samples up to which a call feels how long it takes to find an engine."""
@@ -34,6 +35,9 @@ def describe_field(f: Array) -> Hashable:
 
 def prepare(outputs: Outputs) -> Callable[..., tuple[Array, ...]] | None:
     """Return a function of tensors like the fields of outputs, or None: see `programs`."""
+    dtype = outputs[0][0].field.dtype
+    if dtype in _HALVES:
+        return _prepare_half(outputs, dtype)
     if numpy_blocks.unsupported(convert_fields(outputs, _view)) is not None:
         return None
     fields = distinct_fields(outputs)
@@ -51,6 +55,20 @@ def prepare(outputs: Outputs) -> Callable[..., tuple[Array, ...]] | None:
     return autograd.DifferentiableCall(
         numbered, shape, lambda numbered: _prepare(numbered, fields[0])
     )
+
+
+def _prepare_half(outputs: Outputs, dtype: torch.dtype) -> Callable[..., tuple[Array, ...]] | None:
+    """Return a function of tensors in half precision, which is computed in single precision."""
+    terms = [term for terms in outputs for term in terms]
+    # Of what is computed in double precision, the result is rounded but once.
+    if autograd.needs_gradients(outputs) or any(
+        term.plan.dtype not in (None, np.float32) for term in terms
+    ):
+        return None
+    evaluate = prepare(convert_fields(outputs, torch.Tensor.float))
+    if evaluate is None:
+        return None
+    return lambda *tensors: tuple([x.to(dtype) for x in evaluate(*[f.float() for f in tensors])])
 
 
 def _prepare(numbered: Outputs, like: NumpyArray) -> autograd.Run:
