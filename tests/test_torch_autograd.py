@@ -163,6 +163,16 @@ def test_spacings_that_require_gradients_get_them(way):
     assert f.grad is not None
 
 
+def test_coordinates_may_change_in_place(way):
+    f, x = torch.arange(6.0, dtype=torch.float64) ** 2, torch.from_numpy(X.copy())
+    for factor in (1.0, 2.0, 0.5):
+        x *= factor
+        for field in (f, f.clone().requires_grad_()):
+            for _ in range(2):
+                got = gpugrad.gradient(field, x).detach().numpy()
+                assert_same_bits(got, np.gradient(f.numpy(), x.numpy()))
+
+
 def test_subclasses_keep_their_type(way, monkeypatch):
     class Named(torch.Tensor):
         pass

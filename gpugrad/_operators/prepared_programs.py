@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gpugrad._arrays import HALF_PRECISION, Array, dtype_name, host_values, stack_results
+from gpugrad._arrays import HALF_PRECISION, Array, dtype_name, host_values, row_of, stack_results
 from gpugrad._engines.programs import Programs
 from gpugrad._grids import Options
 from gpugrad._operators.components import check_plans, find_shape, join_results
@@ -18,6 +18,9 @@ from gpugrad._stencils import Operator, bind_fields, distinct_fields
 
 _NUMBERS = frozenset((float, int, np.float64, np.float32))
 _KINDS = "fciu"
+
+_BYTES = 1 << 12
+"""Bytes of a few plans, by estimate; programs are the library's."""
 
 
 class _BoundProgram(NamedTuple):
@@ -49,8 +52,6 @@ class PreparedProgram:
     TypeError, ValueError
         If the call is wrong, or has to take the long way.
     """
-
-    nbytes = 1 << 12  # of a few plans, by estimate; programs are the library's
 
     def __init__(
         self,
@@ -90,7 +91,6 @@ class PreparedProgram:
     def _bind(self, fields: Sequence[Array], spacing: tuple[Any, ...]) -> _BoundProgram:
         """Return what there is for some spacings."""
         for h in spacing:
-            # It is kept by identity: nobody can change its values.
             if type(h) not in _NUMBERS and not (type(h) is type(fields[0]) and _is_monotonic(h)):
                 raise ValueError("`spacing` must be numbers, or arrays that go up or down.")
         row, arguments = self._row, self._arguments
@@ -104,14 +104,34 @@ class PreparedProgram:
         run = self._programs.prepare(bound)
         if run is None or len(distinct_fields(bound)) < len(order):
             raise ValueError("fields must be different arrays, and of a kind that programs take.")
-        return _BoundProgram(spacing, run, None if order == tuple(range(len(fields))) else order)
+        kept = tuple(map(_keep, spacing))
+        self.nbytes = _BYTES + 8 * sum(getattr(h, "nbytes", 0) for h in kept)
+        return _BoundProgram(kept, run, None if order == tuple(range(len(fields))) else order)
+
+
+def _keep(h: Any) -> Any:
+    """Return a spacing as it is, or the values of an array that may change in place."""
+    if type(h) in _NUMBERS or not row_of(h).is_writable:
+        return h
+    values = host_values(h)
+    return None if values is None else values.copy()
 
 
 def _are_same(spacing: tuple[Any, ...], kept: tuple[Any, ...]) -> bool:
-    """Tell whether spacings are those that were kept, none of which can change in place."""
-    return all(
-        h is other or (type(h) in _NUMBERS and type(h) is type(other) and h == other)
-        for h, other in zip(spacing, kept, strict=True)
+    """Tell whether spacings are those that were kept."""
+    return all(map(_is_same, spacing, kept))
+
+
+def _is_same(h: Any, kept: Any) -> bool:
+    if type(h) in _NUMBERS:
+        return type(h) is type(kept) and bool(h == kept)
+    if type(kept) is not np.ndarray:
+        return h is kept
+    values = host_values(h)
+    return (
+        values is not None
+        and (values.shape, values.dtype) == (kept.shape, kept.dtype)
+        and bool((values == kept).all())
     )
 
 
