@@ -880,10 +880,12 @@ class TestTorch:
             assert gpugrad.gradient(f)[1] == -torch.inf
 
     @pytest.mark.filterwarnings("ignore:.*torch.jit.script.*:DeprecationWarning")
-    def test_automatic_differentiation_goes_through_slices(self, torch, chosen):
+    def test_gradients_flow_through_it_and_transformations_through_slices(self, torch, chosen):
         f = (torch.arange(100.0) ** 2).requires_grad_()
         (slope,) = torch.autograd.grad(gpugrad.gradient(f).sum(), f)
         assert slope.abs().sum() > 0
+        assert chosen == ["compiled_engine"] * 2  # there and back
+        del chosen[:]
         plain = f.detach()
         jacobian_times = torch.func.jvp(gpugrad.gradient, (plain,), (torch.ones(100),))[1]
         assert jacobian_times.abs().max() == 0
