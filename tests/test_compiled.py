@@ -734,7 +734,7 @@ class TestWhenToCompile:
             "f, options = np.ones((300, 400)), {'accuracy': 8}\n"
             "with gpugrad.use_backend(threads=2):\n"
             "    gpugrad.laplacian(f, **options)\n"
-            "    (offer,) = [kept for kept, _ in offers.programs._entries.values()]\n"
+            "    (offer,) = [entry.thing for entry in offers.programs._entries.values()]\n"
             "    offer.count(60.0)\n"
             "    offer.count(0.0)\n"
             "    gpugrad.laplacian(f, **options)\n"  # asks for the program

@@ -430,7 +430,9 @@ LONG = {
 def test_texts_end_or_are_refused_in_time(name, monkeypatch):
     monkeypatch.setattr(formula_deadline, "SECONDS", 0.15)
     start = time.perf_counter()
-    with pytest.raises(ValueError, match=r"A text may take 0\.15 seconds"):
+    # On a fast machine SymPy may come to its end before.
+    refusals = r"A text may take 0\.15 seconds|SymPy cannot differentiate this text"
+    with pytest.raises(ValueError, match=refusals):
         gpugrad.symbolic.hessian(LONG[name])
     assert time.perf_counter() - start < 2.0
     # Nothing is raised any more once it is over.

@@ -10,7 +10,7 @@ import pytest
 
 import gpugrad
 from conftest import assert_same_bits
-from internals import dispatch, torch_calls
+from internals import dispatch, offers, torch_calls
 
 torch = pytest.importorskip("torch")
 functional = torch.func
@@ -178,7 +178,8 @@ def test_subclasses_keep_their_type(way, monkeypatch):
         pass
 
     monkeypatch.setattr(dispatch, "COMPILED_SIZE", 0)
-    monkeypatch.setattr(dispatch, "COMPILING_SIZE", 0)
+    monkeypatch.setattr(dispatch, "TENSOR_SIZE", 0)
+    monkeypatch.setattr(offers, "PATIENCE", 0)
     for f in (torch.ones(6), torch.ones(6, requires_grad=True)):
         assert type(gpugrad.gradient(f.as_subclass(Named))) is Named
 

@@ -4,13 +4,7 @@ Axes, spacings, coordinates, masks and options: each is parsed and checked here,
 plan or a record. Most errors about arguments are raised here.
 """
 
-from gpugrad._grids.axes import (
-    parse_one_axis,
-    plan_as_numpy,
-    plan_axes,
-    plan_gradient,
-    warn_of_repeats,
-)
+from gpugrad._grids.axes import parse_one_axis, plan_axes, plan_gradient, warn_of_repeats
 from gpugrad._grids.coordinates import (
     are_dates,
     find_calendar_start,

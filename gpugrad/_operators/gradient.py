@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from gpugrad._arrays import Array, Backend, as_field
-from gpugrad._engines import evaluate
 from gpugrad._grids import (
     ONE_SIDED,
     Axes,
@@ -17,7 +16,6 @@ from gpugrad._grids import (
     Spacing,
     Stagger,
     parse_one_axis,
-    plan_as_numpy,
     plan_axes,
     plan_gradient,
 )
@@ -27,7 +25,7 @@ from gpugrad._operators.descriptions import ONE_AXIS, OUT, describe
 from gpugrad._operators.one_axis import check_one_spacing
 from gpugrad._operators.prepared import prepares
 from gpugrad._operators.samples import MaskedFields
-from gpugrad._stencils import Term, each_derivative
+from gpugrad._stencils import each_derivative
 
 
 @prepares
@@ -107,22 +105,6 @@ def gradient(
     array([ 0.,  2.,  4.,  8., 16.])
     >>> df_dx, df_dy = gpugrad.gradient(np.outer(x, x), x, x)
     """
-    if (  # NumPy's own calls are the most common, and feel a microsecond
-        where is None
-        and skipna is False
-        and type(accuracy) is int
-        and accuracy == 2
-        and edge_accuracy is None
-        and period is None
-        and stagger is None
-        and boundary is ONE_SIDED
-    ):
-        f = as_field(f)
-        plans = plan_as_numpy(f, spacing, axis, 1 if edge_order is None else edge_order, time_unit)
-        if not plans:
-            return _return_nothing(out, stack)
-        results = evaluate([(Term(1, f, plan),) for plan in plans], out, stack, backend)
-        return results if stack or len(plans) > 1 else results[0]
     options = Options(1, accuracy, edge_accuracy, boundary, period, stagger, edge_order)
     samples = MaskedFields([as_field(f)], where, skipna)
     options = samples.refine(options)
