@@ -30,6 +30,7 @@ MODULES = {
     "slices": "gpugrad._engines.slices",
     "numpy_blocks": "gpugrad._engines.numpy_blocks",
     "numpy_calls": "gpugrad._engines.numpy_calls",
+    "ready": "gpugrad._engines.ready",
     "half_precision": "gpugrad._engines.half_precision",
     "numpy_subclasses": "gpugrad._engines.numpy_subclasses",
     "masked_arrays": "gpugrad._engines.masked_arrays",

@@ -10,7 +10,7 @@ import pytest
 
 import gpugrad
 from conftest import as_tuple, assert_same_bits
-from internals import numpy_calls, offers, prepared
+from internals import numpy_calls, offers, prepared, ready
 
 X = np.cumsum(np.random.default_rng(1).uniform(0.2, 2, 12))
 FIELDS = {
@@ -71,6 +71,7 @@ def test_operators_have_the_bits_of_the_reference(name, patience, monkeypatch):
     if not patience:
         pytest.importorskip("llvmlite")
     monkeypatch.setattr(offers, "PATIENCE", patience)
+    monkeypatch.setattr(ready, "_LOOK_SECONDS", 0.0)
     rng = np.random.default_rng(5)
     with gpugrad.use_backend(threads=1):  # what is compiled is there at once
         for k in range(150):
@@ -93,6 +94,7 @@ def find_program(*kind):
 def test_programs_come_and_warn_as_numpy_does(monkeypatch):
     pytest.importorskip("llvmlite")
     monkeypatch.setattr(offers, "PATIENCE", 0.0)
+    monkeypatch.setattr(ready, "_LOOK_SECONDS", 0.0)
     f = np.linspace(0, 1, 30)
     with gpugrad.use_backend(threads=1):
         for _ in range(70):
@@ -192,11 +194,16 @@ def test_threads_that_change_spacings_get_their_own():
 
 
 def test_lists_of_numbers_are_fields():
-    for f in ([1, 4, 9, 16], [1.0, 4.0, 9.5], [np.float64(1), 2, 4.0], (1, 2.5, 7)):
+    rows = [[1.0, 2.0, 4.0], [3.0, 5.0, 9.0]], [[1, 2], (2.5, 7)], ([1, 2], [4, 8])
+    for f in ([1, 4, 9, 16], [1.0, 4.0, 9.5], [np.float64(1), 2, 4.0], (1, 2.5, 7), *rows):
         for _ in range(3):
-            assert_same_bits(gpugrad.gradient(f), np.gradient(f))
-    with pytest.raises(TypeError):
-        gpugrad.gradient([1.0, None, 3.0])
+            for got, wanted in zip(
+                as_tuple(gpugrad.gradient(f)), as_tuple(np.gradient(f)), strict=True
+            ):
+                assert_same_bits(got, wanted)
+    for f in ([1.0, None, 3.0], [True, False], [[1.0, 2.0], [3.0]], [[1.0], 2.0], [[], []]):
+        with pytest.raises((TypeError, ValueError)):
+            gpugrad.gradient(f)
 
 
 def test_a_number_changes_numbers_alone(monkeypatch):

@@ -6,7 +6,7 @@ write, how to combine. Another spacing changes numbers alone.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -149,7 +149,8 @@ def _find_small_term(term: Term, f: NumpyArray) -> _SmallTerm:
         target, samples, step, is_row = placed
         kind = 2 * is_row + (not step.is_difference)
         # Numbers as they were planned: what is made of them is rounded once.
-        weights = formula.weights if _are_numbers(*formula.weights) else step.weights
+        is_raw = formula.divisor is None and _are_numbers(*formula.weights)
+        weights = formula.weights if is_raw else step.weights
         divisor = formula.divisor if _are_numbers(formula.divisor) else step.divisor
         read = tuple(map(_shorten, samples))
         steps.append((kind, _shorten(target), read, weights, divisor, step.constant))
@@ -206,14 +207,17 @@ def _stretch(step: _Step, power: float) -> _Step:
 class BoundCall:
     """Outputs of small fields, ready to be evaluated."""
 
-    __slots__ = ("_converted", "_outputs", "evaluate_single")
+    __slots__ = ("_converted", "_outputs")
 
     def __init__(self, outputs: list[Any], converted: np.dtype[Any] | None) -> None:
         self._outputs, self._converted = outputs, converted
-        (_, _, is_bare, terms), *others = outputs
-        is_single = is_bare and not others and converted is None
-        self.evaluate_single = partial(_evaluate_single, terms[0][2]) if is_single else None
+
+    @property
+    def evaluate_single(self) -> Callable[[NumpyArray], NumpyArray] | None:
         """For one derivative of one field, what makes it from the field: most calls."""
+        (_, _, is_bare, terms), *others = self._outputs
+        is_single = is_bare and not others and self._converted is None
+        return partial(_evaluate_single, terms[0][2]) if is_single else None
 
     def settle(self, f: NumpyArray) -> BoundCall:
         """Return a call that is faster, for fields like `f`: it pays from the second time on."""

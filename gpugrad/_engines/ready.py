@@ -27,6 +27,9 @@ MOST_BYTES = 1 << 21
 _OFTEN = 64
 """Calls after which what they have cost is counted. One of them is timed, and counts for all."""
 
+_LOOK_SECONDS = 2e-3
+"""What calls have to cost before a program is looked for, as that takes about as long."""
+
 _NEVER = 1 << 62
 
 Evaluate = Callable[[Sequence[NumpyArray], Sequence[NumpyArray] | None], Sequence[NumpyArray]]
@@ -67,7 +70,7 @@ class ReadyCall:
     """
 
     __slots__ = ("_calls_left", "_evaluate", "_evaluate_single", "_f", "_is_counted", "_offered",
-                 "_plan", "_program")  # fmt: skip
+                 "_plan", "_program", "_spent")  # fmt: skip
 
     def __init__(
         self,
@@ -81,6 +84,7 @@ class ReadyCall:
         self._plan, self._f, self._is_counted = plan, f, is_counted
         self._program: ProgramCall | None = None
         self._offered: _Offered | None = None
+        self._spent = 0.0
         self._calls_left = _OFTEN if f.nbytes <= MOST_BYTES else _NEVER
 
     def __call__(
@@ -111,6 +115,10 @@ class ReadyCall:
 
     def _count(self, seconds: float) -> None:
         """Count what calls have cost, and take the compiled program once there is one."""
+        self._spent += _OFTEN * seconds
+        if self._spent < _LOOK_SECONDS:
+            self._calls_left = _OFTEN
+            return
         self._calls_left = _NEVER  # unless there is a reason to look again
         if self._program is not None:
             return
@@ -119,7 +127,8 @@ class ReadyCall:
             return
         offer, numbered, outputs, out = offered
         if not self._is_counted:
-            offer.count(_OFTEN * seconds)
+            offer.count(self._spent)
+        self._spent = 0.0
         program = offer.take(outputs, out)
         if program is None:
             self._calls_left = _OFTEN

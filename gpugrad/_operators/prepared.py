@@ -141,7 +141,10 @@ class PreparedCall:
 
     def _bind(self, spacing: tuple[Any, ...]) -> _Bound:
         """Return what there is for some spacings."""
-        kept = tuple([h.copy() if type(h) is np.ndarray else h for h in spacing])
+        if not self._has_coordinates:
+            kept = spacing
+        else:
+            kept = tuple([h.copy() if type(h) is np.ndarray else h for h in spacing])
         if self._small is None:
             return _Bound(kept, partial(ready.evaluate_numbered, self._plan(spacing)), False)
         if not self._is_stretched:
@@ -353,10 +356,21 @@ def _list_fields(f: Any, takes_one: bool) -> Sequence[NumpyArray] | None:
 
 
 def _read_numbers(f: Any) -> Sequence[NumpyArray] | None:
-    """Return a list of Python's numbers as an array."""
-    if type(f) not in (list, tuple) or not f or not _NUMBERS.issuperset(map(type, f)):
+    """Return a list of Python's numbers, or of lists of them, as an array."""
+    if type(f) not in (list, tuple) or not f:
         return None
-    values = np.array(f)
+    rows = f if type(f[0]) in (list, tuple) else (f,)
+    kinds: set[type] = set()
+    for row in rows:
+        if type(row) not in (list, tuple):
+            return None
+        kinds.update(map(type, row))
+    if not kinds or not kinds <= _NUMBERS:
+        return None
+    try:
+        values = np.array(f, np.float64 if kinds == {float} else None)
+    except ValueError:  # rows of unequal lengths
+        return None
     return (values,) if values.dtype.kind in "fi" else None
 
 
