@@ -133,6 +133,21 @@ def test_wrong_spacings_are_refused_after_right_ones(h):
         gpugrad.gradient(f, h)
 
 
+@pytest.mark.parametrize("h", [0.0, float("nan"), float("inf"), np.float64("nan"), 0, 10**400])
+def test_wrong_numbers_beside_coordinates_are_refused_after_right_ones(h):
+    f = np.ones((12, 9))
+    for _ in range(3):
+        gpugrad.gradient(f, X, type(h)(2))
+    with pytest.raises(ValueError, match="finite and not zero"):
+        gpugrad.gradient(f, X, h)
+
+
+def test_what_is_zero_at_an_edge_is_so_for_every_spacing():
+    f = np.full(9, 1e300)
+    for h in (0.5, 1e-20, 1e20):
+        assert_same_bits(gpugrad.gradient(f, h, boundary="reflect"), np.zeros(9))
+
+
 @pytest.mark.parametrize("options", [{"accuracy": 2.0}, {"edge_order": True}, {"skipna": 0}])
 def test_options_of_another_type_are_refused_after_right_ones(options):
     f = np.arange(9.0)

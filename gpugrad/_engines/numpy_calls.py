@@ -200,6 +200,8 @@ def _stretch(step: _Step, power: float) -> _Step:
     """
     kind, target, samples, weights, divisor, constant = step
     if divisor is None:
+        if type(weights[0]) is int:  # it is zero whatever the spacing, as at the edge of a mirror
+            return step
         return kind, target, samples, tuple([w / power for w in weights]), None, None
     return kind, target, samples, weights, divisor * power, constant
 

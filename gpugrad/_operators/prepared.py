@@ -237,7 +237,9 @@ def _find_steps(h: Any) -> Any:
     """Return what plans are made of: steps, or a number; None for what has to be looked at."""
     if type(h) is np.ndarray:
         return find_fine_steps(h)
-    return None if type(h) not in _UNITS or not h else _UNITS[type(h)] * h
+    if type(h) not in _UNITS or not _LEAST < abs(h) < _MOST:
+        return None
+    return float(h) if type(h) is int else h
 
 
 def _may_overlap(a: NumpyArray, b: NumpyArray) -> bool:
