@@ -157,6 +157,17 @@ def test_options_of_another_type_are_refused_after_right_ones(options):
         gpugrad.gradient(f, **options)
 
 
+def test_fields_without_samples_have_results_without_any(monkeypatch):
+    monkeypatch.setattr(ready, "_OFTEN", 2)
+    monkeypatch.setattr(ready, "_LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(offers, "PATIENCE", 0.0)
+    plan = gpugrad.plan((5, 0), axis=0)
+    for _ in range(6):
+        assert gpugrad.gradient(np.zeros((5, 0)), axis=0, stack=True).shape == (1, 5, 0)
+        assert gpugrad.laplacian(np.zeros((5, 0)), axis=0).shape == (5, 0)
+        assert plan(np.zeros((5, 0))).shape == (5, 0)
+
+
 def test_out_is_checked_in_each_call():
     f = np.random.default_rng(0).normal(size=(8, 9))
     wanted = np.gradient(f)

@@ -85,7 +85,7 @@ class ReadyCall:
         self._program: ProgramCall | None = None
         self._offered: _Offered | None = None
         self._spent = 0.0
-        self._calls_left = _OFTEN if f.nbytes <= MOST_BYTES else _NEVER
+        self._calls_left = _OFTEN if 0 < f.nbytes <= MOST_BYTES else _NEVER
 
     def __call__(
         self, fields: Sequence[NumpyArray], out: Sequence[NumpyArray] | None = None

@@ -402,7 +402,7 @@ def _prepare(
     arguments, f = {**defaults, **options}, fields[0]
     if any(arguments.get(name, usual) is not usual for name, usual in _LONG_WAY.items()):
         return None
-    if arguments["boundary"] in ("periodic", "wrap") or not f.ndim:
+    if arguments["boundary"] in ("periodic", "wrap") or not f.ndim or 0 in f.shape:
         return None
     if programs is None and f.dtype.kind not in "fciu":
         return None
