@@ -60,6 +60,8 @@ OPERATORS = {
     "curl": lambda f: gpugrad.curl((f, f[::-1]), 0.3),
     "twice": lambda f: gpugrad.divergence((f, f), 0.3),
     "jacobian": lambda f: gpugrad.jacobian([f, 2 * f], 0.3),
+    "hessian": lambda f: gpugrad.hessian(f, 0.3, 0.7),
+    "stacked": lambda f: gpugrad.hessian(f, accuracy=4, boundary="reflect", stack=True),
     "vector": lambda f: gpugrad.vector_laplacian(np.stack([f, f + 1]), stack=True),
 }
 
@@ -188,6 +190,22 @@ def test_out_is_checked_in_each_call():
     half = np.empty(f.shape, "f4")
     gpugrad.gradient(f, out=(half, one))
     assert_same_bits(half, wanted[0].astype("f4"))
+
+
+@pytest.mark.parametrize("dtype", FIELDS)
+def test_hessians_take_the_spacings_of_each_call(dtype):
+    f = FIELDS[dtype]
+    x = X.copy()
+    for h in ((0.3,), (0.5,), (0.3, x), (2, np.float64(0.5)), (), (x, x)) * 3:
+        wanted = gpugrad.hessian(f, *h, backend="slices")
+        for _ in range(2):
+            assert_same_bits(np.array(gpugrad.hessian(f, *h)), np.array(wanted))
+        x[6:] += 0.25
+    for wrong in (0.0, float("nan")):
+        with pytest.raises(ValueError, match="finite and not zero"):
+            gpugrad.hessian(f, wrong)
+    with pytest.raises(ValueError, match="says nothing of mixed derivatives"):
+        gpugrad.hessian(f, boundary=5.0)
 
 
 def test_what_is_kept_has_a_limit(monkeypatch):

@@ -9,6 +9,7 @@ there they meet the checks, and the errors.
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from functools import cache, partial, wraps
 from typing import Any, NamedTuple, ParamSpec, TypeVar
@@ -26,8 +27,8 @@ from gpugrad._labels import accepts_labels
 from gpugrad._operators.components import check_plans, find_shape, join_results
 from gpugrad._operators.plan import plan_operator
 from gpugrad._operators.prepared_programs import PreparedProgram
-from gpugrad._operators.stages import number_term
-from gpugrad._stencils import OPERATORS, Operator, Outputs, bind_fields, plan_again
+from gpugrad._operators.stages import number_term, plan_stages
+from gpugrad._stencils import OPERATORS, AxisPlan, Operator, Outputs, bind_fields, plan_again
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -191,21 +192,13 @@ class PreparedCall:
 
     def _plan(self, spacing: tuple[Any, ...]) -> Outputs:
         """Return the outputs for fields by number; know how results lie, and the terms' orders."""
-        row, arguments = self._row, self._arguments
-        for h in spacing:
-            if type(h) is np.ndarray and not _is_monotonic(h):
-                raise ValueError(
-                    "`spacing` must go up or down; else the long way warns, or raises."
-                )
-        options = Options(**{k: v for k, v in arguments.items() if k in Options._fields})
-        axis = arguments.get("axis")
-        plans = plan_operator(row, self._template, spacing, axis, None, options)
-        check_plans(row, plans[0], [self._template] * self._count)
+        row = self._row
+        plans = _plan_axes(row, [self._template] * self._count, spacing, self._arguments)
         self._shape = find_shape(row, self._count, len(plans[0]), self._stack)
         outputs = row.terms(*plans, number_term, self._count)
         of_plan = {
             id(plan): (order, i if len(spacing) > 1 else 0)
-            for order, each in zip(row.orders or (options.order,), plans, strict=True)
+            for order, each in zip(row.orders or (self._arguments["order"],), plans, strict=True)
             for i, plan in enumerate(each)
         }
         self._orders = [of_plan[id(term.plan)] for output in outputs for term in output]
@@ -231,6 +224,91 @@ class PreparedCall:
             if any(_may_overlap(target, other) for other in (*fields, *targets[:i])):
                 return False
         return True
+
+
+def _plan_axes(
+    row: Operator,
+    fields: Sequence[NumpyArray],
+    spacing: tuple[Any, ...],
+    arguments: Mapping[str, Any],
+) -> list[list[AxisPlan]]:
+    """Return a plan for each axis, and these for each order; raise where the long way is taken."""
+    for h in spacing:
+        if type(h) is np.ndarray and not _is_monotonic(h):
+            raise ValueError("`spacing` must go up or down; else the long way warns, or raises.")
+    options = Options(**{k: v for k, v in arguments.items() if k in Options._fields})
+    plans = plan_operator(row, fields[0], spacing, arguments.get("axis"), None, options)
+    check_plans(row, plans[0], fields)
+    return plans
+
+
+class _BoundStages(NamedTuple):
+    """What there is for some spacings: for each stage a call and the arrays it takes; results.
+
+    Arrays are counted: the field, then what one stage after the other makes.
+    """
+
+    spacing: tuple[Any, ...]
+    calls: list[tuple[ready.ReadyCall, list[int]]]
+    results: Sequence[int]
+
+
+class PreparedPairs:
+    """A Hessian of NumPy's fields of one shape and dtype: derivatives, then derivatives of these.
+
+    Parameters and errors are those of a `PreparedCall`; all spacings are looked at by value.
+    """
+
+    evaluate_single = None
+
+    def __init__(
+        self,
+        row: Operator,
+        fields: Sequence[NumpyArray],
+        spacing: tuple[Any, ...],
+        arguments: Mapping[str, Any],
+    ) -> None:
+        (f,) = fields
+        if f.dtype.kind not in "iu" and f.dtype.itemsize not in (4, 8, 16):
+            raise TypeError("`f` in half precision, or an extended one, takes the long way.")
+        self._row, self._arguments = row, arguments
+        self._template = np.broadcast_to(np.zeros((), f.dtype), f.shape)
+        self._bound = self._bind(spacing)
+        axes = math.isqrt(len(self._bound.results))
+        self._shape = find_shape(row, 1, axes, bool(arguments["stack"]))
+        self.nbytes = 16 * _BYTES_OF_A_FORMULA * axes**2
+
+    def __call__(
+        self, fields: Sequence[NumpyArray], spacing: tuple[Any, ...], out: Any = None
+    ) -> Any:
+        """Return what the operator returns, or NotImplemented where it takes the long way."""
+        if out is not None:
+            return NotImplemented
+        bound = self._bound
+        if not _are_equal(spacing, bound.spacing):
+            try:
+                bound = self._bound = self._bind(spacing)
+            except (TypeError, ValueError, OverflowError):
+                return NotImplemented
+        arrays = [*fields]
+        for call, taken in bound.calls:
+            arrays += call([arrays[i] for i in taken])
+        results = [arrays[i] for i in bound.results]
+        return join_results(results, self._shape, bool(self._arguments["stack"]))
+
+    def _bind(self, spacing: tuple[Any, ...]) -> _BoundStages:
+        """Return what there is for some spacings."""
+        plans = _plan_axes(self._row, [self._template], spacing, self._arguments)
+        program = plan_stages(self._row, plans, 1)
+        like, calls = self._template, []
+        for stage in program.stages:
+            taken = [*dict.fromkeys(term.field for terms in stage for term in terms)]
+            outputs = bind_fields(stage, {field: i for i, field in enumerate(taken)})
+            calls.append((ready.make_ready(outputs, like), taken))
+            dtype = find_result(bind_fields(outputs, [like] * len(taken))[0])
+            like = np.broadcast_to(np.zeros((), dtype), like.shape)
+        kept = tuple([h.copy() if type(h) is np.ndarray else h for h in spacing])
+        return _BoundStages(kept, calls, program.results)
 
 
 def _find_steps(h: Any) -> Any:
@@ -274,8 +352,6 @@ def prepares(function: Callable[P, R]) -> Callable[P, R]:
     That way also takes labels and units (see `accepts_labels`).
     """
     take_long_way, row = accepts_labels(function), OPERATORS[function.__name__]
-    if row.gives == "pairs":  # derivatives of derivatives, made in two steps
-        return take_long_way
     takes_one, name, find = row.takes == "field", row.name, _calls.find
 
     @wraps(function)
@@ -410,9 +486,12 @@ def _prepare(
         return None
     if len(fields) > 1 and row.gives == "each" and arguments["stack"]:
         return None
+    if row.gives == "pairs" and programs is not None:
+        return None
+    prepare: Any = PreparedPairs if row.gives == "pairs" else PreparedCall
     try:
         prepared: Any = (
-            PreparedCall(row, fields, spacing, arguments)
+            prepare(row, fields, spacing, arguments)
             if programs is None
             else PreparedProgram(programs, row, fields, spacing, arguments)
         )
