@@ -6,6 +6,7 @@ import builtins
 import ctypes
 import math
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -429,11 +430,14 @@ LONG = {
 @pytest.mark.parametrize("name", LONG)
 def test_texts_end_or_are_refused_in_time(name, monkeypatch):
     monkeypatch.setattr(formula_deadline, "SECONDS", 0.15)
-    start = time.perf_counter()
-    # On a fast machine SymPy may come to its end before.
-    refusals = r"A text may take 0\.15 seconds|SymPy cannot differentiate this text"
-    with pytest.raises(ValueError, match=refusals):
+    start, refusal = time.perf_counter(), ""
+    try:
         gpugrad.symbolic.hessian(LONG[name])
+    except ValueError as error:
+        refusal = str(error)
+    # Fast machines come to the end of some in time, or to a depth that SymPy refuses.
+    ends = "" if name in ("product", "powers", "maximum") else r"$|SymPy cannot differentiate|"
+    assert re.match(rf"{ends}A text may take 0\.15 seconds", refusal)
     assert time.perf_counter() - start < 2.0
     # Nothing is raised any more once it is over.
     assert (
