@@ -159,6 +159,14 @@ def test_options_of_another_type_are_refused_after_right_ones(options):
         gpugrad.gradient(f, **options)
 
 
+def test_pairs_of_booleans_are_no_boundary_after_numbers():
+    f = np.arange(9.0)
+    for _ in range(3):
+        gpugrad.gradient(f, boundary=(0, 1))
+    with pytest.raises(TypeError, match="`boundary` must be a name"):
+        gpugrad.gradient(f, boundary=(False, True))
+
+
 def test_fields_without_samples_have_results_without_any(monkeypatch):
     monkeypatch.setattr(ready, "_OFTEN", 2)
     monkeypatch.setattr(ready, "_LOOK_SECONDS", 0.0)

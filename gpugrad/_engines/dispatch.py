@@ -63,7 +63,7 @@ def evaluate(
     """Evaluate outputs with the engine in force; a tuple, or one array where `stack` is true."""
     f = outputs[0][0].field
     if out is None and not stack:
-        # The way of most calls, and the one that feels a microsecond.
+        # Small fields on the long way feel what it takes to choose.
         is_small = type(f) is np.ndarray and f.size < COMPILED_SIZE
         if is_small and name_in_force(backend) == "auto" and not numpy_blocks.unsupported(outputs):
             return numpy_blocks.evaluate(outputs)
@@ -499,8 +499,7 @@ class EngineRow(NamedTuple):
 
 
 TABLE = (
-    # Plain arrays come first: their calls are the ones that feel a microsecond. Before a compiler
-    # is there, small work goes elsewhere (`_find_compiled`).
+    # Plain arrays come first: most calls are theirs.
     EngineRow("compiled", lambda f, name: _has_plain_values(f) and name == "auto", _find_compiled),
     EngineRow("numpy", lambda f, name: _has_plain_values(f) and name == "auto", _find_blocks),
     # Lazy arrays take any name along, for their blocks.

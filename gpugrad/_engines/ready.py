@@ -15,7 +15,7 @@ from gpugrad._arrays import NumpyArray
 from gpugrad._arrays.memory import stand_in
 from gpugrad._engines.dispatch import evaluate
 from gpugrad._engines.numpy_calls import SmallCall, is_small
-from gpugrad._stencils import Outputs, change_terms, distinct_masks
+from gpugrad._stencils import Outputs, bind_fields, change_terms, distinct_masks
 
 if TYPE_CHECKING:
     from gpugrad._engines.compiled.offers import Offer
@@ -48,8 +48,7 @@ def evaluate_numbered(
     outputs: Outputs, fields: Sequence[NumpyArray], out: Sequence[NumpyArray] | None
 ) -> Sequence[NumpyArray]:
     """Evaluate outputs whose terms have numbers for fields, by the engine in force."""
-    bound = change_terms(outputs, lambda term: term._replace(field=fields[term.field]))
-    return evaluate(bound, None if out is None else [*out])
+    return evaluate(bind_fields(outputs, fields), None if out is None else [*out])
 
 
 class ReadyCall:
@@ -93,8 +92,7 @@ class ReadyCall:
         """Return the outputs; arrays in `out` have their dtypes, and overlap with no field."""
         if self._program is not None:
             results = self._program(fields, out)
-            if results is not None:
-                return results
+            return self._evaluate(fields, out) if results is None else results
         self._calls_left -= 1
         if self._calls_left > 0:
             return self._evaluate(fields, out)
@@ -105,11 +103,11 @@ class ReadyCall:
 
     def call_single(self, f: NumpyArray) -> NumpyArray:
         """Return the one derivative of one field, where there is but one."""
-        result = None if self._program is None else self._program.evaluate_single(f)
-        if result is not None:
-            return result
-        self._calls_left -= 1
-        if self._calls_left > 0 and self._evaluate_single is not None:
+        if self._program is not None:
+            result = self._program.evaluate_single(f)
+            return self._evaluate((f,), None)[0] if result is None else result
+        if self._calls_left > 1 and self._evaluate_single is not None:
+            self._calls_left -= 1
             return self._evaluate_single(f)
         return self((f,))[0]
 
@@ -120,8 +118,6 @@ class ReadyCall:
             self._calls_left = _OFTEN
             return
         self._calls_left = _NEVER  # unless there is a reason to look again
-        if self._program is not None:
-            return
         offered = self._offered = self._offered or _find_offer(self._plan(), self._f)
         if offered is None:
             return
@@ -156,7 +152,7 @@ def _find_offer(numbered: Outputs, f: NumpyArray) -> _Offered | None:
 
     count = 1 + max(term.field for terms in numbered for term in terms)
     fields = [stand_in(f) for _ in range(count)]
-    outputs = change_terms(numbered, lambda term: term._replace(field=fields[term.field]))
+    outputs = bind_fields(numbered, fields)
     if kernels.foresee() or engine.unsupported(outputs) or distinct_masks(outputs):
         return None
     out = offers.stand_ins(outputs)

@@ -142,10 +142,7 @@ class PreparedCall:
 
     def _bind(self, spacing: tuple[Any, ...]) -> _Bound:
         """Return what there is for some spacings."""
-        if not self._has_coordinates:
-            kept = spacing
-        else:
-            kept = tuple([h.copy() if type(h) is np.ndarray else h for h in spacing])
+        kept = _keep(spacing) if self._has_coordinates else spacing
         if self._small is None:
             return _Bound(kept, partial(ready.evaluate_numbered, self._plan(spacing)), False)
         if not self._is_stretched:
@@ -307,8 +304,7 @@ class PreparedPairs:
             calls.append((ready.make_ready(outputs, like), taken))
             dtype = find_result(bind_fields(outputs, [like] * len(taken))[0])
             like = np.broadcast_to(np.zeros((), dtype), like.shape)
-        kept = tuple([h.copy() if type(h) is np.ndarray else h for h in spacing])
-        return _BoundStages(kept, calls, program.results)
+        return _BoundStages(_keep(spacing), calls, program.results)
 
 
 def _find_steps(h: Any) -> Any:
@@ -325,6 +321,11 @@ def _may_overlap(a: NumpyArray, b: NumpyArray) -> bool:
         return True
     own_memory = a.base is None and b.base is None
     return not own_memory and np.may_share_memory(a, b)
+
+
+def _keep(spacing: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Return spacings that nobody changes any more."""
+    return tuple([h.copy() if type(h) is np.ndarray else h for h in spacing])
 
 
 def _are_equal(spacing: tuple[Any, ...], kept: tuple[Any, ...]) -> bool:
@@ -473,7 +474,7 @@ def _prepare(
         return None
     if programs is None and not _SPACINGS.issuperset(map(type, spacing)):
         return None
-    if not all(map(_is_plain, options.values())):
+    if not all(_is_plain(name, value) for name, value in options.items()):
         return None
     arguments, f = {**defaults, **options}, fields[0]
     if any(arguments.get(name, usual) is not usual for name, usual in _LONG_WAY.items()):
@@ -501,5 +502,7 @@ def _prepare(
     return prepared
 
 
-def _is_plain(option: Any) -> bool:
-    return type(option) in _PLAIN or (type(option) is tuple and all(type(i) is int for i in option))
+def _is_plain(name: str, value: Any) -> bool:
+    """Tell whether an option may be a part of a kind; of sequences only integers for axes."""
+    are_axes = name == "axis" and type(value) is tuple and all(type(i) is int for i in value)
+    return type(value) in _PLAIN or are_axes

@@ -56,23 +56,28 @@ class LlvmFunction:
         build.position_at_end(after)
 
 
+_KERNEL = ir.FunctionType(ir.VoidType(), [WORD] * 3).as_pointer()
+
+
+def _declare_flags(module: ir.Module) -> tuple[ir.Function, ir.Function, ir.Constant]:
+    """Return what clears the processor's flags of trouble, what tests them, and all of them."""
+    kind = ir.FunctionType(INT, [INT])
+    forget, ask = (ir.Function(module, kind, name) for name in ("feclearexcept", "fetestexcept"))
+    return forget, ask, INT(sum(Trouble.here()))
+
+
 def _write_runner(module: ir.Module) -> None:
     """Write the loop over items, each between forgetting and asking what went wrong."""
     runner = LlvmFunction(module, INT, 3)
     build, (items, count, troubles) = runner.build, runner.function.args
-    forget, ask = (
-        ir.Function(module, ir.FunctionType(INT, [INT]), name)
-        for name in ("feclearexcept", "fetestexcept")
-    )
-    kernel = ir.FunctionType(ir.VoidType(), [WORD] * 3)
-    everything = INT(sum(Trouble.here()))
+    forget, ask, everything = _declare_flags(module)
     build.call(forget, [everything])
     total = build.alloca(INT)
     build.store(INT(0), total)
     with runner.loop(WORD(0), count) as i:
         item = build.add(items, build.mul(i, WORD(32)))
         address, *arguments = [runner.word(item, k) for k in range(4)]
-        build.call(build.inttoptr(address, kernel.as_pointer()), arguments)
+        build.call(build.inttoptr(address, _KERNEL), arguments)
         trouble = build.call(ask, [everything])
         with build.if_then(build.icmp_unsigned("!=", trouble, INT(0)), likely=False):
             place = build.add(troubles, build.mul(i, WORD(4)))
@@ -119,18 +124,13 @@ def _write_launcher(module: ir.Module) -> None:
         memory = launcher.load(build.add(array, WORD(object.__basicsize__)), WORD)
         place = element(places, i)
         store(build.add(element(layout, place), memory), place)
-    forget, ask = (
-        ir.Function(module, ir.FunctionType(INT, [INT]), name)
-        for name in ("feclearexcept", "fetestexcept")
-    )
-    kernel = ir.FunctionType(ir.VoidType(), [WORD] * 3)
-    everything = INT(sum(Trouble.here()))
+    forget, ask, everything = _declare_flags(module)
     build.call(forget, [everything])
     with launcher.loop(WORD(0), last) as i:
         item = build.add(items, build.mul(i, WORD(32)))
         address, offset, start, stop = [launcher.word(item, k) for k in range(4)]
         arguments = [build.add(offset, layout), start, stop]
-        build.call(build.inttoptr(address, kernel.as_pointer()), arguments)
+        build.call(build.inttoptr(address, _KERNEL), arguments)
     build.fence("seq_cst")
     build.ret(build.call(ask, [everything]))
 
