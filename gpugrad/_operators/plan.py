@@ -722,3 +722,13 @@ def plan_operator(
         plan_axes(f, spacing, axis, time_unit, options._replace(order=order))
         for order in row.orders or (options.order,)
     ]
+
+
+def plan_call(
+    row: Operator, fields: Sequence[Array], spacing: tuple[Any, ...], arguments: Mapping[str, Any]
+) -> list[list[AxisPlan]]:
+    """Return the plans of a call, checked, by all of its other arguments by name."""
+    options = Options(**{k: v for k, v in arguments.items() if k in Options._fields})
+    plans = plan_operator(row, fields[0], spacing, arguments.get("axis"), None, options)
+    check_plans(row, plans[0], fields)
+    return plans

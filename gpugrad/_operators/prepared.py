@@ -22,10 +22,10 @@ from gpugrad._engines.numpy_calls import BoundCall, SmallCall, is_small
 from gpugrad._engines.numpy_steps import find_result
 from gpugrad._engines.programs import Programs, find_programs
 from gpugrad._engines.store import Store
-from gpugrad._grids import Options, find_fine_steps
+from gpugrad._grids import find_fine_steps
 from gpugrad._labels import accepts_labels
-from gpugrad._operators.components import check_plans, find_shape, join_results
-from gpugrad._operators.plan import plan_operator
+from gpugrad._operators.components import find_shape, join_results
+from gpugrad._operators.plan import plan_call
 from gpugrad._operators.prepared_programs import PreparedProgram
 from gpugrad._operators.stages import number_term, plan_stages
 from gpugrad._stencils import OPERATORS, AxisPlan, Operator, Outputs, bind_fields, plan_again
@@ -233,10 +233,7 @@ def _plan_axes(
     for h in spacing:
         if type(h) is np.ndarray and not _is_monotonic(h):
             raise ValueError("`spacing` must go up or down; else the long way warns, or raises.")
-    options = Options(**{k: v for k, v in arguments.items() if k in Options._fields})
-    plans = plan_operator(row, fields[0], spacing, arguments.get("axis"), None, options)
-    check_plans(row, plans[0], fields)
-    return plans
+    return plan_call(row, fields, spacing, arguments)
 
 
 class _BoundStages(NamedTuple):

@@ -10,9 +10,8 @@ import numpy as np
 
 from gpugrad._arrays import HALF_PRECISION, Array, dtype_name, host_values, row_of, stack_results
 from gpugrad._engines.programs import Programs
-from gpugrad._grids import Options
-from gpugrad._operators.components import check_plans, find_shape, join_results
-from gpugrad._operators.plan import plan_operator
+from gpugrad._operators.components import find_shape, join_results
+from gpugrad._operators.plan import plan_call
 from gpugrad._operators.stages import number_term
 from gpugrad._stencils import Operator, bind_fields, distinct_fields
 
@@ -34,23 +33,8 @@ class _BoundProgram(NamedTuple):
 class PreparedProgram:
     """An operator on fields of one kind, with spacings of some types.
 
-    Parameters
-    ----------
-    programs : Programs
-        The engine of these fields.
-    row : Operator
-        The operator.
-    fields : sequence of arrays
-        The field, or the components, of a first call.
-    spacing : tuple
-        The spacings of that call.
-    arguments : mapping
-        The other arguments of that call, by name.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If the call is wrong, or has to take the long way.
+    `programs` is the engine of these fields; other parameters, and errors, are as for a call on
+    NumPy's fields (`prepared.PreparedCall`).
     """
 
     def __init__(
@@ -93,10 +77,8 @@ class PreparedProgram:
         for h in spacing:
             if type(h) not in _NUMBERS and not (type(h) is type(fields[0]) and _is_monotonic(h)):
                 raise ValueError("`spacing` must be numbers, or arrays that go up or down.")
-        row, arguments = self._row, self._arguments
-        options = Options(**{k: v for k, v in arguments.items() if k in Options._fields})
-        plans = plan_operator(row, fields[0], spacing, arguments.get("axis"), None, options)
-        check_plans(row, plans[0], fields)
+        row = self._row
+        plans = plan_call(row, fields, spacing, self._arguments)
         self._shape = find_shape(row, len(fields), len(plans[0]), self._stack)
         outputs = row.terms(*plans, number_term, len(fields))
         order = tuple(dict.fromkeys(term.field for terms in outputs for term in terms))
