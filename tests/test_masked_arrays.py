@@ -123,6 +123,28 @@ def test_masked_arrays_have_the_masks_and_bits_of_numpys(rng, monkeypatch, name,
             assert not np.shares_memory(np.ma.getmask(got), np.ma.getmask(f))
 
 
+@pytest.mark.parametrize("dtype", ["f8", "f4", "c16", "i2"])
+@pytest.mark.parametrize("spacing", [(-2.0,), (np.arange(9.0) ** 2, -2.0), (3.0, -2.0)], ids=str)
+def test_zeros_have_the_signs_of_numpys(rng, dtype, spacing):
+    """It adds nothing at all to its quotients: zero times the dividend, which has a sign."""
+    values = rng.choice([-1.0, -0.0, 0.0, 1.0], (2, 9, 200)).astype(dtype)
+    if dtype == "c16":
+        values = values + 1j * rng.choice([-1.0, -0.0, 0.0, 1.0], (2, 9, 200))
+    f, g = np.ma.array(values, mask=rng.random(values.shape) < 0.05)
+    if len(spacing) == 1:
+        spacing = spacing * 2
+    for result, numpys in zip(gpugrad.gradient(f, *spacing), np.gradient(f, *spacing), strict=True):
+        assert_same_bits(result.filled(7), numpys.filled(7))
+    curl = gpugrad.curl((f, g), *spacing, backend="slices")
+    assert_same_bits(gpugrad.curl((f, g), *spacing).filled(7), curl.filled(7))
+
+
+def test_masked_arrays_without_samples_have_results_without_any():
+    f = np.ma.array(np.empty((5, 0)), mask=False)
+    assert gpugrad.gradient(f, axis=0).shape == (5, 0)
+    assert gpugrad.laplacian(f, axis=0).shape == (5, 0)
+
+
 def test_compiled_code_computes_what_is_beneath_masks(rng):
     f = np.ma.masked_greater(rng.normal(size=(20, 30)), 1.0)
     for got, wanted in zip(gpugrad.gradient(f, backend="compiled"), np.gradient(f), strict=True):

@@ -49,6 +49,8 @@ class _MaskedRows(NamedTuple):
     reads: list[Index]
     divides: bool
     """Whether `numpy.ma` looks at what the division makes."""
+    divides_by_less: bool
+    """Whether it divides by what is less than zero."""
 
 
 class _Facts(NamedTuple):
@@ -56,6 +58,7 @@ class _Facts(NamedTuple):
 
     regions: list[_MaskedRows]
     divides: bool
+    divides_by_less: bool
     bounds: list[tuple[float, float, float]]
     """Of each formula how large weights are together, and a constant, and how small a divisor."""
 
@@ -113,14 +116,41 @@ def evaluate(
                 size = sizes.get(id(plain))
                 if size is None:
                     size = sizes[id(plain)] = _find_size(plain, np.ma.getmask(term.field))
-                if not _is_tame(plain, plan, size):
-                    differentiate = partial(_differentiate_term, evaluate_plain)
-                    return evaluate_terms(differentiate, outputs, out)
-        results = tuple(map(_mask, outputs, beneath, evaluate_plain(beneath)))
+                is_tame = _is_tame(plain, plan, size)
+                if not is_tame or (term.sign == -1 and _may_change_zeros(plain, plan)):
+                    return _evaluate_one_by_one(outputs, out, evaluate_plain)
+        plain_results = evaluate_plain(beneath)
+        if any(map(_has_zeros_of_numpy, plain_results)):
+            return _evaluate_one_by_one(outputs, out, evaluate_plain)
+        results = tuple(map(_mask, outputs, beneath, plain_results))
     if out is None:
         return results
     assign(out, results)
     return tuple(out)
+
+
+def _evaluate_one_by_one(
+    outputs: Outputs, out: Sequence[NumpyArray] | None, evaluate_plain: EvaluatePlain
+) -> tuple[NumpyArray, ...]:
+    """Evaluate each derivative alone, and look at what its divisions have made."""
+    return evaluate_terms(partial(_differentiate_term, evaluate_plain), outputs, out)
+
+
+def _may_change_zeros(f: NumpyArray, plan: AxisPlan) -> bool:
+    """Tell whether some zeros of plain arrays may have another sign in `numpy.ma`.
+
+    It adds nothing at all to what it has divided, zero times the dividend: `-0.0` stays only where
+    this is `-0.0`, too.
+    """
+    facts = _find_facts(f, plan)
+    return facts.divides_by_less or (facts.divides and f.dtype.kind == "c")
+
+
+def _has_zeros_of_numpy(values: NumpyArray) -> bool:
+    """Tell whether `numpy.ma` itself has to tell the signs of zeros: of complex numbers."""
+    if values.dtype.kind != "c":
+        return False
+    return any(bool(((part == 0) & np.signbit(part)).any()) for part in (values.real, values.imag))
 
 
 def _differentiate_term(
@@ -138,11 +168,11 @@ def _differentiate_term(
     is_lost = bool(lost.any())
     # Numbers that are rounded once more after the division do not tell what it has made.
     is_told = values.dtype.str[1:] == "f8" and not np.isfinite(values[lost]).any()
-    if values.dtype != dtype or (is_lost and not is_told):
+    if values.dtype != dtype or (is_lost and not is_told) or _has_zeros_of_numpy(values):
         with np.errstate(all="ignore"):  # this pass has warned
             return numpy_subclasses.differentiate_term(xp, term, dtype)
     if is_lost:
-        for place, _, divides in _find_facts(values, term.plan).regions:
+        for place, _, divides, _ in _find_facts(values, term.plan).regions:
             if divides:
                 mask[place] |= lost[place]
     return result
@@ -159,9 +189,12 @@ def _find_facts(f: NumpyArray, plan: AxisPlan) -> _Facts:
                 rows_of(f.ndim, plan.axis, start + k, stop + k) for k in (0, *formula.offsets)
             ]
             is_scalar = f.ndim == 1 and stop - start == 1  # which is no masked array
-            regions.append(_MaskedRows(place, reads, formula.divisor is not None and not is_scalar))
+            divides = formula.divisor is not None and not is_scalar
+            is_less = divides and bool((np.asarray(formula.divisor) < 0).any())
+            regions.append(_MaskedRows(place, reads, divides, is_less))
         bounds = [_find_bounds(formula) for formula, *_ in plan.regions(n)]
-        facts = _Facts(regions, any(rows.divides for rows in regions), bounds)
+        divides, is_less = (any(rows[i] for rows in regions) for i in (2, 3))
+        facts = _Facts(regions, divides, is_less, bounds)
         plan.memo[key] = facts
     return facts
 
@@ -190,6 +223,10 @@ def _mask(terms: Sequence[Term], beneath: Sequence[Term], values: NumpyArray) ->
     fields = [term.field for term in terms]
     masks = [np.ma.getmask(field) for field in fields]
     facts = [_find_facts(values, term.plan) for term in terms]
+    for each in facts:
+        for rows in each.regions:
+            if rows.divides_by_less:
+                values[rows.place] += 0.0  # see `_may_change_zeros`
     result = values.view(np.ma.MaskedArray)
     result.__array_finalize__(f)  # fill value, hardness and attributes; a copy of the mask
     mask: Any = np.ma.getmask(result)
@@ -207,7 +244,7 @@ def _mask(terms: Sequence[Term], beneath: Sequence[Term], values: NumpyArray) ->
         if other is not np.ma.nomask:
             if field.hardmask and field is not f:  # a derivative is masked where its field is
                 np.logical_or(mask, other, mask)
-            for place, reads, _ in each.regions:
+            for place, reads, *_ in each.regions:
                 target = mask[place]
                 first = other[reads[0]] if is_new else target
                 for read in reads[1 if is_new and len(reads) > 1 else 0 :]:
@@ -218,6 +255,8 @@ def _mask(terms: Sequence[Term], beneath: Sequence[Term], values: NumpyArray) ->
 
 def _find_size(f: NumpyArray, mask: Any) -> float:
     """Return the largest magnitude of samples that are not masked; no number, or one beyond."""
+    if not f.size:
+        return 0.0
     if f.dtype.kind in "iu":
         return max(-float(np.iinfo(f.dtype).min), float(np.iinfo(f.dtype).max))
     if f.size <= _TOGETHER:
