@@ -17,6 +17,7 @@ from benchmarks.reliability import (
     page,
     processes,
     random_calls,
+    repeated_calls,
 )
 from benchmarks.reliability.trial import Kind
 
@@ -24,6 +25,10 @@ KINDS = {
     "random_calls": Kind(
         random_calls.run, "random calls beside `numpy.gradient`, values and errors", "calls",
         100_000, 300,
+    ),
+    "repeated_calls": Kind(
+        repeated_calls.run, "calls of operators that come again, beside the reference engine",
+        "calls", 50_000, 300,
     ),
     "interruptions": Kind(
         interruptions.run, "signals and exceptions in the middle of work", "interruptions", 1000, 12
