@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import gpugrad
-from internals import half_precision, numpy_subclasses
+from internals import half_precision, numpy_subclasses, ready
 
 
 class Subclass(np.ndarray):
@@ -75,9 +75,7 @@ def test_large_tensors_in_half_precision_are_computed_in_parts(monkeypatch):
     evaluate = half_precision.evaluate
     monkeypatch.setattr(half_precision, "evaluate", lambda *a: seen.append(len(a)) or evaluate(*a))
     monkeypatch.setattr(half_precision, "_TOGETHER", 300)
-    from internals import torch_calls
-
-    monkeypatch.setattr(torch_calls, "MOST_SAMPLES", 0)  # it stands for a large one
+    monkeypatch.setattr(ready, "MOST_BYTES", 0)  # it stands for a large one
     f = torch.zeros(30, 30, dtype=torch.bfloat16)
     gpugrad.gradient(f)
     assert seen

@@ -10,11 +10,9 @@ import pytest
 
 import gpugrad
 from conftest import assert_same_bits
-from internals import dispatch, offers
+from internals import dispatch, offers, prepared, ready
 
 torch = pytest.importorskip("torch")
-from internals import torch_calls  # noqa: E402 - it needs PyTorch
-
 functional = torch.func
 X = np.array([0.0, 0.4, 1.0, 1.3, 2.2, 2.5])
 
@@ -60,11 +58,21 @@ def go_back(operator, f, seed):
     return [r.detach() for r in results], torch.autograd.grad(results, f, weights)[0]
 
 
-@pytest.fixture(params=["small", "large"])
+@pytest.fixture(params=["small", "compiled", "large"])
 def way(request, monkeypatch):
-    """Have calls ready, as those of small fields are, or find an engine in each of them."""
+    """Have calls ready, with a program or without; or find an engine in each of them."""
+    prepared._calls.clear()
     if request.param == "large":
-        monkeypatch.setattr(torch_calls, "MOST_SAMPLES", 0)
+        monkeypatch.setattr(ready, "MOST_BYTES", 0)
+    if request.param != "compiled":
+        yield
+        return
+    pytest.importorskip("llvmlite")
+    monkeypatch.setattr(offers, "PATIENCE", 0)
+    monkeypatch.setattr(ready, "_LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(ready, "_OFTEN", 1)  # a program is looked for in the first call
+    with gpugrad.use_backend(threads=1):
+        yield
 
 
 @pytest.mark.parametrize("dtype", ["float64", "complex64"])
@@ -195,3 +203,20 @@ def test_fields_die_with_their_results(way):
     del middle, result
     gc.collect()
     assert gone() is None
+
+
+def test_there_are_programs_both_ways(monkeypatch):
+    pytest.importorskip("llvmlite")
+    seen = []
+    make = ready.make_ready
+    monkeypatch.setattr(ready, "make_ready", lambda *a: seen.append(make(*a)) or seen[-1])
+    monkeypatch.setattr(offers, "PATIENCE", 0)
+    monkeypatch.setattr(ready, "_LOOK_SECONDS", 0.0)
+    prepared._calls.clear()
+    f = torch.rand(256, 256, dtype=torch.float64, requires_grad=True)
+    with gpugrad.use_backend(threads=1):
+        for _ in range(ready._OFTEN):
+            gpugrad.gradient(f)[0].sum().backward()
+    forwards, backwards = seen
+    assert forwards._program is not None
+    assert backwards._program is not None

@@ -1,4 +1,4 @@
-"""Calls on tensors in host memory that are ready: the NumPy engine's, on views of their memory."""
+"""Calls on tensors in host memory that are ready: those of NumPy's views of their memory."""
 
 from __future__ import annotations
 
@@ -8,23 +8,24 @@ import numpy as np
 import torch
 
 from gpugrad._arrays import Array, NumpyArray, is_transformed
-from gpugrad._engines import numpy_blocks
-from gpugrad._engines.numpy_calls import SmallCall, is_small
+from gpugrad._engines import numpy_blocks, ready
 from gpugrad._engines.torch import autograd
-from gpugrad._stencils import Outputs, bind_fields, change_terms, convert_fields, distinct_fields
+from gpugrad._stencils import Outputs, convert_fields, distinct_fields
 
 _CLASSES = (torch.Tensor, torch.nn.Parameter)
 _NAMES = "float32 float64 complex64 complex128 int8 int16 int32 int64 uint8"
 _HALVES = frozenset((torch.float16, torch.bfloat16))
 _DTYPES = _HALVES | frozenset(getattr(torch, name) for name in _NAMES.split())
 
-MOST_SAMPLES = 1 << 16
-"""Samples up to which a call feels how long it takes to find an engine."""
+_SINGLE_BYTES = 4
+"""Bytes of a sample in single precision, in which half precision is computed."""
 
 
 def describe_field(f: Array) -> Hashable:
     """Return what a ready call depends on, of a tensor; None for one that has none."""
-    if type(f) not in _CLASSES or is_transformed(f) or not f.is_cpu or f.numel() >= MOST_SAMPLES:
+    if type(f) not in _CLASSES or is_transformed(f) or not f.is_cpu:
+        return None
+    if f.numel() * max(f.itemsize, _SINGLE_BYTES) > ready.MOST_BYTES:
         return None
     if f.layout is not torch.strided or f.is_conj() or f.is_neg() or f.dtype not in _DTYPES:
         return None
@@ -53,7 +54,7 @@ def prepare(outputs: Outputs) -> Callable[..., tuple[Array, ...]] | None:
         return None
     shape = tuple(fields[0].shape)
     return autograd.DifferentiableCall(
-        numbered, shape, lambda numbered: _prepare(numbered, fields[0])
+        numbered, shape, lambda numbered: _prepare(numbered, template)
     )
 
 
@@ -73,14 +74,7 @@ def _prepare_half(outputs: Outputs, dtype: torch.dtype) -> Callable[..., tuple[A
 
 def _prepare(numbered: Outputs, like: NumpyArray) -> autograd.Run:
     """Return what evaluates outputs of tensors of a shape and dtype."""
-    whole = change_terms(numbered, lambda term: term._replace(field=like))
-    if is_small(whole):
-        call = SmallCall(numbered, like).bind(None).settle(like)
-        evaluate: Callable[[list[NumpyArray]], Sequence[NumpyArray]] = call
-    else:
-
-        def evaluate(views: list[NumpyArray]) -> Sequence[NumpyArray]:
-            return numpy_blocks.evaluate(bind_fields(numbered, views))
+    evaluate = ready.make_ready(numbered, like)
 
     def run(tensors: Sequence[Array]) -> list[Array]:
         with np.errstate(all="ignore"):  # PyTorch doesn't warn of overflow
