@@ -197,6 +197,11 @@ def list_jax(quick: bool) -> Iterator[Comparison]:
             inside = {"slices inside": ready("laplacian_inside(a)")}
             ours = ready("laplacian(a)")
             yield Comparison("jax", shape, ours, inside, 1.2, 1e-4, library="jax")
+        jaxs = {"jax": ready("jnp.gradient(a, *fresh())")}
+        for call in ("gradient(a, *fresh())", "gradient(a, *fresh(), accuracy=4)",
+                     "laplacian(a, *fresh())"):  # fmt: skip
+            yield Comparison("jax, new spacing", shape, ready(call), jaxs, 1.2, reference="()",
+                             library="jax", draw=peers.draw_spacings)  # fmt: skip
     for options in ("", ", accuracy=4"):
         trace = "jax.jit(lambda a: gradient(a{})).trace(a)"
         plain = {"no mask": trace.format(options)}

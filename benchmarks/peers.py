@@ -29,7 +29,7 @@ def make_names(shape: tuple[int, ...], library: str, draw: Draw | None) -> dict[
         import jax
 
         a, where = map(jax.numpy.asarray, (f.astype("float32"), rng.random(shape) > 0.1))
-        return names | {"jax": jax, "jnp": jax.numpy, "a": a, "where": where,
+        return names | {"jax": jax, "jnp": jax.numpy, "a": a, "where": where, "draw": draw,
                         "laplacian_inside": laplacian_inside}  # fmt: skip
     if library == "torch":
         import torch

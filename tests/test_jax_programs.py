@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 import gpugrad
-from conftest import LIBRARIES
+from conftest import LIBRARIES, assert_same_bits
+from internals import prepared, prepared_programs
 
 jax = pytest.importorskip("jax")
 jnp = jax.numpy
@@ -19,7 +20,8 @@ def engine():
 
     LIBRARIES["jax"]()
     jax_engine._compile.cache_clear()
-    return jax_engine
+    yield jax_engine
+    jax.config.update("jax_enable_x64", True)
 
 
 def assert_close(got, wanted):
@@ -111,3 +113,57 @@ def test_weak_types_and_default_devices(rng):
     assert gpugrad.gradient(weak, 0.5).dtype == weak.dtype
     with jax.default_device(jax.devices("cpu")[0]):
         np.testing.assert_array_equal(gpugrad.gradient(weak, 0.5), np.zeros(5))
+
+
+SPACINGS = [0.5, 0.3, -2.5, 1.0, 1e-12, 1e7, 0.25]
+CALLS = {
+    "plain": lambda f, h: gpugrad.gradient(f, h),
+    "numpy's": lambda f, h: gpugrad.gradient(f, np.float64(h)),
+    "integers": lambda f, h: gpugrad.gradient(f, round(h) or 3),
+    "two": lambda f, h: gpugrad.gradient(f, h, 0.3, edge_order=2),
+    "accurate": lambda f, h: gpugrad.laplacian(f, h, accuracy=4),
+    "third": lambda f, h: gpugrad.derivative(f, h, order=3, axis=1),
+    "mirror": lambda f, h: gpugrad.gradient(f, h, boundary="reflect", stack=True),
+    "value": lambda f, h: gpugrad.gradient(f, h, boundary=2.5),
+    "norm": lambda f, h: gpugrad.gradient_norm(f, h, h / 3),
+    "curl": lambda f, h: gpugrad.curl((f, f + 1), h),
+    "twice": lambda f, h: gpugrad.divergence((f, f), h),
+    "jacobian": lambda f, h: gpugrad.jacobian([f, 2 * f], h),
+}
+
+
+@pytest.mark.sampled
+@pytest.mark.parametrize("has_64_bits", [True, False], ids=["64 bits", "32 bits"])
+@pytest.mark.parametrize("dtype", ["f4", "f8", "c8", "i4"])
+@pytest.mark.parametrize("name", CALLS)
+def test_new_spacings_have_the_results_of_first_ones(name, dtype, has_64_bits, rng):
+    """Of calls with one spacing alone, for which all is planned."""
+    jax.config.update("jax_enable_x64", has_64_bits)
+    f, wanted = jnp.asarray((9 * rng.normal(size=(7, 6))).astype(dtype)), []
+    for h in SPACINGS:
+        prepared._calls.clear()
+        wanted.append(np.array(CALLS[name](f, h)))
+    prepared._calls.clear()
+    for _ in range(2):
+        for h, expected in zip(SPACINGS, wanted, strict=True):
+            assert_same_bits(np.array(CALLS[name](f, h)), expected)
+
+
+@pytest.mark.parametrize("name", ["plain", "accurate", "curl"])
+def test_new_spacings_are_not_planned(name, rng, monkeypatch):
+    f = jnp.asarray(rng.normal(size=(7, 6)))
+    prepared._calls.clear()
+    for h in (0.3, 0.7):
+        CALLS[name](f, h)
+    monkeypatch.setattr(prepared_programs, "plan_call", None)
+    wanted = CALLS[name](np.asarray(f), 0.2)
+    assert_close(CALLS[name](f, 0.2), wanted)
+
+
+@pytest.mark.parametrize("h", [0.0, np.nan, np.inf, True])
+def test_wrong_spacings_are_refused_after_right_ones(h, rng):
+    f = jnp.asarray(rng.normal(size=7))
+    for right in (0.3, 0.7, 0.2):
+        gpugrad.gradient(f, right)
+    with pytest.raises((TypeError, ValueError), match="spacing"):
+        gpugrad.gradient(f, h)

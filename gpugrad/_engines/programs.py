@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from importlib import import_module
 from typing import Any, Protocol, cast
 
@@ -21,6 +21,14 @@ class Programs(Protocol):
 
         It takes all arrays that are like these, and returns an array for each output. None stands
         for outputs that no program takes.
+        """
+
+    def prepare_for_spacings(
+        self, outputs: Outputs
+    ) -> Callable[[Sequence[float]], Callable[..., tuple[Array, ...]]] | None:
+        """Return what makes such functions for any spacings, given as ``h**order`` for each term.
+
+        Outputs have spacings of 1. None stands for outputs whose plans have to be made anew.
         """
 
 

@@ -27,16 +27,21 @@ from gpugrad._labels import accepts_labels
 from gpugrad._operators.components import find_shape, join_results
 from gpugrad._operators.plan import plan_call
 from gpugrad._operators.prepared_programs import PreparedProgram
+from gpugrad._operators.spacings_in_turn import (
+    LEAST,
+    MOST,
+    UNITS,
+    are_stretched,
+    find_orders,
+    find_powers,
+)
 from gpugrad._operators.stages import number_term, plan_stages
 from gpugrad._stencils import OPERATORS, AxisPlan, Operator, Outputs, bind_fields, plan_again
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
-_UNITS = {float: 1.0, int: 1, np.float64: np.float64(1.0)}
-"""Types of spacings whose numbers are worked out in each call, and what is planned for them."""
-
-_SPACINGS = frozenset((*_UNITS, np.float32, np.int64, np.int32, np.ndarray))
+_SPACINGS = frozenset((*UNITS, np.float32, np.int64, np.int32, np.ndarray))
 
 _NUMBERS = frozenset((float, int, np.float64))
 
@@ -45,9 +50,6 @@ _PLAIN = frozenset((int, str, type(None), float, bool))
 
 _LONG_WAY = {"where": None, "skipna": False, "time_unit": None, "period": None, "backend": None}
 """Options that need a look in each call, unless they are what they are by default."""
-
-_LEAST, _MOST = 1e-30, 1e30
-"""Spacings between which no number of a formula leaves the range of floats."""
 
 _BYTES_OF_A_FORMULA = 1 << 10
 
@@ -95,13 +97,9 @@ class PreparedCall:
         # It stands for any field, and holds a single number.
         self._template = np.broadcast_to(np.zeros((), fields[0].dtype), fields[0].shape)
         self._has_coordinates = any(type(h) is np.ndarray for h in spacing)
-        outputs = self._plan(tuple([_UNITS.get(type(h), h) for h in spacing]))
+        outputs = self._plan(tuple([UNITS.get(type(h), h) for h in spacing]))
         plans = [term.plan for output in outputs for term in output]
-        self._is_stretched = all(type(h) in _UNITS for h in spacing) and not any(
-            formula.constant is not None
-            for plan in plans
-            for formula in (*plan.lower, plan.interior, *plan.upper)
-        )
+        self._is_stretched = are_stretched(spacing, plans)
         whole = bind_fields(outputs, [self._template] * self._count)
         self._small = (SmallCall(outputs, self._template), plans) if is_small(whole) else None
         self._dtype = find_result(whole[0])
@@ -147,13 +145,8 @@ class PreparedCall:
             return _Bound(kept, partial(ready.evaluate_numbered, self._plan(spacing)), False)
         if not self._is_stretched:
             return _Bound(kept, self._bind_coordinates(spacing) or self._bind_all(spacing), False)
-        powers = []
-        for order, k in self._orders:
-            h = float(spacing[k]) if spacing else 1.0
-            if not _LEAST < abs(h) < _MOST:
-                raise ValueError(f"spacings must be from {_LEAST} to {_MOST}; got {h}.")
-            powers.append(h**order)
-        return _Bound(kept, self._small[0].bind(powers), False)
+        call = self._small[0].bind(find_powers(self._orders, spacing))
+        return _Bound(kept, call, False)
 
     def _bind_all(self, spacing: tuple[Any, ...]) -> BoundCall:
         """Plan anew; coordinates to come are taken to be like these."""
@@ -193,12 +186,7 @@ class PreparedCall:
         plans = _plan_axes(row, [self._template] * self._count, spacing, self._arguments)
         self._shape = find_shape(row, self._count, len(plans[0]), self._stack)
         outputs = row.terms(*plans, number_term, self._count)
-        of_plan = {
-            id(plan): (order, i if len(spacing) > 1 else 0)
-            for order, each in zip(row.orders or (self._arguments["order"],), plans, strict=True)
-            for i, plan in enumerate(each)
-        }
-        self._orders = [of_plan[id(term.plan)] for output in outputs for term in output]
+        self._orders = find_orders(row, plans, outputs, spacing, self._arguments)
         return outputs
 
     def _takes_out(self, fields: Sequence[NumpyArray], out: Any) -> bool:
@@ -308,7 +296,7 @@ def _find_steps(h: Any) -> Any:
     """Return what plans are made of: steps, or a number; None for what has to be looked at."""
     if type(h) is np.ndarray:
         return find_fine_steps(h)
-    if type(h) not in _UNITS or not _LEAST < abs(h) < _MOST:
+    if type(h) not in UNITS or not LEAST < abs(h) < MOST:
         return None
     return float(h) if type(h) is int else h
 

@@ -22,6 +22,10 @@ from gpugrad._engines.jax.program import TermOutline, XlaProgram, spread
 from gpugrad._engines.jax.shards import fill_spec, find_cuts, find_sharding
 from gpugrad._stencils import AxisPlan, Norm, Outputs, distinct_arrays, distinct_fields
 
+Parts = tuple[tuple[bool, tuple[TermOutline, ...]], ...]
+Kinds = tuple[tuple[tuple[int, ...], Any], ...]
+"""The shapes and dtypes of arrays."""
+
 
 def unsupported(outputs: Outputs) -> str | None:
     """Say why these outputs need another engine, or return None."""
@@ -62,6 +66,50 @@ def prepare(outputs: Outputs) -> Callable[..., tuple[Array, ...]]:
     """Return a call on arrays like those of outputs; XLA compiles it when it is first made."""
     sharding = _find_sharding(outputs)
     f = outputs[0][0].field
+    parts, kinds, plans = _outline(outputs)
+    real = _find_real(f)
+    taken = [_take_operands(plan, f.shape, sharding, real) for plan in plans]
+    operands = [value for _, _, values, _ in taken for value in values]
+    numbers = [number for _, own, _, _ in taken for number in own]
+    if numbers:
+        operands = [jnp.asarray(np.array(numbers)), *operands]
+    outlines = tuple([outline for outline, _, _, _ in taken])
+    if sharding is None:
+        run = _compile(parts, outlines, kinds, _find_spread(f))
+        return partial(run, *operands)
+    run = _compile_spread(parts, outlines, kinds, sharding, tuple([s for *_, s in taken]))
+    return lambda *arrays: run(*operands, *[_place(x, sharding) for x in arrays])
+
+
+def prepare_for_spacings(
+    outputs: Outputs,
+) -> Callable[[Sequence[float]], Callable[..., tuple[Array, ...]]] | None:
+    """Return what makes calls as `prepare` does, of ``h**order`` for each term; see `programs`."""
+    f = outputs[0][0].field
+    if _find_sharding(outputs) is not None:
+        return None
+    parts, kinds, plans = _outline(outputs)
+    nowhere, real = (None,) * len(f.shape), _find_real(f)
+    taken = [Operands(f.shape, nowhere, nowhere, _find_precision(plan, real), True)
+             for plan in plans]  # fmt: skip
+    outlines = tuple([each.outline(plan) for each, plan in zip(taken, plans, strict=True)])
+    if any(outline.operands or not outline.numbers for outline in outlines):
+        return None
+    run = _compile(parts, outlines, kinds, _find_spread(f))
+    of_terms = [part.plan for _, terms in parts for part in terms]
+    pairs = [(own.work_out, of_terms.index(i)) for i, own in enumerate(taken)]
+    dtype = np.float64 if jax.config.jax_enable_x64 else np.float32
+
+    def bind(powers: Sequence[float]) -> Callable[..., tuple[Array, ...]]:
+        with np.errstate(all="ignore"):
+            numbers = [number for work_out, i in pairs for number in work_out(powers[i])]
+            return partial(run, np.array(numbers, dtype))
+
+    return bind
+
+
+def _outline(outputs: Outputs) -> tuple[Parts, Kinds, list[AxisPlan]]:
+    """Return outputs with numbers in place of arrays and plans; what arrays are like; the plans."""
     arrays = distinct_arrays(outputs)
     number = {id(array): i for i, array in enumerate(arrays)}
     distinct = {id(term.plan): term.plan for terms in outputs for term in terms}
@@ -76,20 +124,20 @@ def prepare(outputs: Outputs) -> Callable[..., tuple[Array, ...]]:
         )
         for terms in outputs
     ])  # fmt: skip
-    real = _find_real(f)
-    taken = [_take_operands(plan, f.shape, sharding, real) for plan in distinct.values()]
-    operands = [value for _, _, values, _ in taken for value in values]
-    numbers = [number for _, own, _, _ in taken for number in own]
-    if numbers:
-        operands = [jnp.asarray(np.array(numbers)), *operands]
-    kinds = tuple([(x.shape, x.dtype) for x in arrays])
-    outlines = tuple([outline for outline, _, _, _ in taken])
-    if sharding is None:
-        is_spread = not _is_traced(f) and len(f.sharding.device_set) > 1
-        run = _compile(parts, outlines, kinds, f.sharding if is_spread else None)
-        return partial(run, *operands)
-    run = _compile_spread(parts, outlines, kinds, sharding, tuple([s for *_, s in taken]))
-    return lambda *arrays: run(*operands, *[_place(x, sharding) for x in arrays])
+    return parts, tuple([(x.shape, x.dtype) for x in arrays]), [*distinct.values()]
+
+
+def _find_spread(f: Array) -> Any:
+    """Return the sharding of a field with values that lies on several devices, or None."""
+    is_spread = not _is_traced(f) and len(f.sharding.device_set) > 1
+    return f.sharding if is_spread else None
+
+
+def _find_precision(plan: AxisPlan, real: np.dtype[Any]) -> np.dtype[Any]:
+    """Return the precision of a plan's numbers."""
+    # Without 64 bits, arrays of JAX have less digits than the host's.
+    has_64_bits = jax.config.jax_enable_x64
+    return np.result_type(real, plan.dtype or real) if has_64_bits else real
 
 
 def _find_real(f: Array) -> np.dtype[Any]:
@@ -126,12 +174,10 @@ def _take_operands(
 
     A plan keeps them: numbers in arrays travel to the devices once.
     """
-    # Without 64 bits, arrays of JAX have less digits than the host's.
-    has_64_bits = jax.config.jax_enable_x64
-    key = "jax", shape, sharding, real, has_64_bits
+    key = "jax", shape, sharding, real, jax.config.jax_enable_x64
     taken = plan.memo.get(key)
     if taken is None:
-        precision = np.result_type(real, plan.dtype or real) if has_64_bits else real
+        precision = _find_precision(plan, real)
         if sharding is None:
             nowhere = (None,) * len(shape)
             operands = Operands(shape, nowhere, nowhere, precision)
@@ -147,7 +193,8 @@ def _take_operands(
                 else w
                 for w, own in zip(operands.values, operands.specs, strict=True)
             ]
-        taken = outline, operands.numbers, values, tuple(operands.specs)
+        with np.errstate(all="ignore"):
+            taken = outline, operands.work_out(), values, tuple(operands.specs)
         if plan.on_host and not any(map(_is_traced, values)):
             plan.memo[key] = taken
     return taken
@@ -170,11 +217,6 @@ def _place(x: Array, sharding: Any) -> Array:
                 "nothing is moved silently."
             )
     return jax.device_put(x, sharding)
-
-
-Parts = tuple[tuple[bool, tuple[TermOutline, ...]], ...]
-Kinds = tuple[tuple[tuple[int, ...], Any], ...]
-"""The shapes and dtypes of arrays."""
 
 
 @lru_cache(maxsize=256)

@@ -83,14 +83,27 @@ class PlanOutline(NamedTuple):
     """How many arrays there are besides."""
 
 
+_CONSTANT, _WEIGHT, _DIVISOR = range(3)
+"""What a number is: the same for all spacings, divided by their power, or multiplied by it."""
+
+
 class Operands:
-    """The operands of a call: numbers, and arrays, and how each of these is spread over devices."""
+    """The operands of a call: numbers, and arrays, and how each of these is spread over devices.
+
+    Where they are `for_spacings`, plans have spacings of 1, and numbers are slots wherever another
+    spacing changes them.
+    """
 
     def __init__(
-        self, shape: tuple[int, ...], spec: Spec, cuts: Cuts, precision: np.dtype[Any]
+        self,
+        shape: tuple[int, ...],
+        spec: Spec,
+        cuts: Cuts,
+        precision: np.dtype[Any],
+        for_spacings: bool = False,
     ) -> None:
-        self._real = precision.type
-        self.numbers: list[float] = []
+        self._real, self._for_spacings = precision.type, for_spacings
+        self._numbers: dict[tuple[float, int], int] = {}
         self.values: list[Any] = []
         self.specs: list[Spec] = []
         self._shape, self._spec, self._cuts = shape, spec, cuts
@@ -111,32 +124,45 @@ class Operands:
                     tuple([self._take(near(row, n, cut), plan.axis) for row in rows.upper]),
                 )
             )
-        counts = len(self.numbers), len(self.values)
+        counts = len(self._numbers), len(self.values)
         return PlanOutline(plan.axis, plan.dtype, tuple(ranked), *counts)
 
     def _take(
         self, formula: Formula, axis: int, pad: tuple[int, int] | None = None
     ) -> FormulaOutline:
-        *weights, divisor, constant = [self._slot(w, axis, pad) for w in formula.operands]
+        of_weights = _CONSTANT
+        if formula.divisor is None and formula.weights and type(formula.weights[0]) is not int:
+            of_weights = _WEIGHT
+        weights = [self._slot(w, axis, pad, of_weights) for w in formula.weights]
+        divisor = self._slot(formula.divisor, axis, pad, _DIVISOR)
+        constant = self._slot(formula.constant, axis, pad, _CONSTANT)
         if type(divisor) is float:
             divisor = Reciprocal(1 / divisor)
         elif type(divisor) is NumberSlot:
-            # Of the divisor as it would be rounded, as NumPy divides by that.
-            with np.errstate(all="ignore"):
-                rounded = self._real(self.numbers[divisor.place])
-                self.numbers[divisor.place] = float(self._real(1) / rounded)
             divisor = Reciprocal(divisor)
         vanishes = vanishes_of_constants(formula) if formula.offsets else True
         return FormulaOutline(Formula(formula.offsets, tuple(weights), divisor, constant), vanishes)
 
-    def _slot(self, w: Any, axis: int, pad: tuple[int, int] | None) -> Any:
-        if w is None or type(w) is int:
+    def work_out(self, power: float = 1.0) -> list[float]:
+        """Return the numbers for a spacing, given as ``h**order``."""
+        numbers, real = [], self._real
+        for number, kind in self._numbers:
+            if kind == _DIVISOR:
+                # Of the divisor as it would be rounded, as NumPy divides by that.
+                numbers.append(float(real(1) / real(number * power)))
+            else:
+                numbers.append(number / power if kind == _WEIGHT else number)
+        return numbers
+
+    def _slot(self, w: Any, axis: int, pad: tuple[int, int] | None, kind: int) -> Any:
+        changes = self._for_spacings and kind != _CONSTANT
+        if w is None or (type(w) is int and not changes):
             return w
-        if isinstance(w, (float, np.floating)):
-            if w in _EXACT:
+        if isinstance(w, (int, float, np.floating)):
+            if w in _EXACT and not changes:
                 return float(w)
-            self.numbers.append(float(w))
-            return NumberSlot(len(self.numbers) - 1)
+            number = float(w), kind
+            return NumberSlot(self._numbers.setdefault(number, len(self._numbers)))
         on_host = isinstance(w, np.ndarray)
         if on_host and w.dtype == np.longdouble:
             w = np.asarray(w, np.float64)

@@ -58,6 +58,10 @@ def prepare(outputs: Outputs) -> Callable[..., tuple[Array, ...]] | None:
     )
 
 
+def prepare_for_spacings(outputs: Outputs) -> None:
+    """Return nothing: plans are made anew for each spacing."""
+
+
 def _prepare_half(outputs: Outputs, dtype: torch.dtype) -> Callable[..., tuple[Array, ...]] | None:
     """Return a function of tensors in half precision, which is computed in single precision."""
     terms = [term for terms in outputs for term in terms]
