@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
+import warnings
 
 import numpy as np
 import pytest
@@ -124,6 +125,50 @@ def test_coordinates_may_change_in_place():
     for _ in range(2):
         with pytest.warns(UserWarning, match="not monotonic"):
             gpugrad.gradient(f, x)
+
+
+@pytest.mark.parametrize("shape", [(3,), (11,), (3, 5), (2, 6, 4)], ids=str)
+@pytest.mark.parametrize("options", [{}, {"edge_order": 2}, {"accuracy": 4}], ids=str)
+def test_new_coordinates_change_numbers_alone(shape, options):
+    """They go up or down; now and then they are evenly apart, one by one, or at both ends."""
+    if min(shape) <= options.get("accuracy", options.get("edge_order", 1)):
+        shape = tuple(n + 3 for n in shape)
+    rng = np.random.default_rng(7)
+    for field, dtype in ("dd", "df", "fd", "ff", "id", "Dd", "Fd"):
+        for k in range(8):
+            xs = [rng.uniform(0.5, 1.5, n).cumsum().astype(dtype) for n in shape]
+            if k % 3 == 1:
+                xs[0] = -xs[0]
+            if k in (4, 5):
+                steps = rng.integers(1, 9, shape[-1]) / 8
+                steps[-1] = steps[1]
+                xs[-1] = steps.cumsum().astype(dtype)
+            if k == 6:
+                xs[0][:] = np.linspace(0, 1, shape[0])
+            f = rng.normal(0, 99, shape).astype(field)
+            got = gpugrad.gradient(f, *xs, **options)
+            wanted = gpugrad.gradient(f, *xs, **options, backend="slices")
+            for a, b in zip(as_tuple(got), as_tuple(wanted), strict=True):
+                assert_same_bits(a, b)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 1e308, -1e308])
+@pytest.mark.parametrize("place", [0, 2, -1])
+def test_new_coordinates_that_are_wrong_or_far_take_the_long_way(bad, place):
+    f, x = np.random.default_rng(0).normal(size=12), X.copy()
+    gpugrad.gradient(f, x)
+    x[place] = bad
+
+    def call(**options):
+        with np.errstate(all="ignore"), warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always")
+            try:
+                result = gpugrad.gradient(f, x, **options).tobytes()
+            except ValueError as error:
+                result = str(error)
+        return result, [str(warning.message) for warning in told]
+
+    assert call() == call(backend="slices")
 
 
 @pytest.mark.parametrize("h", [0.0, -0.0, float("nan"), float("inf"), np.float64(0), 0])

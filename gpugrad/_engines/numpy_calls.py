@@ -11,20 +11,21 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy import divide, multiply, subtract
+from numpy import add, divide, multiply, subtract
 
 from gpugrad._arrays import NumpyArray
 from gpugrad._engines import numpy_blocks
 from gpugrad._engines.numpy_blocks import add_up_in_place
 from gpugrad._engines.numpy_steps import exact_reciprocal, find_precision, find_result, place_all
-from gpugrad._stencils import AxisPlan, Norm, Outputs, Term, add_up, change_terms, is_single
+from gpugrad._stencils import Formula, Norm, Outputs, Term, add_up, change_terms, is_single
 
 _AS_THEY_ARE = frozenset(np.dtype(name) for name in ("f4", "f8", "c8", "c16"))
 
-_DIFFERENCE, _SUM, _ROW_DIFFERENCE, _ROW_SUM, _PRODUCT = range(5)
+_DIFFERENCE, _SUM, _ROW_DIFFERENCE, _ROW_SUM, _PRODUCT, _THREE_PRODUCTS = range(6)
 """Kinds of steps: the difference of two samples, or a weighted sum; of many rows, or of one.
 
-A product is a difference of many rows whose divisor has an exact reciprocal.
+A product is a difference of many rows whose divisor has an exact reciprocal. Three products are a
+weighted sum of many rows that most coordinates have.
 """
 
 _Step = tuple[int, Any, tuple[Any, ...], tuple[Any, ...], Any, Any]
@@ -32,13 +33,11 @@ _Step = tuple[int, Any, tuple[Any, ...], tuple[Any, ...], Any, Any]
 
 
 class _FormulaOfStep(NamedTuple):
-    """Which formula of a plan a step has, counted along the axis; how its weights lie."""
+    """Which formula of a plan a step has, counted along the axis; what lays out its weights."""
 
     number: int
     offsets: tuple[int, ...]
-    shape: tuple[int, ...]
-    is_row: bool
-    dtype: np.dtype[Any]
+    lay: Callable[[NumpyArray], Any]
 
 
 class _SmallTerm(NamedTuple):
@@ -89,25 +88,25 @@ class SmallCall:
             bound.append((dtype, is_norm, is_bare, terms))
         return BoundCall(bound, self.converted)
 
-    def bind_plans(self, plans: Sequence[AxisPlan]) -> BoundCall | None:
-        """Return the call for other plans, one for each term; None where steps differ."""
-        bound, left = [], iter(plans)
+    def bind_formulas(self, formulas: Sequence[Sequence[Formula]]) -> BoundCall | None:
+        """Return the call for other formulas of each term, from row to row; None: steps differ."""
+        bound, left = [], iter(formulas)
         for dtype, is_norm, is_bare, derivatives in self.outputs:
             terms = []
             for sign, field, steps, sources in derivatives:
-                plan = next(left)
-                formulas = (*plan.lower, plan.interior, *plan.upper)
-                if len(formulas) != len(steps):
+                of_term = next(left)
+                if len(of_term) != len(steps):
                     return None
                 replaced = []
-                for step, source in zip(steps, sources, strict=True):
-                    offsets, weights, divisor, constant = formulas[source.number]
-                    if offsets != source.offsets or (divisor is None) != (step[4] is None):
+                for (kind, to, samples, _, known, _), source in zip(steps, sources, strict=True):
+                    number, expected, lay = source
+                    offsets, weights, divisor, constant = of_term[number]
+                    if offsets != expected or (divisor is None) != (known is None):
                         return None
                     if type(weights[-1]) is np.ndarray:
-                        weights = tuple([_lay(w, source) for w in weights])
-                        divisor = divisor if divisor is None else _lay(divisor, source)
-                    replaced.append((*step[:3], weights, divisor, constant))
+                        weights = tuple([lay(w) for w in weights])
+                        divisor = divisor if divisor is None else lay(divisor)
+                    replaced.append((kind, to, samples, weights, divisor, constant))
                 terms.append((sign, field, replaced))
             bound.append((dtype, is_norm, is_bare, terms))
         return BoundCall(bound, self.converted)
@@ -148,20 +147,24 @@ def _find_small_term(term: Term, f: NumpyArray) -> _SmallTerm:
     ):
         target, samples, step, is_row = placed
         kind = 2 * is_row + (not step.is_difference)
+        if kind == _SUM and step.is_three_products and step.divisor is None:
+            kind = _THREE_PRODUCTS
         # Numbers as they were planned: what is made of them is rounded once.
         is_raw = formula.divisor is None and _are_numbers(*formula.weights)
         weights = formula.weights if is_raw else step.weights
         divisor = formula.divisor if _are_numbers(formula.divisor) else step.divisor
         read = tuple(map(_shorten, samples))
         steps.append((kind, _shorten(target), read, weights, divisor, step.constant))
-        sources.append(_FormulaOfStep(number, formula.offsets, shape, is_row, precision.weights))
+        lay = partial(_lay, shape if not is_row else None, precision.weights)
+        sources.append(_FormulaOfStep(number, formula.offsets, lay))
     return _SmallTerm(sign, field, steps, sources)
 
 
-def _lay(w: Any, source: _FormulaOfStep) -> Any:
+def _lay(shape: tuple[int, ...] | None, dtype: np.dtype[Any], w: NumpyArray) -> Any:
     """Return weights with a number for each row along their axis of the field; of one, a number."""
-    w = np.asarray(w, source.dtype)
-    return w[0] if source.is_row else w.reshape(source.shape)
+    if w.dtype is not dtype:
+        w = w.astype(dtype)
+    return w[0] if shape is None else w if len(shape) == 1 else w.reshape(shape)
 
 
 def _are_numbers(*operands: Any) -> bool:
@@ -271,6 +274,14 @@ def _differentiate(f: NumpyArray, steps: Sequence[Any], target: NumpyArray) -> N
             i, j = samples
             subtract(f[i], f[j], piece)
             (divide if kind == _DIFFERENCE else multiply)(piece, divisor, piece)
+        elif kind == _THREE_PRODUCTS:
+            piece = target[to]
+            (i, j, k), (a, b, c) = samples, weights
+            multiply(a, f[i], piece)
+            product = multiply(b, f[j])
+            add(piece, product, piece)
+            multiply(c, f[k], product)
+            add(piece, product, piece)
         elif kind == _SUM:
             piece = target[to]
             add_up_in_place([f[i] for i in samples], weights, divisor, constant, piece.dtype, piece)

@@ -36,7 +36,14 @@ from gpugrad._operators.spacings_in_turn import (
     find_powers,
 )
 from gpugrad._operators.stages import number_term, plan_stages
-from gpugrad._stencils import OPERATORS, AxisPlan, Operator, Outputs, bind_fields, plan_again
+from gpugrad._stencils import (
+    OPERATORS,
+    AxisPlan,
+    Operator,
+    Outputs,
+    bind_fields,
+    find_formulas_again,
+)
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -163,8 +170,12 @@ class PreparedCall:
         if any(h is None for h in steps):
             return None
         small, plans = self._small
-        ks = [k for _, k in self._orders]
-        return small.bind_plans([plan_again(p, steps[k]) for p, k in zip(plans, ks, strict=True)])
+        return small.bind_formulas(
+            [
+                find_formulas_again(plan, steps[k])
+                for plan, (_, k) in zip(plans, self._orders, strict=True)
+            ]
+        )
 
     def _settle(self, bound: _Bound) -> _Bound:
         """Return what is worth making for spacings that come again."""

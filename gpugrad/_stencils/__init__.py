@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from gpugrad._late import load_late
 from gpugrad._stencils.boundaries import MAX_ACCURACY, MAX_ORDER, TABLE, Scheme, Side, Sides
 from gpugrad._stencils.masked import plan_beside_masked
-from gpugrad._stencils.numpy_scheme import first_derivative
+from gpugrad._stencils.numpy_scheme import find_formulas_again, first_derivative
 from gpugrad._stencils.operators import OPERATORS, Operator, arrange_hessian, each_derivative
 from gpugrad._stencils.plan import (
     IDENTITY,
@@ -32,7 +32,6 @@ from gpugrad._stencils.plan import (
     distinct_fields,
     distinct_masks,
     is_single,
-    plan_again,
     replace_fields,
     rows_of,
 )

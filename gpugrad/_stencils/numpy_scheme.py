@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from gpugrad._arrays import Array
-from gpugrad._stencils.plan import AxisPlan, Formula, Steps, plan_once, rows_of
+from gpugrad._arrays import Array, NumpyArray
+from gpugrad._stencils.plan import AxisPlan, Formula, Steps, find_maker, plan_once, rows_of
 from gpugrad._stencils.weights import (
     BLOCK,
     first_of_three,
@@ -51,13 +51,48 @@ def _plan_evenly(h: Any, axis: int, edge_order: int) -> AxisPlan:
 
 def _plan_unevenly(steps: Array, axis: int, edge_order: int) -> AxisPlan:
     on_host = isinstance(steps, np.ndarray)
-    along = axis if steps.ndim > 1 else 0
+    if on_host and steps.ndim == 1:
+        lower, interior, upper = _find_formulas_of_line(steps, edge_order)
+    else:
+        lower, interior, upper = _find_formulas(steps, axis if steps.ndim > 1 else 0, edge_order)
+    return AxisPlan(
+        axis, (lower,), interior, (upper,), steps.dtype if on_host else None, on_host, {}
+    )
+
+
+def find_formulas_again(plan: AxisPlan, spacing: Any) -> tuple[Formula, ...]:
+    """Return the formulas, from row to row, that a plan has for another spacing.
+
+    `plan` is for a spacing of the same type, and of as many samples.
+    """
+    make, key = find_maker(plan)
+    if make is _plan and type(spacing) is Steps and spacing.values.ndim == 1:
+        return _find_formulas_of_line(spacing.values, key[1])  # a plan takes longer than numbers
+    plan = plan_once(make, spacing, key)
+    return *plan.lower, plan.interior, *plan.upper
+
+
+def _find_formulas_of_line(steps: NumpyArray, edge_order: int) -> tuple[Formula, Formula, Formula]:
+    """Return the formulas of the first row, of those between, and of the last, on the host."""
+    if edge_order == 1:
+        lower = Formula((1, 0), (1, -1), steps.item(0))
+        upper = Formula((0, -1), (1, -1), steps.item(-1))
+    else:
+        lower = _weighted((0, 1, 2), first_of_three(steps[0], steps[1 % steps.size]))
+        upper = _weighted((-2, -1, 0), last_of_three(steps[-2 % steps.size], steps[-1]))
+    if steps.size > 4 * BLOCK:
+        middle = middle_in_blocks(steps)
+    else:
+        middle = middle_of_three(steps[:-1], steps[1:])
+    return lower, Formula((-1, 0, 1), middle), upper
+
+
+def _find_formulas(steps: Array, along: int, edge_order: int) -> tuple[Formula, Formula, Formula]:
+    """Return the same of any library, and where lines differ."""
     size = steps.shape[along]
 
     def end(i: int) -> Any:
         # A library may have no scalars, and a lazy array no values: keep arrays of one row.
-        if on_host and steps.ndim == 1:
-            return steps[i]
         return steps[rows_of(steps.ndim, along, i % size, i % size + 1)]
 
     if edge_order == 1:
@@ -66,15 +101,12 @@ def _plan_unevenly(steps: Array, axis: int, edge_order: int) -> AxisPlan:
     else:
         lower = _weighted((0, 1, 2), first_of_three(end(0), end(1)))
         upper = _weighted((-2, -1, 0), last_of_three(end(-2), end(-1)))
-    if on_host and steps.size > 4 * BLOCK:
+    if isinstance(steps, np.ndarray) and steps.size > 4 * BLOCK:
         middle = middle_in_blocks(steps, along)
     else:
         left, right = (steps[rows_of(steps.ndim, along, *s)] for s in ((0, -1), (1, None)))
         middle = middle_of_three(left, right)
-    interior = Formula((-1, 0, 1), middle)
-    return AxisPlan(
-        axis, (lower,), interior, (upper,), steps.dtype if on_host else None, on_host, {}
-    )
+    return lower, Formula((-1, 0, 1), middle), upper
 
 
 def _weighted(offsets: tuple[int, ...], weights: Iterable[Any]) -> Formula:

@@ -176,10 +176,10 @@ def _make(make: Callable[..., AxisPlan], spacing: Any, key: tuple[Any, ...]) -> 
 _plan_for_number = lru_cache(maxsize=1024, typed=True)(_make)
 
 
-def plan_again(plan: AxisPlan, spacing: Any) -> AxisPlan:
-    """Return a plan that `plan_once` has made, for another spacing of as many samples."""
-    make, key = plan.memo[_MADE_BY]
-    return plan_once(make, spacing, key)
+def find_maker(plan: AxisPlan) -> tuple[Callable[..., AxisPlan], tuple[Any, ...]]:
+    """Return by what `plan_once` has made a plan: a function, and the key beside the spacing."""
+    maker: tuple[Callable[..., AxisPlan], tuple[Any, ...]] = plan.memo[_MADE_BY]
+    return maker
 
 
 class Seam(NamedTuple):
