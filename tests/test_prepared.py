@@ -152,6 +152,64 @@ def test_new_coordinates_change_numbers_alone(shape, options):
                 assert_same_bits(a, b)
 
 
+RENEWED = {
+    "gradient": gpugrad.gradient,
+    "second order": lambda f, *h: gpugrad.gradient(f, *h, edge_order=2),
+    "accuracy": lambda f, *h: gpugrad.gradient(f, *h, accuracy=4),
+    "mirror": lambda f, *h: gpugrad.gradient(f, *h, boundary="reflect"),
+    "norm": gpugrad.gradient_norm,
+    "laplacian": gpugrad.laplacian,
+    "twice": lambda f, *h: gpugrad.divergence((f,) * f.ndim, *h),
+}
+
+
+@pytest.mark.parametrize("name", RENEWED)
+@pytest.mark.parametrize("dtype", ["f8", "f4", "c16", "i4"])
+@pytest.mark.parametrize("kind", ["numbers", "equal numbers", "coordinates"])
+def test_programs_take_new_numbers(name, dtype, kind, monkeypatch):
+    """A program reads equal numbers from one place, and has exact reciprocals of divisors."""
+    pytest.importorskip("llvmlite")
+    monkeypatch.setattr(offers, "PATIENCE", 0.0)
+    monkeypatch.setattr(ready, "_LOOK_SECONDS", 0.0)
+    prepared._calls.clear()
+    operator, rng = RENEWED[name], np.random.default_rng(6)
+    f = rng.normal(0, 99, (8, 9)).astype(dtype)
+
+    def draw():
+        if kind == "numbers":
+            return [float(h) for h in rng.uniform(0.5, 1, 2)]
+        if kind == "equal numbers":
+            return [float(rng.uniform(0.5, 1))] * 2
+        return [rng.uniform(0.5, 1.5, n).cumsum() for n in f.shape]
+
+    def convert(h):
+        return h.astype("f4") if dtype == "f4" and type(h) is np.ndarray else h
+
+    special = [draw() for _ in range(3)]
+    if kind != "coordinates":
+        special += [(0.3, 0.3), (0.3, 0.6), (0.5, 0.3), (1.0, 1.0), (-0.3, 0.7), (1e-9, 1e9)]
+        special += [(3.0, 8.0), (0.25, 0.5), (3.0, 6.0), (12.0, 16.0), (2.0, 1e-29)]
+    else:
+        xs = draw()
+        even_ends = np.array([0, 0.375, 1, 2, 3, 4, 5, 5.375])
+        special += [(-xs[0], xs[1]), (xs[0], np.arange(9.0)), (even_ends, xs[1])]
+        special += [(even_ends * 10, xs[1]), (np.arange(8) ** 2 / 4.0, xs[1])]
+        special += [(np.append(even_ends, 6)[:8], np.append(even_ends, 6)), (xs[0] * 1e30, xs[1])]
+    with gpugrad.use_backend(threads=1):  # what is compiled is there at once
+        for _ in range(140):
+            operator(f, *map(convert, draw()))
+        (entry,) = prepared._calls._entries.values()
+        assert entry.thing._ready._program is not None
+        for h in special * 2:
+            with np.errstate(all="ignore"):
+                h = [*map(convert, h)]
+                got = operator(f, *h)
+                with gpugrad.use_backend("slices"):
+                    wanted = operator(f, *h)
+            for a, b in zip(as_tuple(got), as_tuple(wanted), strict=True):
+                assert_same_bits(a, b)
+
+
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 1e308, -1e308])
 @pytest.mark.parametrize("place", [0, 2, -1])
 def test_new_coordinates_that_are_wrong_or_far_take_the_long_way(bad, place):

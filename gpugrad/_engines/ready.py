@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 from time import perf_counter
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gpugrad._arrays import NumpyArray
 from gpugrad._arrays.memory import stand_in
 from gpugrad._engines.dispatch import evaluate
 from gpugrad._engines.numpy_calls import SmallCall, is_small
-from gpugrad._stencils import Outputs, bind_fields, change_terms, distinct_masks
+from gpugrad._stencils import Formula, Outputs, bind_fields, change_terms, distinct_masks
 
 if TYPE_CHECKING:
     from gpugrad._engines.compiled.offers import Offer
@@ -34,6 +34,9 @@ _NEVER = 1 << 62
 
 Evaluate = Callable[[Sequence[NumpyArray], Sequence[NumpyArray] | None], Sequence[NumpyArray]]
 """What returns the results of fields, written to arrays if some are given."""
+
+Factors = tuple[NumpyArray, ...]
+"""The arrays of factors that a program takes."""
 
 
 def make_ready(outputs: Outputs, f: NumpyArray) -> ReadyCall:
@@ -93,13 +96,7 @@ class ReadyCall:
         if self._program is not None:
             results = self._program(fields, out)
             return self._evaluate(fields, out) if results is None else results
-        self._calls_left -= 1
-        if self._calls_left > 0:
-            return self._evaluate(fields, out)
-        begin = perf_counter()
-        evaluated = self._evaluate(fields, out)
-        self._count(perf_counter() - begin)
-        return evaluated
+        return self.count_call(self._evaluate, fields, out)
 
     def call_single(self, f: NumpyArray) -> NumpyArray:
         """Return the one derivative of one field, where there is but one."""
@@ -110,6 +107,21 @@ class ReadyCall:
             self._calls_left -= 1
             return self._evaluate_single(f)
         return self((f,))[0]
+
+    def count_call(
+        self,
+        evaluate: Evaluate,
+        fields: Sequence[NumpyArray],
+        out: Sequence[NumpyArray] | None = None,
+    ) -> Sequence[NumpyArray]:
+        """Evaluate, and count what that costs."""
+        self._calls_left -= 1
+        if self._calls_left > 0:
+            return evaluate(fields, out)
+        begin = perf_counter()
+        evaluated = evaluate(fields, out)
+        self._count(perf_counter() - begin)
+        return evaluated
 
     def _count(self, seconds: float) -> None:
         """Count what calls have cost, and take the compiled program once there is one."""
@@ -134,7 +146,65 @@ class ReadyCall:
         self._offered = None
         if is_small_program(program):
             order = dict.fromkeys(term.field for terms in numbered for term in terms)
-            self._program = ProgramCall(program, outputs, [*order])
+            self._take(ProgramCall(program, outputs, [*order]), outputs)
+
+    def _take(self, program: ProgramCall, outputs: Outputs) -> None:
+        """Take a program for these outputs, with stand-ins for fields, in all calls to come."""
+        self._program = program
+
+
+class ReadyForNumbers(ReadyCall):
+    """The same for numbers that are new in each call, which a program takes as its factors.
+
+    Parameters
+    ----------
+    plan : callable
+        Returns the outputs for some of the numbers, as for a `ReadyCall`.
+    units : sequence of sequences of Formula or None
+        The formulas of each term for spacings of 1, if other spacings stretch them.
+    f : array
+        What stands for the fields.
+    """
+
+    __slots__ = ("_slots", "_units")
+
+    def __init__(
+        self, plan: Callable[[], Outputs], units: Sequence[Sequence[Formula]] | None, f: NumpyArray
+    ) -> None:
+        super().__init__(partial(evaluate_numbered, ()), None, plan, f, False)
+        self._units = units
+
+    def bind(self, numbers: Any, bind: Callable[[], Evaluate]) -> Evaluate | None:
+        """Return the call of a program for other numbers (see `Slots.fill`), or None.
+
+        `bind` makes the way without a compiler, for fields that the program does not take.
+        """
+        program = self._program
+        factors = None if program is None else self._slots.fill(numbers)
+        if program is None or factors is None:
+            return None
+        return partial(_run_or_bind, program, factors, bind)
+
+    def _take(self, program: ProgramCall, outputs: Outputs) -> None:
+        from gpugrad._engines.compiled.slots import Slots
+
+        try:
+            self._slots = Slots(outputs, self._units)
+        except ValueError:  # what other numbers do not have: some time there will be such
+            self._calls_left = _OFTEN
+        else:
+            self._program = program
+
+
+def _run_or_bind(
+    program: ProgramCall,
+    factors: Factors,
+    bind: Callable[[], Evaluate],
+    fields: Sequence[NumpyArray],
+    out: Sequence[NumpyArray] | None = None,
+) -> Sequence[NumpyArray]:
+    results = program(fields, out, factors)
+    return bind()(fields, out) if results is None else results
 
 
 class _Offered(NamedTuple):

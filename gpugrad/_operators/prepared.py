@@ -39,10 +39,12 @@ from gpugrad._operators.stages import number_term, plan_stages
 from gpugrad._stencils import (
     OPERATORS,
     AxisPlan,
+    Formula,
     Operator,
     Outputs,
     bind_fields,
     find_formulas_again,
+    list_formulas,
 )
 
 P = ParamSpec("P")
@@ -111,6 +113,7 @@ class PreparedCall:
         self._small = (SmallCall(outputs, self._template), plans) if is_small(whole) else None
         self._dtype = find_result(whole[0])
         self.evaluate_single: Callable[[NumpyArray], NumpyArray] | None = None
+        self._ready = self._make_ready(plans) if spacing and self._small else None
         self._bound = self._bind(spacing)
         formulas = sum(3 + len(plan.lower) + len(plan.upper) for plan in plans)
         weights = sum(8 * h.nbytes for h in spacing if type(h) is np.ndarray)
@@ -135,6 +138,8 @@ class PreparedCall:
         if out is not None and not self._takes_out(fields, out):
             return NotImplemented
         call, shape = bound.call, self._shape
+        if not is_same and not bound.is_settled and self._ready is not None:
+            call = partial(self._ready.count_call, call)
         if not shape:
             return call(fields, out if out is None else (out,))[0]
         if self._stack:
@@ -145,15 +150,43 @@ class PreparedCall:
         results = tuple(call(fields, out))
         return results if len(shape) == 1 else join_results(results, shape, False)
 
+    def _make_ready(self, plans: Sequence[AxisPlan]) -> ready.ReadyForNumbers | None:
+        """Return what has a program for spacings that are new in each call, if they may be."""
+        if not self._is_stretched and not self._has_coordinates:
+            return None
+        units = [[*list_formulas(plan)] for plan in plans] if self._is_stretched else None
+        return ready.ReadyForNumbers(self._plan_anew, units, self._template)
+
+    def _plan_anew(self) -> Outputs:
+        return self._plan(self._bound.spacing)
+
     def _bind(self, spacing: tuple[Any, ...]) -> _Bound:
         """Return what there is for some spacings."""
         kept = _keep(spacing) if self._has_coordinates else spacing
         if self._small is None:
             return _Bound(kept, partial(ready.evaluate_numbered, self._plan(spacing)), False)
-        if not self._is_stretched:
-            return _Bound(kept, self._bind_coordinates(spacing) or self._bind_all(spacing), False)
-        call = self._small[0].bind(find_powers(self._orders, spacing))
-        return _Bound(kept, call, False)
+        small, plans = self._small
+        bind: Callable[[], BoundCall]
+        if self._is_stretched:
+            numbers: Any = find_powers(self._orders, spacing)
+            bind = partial(small.bind, numbers)
+        else:
+            steps = [*map(_find_steps, spacing)] if self._has_coordinates else [None]
+            if None in steps:
+                return _Bound(kept, self._bind_all(spacing), False)
+            numbers = [
+                find_formulas_again(plan, steps[k])
+                for plan, (_, k) in zip(plans, self._orders, strict=True)
+            ]
+            bind = partial(self._bind_formulas, small, numbers, kept)
+        call = None if self._ready is None else self._ready.bind(numbers, bind)
+        return _Bound(kept, bind(), False) if call is None else _Bound(kept, call, True)
+
+    def _bind_formulas(
+        self, small: SmallCall, formulas: Sequence[Sequence[Formula]], spacing: tuple[Any, ...]
+    ) -> BoundCall:
+        """Return the call for the formulas of coordinates."""
+        return small.bind_formulas(formulas) or self._bind_all(spacing)
 
     def _bind_all(self, spacing: tuple[Any, ...]) -> BoundCall:
         """Plan anew; coordinates to come are taken to be like these."""
@@ -161,21 +194,6 @@ class PreparedCall:
         small = SmallCall(outputs, self._template)
         self._small = small, [term.plan for output in outputs for term in output]
         return small.bind(None)
-
-    def _bind_coordinates(self, spacing: tuple[Any, ...]) -> BoundCall | None:
-        """Return the call for other coordinates than those before; None if it is another call."""
-        if not self._has_coordinates or self._small is None:
-            return None
-        steps: list[Any] = [*map(_find_steps, spacing)]
-        if any(h is None for h in steps):
-            return None
-        small, plans = self._small
-        return small.bind_formulas(
-            [
-                find_formulas_again(plan, steps[k])
-                for plan, (_, k) in zip(plans, self._orders, strict=True)
-            ]
-        )
 
     def _settle(self, bound: _Bound) -> _Bound:
         """Return what is worth making for spacings that come again."""

@@ -32,6 +32,7 @@ from gpugrad._stencils.plan import (
     distinct_fields,
     distinct_masks,
     is_single,
+    list_formulas,
     replace_fields,
     rows_of,
 )

@@ -8,7 +8,15 @@ from typing import Any
 import numpy as np
 
 from gpugrad._arrays import Array, NumpyArray
-from gpugrad._stencils.plan import AxisPlan, Formula, Steps, find_maker, plan_once, rows_of
+from gpugrad._stencils.plan import (
+    AxisPlan,
+    Formula,
+    Steps,
+    find_maker,
+    list_formulas,
+    plan_once,
+    rows_of,
+)
 from gpugrad._stencils.weights import (
     BLOCK,
     first_of_three,
@@ -68,8 +76,7 @@ def find_formulas_again(plan: AxisPlan, spacing: Any) -> tuple[Formula, ...]:
     make, key = find_maker(plan)
     if make is _plan and type(spacing) is Steps and spacing.values.ndim == 1:
         return _find_formulas_of_line(spacing.values, key[1])  # a plan takes longer than numbers
-    plan = plan_once(make, spacing, key)
-    return *plan.lower, plan.interior, *plan.upper
+    return list_formulas(plan_once(make, spacing, key))
 
 
 def _find_formulas_of_line(steps: NumpyArray, edge_order: int) -> tuple[Formula, Formula, Formula]:

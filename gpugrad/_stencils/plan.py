@@ -182,6 +182,11 @@ def find_maker(plan: AxisPlan) -> tuple[Callable[..., AxisPlan], tuple[Any, ...]
     return maker
 
 
+def list_formulas(plan: AxisPlan) -> tuple[Formula, ...]:
+    """Return the formulas of a plan, from row to row."""
+    return *plan.lower, plan.interior, *plan.upper
+
+
 class Seam(NamedTuple):
     """Rows of a field, along the axis of a plan, that read samples of other arrays.
 

@@ -60,9 +60,15 @@ class ProgramCall:
         self._header = self._kept[0].ctypes.data
 
     def __call__(
-        self, fields: Sequence[NumpyArray], out: Sequence[NumpyArray] | None
+        self,
+        fields: Sequence[NumpyArray],
+        out: Sequence[NumpyArray] | None,
+        factors: tuple[NumpyArray, ...] | None = None,
     ) -> list[NumpyArray] | None:
-        """Return the results, or None where the call needs another way, and nothing is lost."""
+        """Return the results, or None where the call needs another way, and nothing is lost.
+
+        Other factors take the places of those that the program came with.
+        """
         strides, empty = self._strides, self._empty
         for f in fields:
             if f.strides != strides:
@@ -76,7 +82,8 @@ class ProgramCall:
                 return None
         if self._fields is not None:
             fields = [fields[i] for i in self._fields]
-        trouble = self._launch(self._header, (*fields, *results, *self._factors))
+        factors = self._factors if factors is None else factors
+        trouble = self._launch(self._header, (*fields, *results, *factors))
         # What is wanted of these, another way tells.
         return None if trouble and is_wanted(trouble) else results
 
