@@ -37,8 +37,7 @@ def find_fine_steps(x: NumpyArray) -> Steps | None:
         return None
     # Each step of what only goes up, or down, is as finite as their sum: nothing here can warn.
     after, before = x[1:], x[:-1]
-    low, high = sorted((x.item(0), x.item(-1)))
-    if not (high <= _LARGEST and low >= -_LARGEST):
+    if not -_LARGEST <= x.item(0) <= _LARGEST >= abs(x.item(-1)):
         return None
     rising = np.count_nonzero(after > before)
     if rising != after.size and (rising or not (after < before).all()):
