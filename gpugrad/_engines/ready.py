@@ -96,6 +96,9 @@ class ReadyCall:
         if self._program is not None:
             results = self._program(fields, out)
             return self._evaluate(fields, out) if results is None else results
+        if self._calls_left > 1:
+            self._calls_left -= 1
+            return self._evaluate(fields, out)
         return self.count_call(self._evaluate, fields, out)
 
     def call_single(self, f: NumpyArray) -> NumpyArray:

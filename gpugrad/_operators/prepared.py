@@ -221,22 +221,19 @@ class PreparedCall:
     def _takes_out(self, fields: Sequence[NumpyArray], out: Any) -> bool:
         """Tell whether results can be written straight to `out`, without a further look at it."""
         shape, dtype, count = fields[0].shape, self._dtype, self._shape
+        if not count:
+            return _is_target(out, shape, dtype, fields)
         if len(count) > 1:
             return False
-        if self._stack or not count:
-            shape, targets = (*count, *shape), (out,)
-        elif type(out) in (tuple, list) and len(out) == count[0]:
-            targets = out
-        else:
+        if self._stack:
+            return _is_target(out, (*count, *shape), dtype, fields)
+        if type(out) not in (tuple, list) or len(out) != count[0]:
             return False
-        for i, target in enumerate(targets):
-            if type(target) is not np.ndarray or target.shape != shape or target.dtype != dtype:
+        others = [*fields]
+        for target in out:
+            if not _is_target(target, shape, dtype, others):
                 return False
-            flags = target.flags
-            if not (flags.writeable and (flags.c_contiguous or flags.f_contiguous)):
-                return False
-            if any(_may_overlap(target, other) for other in (*fields, *targets[:i])):
-                return False
+            others.append(target)
         return True
 
 
@@ -330,11 +327,22 @@ def _find_steps(h: Any) -> Any:
     return float(h) if type(h) is int else h
 
 
-def _may_overlap(a: NumpyArray, b: NumpyArray) -> bool:
-    if a is b:
-        return True
-    own_memory = a.base is None and b.base is None
-    return not own_memory and np.may_share_memory(a, b)
+def _is_target(
+    target: Any, shape: tuple[int, ...], dtype: np.dtype[Any], others: Sequence[NumpyArray]
+) -> bool:
+    """Tell whether a result can be written to an array, which overlaps with no other."""
+    if type(target) is not np.ndarray or target.shape != shape or target.dtype != dtype:
+        return False
+    flags = target.flags
+    if not (flags.writeable and (flags.c_contiguous or flags.f_contiguous)):
+        return False
+    for other in others:
+        if target is other:
+            return False
+        own_memory = target.base is None and other.base is None
+        if not own_memory and np.may_share_memory(target, other):
+            return False
+    return True
 
 
 def _keep(spacing: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -414,9 +422,10 @@ def _call_prepared(
     if spacing:
         # Coordinates of another precision make another arithmetic.
         kind = *kind, *[type(h) if type(h) is not np.ndarray else h.dtype for h in spacing]
-    if options:
+    if "out" in options:
         options = {**options}
-        out = options.pop("out", None)
+        out = options.pop("out")
+    if options:
         kind = *kind, *options.items(), *map(type, options.values())
     try:
         prepared = _calls.find(kind)
