@@ -52,11 +52,12 @@ class Slots:
         if not factors.arrays:
             raise ValueError("there are no numbers.")
         self._dtype = factors.arrays[0].dtype
+        self._are_stretched = units is not None
         self._structure = [
             [*map(_describe, list_formulas(term.plan))] for terms in outputs for term in terms
         ]
         places: list[dict[int, list[_NumberAt]]] = [{} for _ in factors.arrays]
-        for slot, factor, key, offset in _list_slots(outputs, units is not None):
+        for slot, factor, key, offset in _list_slots(outputs, self._are_stretched):
             if factor.values is None or factor.values.dtype != self._dtype:
                 raise ValueError("numbers have several dtypes.")
             places[factors.number[key]].setdefault(offset, []).append(slot)
@@ -94,7 +95,7 @@ class Slots:
         The numbers are spacings, given as ``h**order`` for each term; or formulas, if there are no
         units.
         """
-        if self._units:
+        if self._are_stretched:
             return self._lay([
                 value * numbers[i] if is_divisor else value / numbers[i] if is_divided else value
                 for value, i, is_divisor, is_divided in self._units
