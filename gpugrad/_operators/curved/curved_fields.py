@@ -16,7 +16,7 @@ from gpugrad._operators.curved.metric import (
     find_inverse,
     find_laplacian,
 )
-from gpugrad._operators.curved.slabs import MainAxis, Slab
+from gpugrad._operators.curved.slabs import MainAxis, Slab, stand_for
 from gpugrad._operators.samples import MaskedFields
 from gpugrad._stencils import AxisPlan
 
@@ -65,7 +65,8 @@ class CurvedFields:
         self, grid: CurvedGrid, samples: MaskedFields, axes: Sequence[int], is_second: bool = False
     ) -> None:
         self._grid = grid
-        self._f = samples.fields[0]
+        self._f = stand_for(samples.fields[0])
+        self._laid: dict[str, list[Array]] = {}
         refine = choose_beside_masked if samples.are_masked_anywhere else lambda options: options
         self._axes = [
             place._replace(axis=axis, options=refine(place.options))
@@ -92,11 +93,17 @@ class CurvedFields:
         lengths = dict(zip(sorted(axes), x.shape, strict=True))
         return namespace_of(x).reshape(x, tuple(lengths.get(i, 1) for i in range(self._f.ndim)))
 
+    def kept(self, name: str, make: Callable[[], Sequence[Array]]) -> list[Array]:
+        """Return kept arrays beside the fields."""
+        laid = self._laid.get(name)
+        if laid is None:
+            laid = self._laid[name] = [*map(self.lay, self._grid.kept.get(name, make, self._f))]
+        return laid
+
     @cached_property
     def inverse(self) -> Matrix:
         """The inverse beside the fields."""
-        kept = self._grid.kept.get("inverse", self._grid.make_inverse, self._f)
-        entries = [self.lay(x) for x in kept]
+        entries = self.kept("inverse", self._grid.make_inverse)
         n = len(self._axes)
         return [entries[i * n : (i + 1) * n] for i in range(n)]
 
@@ -119,8 +126,7 @@ class CurvedFields:
 
     def laplacian(self, slab: Slab, joined: Array, where: Array | None) -> Array:
         """Return the Laplacian of a field."""
-        kept = self._grid.kept.get("laplacian", self._grid.make_laplacian, self._f)
-        factors = iter([self.lay(x) for x in kept])
+        factors = iter(self.kept("laplacian", self._grid.make_laplacian))
         total: Any = 0
         n = len(self._axes)
         for j in range(n):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from itertools import chain
 from numbers import Integral
 from typing import Any, Literal, TypeVar, overload
@@ -26,6 +27,12 @@ from gpugrad._operators.curved.grid_arguments import (
     read_position,
 )
 from gpugrad._operators.curved.metric import Positions, check_closing
+from gpugrad._operators.curved.prepared_slabs import (
+    PreparedMethod,
+    find_kind,
+    list_fields,
+    make_store,
+)
 from gpugrad._operators.curved.requests import GridRequest
 from gpugrad._operators.curved.slabs import Slab, evaluate_in_slabs
 from gpugrad._operators.descriptions import OUT
@@ -143,6 +150,7 @@ class CurvilinearGrid:
         self.accuracy, self.edge_accuracy = accuracy, edge_accuracy
         self.boundary, self.period = boundary, period
         self._options = Options(1, accuracy, edge_accuracy)
+        self._prepared = make_store()
         parse_scheme(self._options)
         self._located: Any = None  # the last grid of a DataArray
         self._grid: CurvedGrid | None = None
@@ -705,8 +713,13 @@ class CurvilinearGrid:
                 "and axes as numbers."
             )
         row = OPERATORS[name]
+        takes_one = row.takes == "field"
+        kind = find_kind(name, self.axis, list_fields(v, takes_one), request)
+        prepared = self._prepared.find(kind) if kind else None
+        if prepared:
+            return prepared(list_fields(v, takes_one))
         out, stack, where, skipna, backend = request
-        fields = [as_field(v)] if row.takes == "field" else as_components(v)
+        fields = [as_field(v)] if takes_one else as_components(v)
         if row.gives == "curl":
             check_count(row, fields, len(self.coordinates))
         samples = MaskedFields(fields, where, skipna)
@@ -720,8 +733,15 @@ class CurvilinearGrid:
         if is_matrix and out is not None:
             targets = flatten_rows(out, (*shape, *samples.fields[0].shape), stack)
             targets = None if stack and is_masked(out) else targets
+        make_formula = partial(_make_formula, row, on_grid)
+        if kind:
+            method = PreparedMethod(
+                make_formula, on_grid.main, axes, samples.fields, shape, stack,
+                name == "gradient_norm",
+            )  # fmt: skip
+            self._prepared.keep(kind, method)
         results = evaluate_in_slabs(
-            _make_formula(row, on_grid, samples), samples, on_grid.main, axes, count, targets,
+            make_formula(samples), samples, on_grid.main, axes, count, targets,
             stack and not is_matrix, backend, name == "gradient_norm",
         )  # fmt: skip
         if not is_matrix:

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import array_api_compat
 import numpy as np
+from numpy import multiply
 
 from gpugrad._arrays import (
     HALF_PRECISION,
@@ -35,7 +36,9 @@ from gpugrad._arrays import (
     working_dtype,
     wrap_like,
 )
+from gpugrad._arrays.memory import stand_in
 from gpugrad._engines import evaluate
+from gpugrad._engines.ready import ReadyCall, make_ready
 from gpugrad._grids import is_masked, refuse_times
 from gpugrad._operators.components import check_has_length
 from gpugrad._operators.samples import MaskedFields
@@ -46,6 +49,11 @@ ON_HOST, ON_DEVICE = 1 << 17, 1 << 22
 
 LEAST_SLABS = 16
 """Slabs of a large field: a formula makes some ten arrays, which together must not be large."""
+
+_WORKING = frozenset(np.dtype(name) for name in ("f4", "f8", "c8", "c16"))
+
+_WIDE = frozenset((np.dtype("f8"), np.dtype("c16")))
+"""Dtypes that no factor widens."""
 
 Cut = Callable[[Array], Array]
 
@@ -87,7 +95,8 @@ class Slab(NamedTuple):
     """Some rows of a field along the main axis, and what formulas need for them.
 
     `start` and `stop` count rows of the field, the piece counts those before it too. `batch` is
-    an axis beside the grid, and the part of it.
+    an axis beside the grid, and the part of it. In `ready` are the calls that are ready for
+    derivatives of NumPy's arrays without masks, with their plans, where such slabs come again.
     """
 
     main: MainAxis
@@ -96,6 +105,7 @@ class Slab(NamedTuple):
     piece: Piece
     batch: tuple[int, slice]
     backend: str | None
+    ready: dict[Any, tuple[AxisPlan, ReadyCall]] | None = None
 
     def cut(self, x: Array) -> Array:
         """Return the slab's own part of an array with the axes of the field, or with length 1."""
@@ -152,16 +162,38 @@ class Slab(NamedTuple):
 
     def differentiate(self, samples: Array, plan: AxisPlan, where: Array | None = None) -> Array:
         """Return a derivative along an axis that is not cut."""
-        return evaluate([(Term(1, samples, plan, where),)], backend=self.backend)[0]
+        if self.ready is None:
+            return evaluate([(Term(1, samples, plan, where),)], backend=self.backend)[0]
+        # The plan is kept beside its call, so no other plan gets its `id`.
+        key = id(plan), samples.shape, samples.dtype
+        known = self.ready.get(key)
+        if known is None:
+            call = make_ready([(Term(1, 0, plan),)], stand_in(samples))
+            known = self.ready[key] = plan, call
+        return known[1].call_single(samples)
 
 
 def as_working(x: Array) -> Array:
     """Return samples in the dtype in which they are subtracted and multiplied."""
+    if isinstance(x, np.ndarray) and x.dtype in _WORKING:
+        return x
     name = dtype_name(x.dtype)
     if name in HALF_PRECISION or name.startswith(("int", "uint")):
         xp = np if isinstance(x, np.ndarray) else namespace_of(x)
         return x.astype(working_dtype(xp, x)) if xp is np else xp.astype(x, working_dtype(xp, x))
     return x
+
+
+def scale(x: Array, factor: Any) -> Array:
+    """Return an array times a factor, of which nobody else has the array: in place if that fits."""
+    if type(x) is np.ndarray and x.dtype in _WIDE:
+        return multiply(x, factor, x)
+    return x * factor
+
+
+def stand_for(f: Array) -> Array:
+    """Return what has the shape and the library of a field, and not the memory of NumPy's."""
+    return stand_in(f) if type(f) is np.ndarray else f
 
 
 def concatenate(arrays: Sequence[Array], axis: int) -> Array:
@@ -193,7 +225,7 @@ def evaluate_in_slabs(
     samples.check_masked(targets or ())
     if is_unmasked_subclass(f):  # formulas see plain arrays, results are of the class again
         samples.fields = [*map(np.asarray, samples.fields)]
-    slabs = [*_cut_into_slabs(samples, main, grid_axes, backend)]
+    slabs = [*cut_into_slabs(samples.fields, main, grid_axes, backend)]
     if len(slabs) > 1 and targets is not None and _may_be_filled(targets, samples):
         results: Any = targets
         _fill(results, slabs, formula)
@@ -207,7 +239,7 @@ def evaluate_in_slabs(
             results = [restore(result, samples.fields[0]) for result in results]
         results = deliver(results, samples.fields[0], None, stack and out is None, is_norm)
         if type(samples.fields[0]) is np.ndarray and isinstance(results, tuple):
-            results = tuple([_lay_as(samples.fields[0], result) for result in results])
+            results = tuple([lay_as(samples.fields[0], result) for result in results])
     results = samples.mask(results, targets is None)
     if targets is None:
         is_one = stack or not isinstance(results, tuple)
@@ -219,7 +251,7 @@ def evaluate_in_slabs(
     return out if stack else tuple(targets)
 
 
-def _lay_as(f: NumpyArray, result: NumpyArray) -> NumpyArray:
+def lay_as(f: NumpyArray, result: NumpyArray) -> NumpyArray:
     """Return a result in the memory order of a field."""
     if f.flags.c_contiguous and result.flags.c_contiguous:
         return result
@@ -258,11 +290,12 @@ def _allocate(f: Array, count: int, is_norm: bool, stack: bool) -> Any:
     return stack_results(arrays) if stack else arrays
 
 
-def _cut_into_slabs(
-    samples: MaskedFields, main: MainAxis, grid_axes: Sequence[int], backend: str | None
+def cut_into_slabs(
+    fields: Sequence[Array], main: MainAxis, grid_axes: Sequence[int], backend: str | None
 ) -> Iterator[Slab]:
-    f = samples.fields[0]
-    count = _count_slabs(samples.fields)
+    """Yield the slabs of fields."""
+    f = fields[0]
+    count = _count_slabs(fields)
     # Behind the grid, slabs would lie in pieces, and sums round a pole have other last bits.
     beside = range(min(grid_axes))
     batch = max(beside, key=lambda i: f.shape[i], default=main.axis)

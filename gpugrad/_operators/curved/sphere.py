@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import wraps
+from functools import partial, wraps
 from typing import Any, Generic, Literal, NamedTuple, ParamSpec, TypeVar, overload
 
 import numpy as np
@@ -17,6 +17,12 @@ from gpugrad._operators.curved.coordinates import is_labelled
 from gpugrad._operators.curved.curved_fields import CurvedGrid
 from gpugrad._operators.curved.descriptions import describe_method
 from gpugrad._operators.curved.kept_arrays import KeptArrays
+from gpugrad._operators.curved.prepared_slabs import (
+    PreparedMethod,
+    find_kind,
+    list_fields,
+    make_store,
+)
 from gpugrad._operators.curved.requests import GridRequest
 from gpugrad._operators.curved.slabs import Slab, evaluate_in_slabs
 from gpugrad._operators.curved.sphere_fields import (
@@ -201,6 +207,7 @@ class Sphere:
         if not isinstance(self.axis, tuple) or len(self.axis) != 2:
             raise ValueError(f"`axis` must name two axes, of latitude and longitude; got {axis!r}.")
         self._kept = KeptArrays()
+        self._prepared = make_store()
         self._located: Any = None  # the last grid of a DataArray
         self._grid: SphereGrid | None = None
         if not any(x is None or isinstance(x, str) for x in (latitude, longitude)):
@@ -572,16 +579,27 @@ class Sphere:
         """Return the results of an operator on plain fields, vectors as ``(v, u)``."""
         out, stack, where, skipna, backend = request
         is_vector = name in ("divergence", "curl")
+        kind = find_kind(name, self.axis, list_fields(f, not is_vector), request)
+        prepared = self._prepared.find(kind) if kind else None
+        if prepared:
+            return prepared(list_fields(f, not is_vector))
         f = f if is_vector else drop_offset(as_field(f))
         samples = MaskedFields(
             as_components(f, names=("v", "u")) if is_vector else [f], where, skipna
         )
         axes = self._find_axes(samples.fields[0])
         fields = self._bind(samples, axes, is_second=name == "laplacian")
-        formula = self._make_formula(name, fields, samples)
+        make_formula = partial(self._make_formula, name, fields)
         count = 2 if name == "gradient" else 1
+        if kind:
+            shape = (2,) if name == "gradient" else ()
+            method = PreparedMethod(
+                make_formula, fields.main, axes, samples.fields, shape, stack,
+                name == "gradient_norm",
+            )  # fmt: skip
+            self._prepared.keep(kind, method)
         results = evaluate_in_slabs(
-            formula, samples, fields.main, axes, count, out, stack, backend,
+            make_formula(samples), samples, fields.main, axes, count, out, stack, backend,
             name == "gradient_norm",
         )  # fmt: skip
         return results if count == 2 else results[0]

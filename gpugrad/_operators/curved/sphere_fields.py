@@ -22,7 +22,15 @@ from gpugrad._grids import ONE_SIDED, Options, choose_beside_masked, is_masked, 
 from gpugrad._operators.curved.curved_fields import CurvedFields, CurvedGrid
 from gpugrad._operators.curved.kept_arrays import KeptArrays
 from gpugrad._operators.curved.metric import GridAxis, Positions, warn_of_repeats
-from gpugrad._operators.curved.slabs import Cut, MainAxis, Slab, as_working, concatenate
+from gpugrad._operators.curved.slabs import (
+    Cut,
+    MainAxis,
+    Slab,
+    as_working,
+    concatenate,
+    scale,
+    stand_for,
+)
 from gpugrad._operators.curved.sphere_grid import SphereGrid
 from gpugrad._operators.samples import MaskedFields
 from gpugrad._stencils import MAX_ACCURACY, AxisPlan, rows_of
@@ -45,7 +53,9 @@ class SphereFields:
         is_second: bool = False,
     ) -> None:
         self._grid, self._kept, self._axes, self._radius = grid, kept, axes, radius
-        self._f = samples.fields[0]
+        self._f = stand_for(samples.fields[0])
+        self._laid: dict[str, list[Array]] = {}
+        self._poles = [*np.flatnonzero(grid.at_pole).tolist()] if grid.is_even else []
         accuracy, edge = accuracies
         if is_second:
             accuracy = _refine_near_poles(grid, accuracy)
@@ -87,13 +97,16 @@ class SphereFields:
 
     def kept(self, name: str, make: Callable[[], Sequence[NumpyArray]]) -> list[Array]:
         """Return kept arrays beside the fields."""
-        return [self.lay(x) for x in self._kept.get(name, make, self._f)]
+        laid = self._laid.get(name)
+        if laid is None:
+            laid = self._laid[name] = [self.lay(x) for x in self._kept.get(name, make, self._f)]
+        return laid
 
     def gradient(self, slab: Slab, joined: Array, where: Array | None) -> list[Array]:
         """Return the derivatives to the north and to the east, per unit of the radius."""
-        north = slab.along_main(joined, "first", where) * (1 / self._radius)
+        north = scale(slab.along_main(joined, "first", where), 1 / self._radius)
         (factor,) = self.kept("per radian", self._make_factor)
-        east = self._differentiate_along_parallels(slab, joined, where) * slab.cut(factor)
+        east = scale(self._differentiate_along_parallels(slab, joined, where), slab.cut(factor))
         poles = self._poles_in(slab)
         return self._mend_poles(slab, north, east, poles) if poles else [north, east]
 
@@ -139,8 +152,7 @@ class SphereFields:
 
     def _poles_in(self, slab: Slab) -> list[int]:
         """Return the rows of a slab that are poles whose meridians tell of all directions."""
-        at_pole = self._grid.at_pole[slab.start : slab.stop]
-        return [int(i) for i in np.flatnonzero(at_pole)] if self._grid.is_even else []
+        return [i - slab.start for i in self._poles if slab.start <= i < slab.stop]
 
     def _mend_poles(
         self, slab: Slab, north: Array, east: Array, poles: Sequence[int]
@@ -232,10 +244,6 @@ class CurvedSphereFields(CurvedFields):
         """Return the derivatives to the north and to the east."""
         slopes = self.slopes(slab, joined, where)
         return [self.component(slab, slopes, i) for i in (0, 1)]
-
-    def kept(self, name: str, make: Callable[[], Sequence[NumpyArray]]) -> list[Array]:
-        """Return kept arrays beside the fields."""
-        return [self.lay(x) for x in self._grid.kept.get(name, make, self._f)]
 
 
 def make_curved_grid(grid: SphereGrid, radius: float, accuracies: tuple[int, int]) -> CurvedGrid:
