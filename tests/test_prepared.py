@@ -311,12 +311,23 @@ def test_hessians_take_the_spacings_of_each_call(dtype):
         wanted = gpugrad.hessian(f, *h, backend="slices")
         for _ in range(2):
             assert_same_bits(np.array(gpugrad.hessian(f, *h)), np.array(wanted))
+            assert_same_bits(gpugrad.hessian(f, *h, stack=True), np.array(wanted))
         x[6:] += 0.25
     for wrong in (0.0, float("nan")):
         with pytest.raises(ValueError, match="finite and not zero"):
             gpugrad.hessian(f, wrong)
     with pytest.raises(ValueError, match="says nothing of mixed derivatives"):
         gpugrad.hessian(f, boundary=5.0)
+
+
+@pytest.mark.parametrize("shape", [(7,), (40, 41), (5, 6, 7), (34, 33, 32)], ids=str)
+@pytest.mark.parametrize("dtype", ["f8", "f4", "i4"])
+def test_stacked_hessians_are_written_to_one_array(shape, dtype):
+    for seed in range(4):
+        f = (99 * np.random.default_rng(seed).normal(size=shape)).astype(dtype)
+        wanted = gpugrad.hessian(f, 0.3, stack=True, backend="slices")
+        for each in (f, np.asfortranarray(f)):
+            assert_same_bits(gpugrad.hessian(each, 0.3, stack=True), wanted)
 
 
 def test_what_is_kept_has_a_limit(monkeypatch):

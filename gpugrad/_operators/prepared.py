@@ -251,14 +251,16 @@ def _plan_axes(
 
 
 class _BoundStages(NamedTuple):
-    """What there is for some spacings: for each stage a call and the arrays it takes; results.
+    """What there is for some spacings: for each stage a call, what it takes, what it makes; results.
 
-    Arrays are counted: the field, then what one stage after the other makes.
+    Arrays are counted: the field, then what one stage after the other makes. In one array of all
+    results, what a stage makes has its place there, or None; other places are copies of these.
     """
 
     spacing: tuple[Any, ...]
-    calls: list[tuple[ready.ReadyCall, list[int]]]
+    calls: list[tuple[ready.ReadyCall, list[int], list[int | None]]]
     results: Sequence[int]
+    copies: list[tuple[int, int]]
 
 
 class PreparedPairs:
@@ -299,23 +301,42 @@ class PreparedPairs:
             except (TypeError, ValueError, OverflowError):
                 return NotImplemented
         arrays = [*fields]
-        for call, taken in bound.calls:
+        if self._arguments["stack"] and arrays[0].flags.c_contiguous:
+            return self._stack(arrays, bound)
+        for call, taken, _ in bound.calls:
             arrays += call([arrays[i] for i in taken])
         results = [arrays[i] for i in bound.results]
         return join_results(results, self._shape, bool(self._arguments["stack"]))
+
+    def _stack(self, arrays: list[NumpyArray], bound: _BoundStages) -> NumpyArray:
+        """Return the results in one array, which stages write to."""
+        shape, dtype = arrays[0].shape, self._dtype
+        stacked = empty((*self._shape, *shape), dtype)
+        results = stacked.reshape(-1, *shape)
+        for call, taken, places in bound.calls:
+            out = [empty(shape, dtype) if k is None else results[k] for k in places]
+            arrays += call([arrays[i] for i in taken], out)
+        for k, first in bound.copies:
+            results[k] = results[first]
+        return stacked
 
     def _bind(self, spacing: tuple[Any, ...]) -> _BoundStages:
         """Return what there is for some spacings."""
         plans = _plan_axes(self._row, [self._template], spacing, self._arguments)
         program = plan_stages(self._row, plans, 1)
-        like, calls = self._template, []
+        like, calls, count = self._template, [], 1
+        first = {i: k for k, i in reversed([*enumerate(program.results)])}
         for stage in program.stages:
             taken = [*dict.fromkeys(term.field for terms in stage for term in terms)]
             outputs = bind_fields(stage, {field: i for i, field in enumerate(taken)})
-            calls.append((ready.make_ready(outputs, like), taken))
+            places = [*map(first.get, range(count, count + len(stage)))]
+            calls.append((ready.make_ready(outputs, like), taken, places))
+            count += len(stage)
             dtype = find_result(bind_fields(outputs, [like] * len(taken))[0])
             like = np.broadcast_to(np.zeros((), dtype), like.shape)
-        return _BoundStages(_keep(spacing), calls, program.results)
+        self._dtype = like.dtype
+        copies = [(k, first[i]) for k, i in enumerate(program.results) if first[i] != k]
+        return _BoundStages(_keep(spacing), calls, program.results, copies)
 
 
 def _find_steps(h: Any) -> Any:
