@@ -251,7 +251,7 @@ def _plan_axes(
 
 
 class _BoundStages(NamedTuple):
-    """What there is for some spacings: for each stage a call, what it takes, what it makes; results.
+    """What there is for some spacings: of each stage a call, what it takes and makes; results.
 
     Arrays are counted: the field, then what one stage after the other makes. In one array of all
     results, what a stage makes has its place there, or None; other places are copies of these.

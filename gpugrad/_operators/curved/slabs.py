@@ -95,8 +95,8 @@ class Slab(NamedTuple):
     """Some rows of a field along the main axis, and what formulas need for them.
 
     `start` and `stop` count rows of the field, the piece counts those before it too. `batch` is
-    an axis beside the grid, and the part of it. In `ready` are the calls that are ready for
-    derivatives of NumPy's arrays without masks, with their plans, where such slabs come again.
+    an axis beside the grid, and the part of it. A slab that comes again is all of NumPy's fields
+    without masks: in `ready` are its calls that are ready for derivatives, with their plans.
     """
 
     main: MainAxis
@@ -109,7 +109,7 @@ class Slab(NamedTuple):
 
     def cut(self, x: Array) -> Array:
         """Return the slab's own part of an array with the axes of the field, or with length 1."""
-        return x[self.index_of(x)]
+        return x if self.ready is not None else x[self.index_of(x)]
 
     def index_of(self, x: Array, start: int | None = None, stop: int | None = None) -> Any:
         """Return the index of the slab's own part, or of other rows, of such an array."""
@@ -123,6 +123,8 @@ class Slab(NamedTuple):
     def join(self, make: Callable[[Cut], Array]) -> Array:
         """Return all samples that formulas read; ``make(cut)`` makes them of what `cut` cuts."""
         axis, n, _, before, after, across = self.main
+        if self.ready is not None and not (before or after):
+            return make(lambda x: x)
         sections = []
 
         def add(start: int, stop: int) -> None:
@@ -152,6 +154,8 @@ class Slab(NamedTuple):
 
     def own(self, joined: Array) -> Array:
         """Return the slab's own rows of what is as long as its joined samples."""
+        if self.piece.start == 0 and self.piece.stop == joined.shape[self.main.axis]:
+            return joined
         rows = rows_of(joined.ndim, self.main.axis, self.piece.start, self.piece.stop)
         return joined[rows]
 

@@ -24,7 +24,7 @@ from gpugrad._operators.curved.prepared_slabs import (
     make_store,
 )
 from gpugrad._operators.curved.requests import GridRequest
-from gpugrad._operators.curved.slabs import Slab, evaluate_in_slabs
+from gpugrad._operators.curved.slabs import Slab, evaluate_in_slabs, scale
 from gpugrad._operators.curved.sphere_fields import (
     CurvedSphereFields,
     FieldsOnSphere,
@@ -634,10 +634,10 @@ class Sphere:
             ),
             "laplacian": lambda slab: [fields.laplacian(slab, *slab.join_field(samples))],
             "divergence": lambda slab: add(
-                *(n * d_n + e * d_e for n, e, d_n, d_e in differentiate(slab))
+                *(scale(d_n, n) + scale(d_e, e) for n, e, d_n, d_e in differentiate(slab))
             ),
             "curl": lambda slab: add(
-                *(n * d_e - e * d_n for n, e, d_n, d_e in differentiate(slab))
+                *(scale(d_e, n) - scale(d_n, e) for n, e, d_n, d_e in differentiate(slab))
             ),
         }[name]
 
