@@ -265,11 +265,15 @@ def _take_all(engine: Engine, outputs: Outputs, _: str, is_asked: bool = False) 
     return Evaluation(engine.evaluate, outputs)
 
 
-def _find_half_precision(outputs: Outputs, _: str, is_asked: bool = False) -> Evaluation | str:
-    """Find the reference engine for large tensors in half precision."""
+def _find_half_precision(outputs: Outputs, name: str, is_asked: bool = False) -> Evaluation | str:
+    """Find the engine for large tensors in half precision, in single precision by another."""
     from gpugrad._engines import half_precision
+    from gpugrad._engines.compiled import engine, kernels
 
-    return half_precision.unsupported(outputs) or Evaluation(half_precision.evaluate, outputs)
+    is_compiled = name == "auto" and not kernels.foresee()
+    by = engine.evaluate_if_paid if is_compiled else numpy_blocks.evaluate
+    evaluate = partial(half_precision.evaluate, evaluate_singles=by)
+    return half_precision.unsupported(outputs) or Evaluation(evaluate, outputs)
 
 
 def _find_for_tensors(outputs: Outputs, _: str, is_asked: bool = False) -> Evaluation | str:
