@@ -437,7 +437,9 @@ def _call_prepared(
         kind: Any = row.name, len(fields), f.shape, f.dtype
     else:
         described = programs.describe_field(f)
-        if described is None or any(programs.describe_field(g) != described for g in fields[1:]):
+        if described is None:
+            return NotImplemented
+        if len(fields) > 1 and any(programs.describe_field(g) != described for g in fields[1:]):
             return NotImplemented
         kind = row.name, len(fields), described
     if spacing:
