@@ -193,7 +193,7 @@ class ReadyForNumbers(ReadyCall):
 
         try:
             self._slots = Slots(outputs, self._units)
-        except ValueError:  # what other numbers do not have: some time there will be such
+        except (ValueError, KeyError):  # special numbers, or a table that a thread has dropped
             self._calls_left = _OFTEN
         else:
             self._program = program

@@ -114,9 +114,15 @@ class Slots:
         return tuple([
             numbers[part] if isinstance(part, slice)
             else part if isinstance(part, np.ndarray)
-            else np.ascontiguousarray(_find_number(part, formulas), self._dtype)
+            else _lay_rows(_find_number(part, formulas), self._dtype)
             for part in self._arrays
         ])  # fmt: skip
+
+
+def _lay_rows(values: NumpyArray, dtype: np.dtype[Any]) -> NumpyArray:
+    if values.dtype is dtype and values.flags.c_contiguous:  # a third of the time
+        return values
+    return np.ascontiguousarray(values, dtype)
 
 
 def _list_slots(
