@@ -339,10 +339,22 @@ def test_what_is_kept_has_a_limit(monkeypatch):
     assert 2 < len(prepared._calls) < 30
 
 
-def test_threads_that_change_spacings_get_their_own():
+@pytest.mark.parametrize("patience", [0.0, 1e9], ids=["compiled", "not compiled"])
+@pytest.mark.parametrize("x", [1.0, np.arange(20.0) ** 2 + np.arange(20)], ids=["h", "x"])
+def test_threads_that_change_spacings_get_their_own(x, patience, monkeypatch):
+    if not patience:
+        pytest.importorskip("llvmlite")
+    monkeypatch.setattr(offers, "PATIENCE", patience)
+    monkeypatch.setattr(ready, "_LOOK_SECONDS", 0.0)
+    prepared._calls.clear()
     f, wrong = np.random.default_rng(0).normal(size=20), []
+    if not patience:
+        with gpugrad.use_backend(threads=1):  # what is compiled is there at once
+            for k in range(140):
+                gpugrad.gradient(f, (0.1 + k) * x)
 
     def work(h):
+        h = h * x
         wanted = np.gradient(f, h)
         wrong.extend(h for _ in range(300) if not np.array_equal(gpugrad.gradient(f, h), wanted))
 
