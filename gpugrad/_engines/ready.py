@@ -177,6 +177,11 @@ class ReadyForNumbers(ReadyCall):
         super().__init__(partial(evaluate_numbered, ()), None, plan, f, False)
         self._units = units
 
+    @property
+    def is_compiled(self) -> bool:
+        """Whether there is a program for numbers to come."""
+        return self._program is not None
+
     def bind(self, numbers: Any, bind: Callable[[], Evaluate]) -> Evaluate | None:
         """Return the call of a program for other numbers (see `Slots.fill`), or None.
 

@@ -169,6 +169,8 @@ class PreparedCall:
         bind: Callable[[], BoundCall]
         if self._is_stretched:
             numbers: Any = find_powers(self._orders, spacing)
+            if self._ready is None or not self._ready.is_compiled:  # most small calls end here
+                return _Bound(kept, small.bind(numbers), False)
             bind = partial(small.bind, numbers)
         else:
             steps = [*map(_find_steps, spacing)] if self._has_coordinates else [None]
