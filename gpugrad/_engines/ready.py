@@ -177,6 +177,11 @@ class ReadyForNumbers(ReadyCall):
         super().__init__(partial(evaluate_numbered, ()), None, plan, f, False)
         self._units = units
 
+    def is_call_counted(self) -> bool:
+        """Tell whether this call is one of the few that are timed."""
+        self._calls_left -= 1
+        return self._calls_left <= 0
+
     @property
     def is_compiled(self) -> bool:
         """Whether there is a program for numbers to come."""

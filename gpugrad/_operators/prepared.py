@@ -138,7 +138,8 @@ class PreparedCall:
         if out is not None and not self._takes_out(fields, out):
             return NotImplemented
         call, shape = bound.call, self._shape
-        if not is_same and not bound.is_settled and self._ready is not None:
+        is_new = not is_same and not bound.is_settled
+        if is_new and self._ready is not None and self._ready.is_call_counted():
             call = partial(self._ready.count_call, call)
         if not shape:
             return call(fields, out if out is None else (out,))[0]
