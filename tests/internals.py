@@ -35,6 +35,7 @@ MODULES = {
     "numpy_subclasses": "gpugrad._engines.numpy_subclasses",
     "masked_arrays": "gpugrad._engines.masked_arrays",
     "compiled_engine": "gpugrad._engines.compiled.engine",
+    "compiled_factors": "gpugrad._engines.compiled.factors",
     "compiled_program": "gpugrad._engines.compiled.program",
     "compiled_tiles": "gpugrad._engines.compiled.tiles",
     "masked_sums": "gpugrad._engines.compiled.masked_sums",

@@ -97,7 +97,7 @@ FIGURES = {
 
 
 LONG = {"everyday", "function_bounds", "dask_blocks", "large_graphs"}
-"""What only the exhaustive run runs."""
+"""What the nightly run has beside the others."""
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +105,8 @@ def quick_run(tmp_path_factory, request):
     """Run all benchmarks in one process; return what they told, and the results by name."""
     folder = tmp_path_factory.mktemp("results")
     names = [name for name in FIGURES if find_spec(NEEDS.get(name, "numpy"))]
-    if not any(request.config.getoption(option) for option in ("--exhaustive", "--rest")):
+    options = "--exhaustive", "--rest", "--nightly"
+    if not any(request.config.getoption(option) for option in options):
         names = [name for name in names if name not in LONG]
     done = run_script("benchmarks", *names, "--quick", "--output", str(folder))
     assert done.returncode == 0, done.stderr

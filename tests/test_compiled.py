@@ -27,11 +27,13 @@ from internals import AxisPlan, Formula, Norm, Steps, Store, Term, dispatch, fir
 pytest.importorskip("llvmlite", reason="llvmlite is not installed")
 from internals import (
     compiled_engine,
+    compiled_factors,
     compiled_kernels,
     compiled_program,
     compiled_tiles,
     numpy_blocks,
     offers,
+    ready,
     slices,
 )
 
@@ -353,6 +355,18 @@ def test_programs_cover_every_sample_once(rng, small_pieces):
                 [[Term(1, f, first_derivative(a, 0.3, 1))] for a in range(f.ndim)], out
             )
             assert all((o == 0).all() for o in out)
+
+
+def test_a_program_keeps_to_the_factors_that_it_was_given():
+    """Another thread may make others meanwhile, or a plan forget them."""
+    f = np.zeros((5, 6))
+    plan = first_derivative(1, Steps(np.arange(1.0, 6), False), 2)
+    outputs = [[Term(1, f, plan)]]
+    factors = compiled_factors.Factors(outputs)
+    plan.memo.clear()
+    compiled_factors.intern.cache_clear()
+    draft = compiled_program.draft_program(outputs, [np.empty_like(f)], factors)
+    assert draft == compiled_program.draft_program(outputs, [np.empty_like(f)], factors)
 
 
 def test_a_remembered_program_serves_other_arrays_of_its_kind(rng):
@@ -840,6 +854,7 @@ class TestTorch:
     def torch(self, monkeypatch):
         monkeypatch.setattr(dispatch, "TENSOR_SIZE", 0)
         monkeypatch.setattr(dispatch, "COMPILED_SIZE", 0)
+        monkeypatch.setattr(ready, "MOST_BYTES", 0)  # tensors stand for large ones
         monkeypatch.setattr(offers, "PATIENCE", 0)
         return pytest.importorskip("torch")
 

@@ -143,7 +143,8 @@ def test_the_smoke_test_and_the_profiled_launches_run_on_a_stand_in(monkeypatch,
     )
     monkeypatch.setattr(smoke, "cupy", stand_in)
     monkeypatch.setattr(smoke.shutil, "which", lambda name: None)
-    with running_on_host(HostCuda("")) as cuda:
+    # Nothing computes here: results are what was in the memory, which may be anything.
+    with running_on_host(HostCuda("")) as cuda, np.errstate(all="ignore"):
         smoke.main()
         assert cuda.launches == 5
         told = capsys.readouterr().out

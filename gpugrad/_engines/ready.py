@@ -203,7 +203,7 @@ class ReadyForNumbers(ReadyCall):
 
         try:
             self._slots = Slots(outputs, self._units)
-        except (ValueError, KeyError):  # special numbers, or a table that a thread has dropped
+        except ValueError:  # special numbers
             self._calls_left = _OFTEN
         else:
             self._program = program

@@ -161,17 +161,21 @@ class Factors:
         Where the arrays lie, as long as this object lives.
     arrays : list of array
         The arrays themselves.
+    tables : dict
+        The factors of each plan by its `id`. Who goes on with these finds no others: of two threads
+        each may make a table of its own, and a plan may forget one.
     """
 
     def __init__(self, outputs: Outputs) -> None:
         self.number: dict[object, int] = {}
         self.addresses: list[int] = []
-        self.arrays: list[NumpyArray] = []  # a plan may forget its own while they are read
+        self.arrays: list[NumpyArray] = []
+        self.tables: dict[int, FactorTable] = {}
         description: list[object] = []
         for terms in outputs:
             for _, f, plan, _, seams in terms:
                 for each in (plan, *[seam.plan for seam in seams]) if seams else (plan,):
-                    table = find_table(each, f.dtype)
+                    table = self.tables[id(each)] = find_table(each, f.dtype)
                     description.append(table.structure)
                     for (key, address), array in zip(
                         table.addresses.items(), table.arrays, strict=True

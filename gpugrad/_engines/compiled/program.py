@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gpugrad._arrays import NumpyArray
-from gpugrad._engines.compiled.factors import Factors, find_table, list_factors
+from gpugrad._engines.compiled.factors import Factors, list_factors
 from gpugrad._engines.compiled.kernel_spec import Choice, KernelSpec, Part, Place
 from gpugrad._engines.compiled.kernels import compile_kernel
 from gpugrad._engines.compiled.tiles import Pass, cut_field, cut_tile, order_axes
@@ -159,6 +159,7 @@ class _Maker:
         arrays = (*distinct_arrays(outputs), *targets)
         self.number = {id(array): i for i, array in enumerate(arrays)}
         self.factor_number = {key: len(arrays) + i for key, i in factors.number.items()}
+        self.tables = factors.tables
         self.outputs, self.targets, self.shape = outputs, targets, fields[0].shape
         self.sample = fields[0].dtype.newbyteorder("=")
         self.swaps_samples = not fields[0].dtype.isnative
@@ -368,7 +369,7 @@ class _Maker:
         region = self.find_region(term, plan, at)
         precision = find_precision(self.sample, plan.dtype)
         seam = find_seam(term, at)
-        table = find_table(term.plan if seam is None else seam.plan, self.sample)
+        table = self.tables[id(term.plan if seam is None else seam.plan)]
         kinds, factors = [], []
         for kind, key, values in list_factors(region.formula, precision):
             if values is None or (kind in "+-" and not row.is_thin):

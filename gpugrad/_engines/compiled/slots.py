@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gpugrad._arrays import NumpyArray
-from gpugrad._engines.compiled.factors import Factor, Factors, find_table, list_factors
+from gpugrad._engines.compiled.factors import Factor, Factors, list_factors
 from gpugrad._engines.numpy_steps import find_precision
 from gpugrad._stencils import Formula, Outputs, list_formulas
 
@@ -57,7 +57,7 @@ class Slots:
             [*map(_describe, list_formulas(term.plan))] for terms in outputs for term in terms
         ]
         places: list[dict[int, list[_NumberAt]]] = [{} for _ in factors.arrays]
-        for slot, factor, key, offset in _list_slots(outputs, self._are_stretched):
+        for slot, factor, key, offset in _list_slots(outputs, factors, self._are_stretched):
             if factor.values is None or factor.values.dtype != self._dtype:
                 raise ValueError("numbers have several dtypes.")
             places[factors.number[key]].setdefault(offset, []).append(slot)
@@ -126,12 +126,12 @@ def _lay_rows(values: NumpyArray, dtype: np.dtype[Any]) -> NumpyArray:
 
 
 def _list_slots(
-    outputs: Outputs, are_stretched: bool
+    outputs: Outputs, factors_of: Factors, are_stretched: bool
 ) -> Iterator[tuple[_NumberAt, Factor, Hashable, int]]:
     """Yield all numbers of formulas: where they are, what they are, and where that lies."""
     for i, term in enumerate(term for terms in outputs for term in terms):
         plan, dtype = term.plan, term.field.dtype
-        table = find_table(plan, dtype)
+        table = factors_of.tables[id(plan)]
         precision = find_precision(dtype.newbyteorder("="), plan.dtype)
         for k, formula in enumerate(list_formulas(plan)):
             if formula.constant is not None:
