@@ -121,7 +121,10 @@ def make_table(
         is_by_row = array.size > len(joined)
         array_key = object() if is_by_row else intern((array.dtype, array.tobytes()))
         addresses[array_key] = array.__array_interface__["data"][0]
-        places.update({key: (array_key, k * array.itemsize) for k, (key, _) in enumerate(joined)})
+        place = 0
+        for key, values in joined:  # a formula of no rows may have arrays of no numbers
+            places[key] = array_key, place
+            place += values.nbytes
         arrays.append(array)
     return FactorTable(intern(tuple(entries)), addresses, places, arrays)
 
