@@ -33,9 +33,11 @@ def assert_only_seams_travel(found):
     for case in found:
         assert case["kept"], case
         assert case["ulps"] <= 1, case
-        # Rows at seams pass from neighbour to neighbour; of those at the ends, which all devices
-        # ask for where XLA cuts a traced field, one has to be sent to all.
-        assert {*case["traffic"]} <= {"collective-permute", "all-reduce"}, case
+        # Rows at seams pass from neighbour to neighbour; those at the ends, which all devices ask
+        # for where XLA cuts a traced field, it sends to all, in one way or another.
+        traffic = case["traffic"]
+        assert {*traffic} <= {"collective-permute", "all-reduce", "all-gather"}, case
+        assert traffic.get("all-gather", 0) <= traffic.get("all-reduce", 0), case
 
 
 def test_results_are_spread_as_the_field_is():
