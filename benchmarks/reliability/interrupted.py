@@ -146,7 +146,7 @@ def gradients(backend, rounds, seed=1):
                         gpugrad.gradient(f, x, x, out=out if i % 2 else None)
                 except Interrupted:
                     interrupted += 1
-                    assert not find_workers()
+                    assert not (workers := find_workers()), workers
                     if i % 8 == 1:
                         out[0][...] = out[1][...] = 7.0
                         time.sleep(0.01)
@@ -190,7 +190,7 @@ def control_c(backend, rounds, seed=6):
             except KeyboardInterrupt:
                 interrupted += not returned
             out[0][...] = out[1][...] = 7.0
-            assert not find_workers()
+            assert not (workers := find_workers()), workers
             slopes = gpugrad.gradient(other)
             assert all(map(np.array_equal, slopes, expected))
             assert (out[0] == 7).all()
@@ -224,7 +224,7 @@ def exceptions(backend, rounds, seed=7):
                     gpugrad.gradient(bad, axis=0, out=out)
             except (Broken, FloatingPointError):
                 raised += 1
-            assert not find_workers()
+            assert not (workers := find_workers()), workers
             out[...] = 7.0
             assert np.array_equal(gpugrad.gradient(f, axis=0), expected)
             assert (out == 7).all()
@@ -305,7 +305,7 @@ def exceptions_in_files(rounds, seed=9):
             finally:
                 for name, method in methods.items():
                     setattr(raw.RawArray, name, method)
-            assert not find_workers()
+            assert not (workers := find_workers()), workers
             if not target.exists():
                 resume = Path(folder, "g.npy.partial").exists()
                 differentiate(source, target, request=request, memory=190e6, resume=resume)
@@ -404,7 +404,7 @@ def files(rounds, seed=4):
                         main(arguments + again)
                 except Interrupted:
                     interrupted += 1
-                    assert not find_workers()
+                    assert not (workers := find_workers()), workers
                 again = ["--resume"]
                 if interrupted % 3 == 0:
                     main(arguments + again)
