@@ -108,6 +108,19 @@ def evaluate(
 
     `beneath` is what `look_beneath` has returned, for an engine that can `evaluate_plain` it.
     """
+    results = evaluate_together(outputs, beneath, evaluate_plain)
+    if results is None:
+        return _evaluate_one_by_one(outputs, out, evaluate_plain)
+    if out is None:
+        return results
+    assign(out, results)
+    return tuple(out)
+
+
+def evaluate_together(
+    outputs: Outputs, beneath: Outputs, evaluate_plain: EvaluatePlain
+) -> tuple[NumpyArray, ...] | None:
+    """Return all results at once, or None where `numpy.ma` may mask or sign some otherwise."""
     sizes: dict[int, float] = {}
     # What lies beneath masks must not warn of what `numpy.ma` is silent about.
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -118,22 +131,19 @@ def evaluate(
                     size = sizes[id(plain)] = _find_size(plain, np.ma.getmask(term.field))
                 is_tame = _is_tame(plain, plan, size)
                 if not is_tame or (term.sign == -1 and _may_change_zeros(plain, plan)):
-                    return _evaluate_one_by_one(outputs, out, evaluate_plain)
+                    return None
         plain_results = evaluate_plain(beneath)
         if any(map(_has_zeros_of_numpy, plain_results)):
-            return _evaluate_one_by_one(outputs, out, evaluate_plain)
-        results = tuple(map(_mask, outputs, beneath, plain_results))
-    if out is None:
-        return results
-    assign(out, results)
-    return tuple(out)
+            return None
+        return tuple(map(_mask, outputs, beneath, plain_results))
 
 
 def _evaluate_one_by_one(
     outputs: Outputs, out: Sequence[NumpyArray] | None, evaluate_plain: EvaluatePlain
 ) -> tuple[NumpyArray, ...]:
     """Evaluate each derivative alone, and look at what its divisions have made."""
-    return evaluate_terms(partial(_differentiate_term, evaluate_plain), outputs, out)
+    with np.errstate(divide="ignore", invalid="ignore"):  # as in `evaluate_together`
+        return evaluate_terms(partial(_differentiate_term, evaluate_plain), outputs, out)
 
 
 def _may_change_zeros(f: NumpyArray, plan: AxisPlan) -> bool:

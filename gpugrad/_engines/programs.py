@@ -1,4 +1,4 @@
-"""Programs of calls on arrays of other libraries than NumPy, found by the class of the arrays."""
+"""Programs of calls on other arrays than NumPy's plain ones, found by the class of the arrays."""
 
 from __future__ import annotations
 
@@ -32,8 +32,15 @@ class Programs(Protocol):
         """
 
 
-_ENGINES = {"jaxlib": "gpugrad._engines.jax.engine", "torch": "gpugrad._engines.torch.calls"}
-"""Engines with programs, by the package in which a library defines its arrays with values."""
+_ENGINES = {
+    "jaxlib": "gpugrad._engines.jax.engine",
+    "torch": "gpugrad._engines.torch.calls",
+    "numpy": "gpugrad._engines.masked_calls",
+}
+"""Engines with programs, by the package in which a library defines its arrays with values.
+
+Of NumPy's, plain arrays have no need of it.
+"""
 
 
 _found: dict[type, Programs] = {}

@@ -1,4 +1,4 @@
-"""Calls on arrays of other libraries than NumPy that come again: their engines have programs."""
+"""Calls on other arrays than NumPy's plain ones that come again: their engines have programs."""
 
 from __future__ import annotations
 
@@ -157,6 +157,8 @@ def _is_same(h: Any, kept: Any) -> bool:
 
 
 def _is_monotonic(x: Array) -> bool:
+    if isinstance(x, np.ndarray):  # a masked one, which needs a look at its mask
+        return False
     values = host_values(x)
     if values is None or values.ndim != 1 or values.dtype.kind not in "fiu":
         return False
