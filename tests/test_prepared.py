@@ -90,6 +90,25 @@ def test_operators_have_the_bits_of_the_reference(name, patience, monkeypatch):
         assert_same_bits(np.array(OPERATORS[name](f)), np.array(wanted))
 
 
+def test_programs_make_the_values_of_masked_arrays(monkeypatch):
+    pytest.importorskip("llvmlite")
+    monkeypatch.setattr(offers, "PATIENCE", 0.0)
+    monkeypatch.setattr(ready, "_LOOK_SECONDS", 0.0)
+    rng = np.random.default_rng(5)
+    # What is compiled is there at once.
+    with gpugrad.use_backend(threads=1), np.errstate(over="ignore"):
+        for k in range(80):
+            f = np.ma.array(rng.normal(size=(2, 9, 10)), mask=rng.random((2, 9, 10)) < 0.1)
+            if k > 70:
+                f[0, 1, k % 10] = 9e307  # too large for a program
+            got = gpugrad.curl((f[0], f[1]), 0.5)
+            if k in (0, 1, 2, 66, 70, 75, 79):
+                with gpugrad.use_backend("slices"):
+                    wanted = gpugrad.curl((f[0], f[1]), 0.5)
+                assert (np.ma.getmaskarray(got) == np.ma.getmaskarray(wanted)).all()
+                assert_same_bits(got.filled(0), wanted.filled(0))
+
+
 def find_program(*kind):
     return prepared._calls.find(kind)._bound.call._program
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from functools import cache, wraps
+from itertools import chain
 from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
@@ -30,6 +31,8 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 _SPACINGS = frozenset((*UNITS, np.float32, np.int64, np.int32, np.ndarray))
+
+_SEQUENCES, _FLOATS = frozenset((list, tuple)), frozenset((float,))
 
 _NUMBERS = frozenset((float, int, np.float64))
 
@@ -54,6 +57,8 @@ def prepares(function: Callable[P, R]) -> Callable[P, R]:
     @wraps(function)
     def call(*arguments: P.args, **options: P.kwargs) -> R:
         f: Any = arguments[0] if arguments else None
+        if takes_one and type(f) in _SEQUENCES:
+            f = _read_numbers(f)
         is_plain = type(f) is np.ndarray
         if takes_one and len(arguments) == 1 and not options and is_auto_in_force():
             # Most calls end here, and are as short as they can be.
@@ -119,10 +124,10 @@ def _call_prepared(
 def _list_fields(f: Any, takes_one: bool) -> Sequence[NumpyArray] | None:
     """Return the fields of a call if they are plain arrays, all of one kind, or None."""
     if takes_one:
-        return (f,) if find_programs(type(f)) else _read_numbers(f)
+        return (f,) if find_programs(type(f)) else None
     if type(f) is np.ndarray:
         return tuple(f) if f.ndim > 1 else None
-    if type(f) not in (tuple, list) or not f:
+    if type(f) not in _SEQUENCES or not f:
         return None
     first = f[0]
     if any(type(g) is not type(first) for g in f):
@@ -133,23 +138,20 @@ def _list_fields(f: Any, takes_one: bool) -> Sequence[NumpyArray] | None:
     return f if are_alike else None
 
 
-def _read_numbers(f: Any) -> Sequence[NumpyArray] | None:
+def _read_numbers(f: Any) -> NumpyArray | None:
     """Return a list of Python's numbers, or of lists of them, as an array."""
-    if type(f) not in (list, tuple) or not f:
-        return None
-    rows = f if type(f[0]) in (list, tuple) else (f,)
-    kinds: set[type] = set()
-    for row in rows:
-        if type(row) not in (list, tuple):
-            return None
-        kinds.update(map(type, row))
+    kinds = set(map(type, f))
+    if kinds == _FLOATS:
+        return np.array(f, np.float64)
+    if kinds <= _SEQUENCES:
+        kinds = set(map(type, chain.from_iterable(f)))
     if not kinds or not kinds <= _NUMBERS:
         return None
     try:
-        values = np.array(f, np.float64 if kinds == {float} else None)
+        values = np.array(f, np.float64 if kinds == _FLOATS else None)
     except ValueError:  # rows of unequal lengths
         return None
-    return (values,) if values.dtype.kind in "fi" else None
+    return values if values.dtype.kind in "fi" else None
 
 
 @cache
