@@ -132,6 +132,19 @@ def test_programs_come_and_warn_as_numpy_does(monkeypatch):
         gpugrad.gradient(f)
 
 
+def test_programs_are_for_fields_in_c_order_however_the_first_one_lies(monkeypatch):
+    pytest.importorskip("llvmlite")
+    monkeypatch.setattr(offers, "PATIENCE", 0)
+    monkeypatch.setattr(ready, "_LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(ready, "_OFTEN", 2)
+    f = np.random.default_rng(0).normal(size=(5, 6))
+    with gpugrad.use_backend(threads=1):
+        for lie in (np.asfortranarray, np.asfortranarray, np.flipud, np.copy, np.copy, np.fliplr):
+            masked = np.ma.array(lie(f), mask=False)
+            for result, numpys in zip(gpugrad.gradient(masked), np.gradient(masked), strict=True):
+                assert_same_bits(result.data, numpys.data)
+
+
 def test_coordinates_may_change_in_place():
     f, x = np.random.default_rng(0).normal(size=12), X.copy()
     for _ in range(4):

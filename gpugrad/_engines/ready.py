@@ -11,6 +11,8 @@ from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
+
 from gpugrad._arrays import NumpyArray
 from gpugrad._arrays.memory import stand_in
 from gpugrad._engines.dispatch import evaluate
@@ -40,7 +42,9 @@ Factors = tuple[NumpyArray, ...]
 
 
 def make_ready(outputs: Outputs, f: NumpyArray) -> ReadyCall:
-    """Return the call for outputs whose terms have numbers for fields, all like `f`."""
+    """Return the call for outputs whose terms have numbers for fields, of the shape of `f`."""
+    # Programs are for C order, however this field lies: calls look for that.
+    f = np.broadcast_to(np.zeros((), f.dtype), f.shape)
     if is_small(change_terms(outputs, lambda term: term._replace(field=f))):
         call = SmallCall(outputs, f).bind(None).settle(f)
         return ReadyCall(call, call.evaluate_single, lambda: outputs, f, False)
