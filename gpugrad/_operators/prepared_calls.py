@@ -86,7 +86,7 @@ class PreparedCall:
         self._dtype = find_result(whole[0])
         self.evaluate_single: Callable[[NumpyArray], NumpyArray] | None = None
         self._ready = self._make_ready(plans) if spacing and self._small else None
-        self._bound = self._bind(spacing)
+        self._bound, self._is_first = self._bind(spacing), True
         formulas = sum(3 + len(plan.lower) + len(plan.upper) for plan in plans)
         weights = sum(8 * h.nbytes for h in spacing if type(h) is np.ndarray)
         self.nbytes = BYTES_OF_A_FORMULA * formulas + weights
@@ -105,6 +105,8 @@ class PreparedCall:
                 bound = self._bound = self._bind(spacing)
             except (TypeError, ValueError, OverflowError):
                 return NotImplemented
+        elif self._is_first:  # most lengths and spacings come once, and then nothing is worth more
+            self._is_first = False
         elif not bound.is_settled:
             bound = self._bound = self._settle(bound)
         if out is not None and not self._takes_out(fields, out):
