@@ -82,7 +82,7 @@ OPERATORS: dict[str, tuple[str, ...]] = {
 """Which options are drawn for an operator."""
 
 SPHERES = ("gradient", "laplacian", "gradient_norm", "divergence", "curl")
-"""Methods of spheres: for these a form's numbers are the first latitude and the radius."""
+"""Methods of spheres: one of these is the option of a form for a sphere."""
 
 
 def _to_masked(rng: np.random.Generator, f: Values) -> Any:

@@ -49,8 +49,8 @@ class _MaskedRows(NamedTuple):
     reads: list[Index]
     divides: bool
     """Whether `numpy.ma` looks at what the division makes."""
-    divides_by_less: bool
-    """Whether it divides by what is less than zero."""
+    divides_by_negative: bool
+    """Whether it divides by a negative number."""
 
 
 class _Facts(NamedTuple):
@@ -58,7 +58,7 @@ class _Facts(NamedTuple):
 
     regions: list[_MaskedRows]
     divides: bool
-    divides_by_less: bool
+    divides_by_negative: bool
     bounds: list[tuple[float, float, float]]
     """Of each formula how large weights are together, and a constant, and how small a divisor."""
 
@@ -133,7 +133,7 @@ def evaluate_together(
                 if not is_tame or (term.sign == -1 and _may_change_zeros(plain, plan)):
                     return None
         plain_results = evaluate_plain(beneath)
-        if any(map(_has_zeros_of_numpy, plain_results)):
+        if any(map(_has_negative_zeros, plain_results)):
             return None
         return tuple(map(_mask, outputs, beneath, plain_results))
 
@@ -153,11 +153,11 @@ def _may_change_zeros(f: NumpyArray, plan: AxisPlan) -> bool:
     this is `-0.0`, too.
     """
     facts = _find_facts(f, plan)
-    return facts.divides_by_less or (facts.divides and f.dtype.kind == "c")
+    return facts.divides_by_negative or (facts.divides and f.dtype.kind == "c")
 
 
-def _has_zeros_of_numpy(values: NumpyArray) -> bool:
-    """Tell whether `numpy.ma` itself has to tell the signs of zeros: of complex numbers."""
+def _has_negative_zeros(values: NumpyArray) -> bool:
+    """Tell whether there are complex zeros whose signs only `numpy.ma` itself can tell."""
     if values.dtype.kind != "c":
         return False
     return any(bool(((part == 0) & np.signbit(part)).any()) for part in (values.real, values.imag))
@@ -178,7 +178,7 @@ def _differentiate_term(
     is_lost = bool(lost.any())
     # Numbers that are rounded once more after the division do not tell what it has made.
     is_told = values.dtype.str[1:] == "f8" and not np.isfinite(values[lost]).any()
-    if values.dtype != dtype or (is_lost and not is_told) or _has_zeros_of_numpy(values):
+    if values.dtype != dtype or (is_lost and not is_told) or _has_negative_zeros(values):
         with np.errstate(all="ignore"):  # this pass has warned
             return numpy_subclasses.differentiate_term(xp, term, dtype)
     if is_lost:
@@ -200,11 +200,11 @@ def _find_facts(f: NumpyArray, plan: AxisPlan) -> _Facts:
             ]
             is_scalar = f.ndim == 1 and stop - start == 1  # which is no masked array
             divides = formula.divisor is not None and not is_scalar
-            is_less = divides and bool((np.asarray(formula.divisor) < 0).any())
-            regions.append(_MaskedRows(place, reads, divides, is_less))
+            is_negative = divides and bool((np.asarray(formula.divisor) < 0).any())
+            regions.append(_MaskedRows(place, reads, divides, is_negative))
         bounds = [_find_bounds(formula) for formula, *_ in plan.regions(n)]
-        divides, is_less = (any(rows[i] for rows in regions) for i in (2, 3))
-        facts = _Facts(regions, divides, is_less, bounds)
+        divides, is_negative = (any(rows[i] for rows in regions) for i in (2, 3))
+        facts = _Facts(regions, divides, is_negative, bounds)
         plan.memo[key] = facts
     return facts
 
@@ -235,7 +235,7 @@ def _mask(terms: Sequence[Term], beneath: Sequence[Term], values: NumpyArray) ->
     facts = [_find_facts(values, term.plan) for term in terms]
     for each in facts:
         for rows in each.regions:
-            if rows.divides_by_less:
+            if rows.divides_by_negative:
                 values[rows.place] += 0.0  # see `_may_change_zeros`
     result = values.view(np.ma.MaskedArray)
     result.__array_finalize__(f)  # fill value, hardness and attributes; a copy of the mask

@@ -181,8 +181,8 @@ class ReadyForNumbers(ReadyCall):
         super().__init__(partial(evaluate_numbered, ()), None, plan, f, False)
         self._units = units
 
-    def is_call_counted(self) -> bool:
-        """Tell whether this call is one of the few that are timed."""
+    def count_down(self) -> bool:
+        """Count a call; tell whether it is one of the few that are timed."""
         self._calls_left -= 1
         return self._calls_left <= 0
 

@@ -7,7 +7,7 @@ from itertools import chain
 from typing import Any
 
 from gpugrad._arrays import Array, as_field, assign, check_out, flatten_rows
-from gpugrad._grids import Options, plan_axes, refuse_times
+from gpugrad._grids import Options, refuse_times
 from gpugrad._operators.components import (
     as_components,
     check_plans,
@@ -16,6 +16,7 @@ from gpugrad._operators.components import (
     round_half,
     widen_half,
 )
+from gpugrad._operators.planning import plan_operator
 from gpugrad._operators.samples import MaskedFields
 from gpugrad._stencils import (
     OPERATORS,
@@ -46,10 +47,7 @@ def apply_operator(
     refuse_times(fields[0], f"for a {row.title}")
     samples = MaskedFields(fields, where, skipna)
     options = samples.refine(options)
-    plans = [
-        plan_axes(samples.fields[0], spacing, axis, time_unit, options._replace(order=order))
-        for order in row.orders
-    ]
+    plans = plan_operator(row, samples.fields[0], spacing, axis, time_unit, options)
     check_plans(row, plans[0], samples.fields)
     outputs = row.terms(*plans, samples.term, len(fields))
     shape = find_shape(row, len(fields), len(plans[0]), stack)

@@ -10,7 +10,7 @@ import numpy as np
 from gpugrad._arrays import Backend
 from gpugrad._operators import gradient, vector_calculus
 from gpugrad._operators.descriptions import OPERATOR, describe
-from gpugrad._operators.plan import find_operator
+from gpugrad._operators.planning import find_operator
 
 if TYPE_CHECKING:
     from gpugrad._engines import Explanation

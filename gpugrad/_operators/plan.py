@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from copy import copy
 from functools import partial, wraps
 from types import ModuleType
@@ -31,35 +31,21 @@ from gpugrad._arrays import (
 )
 from gpugrad._engines import evaluate, is_auto_in_force, name_in_force
 from gpugrad._engines.ready import ReadyCall, make_ready
-from gpugrad._grids import (
-    ONE_SIDED,
-    Options,
-    choose_beside_masked,
-    copy_mask,
-    parse_one_axis,
-    plan_axes,
-    plan_gradient,
-)
+from gpugrad._grids import ONE_SIDED, Options, choose_beside_masked, copy_mask
 from gpugrad._keywords import accepts_keywords
-from gpugrad._operators.components import (
-    check_plans,
-    find_shape,
-    join_results,
-    round_half,
-    widen_half,
-)
+from gpugrad._operators.components import join_results, round_half, widen_half
 from gpugrad._operators.descriptions import OPERATOR, describe
 from gpugrad._operators.linear_operator import LinearMap, make_linear_operator
 from gpugrad._operators.matrix import make_matrix, make_offset
+from gpugrad._operators.planning import make_program
 from gpugrad._operators.stages import (
     Selection,
     Stages,
     check_linear,
     is_selection,
-    plan_stages,
     transpose_program,
 )
-from gpugrad._stencils import OPERATORS, AxisPlan, Operator, bind_fields
+from gpugrad._stencils import bind_fields
 
 P = ParamSpec("P")
 
@@ -629,14 +615,6 @@ def plan(
     return Plan._make(operator, program, template, takes, gives, bool(stack), backend)
 
 
-def find_operator(name: str) -> Operator:
-    """Return the row of an operator in the table, or raise ValueError."""
-    row = OPERATORS.get(name) if isinstance(name, str) else None
-    if row is None:
-        raise ValueError(f"`operator` must be one of {', '.join(OPERATORS)}; got {name!r}.")
-    return row
-
-
 def make_template(shape: Any, dtype: Any, like: Any) -> Array:
     """Return an array of the kind that is planned for, which holds a single number."""
     try:
@@ -670,65 +648,3 @@ def make_template(shape: Any, dtype: Any, like: Any) -> Array:
     keywords = {} if device is None else {"device": device}
     number = xp.zeros((1,) * len(shape), dtype=getattr(xp, name), **keywords)
     return as_field(xp.broadcast_to(number, shape))
-
-
-def make_program(
-    operator: str,
-    f: Array,
-    spacing: tuple[Any, ...],
-    axis: Any,
-    time_unit: str | None,
-    options: Options,
-    keywords: Mapping[str, Any],
-    where: Array | None = None,
-) -> tuple[Stages, tuple[int, ...], tuple[int, ...]]:
-    """Return the program of an operator for fields like `f`, and how its fields and results lie.
-
-    Fields, and results, are one array: (), a tuple: (n,), or a tuple of tuples: (m, n). `keywords`
-    are options that not all operators take. `where` is a mask of the shape of `f`, false where
-    samples are masked.
-    """
-    row = find_operator(operator)
-    for name, value in keywords.items():
-        if value is not None and name not in row.options:
-            raise TypeError(f"`{name}` does not go with a plan of {operator}. Leave it out.")
-    plans = plan_operator(row, f, spacing, axis, time_unit, options)
-    axes = len(plans[0])
-    components = 1 if row.takes == "field" else axes
-    if keywords["components"] is not None:
-        components = keywords["components"]
-    check_plans(row, plans[0], [f] * components)
-    shape = find_shape(row, components, axes, bool(keywords["stack"]))
-    takes = () if row.takes == "field" else (components,)
-    return plan_stages(row, plans, components, where), takes, shape
-
-
-def plan_operator(
-    row: Operator,
-    f: Array,
-    spacing: tuple[Any, ...],
-    axis: Any,
-    time_unit: str | None,
-    options: Options,
-) -> list[list[AxisPlan]]:
-    """Return a plan for each axis, and these for each order of the operator."""
-    if row.name == "gradient":
-        return [plan_gradient(f, spacing, axis, time_unit, options)]
-    if not row.orders:
-        if len(spacing) > 1:
-            raise TypeError(f"a {row.title} takes one spacing; got {len(spacing)}.")
-        axis = parse_one_axis(-1 if axis is None else axis)
-    return [
-        plan_axes(f, spacing, axis, time_unit, options._replace(order=order))
-        for order in row.orders or (options.order,)
-    ]
-
-
-def plan_call(
-    row: Operator, fields: Sequence[Array], spacing: tuple[Any, ...], arguments: Mapping[str, Any]
-) -> list[list[AxisPlan]]:
-    """Return the plans of a call, checked, by all of its other arguments by name."""
-    options = Options(**{k: v for k, v in arguments.items() if k in Options._fields})
-    plans = plan_operator(row, fields[0], spacing, arguments.get("axis"), None, options)
-    check_plans(row, plans[0], fields)
-    return plans

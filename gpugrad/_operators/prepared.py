@@ -57,7 +57,7 @@ def prepares(function: Callable[P, R]) -> Callable[P, R]:
     @wraps(function)
     def call(*arguments: P.args, **options: P.kwargs) -> R:
         f: Any = arguments[0] if arguments else None
-        if takes_one and type(f) in _SEQUENCES:
+        if takes_one and type(f) in _SEQUENCES and is_auto_in_force():
             f = _read_numbers(f)
         is_plain = type(f) is np.ndarray
         if takes_one and len(arguments) == 1 and not options and is_auto_in_force():

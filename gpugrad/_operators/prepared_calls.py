@@ -19,9 +19,9 @@ from gpugrad._operators.spacings_in_turn import (
     are_stretched,
     find_orders,
     find_powers,
-    find_steps,
-    keep,
-    plan_axes,
+    keep_spacings,
+    plan_monotonic,
+    read_plain_spacing,
 )
 from gpugrad._operators.stages import number_term
 from gpugrad._stencils import (
@@ -113,7 +113,7 @@ class PreparedCall:
             return NotImplemented
         call, shape = bound.call, self._shape
         is_new = not is_same and not bound.is_settled
-        if is_new and self._ready is not None and self._ready.is_call_counted():
+        if is_new and self._ready is not None and self._ready.count_down():
             call = partial(self._ready.count_call, call)
         if not shape:
             return call(fields, out if out is None else (out,))[0]
@@ -137,7 +137,7 @@ class PreparedCall:
 
     def _bind(self, spacing: tuple[Any, ...]) -> _Bound:
         """Return what there is for some spacings."""
-        kept = keep(spacing) if self._has_coordinates else spacing
+        kept = keep_spacings(spacing) if self._has_coordinates else spacing
         if self._small is None:
             return _Bound(kept, partial(ready.evaluate_numbered, self._plan(spacing)), False)
         small, plans = self._small
@@ -148,7 +148,7 @@ class PreparedCall:
                 return _Bound(kept, small.bind(numbers), False)
             bind = partial(small.bind, numbers)
         else:
-            steps = [*map(find_steps, spacing)] if self._has_coordinates else [None]
+            steps = [*map(read_plain_spacing, spacing)] if self._has_coordinates else [None]
             if None in steps:
                 return _Bound(kept, self._bind_all(spacing), False)
             numbers = [
@@ -189,7 +189,7 @@ class PreparedCall:
     def _plan(self, spacing: tuple[Any, ...]) -> Outputs:
         """Return the outputs for fields by number; know how results lie, and the terms' orders."""
         row = self._row
-        plans = plan_axes(row, [self._template] * self._count, spacing, self._arguments)
+        plans = plan_monotonic(row, [self._template] * self._count, spacing, self._arguments)
         self._shape = find_shape(row, self._count, len(plans[0]), self._stack)
         outputs = row.terms(*plans, number_term, self._count)
         self._orders = find_orders(row, plans, outputs, spacing, self._arguments)

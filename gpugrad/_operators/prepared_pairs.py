@@ -13,7 +13,7 @@ from gpugrad._engines import ready
 from gpugrad._engines.numpy_steps import find_result
 from gpugrad._operators.components import find_shape, join_results
 from gpugrad._operators.prepared_calls import BYTES_OF_A_FORMULA
-from gpugrad._operators.spacings_in_turn import are_equal, keep, plan_axes
+from gpugrad._operators.spacings_in_turn import are_equal, keep_spacings, plan_monotonic
 from gpugrad._operators.stages import plan_stages
 from gpugrad._stencils import Operator, bind_fields
 
@@ -90,7 +90,7 @@ class PreparedPairs:
 
     def _bind(self, spacing: tuple[Any, ...]) -> _BoundStages:
         """Return what there is for some spacings."""
-        plans = plan_axes(self._row, [self._template], spacing, self._arguments)
+        plans = plan_monotonic(self._row, [self._template], spacing, self._arguments)
         program = plan_stages(self._row, plans, 1)
         like, calls, count = self._template, [], 1
         first = {i: k for k, i in reversed([*enumerate(program.results)])}
@@ -104,4 +104,4 @@ class PreparedPairs:
             like = np.broadcast_to(np.zeros((), dtype), like.shape)
         self._dtype = like.dtype
         copies = [(k, first[i]) for k, i in enumerate(program.results) if first[i] != k]
-        return _BoundStages(keep(spacing), calls, program.results, copies)
+        return _BoundStages(keep_spacings(spacing), calls, program.results, copies)

@@ -11,8 +11,14 @@ import numpy as np
 from gpugrad._arrays import HALF_PRECISION, Array, dtype_name, host_values, row_of, stack_results
 from gpugrad._engines.programs import Programs
 from gpugrad._operators.components import find_shape, join_results
-from gpugrad._operators.plan import plan_call
-from gpugrad._operators.spacings_in_turn import UNITS, are_stretched, find_orders, find_powers
+from gpugrad._operators.planning import plan_call
+from gpugrad._operators.spacings_in_turn import (
+    UNITS,
+    are_stretched,
+    find_orders,
+    find_powers,
+    is_monotonic,
+)
 from gpugrad._operators.stages import number_term
 from gpugrad._stencils import AxisPlan, Operator, Outputs, bind_fields, distinct_fields
 
@@ -44,7 +50,7 @@ class PreparedProgram:
     """An operator on fields of one kind, with spacings of some types.
 
     `programs` is the engine of these fields; other parameters, and errors, are as for a call on
-    NumPy's fields (`prepared.PreparedCall`).
+    NumPy's fields (`prepared_calls.PreparedCall`).
     """
 
     def __init__(
@@ -160,6 +166,4 @@ def _is_monotonic(x: Array) -> bool:
     if isinstance(x, np.ndarray):  # a masked one, which needs a look at its mask
         return False
     values = host_values(x)
-    if values is None or values.ndim != 1 or values.dtype.kind not in "fiu":
-        return False
-    return bool((values[1:] > values[:-1]).all() or (values[1:] < values[:-1]).all())
+    return values is not None and is_monotonic(values)

@@ -9,7 +9,7 @@ import numpy as np
 
 from gpugrad._arrays import NumpyArray
 from gpugrad._grids import find_fine_steps
-from gpugrad._operators.plan import plan_call
+from gpugrad._operators.planning import plan_call
 from gpugrad._stencils import AxisPlan, Operator, Outputs, list_formulas
 
 UNITS = {float: 1.0, int: 1, np.float64: np.float64(1.0)}
@@ -53,20 +53,20 @@ def find_powers(orders: Sequence[tuple[int, int]], spacing: tuple[Any, ...]) -> 
     return powers
 
 
-def plan_axes(
+def plan_monotonic(
     row: Operator,
     fields: Sequence[NumpyArray],
     spacing: tuple[Any, ...],
     arguments: Mapping[str, Any],
 ) -> list[list[AxisPlan]]:
-    """Return a plan for each axis, and these for each order; raise where the long way is taken."""
+    """Return the plans of a call; raise ValueError for coordinates that take the long way."""
     for h in spacing:
         if type(h) is np.ndarray and not is_monotonic(h):
             raise ValueError("`spacing` must go up or down; else the long way warns, or raises.")
     return plan_call(row, fields, spacing, arguments)
 
 
-def find_steps(h: Any) -> Any:
+def read_plain_spacing(h: Any) -> Any:
     """Return what plans are made of: steps, or a number; None for what has to be looked at."""
     if type(h) is np.ndarray:
         return find_fine_steps(h)
@@ -75,7 +75,7 @@ def find_steps(h: Any) -> Any:
     return float(h) if type(h) is int else h
 
 
-def keep(spacing: tuple[Any, ...]) -> tuple[Any, ...]:
+def keep_spacings(spacing: tuple[Any, ...]) -> tuple[Any, ...]:
     """Return spacings that nobody changes any more."""
     return tuple([h.copy() if type(h) is np.ndarray else h for h in spacing])
 
@@ -94,6 +94,7 @@ def _is_equal(h: Any, kept: Any) -> bool:
 
 
 def is_monotonic(x: NumpyArray) -> bool:
+    """Tell whether coordinates in one dimension only go up, or only down."""
     if x.ndim != 1 or x.dtype.kind not in "fiu":
         return False
     return bool((x[1:] > x[:-1]).all() or (x[1:] < x[:-1]).all())

@@ -126,21 +126,21 @@ def _lay_rows(values: NumpyArray, dtype: np.dtype[Any]) -> NumpyArray:
 
 
 def _list_slots(
-    outputs: Outputs, factors_of: Factors, are_stretched: bool
+    outputs: Outputs, factors: Factors, are_stretched: bool
 ) -> Iterator[tuple[_NumberAt, Factor, Hashable, int]]:
     """Yield all numbers of formulas: where they are, what they are, and where that lies."""
     for i, term in enumerate(term for terms in outputs for term in terms):
         plan, dtype = term.plan, term.field.dtype
-        table = factors_of.tables[id(plan)]
+        table = factors.tables[id(plan)]
         precision = find_precision(dtype.newbyteorder("="), plan.dtype)
         for k, formula in enumerate(list_formulas(plan)):
             if formula.constant is not None:
                 raise ValueError("constants are a matter of boundaries.")
-            *factors, _, divisor = list_factors(formula, precision)
+            *weights, _, divisor = list_factors(formula, precision)
             is_mixed = int in map(type, formula.weights) and not formula.is_sum
             if is_mixed and (not are_stretched or formula.divisor is None):
                 raise ValueError("weights are numbers that stay and numbers that do not.")
-            for j, (w, factor) in enumerate(zip(formula.weights, factors, strict=True)):
+            for j, (w, factor) in enumerate(zip(formula.weights, weights, strict=True)):
                 if getattr(w, "size", 2) == 1:
                     raise ValueError("numbers for each row are a single one.")
                 if factor.values is not None:
