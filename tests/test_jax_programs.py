@@ -167,3 +167,12 @@ def test_wrong_spacings_are_refused_after_right_ones(h, rng):
         gpugrad.gradient(f, right)
     with pytest.raises((TypeError, ValueError), match="spacing"):
         gpugrad.gradient(f, h)
+
+
+def test_plans_may_have_no_row_between_the_ends():
+    x, f = np.array([0.0, 1.0, 2.5, 3.0]), np.random.default_rng(0).normal(size=(4, 5))
+    options = {"order": 3, "axis": 0, "boundary": "symmetric"}
+    wanted = gpugrad.derivative(f, x, **options)
+    for differentiate in (gpugrad.derivative, jax.jit(gpugrad.derivative, static_argnames=options)):
+        got = differentiate(jax.numpy.asarray(f, "float32"), x, **options)
+        np.testing.assert_allclose(got, wanted, rtol=1e-4, atol=1e-4)

@@ -219,7 +219,7 @@ def vanishes_of_constants(formula: Formula) -> bool:
         return False
     if not all(isinstance(w, (int, float, np.generic, np.ndarray)) for w in weights):
         return True  # of coordinates that are not read
-    size = max(np.abs(w).max() for w in weights)
+    size = max(float(np.max(np.abs(w), initial=0.0)) for w in weights)
     return bool((np.abs(sum(weights)) <= 1e-6 * size).all())
 
 
