@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache, lru_cache
+from itertools import count
 from typing import Any, NamedTuple
 
 import llvmlite.binding as llvm
@@ -21,12 +22,12 @@ INT = ir.IntType(32)
 
 
 class LlvmFunction:
-    """A function of a module, ``entry``, under construction: words, loads and loops."""
+    """The function that a module is named after, under construction: words, loads and loops."""
 
     def __init__(self, module: ir.Module, result: ir.Type, arguments: int) -> None:
         kind = ir.FunctionType(result, [WORD] * arguments)
         self.module = module
-        self.function = ir.Function(module, kind, "entry")
+        self.function = ir.Function(module, kind, module.name)
         self.build = ir.IRBuilder(self.function.append_basic_block("start"))
 
     def word(self, address: ir.Value, i: int) -> ir.Value:
@@ -183,11 +184,23 @@ class Trouble(NamedTuple):
         return cls(invalid=1, divide=2, over=4, under=8)
 
 
-_keep_alive: list[Any] = []
+class _Compiler(NamedTuple):
+    """What compiles all modules of the process, one after the other.
+
+    llvmlite lets other threads of Python in at each of its calls, and one that never waits keeps
+    this one out for 5 milliseconds each time. So there are few calls for each module: what all of
+    them share is made once.
+    """
+
+    engine: llvm.ExecutionEngine
+    passes: llvm.ModulePassManager
+    builder: llvm.PassBuilder
+    triple: str
+    numbers: Iterator[int]
 
 
 def compile_module(write: Callable[[ir.Module], None]) -> int:
-    """Return the address of the function ``entry`` of a module, as machine code for this CPU.
+    """Return the address of a module's `LlvmFunction`, as machine code for this processor.
 
     llvmlite has a lock that an exception from a handler of signals, or a fork, may leave locked.
     """
@@ -195,35 +208,39 @@ def compile_module(write: Callable[[ir.Module], None]) -> int:
 
 
 def _compile(write: Callable[[ir.Module], None]) -> int:
-    target = _target_machine()
-    module = ir.Module()
-    module.triple = target.triple
+    compiler = _start_compiler()
+    module = ir.Module(f"function{next(compiler.numbers)}")
+    module.triple = compiler.triple
     write(module)
     parsed = llvm.parse_assembly(str(module))
     parsed.verify()
-    _simplify(parsed, target)
-    engine = llvm.create_mcjit_compiler(parsed, target)
-    engine.finalize_object()
-    _keep_alive.append(engine)
-    return int(engine.get_function_address("entry"))
+    compiler.passes.run(parsed, compiler.builder)
+    compiler.engine.add_module(parsed)
+    compiler.engine.finalize_object()
+    return int(compiler.engine.get_function_address(module.name))
 
 
-def _simplify(module: llvm.ModuleRef, target: llvm.TargetMachine) -> None:
-    """Simplify what was written.
+@cache
+def _start_compiler() -> _Compiler:
+    """Return the compiler of this process, which is never closed: its code may be running.
 
     Kernels are written as they shall run: in vectors, with each value taken once, outside of the
-    loops that do not change it. The other passes of LLVM take as long as everything else that
-    the compiler does, and kernels are no faster for them.
+    loops that do not change it. So they are only simplified. The other passes of LLVM take as long
+    as everything else that the compiler does, and kernels are no faster for them.
     """
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    machine, triple = _target_machine(), llvm.get_process_triple()
     passes = llvm.create_new_module_pass_manager()
     passes.add_simplify_cfg_pass()
     passes.add_instruction_combine_pass()
-    passes.run(module, llvm.create_pass_builder(target, llvm.create_pipeline_tuning_options()))
+    builder = llvm.create_pass_builder(machine, llvm.create_pipeline_tuning_options())
+    # An engine begins with a module, and keeps the machine that it is given.
+    engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), _target_machine())
+    return _Compiler(engine, passes, builder, triple, count())
 
 
 def _target_machine() -> llvm.TargetMachine:
-    llvm.initialize_native_target()
-    llvm.initialize_native_asmprinter()
     try:
         features = llvm.get_host_cpu_features().flatten()
     except RuntimeError:  # not known on every architecture
