@@ -61,6 +61,7 @@ MODULES = {
     # Calls that come again, which a test that changes limits has to forget.
     "prepared": "gpugrad._operators.prepared",
     "prepared_calls": "gpugrad._operators.prepared_calls",
+    "prepared_shapes": "gpugrad._operators.prepared_shapes",
     "prepared_programs": "gpugrad._operators.prepared_programs",
     # Slabs of curved grids and spheres, to be made small.
     "slabs": "gpugrad._operators.curved.slabs",

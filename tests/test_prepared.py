@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import threading
 import warnings
@@ -11,7 +12,7 @@ import pytest
 
 import gpugrad
 from conftest import as_tuple, assert_same_bits
-from internals import numpy_calls, offers, prepared, ready
+from internals import numpy_calls, offers, prepared, prepared_shapes, ready
 
 X = np.cumsum(np.random.default_rng(1).uniform(0.2, 2, 12))
 FIELDS = {
@@ -88,6 +89,59 @@ def test_operators_have_the_bits_of_the_reference(name, patience, monkeypatch):
         with gpugrad.use_backend("slices"):
             wanted = OPERATORS[name](f)
         assert_same_bits(np.array(OPERATORS[name](f)), np.array(wanted))
+
+
+OF_LINES = {
+    "plain": lambda f: gpugrad.gradient(f),
+    "ends": lambda f: gpugrad.gradient(f, 0.3, edge_order=2),
+    "number": lambda f: gpugrad.gradient(f, np.float64(0.1) * len(f)),
+    "accuracy": lambda f: gpugrad.gradient(f, accuracy=6),
+    "derivative": lambda f: gpugrad.derivative(f, 0.3, order=3, accuracy=4),
+    "mirror": lambda f: gpugrad.derivative(f, boundary="reflect"),
+    "antisymmetric": lambda f: gpugrad.derivative(f, order=2, boundary="odd-symmetric"),
+    "constant": lambda f: gpugrad.gradient(f, boundary=2.5),
+    "coordinates": lambda f: gpugrad.gradient(f, np.arange(len(f)) ** 1.5),
+    "uneven ends": lambda f: gpugrad.gradient(f, boundary=("edge", "extrapolate")),
+    "windows": lambda f: gpugrad.derivative(f, stagger="left"),
+    "Laplacian": lambda f: gpugrad.laplacian(f, 0.5),
+}
+
+
+@pytest.mark.parametrize("dtype", FIELDS)
+@pytest.mark.parametrize("name", [*OF_LINES, *(f"plane: {name}" for name in OPERATORS)])
+def test_new_shapes_have_the_bits_of_the_reference(name, dtype, monkeypatch):
+    """Most shapes come once; some come often, or are too short for what the others take."""
+    monkeypatch.setattr(prepared_shapes, "OFTEN", 3)
+    prepared._calls.clear()
+    is_plane, rng = name.startswith("plane"), np.random.default_rng(6)
+    call = OPERATORS[name.removeprefix("plane: ")] if is_plane else OF_LINES[name]
+    big = np.asarray(100 * rng.normal(size=(50, 50))).astype(FIELDS[dtype].dtype)
+    for k in range(70):
+        shape = rng.integers(2, 50 if k % 3 else 9, 2)
+        f = big[: shape[0], : shape[1]] if is_plane else big.reshape(-1)[: shape.prod()]
+        f = f.copy("F" if dtype == "Fortran" else "C") if k % 5 else f
+        for _ in range(5 if k % 7 == 0 else 1):
+            try:
+                with gpugrad.use_backend("slices"):
+                    wanted = call(f)
+            except ValueError as error:
+                with pytest.raises(ValueError, match=re.escape(str(error))):
+                    call(f)
+                continue
+            assert_same_bits(np.array(call(f)), np.array(wanted))
+
+
+def test_new_shapes_are_served_by_one_call():
+    """Also shapes that are written to, and those of three axes."""
+    prepared._calls.clear()
+    fields = [np.random.default_rng(n).normal(size=(n, 12, 20 - n)) for n in range(5, 15)]
+    for f in fields:
+        out = np.empty((3, *f.shape))
+        assert gpugrad.gradient(f, 0.1, 0.2, 0.5, out=out, stack=True) is out
+        assert_same_bits(out, np.stack(np.gradient(f, 0.1, 0.2, 0.5)))
+    kinds = [type(entry.thing).__name__ for entry in prepared._calls._entries.values()]
+    assert kinds.count("PreparedForShapes") == 1
+    assert kinds.count("ShapeInUse") == 5  # from the second shape on, where axes are long enough
 
 
 def test_programs_make_the_values_of_masked_arrays(monkeypatch):
@@ -230,7 +284,7 @@ def test_programs_take_new_numbers(name, dtype, kind, monkeypatch):
     with gpugrad.use_backend(threads=1):  # what is compiled is there at once
         for _ in range(140):
             operator(f, *map(convert, draw()))
-        (entry,) = prepared._calls._entries.values()
+        *_, entry = prepared._calls._entries.values()
         assert entry.thing._ready._program is not None
         for h in special * 2:
             with np.errstate(all="ignore"):
@@ -368,7 +422,7 @@ def test_what_is_kept_has_a_limit(monkeypatch):
         f = np.arange(n) ** 2.0
         for _ in range(2):
             assert_same_bits(gpugrad.gradient(f), np.gradient(f))
-    assert 2 < len(prepared._calls) < 30
+    assert 2 < len(prepared._calls) <= (1 << 16) // prepared_shapes.ShapeInUse.nbytes
 
 
 @pytest.mark.parametrize("patience", [0.0, 1e9], ids=["compiled", "not compiled"])

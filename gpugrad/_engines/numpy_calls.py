@@ -7,6 +7,7 @@ write, how to combine. Another spacing changes numbers alone.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from copy import copy
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -18,6 +19,9 @@ from gpugrad._engines import numpy_blocks
 from gpugrad._engines.numpy_blocks import add_up_in_place
 from gpugrad._engines.numpy_steps import exact_reciprocal, find_precision, find_result, place_all
 from gpugrad._stencils import Formula, Norm, Outputs, Term, add_up, change_terms, is_single
+
+MOST_SAMPLES = numpy_blocks.FLAT_SIZE
+"""A field that has fewer is small."""
 
 _AS_THEY_ARE = frozenset(np.dtype(name) for name in ("f4", "f8", "c8", "c16"))
 
@@ -74,6 +78,18 @@ class SmallCall:
             for numbered, terms in zip(outputs, whole, strict=True)
         ]
 
+    def count_from_ends(self, shape: tuple[int, ...]) -> SmallCall:
+        """Return this call of fields of a shape for others, as long as ends do not meet."""
+        call = copy(self)
+        call.outputs = [
+            (dtype, is_norm, is_bare, [
+                term._replace(steps=[_count_from_ends(step, shape) for step in term.steps])
+                for term in terms
+            ])
+            for dtype, is_norm, is_bare, terms in self.outputs
+        ]  # fmt: skip
+        return call
+
     def bind(self, powers: Sequence[float] | None) -> BoundCall:
         """Return the call for spacings, given as ``h**order`` for each term; None: as planned."""
         bound = []
@@ -116,7 +132,7 @@ def is_small(outputs: Outputs) -> bool:
     """Tell whether outputs are for a `SmallCall`: plain fields, whose values are all valid."""
     f = outputs[0][0].field
     return (
-        0 < f.size < numpy_blocks.FLAT_SIZE
+        0 < f.size < MOST_SAMPLES
         and f.nbytes <= numpy_blocks.WHOLE_BYTES
         and (f.dtype in _AS_THEY_ARE or f.dtype.kind in "iu")
         and numpy_blocks.unsupported(outputs) is None
@@ -176,6 +192,25 @@ def _shorten(index: tuple[Any, ...]) -> Any:
     while len(index) > 1 and index[-1] == slice(None):
         index = index[:-1]
     return index[0] if len(index) == 1 else index
+
+
+def _count_from_ends(step: _Step, shape: tuple[int, ...]) -> _Step:
+    """Return a step that counts from the nearer end of each axis."""
+    kind, target, samples, weights, divisor, constant = step
+    target, *read = [_turn(index, shape) for index in (target, *samples)]
+    return kind, target, tuple(read), weights, divisor, constant
+
+
+def _turn(index: Any, shape: tuple[int, ...]) -> Any:
+    if type(index) is not tuple:
+        return _turn_along(index, shape[0])
+    return tuple([_turn_along(i, n) for i, n in zip(index, shape, strict=False)])
+
+
+def _turn_along(i: Any, n: int) -> Any:
+    if type(i) is slice:
+        return i if i.stop is None else slice(i.start, i.stop - n or None)
+    return i if i < n // 2 else i - n
 
 
 def _settle(step: _Step, ndim: int, working: np.dtype[Any]) -> _Step:

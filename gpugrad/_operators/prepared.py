@@ -18,12 +18,14 @@ import numpy as np
 
 from gpugrad._arrays import NumpyArray
 from gpugrad._engines import is_auto_in_force
+from gpugrad._engines.numpy_calls import MOST_SAMPLES
 from gpugrad._engines.programs import Programs, find_programs
 from gpugrad._engines.store import Store
 from gpugrad._labels import accepts_labels
 from gpugrad._operators.prepared_calls import PreparedCall
 from gpugrad._operators.prepared_pairs import PreparedPairs
 from gpugrad._operators.prepared_programs import PreparedProgram
+from gpugrad._operators.prepared_shapes import PreparedForShapes, ShapeInUse
 from gpugrad._operators.spacings_in_turn import UNITS
 from gpugrad._stencils import OPERATORS, Operator
 
@@ -41,6 +43,9 @@ _PLAIN = frozenset((int, str, type(None), float, bool))
 
 _LONG_WAY = {"where": None, "skipna": False, "time_unit": None, "period": None, "backend": None}
 """Options that need a look in each call, unless they are what they are by default."""
+
+_ONE_SHAPE, _EACH_SHAPE = "one shape has come", "each shape has a call of its own"
+"""What stands for a call of fields of many shapes before there is one, or if there is none."""
 
 _calls: Store[Any] = Store(most=1 << 12, most_bytes=1 << 25)
 """What is prepared, by kind."""
@@ -112,13 +117,47 @@ def _call_prepared(
         prepared = _calls.find(kind)
     except TypeError:  # an option has no hash
         return NotImplemented
-    if prepared is None:
+    if prepared is None and programs is None:
+        prepared = _find_for_shapes(function, row, kind, fields, spacing, options)
+    if prepared is None or (type(prepared) is ShapeInUse and prepared.comes_often):
         prepared = _prepare(function, row, programs, kind, fields, spacing, options)
         if prepared is None:
             return NotImplemented
     if programs is None:
         return prepared(fields, spacing, out)
     return NotImplemented if out is not None else prepared(fields, spacing)
+
+
+def _find_for_shapes(
+    function: Callable[..., Any],
+    row: Operator,
+    kind: tuple[Any, ...],
+    fields: Sequence[NumpyArray],
+    spacing: tuple[Any, ...],
+    options: Mapping[str, Any],
+) -> ShapeInUse | None:
+    """Return what serves a small field of a new shape, if others of its kind have come before."""
+    f = fields[0]
+    if f.size >= MOST_SAMPLES:
+        return None
+    name, count, _, *others = kind
+    of_shapes = name, count, f.ndim, *others
+    known = _calls.find(of_shapes)
+    if known is None:
+        _calls.keep(of_shapes, _ONE_SHAPE)
+        return None
+    if known is _ONE_SHAPE:
+        known = _prepare(
+            function, row, None, of_shapes, fields, spacing, options, PreparedForShapes
+        )
+        if known is None:
+            _calls.keep(of_shapes, _EACH_SHAPE)
+            return None
+    if known is _EACH_SHAPE or not known.takes(f):
+        return None
+    in_use = ShapeInUse(known)
+    _calls.keep(kind, in_use, in_use.nbytes)
+    return in_use
 
 
 def _list_fields(f: Any, takes_one: bool) -> Sequence[NumpyArray] | None:
@@ -168,6 +207,7 @@ def _prepare(
     fields: Sequence[NumpyArray],
     spacing: tuple[Any, ...],
     options: Mapping[str, Any],
+    prepare: Any = PreparedCall,
 ) -> Any:
     """Prepare a call, or return None where it takes the long way."""
     defaults = _find_defaults(function)
@@ -190,7 +230,10 @@ def _prepare(
         return None
     if row.gives == "pairs" and programs is not None:
         return None
-    prepare: Any = PreparedPairs if row.gives == "pairs" else PreparedCall
+    if row.gives == "pairs":
+        if prepare is not PreparedCall:
+            return None
+        prepare = PreparedPairs
     try:
         prepared: Any = (
             prepare(row, fields, spacing, arguments)
