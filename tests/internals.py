@@ -37,6 +37,7 @@ MODULES = {
     "compiled_engine": "gpugrad._engines.compiled.engine",
     "compiled_factors": "gpugrad._engines.compiled.factors",
     "compiled_program": "gpugrad._engines.compiled.program",
+    "program_call": "gpugrad._engines.compiled.program_call",
     "compiled_tiles": "gpugrad._engines.compiled.tiles",
     "masked_sums": "gpugrad._engines.compiled.masked_sums",
     "compiled_kernel": "gpugrad._engines.compiled.kernel",

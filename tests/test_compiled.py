@@ -519,14 +519,13 @@ def test_trouble_of_two_kinds_is_told_of_both_and_a_false_alarm_is_not(small_pie
         gpugrad.gradient(f, axis=1, backend="compiled")
     assert {str(w.message).split()[0] for w in told} == {"invalid", "overflow"}
     assert len(told) == 2
-    run = compiled_engine._run
+    run = compiled_engine.run_on_threads
 
-    def run_with_alarms(program, arrays, factors, troubles):
-        run(program, arrays, factors, troubles)
-        troubles[:] = 255
-        return 255
+    def run_with_alarms(program, arrays):
+        run(program, arrays)
+        return np.full(len(program.items), 255, np.int32), program.bounds
 
-    monkeypatch.setattr(compiled_engine, "_run", run_with_alarms)
+    monkeypatch.setattr(compiled_engine, "run_on_threads", run_with_alarms)
     with np.errstate(all="raise"):
         gpugrad.gradient(np.ones((40, 50)), axis=1, backend="compiled")
 

@@ -93,11 +93,11 @@ def test_a_child_forked_while_a_thread_compiles_can_compile(times):
 
 
 def test_the_end_of_a_result_takes_no_lock():
-    result = gpugrad.gradient(np.zeros(1 << 18), backend="numpy")
+    result = gpugrad.gradient(np.zeros(1 << 19), backend="numpy")
     there = result.__array_interface__["data"][0]
     with memory._lock:  # as an interrupted thread would leave it, or one that takes memory
         del result
-    again = gpugrad.gradient(np.zeros(1 << 18), backend="numpy")
+    again = gpugrad.gradient(np.zeros(1 << 19), backend="numpy")
     assert again.__array_interface__["data"][0] == there
 
 
@@ -165,7 +165,7 @@ def test_the_base_of_a_result_is_never_copied():
     import copy
     import pickle
 
-    result = gpugrad.gradient(np.zeros(1 << 18), backend="numpy")
+    result = gpugrad.gradient(np.zeros(1 << 19), backend="numpy")
     assert copy.copy(result.base) is result.base
     assert copy.deepcopy(result.base) is result.base
     with pytest.raises(TypeError, match="Pickle the result"):

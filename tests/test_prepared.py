@@ -12,7 +12,7 @@ import pytest
 
 import gpugrad
 from conftest import as_tuple, assert_same_bits
-from internals import numpy_calls, offers, prepared, prepared_shapes, ready
+from internals import numpy_calls, offers, prepared, prepared_shapes, program_call, ready
 
 X = np.cumsum(np.random.default_rng(1).uniform(0.2, 2, 12))
 FIELDS = {
@@ -184,6 +184,75 @@ def test_programs_come_and_warn_as_numpy_does(monkeypatch):
         assert_same_bits(gpugrad.gradient(f), result)
     with np.errstate(over="raise"), pytest.raises(FloatingPointError, match="overflow"):
         gpugrad.gradient(f)
+
+
+LARGE = {
+    "gradient": (np.gradient, gpugrad.gradient),
+    "stacked": (lambda f: np.stack(np.gradient(f)), lambda f: gpugrad.gradient(f, stack=True)),
+    "axis": (lambda f: np.gradient(f, 0.3, axis=0), lambda f: gpugrad.gradient(f, 0.3, axis=0)),
+}
+REFERENCES = {name: (None, OPERATORS[name]) for name in ("norm", "accuracy", "jacobian")}
+
+
+@pytest.mark.parametrize("dtype", ["f8", "f4", "c16", "i2"])
+@pytest.mark.parametrize("name", [*LARGE, *REFERENCES])
+def test_larger_fields_are_launched_on_threads(name, dtype, monkeypatch):
+    """On as many as each call may take, though blocks may be fewer; in C order alone."""
+    pytest.importorskip("llvmlite")
+    launched = []
+    launch = program_call._LaunchOnThreads._launch
+    monkeypatch.setattr(
+        program_call._LaunchOnThreads, "_launch",
+        lambda self, arrays: launched.append(1) or launch(self, arrays),
+    )  # fmt: skip
+    monkeypatch.setattr(offers, "PATIENCE", 0.0)
+    monkeypatch.setattr(ready, "_LOOK_SECONDS", 0.0)
+    numpys, ours = (LARGE | REFERENCES)[name]
+    big = (99 * np.random.default_rng(7).normal(size=(1 << 20, 3))).astype(dtype).reshape(-1)
+    values = big[: (1 << 21) // big.itemsize // 60 * 60 + 600]
+    for shape in ((60, -1), (-1, 6, 10)):
+        f = values.reshape(shape)
+        with gpugrad.use_backend("slices"):
+            wanted = [ours(f) if numpys is None else numpys(f), ours(f[::-1])]
+        with gpugrad.use_backend(threads=1):
+            for _ in range(12):
+                ours(f)
+        launched.clear()
+        for threads in (1, 2, 3, 64):
+            with gpugrad.use_backend(threads=threads):
+                for a, b in zip(as_tuple(ours(f)), as_tuple(wanted[0]), strict=True):
+                    assert_same_bits(np.array(a), np.array(b))
+        assert len(launched) == 4
+        assert_same_bits(np.array(ours(f[::-1])), np.array(wanted[1]))
+
+
+def test_larger_fields_warn_once_and_keep_their_results(monkeypatch):
+    pytest.importorskip("llvmlite")
+    monkeypatch.setattr(offers, "PATIENCE", 0.0)
+    monkeypatch.setattr(ready, "_LOOK_SECONDS", 0.0)
+    f = np.random.default_rng(8).normal(size=(700, 600))
+    out = np.empty((2, 700, 600))
+    with gpugrad.use_backend(threads=1):
+        for _ in range(12):
+            gpugrad.gradient(f, out=out, stack=True)
+    f[[300, 302], 5], f[9, 9] = (np.inf, np.inf), np.nan
+    with np.errstate(invalid="ignore"):
+        wanted = np.stack(np.gradient(f))
+    for _ in range(2):  # also where a field had some before
+        for threads in (1, 2):
+            with gpugrad.use_backend(threads=threads):
+                with warnings.catch_warnings(record=True) as caught:
+                    warnings.simplefilter("always")
+                    result = gpugrad.gradient(f, out=out, stack=True)
+                assert [str(w.message) for w in caught] == ["invalid value encountered in subtract"]
+                assert result is out
+                assert_same_bits(out, wanted)
+                with np.errstate(invalid="raise"), pytest.raises(FloatingPointError):
+                    gpugrad.gradient(f, out=out, stack=True)
+    f[300, 5] = 0.0
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert_same_bits(gpugrad.gradient(f, out=out, stack=True), np.stack(np.gradient(f)))
 
 
 def test_programs_are_for_fields_in_c_order_however_the_first_one_lies(monkeypatch):

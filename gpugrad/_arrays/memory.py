@@ -15,15 +15,21 @@ import mmap
 import os
 import threading
 from collections import deque
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any, NoReturn
 
 import numpy as np
 
 from gpugrad._arrays.typing import NumpyArray
 
-RECYCLED_BYTES = 1 << 20
-"""Bytes of an array from which on its memory is worth keeping."""
+RECYCLED_BYTES = 1 << 22
+"""Bytes of an array from which on its memory is kept here; the C library keeps that of others."""
+
+_HUGE_PAGE = 1 << 21
+"""Bytes of which memory is a multiple: to let small pages lie idle takes longer than a gradient."""
+
+MAPPED_BYTES = 1 << 17
+"""Bytes of an array from which on glibc gets its memory from the system, unless told otherwise."""
 
 _LARGE_TEMPORARY = 1 << 24
 _WASTE = 1.125  # memory may be larger than what is asked for by this factor
@@ -90,8 +96,7 @@ class _Lease:
 
 def empty_like(f: NumpyArray, dtype: np.dtype[Any]) -> NumpyArray:
     """Return an uninitialised array with the shape and the memory order of `f`, as NumPy does."""
-    size = f.size * dtype.itemsize
-    memory = None if size < RECYCLED_BYTES else _take(size)
+    memory = _take(f.size * dtype.itemsize)
     if memory is None:
         return np.empty_like(f, dtype)
     return _on_lease(memory, f.shape, _pack(f, f.shape, dtype.itemsize), dtype)
@@ -126,8 +131,9 @@ def is_recycled(size: int) -> bool:
     return size >= RECYCLED_BYTES and _CAN_LIE_IDLE and _limit() > 0
 
 
+@cache
 def keep_freed_memory() -> None:
-    """Let the C library keep the memory of a function's temporaries from call to call.
+    """Let the C library keep the memory of temporaries, and of smaller results, from call to call.
 
     glibc gives free memory back to the system, and gets it page by page again, unless it has seen
     larger arrays come and go. So let one: nothing is written, and no page is taken.
@@ -158,7 +164,7 @@ def free_memory() -> int:
 
     Notes
     -----
-    Large results (1 MiB or more) lie in memory that is used again once they have died, which
+    Large results (4 MiB or more) lie in memory that is used again once they have died, which
     spares the system the clearing of fresh pages. As much of it as
     ``GPUGRAD_RECYCLE_BYTES`` says may lie idle, by default a quarter of this machine's memory;
     0 switches the reuse off. The system may take idle pages back at any time by itself, so there
@@ -184,8 +190,11 @@ def free_memory() -> int:
 
 def _take(size: int) -> _Memory | None:
     """Return memory for so many bytes, or None where NumPy's own will do."""
+    if size >= MAPPED_BYTES:
+        keep_freed_memory()
     if size < RECYCLED_BYTES or not _CAN_LIE_IDLE:
         return None
+    size = -(-size // _HUGE_PAGE) * _HUGE_PAGE
     global _idle_bytes, _limit_in_force
     _limit_in_force = _limit()
     if not _limit_in_force:

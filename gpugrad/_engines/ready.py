@@ -26,6 +26,12 @@ if TYPE_CHECKING:
 MOST_BYTES = 1 << 21
 """Bytes of a field up to which one thread makes all of it, in one foreign call."""
 
+MOST_BYTES_ON_THREADS = 1 << 24
+"""Bytes of a field up to which a call feels what is done in it besides."""
+
+_SOME = 8
+"""Calls on larger fields after which a program is looked for."""
+
 _OFTEN = 64
 """Calls after which what they have cost is counted. One of them is timed, and counts for all."""
 
@@ -91,7 +97,10 @@ class ReadyCall:
         self._program: ProgramCall | None = None
         self._offered: _Offered | None = None
         self._spent = 0.0
-        self._calls_left = _OFTEN if 0 < f.nbytes <= MOST_BYTES else _NEVER
+        if not 0 < f.nbytes <= MOST_BYTES_ON_THREADS:
+            self._calls_left = _NEVER
+        else:
+            self._calls_left = _OFTEN if f.nbytes <= MOST_BYTES else _SOME
 
     def __call__(
         self, fields: Sequence[NumpyArray], out: Sequence[NumpyArray] | None = None
@@ -148,12 +157,11 @@ class ReadyCall:
         if program is None:
             self._calls_left = _OFTEN
             return
-        from gpugrad._engines.compiled.program_call import ProgramCall, is_small_program
+        from gpugrad._engines.compiled.program_call import ProgramCall, can_be_called
 
         self._offered = None
-        if is_small_program(program):
-            order = dict.fromkeys(term.field for terms in numbered for term in terms)
-            self._take(ProgramCall(program, outputs, [*order]), outputs)
+        if can_be_called(program, self._f):
+            self._take(ProgramCall(program, numbered, outputs), outputs)
 
     def _take(self, program: ProgramCall, outputs: Outputs) -> None:
         """Take a program for these outputs, with stand-ins for fields, in all calls to come."""

@@ -178,7 +178,7 @@ class PreparedCall:
         if isinstance(call, BoundCall):
             call = call.settle(self._template)
             single = call.evaluate_single
-        if self._template.nbytes <= ready.MOST_BYTES:
+        if self._template.nbytes <= ready.MOST_BYTES_ON_THREADS:
             plan = partial(self._plan, bound.spacing)
             is_counted = self._small is None
             call = ready.ReadyCall(call, single, plan, self._template, is_counted)

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from functools import reduce
+from operator import or_
 from typing import Any
 
 import numpy as np
@@ -151,20 +153,18 @@ def _run_program(
     That is what went wrong in each item of the program, and the bounds of its blocks.
     """
     program = find_offer(outputs, out).make(outputs, out)
-    troubles = np.zeros(len(program.items), np.int32)
-    trouble = _run(program, [*distinct_arrays(outputs), *out], Factors(outputs), troubles)
-    return (troubles, program.bounds) if trouble and is_wanted(trouble) else None
+    arrays = [*distinct_arrays(outputs), *out, *Factors(outputs).arrays]
+    return run_on_threads(program, arrays)
 
 
-def _run(
-    program: Program, arrays: Sequence[NumpyArray], factors: Factors, troubles: NumpyArray
-) -> int:
-    """Run a program on arrays; return what went wrong, and write it for each item."""
+def run_on_threads(
+    program: Program, arrays: Sequence[NumpyArray]
+) -> tuple[NumpyArray, Sequence[int]] | None:
+    """Run a program on what is read, outputs and factors; return what `_run_program` does."""
     from gpugrad._engines.compiled.llvm import compile_runner
 
-    addresses = np.array(
-        [array.__array_interface__["data"][0] for array in arrays] + factors.addresses
-    )
+    troubles = np.zeros(len(program.items), np.int32)
+    addresses = np.array([array.__array_interface__["data"][0] for array in arrays])
     # Copies: another thread may run the same program on other arrays at this moment.
     words, items = program.words.copy(), program.items.copy()
     words[program.places] += addresses[program.owners]
@@ -179,4 +179,5 @@ def _run(
 
     threads = _threads.count() if arrays[0].nbytes >= THREADED_BYTES else 1
     _threads.for_each_share(run_blocks, range(len(bounds) - 1), threads)
-    return int(np.bitwise_or.reduce(found))
+    trouble = reduce(or_, found)
+    return (troubles, bounds) if trouble and is_wanted(trouble) else None
