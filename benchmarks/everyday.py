@@ -184,6 +184,15 @@ def list_operators(quick: bool) -> Iterator[Comparison]:
     for shape in ((10, 10), (60, 60), (128, 128)):
         numpys = "numpys_sphere(f, *angles)"
         yield Comparison("operators", shape, "sphere.gradient(f)", {"numpy": numpys}, 0.7, 1e-9, 1)
+    for shape in ((10, 10), (60, 60), (128, 128), (721, 1440)):
+        small = shrink(shape, quick)
+        for ours, numpys in (
+            ("sphere.laplacian(f)", "numpys_laplacian_on_sphere(f, *angles)"),
+            ("sphere.divergence(u=f, v=f)", "numpys_divergence_on_sphere(f, f, *angles)"),
+            ("sphere.curl(u=f, v=f)", "numpys_curl_on_sphere(f, f, *angles)"),
+        ):  # NumPy's have other errors
+            reference = ours.replace(")", ", backend='slices')")
+            yield Comparison("operators", small, ours, {"numpy": numpys}, 0.7, reference=reference)
 
 
 def list_jax(quick: bool) -> Iterator[Comparison]:

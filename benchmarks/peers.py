@@ -65,6 +65,9 @@ def make_names(shape: tuple[int, ...], library: str, draw: Draw | None) -> dict[
         "laplacian_inside": laplacian_inside,
         "numpys_curl": numpys_curl,
         "numpys_sphere": numpys_sphere,
+        "numpys_laplacian_on_sphere": numpys_laplacian_on_sphere,
+        "numpys_divergence_on_sphere": numpys_divergence_on_sphere,
+        "numpys_curl_on_sphere": numpys_curl_on_sphere,
     }
 
 
@@ -107,6 +110,25 @@ def numpys_sphere(f: Any, latitude: Any, longitude: Any) -> Any:
     """Return the gradient on a sphere of radius 1."""
     north, east = np.gradient(f, latitude, longitude)
     return north, east / np.cos(latitude)[:, np.newaxis]
+
+
+def numpys_laplacian_on_sphere(f: Any, latitude: Any, longitude: Any) -> Any:
+    """Return the Laplacian on a sphere of radius 1, as most people write it."""
+    return numpys_divergence_on_sphere(
+        *numpys_sphere(f, latitude, longitude)[::-1], latitude, longitude
+    )
+
+
+def numpys_divergence_on_sphere(u: Any, v: Any, latitude: Any, longitude: Any) -> Any:
+    """Return the divergence on a sphere of radius 1, as most people write it."""
+    cos = np.cos(latitude)[:, np.newaxis]
+    return (np.gradient(u, longitude, axis=1) + np.gradient(v * cos, latitude, axis=0)) / cos
+
+
+def numpys_curl_on_sphere(u: Any, v: Any, latitude: Any, longitude: Any) -> Any:
+    """Return the vorticity on a sphere of radius 1, as most people write it."""
+    cos = np.cos(latitude)[:, np.newaxis]
+    return (np.gradient(v, longitude, axis=1) - np.gradient(u * cos, latitude, axis=0)) / cos
 
 
 def differences_of_rolls(t: Any) -> Any:

@@ -66,6 +66,7 @@ MODULES = {
     "prepared_programs": "gpugrad._operators.prepared_programs",
     # Slabs of curved grids and spheres, to be made small.
     "slabs": "gpugrad._operators.curved.slabs",
+    "sphere_fields": "gpugrad._operators.curved.sphere_fields",
     "sphere_rows": "gpugrad._operators.curved.sphere_rows",
     "linear_operator": "gpugrad._operators.linear_operator",
     # The criterion of smoothing splines, to be compared with its definition.

@@ -9,6 +9,7 @@ import pytest
 
 import gpugrad
 from conftest import as_tuple, assert_same_bits
+from internals import slabs
 
 RNG = np.random.default_rng(1)
 LATITUDE, LONGITUDE = np.linspace(-50, 60, 6), np.linspace(3, 90, 8) + RNG.uniform(0, 5, 8)
@@ -75,6 +76,20 @@ def test_calls_that_come_again_have_the_bits_of_slices(where, name):
                     _assert_like_slices(
                         grid, name, [_draw(dtype, shape) for _ in range(2)], stack=True
                     )
+
+
+@pytest.mark.parametrize(("where", "name"), CALLS)
+def test_larger_fields_are_prepared_slab_by_slab(where, name, monkeypatch):
+    monkeypatch.setattr(slabs, "ON_HOST", 20)
+    grid = pickle.loads(pickle.dumps(GRIDS[where]))
+    for shape in ((6, 8), (5, 6, 8)):
+        if len(shape) > 2 and where == "longitude first":
+            continue
+        for dtype in ("f8", "c8"):
+            fields = [_draw(dtype, shape) for _ in range(2)]
+            _assert_like_slices(grid, name, fields)
+            if name in ("gradient", "jacobian"):
+                _assert_like_slices(grid, name, fields, stack=True)
 
 
 @pytest.mark.parametrize("where", ["region", "poles", "curved"])

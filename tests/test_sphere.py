@@ -12,7 +12,7 @@ import pytest
 
 import gpugrad
 from conftest import assert_same_bits
-from internals import slabs
+from internals import slabs, sphere_fields
 
 
 def make_grid(n, poles=True):
@@ -208,6 +208,41 @@ def test_every_library_has_the_same_results(xp, rng, dtype):
         assert got.dtype == expected.dtype
         tiny = (1e-12 if got.dtype.itemsize > 4 else 1e-4) * np.abs(expected).max()
         np.testing.assert_allclose(got, expected, atol=tiny)
+
+
+GRIDS_OF_VECTORS = {
+    "poles": (np.linspace(90, -90, 13), np.arange(16) * 22.5),
+    "one pole": (np.linspace(20, 90, 9), np.arange(14)[::-1] * 360 / 14),
+    "between poles": (np.linspace(-85, 85, 18), np.arange(20) * 18.0),
+    "Gauss": (np.degrees(np.arcsin(np.polynomial.legendre.leggauss(16)[0])), np.arange(24) * 15.0),
+    "region": (np.linspace(10, 60, 13), np.linspace(5, 50, 12)),
+    "uneven": (np.linspace(3, 80, 14) ** 1.5 / 9, np.linspace(0, 16, 15) ** 2),
+    "uneven round": (np.linspace(-50, 50, 9), np.sort(np.linspace(0, 18, 17) ** 2)),
+}
+
+
+@pytest.mark.parametrize("where", GRIDS_OF_VECTORS)
+@pytest.mark.parametrize("accuracy", [2, 4])
+def test_components_are_differentiated_as_cartesian_ones_are(where, accuracy, rng, monkeypatch):
+    """The formulas are the same but for rounding, over poles and round the sphere, too."""
+    latitude, longitude = GRIDS_OF_VECTORS[where]
+    monkeypatch.setattr(sphere_fields, "LARGE", 0)
+    sphere, other = (
+        gpugrad.Sphere(latitude, longitude, radius=2.0, accuracy=accuracy) for _ in range(2)
+    )
+    for dtype in ("f8", "f4", "c16", "i4"):
+        for shape in ((), (3,)):
+            u, v = (10 * rng.normal(size=(2, *shape, latitude.size, longitude.size))).astype(dtype)
+            for name in ("divergence", "curl"):
+                got = [getattr(sphere, name)(u=u, v=v) for _ in range(3)]
+                with monkeypatch.context() as patch:
+                    no = lambda *_: False  # noqa: E731
+                    patch.setattr(sphere_fields.SphereFields, "_takes_components", no)
+                    wanted = getattr(other, name)(u=u, v=v)
+                tiny = (1e-6 if dtype == "f4" else 4e-15) * np.abs(wanted).max()
+                for each in got:
+                    assert each.dtype == wanted.dtype
+                    np.testing.assert_allclose(each, wanted, rtol=0, atol=tiny)
 
 
 def test_the_axes_may_lie_anywhere(rng):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
@@ -12,14 +13,25 @@ from gpugrad._engines import is_auto_in_force
 from gpugrad._engines.store import Store
 from gpugrad._operators.components import join_results
 from gpugrad._operators.curved.requests import GridRequest
-from gpugrad._operators.curved.slabs import ON_HOST, MainAxis, Slab, cut_into_slabs, lay_as
+from gpugrad._operators.curved.slabs import (
+    MainAxis,
+    Slab,
+    allocate,
+    cut_into_slabs,
+    fill_slabs,
+    lay_as,
+)
 from gpugrad._operators.samples import MaskedFields
 
 MakeFormula = Callable[[MaskedFields], Callable[[Slab], Sequence[NumpyArray]]]
 
 
+MOST_SAMPLES = 1 << 22
+"""Samples of a field up to which a call feels what is done in it besides."""
+
+
 class PreparedMethod:
-    """A method of a grid, for NumPy's fields that are as those of a first call, in one slab.
+    """A method of a grid, for NumPy's fields that are as those of a first call.
 
     Parameters
     ----------
@@ -46,15 +58,21 @@ class PreparedMethod:
         is_norm: bool,
     ) -> None:
         self._make_formula, self._shape, self._stack = make_formula, shape, stack
-        (slab,) = cut_into_slabs(fields, main, axes, None)
-        self._slab = slab._replace(ready={})
-        self._dtype = result_dtype(np, fields[0], is_norm)
+        slabs = [*cut_into_slabs(fields, main, axes, None)]
+        self._slabs = [slab._replace(ready={}, is_whole=len(slabs) == 1) for slab in slabs]
+        self._is_norm, self._dtype = is_norm, result_dtype(np, fields[0], is_norm)
 
     def __call__(self, fields: Sequence[NumpyArray]) -> Any:
         """Return what the method returns."""
-        results = self._make_formula(MaskedFields(fields))(self._slab)
-        results = [lay_as(fields[0], r.astype(self._dtype, copy=False)) for r in results]
-        return join_results(results, self._shape, self._stack)
+        f, formula = fields[0], self._make_formula(MaskedFields(fields))
+        if len(self._slabs) == 1:
+            results = formula(self._slabs[0])
+            results = [lay_as(f, r.astype(self._dtype, copy=False)) for r in results]
+            return join_results(results, self._shape, self._stack)
+        is_stacked = self._stack and len(self._shape) == 1
+        results = allocate(f, math.prod(self._shape), self._is_norm, is_stacked)
+        fill_slabs(results, self._slabs, formula)
+        return results if is_stacked else join_results(results, self._shape, self._stack)
 
 
 def find_kind(name: str, axis: Any, fields: Sequence[Any], request: GridRequest) -> Hashable | None:
@@ -73,7 +91,7 @@ def find_kind(name: str, axis: Any, fields: Sequence[Any], request: GridRequest)
             return None
         if not g.flags.c_contiguous:
             return None
-    if f.dtype.kind not in "fciu" or not f.dtype.isnative or not 0 < f.size <= ON_HOST:
+    if f.dtype.kind not in "fciu" or not f.dtype.isnative or not 0 < f.size <= MOST_SAMPLES:
         return None
     return name, axis, len(fields), f.shape, f.dtype, stack
 

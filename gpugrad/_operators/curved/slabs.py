@@ -73,6 +73,13 @@ class MainAxis(NamedTuple):
     after: Sequence[int] = ()
     across: int = 0
 
+    def piece_of_row(self, row: int) -> Piece:
+        """Return what one row needs."""
+        first = len(self.before) + row
+        end = len(self.before) + self.length + len(self.after)
+        cuts = [*dict.fromkeys((0, first, first + 1, end))]
+        return cut_plans([*self.plans.values()], cuts)[cuts.index(first)]
+
     def pieces(self, bounds: Sequence[int]) -> list[Piece]:
         """Return what the rows between consecutive bounds need; the first plan remembers it."""
         plans = [*self.plans.values()]
@@ -95,8 +102,9 @@ class Slab(NamedTuple):
     """Some rows of a field along the main axis, and what formulas need for them.
 
     `start` and `stop` count rows of the field, the piece counts those before it too. `batch` is
-    an axis beside the grid, and the part of it. A slab that comes again is all of NumPy's fields
-    without masks: in `ready` are its calls that are ready for derivatives, with their plans.
+    an axis beside the grid, and the part of it. A slab that comes again is of NumPy's fields
+    without masks: in `ready` are its calls that are ready for derivatives, with their plans. It may
+    be all of these fields (`is_whole`).
     """
 
     main: MainAxis
@@ -106,10 +114,11 @@ class Slab(NamedTuple):
     batch: tuple[int, slice]
     backend: str | None
     ready: dict[Any, tuple[AxisPlan, ReadyCall]] | None = None
+    is_whole: bool = False
 
     def cut(self, x: Array) -> Array:
         """Return the slab's own part of an array with the axes of the field, or with length 1."""
-        return x if self.ready is not None else x[self.index_of(x)]
+        return x if self.is_whole else x[self.index_of(x)]
 
     def index_of(self, x: Array, start: int | None = None, stop: int | None = None) -> Any:
         """Return the index of the slab's own part, or of other rows, of such an array."""
@@ -120,10 +129,13 @@ class Slab(NamedTuple):
                 index[axis] = section
         return tuple(index)
 
-    def join(self, make: Callable[[Cut], Array]) -> Array:
-        """Return all samples that formulas read; ``make(cut)`` makes them of what `cut` cuts."""
+    def join(self, make: Callable[[Cut], Array], is_turned: bool = False) -> Array:
+        """Return all samples that formulas read; ``make(cut)`` makes them of what `cut` cuts.
+
+        Beyond a pole, what is turned with the meridian has the other sign: components of vectors.
+        """
         axis, n, _, before, after, across = self.main
-        if self.ready is not None and not (before or after):
+        if self.is_whole and not (before or after):
             return make(lambda x: x)
         sections = []
 
@@ -134,9 +146,8 @@ class Slab(NamedTuple):
             for row in rows:
                 add(row, row + 1)
                 half = sections[-1].shape[across] // 2
-                sections[-1] = namespace_of(sections[-1]).roll(
-                    sections[-1], shift=half, axis=across
-                )
+                row_beyond = namespace_of(sections[-1]).roll(sections[-1], shift=half, axis=across)
+                sections[-1] = -row_beyond if is_turned else row_beyond
 
         for low, high in self.piece.spans:
             first, stop = low - len(before), high - len(before)
@@ -232,10 +243,10 @@ def evaluate_in_slabs(
     slabs = [*cut_into_slabs(samples.fields, main, grid_axes, backend)]
     if len(slabs) > 1 and targets is not None and _may_be_filled(targets, samples):
         results: Any = targets
-        _fill(results, slabs, formula)
+        fill_slabs(results, slabs, formula)
     elif len(slabs) > 1:
-        results = _allocate(samples.fields[0], count, is_norm, stack and out is None)
-        _fill(results, slabs, formula)
+        results = allocate(samples.fields[0], count, is_norm, stack and out is None)
+        fill_slabs(results, slabs, formula)
     else:
         restore = row_of(f).restore_blocks
         results = formula(slabs[0])
@@ -268,7 +279,8 @@ def _may_be_filled(targets: Sequence[Array], samples: MaskedFields) -> bool:
     return not samples.are_masked_arrays and not overlap_any(targets, samples.arrays)
 
 
-def _fill(results: Sequence[Array], slabs: Sequence[Slab], formula: Any) -> None:
+def fill_slabs(results: Sequence[Array], slabs: Sequence[Slab], formula: Any) -> None:
+    """Write the results of a formula, slab by slab."""
     for slab in slabs:
         for target, result in zip(results, formula(slab), strict=True):
             # By index, as a view of a masked array may keep a mask of its own.
@@ -279,7 +291,7 @@ def _fill(results: Sequence[Array], slabs: Sequence[Slab], formula: Any) -> None
                 target[slab.index_of(target)] = xp.astype(result, target.dtype, copy=False)
 
 
-def _allocate(f: Array, count: int, is_norm: bool, stack: bool) -> Any:
+def allocate(f: Array, count: int, is_norm: bool, stack: bool) -> Any:
     """Return arrays for results, of the library of a field that may be written to."""
     xp = np if isinstance(f, np.ndarray) else namespace_of(f)
     dtype = result_dtype(xp, f, is_norm)

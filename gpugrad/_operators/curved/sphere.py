@@ -24,15 +24,14 @@ from gpugrad._operators.curved.prepared_slabs import (
     make_store,
 )
 from gpugrad._operators.curved.requests import GridRequest
-from gpugrad._operators.curved.slabs import Slab, evaluate_in_slabs, scale
+from gpugrad._operators.curved.slabs import evaluate_in_slabs
 from gpugrad._operators.curved.sphere_fields import (
     CurvedSphereFields,
-    FieldsOnSphere,
     SphereFields,
-    differentiate_vector,
     make_curved_grid,
 )
 from gpugrad._operators.curved.sphere_grid import SphereGrid, make_sphere_grid, read_angles
+from gpugrad._operators.curved.sphere_vectors import FieldsOnSphere
 from gpugrad._operators.descriptions import OUT
 from gpugrad._operators.samples import MaskedFields
 
@@ -588,7 +587,7 @@ class Sphere:
             as_components(f, names=("v", "u")) if is_vector else [f], where, skipna
         )
         axes = self._find_axes(samples.fields[0])
-        fields = self._bind(samples, axes, is_second=name == "laplacian")
+        fields = self._bind(samples, axes, name)
         make_formula = partial(self._make_formula, name, fields)
         count = 2 if name == "gradient" else 1
         if kind:
@@ -604,28 +603,18 @@ class Sphere:
         )  # fmt: skip
         return results if count == 2 else results[0]
 
-    def _bind(
-        self, samples: MaskedFields, axes: tuple[int, int], is_second: bool
-    ) -> FieldsOnSphere:
+    def _bind(self, samples: MaskedFields, axes: tuple[int, int], name: str) -> FieldsOnSphere:
         if self._curved is not None:
-            return CurvedSphereFields(self._curved, samples, axes, is_second)
+            return CurvedSphereFields(self._curved, samples, axes, name == "laplacian")
         grid: Any = self._grid
-        return SphereFields(
-            grid, self._kept, samples, axes, self._radius, self._accuracies, is_second
-        )
+        return SphereFields(grid, self._kept, samples, axes, self._radius, self._accuracies, name)
 
     def _make_formula(self, name: str, fields: FieldsOnSphere, samples: MaskedFields) -> Any:
         """Return what evaluates an operator on a slab."""
         units: Any = self._grid and self._grid.unit_vectors
 
-        def differentiate(slab: Slab) -> Any:
-            return differentiate_vector(slab, fields, samples, units)
-
         def find_length(components: list[Array]) -> list[Array]:
             return [combine(components[0], components, None)]
-
-        def add(x: Array, y: Array, z: Array) -> list[Array]:
-            return [x + y + z]
 
         return {
             "gradient": lambda slab: fields.gradient(slab, *slab.join_field(samples)),
@@ -633,12 +622,8 @@ class Sphere:
                 fields.gradient(slab, *slab.join_field(samples))
             ),
             "laplacian": lambda slab: [fields.laplacian(slab, *slab.join_field(samples))],
-            "divergence": lambda slab: add(
-                *(scale(d_n, n) + scale(d_e, e) for n, e, d_n, d_e in differentiate(slab))
-            ),
-            "curl": lambda slab: add(
-                *(scale(d_e, n) - scale(d_n, e) for n, e, d_n, d_e in differentiate(slab))
-            ),
+            "divergence": lambda slab: [fields.combine_vector(name, slab, samples, units)],
+            "curl": lambda slab: [fields.combine_vector(name, slab, samples, units)],
         }[name]
 
     def _find_axes(self, f: Array) -> tuple[int, int]:

@@ -2,8 +2,7 @@
 
 The grid is singular at the poles, the field is not. Where the longitudes go round, meridians are
 continued over a pole by the meridian on the other side; and at a pole itself the gradient is one
-vector, found from all meridians, whose components are given for each of them. Vector fields are
-differentiated as three Cartesian components, each a scalar field that is smooth at the poles.
+vector, found from all meridians, whose components are given for each of them.
 """
 
 from __future__ import annotations
@@ -11,9 +10,8 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable, Sequence
-from functools import reduce
 from itertools import pairwise
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -23,7 +21,6 @@ from gpugrad._operators.curved.curved_fields import CurvedFields, CurvedGrid
 from gpugrad._operators.curved.kept_arrays import KeptArrays
 from gpugrad._operators.curved.metric import GridAxis, Positions, warn_of_repeats
 from gpugrad._operators.curved.slabs import (
-    Cut,
     MainAxis,
     Slab,
     as_working,
@@ -32,14 +29,18 @@ from gpugrad._operators.curved.slabs import (
     stand_for,
 )
 from gpugrad._operators.curved.sphere_grid import SphereGrid
+from gpugrad._operators.curved.sphere_vectors import combine_cartesian, weigh
 from gpugrad._operators.samples import MaskedFields
-from gpugrad._stencils import MAX_ACCURACY, AxisPlan, rows_of
+from gpugrad._stencils import MAX_ACCURACY, AxisPlan, Piece, rows_of
+
+LARGE = 1 << 15
+"""Samples of a field from which on rows at poles take but a part of the time."""
 
 
 class SphereFields:
     """The fields of one call on a plain grid of latitudes and longitudes.
 
-    `axes` are those of latitude and of longitude.
+    `axes` are those of latitude and of longitude, `name` is the operator.
     """
 
     def __init__(
@@ -50,12 +51,14 @@ class SphereFields:
         axes: tuple[int, int],
         radius: float,
         accuracies: tuple[int, int],
-        is_second: bool = False,
+        name: str,
     ) -> None:
         self._grid, self._kept, self._axes, self._radius = grid, kept, axes, radius
         self._f = stand_for(samples.fields[0])
         self._laid: dict[str, list[Array]] = {}
+        self._rows: dict[int, tuple[Piece, dict[Any, Any]]] = {}
         self._poles = [*np.flatnonzero(grid.at_pole).tolist()] if grid.is_even else []
+        is_second = name == "laplacian"
         accuracy, edge = accuracies
         if is_second:
             accuracy = _refine_near_poles(grid, accuracy)
@@ -72,8 +75,43 @@ class SphereFields:
             name: _plan(axes[0], len(phi), phi, options._replace(order=order))
             for name, order in orders.items()
         }
-        self.main = MainAxis(axes[0], grid.shape[0], plans, before, after, axes[1])
         self._along_parallels = self._plan_parallels(options._replace(order=1 + is_second))
+        self._weighed: dict[str, AxisPlan] = {}
+        if name in ("divergence", "curl") and self._takes_components(samples):
+            along, longitude = self._along_parallels, self._longitude
+            self._weighed = {
+                "cos": weigh(along, longitude, np.cos),
+                "sin": weigh(along, longitude, np.sin),
+                "1 - cos": weigh(along, longitude, lambda d: 2 * np.sin(d / 2) ** 2),
+            }
+            plans["cos"] = weigh(plans["first"], np.array(phi), np.cos)
+        self.main = MainAxis(axes[0], grid.shape[0], plans, before, after, axes[1])
+
+    @property
+    def _longitude(self) -> NumpyArray:
+        """The longitudes, on an even circle exactly so."""
+        longitude: NumpyArray = self._grid.longitude[0]
+        if not self._grid.is_even:
+            return longitude
+        return np.arange(longitude.size) * self._step
+
+    @property
+    def _step(self) -> float:
+        """The step of longitudes on an even circle."""
+        longitude = self._grid.longitude[0]
+        return math.copysign(2 * math.pi / longitude.size, longitude[1] - longitude[0])
+
+    def _takes_components(self, samples: MaskedFields) -> bool:
+        """Tell whether components of vectors are differentiated as they are.
+
+        A mask is one for all components; and rows at poles, which are made of Cartesian components,
+        take longer than small fields.
+        """
+        # Blocks of lazy arrays may have masks.
+        kinds = [x for f in samples.fields for x in (f, getattr(f, "_meta", None))]
+        if samples.are_masked_anywhere or any(map(is_masked, kinds)):
+            return False
+        return not self._poles or math.prod(self._f.shape) >= LARGE
 
     def _plan_parallels(self, options: Options) -> AxisPlan:
         axis, longitude = self._axes[1], self._grid.longitude[0]
@@ -82,8 +120,7 @@ class SphereFields:
             return _plan(axis, n, longitude, options)
         options = options._replace(boundary="periodic")
         if self._grid.is_even:
-            step = math.copysign(2 * math.pi / n, longitude[1] - longitude[0])
-            return _plan(axis, n, step, options)
+            return _plan(axis, n, self._step, options)
         return _plan(axis, n, longitude, options._replace(period=2 * math.pi))
 
     def lay(self, x: Array) -> Array:
@@ -144,6 +181,58 @@ class SphereFields:
 
             (total,) = self._replace_rows(slab, [total], poles, mend)
         return total * (1 / self._radius**2)
+
+    def combine_vector(
+        self, name: str, slab: Slab, samples: MaskedFields, unit_vectors: Callable[[], Any]
+    ) -> Array:
+        """Return the divergence or the curl."""
+        if not self._weighed:
+            return combine_cartesian(name, slab, self, samples, unit_vectors)
+        combine = self._find_divergence if name == "divergence" else self._find_curl
+        total = combine(slab, *samples.fields)
+        poles = self._poles_in(slab)
+        if not poles:
+            return total
+
+        def mend(_: Any, i: int) -> list[Array]:
+            row = self._cut_row(slab, slab.start + i)
+            return [combine_cartesian(name, row, self, samples, unit_vectors)]
+
+        return self._replace_rows(slab, [total], poles, mend)[0]
+
+    def _find_divergence(self, slab: Slab, north: Array, east: Array) -> Array:
+        sin, _, per_radian = self.kept("vectors", self._make_vector_factors)
+        v = slab.join(lambda cut: as_working(cut(north)), is_turned=True)
+        u = as_working(slab.cut(east))
+        around = slab.differentiate(u, self._weighed["cos"])
+        turned = scale(slab.differentiate(slab.own(v), self._weighed["sin"]), slab.cut(sin))
+        around = scale(around - turned, slab.cut(per_radian))
+        return around + scale(slab.along_main(v, "cos"), 1 / self._radius)
+
+    def _find_curl(self, slab: Slab, north: Array, east: Array) -> Array:
+        sin, squared, per_radian = self.kept("vectors", self._make_vector_factors)
+        u = slab.join(lambda cut: as_working(cut(east)), is_turned=True)
+        v = as_working(slab.cut(north))
+        around = slab.differentiate(v, self._along_parallels)
+        lost = scale(slab.differentiate(v, self._weighed["1 - cos"]), slab.cut(squared))
+        turned = scale(slab.differentiate(slab.own(u), self._weighed["sin"]), slab.cut(sin))
+        around = scale(around - lost + turned, slab.cut(per_radian))
+        return around - scale(slab.along_main(u, "first"), 1 / self._radius)
+
+    def _make_vector_factors(self) -> list[NumpyArray]:
+        sin = np.sin(self._grid.latitude)
+        return [sin, sin * sin, *self._make_factor()]
+
+    def _cut_row(self, slab: Slab, row: int) -> Slab:
+        """Return one row of a slab."""
+        known = self._rows.get(row)
+        if known is None:
+            known = self._rows[row] = self.main.piece_of_row(row), {}
+        piece, ready = known
+        return slab._replace(
+            start=row, stop=row + 1, piece=piece, is_whole=False,
+            ready=None if slab.ready is None else ready,
+        )  # fmt: skip
 
     def _make_laplacian_factors(self) -> list[NumpyArray]:
         phi = self._grid.latitude
@@ -222,21 +311,6 @@ def _plan(axis: int, length: int, spacing: Any, options: Options) -> AxisPlan:
     return plan_axes(stand_in, (spacing,), axis, None, options)[0]
 
 
-class FieldsOnSphere(Protocol):
-    """What formulas need of the fields of a call, whatever the grid."""
-
-    main: MainAxis
-
-    def kept(self, name: str, make: Callable[[], Sequence[NumpyArray]]) -> list[Array]:
-        """Return kept arrays beside the fields."""
-
-    def gradient(self, slab: Slab, joined: Array, where: Array | None) -> list[Array]:
-        """Return the derivatives to the north and to the east."""
-
-    def laplacian(self, slab: Slab, joined: Array, where: Array | None) -> Array:
-        """Return the Laplacian."""
-
-
 class CurvedSphereFields(CurvedFields):
     """The fields of one call on 2-D latitudes and longitudes."""
 
@@ -244,6 +318,12 @@ class CurvedSphereFields(CurvedFields):
         """Return the derivatives to the north and to the east."""
         slopes = self.slopes(slab, joined, where)
         return [self.component(slab, slopes, i) for i in (0, 1)]
+
+    def combine_vector(
+        self, name: str, slab: Slab, samples: MaskedFields, unit_vectors: Callable[[], Any]
+    ) -> Array:
+        """Return the divergence or the curl."""
+        return combine_cartesian(name, slab, self, samples, unit_vectors)
 
 
 def make_curved_grid(grid: SphereGrid, radius: float, accuracies: tuple[int, int]) -> CurvedGrid:
@@ -268,25 +348,3 @@ def make_curved_grid(grid: SphereGrid, radius: float, accuracies: tuple[int, int
     if grid.periodic:
         warn_of_repeats([np.broadcast_to(x, phi.shape) for x in values], axes[1])
     return CurvedGrid(Positions(values, project, named), axes)
-
-
-def differentiate_vector(
-    slab: Slab, fields: FieldsOnSphere, samples: MaskedFields, unit_vectors: Callable[[], Any]
-) -> list[tuple[Array, ...]]:
-    """Return, for each Cartesian direction, what divergence and curl are made of.
-
-    This is the unit vectors' components in the direction, to the north and to the east, and the
-    derivatives of the field's component.
-    """
-    units = fields.kept("unit vectors", unit_vectors)
-    (north, east), masks = samples.fields, [mask for mask in samples.masks if mask is not None]
-    where = slab.join(lambda cut: reduce(operator.and_, map(cut, masks))) if masks else None
-    rows = []
-    for n, e in zip(units[:3], units[3:], strict=True):
-
-        def point(cut: Cut, n: Array = n, e: Array = e) -> Array:
-            return cut(n) * as_working(cut(north)) + cut(e) * as_working(cut(east))
-
-        joined = slab.join(point)
-        rows.append((slab.cut(n), slab.cut(e), *fields.gradient(slab, joined, where)))
-    return rows

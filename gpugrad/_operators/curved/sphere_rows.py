@@ -50,7 +50,7 @@ class SphereRows:
         samples = MaskedFields([stand_in])
         samples.are_masked_anywhere = self._skipna = skipna
         self.axes = sphere._find_axes(stand_in)
-        self._fields = sphere._bind(samples, self.axes, is_second=name == "laplacian")
+        self._fields = sphere._bind(samples, self.axes, name)
         self.shape, self._main = tuple(shape), self._fields.main
         self._slabs: dict[int, list[tuple[int, int, Piece]]] = {}
 
