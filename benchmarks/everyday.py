@@ -195,6 +195,14 @@ def list_operators(quick: bool) -> Iterator[Comparison]:
             yield Comparison("operators", small, ours, {"numpy": numpys}, 0.7, reference=reference)
 
 
+def list_labelled(quick: bool) -> Iterator[Comparison]:
+    """Yield calls on DataArrays."""
+    for shape in ((10, 10), (100, 100), (600, 600)):
+        xarrays = {"xarray": "d.differentiate('x').values"}
+        ours = "derivative(d, 'x').values"
+        yield Comparison("labelled", shape, ours, xarrays, 1.0, 1e-9, library="xarray")
+
+
 def list_jax(quick: bool) -> Iterator[Comparison]:
     """Yield calls on JAX arrays outside of `jax.jit`, and traces with a mask."""
     ready = "jax.block_until_ready({})".format
@@ -280,7 +288,8 @@ def list_generated(quick: bool) -> Iterator[Comparison]:
 
 
 FAMILIES = (
-    list_small, list_new, list_operators, list_jax, list_torch, list_unusual, list_generated,
+    list_small, list_new, list_operators, list_labelled, list_jax, list_torch, list_unusual,
+    list_generated,
 )  # fmt: skip
 
 

@@ -12,7 +12,15 @@ import numpy as np
 import gpugrad
 from benchmarks.operators import curl, find_weights
 
-OPERATORS = ("gradient", "laplacian", "divergence", "curl", "hessian", "gradient_norm")
+OPERATORS = (
+    "gradient",
+    "derivative",
+    "laplacian",
+    "divergence",
+    "curl",
+    "hessian",
+    "gradient_norm",
+)
 
 Draw = Callable[[int], Iterable[Any]]
 """Returns so many sets of arguments, none of which has been there before."""
@@ -38,6 +46,11 @@ def make_names(shape: tuple[int, ...], library: str, draw: Draw | None) -> dict[
         return names | {"torch": torch, "t": t, "g": t.clone().requires_grad_(), "half": t.half(),
                         "bfloat16": t.bfloat16(), "differences_of_rolls": differences_of_rolls,
                         "without_graph": without_graph}  # fmt: skip
+    if library == "xarray":
+        import xarray
+
+        x = next(iter(draw_coordinates(shape, 1)))[-1]
+        return names | {"d": xarray.DataArray(f, {"x": x}, ("y", "x"))}
     if find_spec("scipy"):
         from scipy import ndimage
 

@@ -99,6 +99,8 @@ def are_dates(x: Any) -> bool:
     kind = getattr(getattr(x, "dtype", None), "kind", "")
     if kind in ("m", "M"):
         return True
+    if type(x) is np.ndarray and kind != "O":
+        return False
     if isinstance(x, (tuple, list)):
         return bool(x) and _kind_of(x[0]) is not None
     if _kind_of(x) is not None:

@@ -16,11 +16,13 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-def accepts_labels(operator: Callable[P, R]) -> Callable[P, R]:
+def accepts_labels(
+    operator: Callable[P, R], find_fastest: Callable[[], Call] | None = None
+) -> Callable[P, R]:
     """Let an operator take arrays with labels or units, for the field and for spacings.
 
-    What is differentiated in the end is what they hold, by a call of the operator itself. Keywords
-    are what `accepts_keywords` makes of them.
+    What is differentiated in the end is what they hold, by a call of the operator itself, or of
+    what `find_fastest` returns. Keywords are what `accepts_keywords` makes of them.
     """
 
     @wraps(operator)
@@ -32,7 +34,8 @@ def accepts_labels(operator: Callable[P, R]) -> Callable[P, R]:
         try:
             for argument in (*arguments, *options.values()) if options else arguments:
                 if type(argument) not in PLAIN and library_of_labels(argument):
-                    result: R = call_labelled(call, arguments, options)
+                    fastest = call if find_fastest is None else find_fastest()
+                    result: R = call_labelled(fastest, arguments, options)
                     return result
             return operator(*arguments, **options)
         except (TypeError, ValueError, RuntimeError) as error:

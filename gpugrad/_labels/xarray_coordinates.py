@@ -107,16 +107,31 @@ def find_spacings(
     `fields` are the fields whose coordinates count, one for each axis.
     """
     if not spacing:
-        return [
-            _coordinate_spacing(f, f.coords[dim]) if dim in f.coords else Spacing(1.0)
-            for f, dim in zip(fields, dims, strict=True)
-        ]
+        return [*map(_find_own_spacing, fields, dims)]
     if len(spacing) != len(dims):
         return [_parse_spacing(fields[0], None, distance) for distance in spacing]
     return [*map(_parse_spacing, fields, dims, spacing)]
 
 
+def _find_own_spacing(f: Any, dim: Any) -> Spacing:
+    """Return the coordinate of a dimension as spacing, if there is one."""
+    if dim not in f.coords.variables:
+        return Spacing(1.0)
+    return _read_numbers(f, dim, dim) or _coordinate_spacing(f, f.coords[dim])
+
+
+def _read_numbers(f: Any, name: Any, dim: Any) -> Spacing | None:
+    """Return numbers along a dimension as spacing: a DataArray of them would take long to make."""
+    variable = f.coords.variables.get(name)
+    if variable is None or variable.dims != (dim,) or variable.dtype.kind not in "iuf":
+        return None
+    return Spacing(variable.data, variable.attrs.get("units"))
+
+
 def _parse_spacing(f: Any, dim: Any, distance: Any) -> Spacing:
+    numbers = _read_numbers(f, distance, dim) if isinstance(distance, str) else None
+    if numbers is not None:
+        return numbers
     distance = pick_coordinate(f, distance, "`spacing`")
     if not hasattr(distance, "dims"):
         return Spacing(distance)

@@ -217,10 +217,13 @@ def label_results(
         number, (name, attributes) = next(numbered_labels)
         if library_of_labels(result) == "pint":
             attributes.pop("units", None)
-        coords = f.coords if faces is None else faces.coordinates(number)
-        return xarray.DataArray(
-            result, coords, f.dims, name=name, attrs=true_attributes | attributes
-        )
+        attributes = true_attributes | attributes
+        if faces is not None:
+            coords = faces.coordinates(number)
+            return xarray.DataArray(result, coords, f.dims, name=name, attrs=attributes)
+        labelled = f.copy(deep=False, data=result)  # a fifth of the time of a new one
+        labelled.name, labelled.attrs, labelled.encoding = name, attributes, {}
+        return labelled
 
     def label_stacked(result: Any, new_dims: tuple[str, ...]) -> Any:
         units = {label.attributes.get("units") for label in labels}

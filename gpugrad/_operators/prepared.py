@@ -56,7 +56,8 @@ def prepares(function: Callable[P, R]) -> Callable[P, R]:
 
     That way also takes labels and units (see `accepts_labels`).
     """
-    take_long_way, row = accepts_labels(function), OPERATORS[function.__name__]
+    row = OPERATORS[function.__name__]
+    take_long_way = accepts_labels(function, lambda: call)
     takes_one, name, find = row.takes == "field", row.name, _calls.find
 
     @wraps(function)

@@ -66,7 +66,7 @@ class SphereFields:
         inside = grid.latitude[:, 0]
         # Beyond a pole the latitude counts on, so that it rises or falls throughout.
         beyond = [math.copysign(math.pi, inside[i]) - inside[i] for i in (*before, *after)]
-        phi = [*beyond[: len(before)], *inside, *beyond[len(before) :]]
+        phi = np.array([*beyond[: len(before)], *inside, *beyond[len(before) :]])
         orders = {"first": 1, "second": 2} if is_second else {"first": 1}
         options = Options(1, accuracy, edge)
         if samples.are_masked_anywhere:
@@ -84,7 +84,7 @@ class SphereFields:
                 "sin": weigh(along, longitude, np.sin),
                 "1 - cos": weigh(along, longitude, lambda d: 2 * np.sin(d / 2) ** 2),
             }
-            plans["cos"] = weigh(plans["first"], np.array(phi), np.cos)
+            plans["cos"] = weigh(plans["first"], phi, np.cos)
         self.main = MainAxis(axes[0], grid.shape[0], plans, before, after, axes[1])
 
     @property
