@@ -7,7 +7,7 @@ that read a hole are picked and evaluated anew: those that take the same formula
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -37,7 +37,7 @@ class RankedRows(NamedTuple):
     needs: tuple[tuple[int, ...], ...]
 
 
-class FlatArray(NamedTuple):
+class _FlatArray(NamedTuple):
     """An array as one row of memory, and where its samples lie in there."""
 
     row: NumpyArray
@@ -53,27 +53,19 @@ class FlatArray(NamedTuple):
         return points
 
 
-def mend(
-    term: Term,
-    precision: Precision,
-    piece: NumpyArray,
-    place: Index | None,
-    evaluate: Callable[..., NumpyArray] | None = None,
-) -> None:
+def mend(term: Term, precision: Precision, piece: NumpyArray, place: Index | None) -> None:
     """Write what is beside masked samples to `piece`, and NaN where there is nothing.
 
     It has the derivative of the whole field, or of the box at `place`, as if nothing were masked.
-    `evaluate` is a stand-in for `evaluate_places`.
     """
     _, f, plan, where, _ = term
     assert where is not None
-    evaluate = evaluate or evaluate_places
     axis, box = plan.axis, place or tuple([slice(0, n) for n in f.shape])
-    groups = _group_rows(plan, f.shape[axis])
+    groups = group_rows(plan, f.shape[axis])
     if where[_find_reach(groups, box, axis)].all():
         return
-    np.copyto(piece, nan_of(piece.dtype), where=~where[box])
-    flat = flatten(f), flatten(where)
+    np.copyto(piece, _nan_of(piece.dtype), where=~where[box])
+    flat = _flatten(f), _flatten(where)
     with np.errstate(all="ignore"):  # of formulas that read what is masked
         for rows in groups:
             start, stop = max(rows.start, box[axis].start), min(rows.stop, box[axis].stop)
@@ -83,10 +75,11 @@ def mend(
                 target, missing = piece[here], _find_missing(where, part, axis, rows)
                 if missing[0].size:
                     places = [at + span.start for at, span in zip(missing, part, strict=True)]
-                    target[missing] = evaluate(term, precision, piece.dtype, rows, places, *flat)
+                    mended = _evaluate_places(term, precision, piece.dtype, rows, places, *flat)
+                    target[missing] = mended
 
 
-def nan_of(dtype: np.dtype[Any]) -> float | complex:
+def _nan_of(dtype: np.dtype[Any]) -> float | complex:
     """Return what a result is where no formula may be used."""
     return complex(np.nan, np.nan) if dtype.kind == "c" else np.nan
 
@@ -107,7 +100,9 @@ def _find_missing(
     is_open = views[0].copy() if views else np.ones(valid.shape, bool)
     for view in views[1:]:
         is_open &= view
-    return np.nonzero(valid > is_open)
+    missing = valid > is_open
+    # `nonzero` counts several axes up for every sample, and takes many times longer.
+    return np.unravel_index(np.flatnonzero(missing), missing.shape)
 
 
 def _shift_rows(box: Index, axis: int, offset: int) -> Index:
@@ -115,14 +110,14 @@ def _shift_rows(box: Index, axis: int, offset: int) -> Index:
     return (*box[:axis], rows, *box[axis + 1 :])
 
 
-def evaluate_places(
+def _evaluate_places(
     term: Term,
     precision: Precision,
     dtype: np.dtype[Any],
     rows: RankedRows,
     places: Sequence[NumpyArray],
-    flat: FlatArray,
-    where: FlatArray,
+    flat: _FlatArray,
+    where: _FlatArray,
 ) -> NumpyArray:
     """Return the results at some places, which have a coordinate for each axis of the field.
 
@@ -130,7 +125,7 @@ def evaluate_places(
     """
     axis = term.plan.axis
     points, words = flat.find(places), _list_valid(where, places, axis, rows.reach)
-    results = np.full(len(points), nan_of(dtype), dtype)
+    results = np.full(len(points), _nan_of(dtype), dtype)
     left = np.arange(len(points))
     for (formula, first), needs in zip(rows.ranked[1:], rows.needs[1:], strict=True):
         is_open: Any = True
@@ -193,7 +188,7 @@ def _add_up(
 
 
 def _list_valid(
-    where: FlatArray, places: Sequence[NumpyArray], axis: int, reach: Sequence[int]
+    where: _FlatArray, places: Sequence[NumpyArray], axis: int, reach: Sequence[int]
 ) -> list[NumpyArray]:
     """Return for each place which samples are valid that may be read, as bits of words."""
     points, words = where.find(places), []
@@ -208,7 +203,7 @@ def _list_valid(
     return words
 
 
-def flatten(array: NumpyArray) -> FlatArray:
+def _flatten(array: NumpyArray) -> _FlatArray:
     """Return an array as one row of memory: its samples are picked fastest there."""
     unit = array.itemsize
     if any(stride % unit for stride in array.strides):  # a field of records
@@ -218,10 +213,10 @@ def flatten(array: NumpyArray) -> FlatArray:
     reach = [abs(stride) * (n - 1) for stride, n in zip(strides, array.shape, strict=True)]
     row = np.lib.stride_tricks.as_strided(low, (sum(reach) + 1,), (unit,), writeable=False)
     first = sum(r for r, stride in zip(reach, strides, strict=True) if stride < 0)
-    return FlatArray(row, first, strides)
+    return _FlatArray(row, first, strides)
 
 
-def _group_rows(plan: AxisPlan, n: int) -> list[RankedRows]:
+def group_rows(plan: AxisPlan, n: int) -> list[RankedRows]:
     """Return the rows of an axis in groups of the same formulas; the plan remembers them."""
     key = "ranked rows", n
     groups: list[RankedRows] | None = plan.memo.get(key)

@@ -96,19 +96,17 @@ def _convert(f: NumpyArray) -> NumpyArray:
     return f.astype(dtype)
 
 
-def mend_all(
-    terms: Sequence[Term], out: Sequence[NumpyArray], evaluate: Callable[..., NumpyArray]
-) -> None:
+def mend_all(terms: Sequence[Term], out: Sequence[NumpyArray], mend: Callable[..., None]) -> None:
     """Mend derivatives of masked fields that were evaluated as if nothing were masked.
 
-    `evaluate` is a stand-in for `masked_rows.evaluate_places`.
+    `mend` is a stand-in for `masked_rows.mend`.
     """
 
     def mend_share(places: Sequence[Index]) -> None:
         for place in places:
             for term, target in zip(terms, out, strict=True):
                 precision = find_precision(term.field.dtype, term.plan.dtype)
-                mend(term, precision, target[place], place, evaluate)
+                mend(term, precision, target[place], place)
 
     threads.for_each_share(mend_share, _cut_field(terms[0].field), threads.count())
 

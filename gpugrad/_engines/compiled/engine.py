@@ -19,7 +19,7 @@ from gpugrad._arrays import threads as _threads
 from gpugrad._engines import numpy_blocks
 from gpugrad._engines.compiled.factors import Factors
 from gpugrad._engines.compiled.masked_sums import evaluate_sums, forget_masks, is_masked_sum
-from gpugrad._engines.compiled.mending import evaluate_compiled
+from gpugrad._engines.compiled.mending import mend
 from gpugrad._engines.compiled.offers import expect_seconds, find_offer, stand_ins
 from gpugrad._engines.compiled.program import Program
 from gpugrad._engines.compiled.trouble import is_wanted, warn_of_trouble
@@ -87,7 +87,7 @@ def evaluate(outputs: Outputs, out: Sequence[NumpyArray] | None = None) -> tuple
             evaluate(unmasked, out)
         mended = [i for i, terms in enumerate(outputs) if terms is not unmasked[i]]
         terms = [outputs[i][0] for i in mended]
-        numpy_blocks.mend_all(terms, [out[i] for i in mended], evaluate_compiled)
+        numpy_blocks.mend_all(terms, [out[i] for i in mended], mend)
         return tuple(out)
     troubles = _run_program(outputs, out)
     if troubles is not None and not distinct_masks(outputs):
