@@ -78,14 +78,22 @@ def evaluate(outputs: Outputs, out: Sequence[NumpyArray] | None = None) -> tuple
             _write(target, terms, None)
         return tuple(out)
 
+    are_mended = [*map(_is_mended_afterwards, outputs, out)]
+
     def write_share(places: Sequence[Index]) -> None:
         block = _Workspace()
         for place in places:
             block.place = place
-            for terms, target in zip(outputs, out, strict=True):
-                _write(target[place], terms, block)
+            for terms, target, is_mended in zip(outputs, out, are_mended, strict=True):
+                if is_mended:
+                    _differentiate_all(terms[0], target[place], block)
+                else:
+                    _write(target[place], terms, block)
 
     threads.for_each_share(write_share, _cut_field(f), threads.count())
+    mended = [i for i, is_mended in enumerate(are_mended) if is_mended]
+    if mended:
+        mend_all([outputs[i][0] for i in mended], [out[i] for i in mended])
     return tuple(out)
 
 
@@ -96,11 +104,25 @@ def _convert(f: NumpyArray) -> NumpyArray:
     return f.astype(dtype)
 
 
-def mend_all(terms: Sequence[Term], out: Sequence[NumpyArray], mend: Callable[..., None]) -> None:
+def _is_mended_afterwards(terms: Sequence[Term], target: NumpyArray) -> bool:
+    """Tell whether an output is one masked derivative, and its array takes what is computed.
+
+    Then blocks are mended together, once all are written: few results of a block read a hole, and
+    to mend them takes many calls of NumPy.
+    """
+    f, plan = terms[0].field, terms[0].plan
+    is_exact = target.dtype == find_precision(f.dtype, plan.dtype).result
+    return is_single(terms) and terms[0].where is not None and is_exact
+
+
+def mend_all(
+    terms: Sequence[Term], out: Sequence[NumpyArray], mend: Callable[..., None] = mend
+) -> None:
     """Mend derivatives of masked fields that were evaluated as if nothing were masked.
 
-    `mend` is a stand-in for `masked_rows.mend`.
+    Each thread has a box, but none that is larger than a field that is one block.
     """
+    f, number = terms[0].field, threads.count()
 
     def mend_share(places: Sequence[Index]) -> None:
         for place in places:
@@ -108,7 +130,8 @@ def mend_all(terms: Sequence[Term], out: Sequence[NumpyArray], mend: Callable[..
                 precision = find_precision(term.field.dtype, term.plan.dtype)
                 mend(term, precision, target[place], place)
 
-    threads.for_each_share(mend_share, _cut_field(terms[0].field), threads.count())
+    box_bytes = max(BLOCK_BYTES, min(WHOLE_BYTES, f.nbytes // number))
+    threads.for_each_share(mend_share, _cut_field(f, box_bytes), number)
 
 
 def describe(outputs: Outputs) -> str:
@@ -208,9 +231,15 @@ def _differentiate_term(
     if where is None:
         _differentiate(f, plan, precision, piece, block)
         return
-    with np.errstate(all="ignore"):  # of masked samples
-        _differentiate(f, plan, precision, piece, block)
+    _differentiate_all(term, piece, block)
     mend(term, precision, piece, None if block is None else block.place)
+
+
+def _differentiate_all(term: Term, piece: NumpyArray, block: _Workspace | None) -> None:
+    """Write the derivative of a masked term, or a block of it, as if nothing were masked."""
+    precision = find_precision(term.field.dtype, term.plan.dtype)
+    with np.errstate(all="ignore"):  # of masked samples
+        _differentiate(term.field, term.plan, precision, piece, block)
 
 
 def _differentiate(
