@@ -530,6 +530,24 @@ def test_trouble_of_two_kinds_is_told_of_both_and_a_false_alarm_is_not(small_pie
         gpugrad.gradient(np.ones((40, 50)), axis=1, backend="compiled")
 
 
+@pytest.mark.sampled
+@pytest.mark.parametrize("dtype", ["f4", "f8", "c16"])
+@pytest.mark.parametrize("name", ["gradient", "laplacian", "gradient_norm"])
+@pytest.mark.parametrize("h", [0.5, 1e-15, 1e15])
+def test_trouble_of_all_kinds_is_found_behind_results(small_pieces, rng, dtype, name, h):
+    numbers = np.finfo(dtype)
+    for number in (np.inf, numbers.max, numbers.tiny):
+        f = rng.standard_normal((60, 40)).astype(dtype)
+        f[30:35, 20:25] = number * rng.choice([-1, 1, 0.75], (5, 5))
+        heard = {"compiled": set(), "numpy": set()}
+        for kinds in ("all", "invalid", "over", "under"):
+            for backend, words in heard.items():
+                call = {kinds: "call", "call": lambda message, _, words=words: words.add(message)}
+                with np.errstate(**{"all": "ignore"} | call):
+                    getattr(gpugrad, name)(f, h, backend=backend)
+            assert heard["compiled"] == heard["numpy"]
+
+
 def test_trouble_on_any_thread_is_heard_of(small_pieces):
     for row in (1, 250, 498):
         f = np.zeros((500, 60))

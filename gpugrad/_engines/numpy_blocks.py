@@ -146,8 +146,8 @@ def describe(outputs: Outputs) -> str:
     return f"in blocks of about {BLOCK_BYTES >> 20} MiB, on {threads.in_words(number)}"
 
 
-def compute_pieces(outputs: Outputs, box: Index) -> Iterator[Callable[[], None]]:
-    """Yield for each small piece of a box what evaluates outputs there: to warn, and no more."""
+def compute_pieces(outputs: Outputs, box: Index) -> Iterator[tuple[Index, Callable[[], None]]]:
+    """Yield small pieces of a box, and what evaluates outputs there: to warn, and no more."""
     f, block = outputs[0][0].field, _Workspace()
 
     def compute(place: Index) -> None:
@@ -157,9 +157,8 @@ def compute_pieces(outputs: Outputs, box: Index) -> Iterator[Callable[[], None]]
 
     for piece in _cut_field(f[box], PIECE_BYTES):
         shifted = zip(box, piece, strict=True)
-        yield partial(
-            compute, tuple([slice(a.start + b.start, a.start + b.stop) for a, b in shifted])
-        )
+        place = tuple([slice(a.start + b.start, a.start + b.stop) for a, b in shifted])
+        yield place, partial(compute, place)
 
 
 def _cut_field(f: NumpyArray, most_bytes: int | None = None) -> list[Index]:

@@ -91,7 +91,7 @@ def evaluate(outputs: Outputs, out: Sequence[NumpyArray] | None = None) -> tuple
         return tuple(out)
     troubles = _run_program(outputs, out)
     if troubles is not None and not distinct_masks(outputs):
-        warn_of_trouble(outputs, *troubles)
+        warn_of_trouble(outputs, out, *troubles)
     return tuple(out)
 
 

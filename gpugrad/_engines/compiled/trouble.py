@@ -30,19 +30,27 @@ def is_wanted(trouble: int) -> bool:
     return bool(_list_kinds(trouble) & _find_wanted().keys())
 
 
-def warn_of_trouble(outputs: Outputs, troubles: NumpyArray, bounds: Sequence[int]) -> None:
+def warn_of_trouble(
+    outputs: Outputs, out: Sequence[NumpyArray], troubles: NumpyArray, bounds: Sequence[int]
+) -> None:
     """Warn, or raise, as the caller's error state asks: once of each kind of trouble.
 
-    `troubles` says for each item of a program what went wrong there, `bounds` which items make a
-    block. A warning has the line of the caller, as no line of NumPy's is behind it.
+    `out` has the results. `troubles` says for each item of a program what went wrong there,
+    `bounds` which items make a block. A warning has the line of the caller, as no line of NumPy's
+    is behind it.
     """
     f, wanted = outputs[0][0].field, _find_wanted()
     order = order_axes(f)
-    for number, trouble in enumerate(np.bitwise_or.reduceat(troubles, bounds[:-1])):
+    for number, trouble in enumerate(np.bitwise_or.reduceat(troubles, bounds[:-1]).tolist()):
         kinds = _list_kinds(trouble) & wanted.keys()
         if not kinds:
             continue
-        for compute in compute_pieces(outputs, find_block(f.shape, order, f.itemsize, number)):
+        block = find_block(f.shape, order, f.itemsize, number)
+        for place, compute in compute_pieces(outputs, block):
+            if not kinds:
+                break
+            if not _may_have(kinds, [target[place] for target in out]):
+                continue
             # A flag may be a false alarm: the processor computes more than is used in the end.
             while kinds:
                 try:
@@ -61,6 +69,18 @@ def warn_of_trouble(outputs: Outputs, troubles: NumpyArray, bounds: Sequence[int
                 else:
                     with np.errstate(**_only({kind}, mode)):
                         compute()
+
+
+def _may_have(kinds: set[str], results: Sequence[NumpyArray]) -> bool:
+    """Tell whether trouble of some kinds may be behind results: they show all but underflow.
+
+    What is invalid stays NaN to the end of a sum. What is too large is infinite there, or NaN.
+    """
+    if "under" in kinds:
+        return True
+    if kinds == {"invalid"}:
+        return any(np.isnan(result).any() for result in results)
+    return not all(np.isfinite(result).all() for result in results)
 
 
 def _find_wanted() -> dict[str, str]:
