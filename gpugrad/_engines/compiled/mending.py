@@ -24,7 +24,7 @@ MOST_REACH = 62
 """Samples that may be within reach of a row: one bit for each in a word that has a sign."""
 
 
-class _Table(NamedTuple):
+class _FormulaTable(NamedTuple):
     """The formulas of some rows as words, and where these lie.
 
     There is a row for each formula, one for each of their samples, and the offsets within reach.
@@ -54,10 +54,10 @@ def mend(term: Term, precision: Precision, piece: NumpyArray, place: Index) -> N
     from gpugrad._engines.compiled.mender import compile_mender
 
     key = "mending", piece.dtype.char, f.shape[plan.axis]
-    tables: list[_Table] | None = plan.memo.get(key)
+    tables: list[_FormulaTable] | None = plan.memo.get(key)
     if tables is None:
         tables = plan.memo[key] = [_make_table(rows, precision) for rows in groups]
-    inner = order_axes(f)[-1]
+    inner = max(reversed(order_axes(f)), key=lambda axis: f.shape[axis] > 1)
     lines = _list_lines((f, where, piece), place, plan.axis, inner)
     parts = _list_parts(tables, place, plan.axis, inner, len(lines))
     # Eight flags are read as one word, whose first byte has to be its lowest.
@@ -100,7 +100,7 @@ def _list_lines(
 
 
 def _list_parts(
-    tables: Sequence[_Table], box: Index, axis: int, inner: int, count: int
+    tables: Sequence[_FormulaTable], box: Index, axis: int, inner: int, count: int
 ) -> NumpyArray:
     """Return for the rows of a box with the same formulas which lines, which samples, and these."""
     low, high = box[axis].start, box[axis].stop
@@ -114,7 +114,7 @@ def _list_parts(
     return np.array(parts)
 
 
-def _make_table(rows: RankedRows, precision: Precision) -> _Table:
+def _make_table(rows: RankedRows, precision: Precision) -> _FormulaTable:
     """Return the formulas of rows in words: addresses, and the bytes from one row to the next."""
     numbers: list[NumpyArray] = []
 
@@ -137,7 +137,7 @@ def _make_table(rows: RankedRows, precision: Precision) -> _Table:
     tables = np.array(rows.reach), np.array(formulas), np.array(samples)
     reach, ranked, read = map(_find_address, tables)
     words = reach, len(rows.reach), ranked, len(formulas), read
-    return _Table(rows.start, rows.stop, words, (tables, numbers))
+    return _FormulaTable(rows.start, rows.stop, words, (tables, numbers))
 
 
 def _spell_out(formula: Formula) -> tuple[Sequence[Any], Any, Any]:
