@@ -33,6 +33,9 @@ BLOCK_BYTES = 1 << 20
 WHOLE_BYTES = 1 << 22
 """Bytes of a field up to which it is one block: neither blocks nor threads would pay."""
 
+MENDED_BLOCKS = 2
+"""Blocks that are mended together. With more, lists of what reads a hole take too much memory."""
+
 PIECE_BYTES = 1 << 16
 """Bytes of a field in a piece that is computed for its warnings: the first may be soon found."""
 
@@ -120,7 +123,7 @@ def mend_all(
 ) -> None:
     """Mend derivatives of masked fields that were evaluated as if nothing were masked.
 
-    Each thread has a box, but none that is larger than a field that is one block.
+    That is done in boxes of some blocks: each takes as many calls of NumPy as one block would.
     """
     f, number = terms[0].field, threads.count()
 
@@ -130,7 +133,7 @@ def mend_all(
                 precision = find_precision(term.field.dtype, term.plan.dtype)
                 mend(term, precision, target[place], place)
 
-    box_bytes = max(BLOCK_BYTES, min(WHOLE_BYTES, f.nbytes // number))
+    box_bytes = max(BLOCK_BYTES, min(MENDED_BLOCKS * BLOCK_BYTES, f.nbytes // number))
     threads.for_each_share(mend_share, _cut_field(f, box_bytes), number)
 
 
