@@ -130,8 +130,10 @@ class _LaunchOnThreads:
             self._launches = False
         troubles = run_on_threads(self._program, arrays)
         if troubles is not None:
+            count = len(self._order)
             fields = dict(zip(self._order, arrays, strict=False))
-            warn_of_trouble(bind_fields(self._numbered, fields), *troubles)
+            results = arrays[count : count + len(self._numbered)]
+            warn_of_trouble(bind_fields(self._numbered, fields), results, *troubles)
         return 0
 
     def _launch(self, arrays: tuple[NumpyArray, ...]) -> int:

@@ -104,12 +104,10 @@ class SphereFields:
     def _takes_components(self, samples: MaskedFields) -> bool:
         """Tell whether components of vectors are differentiated as they are.
 
-        A mask is one for all components; and rows at poles, which are made of Cartesian components,
-        take longer than small fields.
+        A mask that is given is one for all components; and rows at poles, which are made of
+        Cartesian components, take longer than small fields.
         """
-        # Blocks of lazy arrays may have masks.
-        kinds = [x for f in samples.fields for x in (f, getattr(f, "_meta", None))]
-        if samples.are_masked_anywhere or any(map(is_masked, kinds)):
+        if samples.are_masked_anywhere:
             return False
         return not self._poles or math.prod(self._f.shape) >= LARGE
 
