@@ -133,6 +133,7 @@ class _Kernel(Vectors):
             self.load_factors(operands, parts)
             for operands, parts in zip(sums, spec.sums, strict=True)
         ]
+        self.fetch_ends(sums[0][0].address, n)
         interior, lower = sums[0], sums[1 : 1 + len(spec.lower)]
         upper = sums[1 + len(spec.lower) :]
         for operands, parts in zip(lower, spec.lower, strict=True):
@@ -236,14 +237,31 @@ class _Kernel(Vectors):
                 flags += [self.load_valid(operand, self.lanes) for operand in valid]
         return flags
 
+    def fetch_ends(self, address: ir.Value, n: ir.Value) -> None:
+        """Ask for the lines that the next row begins and ends in, if others go past the cache.
+
+        Where ends have formulas of their own, these lines are written in parts, so memory has to
+        be read first. Until it answers, all later lines wait. The next row lies behind this one.
+        """
+        build, spec = self.build, self.spec
+        if not (spec.streams and (spec.lower or spec.upper)):
+            return
+        lower, upper = (WORD(self.size * len(ends)) for ends in (spec.lower, spec.upper))
+        stop = build.add(build.add(address, build.mul(n, WORD(self.size))), upper)
+        length = build.add(build.sub(stop, address), lower)
+        self.prefetch(stop, is_written=True)
+        self.prefetch(build.sub(build.add(stop, length), WORD(1)), is_written=True)
+
     def fetch_ahead(self, operands: Sequence[Operand]) -> None:
         """Ask for the lines that will be needed next and are not in the cache yet."""
-        build = self.build
         for k in self.spec.leads:
-            address = build.add(self.locate(operands[k]), WORD(AHEAD))
-            pointer = build.inttoptr(address, ir.IntType(8).as_pointer())
-            arguments = [pointer, INT(0), INT(3), INT(1)]  # to be read, and often; data
-            build.call(self.declare("llvm.prefetch.p0", VOID, arguments), arguments)
+            self.prefetch(self.build.add(self.locate(operands[k]), WORD(AHEAD)))
+
+    def prefetch(self, address: ir.Value, is_written: bool = False) -> None:
+        """Ask for the line at an address, which need not be anyone's."""
+        pointer = self.build.inttoptr(address, ir.IntType(8).as_pointer())
+        arguments = [pointer, INT(int(is_written)), INT(3), INT(1)]  # to be used often; data
+        self.build.call(self.declare("llvm.prefetch.p0", VOID, arguments), arguments)
 
     def write_results(self, operands: Sequence[Operand], parts: Sum, count: int) -> None:
         """Write `count` results: single ones wherever they lie, several to an aligned address."""
