@@ -24,9 +24,6 @@ from gpugrad._engines.compiled.llvm import INT, WORD, compile_module
 LINE = 64
 """Bytes of a cache line."""
 
-SHORT = 16
-"""Bytes of a short vector, as every processor has them."""
-
 AHEAD = 3072
 """Bytes ahead of a row's vectors to ask for: on their way for as long as memory takes to answer."""
 
@@ -73,6 +70,8 @@ class _Kernel(Vectors):
         self.lanes = LINE // self.size
         self.is_whole = False  # are all samples of the first parts known to be valid?
         layout, self.start, self.stop = self.function.args
+        self.buffer = self.build.alloca(ir.ArrayType(ir.IntType(8), LINE))
+        self.buffer.align = LINE
         words = iter([*map(partial(self.word, layout), range(spec.words))])
         self.lengths = [next(words) for _ in range(spec.levels)]
         self.bases = [
@@ -124,7 +123,7 @@ class _Kernel(Vectors):
         return sums
 
     def write_row(self, sums: Sequence[Sequence[Operand]], n: ir.Value) -> None:
-        """Write a row: its lower end, what lies before whole lines, these, the rest, its upper end.
+        """Write a row: its lower end, line after line what lies between the ends, its upper end.
 
         A line is all that one cache line holds, 64 bytes.
         """
@@ -139,43 +138,38 @@ class _Kernel(Vectors):
         for operands, parts in zip(lower, spec.lower, strict=True):
             self.write_results(operands, parts, 1)
 
-        write = self.write_by_validity if spec.is_branching else self.write_in_stretches
+        write = self.write_by_validity if spec.is_branching else self.write_lines
         write(interior, n)
 
         for operands, parts in zip(upper, spec.upper, strict=True):
             self.write_results(operands, parts, 1)
 
-    def write_in_stretches(self, interior: Sequence[Operand], n: ir.Value) -> None:
-        """Write lines, before and behind them short vectors, and single results up to these."""
-        build, spec, lanes = self.build, self.spec, self.lanes
-        few = max(1, SHORT // self.size)
-        # Results before the first line are written singly. -address & 63 is the way to it.
-        to_line = build.and_(build.neg(interior[0].address), WORD(LINE - 1))
-        head, odd = build.udiv(to_line, WORD(self.size)), build.urem(to_line, WORD(self.size))
-        # A short row ends before its first line, and results at odd addresses never begin one.
-        reaches = build.icmp_signed("<", head, n)
-        reaches = build.and_(reaches, build.icmp_signed("==", odd, WORD(0)))
-        head = build.select(reaches, head, n)
-        tail = self.count_whole(head, n, lanes)
-        first = build.select(reaches, build.and_(head, WORD(few - 1)), n)
-        last = self.count_whole(tail, n, few)
-        stretches = [(WORD(0), first, 1), (first, head, few), (head, tail, lanes)]
-        stretches += [(tail, last, few), (last, n, 1)]
-        if spec.scatters:
-            stretches = [(WORD(0), n, 1)]
-        elif few == 1 or not spec.has_short_vectors:
-            stretches = [(WORD(0), head, 1), (head, tail, lanes), (tail, n, 1)]
-        for start, stop, count in stretches:
-            with self.loop(start, stop, count) as i:
-                operands = [operand._replace(steps=i) for operand in interior]
-                if count == lanes:
-                    self.fetch_ahead(operands)
-                self.write_results(operands, spec.interior, count)
+    def write_lines(self, interior: Sequence[Operand], n: ir.Value) -> None:
+        """Write line after line, or single results where a row is shorter than a line.
 
-    def count_whole(self, start: ir.Value, stop: ir.Value, count: int) -> ir.Value:
-        """Return where the last whole vector of so many results stops."""
-        length = self.build.sub(stop, start)
-        return self.build.add(start, self.build.and_(length, WORD(-count)))
+        A row may begin and end within a line. There, too, as many results of the row are made at
+        once as a line has, but only those in the line are stored.
+        """
+        build, spec, zero, length = self.build, self.spec, WORD(0), WORD(self.lanes)
+        behind_line = build.and_(interior[0].address, WORD(LINE - 1))
+        before, odd = (divide(behind_line, WORD(self.size)) for divide in (build.udiv, build.urem))
+        # Results at odd addresses never begin a line.
+        has_lines = build.icmp_signed("<=", length, n)
+        has_lines = build.and_(has_lines, build.icmp_signed("==", odd, zero))
+        if spec.scatters:
+            has_lines = ir.Constant(ir.IntType(1), 0)
+        with self.loop(build.select(has_lines, n, zero), n) as i:
+            operands = [operand._replace(steps=i) for operand in interior]
+            self.write_results(operands, spec.interior, 1)
+        if spec.scatters:
+            return
+        last, stop = build.sub(n, length), build.select(has_lines, n, build.neg(length))
+        with self.loop(build.neg(before), stop, self.lanes) as line:
+            i = build.select(build.icmp_signed("<", line, zero), zero, line)
+            i = build.select(build.icmp_signed("<", last, i), last, i)
+            operands = [operand._replace(steps=i) for operand in interior]
+            self.fetch_ahead(operands)
+            self.write_results(operands, spec.interior, self.lanes, build.sub(line, i))
 
     def write_by_validity(self, interior: Sequence[Operand], n: ir.Value) -> None:
         """Write lines where the first parts are open all along, single results elsewhere.
@@ -263,18 +257,51 @@ class _Kernel(Vectors):
         arguments = [pointer, INT(int(is_written)), INT(3), INT(1)]  # to be used often; data
         self.build.call(self.declare("llvm.prefetch.p0", VOID, arguments), arguments)
 
-    def write_results(self, operands: Sequence[Operand], parts: Sum, count: int) -> None:
-        """Write `count` results: single ones wherever they lie, several to an aligned address."""
-        address = self.locate(operands[0])
+    def write_results(
+        self, operands: Sequence[Operand], parts: Sum, count: int, line: ir.Value | None = None
+    ) -> None:
+        """Write `count` results, or those of them in the line that is `line` results further on."""
+        build, address = self.build, self.locate(operands[0])
         total = self.combine(operands[1:], parts, count, self.load_begun(address, count))
         if self.spec.swaps_results:
             total = self.swap_bytes(total)
+        if line is None:
+            self.store(total, address, count)
+            return
+        is_whole = build.icmp_signed("==", line, WORD(0))
+        with build.if_else(is_whole, likely=True) as (whole, part):
+            with whole:
+                self.store(total, address, count)
+            with part:
+                self.store_part(total, address, line)
+
+    def store(self, total: ir.Value, address: ir.Value, count: int) -> None:
+        """Store `count` results: single ones wherever they lie, several to an aligned address."""
         store = self.build.store(total, self.build.inttoptr(address, total.type.as_pointer()))
         store.align = count * self.size if count > 1 else 1
         # Parts of a line go through the cache: past it, where loads that miss take the buffers
         # before the line is whole, each part goes to memory by itself.
         if self.spec.streams and count == self.lanes:
             store.set_metadata("nontemporal", self.module.add_metadata([INT(1)]))
+
+    def store_part(self, total: ir.Value, address: ir.Value, line: ir.Value) -> None:
+        """Store those results that lie in the line which is `line` results further on.
+
+        They go through a buffer, one by one: a vector that is stored by a mask meets two lines, and
+        one that is moved within the buffer first cannot be loaded before it has left the core.
+        """
+        build, zero, length = self.build, WORD(0), WORD(self.lanes)
+        source = build.ptrtoint(self.buffer, WORD)
+        build.store(total, build.inttoptr(source, total.type.as_pointer())).align = LINE
+        start = build.select(build.icmp_signed("<", zero, line), line, zero)
+        stop = build.add(line, length)
+        stop = build.select(build.icmp_signed("<", stop, length), stop, length)
+        kind = ir.IntType(8 * self.size)
+        with self.loop(start, stop) as i:
+            step = build.mul(i, WORD(self.size))
+            result = self.load(build.add(source, step), kind)
+            place = build.inttoptr(build.add(address, step), kind.as_pointer())
+            build.store(result, place).align = 1
 
     def load_begun(self, address: ir.Value, count: int) -> ir.Value | None:
         """Return what the parts are added to, if that is there already."""
