@@ -24,6 +24,9 @@ from gpugrad._engines.compiled.llvm import INT, WORD, compile_module
 LINE = 64
 """Bytes of a cache line."""
 
+SHORT = 16
+"""Bytes of a short vector, as every processor has them."""
+
 AHEAD = 3072
 """Bytes ahead of a row's vectors to ask for: on their way for as long as memory takes to answer."""
 
@@ -145,31 +148,36 @@ class _Kernel(Vectors):
             self.write_results(operands, parts, 1)
 
     def write_lines(self, interior: Sequence[Operand], n: ir.Value) -> None:
-        """Write line after line, or single results where a row is shorter than a line.
+        """Write line after line or, of a row that is shorter than a line, all that it has.
 
         A row may begin and end within a line. There, too, as many results of the row are made at
-        once as a line has, but only those in the line are stored.
+        once as a line has.
         """
-        build, spec, zero, length = self.build, self.spec, WORD(0), WORD(self.lanes)
+        build, spec, lanes = self.build, self.spec, self.lanes
         behind_line = build.and_(interior[0].address, WORD(LINE - 1))
         before, odd = (divide(behind_line, WORD(self.size)) for divide in (build.udiv, build.urem))
         # Results at odd addresses never begin a line.
-        has_lines = build.icmp_signed("<=", length, n)
-        has_lines = build.and_(has_lines, build.icmp_signed("==", odd, zero))
+        has_lines = build.icmp_signed("<=", WORD(lanes), n)
+        has_lines = build.and_(has_lines, build.icmp_signed("==", odd, WORD(0)))
         if spec.scatters:
             has_lines = ir.Constant(ir.IntType(1), 0)
-        with self.loop(build.select(has_lines, n, zero), n) as i:
-            operands = [operand._replace(steps=i) for operand in interior]
-            self.write_results(operands, spec.interior, 1)
+        few = max(1, SHORT // self.size) if spec.has_short_vectors and not spec.scatters else 1
+        some = build.select(has_lines, WORD(0), n)
+        first = build.and_(some, WORD(few - 1)) if few > 1 else some
+        for start, stop, count in ((WORD(0), first, 1), (first, some, few))[: min(few, 2)]:
+            with self.loop(start, stop, count) as i:
+                operands = [operand._replace(steps=i) for operand in interior]
+                self.write_results(operands, spec.interior, count)
         if spec.scatters:
             return
-        last, stop = build.sub(n, length), build.select(has_lines, n, build.neg(length))
-        with self.loop(build.neg(before), stop, self.lanes) as line:
-            i = build.select(build.icmp_signed("<", line, zero), zero, line)
+        last = build.sub(n, WORD(lanes))
+        stop = build.select(has_lines, n, WORD(-lanes))
+        with self.loop(build.neg(before), stop, lanes) as line:
+            i = build.select(build.icmp_signed("<", line, WORD(0)), WORD(0), line)
             i = build.select(build.icmp_signed("<", last, i), last, i)
             operands = [operand._replace(steps=i) for operand in interior]
             self.fetch_ahead(operands)
-            self.write_results(operands, spec.interior, self.lanes, build.sub(line, i))
+            self.write_line(operands, build.sub(line, i))
 
     def write_by_validity(self, interior: Sequence[Operand], n: ir.Value) -> None:
         """Write lines where the first parts are open all along, single results elsewhere.
@@ -201,7 +209,7 @@ class _Kernel(Vectors):
 
         build.position_at_end(line)
         self.is_whole = True
-        self.write_results(operands, spec.interior, lanes)
+        self.write_results(operands, spec.interior, lanes, LINE)
         self.is_whole = False
         after_line = build.block
         build.branch(following)
@@ -257,31 +265,43 @@ class _Kernel(Vectors):
         arguments = [pointer, INT(int(is_written)), INT(3), INT(1)]  # to be used often; data
         self.build.call(self.declare("llvm.prefetch.p0", VOID, arguments), arguments)
 
-    def write_results(
-        self, operands: Sequence[Operand], parts: Sum, count: int, line: ir.Value | None = None
-    ) -> None:
-        """Write `count` results, or those of them in the line that is `line` results further on."""
-        build, address = self.build, self.locate(operands[0])
-        total = self.combine(operands[1:], parts, count, self.load_begun(address, count))
-        if self.spec.swaps_results:
-            total = self.swap_bytes(total)
-        if line is None:
-            self.store(total, address, count)
+    def write_line(self, operands: Sequence[Operand], line: ir.Value) -> None:
+        """Write as many results as a line has, where the line begins `line` results further on.
+
+        If it is not there, some of them are in the next line, too, and are written twice: not so
+        past the cache, nor where they are added to what is there.
+        """
+        build, spec, address = self.build, self.spec, self.locate(operands[0])
+        total = self.compute(operands, spec.interior, self.lanes)
+        if not (spec.streams or spec.is_begun):
+            self.store(total, address)
             return
         is_whole = build.icmp_signed("==", line, WORD(0))
         with build.if_else(is_whole, likely=True) as (whole, part):
             with whole:
-                self.store(total, address, count)
+                self.store(total, address, LINE)
             with part:
                 self.store_part(total, address, line)
 
-    def store(self, total: ir.Value, address: ir.Value, count: int) -> None:
-        """Store `count` results: single ones wherever they lie, several to an aligned address."""
+    def write_results(
+        self, operands: Sequence[Operand], parts: Sum, count: int, align: int = 1
+    ) -> None:
+        """Write `count` results, to an address that is known to be a multiple of `align`."""
+        self.store(self.compute(operands, parts, count), self.locate(operands[0]), align)
+
+    def compute(self, operands: Sequence[Operand], parts: Sum, count: int) -> ir.Value:
+        """Return `count` results as they are stored."""
+        begun = self.load_begun(self.locate(operands[0]), count)
+        total = self.combine(operands[1:], parts, count, begun)
+        return self.swap_bytes(total) if self.spec.swaps_results else total
+
+    def store(self, total: ir.Value, address: ir.Value, align: int = 1) -> None:
+        """Store results at an address, whole lines past the cache if that is worth while."""
         store = self.build.store(total, self.build.inttoptr(address, total.type.as_pointer()))
-        store.align = count * self.size if count > 1 else 1
+        store.align = align
         # Parts of a line go through the cache: past it, where loads that miss take the buffers
         # before the line is whole, each part goes to memory by itself.
-        if self.spec.streams and count == self.lanes:
+        if self.spec.streams and align == LINE:
             store.set_metadata("nontemporal", self.module.add_metadata([INT(1)]))
 
     def store_part(self, total: ir.Value, address: ir.Value, line: ir.Value) -> None:

@@ -8,6 +8,9 @@ from typing import NamedTuple
 MOST_TAPS = 30
 """Samples of all parts of a choice up to which vectors take any of them: more compile too long."""
 
+MOST_SHORT = 12
+"""Samples of a sum up to which short vectors, too, are made for it."""
+
 
 class Part(NamedTuple):
     """A term of a sum: how its samples are weighted, added up and divided.
@@ -123,6 +126,17 @@ class KernelSpec(NamedTuple):
     leads: tuple[int, ...] = ()
     is_begun: bool = False
     is_open: bool = False
+
+    @property
+    def has_short_vectors(self) -> bool:
+        """Tell whether stretches of a row that are no line are worth more code: it compiles longer.
+
+        They are where a result takes long, but not so many samples that its code is long as it is.
+        """
+        plain = [part for part in self.interior if isinstance(part, Part)]
+        samples = sum(len(part.weights) for part in plain)
+        is_plain = len(plain) == len(self.interior) and not self.gathers
+        return is_plain and len(plain) > 1 and samples <= MOST_SHORT
 
     @property
     def is_branching(self) -> bool:
