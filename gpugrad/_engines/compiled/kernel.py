@@ -27,6 +27,9 @@ LINE = 64
 SHORT = 16
 """Bytes of a short vector, as every processor has them."""
 
+SHORT_ROW = 4
+"""Lines up to which a row is short."""
+
 AHEAD = 3072
 """Bytes ahead of a row's vectors to ask for: on their way for as long as memory takes to answer."""
 
@@ -73,6 +76,8 @@ class _Kernel(Vectors):
         self.lanes = LINE // self.size
         self.is_whole = False  # are all samples of the first parts known to be valid?
         layout, self.start, self.stop = self.function.args
+        # What lies in two vectors must not be written twice past the cache, nor if it is added to.
+        self.writes_twice = not (spec.streams or spec.is_begun)
         self.buffer = self.build.alloca(ir.ArrayType(ir.IntType(8), LINE))
         self.buffer.align = LINE
         words = iter([*map(partial(self.word, layout), range(spec.words))])
@@ -151,25 +156,31 @@ class _Kernel(Vectors):
         """Write line after line or, of a row that is shorter than a line, all that it has.
 
         A row may begin and end within a line. There, too, as many results of the row are made at
-        once as a line has.
+        once as a line has, unless single ones take less time.
         """
         build, spec, lanes = self.build, self.spec, self.lanes
+        if spec.scatters:
+            self.write_stretches(interior, [(WORD(0), n, 1)])
+            return
         behind_line = build.and_(interior[0].address, WORD(LINE - 1))
         before, odd = (divide(behind_line, WORD(self.size)) for divide in (build.udiv, build.urem))
         # Results at odd addresses never begin a line.
         has_lines = build.icmp_signed("<=", WORD(lanes), n)
         has_lines = build.and_(has_lines, build.icmp_signed("==", odd, WORD(0)))
-        if spec.scatters:
-            has_lines = ir.Constant(ir.IntType(1), 0)
-        few = max(1, SHORT // self.size) if spec.has_short_vectors and not spec.scatters else 1
-        some = build.select(has_lines, WORD(0), n)
-        first = build.and_(some, WORD(few - 1)) if few > 1 else some
-        for start, stop, count in ((WORD(0), first, 1), (first, some, few))[: min(few, 2)]:
-            with self.loop(start, stop, count) as i:
-                operands = [operand._replace(steps=i) for operand in interior]
-                self.write_results(operands, spec.interior, count)
-        if spec.scatters:
+        if not spec.overlaps:
+            head = build.and_(build.neg(before), WORD(lanes - 1))
+            head = build.select(has_lines, head, n)
+            tail = build.add(head, build.and_(build.sub(n, head), WORD(-lanes)))
+            stretches = [(WORD(0), head, 1), (head, tail, lanes), (tail, n, 1)]
+            self.write_stretches(interior, stretches)
             return
+        if self.writes_twice:  # where lines begin does not matter then to a short row
+            is_short = build.icmp_signed("<", n, WORD(SHORT_ROW * lanes))
+            before = build.select(is_short, WORD(0), before)
+        few = max(1, SHORT // self.size) if spec.has_short_vectors else 1
+        short = build.select(has_lines, WORD(0), n)
+        first = build.and_(short, WORD(few - 1)) if few > 1 else short
+        self.write_stretches(interior, [(WORD(0), first, 1), (first, short, few)][: min(few, 2)])
         last = build.sub(n, WORD(lanes))
         stop = build.select(has_lines, n, WORD(-lanes))
         with self.loop(build.neg(before), stop, lanes) as line:
@@ -178,6 +189,18 @@ class _Kernel(Vectors):
             operands = [operand._replace(steps=i) for operand in interior]
             self.fetch_ahead(operands)
             self.write_line(operands, build.sub(line, i))
+
+    def write_stretches(
+        self, interior: Sequence[Operand], stretches: Sequence[tuple[ir.Value, ir.Value, int]]
+    ) -> None:
+        """Write stretches of a row, so many results at a time: a line's begin where a line does."""
+        for start, stop, count in stretches:
+            align = LINE if count == self.lanes else 1
+            with self.loop(start, stop, count) as i:
+                operands = [operand._replace(steps=i) for operand in interior]
+                if align == LINE:
+                    self.fetch_ahead(operands)
+                self.write_results(operands, self.spec.interior, count, align)
 
     def write_by_validity(self, interior: Sequence[Operand], n: ir.Value) -> None:
         """Write lines where the first parts are open all along, single results elsewhere.
@@ -268,12 +291,11 @@ class _Kernel(Vectors):
     def write_line(self, operands: Sequence[Operand], line: ir.Value) -> None:
         """Write as many results as a line has, where the line begins `line` results further on.
 
-        If it is not there, some of them are in the next line, too, and are written twice: not so
-        past the cache, nor where they are added to what is there.
+        If that is not where they begin, some of them are in another line, too, and written twice.
         """
-        build, spec, address = self.build, self.spec, self.locate(operands[0])
-        total = self.compute(operands, spec.interior, self.lanes)
-        if not (spec.streams or spec.is_begun):
+        build, address = self.build, self.locate(operands[0])
+        total = self.compute(operands, self.spec.interior, self.lanes)
+        if self.writes_twice:
             self.store(total, address)
             return
         is_whole = build.icmp_signed("==", line, WORD(0))

@@ -11,6 +11,9 @@ MOST_TAPS = 30
 MOST_SHORT = 12
 """Samples of a sum up to which short vectors, too, are made for it."""
 
+MOST_SIMPLE = 8
+"""Operands of a sum up to which its results are made one by one rather than as half a vector."""
+
 
 class Part(NamedTuple):
     """A term of a sum: how its samples are weighted, added up and divided.
@@ -137,6 +140,16 @@ class KernelSpec(NamedTuple):
         samples = sum(len(part.weights) for part in plain)
         is_plain = len(plain) == len(self.interior) and not self.gathers
         return is_plain and len(plain) > 1 and samples <= MOST_SHORT
+
+    @property
+    def overlaps(self) -> bool:
+        """Tell whether results before the first line of a row and behind its last are vectors, too.
+
+        Such a vector overlaps others. Past the cache no line may be written twice, so a part of
+        the vector is stored, which takes longer than a few simple results do.
+        """
+        is_simple = len(self.interior) == 1 and len(self.interior[0].operands) <= MOST_SIMPLE
+        return not (self.streams and is_simple)
 
     @property
     def is_branching(self) -> bool:
