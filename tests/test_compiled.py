@@ -299,6 +299,28 @@ def test_a_laplacian_is_one_sum(rng, small_pieces):
     assert_like_slices([mixed, mixed[::-1]])
 
 
+@pytest.mark.parametrize("dtype", ["f4", "f8", "c16"])
+@pytest.mark.parametrize("operator", ["gradient", "laplacian"])
+def test_rows_of_all_lengths_begin_anywhere_in_a_line(
+    rng, small_pieces, monkeypatch, operator, dtype
+):
+    """What lies beside a row keeps its value; rows shorter and longer than lines have ends."""
+    monkeypatch.setattr(compiled_tiles, "TILE_BYTES", 1024)  # more than what is a short row
+    lanes = 64 // np.dtype(dtype).itemsize
+    options = {"accuracy": 4} if operator == "laplacian" else {"axis": 1}
+    for n in [*range(6, 2 * lanes + 8), 5 * lanes + 6]:
+        f = make_field(rng, (6, n) if operator == "laplacian" else (5, n), dtype)
+        memory = np.empty((len(f), n + lanes), dtype)
+        expected = getattr(gpugrad, operator)(f, **options, backend="slices")
+        for start in range(lanes):
+            memory[...] = 7
+            out = memory[:, start : start + n]
+            getattr(gpugrad, operator)(f, **options, out=out, backend="compiled")
+            assert_same_bits(out, expected)
+            assert (memory[:, :start] == 7).all()
+            assert (memory[:, start + n :] == 7).all()
+
+
 @pytest.mark.sampled
 @pytest.mark.parametrize("shape", [(60,), (30, 44), (44, 9)])
 def test_wide_formulas_and_many_rows_at_the_ends(rng, small_pieces, shape):
