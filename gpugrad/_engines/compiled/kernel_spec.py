@@ -132,7 +132,7 @@ class KernelSpec(NamedTuple):
 
     @property
     def has_short_vectors(self) -> bool:
-        """Tell whether stretches of a row that are no line are worth more code: it compiles longer.
+        """Tell whether rows that are shorter than a line are worth more code: it compiles longer.
 
         They are where a result takes long, but not so many samples that its code is long as it is.
         """
