@@ -7,6 +7,7 @@ import pytest
 from field_operators import COLUMNS, OPERATORS, ROWS, flatten
 
 import gpugrad
+from internals import compiled_engine, dispatch, half_precision, offers, prepared, ready
 
 SCALES = 1.0, 6e4, 6e-8
 """The middle and the ends of the range of float16."""
@@ -86,3 +87,86 @@ def test_steps_between_two_derivatives_are_out_of_range_and_results_are_not():
         out = tuple(tuple(np.zeros((6, 6), "f2") for _ in range(2)) for _ in range(2))
         gpugrad.hessian(f, *spacing, out=out)
         assert (out[0][1] == mixed).all()
+
+
+class TestCompiled:
+    """Single derivatives of PyTorch's tensors are one compiled loop, once that pays."""
+
+    @pytest.fixture(autouse=True)
+    def _compiled_at_once(self, monkeypatch):
+        pytest.importorskip("llvmlite")
+        monkeypatch.setattr(offers, "PATIENCE", 0)
+        monkeypatch.setattr(ready, "_LOOK_SECONDS", 0.0)
+        monkeypatch.setattr(ready, "_OFTEN", 1)
+        prepared._calls.clear()
+        gpugrad.gradient(np.zeros(9), backend="compiled")  # the compiler is there
+        from gpugrad._engines.compiled.llvm import converts_half
+
+        if not converts_half():
+            pytest.skip("this processor does not convert half precision")
+        with gpugrad.use_backend(threads=1):
+            yield
+
+    @pytest.fixture
+    def taken(self, monkeypatch):
+        """Return whether the compiled loop took each of the outputs that it was asked for."""
+        answers, takes = [], compiled_engine.takes_halves
+
+        def ask(outputs):
+            answers.append(takes(outputs))
+            return answers[-1]
+
+        monkeypatch.setattr(compiled_engine, "takes_halves", ask)
+        return answers
+
+    @pytest.mark.sampled(2)
+    @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+    @pytest.mark.parametrize("is_large", [False, True], ids=["ready", "large"])
+    @pytest.mark.parametrize("options", [{}, {"edge_order": 2}, {"accuracy": 4}], ids=str)
+    @pytest.mark.parametrize("shape", [(1000,), (37, 41), (7, 5, 70)], ids=str)
+    def test_it_has_the_bits_of_the_reference(
+        self, rng, taken, monkeypatch, dtype, is_large, options, shape
+    ):
+        torch = pytest.importorskip("torch")
+        if is_large:
+            monkeypatch.setattr(ready, "MOST_BYTES", 0)
+            monkeypatch.setattr(dispatch, "TENSOR_SIZE", 0)
+            monkeypatch.setattr(half_precision, "_TOGETHER", 100)
+        scales = 10.0 ** rng.integers(-9, 5, shape)  # subnormal numbers and overflow among them
+        f = torch.from_numpy(rng.normal(size=shape) * scales).to(getattr(torch, dtype))
+        f.view(-1)[torch.tensor([5, 9, 40])] = torch.tensor([np.inf, np.nan, -0.0], dtype=f.dtype)
+        for h in ((), (0.3,), (2.0,)):
+            expected = gpugrad.gradient(f, *h, backend="slices", **options)
+            for field in (f, f, f, f.mT.contiguous().mT if f.ndim > 1 else f.flip(0).flip(0)):
+                results = gpugrad.gradient(field, *h, **options)
+                for x, y in zip(flatten(results), flatten(expected), strict=True):
+                    assert x.dtype == f.dtype
+                    same = x.view(torch.int16) == y.view(torch.int16)
+                    assert (same | (x.isnan() & y.isnan())).all()
+        assert taken
+        assert all(taken)
+
+    def test_it_takes_nothing_that_would_be_rounded_twice(self, rng, taken):
+        torch = pytest.importorskip("torch")
+        f = torch.from_numpy(rng.normal(size=(90, 100))).half()
+        x = np.linspace(0, 1, 100) ** 2
+        for call in (
+            gpugrad.laplacian,
+            gpugrad.gradient_norm,
+            lambda f, **named: gpugrad.derivative(f, x, axis=1, **named),
+        ):
+            expected = call(f, backend="slices")
+            for _ in range(3):
+                assert torch.equal(call(f), expected)
+        assert not any(taken)
+
+    @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+    def test_large_results_go_to_out(self, rng, taken, monkeypatch, dtype):
+        torch = pytest.importorskip("torch")
+        monkeypatch.setattr(half_precision, "_TOGETHER", 100)
+        f = torch.from_numpy(rng.normal(size=(40, 50))).to(getattr(torch, dtype))
+        out = torch.empty((2, 40, 100), dtype=f.dtype)[..., ::2]
+        assert gpugrad.gradient(f, out=tuple(out), backend=None)[0].data_ptr() == out.data_ptr()
+        expected = gpugrad.gradient(f, stack=True, backend="slices")
+        assert torch.equal(out, expected)
+        assert taken == [True]

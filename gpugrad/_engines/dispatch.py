@@ -268,11 +268,10 @@ def _take_all(engine: Engine, outputs: Outputs, _: str, is_asked: bool = False) 
 def _find_half_precision(outputs: Outputs, name: str, is_asked: bool = False) -> Evaluation | str:
     """Find the engine for large tensors in half precision, in single precision by another."""
     from gpugrad._engines import half_precision
-    from gpugrad._engines.compiled import engine, kernels
+    from gpugrad._engines.compiled import kernels
 
     is_compiled = name == "auto" and not kernels.foresee()
-    by = engine.evaluate_if_paid if is_compiled else numpy_blocks.evaluate
-    evaluate = partial(half_precision.evaluate, evaluate_singles=by)
+    evaluate = half_precision.evaluate_if_paid if is_compiled else half_precision.evaluate
     return half_precision.unsupported(outputs) or Evaluation(evaluate, outputs)
 
 

@@ -1,5 +1,6 @@
 """Tensors in half precision on the host: another engine in single precision, some rows at a time.
 
+Single derivatives are one compiled loop, once that pays (see `compiled.engine.takes_halves`).
 The arithmetic is in single precision. To convert a whole field, and to keep whole derivatives
 beside it, would take several times the memory of the results.
 """
@@ -8,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from typing import Any
 
 import array_api_compat
 import numpy as np
@@ -22,6 +24,7 @@ from gpugrad._arrays import (
     namespace_of,
 )
 from gpugrad._engines import numpy_blocks
+from gpugrad._engines.numpy_steps import BFLOAT16
 from gpugrad._engines.slices import evaluate as evaluate_reference
 from gpugrad._stencils import (
     AxisPlan,
@@ -52,6 +55,42 @@ def unsupported(outputs: Outputs) -> str | None:
     ):
         return "it takes large tensors whose coordinates are on the host, alike on all lines"
     return None
+
+
+_BITS = {"float16": np.dtype(np.float16), "bfloat16": BFLOAT16}
+"""How the compiled engine knows half precision."""
+
+
+def view_bits(xp: Any, f: Array) -> NumpyArray:
+    """Return NumPy's view of a tensor in half precision."""
+    bits: NumpyArray = f.detach().view(xp.int16).numpy()
+    return bits.view(_BITS[dtype_name(f.dtype)])
+
+
+def view_as_tensor(xp: Any, bits: NumpyArray, dtype: Any) -> Array:
+    """Return the tensor whose bits an array has."""
+    return xp.from_numpy(bits.view(np.int16)).view(dtype)
+
+
+def evaluate_if_paid(outputs: Outputs, out: Sequence[Array] | None = None) -> tuple[Array, ...]:
+    """Evaluate each output in one compiled loop, once that pays; else as `evaluate` does."""
+    from gpugrad._engines.compiled import engine
+
+    f, xp = outputs[0][0].field, namespace_of(outputs[0][0].field)
+    evaluate_singly = partial(evaluate, evaluate_singles=engine.evaluate_if_paid)
+    if any(type(x) is not xp.Tensor for x in (*distinct_fields(outputs), *(out or ()))):
+        return evaluate_singly(outputs, out)
+    views = convert_fields(outputs, partial(view_bits, xp))
+    if not engine.takes_halves(views):
+        return evaluate_singly(outputs, out)
+    tensors = [_make_empty(f) for _ in outputs] if out is None else out
+    with np.errstate(all="ignore"):  # PyTorch doesn't warn of overflow
+        engine.evaluate_if_paid(
+            views,
+            [view_bits(xp, target) for target in tensors],
+            lambda *_: evaluate_singly(outputs, tensors),
+        )
+    return tuple(tensors)
 
 
 def evaluate(

@@ -194,7 +194,8 @@ def _write(piece: NumpyArray, terms: Sequence[Term], block: _Workspace | None) -
         _write_norm(piece, terms, block)
         return
     # Each term is rounded to the working precision, their sum once more to the result's.
-    total = _buffer(block, "total", piece, precision.working)
+    is_exact = piece.dtype == precision.working == precision.result
+    total = piece if is_exact else _buffer(block, "total", piece, precision.working)
     derivative = _buffer(block, "derivative", piece, precision.working)
     for i, term in enumerate(terms):
         precision = find_precision(term.field.dtype, term.plan.dtype)
@@ -203,7 +204,8 @@ def _write(piece: NumpyArray, terms: Sequence[Term], block: _Workspace | None) -
             (np.add if term.sign == 1 else np.subtract)(total, derivative, total)
         elif term.sign == -1:
             np.negative(total, total)
-    np.copyto(piece, total.astype(precision.result, copy=False), casting="same_kind")
+    if not is_exact:
+        np.copyto(piece, total.astype(precision.result, copy=False), casting="same_kind")
 
 
 def _write_norm(piece: NumpyArray, terms: Norm, block: _Workspace | None) -> None:
@@ -281,7 +283,7 @@ def _differentiate(
                 np.subtract(f[samples[0]], f[samples[1]], total, dtype=working)
             else:
                 np.subtract(f[samples[0]], f[samples[1]], total)
-            np.divide(total, divisor, target)
+            _divide(total, step, target)
         else:
             is_sum = all(type(w) is int for w in step.weights)
             dtype = precision.working if is_sum else precision.arithmetic
@@ -321,10 +323,18 @@ def _subtract_flat(
     try:
         with np.errstate(**raising):  # type: ignore[arg-type]
             np.subtract(plus, minus, target)
-            np.divide(target, step.divisor, target)
+            _divide(target, step, target)
     except FloatingPointError:
         return False
     return True
+
+
+def _divide(total: NumpyArray, step: Step, target: NumpyArray) -> None:
+    """Write the quotients of differences, by products where these have the same bits."""
+    if step.reciprocal is None:
+        np.divide(total, step.divisor, target)
+    else:
+        np.multiply(total, step.reciprocal, target)
 
 
 def _add_up_row(rows: Sequence[Any], step: Step, precision: Precision) -> Any:

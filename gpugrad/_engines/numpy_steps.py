@@ -18,6 +18,9 @@ from gpugrad._stencils import AxisPlan, Norm, Region, Term, cut_weight
 Index = tuple[slice, ...]
 _WHOLE = slice(None)
 
+BFLOAT16 = np.dtype("V2")
+"""The bits of PyTorch's bfloat16, which NumPy lacks."""
+
 
 class Precision(NamedTuple):
     """The dtypes of a derivative: of its differences, its products, its result."""
@@ -40,6 +43,8 @@ class Step(NamedTuple):
     offsets: tuple[int, ...]
     weights: tuple[Any, ...]
     divisor: Any
+    reciprocal: Any
+    """What differences are multiplied by instead, with the bits of the quotient, or None."""
     constant: Any
     is_difference: bool
     """Whether it is ``(f[i + a] - f[i + b]) / divisor``, the form that most steps have."""
@@ -109,6 +114,7 @@ def _make_step(axis: int, ndim: int, region: Region, precision: Precision) -> St
         offsets,
         operands,
         operand(divisor),
+        None if is_row or type(divisor) is not float else _find_reciprocal(divisor, precision),
         operand(constant, precision.of_sum(is_sum)),
         is_difference=is_plain and is_sum and weights == (1, -1) and divisor is not None,
         is_three_products=is_plain and len(operands) == 3 and int not in map(type, operands),
@@ -143,11 +149,12 @@ def _cut_step(step: Step, box: Index) -> Step:
 @lru_cache(maxsize=256)
 def find_precision(dtype: np.dtype[Any], spacing: np.dtype[Any] | None) -> Precision:
     """Return the dtypes for a field's dtype and for the one its spacing brings into promotion."""
-    like = np.empty(0, dtype)
+    like = np.empty(0, np.float32 if dtype == BFLOAT16 else dtype)
     working = np.dtype(working_dtype(np, like))
     arithmetic = working if spacing is None else np.result_type(working, spacing)
     weights = np.empty(0, arithmetic).real.dtype
-    return Precision(working, arithmetic, weights, result_dtype(np, like))
+    result = dtype if dtype == BFLOAT16 else result_dtype(np, like)
+    return Precision(working, arithmetic, weights, result)
 
 
 def find_result(terms: Sequence[Term]) -> np.dtype[Any]:
@@ -156,6 +163,18 @@ def find_result(terms: Sequence[Term]) -> np.dtype[Any]:
     if type(terms) is Norm and precision.result.kind == "c":
         return precision.weights
     return precision.result
+
+
+@lru_cache(maxsize=256)
+def _find_reciprocal(divisor: float, precision: Precision) -> Any:
+    """Return the exact reciprocal of a number by which real differences are divided, or None.
+
+    Complex numbers are divided in another way, and large products overflow under their own name.
+    """
+    if precision.working.kind != "f":
+        return None
+    reciprocal = exact_reciprocal(divisor, precision.weights)
+    return None if reciprocal is None or abs(reciprocal) > 1 else np.asarray(reciprocal)
 
 
 def exact_reciprocal(divisor: Any, dtype: np.dtype[Any]) -> Any:

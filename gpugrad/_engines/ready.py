@@ -15,6 +15,7 @@ import numpy as np
 
 from gpugrad._arrays import NumpyArray
 from gpugrad._arrays.memory import stand_in
+from gpugrad._engines import numpy_blocks
 from gpugrad._engines.dispatch import evaluate
 from gpugrad._engines.numpy_calls import SmallCall, is_small
 from gpugrad._stencils import Formula, Outputs, bind_fields, change_terms, distinct_masks
@@ -29,11 +30,11 @@ MOST_BYTES = 1 << 21
 MOST_BYTES_ON_THREADS = 1 << 24
 """Bytes of a field up to which a call feels what is done in it besides."""
 
-_SOME = 8
-"""Calls on larger fields after which a program is looked for."""
-
 _OFTEN = 64
-"""Calls after which what they have cost is counted. One of them is timed, and counts for all."""
+"""Calls after which what they have cost is counted. One of them is timed, and counts for all.
+
+This is for small fields; of others each call is counted.
+"""
 
 _LOOK_SECONDS = 2e-3
 """What calls have to cost before a program is looked for, as that takes about as long."""
@@ -53,8 +54,18 @@ def make_ready(outputs: Outputs, f: NumpyArray) -> ReadyCall:
     f = np.broadcast_to(np.zeros((), f.dtype), f.shape)
     if is_small(change_terms(outputs, lambda term: term._replace(field=f))):
         call = SmallCall(outputs, f).bind(None).settle(f)
-        return ReadyCall(call, call.evaluate_single, lambda: outputs, f, False)
-    return ReadyCall(partial(evaluate_numbered, outputs), None, lambda: outputs, f, True)
+        return ReadyCall(call, call.evaluate_single, lambda: outputs, f)
+    return make_ready_for_large(outputs, f)
+
+
+def make_ready_for_large(outputs: Outputs, f: NumpyArray) -> ReadyCall:
+    """Return the same for fields of `FLAT_SIZE` samples or more."""
+    by_engine_in_force = partial(evaluate_numbered, outputs)
+    numbers = [f] * (1 + max(term.field for terms in outputs for term in terms))
+    if f.nbytes > MOST_BYTES_ON_THREADS or numpy_blocks.unsupported(bind_fields(outputs, numbers)):
+        return ReadyCall(by_engine_in_force, None, lambda: outputs, f)
+    by_numpy = partial(_evaluate_by_numpy, outputs)
+    return ReadyCall(by_numpy, None, lambda: outputs, f, by_engine_in_force)
 
 
 def evaluate_numbered(
@@ -62,6 +73,13 @@ def evaluate_numbered(
 ) -> Sequence[NumpyArray]:
     """Evaluate outputs whose terms have numbers for fields, by the engine in force."""
     return evaluate(bind_fields(outputs, fields), None if out is None else [*out])
+
+
+def _evaluate_by_numpy(
+    outputs: Outputs, fields: Sequence[NumpyArray], out: Sequence[NumpyArray] | None
+) -> Sequence[NumpyArray]:
+    """Do the same by the engine that serves until a program pays."""
+    return numpy_blocks.evaluate(bind_fields(outputs, fields), out)
 
 
 class ReadyCall:
@@ -77,11 +95,12 @@ class ReadyCall:
         Returns the outputs, whose terms have numbers for fields, and no masks.
     f : array
         What stands for the fields.
-    is_counted : bool
-        Whether what the way without a compiler costs is counted there.
+    otherwise : callable, optional
+        For fields that are not small: what evaluates those that a program does not take, as
+        it may have programs for other memory orders.
     """
 
-    __slots__ = ("_calls_left", "_evaluate", "_evaluate_single", "_f", "_is_counted", "_offered",
+    __slots__ = ("_calls_left", "_evaluate", "_evaluate_single", "_f", "_offered", "_otherwise",
                  "_plan", "_program", "_spent")  # fmt: skip
 
     def __init__(
@@ -90,17 +109,15 @@ class ReadyCall:
         evaluate_single: Callable[[NumpyArray], NumpyArray] | None,
         plan: Callable[[], Outputs],
         f: NumpyArray,
-        is_counted: bool,
+        otherwise: Evaluate | None = None,
     ) -> None:
         self._evaluate, self._evaluate_single = evaluate, evaluate_single
-        self._plan, self._f, self._is_counted = plan, f, is_counted
+        self._plan, self._f, self._otherwise = plan, f, otherwise
         self._program: ProgramCall | None = None
         self._offered: _Offered | None = None
         self._spent = 0.0
-        if not 0 < f.nbytes <= MOST_BYTES_ON_THREADS:
-            self._calls_left = _NEVER
-        else:
-            self._calls_left = _OFTEN if f.nbytes <= MOST_BYTES else _SOME
+        often = _OFTEN if otherwise is None else 1
+        self._calls_left = often if 0 < f.nbytes <= MOST_BYTES_ON_THREADS else _NEVER
 
     def __call__(
         self, fields: Sequence[NumpyArray], out: Sequence[NumpyArray] | None = None
@@ -134,10 +151,31 @@ class ReadyCall:
         self._calls_left -= 1
         if self._calls_left > 0:
             return evaluate(fields, out)
+        if self._otherwise is not None:
+            self._calls_left = 1
+            return self._ask_first(self._otherwise, fields, out)
         begin = perf_counter()
         evaluated = evaluate(fields, out)
         self._count(perf_counter() - begin)
         return evaluated
+
+    def _ask_first(
+        self, otherwise: Evaluate, fields: Sequence[NumpyArray], out: Sequence[NumpyArray] | None
+    ) -> Sequence[NumpyArray]:
+        """Evaluate by a program if it pays by now; else count what another way costs."""
+        if not all(f.flags.c_contiguous for f in fields):
+            return otherwise(fields, out)
+        offered = self._offered = self._offered or self._find_offer()
+        if offered is None:
+            self._calls_left = _NEVER
+        elif self._accept(offered):
+            self._evaluate, self._calls_left = otherwise, _NEVER
+        else:
+            begin = perf_counter()
+            results = self._evaluate(fields, out)
+            offered.offer.count(perf_counter() - begin)
+            return results
+        return self._evaluate(fields, out)
 
     def _count(self, seconds: float) -> None:
         """Count what calls have cost, and take the compiled program once there is one."""
@@ -146,26 +184,72 @@ class ReadyCall:
             self._calls_left = _OFTEN
             return
         self._calls_left = _NEVER  # unless there is a reason to look again
-        offered = self._offered = self._offered or _find_offer(self._plan(), self._f)
+        offered = self._offered = self._offered or self._find_offer()
         if offered is None:
             return
-        offer, numbered, outputs, out = offered
-        if not self._is_counted:
-            offer.count(self._spent)
+        offered.offer.count(self._spent)
         self._spent = 0.0
+        if not self._accept(offered):
+            self._calls_left = _OFTEN
+
+    def _accept(self, offered: _Offered) -> bool:
+        """Take a program for all calls to come, if it pays by now; tell whether it does."""
+        offer, numbered, outputs, out = offered
         program = offer.take(outputs, out)
         if program is None:
-            self._calls_left = _OFTEN
-            return
+            return False
         from gpugrad._engines.compiled.program_call import ProgramCall, can_be_called
 
         self._offered = None
         if can_be_called(program, self._f):
             self._take(ProgramCall(program, numbered, outputs), outputs)
+        return True
 
     def _take(self, program: ProgramCall, outputs: Outputs) -> None:
         """Take a program for these outputs, with stand-ins for fields, in all calls to come."""
         self._program = program
+
+    def _find_offer(self) -> _Offered | None:
+        """Return the offer of a program, or None where nobody will compile it."""
+        from gpugrad._engines.compiled import offers
+
+        numbered = self._plan()
+        count = 1 + max(term.field for terms in numbered for term in terms)
+        fields = [stand_in(self._f) for _ in range(count)]
+        outputs = bind_fields(numbered, fields)
+        if not self._takes(outputs):
+            return None
+        out = offers.stand_ins(outputs)
+        return _Offered(offers.find_offer(outputs, out), numbered, outputs, out)
+
+    def _takes(self, outputs: Outputs) -> bool:
+        """Tell whether the compiler takes outputs."""
+        from gpugrad._engines.compiled import engine, kernels
+
+        is_unsupported = kernels.foresee() or engine.unsupported(outputs)
+        return not is_unsupported and not distinct_masks(outputs)
+
+
+class ReadyForHalves(ReadyCall):
+    """The same for PyTorch's half precision, of whose bits fields are views.
+
+    The way without a compiler takes single precision, which has a program sooner.
+    """
+
+    __slots__ = ()
+
+    def _count(self, seconds: float) -> None:
+        from gpugrad._engines.compiled import kernels
+
+        if kernels.is_started():
+            super()._count(seconds)
+        else:
+            self._calls_left = _OFTEN
+
+    def _takes(self, outputs: Outputs) -> bool:
+        from gpugrad._engines.compiled import engine
+
+        return engine.takes_halves(outputs)
 
 
 class ReadyForNumbers(ReadyCall):
@@ -186,7 +270,7 @@ class ReadyForNumbers(ReadyCall):
     def __init__(
         self, plan: Callable[[], Outputs], units: Sequence[Sequence[Formula]] | None, f: NumpyArray
     ) -> None:
-        super().__init__(partial(evaluate_numbered, ()), None, plan, f, False)
+        super().__init__(partial(evaluate_numbered, ()), None, plan, f)
         self._units = units
 
     def count_down(self) -> bool:
@@ -239,16 +323,3 @@ class _Offered(NamedTuple):
     numbered: Outputs
     outputs: Outputs
     out: list[NumpyArray]
-
-
-def _find_offer(numbered: Outputs, f: NumpyArray) -> _Offered | None:
-    """Return the offer of a program, or None where nobody will compile it."""
-    from gpugrad._engines.compiled import engine, kernels, offers
-
-    count = 1 + max(term.field for terms in numbered for term in terms)
-    fields = [stand_in(f) for _ in range(count)]
-    outputs = bind_fields(numbered, fields)
-    if kernels.foresee() or engine.unsupported(outputs) or distinct_masks(outputs):
-        return None
-    out = offers.stand_ins(outputs)
-    return _Offered(offers.find_offer(outputs, out), numbered, outputs, out)

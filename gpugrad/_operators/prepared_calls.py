@@ -180,8 +180,10 @@ class PreparedCall:
             single = call.evaluate_single
         if self._template.nbytes <= ready.MOST_BYTES_ON_THREADS:
             plan = partial(self._plan, bound.spacing)
-            is_counted = self._small is None
-            call = ready.ReadyCall(call, single, plan, self._template, is_counted)
+            if self._small is None:
+                call = ready.make_ready_for_large(plan(), self._template)
+            else:
+                call = ready.ReadyCall(call, single, plan, self._template)
             if not bound.spacing and not self._shape and not self._stack:
                 self.evaluate_single = call.call_single
         return _Bound(bound.spacing, call, True)

@@ -9,7 +9,12 @@ from llvmlite import ir
 from gpugrad._engines.compiled.llvm import INT, LlvmFunction
 
 REAL = {"f4": ir.FloatType(), "f8": ir.DoubleType()}
+HALVES = {"f2": ir.HalfType(), "V2": ir.IntType(16)}
+"""How half precision is stored: float16, and the bits of bfloat16, which NumPy lacks."""
+
 REAL_PART = {"c8": "f4", "c16": "f8"}
+WORKING = {**REAL_PART, **dict.fromkeys(HALVES, "f4")}
+"""The precision in which numbers of other dtypes than real ones are added up."""
 
 
 def type_of(count: int, kind: ir.Type) -> ir.Type:
@@ -136,3 +141,30 @@ class Vectors(LlvmFunction):
         if value.type == kind:
             return value
         return (self.build.fpext if real == "f8" else self.build.fptrunc)(value, kind)
+
+    def widen_half(self, stored: ir.Value, dtype: str, count: int) -> ir.Value:
+        """Return numbers in half precision as floats."""
+        build, kind = self.build, type_of(count, REAL["f4"])
+        if dtype == "f2":
+            return build.fpext(stored, kind)
+        bits = build.zext(stored, type_of(count, INT))
+        return build.bitcast(build.shl(bits, self.repeat(16, count)), kind)
+
+    def round_to_half(self, value: ir.Value, dtype: str, count: int) -> ir.Value:
+        """Return floats in half precision: the nearest, of two equally near ones the even one."""
+        build, stored = self.build, type_of(count, HALVES[dtype])
+        if dtype == "f2":
+            return build.fptrunc(value, stored)
+        # bfloat16 is the upper half of a float's bits. Up to half a step more is added to them.
+        bits, half = build.bitcast(value, type_of(count, INT)), self.repeat(16, count)
+        is_odd = build.and_(build.lshr(bits, half), self.repeat(1, count))
+        added = build.add(build.add(bits, is_odd), self.repeat(0x7FFF, count))
+        is_nan = build.fcmp_unordered("uno", value, value)
+        rounded = build.select(is_nan, self.repeat(0x7FC00000, count), added)
+        return build.trunc(build.lshr(rounded, half), stored)
+
+    def repeat(self, number: int, count: int) -> ir.Constant:
+        """Return a constant with an integer in each of some lanes."""
+        return (
+            INT(number) if count == 1 else ir.Constant(ir.VectorType(INT, count), [number] * count)
+        )

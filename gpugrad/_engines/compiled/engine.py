@@ -7,7 +7,7 @@ places to run them, which each thread works through without touching Python.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import reduce
 from operator import or_
 from typing import Any
@@ -17,6 +17,7 @@ import numpy as np
 from gpugrad._arrays import NumpyArray, memory
 from gpugrad._arrays import threads as _threads
 from gpugrad._engines import numpy_blocks
+from gpugrad._engines.compiled import kernels
 from gpugrad._engines.compiled.factors import Factors
 from gpugrad._engines.compiled.masked_sums import evaluate_sums, forget_masks, is_masked_sum
 from gpugrad._engines.compiled.mending import mend
@@ -24,7 +25,7 @@ from gpugrad._engines.compiled.offers import expect_seconds, find_offer, stand_i
 from gpugrad._engines.compiled.program import Program
 from gpugrad._engines.compiled.trouble import is_wanted, warn_of_trouble
 from gpugrad._engines.numpy_steps import find_result
-from gpugrad._stencils import Outputs, distinct_arrays, distinct_masks
+from gpugrad._stencils import Outputs, distinct_arrays, distinct_masks, is_single
 
 THREADED_BYTES = 1 << 21
 """Bytes of a field from which on more threads than one pay."""
@@ -52,6 +53,27 @@ def unsupported(outputs: Outputs) -> str | None:
             if plan.dtype is not None and plan.dtype.str[1:] not in ("f4", "f8"):
                 return f"it takes spacings in float32 or float64, and one is {plan.dtype}"
     return None
+
+
+def takes_halves(outputs: Outputs) -> bool:
+    """Tell whether derivatives of PyTorch's half precision can be evaluated, one in each output.
+
+    Fields are NumPy's views, in float16 or `BFLOAT16`. A sum would be rounded more than once, as
+    would what is computed in double precision. What the processor converts is known once the
+    compiler is there, which single precision pays for.
+    """
+    if not kernels.is_started() or kernels.start():
+        return False
+    from gpugrad._engines.compiled.llvm import converts_half
+
+    terms = [terms[0] for terms in outputs]
+    return (
+        all(map(is_single, outputs))
+        and all(term.where is None and not term.seams for term in terms)
+        and all(term.plan.on_host and not term.plan.varies_across for term in terms)
+        and all(term.plan.dtype in (None, np.float32) for term in terms)
+        and converts_half()
+    )
 
 
 def describe(outputs: Outputs) -> str:
@@ -100,9 +122,14 @@ def _differ_in_byte_order_at_most(target: NumpyArray, dtype: np.dtype[Any]) -> b
 
 
 def evaluate_if_paid(
-    outputs: Outputs, out: Sequence[NumpyArray] | None = None
+    outputs: Outputs,
+    out: Sequence[NumpyArray] | None = None,
+    evaluate_meanwhile: Callable[..., Any] | None = None,
 ) -> tuple[NumpyArray, ...]:
-    """Evaluate each output as `evaluate` does, but by the NumPy engine until compiling pays."""
+    """Evaluate each output as `evaluate` does, but by the NumPy engine until compiling pays.
+
+    `evaluate_meanwhile` writes to `out` instead of the NumPy engine.
+    """
     dtypes = [find_result(terms) for terms in outputs]
     if out is None:
         out = [memory.empty_like(outputs[0][0].field, dtype) for dtype in dtypes]
@@ -118,9 +145,9 @@ def evaluate_if_paid(
     if offer.take(unmasked, targets) is not None:
         return evaluate(outputs, out)
     begin = time.perf_counter()
-    results = numpy_blocks.evaluate(outputs, out)
+    (evaluate_meanwhile or numpy_blocks.evaluate)(outputs, out)
     offer.count(time.perf_counter() - begin)
-    return results
+    return tuple(out)
 
 
 def evaluate_seams_if_paid(outputs: Outputs) -> tuple[NumpyArray, ...] | None:

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from llvmlite import ir
 
-from gpugrad._engines.compiled.arithmetic import REAL, REAL_PART, Vectors, type_of
+from gpugrad._engines.compiled.arithmetic import HALVES, REAL, REAL_PART, WORKING, Vectors, type_of
 from gpugrad._engines.compiled.kernel_spec import Choice, KernelSpec, Part, Sum
 from gpugrad._engines.compiled.llvm import INT, WORD, compile_module
 
@@ -70,7 +70,7 @@ class _Kernel(Vectors):
     def __init__(self, module: ir.Module, spec: KernelSpec) -> None:
         super().__init__(module, VOID, 3)
         self.spec = spec
-        self.real = REAL_PART.get(spec.result, spec.result)
+        self.real = WORKING.get(spec.result, spec.result)
         self.is_complex = spec.sample in REAL_PART
         self.size = int(spec.result[1:])
         self.lanes = LINE // self.size
@@ -315,6 +315,8 @@ class _Kernel(Vectors):
         """Return `count` results as they are stored."""
         begun = self.load_begun(self.locate(operands[0]), count)
         total = self.combine(operands[1:], parts, count, begun)
+        if self.spec.result in HALVES:
+            total = self.round_to_half(total, self.spec.result, count)
         return self.swap_bytes(total) if self.spec.swaps_results else total
 
     def store(self, total: ir.Value, address: ir.Value, align: int = 1) -> None:
@@ -451,16 +453,20 @@ class _Kernel(Vectors):
         return self.build.icmp_unsigned("!=", stored, ir.Constant(stored.type, None))
 
     def load_samples(self, operand: Operand, count: int) -> ir.Value:
-        """Return `count` samples as they are stored, but integers as floats."""
+        """Return `count` samples as they are stored, but integers and half precision as floats."""
         kind = self.spec.sample
         size, is_integer = int(kind[1:]), kind[0] in "iu"
         if is_integer:
             stored = type_of(count, ir.IntType(8 * size))
+        elif kind in HALVES:
+            stored = type_of(count, HALVES[kind])
         else:
             stored = self.vector(REAL_PART.get(kind, kind), count)
         samples = self.load_lanes(operand, count, stored, size, self.spec.gathers)
         if self.spec.swaps_samples:
             samples = self.swap_bytes(samples)
+        if kind in HALVES:
+            return self.widen_half(samples, kind, count)
         if not is_integer:
             return samples
         to_float = self.build.sitofp if kind[0] == "i" else self.build.uitofp

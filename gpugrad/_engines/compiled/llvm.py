@@ -240,6 +240,19 @@ def _start_compiler() -> _Compiler:
     return _Compiler(engine, passes, builder, triple, count())
 
 
+@cache
+def converts_half() -> bool:
+    """Tell whether the processor itself converts half precision: else there may be no code for it.
+
+    x86 says so; processors of ARM with 64 bits all do.
+    """
+    try:
+        has_conversion = bool(llvm.get_host_cpu_features().get("f16c"))
+    except RuntimeError:
+        has_conversion = False
+    return has_conversion or platform.machine().lower() in ("arm64", "aarch64")
+
+
 def _target_machine() -> llvm.TargetMachine:
     try:
         features = llvm.get_host_cpu_features().flatten()

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
+from typing import Any
 
 import numpy as np
 import torch
 
 from gpugrad._arrays import Array, NumpyArray, is_transformed
 from gpugrad._engines import numpy_blocks, ready
+from gpugrad._engines.half_precision import view_as_tensor, view_bits
 from gpugrad._engines.torch import autograd
 from gpugrad._stencils import Outputs, convert_fields, distinct_fields
 
@@ -73,7 +75,22 @@ def _prepare_half(outputs: Outputs, dtype: torch.dtype) -> Callable[..., tuple[A
     evaluate = prepare(convert_fields(outputs, torch.Tensor.float))
     if evaluate is None:
         return None
-    return lambda *tensors: tuple([x.to(dtype) for x in evaluate(*[f.float() for f in tensors])])
+    fields = distinct_fields(outputs)
+    numbered = autograd.number_fields(outputs, fields)
+    like = np.broadcast_to(np.zeros((), view_bits(torch, fields[0]).dtype), tuple(fields[0].shape))
+
+    def evaluate_singly(fields: Sequence[NumpyArray], _: Any) -> list[NumpyArray]:
+        results = evaluate(*[view_as_tensor(torch, f, dtype).float() for f in fields])
+        return [view_bits(torch, x.to(dtype)) for x in results]
+
+    call = ready.ReadyForHalves(evaluate_singly, None, lambda: numbered, like)
+
+    def run(*tensors: Array) -> tuple[Array, ...]:
+        with np.errstate(all="ignore"):  # PyTorch doesn't warn of overflow
+            results = call([view_bits(torch, f) for f in tensors])
+        return tuple([view_as_tensor(torch, x, dtype) for x in results])
+
+    return run
 
 
 def _prepare(numbered: Outputs, like: NumpyArray) -> autograd.Run:
