@@ -63,6 +63,7 @@ def prepares(function: Callable[P, R]) -> Callable[P, R]:
     @wraps(function)
     def call(*arguments: P.args, **options: P.kwargs) -> R:
         f: Any = arguments[0] if arguments else None
+        described: Any = None
         if takes_one and type(f) in _SEQUENCES and is_auto_in_force():
             f = _read_numbers(f)
         is_plain = type(f) is np.ndarray
@@ -72,14 +73,15 @@ def prepares(function: Callable[P, R]) -> Callable[P, R]:
                 kind: Any = name, 1, f.shape, f.dtype
             else:
                 programs = find_programs(type(f))
-                kind = programs and (name, 1, programs.describe_field(f))
+                described = programs and programs.describe_field(f)
+                kind = described and (name, 1, described)
             prepared = find(kind) if kind else None
             if prepared is not None and prepared.evaluate_single is not None:
                 result: Any = prepared.evaluate_single(f)
                 return result  # type: ignore[no-any-return]
         fields: Any = (f,) if takes_one and is_plain else _list_fields(f, takes_one)
         if fields and is_auto_in_force():
-            result = _call_prepared(function, row, fields, arguments[1:], options)
+            result = _call_prepared(function, row, fields, described, arguments[1:], options)
             if result is not NotImplemented:
                 return result  # type: ignore[no-any-return]
         return take_long_way(*arguments, **options)
@@ -91,16 +93,20 @@ def _call_prepared(
     function: Callable[..., Any],
     row: Operator,
     fields: Sequence[NumpyArray],
+    described: Hashable,
     spacing: tuple[Any, ...],
     options: dict[str, Any],
 ) -> Any:
-    """Return what a call returns, or NotImplemented where it takes the long way."""
+    """Return what a call returns, or NotImplemented where it takes the long way.
+
+    `described` is what a program depends on, of the field, if that is known.
+    """
     f, out = fields[0], None
     programs = None if type(f) is np.ndarray else find_programs(type(f))
     if programs is None:
         kind: Any = row.name, len(fields), f.shape, f.dtype
     else:
-        described = programs.describe_field(f)
+        described = described or programs.describe_field(f)
         if described is None:
             return NotImplemented
         if len(fields) > 1 and any(programs.describe_field(g) != described for g in fields[1:]):
