@@ -12,15 +12,7 @@ import pytest
 
 import gpugrad
 from conftest import as_tuple, assert_same_bits
-from internals import (
-    dispatch,
-    numpy_calls,
-    offers,
-    prepared,
-    prepared_shapes,
-    program_call,
-    ready,
-)
+from internals import dispatch, numpy_calls, offers, prepared, prepared_shapes, program_call, ready
 
 X = np.cumsum(np.random.default_rng(1).uniform(0.2, 2, 12))
 FIELDS = {
