@@ -129,7 +129,7 @@ class TestCompiled:
     ):
         torch = pytest.importorskip("torch")
         if is_large:
-            monkeypatch.setattr(ready, "MOST_BYTES", 0)
+            monkeypatch.setattr(ready, "MOST_BYTES_ON_THREADS", 0)
             monkeypatch.setattr(dispatch, "TENSOR_SIZE", 0)
             monkeypatch.setattr(half_precision, "_TOGETHER", 100)
         scales = 10.0 ** rng.integers(-9, 5, shape)  # subnormal numbers and overflow among them
