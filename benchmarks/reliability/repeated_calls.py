@@ -143,7 +143,7 @@ def _draw_container(rng: np.random.Generator) -> str:
 
 def change_form(rng: np.random.Generator, form: Form) -> Form:
     """Return a form that differs in one thing."""
-    way = rng.integers(4)
+    way = rng.integers(5)
     if way == 0:
         return form._replace(dtype=_pick(rng, DTYPES_OF.get(form.container, DTYPES)))
     if way == 1 and form.options:
@@ -153,6 +153,9 @@ def change_form(rng: np.random.Generator, form: Form) -> Form:
         return form._replace(options=options)
     if way == 2 and form.container == "array" and form.operator != "sphere":
         return form._replace(container="masked")
+    if way == 3 and form.operator != "sphere":
+        most = 40 if len(form.shape) < 3 else 9
+        return form._replace(shape=tuple(rng.integers(1, most, len(form.shape)).tolist()))
     return form._replace(spacing=_draw_kinds(rng, form))
 
 

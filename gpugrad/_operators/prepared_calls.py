@@ -38,7 +38,7 @@ BYTES_OF_A_FORMULA = 1 << 10
 """Bytes that a formula takes with all that is ready for it, about."""
 
 
-class _Bound(NamedTuple):
+class Bound(NamedTuple):
     """What a prepared call has for some spacings; it is settled where these have come again."""
 
     spacing: tuple[Any, ...]
@@ -135,29 +135,29 @@ class PreparedCall:
     def _plan_anew(self) -> Outputs:
         return self._plan(self._bound.spacing)
 
-    def _bind(self, spacing: tuple[Any, ...]) -> _Bound:
+    def _bind(self, spacing: tuple[Any, ...]) -> Bound:
         """Return what there is for some spacings."""
         kept = keep_spacings(spacing) if self._has_coordinates else spacing
         if self._small is None:
-            return _Bound(kept, partial(ready.evaluate_numbered, self._plan(spacing)), False)
+            return Bound(kept, partial(ready.evaluate_numbered, self._plan(spacing)), False)
         small, plans = self._small
         bind: Callable[[], BoundCall]
         if self._is_stretched:
             numbers: Any = find_powers(self._orders, spacing)
             if self._ready is None or not self._ready.is_compiled:  # most small calls end here
-                return _Bound(kept, small.bind(numbers), False)
+                return Bound(kept, small.bind(numbers), False)
             bind = partial(small.bind, numbers)
         else:
             steps = [*map(read_plain_spacing, spacing)] if self._has_coordinates else [None]
             if None in steps:
-                return _Bound(kept, self._bind_all(spacing), False)
+                return Bound(kept, self._bind_all(spacing), False)
             numbers = [
                 find_formulas_again(plan, steps[k])
                 for plan, (_, k) in zip(plans, self._orders, strict=True)
             ]
             bind = partial(self._bind_formulas, small, numbers, kept)
         call = None if self._ready is None else self._ready.bind(numbers, bind)
-        return _Bound(kept, bind(), False) if call is None else _Bound(kept, call, True)
+        return Bound(kept, bind(), False) if call is None else Bound(kept, call, True)
 
     def _bind_formulas(
         self, small: SmallCall, formulas: Sequence[Sequence[Formula]], spacing: tuple[Any, ...]
@@ -172,7 +172,7 @@ class PreparedCall:
         self._small = small, [term.plan for output in outputs for term in output]
         return small.bind(None)
 
-    def _settle(self, bound: _Bound) -> _Bound:
+    def _settle(self, bound: Bound) -> Bound:
         """Return what is worth making for spacings that come again."""
         call, single = bound.call, None
         if isinstance(call, BoundCall):
@@ -186,7 +186,7 @@ class PreparedCall:
                 call = ready.ReadyCall(call, single, plan, self._template)
             if not bound.spacing and not self._shape and not self._stack:
                 self.evaluate_single = call.call_single
-        return _Bound(bound.spacing, call, True)
+        return Bound(bound.spacing, call, True)
 
     def _plan(self, spacing: tuple[Any, ...]) -> Outputs:
         """Return the outputs for fields by number; know how results lie, and the terms' orders."""

@@ -15,7 +15,7 @@ import numpy as np
 
 from gpugrad._arrays import NumpyArray
 from gpugrad._engines.numpy_calls import MOST_SAMPLES, BoundCall
-from gpugrad._operators.prepared_calls import PreparedCall, _Bound
+from gpugrad._operators.prepared_calls import Bound, PreparedCall
 from gpugrad._stencils import AxisPlan, Operator, list_formulas
 
 OFTEN = 32
@@ -63,9 +63,9 @@ class PreparedForShapes(PreparedCall):
         """Tell whether a field has a shape that this is for."""
         return f.size < MOST_SAMPLES and all(map(ge, f.shape, self._least))
 
-    def _settle(self, bound: _Bound) -> _Bound:
+    def _settle(self, bound: Bound) -> Bound:
         assert isinstance(bound.call, BoundCall)
-        return _Bound(bound.spacing, bound.call.settle(self._template), True)
+        return Bound(bound.spacing, bound.call.settle(self._template), True)
 
 
 class ShapeInUse:
