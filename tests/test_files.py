@@ -3,8 +3,10 @@
 import errno
 import json
 import math
+import shutil
 import zipfile
 from contextlib import ExitStack
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -435,6 +437,38 @@ def test_resume_after_the_move_finds_all_done(interrupted, monkeypatch):
     done = differentiate(interrupted / "f.npy", interrupted / "g.npy", resume=True)
     assert done.blocks_before == done.blocks
     assert not (interrupted / "g.npy.partial").exists()
+
+
+@pytest.mark.parametrize("name", ["g.npy", "g.zarr", "g.nc"])
+def test_resume_begins_again_where_results_are_gone(tmp_path, field, monkeypatch, name):
+    """It was stopped between the move and the end, and the result has been removed since."""
+    pytest.importorskip({".zarr": "zarr", ".nc": "h5netcdf"}.get(Path(name).suffix, "numpy"))
+    np.save(tmp_path / "f.npy", field)
+    out, folder = tmp_path / name, tmp_path / f"{name}.partial"
+
+    rmtree = shutil.rmtree
+
+    def stop(path, *rest, **options):
+        if Path(path) == folder:
+            raise Stop
+        rmtree(path, *rest, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(run.shutil, "rmtree", stop)
+        with pytest.raises(Stop):
+            differentiate(tmp_path / "f.npy", out, axes=("0",))
+    for path in (out, *(path for path in folder.iterdir() if path.name != "journal")):
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    done = differentiate(tmp_path / "f.npy", out, axes=("0",), resume=True)
+    assert done.blocks_before == 0
+    assert not folder.exists()
+    if name == "g.npy":
+        result = np.load(out)
+    else:
+        open_it = pytest.importorskip("xarray").open_dataset
+        with open_it(out, engine="zarr" if name == "g.zarr" else "h5netcdf") as data:
+            (result,) = (variable.values for variable in data.data_vars.values())
+    np.testing.assert_array_equal(result, gpugrad.gradient(field, axis=0))
 
 
 def test_going_on_replaces_a_result_only_if_told(interrupted, field, capsys):

@@ -167,7 +167,7 @@ def _finish_run(
     run: Run, folder: Path, out: Path, journal: Journal, files: ExitStack, progress: Progress | None
 ) -> set[int]:
     """Do what is not done yet; return the blocks that were."""
-    target = open_target(run.kind, folder, run.layout, bool(journal.done), files)
+    target = _open_target(run, folder, journal, files)
     for doubled in run.work.doubled:
         target = DoublingTarget(target, doubled)
     done = _check_done(target, run.layout, run.blocks, journal)
@@ -185,6 +185,16 @@ def _finish_run(
     journal.finish()
     move_result(made, out)
     return done
+
+
+def _open_target(run: Run, folder: Path, journal: Journal, files: ExitStack) -> Target:
+    """Open what was begun, or create it: also where it has been moved away since, or removed."""
+    if journal.done:
+        try:
+            return open_target(run.kind, folder, run.layout, True, files)
+        except FileNotFoundError:
+            journal.forget({*journal.done})
+    return open_target(run.kind, folder, run.layout, False, files)
 
 
 def _cut_field(
