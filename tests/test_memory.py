@@ -275,3 +275,10 @@ def test_results_that_live_to_the_end_of_the_process_are_no_trouble():
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stderr == ""
+
+
+def test_small_results_need_no_large_memory(monkeypatch):
+    monkeypatch.setattr(memory, "_LARGE_TEMPORARY", 1 << 60)  # more than there is
+    memory.keep_freed_memory.cache_clear()
+    f = np.arange(1e5)
+    assert_same_bits(gpugrad.gradient(f), np.gradient(f))

@@ -138,7 +138,8 @@ def keep_freed_memory() -> None:
     glibc gives free memory back to the system, and gets it page by page again, unless it has seen
     larger arrays come and go. So let one: nothing is written, and no page is taken.
     """
-    np.empty(_LARGE_TEMPORARY, np.uint8)
+    with contextlib.suppress(MemoryError):
+        np.empty(_LARGE_TEMPORARY, np.uint8)
 
 
 def _on_lease(
