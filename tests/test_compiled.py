@@ -902,6 +902,7 @@ class TestTorch:
     def torch(self, monkeypatch):
         monkeypatch.setattr(dispatch, "TENSOR_SIZE", 0)
         monkeypatch.setattr(dispatch, "COMPILED_SIZE", 0)
+        monkeypatch.setattr(ready, "MOST_BYTES", 0)
         monkeypatch.setattr(ready, "MOST_BYTES_ON_THREADS", 0)  # tensors stand for large ones
         monkeypatch.setattr(offers, "PATIENCE", 0)
         return pytest.importorskip("torch")

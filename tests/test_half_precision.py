@@ -129,7 +129,7 @@ class TestCompiled:
     ):
         torch = pytest.importorskip("torch")
         if is_large:
-            monkeypatch.setattr(ready, "MOST_BYTES_ON_THREADS", 0)
+            monkeypatch.setattr(ready, "MOST_BYTES", 0)
             monkeypatch.setattr(dispatch, "TENSOR_SIZE", 0)
             monkeypatch.setattr(half_precision, "_TOGETHER", 100)
         scales = 10.0 ** rng.integers(-9, 5, shape)  # subnormal numbers and overflow among them
@@ -170,3 +170,20 @@ class TestCompiled:
         expected = gpugrad.gradient(f, stack=True, backend="slices")
         assert torch.equal(out, expected)
         assert taken == [True]
+
+    @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+    def test_larger_tensors_are_never_widened_as_a_whole(self, monkeypatch, dtype):
+        """Also where tensors of other dtypes of so many samples are ready."""
+        torch = pytest.importorskip("torch")
+        monkeypatch.setattr(offers, "PATIENCE", 1e9)  # no program comes
+        widened, evaluate = [], half_precision._Singles.evaluate
+
+        def spy(self, outputs):
+            widened.append(outputs[0][0].field.numel())
+            return evaluate(self, outputs)
+
+        monkeypatch.setattr(half_precision._Singles, "evaluate", spy)
+        f = torch.zeros((1200, 1200), dtype=getattr(torch, dtype))
+        assert not any(map(torch.any, gpugrad.gradient(f)))
+        assert widened
+        assert max(widened) < f.numel() / 2

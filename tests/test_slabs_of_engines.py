@@ -28,6 +28,7 @@ CALLS = {
 def compare_whole_and_in_parts(engine, call, monkeypatch):
     whole = call()
     monkeypatch.setattr(engine, "_TOGETHER", 300)
+    monkeypatch.setattr(ready, "MOST_BYTES", 0)
     monkeypatch.setattr(ready, "MOST_BYTES_ON_THREADS", 0)  # what is ready is computed as a whole
     for result, expected in zip(call(), whole, strict=True):
         assert type(result) is type(expected)
@@ -78,7 +79,7 @@ def test_large_tensors_in_half_precision_are_computed_in_parts(monkeypatch):
         half_precision, "evaluate", lambda *a, **k: seen.append(1) or evaluate(*a, **k)
     )
     monkeypatch.setattr(half_precision, "_TOGETHER", 300)
-    monkeypatch.setattr(ready, "MOST_BYTES_ON_THREADS", 0)  # it stands for a large one
+    monkeypatch.setattr(ready, "MOST_BYTES", 0)  # it stands for a large one
     f = torch.zeros(30, 30, dtype=torch.bfloat16)
     gpugrad.gradient(f)
     assert seen

@@ -63,6 +63,7 @@ def way(request, monkeypatch):
     """Have calls ready, with a program or without; or find an engine in each of them."""
     prepared._calls.clear()
     if request.param == "large":
+        monkeypatch.setattr(ready, "MOST_BYTES", 0)
         monkeypatch.setattr(ready, "MOST_BYTES_ON_THREADS", 0)
     if request.param != "compiled":
         yield

@@ -20,9 +20,6 @@ from gpugrad._engines.numpy_blocks import add_up_in_place
 from gpugrad._engines.numpy_steps import exact_reciprocal, find_precision, find_result, place_all
 from gpugrad._stencils import Formula, Norm, Outputs, Term, add_up, change_terms, is_single
 
-MOST_SAMPLES = numpy_blocks.FLAT_SIZE
-"""A field that has fewer is small."""
-
 _AS_THEY_ARE = frozenset(np.dtype(name) for name in ("f4", "f8", "c8", "c16"))
 
 _DIFFERENCE, _SUM, _ROW_DIFFERENCE, _ROW_SUM, _PRODUCT, _THREE_PRODUCTS = range(6)
@@ -132,7 +129,7 @@ def is_small(outputs: Outputs) -> bool:
     """Tell whether outputs are for a `SmallCall`: plain fields, whose values are all valid."""
     f = outputs[0][0].field
     return (
-        0 < f.size < MOST_SAMPLES
+        0 < f.size < numpy_blocks.FLAT_SIZE
         and f.nbytes <= numpy_blocks.WHOLE_BYTES
         and (f.dtype in _AS_THEY_ARE or f.dtype.kind in "iu")
         and numpy_blocks.unsupported(outputs) is None

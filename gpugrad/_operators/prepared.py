@@ -18,7 +18,7 @@ import numpy as np
 
 from gpugrad._arrays import NumpyArray
 from gpugrad._engines import is_auto_in_force
-from gpugrad._engines.numpy_calls import MOST_SAMPLES
+from gpugrad._engines.numpy_blocks import FLAT_SIZE
 from gpugrad._engines.programs import Programs, find_programs
 from gpugrad._engines.store import Store
 from gpugrad._labels import accepts_labels
@@ -145,7 +145,7 @@ def _find_for_shapes(
 ) -> ShapeInUse | None:
     """Return what serves a small field of a new shape, if others of its kind have come before."""
     f = fields[0]
-    if f.size >= MOST_SAMPLES:
+    if f.size >= FLAT_SIZE:
         return None
     name, count, _, *others = kind
     of_shapes = name, count, f.ndim, *others

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from gpugrad._arrays import NumpyArray
-from gpugrad._engines.numpy_calls import MOST_SAMPLES, BoundCall
+from gpugrad._engines.numpy_blocks import FLAT_SIZE
+from gpugrad._engines.numpy_calls import BoundCall
 from gpugrad._operators.prepared_calls import Bound, PreparedCall
 from gpugrad._stencils import AxisPlan, Operator, list_formulas
 
@@ -61,7 +62,7 @@ class PreparedForShapes(PreparedCall):
 
     def takes(self, f: NumpyArray) -> bool:
         """Tell whether a field has a shape that this is for."""
-        return f.size < MOST_SAMPLES and all(map(ge, f.shape, self._least))
+        return f.size < FLAT_SIZE and all(map(ge, f.shape, self._least))
 
     def _settle(self, bound: Bound) -> Bound:
         assert isinstance(bound.call, BoundCall)

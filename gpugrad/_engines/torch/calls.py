@@ -27,7 +27,9 @@ def describe_field(f: Array) -> Hashable:
     """Return what a ready call depends on, of a tensor; None for one that has none."""
     if type(f) not in _CLASSES or is_transformed(f) or not f.is_cpu:
         return None
-    if f.numel() * max(f.itemsize, _SINGLE_BYTES) > ready.MOST_BYTES_ON_THREADS:
+    # Larger ones in half precision are computed in parts, until they are compiled.
+    most = ready.MOST_BYTES if f.dtype in _HALVES else ready.MOST_BYTES_ON_THREADS
+    if f.numel() * max(f.itemsize, _SINGLE_BYTES) > most:
         return None
     if f.layout is not torch.strided or f.is_conj() or f.is_neg() or f.dtype not in _DTYPES:
         return None

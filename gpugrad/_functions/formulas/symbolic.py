@@ -26,7 +26,7 @@ _MOST_SYMBOLS = 200
 """How many symbols a text may hold: SymPy's time grows with the square and more."""
 
 _OF_SYMPY = (ArithmeticError, AttributeError, LookupError, NotImplementedError, RecursionError)
-"""What SymPy raises at formulas that it cannot work out."""
+"""What SymPy raises at texts that it cannot work out, in which nothing of a caller's code runs."""
 
 P = ParamSpec("P")
 

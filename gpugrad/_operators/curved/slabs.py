@@ -73,22 +73,19 @@ class MainAxis(NamedTuple):
     after: Sequence[int] = ()
     across: int = 0
 
-    def piece_of_row(self, row: int) -> Piece:
-        """Return what one row needs."""
-        first = len(self.before) + row
-        end = len(self.before) + self.length + len(self.after)
-        cuts = [*dict.fromkeys((0, first, first + 1, end))]
-        return cut_plans([*self.plans.values()], cuts)[cuts.index(first)]
+    def cut(self, bounds: Sequence[int]) -> list[Piece]:
+        """Return what the rows between consecutive bounds need."""
+        first, stop = len(self.before), len(self.before) + self.length
+        whole = [*dict.fromkeys((0, *(first + i for i in bounds), stop + len(self.after)))]
+        begin = whole.index(first + bounds[0])
+        return cut_plans([*self.plans.values()], whole)[begin : begin + len(bounds) - 1]
 
     def pieces(self, bounds: Sequence[int]) -> list[Piece]:
-        """Return what the rows between consecutive bounds need; the first plan remembers it."""
+        """Return what `cut` does; the first plan remembers it."""
         plans = [*self.plans.values()]
         known = plans[0].memo.get("slabs")
         if known is None or known[0] != bounds or not _are_same(known[1], plans):
-            first, stop = len(self.before), len(self.before) + self.length
-            whole = dict.fromkeys((0, *(first + i for i in bounds), stop + len(self.after)))
-            pieces = cut_plans(plans, [*whole])
-            known = bounds, plans, pieces[bool(first) :][: len(bounds) - 1]
+            known = bounds, plans, self.cut(bounds)
             plans[0].memo["slabs"] = known
         remembered: list[Piece] = known[2]
         return remembered

@@ -29,7 +29,7 @@ from gpugrad._operators.curved.slabs import (
     stand_for,
 )
 from gpugrad._operators.curved.sphere_grid import SphereGrid
-from gpugrad._operators.curved.sphere_vectors import combine_cartesian, weigh
+from gpugrad._operators.curved.sphere_vectors import FUNCTIONS, combine_cartesian, weigh
 from gpugrad._operators.samples import MaskedFields
 from gpugrad._stencils import MAX_ACCURACY, AxisPlan, Piece, rows_of
 
@@ -77,14 +77,11 @@ class SphereFields:
         }
         self._along_parallels = self._plan_parallels(options._replace(order=1 + is_second))
         self._weighed: dict[str, AxisPlan] = {}
-        if name in ("divergence", "curl") and self._takes_components(samples):
+        if name in FUNCTIONS and self._takes_components(samples):
             along, longitude = self._along_parallels, self._longitude
-            self._weighed = {
-                "cos": weigh(along, longitude, np.cos),
-                "sin": weigh(along, longitude, np.sin),
-                "1 - cos": weigh(along, longitude, lambda d: 2 * np.sin(d / 2) ** 2),
-            }
-            plans["cos"] = weigh(plans["first"], phi, np.cos)
+            self._weighed = {k: weigh(along, longitude, g) for k, g in FUNCTIONS[name].items()}
+            if name == "divergence":
+                plans["cos"] = weigh(plans["first"], phi, np.cos)
         self.main = MainAxis(axes[0], grid.shape[0], plans, before, after, axes[1])
 
     @property
@@ -225,7 +222,7 @@ class SphereFields:
         """Return one row of a slab."""
         known = self._rows.get(row)
         if known is None:
-            known = self._rows[row] = self.main.piece_of_row(row), {}
+            known = self._rows[row] = self.main.cut([row, row + 1])[0], {}
         piece, ready = known
         return slab._replace(
             start=row, stop=row + 1, piece=piece, is_whole=False,

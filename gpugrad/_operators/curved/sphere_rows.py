@@ -13,7 +13,7 @@ from gpugrad._grids import find_valid
 from gpugrad._operators.curved.slabs import ON_HOST, Slab
 from gpugrad._operators.curved.sphere import Sphere
 from gpugrad._operators.samples import MaskedFields
-from gpugrad._stencils import Piece, Span, cut_plans, find_reach
+from gpugrad._stencils import Piece, Span, find_reach
 
 
 class SphereRows:
@@ -69,12 +69,8 @@ class SphereRows:
         across = next(i for i in self.axes if i != self.axis)
         step = max(1, ON_HOST // max(self.shape[across], 1))
         rows = sorted({i for a, b in pairwise(bounds) for i in (*range(a, b, step), b)})
-        main, first = self._main, len(self._main.before)
-        whole = dict.fromkeys(
-            (0, *(first + i for i in rows), first + main.length + len(main.after))
-        )
-        pieces = cut_plans([*main.plans.values()], [*whole])[bool(first) :]
-        slabs = [(*ends, piece) for ends, piece in zip(pairwise(rows), pieces, strict=False)]
+        pieces = self._main.cut(rows)
+        slabs = [(*ends, piece) for ends, piece in zip(pairwise(rows), pieces, strict=True)]
         blocks = []
         for start, stop in pairwise(bounds):
             inside = [slab for slab in slabs if start <= slab[0] < stop]

@@ -31,6 +31,13 @@ Rows = list[tuple[Array, ...]]
 """For each Cartesian direction: unit vectors to the north and east, derivatives to both."""
 
 
+FUNCTIONS: dict[str, dict[str, Callable[[Any], Any]]] = {
+    "divergence": {"cos": np.cos, "sin": np.sin},
+    "curl": {"1 - cos": lambda d: 2 * np.sin(d / 2) ** 2, "sin": np.sin},
+}
+"""By what weights along a parallel are multiplied, for each operator."""
+
+
 class FieldsOnSphere(Protocol):
     """What formulas need of the fields of a call, whatever the grid."""
 
