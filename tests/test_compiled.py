@@ -380,6 +380,16 @@ def test_programs_cover_every_sample_once(rng, small_pieces):
             assert all((o == 0).all() for o in out)
 
 
+@pytest.mark.parametrize("shape", [(n,) * 3 for n in (256, 384, 400, 513, 600)] + [(9, 70, 9999)])
+def test_rows_that_fit_into_a_tile_stay_whole(shape):
+    tiles, rows = compiled_tiles.cut_field(shape, (0, 1, 2), 8)
+    _, middle, fastest = next(iter(tiles))
+    bytes_of_a_step = (middle[1] - middle[0]) * shape[2] * 8
+    assert fastest == (0, shape[2])
+    assert compiled_tiles.TILE_BYTES / 2 < bytes_of_a_step <= compiled_tiles.TILE_BYTES
+    assert 8 <= rows < 16
+
+
 def test_a_program_keeps_to_the_factors_that_it_was_given():
     """Another thread may make others meanwhile, or a plan forget them."""
     f = np.zeros((5, 6))

@@ -59,10 +59,12 @@ def cut_field(
     slowest, *others = order
     lengths = [*shape]
     lengths[slowest] = 1
-    # The outermost of the other axes is cut first, so that rows of memory stay as long as they can.
+    # The outermost of the other axes is cut first, so that rows of memory stay as long as they can:
+    # pieces fit into a tile, or the next axis would be cut for the little that is too much.
     for axis in others:
-        pieces = -(-math.prod(lengths) * itemsize // TILE_BYTES)
-        lengths[axis] = -(-lengths[axis] // min(pieces, lengths[axis]))
+        most = max(1, TILE_BYTES * lengths[axis] // (math.prod(lengths) * itemsize))
+        pieces = -(-lengths[axis] // most)
+        lengths[axis] = -(-lengths[axis] // pieces)
     rows = max(1, BLOCK_BYTES // (math.prod(lengths) * itemsize))
     lengths[slowest] = shape[slowest]
     stretches = (
