@@ -1,4 +1,7 @@
-"""Draw how fast each library is on a cube, from the JSON of `against_others` or of `gpu`."""
+"""Draw how fast each library is on a cube, from the JSON of `against_others` or of `gpu`.
+
+Of `against_others`, README.md gets its table from the same file, so both are of one run.
+"""
 
 from __future__ import annotations
 
@@ -54,9 +57,9 @@ PICTURES = {
         "All derivatives of a {shape} field: how many times numpy.gradient’s speed",
         "Longer is faster. gpugrad has the results of numpy.gradient in every bit, and writes into "
         "out= here; the others return new arrays.",
-        "Memory’s limit: the time to read the field once and write each result once. “Huge pages”: "
-        "asked for by environment variables; NumPy’s arrays have them anyway. Sorted by the "
-        "mean of both.",
+        "Memory’s limit: the time to read the field once and write each result once. Sorted by the "
+        "mean of both panels.\n“Huge pages”: asked for by environment variables; NumPy’s arrays "
+        "have them anyway.",
     ),
     "gpu": Picture(
         "docs/images/gpu.png",
@@ -79,7 +82,53 @@ def main() -> int:
     path = options.picture or ROOT / PICTURES[results["benchmark"]].path
     draw(results, path)
     print(f"Drawn: {path.name}")
+    if options.picture is None and results["benchmark"] == "against_others":
+        README.write_text(replace_table(README.read_text(), write_table(results)))
+        print(f"Written: {README.name}")
     return 0
+
+
+README = ROOT / "README.md"
+BEGIN, END = "<!-- speed: written by python -m benchmarks.pictures -->", "<!-- speed: end -->"
+
+SHAPES = ([256] * 3, [384] * 3, [600] * 3, [8192] * 2, [1 << 26])
+"""The fields that stand in the table."""
+
+COLUMNS = {
+    "floor": "what the memory takes",
+    "gpugrad": "gpugrad",
+    "gpugrad numpy": "without the compiler",
+    "numpy": "`numpy.gradient`",
+}
+
+
+def write_table(results: Row) -> str:
+    """Return the table of README.md: the milliseconds that each large field takes."""
+    machine = results["machine"]
+    lines = [
+        f"Milliseconds on {machine['cores']} cores ({machine['cpu']}), NumPy {machine['numpy']}, "
+        f"{results['date']}:",
+        "",
+        f"| all derivatives of | {' | '.join(COLUMNS.values())} |",
+        "| --- " * (len(COLUMNS) + 1) + "|",
+    ]
+    for case in results["cases"]:
+        if case["name"] == "all axes" and case["shape"] in SHAPES:
+            shape = " x ".join(f"{n:,}" if len(case["shape"]) == 1 else str(n)
+                               for n in case["shape"])  # fmt: skip
+            figures = [1e3 * case["seconds"][name]["median"] for name in COLUMNS]
+            cells = [f"{ms:.0f}" if ms >= 99.5 else f"{ms:#.3g}".rstrip(".") for ms in figures]
+            lines.append(f"| {shape}, {case['dtype']} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def replace_table(text: str, table: str) -> str:
+    """Return a page with another table between the marks."""
+    before, _, rest = text.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    if not after:
+        raise SystemExit(f"README.md must have the marks {BEGIN} and {END}")
+    return f"{before}{BEGIN}\n\n{table}\n{END}{after}"
 
 
 def draw(results: Row, path: Path) -> None:
@@ -97,7 +146,7 @@ def draw(results: Row, path: Path) -> None:
     with rc_context({"font.family": "DejaVu Sans", "font.size": 7.5, "axes.edgecolor": GRID}):
         figure = Figure(figsize=(8.0, 4.0), dpi=150, facecolor="white")
         panels = figure.subplots(1, len(cases), sharey=True, squeeze=False)[0]
-        figure.subplots_adjust(left=0.235, right=0.985, top=0.8, bottom=0.15, wspace=0.06)
+        figure.subplots_adjust(left=0.235, right=0.985, top=0.8, bottom=0.165, wspace=0.06)
         longest = max(max(panel.values()) for panel in speeds)
         for panel, case, lengths in zip(panels, cases, speeds, strict=True):
             draw_panel(panel, case, lengths, names, longest, picture.limit)

@@ -50,6 +50,25 @@ def test_quick_run_writes_all_fields_compares_with_itself_and_is_drawn(tmp_path)
     assert drawn.read_bytes().startswith(b"\x89PNG")
 
 
+def test_the_readme_has_the_table_of_the_run_that_its_picture_shows(load):
+    pictures = load("pictures")
+    (path,) = (ROOT / "benchmarks" / "results").glob("against-others-*.json")
+    results = json.loads(path.read_text())
+    table = pictures.write_table(results)
+    readme = (ROOT / "README.md").read_text()
+    assert table in readme, "run python -m benchmarks.pictures with the latest results"
+    assert len(table.splitlines()) > 10
+    cases = {case["title"]: case for case in results["cases"]}
+    for dtype in ("float64", "float32"):
+        (row,) = (r for r in table.splitlines() if r.startswith(f"| 256 x 256 x 256, {dtype} "))
+        shown = [float(cell) for cell in row.split("|")[2:-1]]
+        seconds = cases[f"256x256x256 {dtype}, all axes"]["seconds"]
+        measured = [1e3 * seconds[name]["median"] for name in pictures.COLUMNS]
+        assert shown == pytest.approx(measured, rel=0.01)
+    with pytest.raises(SystemExit, match="must have the marks"):
+        pictures.replace_table("no marks", table)
+
+
 def make_results(floor=(1.05, 1.1, 1.15), speed=(7.5, 8.0, 8.5)):
     def spread(values):
         return dict(zip(("low", "median", "high"), values, strict=True))
@@ -139,7 +158,7 @@ def test_the_records_are_read(load):
     for path in records:
         ratios = dict(compare.list_ratios(json.loads(path.read_text())))
         figures = {figure for _, _, figure in ratios}
-        assert figures >= {"speed_up", "over_floor", "over_plain", "over_slices"}
+        assert figures >= {"speed_up", "over_floor", "over_plain"}
         assert figures <= set(table.FIGURES)
         assert all(spread.low <= spread.median <= spread.high for spread in ratios.values())
 

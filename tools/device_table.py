@@ -26,13 +26,12 @@ from devices.cases import CASES, GROUPS
 from devices.libraries import OUTCOMES, ROWS, Row, known_outcomes
 
 ROOT = Path(__file__).parents[1]
-BEGIN, END = "<!-- devices: written by tools/device_table.py -->", "<!-- devices: end -->"
 
 NUMPYS = "`numpy.gradient`'s"
 
 
 class Line(NamedTuple):
-    """A line of the table in README.md."""
+    """A line of the first table: arrays of one kind."""
 
     arrays: str
     where: str
@@ -54,7 +53,7 @@ LINES = (
          "of theirs", ("JAX", "JAX, sharded"), "yes"),
     Line("Dask", "lazily, chunks kept, nothing computed; a block by what suits it", ("Dask",)),
     Line("CuPy, and PyTorch CUDA tensors beside it", "the array's GPU, by one kernel", (),
-         "tensors: yes", bits="see below",
+         "tensors: yes", bits="[what a GPU has shown](gpu.md#are-the-bits-numpys)",
          tested="the processor, for which the kernel is compiled"),
     Line("dpnp", "the queue of the array: GPUs and processors of SYCL, by slices", ("dpnp",)),
     Line("MLX", "MLX's default device, lazily, by slices", ("MLX",), "yes"),
@@ -82,9 +81,9 @@ def count(row: Row, known: dict[str, Any], names: Iterator[str] | list[str]) -> 
 
 
 def write_short_table(known: dict[str, Any]) -> str:
-    """Return the table of README.md."""
+    """Return the table of what runs where, for all kinds of arrays."""
     rows = {row.name: row for row in ROWS}
-    text = "| arrays | where it runs | bits | automatic differentiation | tested in CI on |\n"
+    text = "| arrays | where it runs | results | automatic differentiation | tested in CI on |\n"
     text += "| --- | --- | --- | --- | --- |\n"
     for line in LINES:
         told = [rows[name] for name in line.rows if name in known]
@@ -101,18 +100,22 @@ def write_short_table(known: dict[str, Any]) -> str:
 
 INTRODUCTION = """# Every library, every device
 
-One list of calls (`tests/devices/cases.py`) is asked of every library. What comes back is compared
-in every bit with what the reference engine gives for NumPy's arrays. `python tools/device_table.py`
-runs the calls and writes this page, and the tests run them again. *By hand* stands for what needs
-more than CI has.
+Where each library's arrays are differentiated, and how far the results agree with NumPy's:
 
-- **equal**: the dtype, the shape and every bit are NumPy's. Zeros have their sign, NaN and
-  infinities their places.
-- **within n ulp**: the library rounds its own quotients, roots or fused sums otherwise. Results
-  differ by at most n units in the last place of the largest number of the result, which the tests
-  assert.
-- **refused**: the library lacks the dtype, or what the call needs. The error says so, and the
-  reasons stand below.
+{table}
+The same list of calls (`tests/devices/cases.py`) is made with the arrays of each library. What comes
+back is compared, in every bit, with what the reference engine gives for NumPy's arrays.
+
+- **equal**: the dtype, the shape and every bit are NumPy's. Zeros have their sign; NaN and
+  infinities have their places.
+- **within n ulp**: the library rounds its own quotients, roots or fused sums in another way. Results
+  differ by at most n units in the last place (ulp) of the largest number of the result. The tests
+  assert this bound.
+- **refused**: the library lacks the dtype, or something that the call needs. The error says so. The
+  reasons are listed below.
+
+`python tools/device_table.py` makes the calls and writes this page. The tests make them again. *By
+hand* marks what needs more than CI has.
 
 """
 
@@ -120,7 +123,7 @@ more than CI has.
 def write_page(known: dict[str, Any]) -> str:
     """Return the page: libraries by groups of cases, then what is refused and why."""
     told = [row for row in ROWS if row.name in known]
-    text = INTRODUCTION
+    text = INTRODUCTION.format(table=write_short_table(known))
     heads = [f"{name} ({len(cases)})" for name, cases in GROUPS.items()]
     text += f"| library | device | {' | '.join(heads)} | tested in |\n"
     text += "| --- | --- |" + " --- |" * len(heads) + " --- |\n"
@@ -187,12 +190,6 @@ def run_cases(rows: list[Row]) -> dict[str, Any]:
     return found
 
 
-def replace_table(page: str, table: str) -> str:
-    """Return a page with another table between the marks."""
-    before, rest = page.split(BEGIN)
-    return f"{before}{BEGIN}\n\n{table}\n{END}{rest.split(END)[1]}"
-
-
 def main() -> None:
     """Run the cases, and write the pages."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -208,8 +205,6 @@ def main() -> None:
         known = {row.name: known[row.name] for row in ROWS if row.name in known}
         OUTCOMES.write_text(json.dumps(known, indent=1) + "\n")
     (ROOT / "docs" / "devices.md").write_text(write_page(known))
-    readme = ROOT / "README.md"
-    readme.write_text(replace_table(readme.read_text(), write_short_table(known)))
 
 
 if __name__ == "__main__":
