@@ -105,9 +105,9 @@ COLUMNS = {
 def write_table(results: Row) -> str:
     """Return the table of README.md: the milliseconds that each large field takes."""
     machine = results["machine"]
+    where = f"{machine['cores']} cores ({machine['cpu']}), NumPy {machine['numpy']}"
     lines = [
-        f"Milliseconds on {machine['cores']} cores ({machine['cpu']}), NumPy {machine['numpy']}, "
-        f"{results['date']}:",
+        f"Milliseconds on {where}, {results['date']}:",
         "",
         f"| all derivatives of | {' | '.join(COLUMNS.values())} |",
         "| --- " * (len(COLUMNS) + 1) + "|",

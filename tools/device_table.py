@@ -103,14 +103,14 @@ INTRODUCTION = """# Every library, every device
 Where each library's arrays are differentiated, and how far the results agree with NumPy's:
 
 {table}
-The same list of calls (`tests/devices/cases.py`) is made with the arrays of each library. What comes
-back is compared, in every bit, with what the reference engine gives for NumPy's arrays.
+The same list of calls (`tests/devices/cases.py`) is made with the arrays of each library. What
+comes back is compared, in every bit, with what the reference engine gives for NumPy's arrays.
 
 - **equal**: the dtype, the shape and every bit are NumPy's. Zeros have their sign; NaN and
   infinities have their places.
-- **within n ulp**: the library rounds its own quotients, roots or fused sums in another way. Results
-  differ by at most n units in the last place (ulp) of the largest number of the result. The tests
-  assert this bound.
+- **within n ulp**: the library rounds its own quotients, roots or fused sums in another way.
+  Results differ by at most n units in the last place (ulp) of the largest number of the result. The
+  tests assert this bound.
 - **refused**: the library lacks the dtype, or something that the call needs. The error says so. The
   reasons are listed below.
 
