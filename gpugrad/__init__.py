@@ -11,7 +11,6 @@ from gpugrad._arrays.memory import free_memory
 from gpugrad._engines.selection import use_backend
 from gpugrad._late import load_late
 from gpugrad._operators.gradient import derivative, gradient, gradient_norm
-from gpugrad._version import __version__ as __version__
 
 # What few scripts need is loaded when asked for: an import should cost next to nothing. All names
 # stand once more in `__init__.pyi`, for type checkers, which then find a name that is misspelt.
@@ -37,6 +36,7 @@ _LATE = {
     "_operators.curved.sphere": "Sphere SphereGradient",
     "_operators.vector_calculus": "curl divergence hessian jacobian laplacian vector_laplacian",
     "_stencils.textbook": "Stencil TruncationError stencil",
+    "_version": "__version__",
     "symbolic": "symbolic",
 }
 
@@ -56,11 +56,11 @@ _MOVED = {
 }
 
 __getattr__ = load_late(__name__, _LATE, _MOVED)
-__all__ = sorted([
+__all__ = sorted({
     "BackendError", "GpugradWarning", "asnumpy", "derivative", "free_memory", "gradient",
     "gradient_norm", "use_backend", *" ".join(_LATE.values()).split(),
-])  # fmt: skip
+} - {"__version__"})  # fmt: skip
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__} - {"load_late"})
+    return sorted({*globals(), *__all__, "__version__"} - {"load_late"})

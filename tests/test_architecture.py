@@ -304,13 +304,6 @@ def test_python_suggests_a_name_that_is_spelt_alike():
     assert "has no attribute 'hesian'. Did you mean: 'hessian'?" in run.stderr
 
 
-def test_the_changelog_knows_this_version():
-    changelog = PACKAGE.parent / "CHANGELOG.md"
-    if not changelog.exists():
-        pytest.skip("not a checkout")
-    assert re.search(rf"^## .*{re.escape(gpugrad.__version__)}", changelog.read_text(), re.M)
-
-
 def test_the_page_of_signatures_is_what_is_written_today(monkeypatch):
     root = Path(__file__).parents[1]
     page = root / "docs" / "api.md"

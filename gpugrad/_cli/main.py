@@ -78,6 +78,14 @@ class _Command(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: error: {message}. {self.prog} --help lists the options.\n")
 
 
+class _PrintVersion(argparse.Action):
+    """What ``--version`` does. The version takes time to find, which no other command spends."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> NoReturn:
+        print(f"gpugrad {gpugrad.__version__}")
+        parser.exit()
+
+
 def _print_info(_: argparse.Namespace) -> None:
     # JAX would take most of the GPU's memory, which another process may be using.
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
@@ -90,7 +98,9 @@ def _build_parser() -> tuple[argparse.ArgumentParser, Any]:
         description="numpy.gradient for every array library, and for fields in files. Each command "
         "explains itself: gpugrad grad --help.",
     )
-    parser.add_argument("--version", action="version", version=f"gpugrad {gpugrad.__version__}")
+    parser.add_argument(
+        "--version", nargs=0, action=_PrintVersion, help="print the version and end"
+    )
     commands = parser.add_subparsers(
         dest="command", metavar="command", title="commands", parser_class=_Command
     )

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from gpugrad._arrays import GPU_LIBRARIES, Gpu, find_gpu, find_gpu_of, is_installed
 from gpugrad._arrays import threads as _threads
 from gpugrad._engines.selection import name_in_force
-from gpugrad._version import __version__
+from gpugrad._version import find_version
 
 _LIBRARIES = (
     "numpy", "array_api_compat", "cupy", "torch", "jax", "mlx", "dpnp", "cupynumeric", "dask",
@@ -148,7 +148,8 @@ def info(probe: bool = False) -> Info:
         compiled = "compiled, by LLVM, for much work on large arrays"
         picks["NumPy arrays"] += f"; {compiled}"
         picks["PyTorch arrays"] += f"; {compiled} in host memory"
-    versions = {"gpugrad": __version__, **{name: _installed_version(name) for name in _LIBRARIES}}
+    versions: dict[str, str | None] = {"gpugrad": find_version()}
+    versions |= {name: _installed_version(name) for name in _LIBRARIES}
     gpus = {name: find_gpu_of(name, probe) for name in ("cupy", *GPU_LIBRARIES)}
     return Info(versions, gpu, _threads.count(), name_in_force(), picks, gpus)
 

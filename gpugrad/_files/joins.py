@@ -27,7 +27,7 @@ from gpugrad._files.layout import (
 )
 from gpugrad._files.raw import RawArray, Window, reserve_space, shape_of
 from gpugrad._files.source import Values
-from gpugrad._version import __version__
+from gpugrad._version import find_version
 
 NOTED = ("earth_radius", "gpugrad_notes")
 """Attributes that bands of a GeoTIFF have too, as tags."""
@@ -131,7 +131,7 @@ def join_geotiff(joined: Path, layout: Layout, arrays: list[RawArray]) -> None:
         ) as image,
     ):  # fmt: skip
         if layout.history:
-            image.update_tags(TIFFTAG_SOFTWARE=f"gpugrad {__version__}", history=layout.history)
+            image.update_tags(TIFFTAG_SOFTWARE=f"gpugrad {find_version()}", history=layout.history)
         for band, (name, array) in enumerate(zip(layout.names, arrays, strict=True), start=1):
             image.set_band_description(band, name)
             if layout.attributes and "units" in layout.attributes[band - 1]:

@@ -34,7 +34,7 @@ from gpugrad._files.source import Source, format_of, is_zarr
 from gpugrad._files.targets import Target, bytes_beside, move_result, open_target
 from gpugrad._files.work import Work, as_components, plan_work
 from gpugrad._stencils import find_reach
-from gpugrad._version import __version__
+from gpugrad._version import find_version
 
 OWN_BYTES = 180 << 20
 """What Python and the libraries take of memory, before any field."""
@@ -277,7 +277,7 @@ def _describe_history(fields: Sequence[Source], request: FileRequest) -> str:
     names = " and ".join(field.name for field in fields if field.name)
     label = f"{names} in {f.path}" if names else str(f.path)
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    done = f"{now} gpugrad {__version__}: {request.operator} of {label}{options}"
+    done = f"{now} gpugrad {find_version()}: {request.operator} of {label}{options}"
     return "\n".join([done, f.history.strip("\n")]) if f.history.strip() else done
 
 

@@ -79,7 +79,6 @@ def reach(name: str) -> Any:
 def calls() -> Iterator[Call]:
     """Return the calls of this table."""
     yield Call("package/names", lambda: [*gpugrad.__all__])
-    yield Call("package/version", lambda: gpugrad.__version__)
     yield Call("package/info", ask_info)
     yield Call("package/memory", ask_memory)
     for name in (*gpugrad.__all__, "grad", "_nothing"):
