@@ -113,7 +113,7 @@ def find_errors(function: Any, count: int, rows: list[Row], row: Row) -> Heats:
         func = function.function()
         gradient = gpugrad.gradient_of(func, method=method, stack=True, return_error=True)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", RuntimeWarning)
+            warnings.simplefilter("ignore", gpugrad.GpugradWarning)
             value, estimate = gradient(*points)
         off, told = np.abs(value - exact), ~np.isnan(value)
         finite = told & np.isfinite(estimate)

@@ -304,6 +304,27 @@ def test_python_suggests_a_name_that_is_spelt_alike():
     assert "has no attribute 'hesian'. Did you mean: 'hessian'?" in run.stderr
 
 
+def calls_of(name):
+    """Yield what a file calls, and its arguments; no matter what module it is taken from."""
+    for node in ast.walk(parse(MODULES[name])):
+        if isinstance(node, ast.Call):
+            called = node.func
+            yield getattr(called, "attr", getattr(called, "id", "")), [
+                *node.args, *(keyword.value for keyword in node.keywords)
+            ]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", sorted(MODULES))
+def test_warnings_are_of_our_own_class_unless_numpy_would_give_them(name):
+    for called, arguments in calls_of(name):
+        assert called not in ("warn", "warn_explicit") or name == "_arrays.arrays", "`warn_caller`"
+        if called == "warn_caller" and name != "_engines.compiled.trouble":  # overflow and its like
+            assert len(arguments) == 1, "a category is given"
+    classes = [node for node in ast.walk(parse(MODULES[name])) if isinstance(node, ast.ClassDef)]
+    of_warnings = {c.name for c in classes if any("Warning" in ast.dump(b) for b in c.bases)}
+    assert of_warnings <= {"GpugradWarning"}
+
+
 def test_the_page_of_signatures_is_what_is_written_today(monkeypatch):
     root = Path(__file__).parents[1]
     page = root / "docs" / "api.md"

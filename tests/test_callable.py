@@ -12,6 +12,7 @@ import pytest
 
 import gpugrad
 from conftest import assert_same_bits
+from gpugrad import GpugradWarning
 from internals import Tracked
 
 pytest.importorskip("sympy")
@@ -85,7 +86,7 @@ def test_errors_are_bounded_over_the_table(method, known, rng):
         points = case.points(rng, 40)
         grad = gpugrad.gradient_of(case.function(), method=method, stack=True, return_error=True)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", RuntimeWarning)
+            warnings.simplefilter("ignore", GpugradWarning)
             value, error = grad(*points)
         assert not np.isnan(error).any()
         off = np.abs(value - exact_gradient(case, points))
@@ -383,7 +384,7 @@ def test_complex_steps_refuse_what_is_not_analytic(name):
 
 def test_complex_steps_see_other_branches():
     # For negative numbers the complex power is complex, the real one has no value.
-    with pytest.warns(RuntimeWarning, match=r"NaN at 1 of 2 points, the first at \(-1\)"):
+    with pytest.warns(GpugradWarning, match=r"NaN at 1 of 2 points, the first at \(-1\)"):
         found = gpugrad.derivative_of(lambda x: x**0.5)(np.array([-1.0, 4.0]))
     np.testing.assert_allclose(found, [np.nan, 0.25])
 
@@ -474,7 +475,7 @@ def test_derivatives_at_the_ends_are_those_from_inside(name, method):
 def test_roots_and_logarithms_near_their_ends_are_honest(function, slope, end, method):
     x = np.abs(end - np.array([0.0, 1e-9, 1e-6, 1e-4, 1e-3, 0.01, 0.1]))
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)
+        warnings.simplefilter("ignore", GpugradWarning)
         value, error = gpugrad.derivative_of(function, method=method, return_error=True)(x)
     with np.errstate(divide="ignore"):
         exact = slope(x)
@@ -488,7 +489,7 @@ def test_roots_and_logarithms_near_their_ends_are_honest(function, slope, end, m
 
 def test_what_has_no_slope_at_its_end_is_nan_and_says_so():
     for method in ("auto", "extrapolation", "central"):
-        with pytest.warns(RuntimeWarning, match=r"first at \(0\).* on neither side tell a slope"):
+        with pytest.warns(GpugradWarning, match=r"first at \(0\).* on neither side tell a slope"):
             value, error = gpugrad.derivative_of(np.sqrt, method=method, return_error=True)(
                 np.array([0.0, 4.0])
             )
@@ -511,7 +512,7 @@ def test_ends_are_the_same_in_every_library(xp, method):
 
     x, y = np.array([0.0, 0.5, 0.0, -1.0]), np.array([0.5, 1.0, 1.0, 0.5])
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)
+        warnings.simplefilter("ignore", GpugradWarning)
         value, error = gpugrad.gradient_of(quarter, method=method, return_error=True)(
             xp.asarray(x), xp.asarray(y)
         )
@@ -593,7 +594,7 @@ def test_kinks_and_jumps_have_no_derivative_and_say_so(name, method):
     function, place = KINKS[name]
     for order in (1, 2):
         slope = gpugrad.derivative_of(function, order=order, method=method, return_error=True)
-        with pytest.warns(RuntimeWarning, match=rf"NaN at 1 of 2 points, the first at \({place:g}"):
+        with pytest.warns(GpugradWarning, match=rf"NaN at 1 of 2 points, the first at \({place:g}"):
             value, error = slope(np.array([place, place + 0.3]))
         assert np.isnan(value[0])
         assert error[0] == np.inf
@@ -604,7 +605,7 @@ def test_kinks_and_jumps_have_no_derivative_and_say_so(name, method):
 def test_slopes_that_jump_have_no_second_derivative(method):
     for function in (lambda x: x * np.abs(x), lambda x: np.where(x > 0, x**2, 0.0)):
         assert abs(gpugrad.derivative_of(function, method=method)(0.0)) < 1e-8
-        with pytest.warns(RuntimeWarning, match="another one on each side"):
+        with pytest.warns(GpugradWarning, match="another one on each side"):
             assert np.isnan(gpugrad.derivative_of(function, order=2, method=method)(0.0))
 
 
@@ -651,7 +652,7 @@ def test_kinks_beside_a_point_are_not_its_own(method, distance):
 
 
 def test_kinks_along_one_coordinate_leave_the_others():
-    with pytest.warns(RuntimeWarning, match=r"NaN at 1 of 2 points, the first at \(0, 1\)"):
+    with pytest.warns(GpugradWarning, match=r"NaN at 1 of 2 points, the first at \(0, 1\)"):
         along_x, along_y = gpugrad.gradient_of(lambda x, y: np.abs(x) * y + y**2)(
             np.array([0.0, 2.0]), 1.0
         )
@@ -669,7 +670,7 @@ def test_smooth_tops_are_no_kinks(function, order):
 
 
 def test_domains_end_where_they_end():
-    with pytest.warns(RuntimeWarning, match="no finite value there, or its values on neither side"):
+    with pytest.warns(GpugradWarning, match="no finite value there, or its values on neither side"):
         found = gpugrad.derivative_of(math.log)(np.array([-1.0, 2.0]))
     np.testing.assert_allclose(found, [np.nan, 0.5], rtol=1e-10)
     # Steps shrink until all samples are inside.
@@ -1017,7 +1018,7 @@ def test_what_leaves_jax_is_seen():
         np.testing.assert_allclose(np.asarray(slope(x)), [2.0, 4.0], rtol=1e-9)
         assert slope.method == "extrapolation"
     steps = gpugrad.derivative_of(lambda x: (10 * x).astype(int) / 10.0)
-    with pytest.warns(RuntimeWarning, match=r"NaN at 1 of 2 points, the first at \(0\.5\)"):
+    with pytest.warns(GpugradWarning, match=r"NaN at 1 of 2 points, the first at \(0\.5\)"):
         np.testing.assert_array_equal(steps(jax.numpy.array([0.5, 0.55])), [np.nan, 0.0])
 
 
@@ -1032,7 +1033,7 @@ def test_kinks_of_other_libraries_have_no_derivative(library):
     ):
         for method in ("auto", "autodiff"):
             slope = gpugrad.derivative_of(function, method=method)
-            with pytest.warns(RuntimeWarning, match="as at a kink or a jump"):
+            with pytest.warns(GpugradWarning, match="as at a kink or a jump"):
                 np.testing.assert_allclose(np.asarray(slope(x)), exact)
     # A gradient of NaN beside a masked root is autodiff's own, and no kink.
     masked = gpugrad.derivative_of(lambda x: xp.where(x > 0, xp.sqrt(abs(x)), 0 * x))
@@ -1266,7 +1267,7 @@ def test_differences_on_jax_warn_of_no_dtype():
 def test_differences_over_steps_too_wide_are_no_derivatives(method):
     for order, points in ((1, [1e5, 1e10, -1e16, 1e300]), (2, [1e5, 1e10, 1e16])):
         slope = gpugrad.derivative_of(np.sin, order=order, method=method, return_error=True)
-        with pytest.warns(RuntimeWarning, match=rf"NaN at {len(points)} of {len(points) + 1}"):
+        with pytest.warns(GpugradWarning, match=rf"NaN at {len(points)} of {len(points) + 1}"):
             value, error = slope(np.array([*points, 2.0]))
         assert np.isnan(value[:-1]).all()
         assert (error[:-1] == np.inf).all()
@@ -1288,7 +1289,7 @@ def test_functions_as_wide_as_their_points_have_derivatives_far_from_zero(method
 
 def test_second_derivatives_by_complex_steps_too_wide_are_nan():
     slope = gpugrad.derivative_of(np.sin, order=2)
-    with pytest.warns(RuntimeWarning, match="NaN at 1 of 2"):
+    with pytest.warns(GpugradWarning, match="NaN at 1 of 2"):
         assert np.isnan(slope(np.array([1e8, 1.0]))).tolist() == [True, False]
 
 

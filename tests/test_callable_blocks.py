@@ -9,6 +9,7 @@ import pytest
 
 import gpugrad
 from conftest import assert_same_bits
+from gpugrad import GpugradWarning
 from internals import complex_step
 
 METHODS = ["auto", "complex", "central", "extrapolation"]
@@ -95,7 +96,7 @@ def test_points_do_not_depend_on_those_beside_them(rng, method, dtype, bad):
     x, y = rng.uniform(0.5, 1.9, (2, 40)).astype(dtype)
     grad = gpugrad.gradient_of(lambda a, b: a * a + 1 / (1 + b * b), method=method)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)
+        warnings.simplefilter("ignore", GpugradWarning)
         alone = grad(x, y)
         beside = grad(np.append(x, dtype(bad)), np.append(y, dtype(bad)))
     for part, other in zip(alone, beside, strict=True):
@@ -137,7 +138,7 @@ def test_complex_blocks_do_not_show(rng, monkeypatch):
 def test_poles_are_found_in_every_block(rng, place):
     x, y = rng.uniform(0.5, 2, (2, 1000))
     y[place] = 0
-    with pytest.warns(RuntimeWarning, match=rf"NaN at 1 of 1000 points, .* at \({x[place]:g}, 0\)"):
+    with pytest.warns(GpugradWarning, match=rf"NaN at 1 of 1000 points, .* at \({x[place]:g}, 0\)"):
         dx, dy = gpugrad.gradient_of(lambda a, b: a * a + np.sqrt(b), method="complex")(x, y)
     np.testing.assert_allclose(dx, 2 * x)
     assert np.flatnonzero(np.isnan(dy)).tolist() == [place]
@@ -150,7 +151,7 @@ def test_poles_are_found_in_every_block(rng, place):
 def test_missing_values_are_found_in_every_block(rng, place):
     x = rng.uniform(0.5, 2, 1000)
     x[place] = -1.5
-    with pytest.warns(RuntimeWarning, match=r"NaN at 1 of 1000 points, the first at \(-1\.5\)"):
+    with pytest.warns(GpugradWarning, match=r"NaN at 1 of 1000 points, the first at \(-1\.5\)"):
         slope = gpugrad.derivative_of(np.log, method="complex")(x)
     assert np.flatnonzero(np.isnan(slope)).tolist() == [place]
 
@@ -196,7 +197,7 @@ def test_operators_of_others_are_watched_as_well(func):
 @pytest.mark.parametrize("method", METHODS)
 def test_values_that_are_not_finite_draw_one_warning(method):
     points = np.array([1.0, 1e200])
-    with pytest.warns(RuntimeWarning) as told:
+    with pytest.warns(GpugradWarning) as told:
         gpugrad.derivative_of(lambda x: x * x * x, method=method, return_error=True)(points)
     assert len(told) == 1
     assert "NaN at 1 of 2 points, the first at (1e+200)" in str(told[0].message)

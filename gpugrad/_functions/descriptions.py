@@ -77,7 +77,7 @@ ValueError
 
 Warns
 -----
-RuntimeWarning
+GpugradWarning
     If points in memory have a derivative that is NaN, because `func` is NaN or raises an error
     there, because its values on neither side tell a slope, as at a root at 0, or because both sides
     tell different ones, as at a kink or a jump.

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-import warnings
 from functools import reduce
 from numbers import Real
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from gpugrad._arrays import Array, host_values
+from gpugrad._arrays import Array, host_values, warn_caller
 from gpugrad._functions.methods import METHODS, Request, differentiate
 from gpugrad._functions.points import Points, parse_points_axis
 from gpugrad._functions.user_function import UserFunction, check_callable
@@ -262,10 +261,8 @@ def _warn_of_nans(values: list[Array], points: Points) -> None:
     is_nan = reduce(np.logical_or, map(np.isnan, readable))
     first = int(np.argmax(is_nan))
     where = ", ".join(f"{float(c[first]):g}" for c in points.flat)
-    warnings.warn(
+    warn_caller(
         f"the derivative is NaN at {int(is_nan.sum())} of {points.size} points, the first at "
         f"({where}): `func` has no finite value there, or its values on neither side tell a slope, "
-        "or they tell another one on each side, as at a kink or a jump.",
-        RuntimeWarning,
-        stacklevel=3,
+        "or they tell another one on each side, as at a kink or a jump."
     )
