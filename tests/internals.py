@@ -42,6 +42,8 @@ MODULES = {
     "masked_sums": "gpugrad._engines.compiled.masked_sums",
     "compiled_kernel": "gpugrad._engines.compiled.kernel",
     "compiled_kernels": "gpugrad._engines.compiled.kernels",
+    "compiled_llvm": "gpugrad._engines.compiled.llvm",
+    "compiled_mender": "gpugrad._engines.compiled.mender",
     "offers": "gpugrad._engines.compiled.offers",
     "kernel_spec": "gpugrad._engines.compiled.kernel_spec",
     "dask_graph": "gpugrad._engines.dask.graph",
