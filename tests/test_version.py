@@ -44,7 +44,8 @@ def folder(tmp_path, monkeypatch):
     if PROJECT.is_file():
         lines = [PROJECT.read_text(encoding="utf-8")]
         for name in (".gitattributes", ".git_archival.txt"):
-            shutil.copy(ROOT / name, root)
+            if (ROOT / name).is_file():  # not in a source archive
+                shutil.copy(ROOT / name, root)
     (root / "pyproject.toml").write_text("".join(lines), encoding="utf-8")
     return root
 
@@ -129,7 +130,7 @@ def test_versions_before_the_first_release_come_before_it(checkout):
     ("no tag", None), ("a tag", r"0\.3\.0"), ("after a tag", r"0\.3\.1\.dev2\+g\w+"),
 ])  # fmt: skip
 def test_an_archive_made_by_git_knows_its_tag(checkout, tmp_path, steps, version):
-    if not PROJECT.is_file():
+    if not (checkout / ".git_archival.txt").is_file():
         pytest.skip("not a checkout")
     take(STEPS[steps], checkout)
     git(checkout, "archive", "-o", str(tmp_path / "archive.zip"), "HEAD")

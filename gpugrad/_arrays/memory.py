@@ -275,6 +275,8 @@ def _limit() -> int:
 
 @lru_cache(maxsize=1)
 def _quarter_of_memory() -> int:
+    if "SC_PHYS_PAGES" not in os.sysconf_names:  # the system does not say how much there is
+        return 0
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 4
 
 

@@ -123,8 +123,9 @@ class _Locks(NamedTuple):
 def _find_locks() -> _Locks:
     """Return the interpreter's own locks."""
     try:
-        # The library of `pythonapi`, but called without the interpreter's big lock.
-        python = ctypes.CDLL(None, handle=ctypes.pythonapi._handle)
+        # The library of `pythonapi`, but called without the interpreter's big lock. Windows looks
+        # at the name, which says nothing beside a handle.
+        python = ctypes.CDLL("python", handle=ctypes.pythonapi._handle)
         allocate, acquire = python.PyThread_allocate_lock, python.PyThread_acquire_lock
         release, free = python.PyThread_release_lock, python.PyThread_free_lock
     except AttributeError:  # not CPython: a signal may then break off the waiting

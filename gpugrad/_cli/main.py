@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import re
 import sys
@@ -28,6 +29,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     int
         0 where all went well, 1 after an error, which is printed to the standard error stream.
     """
+    if isinstance(sys.stdout, io.TextIOWrapper):  # names may have letters that a console has not
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         reason = _run_command(*_build_parser(), argv)
         if reason is not None:

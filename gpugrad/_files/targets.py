@@ -90,8 +90,7 @@ class _Joined:
         self._join(joined, self._layout, self._arrays)
         for array in self._arrays:
             array.file.close()
-        with open(joined, "rb") as file:
-            os.fsync(file.fileno())
+        _bring_to_disk(joined)
         return joined
 
 
@@ -143,8 +142,7 @@ class _Zarr:
             zarr.consolidate_metadata(self._path)
         for path in self._path.rglob("*"):
             if path.is_file():
-                with open(path, "rb") as file:
-                    os.fsync(file.fileno())
+                _bring_to_disk(path)
         return self._path
 
 
@@ -184,6 +182,11 @@ def move_result(result: Path, out: Path) -> None:
         shutil.rmtree(old)
     else:
         os.replace(result, out)
+
+
+def _bring_to_disk(path: Path) -> None:
+    with open(path, "r+b") as file:  # Windows refuses what is open for reading alone
+        os.fsync(file.fileno())
 
 
 def _open_raw(

@@ -177,11 +177,17 @@ class Trouble(NamedTuple):
     @classmethod
     def here(cls) -> Trouble:
         """Return the bits that ``<fenv.h>`` has on this machine."""
-        if sys.platform == "win32":
-            return cls(invalid=16, divide=8, over=4, under=2)
-        if platform.machine().lower() in ("x86_64", "amd64", "i386", "i686"):
-            return cls(invalid=1, divide=4, over=8, under=16)
-        return cls(invalid=1, divide=2, over=4, under=8)
+        machine = "windows" if sys.platform == "win32" else platform.machine().lower()
+        return cls(*_TROUBLES.get(machine, _TROUBLES["aarch64"]))
+
+
+_INTEL = (1, 4, 8, 16)
+_TROUBLES = {
+    "windows": (16, 8, 4, 2), "x86_64": _INTEL, "amd64": _INTEL, "i386": _INTEL, "i686": _INTEL,
+    "aarch64": (1, 2, 4, 8), "arm64": (1, 2, 4, 8), "riscv64": (16, 8, 4, 2),
+    "ppc64le": (1 << 29, 1 << 26, 1 << 28, 1 << 27), "s390x": (1 << 23, 1 << 22, 1 << 21, 1 << 20),
+}  # fmt: skip
+"""The bits of `Trouble` by machine; Windows has its own on all of them."""
 
 
 class _Compiler(NamedTuple):
