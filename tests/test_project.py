@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from gpugrad import _version
+
 ROOT = Path(__file__).parents[1]
 if not (ROOT / "pyproject.toml").is_file() or not (ROOT / ".github").is_dir():
     pytest.skip("not a checkout", allow_module_level=True)
@@ -130,6 +132,25 @@ def test_every_page_can_be_found_from_the_index():
     index = read("docs/index.md")
     pages = [path.name for path in (ROOT / "docs").glob("*.md") if path.name != "index.md"]
     assert [page for page in pages if f"]({page}" not in index] == []
+
+
+def test_the_conda_recipe_asks_for_what_the_project_asks_for():
+    recipe = load(ROOT / "conda" / "recipe.yaml")
+    needs = recipe["requirements"]
+
+    def spell(requirements):
+        return {re.sub(r" |; .*", "", each) for each in requirements}
+
+    run = spell(needs["run"]) - {"python>=${{python_min}}"}
+    assert run == spell(PROJECT["project"]["dependencies"])
+    assert spell(PROJECT["build-system"]["requires"]) <= spell(needs["host"])
+    extras = spell(sum(PROJECT["project"]["optional-dependencies"].values(), []))
+    assert spell(needs["run_constraints"]) <= {each.replace("-cuda12x", "") for each in extras}
+    oldest = PROJECT["project"]["requires-python"].removeprefix(">=")
+    assert recipe["context"]["python_min"] == oldest
+    (script,) = recipe["build"]["python"]["entry_points"]
+    assert dict([script.split(" = ")]) == PROJECT["project"]["scripts"]
+    assert f'default="{_version.UNRELEASED}"' in recipe["context"]["version"]
 
 
 @named([path for path in FORMS if path.name != "config.yml"])
