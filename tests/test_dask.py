@@ -23,8 +23,6 @@ from internals import (
     Norm,
     Term,
     _threads,
-    dask_graph,
-    dask_tasks,
     dispatch,
     distinct_fields,
     first_derivative,
@@ -36,6 +34,7 @@ from internals import (
 
 dask = pytest.importorskip("dask")
 da = pytest.importorskip("dask.array")
+from internals import dask_graph, dask_tasks  # noqa: E402
 
 WAYS = ["auto", "slices"]
 

@@ -12,7 +12,7 @@ import pytest
 
 import gpugrad
 from conftest import as_tuple, assert_same_bits
-from internals import dispatch, numpy_calls, offers, prepared, prepared_shapes, program_call, ready
+from internals import dispatch, numpy_calls, offers, prepared, prepared_shapes, ready
 
 X = np.cumsum(np.random.default_rng(1).uniform(0.2, 2, 12))
 FIELDS = {
@@ -200,6 +200,8 @@ REFERENCES = {name: (None, OPERATORS[name]) for name in ("norm", "accuracy", "ja
 def test_larger_fields_are_launched_on_threads(name, dtype, monkeypatch):
     """On as many as each call may take, though blocks may be fewer; in C order alone."""
     pytest.importorskip("llvmlite")
+    from internals import program_call
+
     launched = []
     launch = program_call._LaunchOnThreads._launch
     monkeypatch.setattr(
