@@ -31,7 +31,8 @@ OF_THE_SOURCE = {"PKG-INFO", "pyproject.toml", ".gitignore"}
 def list_tracked(places: list[str]) -> set[str]:
     """Return the files that Git tracks, of those in some folders or so named."""
     paths = [f":(glob){place.removeprefix('/')}" for place in places]
-    command = ["git", "-C", str(ROOT), "ls-files", "-z", "--", *paths]
+    trusted = f"safe.directory={ROOT.resolve()}"  # whoever the checkout belongs to
+    command = ["git", "-c", trusted, "-C", str(ROOT), "ls-files", "-z", "--", *paths]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     return {*done.stdout.split("\0")} - {""}
 
