@@ -35,6 +35,7 @@ _LATE = {
     "_operators.smoothing": "smooth_derivative",
     "_operators.curved.sphere": "Sphere SphereGradient",
     "_operators.vector_calculus": "curl divergence hessian jacobian laplacian vector_laplacian",
+    "_patch.patch": "patch_numpy",
     "_stencils.textbook": "Stencil TruncationError stencil",
     "_version": "__version__",
     "symbolic": "symbolic",

@@ -23,6 +23,7 @@ from gpugrad._arrays.arrays import (
     result_dtype,
     warn_caller,
     widest_float,
+    without_warnings,
     working_dtype,
     wrap_like,
 )

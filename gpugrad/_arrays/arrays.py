@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import lru_cache
 from types import ModuleType
 from typing import Any
@@ -102,10 +105,28 @@ class GpugradWarning(UserWarning):
     __module__ = "gpugrad"
 
 
+_PACKAGE = os.path.join(os.path.dirname(os.path.dirname(__file__)), "")
+
+_is_silent: ContextVar[bool] = ContextVar("gpugrad_is_silent", default=False)
+
+
+@contextmanager
+def without_warnings() -> Iterator[None]:
+    """Keep our own warnings to ourselves, in this thread: filters of Python are for all of them."""
+    token = _is_silent.set(True)
+    try:
+        yield
+    finally:
+        _is_silent.reset(token)
+
+
 def warn_caller(message: str, category: type[Warning] = GpugradWarning) -> None:
     """Warn the user, at the line of theirs that led here."""
+    if category is GpugradWarning and _is_silent.get():
+        return
     frame, level = sys._getframe(1), 2
-    while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] == "gpugrad":
+    # By the file, as our code may run in a function of another module: see `patch_numpy`.
+    while frame.f_back and frame.f_code.co_filename.startswith(_PACKAGE):
         frame, level = frame.f_back, level + 1
     warnings.warn(message, category, stacklevel=level)
 

@@ -1,0 +1,152 @@
+"""The switch `patch_numpy`: existing calls of `numpy.gradient` go through gpugrad while it holds."""
+
+from __future__ import annotations
+
+from threading import RLock
+
+from gpugrad._patch import stand_ins
+from gpugrad._patch.late_imports import watch_imports
+from gpugrad._patch.targets import TARGETS
+
+
+class patch_numpy:
+    """Have gpugrad compute what existing code asks of `numpy.gradient`.
+
+    It holds at once, for the whole process: for your own calls, and for those in libraries. After
+    ``with`` it holds to the end of the block; used as a statement, it holds until `undo`.
+
+    Parameters
+    ----------
+    fallback : bool, default False
+        What happens to calls that gpugrad refuses. False: its error is raised. True: the library's
+        own gradient takes them, and with them all fields of which gpugrad's results would differ:
+        half precision, dates, objects, files in memory. Then all results have NumPy's bits,
+        and there is no error and no warning that NumPy would not give.
+
+    Raises
+    ------
+    TypeError
+        If `fallback` is not a bool.
+
+    See Also
+    --------
+    gradient : What computes, and what it has beside the arguments of `numpy.gradient`.
+    use_backend : Chooses where the arithmetic runs.
+
+    Notes
+    -----
+    `numpy.gradient`, `cupy.gradient` and `dask.array.gradient` stay the same objects, with another
+    code inside. So functions that were imported by name before follow, and each library still
+    gets the calls on arrays of its own. `jax.numpy.gradient` is compiled by JAX, and another
+    function takes its place in `jax.numpy`: a name imported before keeps JAX's.
+
+    Nothing is imported for it. A library that is imported later is patched at that moment.
+
+    Arguments and results are those of the patched function: NumPy makes an array of a list, a
+    tensor or a DataArray first, Dask and CuPy return lists, JAX promotes dtypes. Subclasses of
+    arrays that say themselves what functions of NumPy do, as those with units, keep NumPy's
+    arithmetic.
+
+    Patches may be nested. The latest one that holds decides about `fallback`. All threads see it.
+    A process that is forked has it, another one begins without.
+
+    Graphs of Dask and compiled functions of JAX keep the gradient that they were made with.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import gpugrad
+    >>> with gpugrad.patch_numpy():
+    ...     np.gradient([1.0, 4.0, 9.0], edge_order=2)
+    array([2., 4., 6.])
+
+    Until it is undone, or to the end of a script:
+
+    >>> patch = gpugrad.patch_numpy(fallback=True)
+    >>> np.gradient(np.array([1.0, 4.0, 9.0]), 0.0)
+    array([inf, inf, inf])
+    >>> patch.undo()
+    """
+
+    __module__ = "gpugrad"
+
+    def __init__(self, *, fallback: bool = False) -> None:
+        if not isinstance(fallback, bool):
+            raise TypeError(
+                f"`fallback` must be True or False; got {fallback!r}. With True, NumPy's own "
+                "gradient takes the calls that gpugrad refuses."
+            )
+        self._fallback = fallback
+        self._awaits_with = True
+        _hold(self)
+
+    def undo(self) -> None:
+        """Bring back what held before; a second call does nothing.
+
+        See Also
+        --------
+        use_backend : The other switch of this kind.
+
+        Examples
+        --------
+        >>> import gpugrad
+        >>> patch = gpugrad.patch_numpy()
+        >>> patch.undo()
+        """
+        self._awaits_with = False
+        with _lock:
+            _held[:] = [patch for patch in _held if patch is not self]
+            _apply()
+
+    def __enter__(self) -> patch_numpy:
+        """Hold to the end of the block."""
+        if not self._awaits_with:
+            _hold(self)
+        self._awaits_with = False
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Bring back what held before the block."""
+        _release(self)
+
+    def __repr__(self) -> str:
+        return "patch_numpy(fallback=True)" if self._fallback else "patch_numpy()"
+
+
+_held: list[patch_numpy] = []
+"""What holds, the latest last; one that is entered twice stands here twice."""
+
+_lock = RLock()
+
+
+def _hold(patch: patch_numpy) -> None:
+    with _lock:
+        _held.append(patch)
+        _apply()
+
+
+def _release(patch: patch_numpy) -> None:
+    with _lock:
+        own = [i for i, held in enumerate(_held) if held is patch]
+        if own:
+            del _held[own[-1]]
+        _apply()
+
+
+def _apply() -> None:
+    """Put the latest patch in force; without any, all is as it was."""
+    stand_ins.falls_back = bool(_held) and _held[-1]._fallback
+    watch_imports([target.library for target in TARGETS] if _held else [], _apply_late)
+    for target in TARGETS:
+        if _held:
+            target.patch()
+        else:
+            target.restore()
+
+
+def _apply_late(library: str) -> None:
+    """Patch a library that has just been imported, unless all is undone by now."""
+    with _lock:
+        for target in TARGETS:
+            if _held and target.library == library:
+                target.patch()
