@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 import gpugrad
-from gpugrad._cli import bench, demo, grad, plot
+from gpugrad._cli import bench, demo, grad, plot, run
 from gpugrad._engines import name_in_force
 from gpugrad._files import FileError
 
@@ -107,7 +107,7 @@ def _build_parser() -> tuple[argparse.ArgumentParser, Any]:
     commands = parser.add_subparsers(
         dest="command", metavar="command", title="commands", parser_class=_Command
     )
-    for module in (demo, grad, plot, bench):
+    for module in (demo, grad, plot, bench, run):
         module.add_parser(commands)
     info = commands.add_parser(
         "info",

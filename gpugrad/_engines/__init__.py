@@ -8,7 +8,13 @@ is the reference: all others have its bits, faster. `dispatch` chooses one for e
 from typing import TYPE_CHECKING
 
 from gpugrad._engines.dispatch import evaluate
-from gpugrad._engines.selection import BACKENDS, check_name, is_auto_in_force, name_in_force
+from gpugrad._engines.selection import (
+    BACKENDS,
+    check_name,
+    choose_for_process,
+    is_auto_in_force,
+    name_in_force,
+)
 from gpugrad._late import load_late
 
 if TYPE_CHECKING:

@@ -171,6 +171,13 @@ class use_backend:
         return f"use_backend({', '.join(arguments)})"
 
 
+def choose_for_process(backend: str) -> None:
+    """Choose a backend as `GPUGRAD_BACKEND` does: for all threads, and processes that they start."""
+    global _from_environment
+    _check_here(check_name(backend, "backend"))
+    os.environ["GPUGRAD_BACKEND"] = _from_environment = backend
+
+
 def _restore(choice: _InForce) -> None:
     _chosen.set(choice.backend)
     _threads.restore_number(choice.threads)
