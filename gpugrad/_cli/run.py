@@ -83,7 +83,7 @@ def _run_as_main(name: str, is_module: bool) -> None:
             {"__builtins__": builtins, "__file__": path, "__loader__": loader, "__cached__": None}
         )
         # `runpy` would show the whole path in `sys.argv`.
-        exec(loader.source_to_code(loader.get_data(path), path), vars(main))
+        exec(compile(loader.get_data(path), path, "exec", dont_inherit=True), vars(main))
 
 
 def _begin_path(folder: str | None) -> None:

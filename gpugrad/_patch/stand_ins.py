@@ -37,7 +37,7 @@ def compute(
 ) -> Any:
     """Return our gradient; where it is refused, the error with a hint, or the original's result."""
     options = {} if axis is None else {"axis": axis}
-    if type(edge_order) is not int or edge_order != 1:
+    if edge_order is not None and (type(edge_order) is not int or edge_order != 1):
         options["edge_order"] = edge_order
     try:
         if not falls_back:

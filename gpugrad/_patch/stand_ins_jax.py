@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from functools import cache, wraps
+from functools import cache, partial, wraps
 from typing import Any
 
 from gpugrad._patch import stand_ins
@@ -22,13 +22,15 @@ def _compile(original: Callable[..., Any], falls_back: bool) -> Callable[..., An
 
     @wraps(original)
     def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: Any = None) -> Any:
-        if edge_order is not None or not isinstance(f, jax.Array):
-            return original(f, *varargs, axis=axis, edge_order=edge_order)
-        dtype = jax.numpy.result_type(f, *varargs, float)
+        theirs = partial(original, axis=axis, edge_order=edge_order)
+        # Their own errors are raised here, and dtypes are promoted as they do it.
+        results = jax.tree.leaves(jax.eval_shape(theirs, f, *varargs))
+        if not results:
+            return theirs(f, *varargs)
+        dtype = results[0].dtype
+        f = jax.numpy.asarray(f).astype(dtype)
         spacings = [_as_dtype(jax.numpy, h, dtype) for h in varargs]
-        result = stand_ins.compute(
-            original, f.astype(dtype), spacings, axis, 1, "jax.numpy.gradient"
-        )
+        result = stand_ins.compute(original, f, spacings, axis, None, "jax.numpy.gradient")
         return [*result] if type(result) is tuple else result
 
     compiled: Callable[..., Any] = jax.jit(gradient, static_argnames=("axis", "edge_order"))
