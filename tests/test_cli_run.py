@@ -9,6 +9,8 @@ import textwrap
 
 import pytest
 
+from internals import cli_main
+
 SHOW = """
 import os, sys, numpy as np
 patched = "_patch" in np.gradient._implementation.__code__.co_filename
@@ -74,7 +76,15 @@ def test_errors_of_the_package_are_the_scripts_own(write, tmp_path):
     assert done.stderr.endswith("gpugrad.BackendError: mine\n")
 
 
-def test_main_stays_the_scripts_at_the_exit(write, tmp_path):
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["script.py"],
+        pytest.param(["-m", "script"], marks=pytest.mark.exhaustive),
+        pytest.param(["."], marks=pytest.mark.exhaustive),
+    ],
+)
+def test_main_stays_the_scripts_at_the_exit(arguments, write, tmp_path):
     code = """
         import atexit, pickle, threading, time
         def f(): pass
@@ -86,9 +96,7 @@ def test_main_stays_the_scripts_at_the_exit(write, tmp_path):
     """
     write("script.py", code)
     write("__main__.py", code)
-    for arguments in (["script.py"], ["-m", "script"], ["."]):
-        done = both(*arguments, cwd=tmp_path)
-        assert done.stdout == "True\nTrue\n"
+    assert both(*arguments, cwd=tmp_path).stdout == "True\nTrue\n"
 
 
 def test_gradients_are_computed_by_gpugrad(write, tmp_path):
@@ -121,7 +129,7 @@ def test_gradients_are_computed_by_gpugrad(write, tmp_path):
     ], done.stderr
     done = python("-m", "gpugrad", "run", "script.py", cwd=tmp_path)
     assert done.returncode == 1
-    assert "with `gpugrad.patch_numpy(fallback=True)`" in done.stderr.lower().replace("W", "w")
+    assert "`gpugrad.patch_numpy(fallback=True)`" in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -133,9 +141,14 @@ def test_gradients_are_computed_by_gpugrad(write, tmp_path):
         ([], 2, "the following arguments are required: script"),
     ],
 )
-def test_mistakes_are_told(arguments, status, message, tmp_path):
+def test_mistakes_are_told(arguments, status, message, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
     (tmp_path / "x.py").write_text("")
-    done = python("-m", "gpugrad", "run", *arguments, cwd=tmp_path)
-    assert done.returncode == status
-    assert message in done.stderr
-    assert len(done.stderr.splitlines()) == 1
+    try:
+        returned = cli_main.main(["run", *arguments])
+    except SystemExit as error:
+        returned = error.code
+    stderr = capsys.readouterr().err
+    assert returned == status
+    assert message in stderr
+    assert len(stderr.splitlines()) == 1

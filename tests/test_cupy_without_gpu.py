@@ -178,3 +178,28 @@ def test_blocks_of_lazy_arrays_of_them_are_explained():
     explanation = gpugrad.explain(f)
     assert explanation.backend == "cupy"
     assert explanation.details.startswith("lazily, each block of up to 2 x 2 samples in a task")
+
+
+def test_their_own_gradient_is_patched(monkeypatch):
+    seen = []
+
+    def evaluate(outputs, out=None):
+        seen.append([term.field.dtype.char for terms in outputs for term in terms])
+        return tuple(terms[0].field for terms in outputs)
+
+    monkeypatch.setattr(cuda_engine, "evaluate", evaluate)
+    gradient, code, f = cupy.gradient, cupy.gradient.__code__, cupy.empty((4, 5), "f4")
+    with gpugrad.patch_numpy():
+        for function in (gradient, np.gradient):
+            assert function(f, 0.5)[1] is f
+            assert type(function(f)) is list
+            assert function(f, 0.5, axis=-1, edge_order=2) is f
+            assert function(f, axis=()) in ([], ())
+        with pytest.raises(ValueError, match="not zero") as raised:
+            cupy.gradient(f, 0.0)
+        assert "`cupy.gradient`" in raised.value.__notes__[-1]
+    assert seen == [["f", "f"], ["f", "f"], ["f"]] * 2
+    with gpugrad.patch_numpy(fallback=True), pytest.raises(cupy.cuda.runtime.CUDARuntimeError):
+        cupy.gradient(f, 0.0)  # by CuPy, which asks for the GPU first
+    assert cupy.gradient is gradient
+    assert gradient.__code__ is code

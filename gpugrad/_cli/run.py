@@ -32,7 +32,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--fallback",
         action="store_true",
-        help="leave calls that gpugrad refuses, or answers otherwise, to the library's own gradient",
+        help="leave calls that gpugrad refuses, or answers otherwise, to the library itself",
     )
     parser.add_argument(
         "--backend", metavar="NAME", help="where the arithmetic runs, as GPUGRAD_BACKEND says it"
@@ -59,7 +59,7 @@ def run(arguments: argparse.Namespace) -> None:
     sys.argv = [name, *arguments.arguments]
     try:
         _run_as_main(name, arguments.is_module)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001  (the script's own)
         _show(error)
         sys.exit(1)
 

@@ -172,7 +172,7 @@ class use_backend:
 
 
 def choose_for_process(backend: str) -> None:
-    """Choose a backend as `GPUGRAD_BACKEND` does: for all threads, and processes that they start."""
+    """Choose a backend as `GPUGRAD_BACKEND` does: for all threads and new processes."""
     global _from_environment
     _check_here(check_name(backend, "backend"))
     os.environ["GPUGRAD_BACKEND"] = _from_environment = backend

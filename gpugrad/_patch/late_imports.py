@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
+from importlib import import_module
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
@@ -70,3 +72,17 @@ def watch_imports(libraries: Collection[str], tell: Callable[[str], None]) -> No
         sys.meta_path.insert(0, _finder)
     elif not libraries and _finder in sys.meta_path:
         sys.meta_path.remove(_finder)
+
+
+def is_loaded(library: str) -> bool:
+    """Tell whether a library has been imported, to the end."""
+    module = sys.modules.get(library)
+    spec = getattr(module, "__spec__", None)
+    return module is not None and not getattr(spec, "_initializing", False)
+
+
+def wait_for_import(library: str) -> None:
+    """Let another thread end the import of a library, if it has begun one."""
+    if sys.modules.get(library) is not None:
+        with suppress(ImportError):
+            import_module(library)

@@ -1,11 +1,11 @@
-"""The switch `patch_numpy`: existing calls of `numpy.gradient` go through gpugrad while it holds."""
+"""The switch `patch_numpy`: while it holds, calls of `numpy.gradient` go through gpugrad."""
 
 from __future__ import annotations
 
 from threading import RLock
 
 from gpugrad._patch import stand_ins
-from gpugrad._patch.late_imports import watch_imports
+from gpugrad._patch.late_imports import is_loaded, wait_for_import, watch_imports
 from gpugrad._patch.targets import TARGETS
 
 
@@ -63,7 +63,8 @@ class patch_numpy:
     Until it is undone, or to the end of a script:
 
     >>> patch = gpugrad.patch_numpy(fallback=True)
-    >>> np.gradient(np.array([1.0, 4.0, 9.0]), 0.0)
+    >>> with np.errstate(divide="ignore"):
+    ...     np.gradient(np.array([1.0, 4.0, 9.0]), 0.0)
     array([inf, inf, inf])
     >>> patch.undo()
     """
@@ -81,7 +82,9 @@ class patch_numpy:
         _hold(self)
 
     def undo(self) -> None:
-        """Bring back what held before; a second call does nothing.
+        """Bring back what held before.
+
+        A second call does nothing. Patches that were made later go on.
 
         See Also
         --------
@@ -120,6 +123,8 @@ _lock = RLock()
 
 
 def _hold(patch: patch_numpy) -> None:
+    for target in TARGETS:
+        wait_for_import(target.library)  # before the lock, which a finished import takes
     with _lock:
         _held.append(patch)
         _apply()
@@ -138,10 +143,10 @@ def _apply() -> None:
     stand_ins.falls_back = bool(_held) and _held[-1]._fallback
     watch_imports([target.library for target in TARGETS] if _held else [], _apply_late)
     for target in TARGETS:
-        if _held:
-            target.patch()
-        else:
+        if not _held:
             target.restore()
+        elif is_loaded(target.library):
+            target.patch()
 
 
 def _apply_late(library: str) -> None:

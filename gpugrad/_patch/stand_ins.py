@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from numbers import Integral
+from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -33,19 +34,30 @@ _NUMBERS = frozenset((float, int, np.float64, np.float32))
 
 
 def compute(
-    original: Call, f: Any, spacings: Any, axis: Any, edge_order: Any, name: str
+    original: Call,
+    f: Any,
+    spacings: Any,
+    axis: Any,
+    edge_order: Any,
+    name: str,
+    takes_refused: bool | None = None,
 ) -> Any:
-    """Return our gradient; where it is refused, the error with a hint, or the original's result."""
+    """Return our gradient; where it is refused, the error with a hint, or the original's result.
+
+    `takes_refused` tells which of both; by default, the patch that holds does.
+    """
+    if takes_refused is None:
+        takes_refused = falls_back
     options = {} if axis is None else {"axis": axis}
     if edge_order is not None and (type(edge_order) is not int or edge_order != 1):
         options["edge_order"] = edge_order
     try:
-        if not falls_back:
+        if not takes_refused or not spacings:  # without spacings, there is nothing to warn of
             return gradient(f, *spacings, **options)
         with without_warnings():
             return gradient(f, *spacings, **options)
     except (TypeError, ValueError, OverflowError) as error:
-        if not falls_back:
+        if not takes_refused:
             error.add_note(HINT.format(name))
             raise
     return original(f, *spacings, axis=axis, edge_order=edge_order)
@@ -56,10 +68,8 @@ def stand_in_for_numpy(original: Call) -> Call:
 
     def call(f: Any, spacings: tuple[Any, ...], axis: Any, edge_order: Any) -> Any:
         caller = sys._getframe(1).f_back
-        if caller is not None and caller.f_code.co_name == "_gradient_kernel":
-            if caller.f_globals.get("__name__") == "dask.array.routines":
-                # A block of a graph that Dask's own gradient has built: it keeps what it was.
-                return original(f, *spacings, axis=axis, edge_order=edge_order)
+        if caller and caller.f_code.co_name == "_gradient_kernel" and _is_dasks(caller):
+            return original(f, *spacings, axis=axis, edge_order=edge_order)
         if type(f) is not np.ndarray or not _PLAIN.issuperset(map(type, spacings)):
             samples, spacings = np.asanyarray(f), tuple(map(_as_spacing, spacings))
             if any(map(_decides_itself, (samples, *spacings))):
@@ -71,6 +81,11 @@ def stand_in_for_numpy(original: Call) -> Call:
         return compute(original, f, spacings, axis, edge_order, "numpy.gradient")
 
     return call
+
+
+def _is_dasks(caller: FrameType) -> bool:
+    """Tell whether a block calls, of a graph that Dask has built: it stays what it was then."""
+    return caller.f_globals.get("__name__") == "dask.array.routines"
 
 
 def _as_spacing(h: Any) -> Any:
@@ -89,7 +104,7 @@ def _decides_itself(x: Any) -> bool:
 
 
 def _has_numpys_bits(f: Any, spacings: tuple[Any, ...]) -> bool:
-    """Tell whether our results are NumPy's for sure: for plain and masked arrays of usual dtypes."""
+    """Tell whether our results are NumPy's for sure: of plain and masked arrays of usual dtypes."""
     if type(f) is not np.ndarray and type(f) is not np.ma.MaskedArray:
         return False
     return f.dtype.char in _ORDINARY and all(
@@ -102,7 +117,8 @@ def stand_in_for_cupy(original: Call) -> Call:
     """Return what is called for `cupy.gradient`: it makes arrays of CuPy, and lists of results."""
 
     def call(f: Any, spacings: tuple[Any, ...], axis: Any, edge_order: Any) -> Any:
-        f = sys.modules["cupy"].asanyarray(f)
+        cupy: Any = sys.modules["cupy"]
+        f = f if isinstance(f, cupy.ndarray) else cupy.asanyarray(f)
         if edge_order is None or (falls_back and f.dtype.char not in _ORDINARY):
             return original(f, *spacings, axis=axis, edge_order=edge_order)
         result = compute(original, f, spacings, axis, edge_order, "cupy.gradient")

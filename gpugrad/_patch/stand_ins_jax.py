@@ -30,7 +30,9 @@ def _compile(original: Callable[..., Any], falls_back: bool) -> Callable[..., An
         dtype = results[0].dtype
         f = jax.numpy.asarray(f).astype(dtype)
         spacings = [_as_dtype(jax.numpy, h, dtype) for h in varargs]
-        result = stand_ins.compute(original, f, spacings, axis, None, "jax.numpy.gradient")
+        result = stand_ins.compute(
+            original, f, spacings, axis, None, "jax.numpy.gradient", falls_back
+        )
         return [*result] if type(result) is tuple else result
 
     compiled: Callable[..., Any] = jax.jit(gradient, static_argnames=("axis", "edge_order"))
