@@ -52,7 +52,8 @@ def compute(
     if edge_order is not None and (type(edge_order) is not int or edge_order != 1):
         options["edge_order"] = edge_order
     try:
-        if not takes_refused or not spacings:  # without spacings, there is nothing to warn of
+        # We warn of coordinates alone: numbers need no time for silence.
+        if not takes_refused or _NUMBERS.issuperset(map(type, spacings)):
             return gradient(f, *spacings, **options)
         with without_warnings():
             return gradient(f, *spacings, **options)

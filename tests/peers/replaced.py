@@ -2,7 +2,8 @@
 
 Each module here takes tests of another project from where it is installed, and has a function
 ``replace(monkeypatch, gradient)``. A test that never calls our gradient is an error. What such a
-test expects stays NumPy's, or is written in the test.
+test expects stays NumPy's, or is written in the test. (`test_patched.py` runs whole suites, under
+`gpugrad.patch_numpy`, and needs nothing of this.)
 """
 
 from __future__ import annotations

@@ -95,5 +95,7 @@ assert_type(len(points), int)
 assert_type(gpugrad.explain(f).backend, str | None)
 plan = gpugrad.plan((4, 5), 0.5, dtype="float32", operator="laplacian")
 assert_type(plan, gpugrad.Plan)
+with gpugrad.patch_numpy(fallback=True) as patch:
+    patch.undo()
 with gpugrad.use_backend("slices", threads=1):
     gpugrad.symbolic.gradient("x**2", "x", library="numpy")

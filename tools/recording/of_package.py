@@ -44,6 +44,12 @@ def choose(*chosen: Any, ask: Any = "auto", **keywords: Any) -> Any:
     return {"inside": inside, "within": within, "again": again, "after": answers()}
 
 
+def differentiate_patched(*arguments: Any, **keywords: Any) -> Any:
+    """Call NumPy's gradient while ours stands in for it."""
+    with gpugrad.patch_numpy(**keywords):
+        return np.gradient(*arguments)
+
+
 def _answer(f: Any, **keywords: Any) -> Any:
     try:
         return gpugrad.gradient(f, 0.3, axis=0, **keywords)
@@ -87,8 +93,8 @@ def calls() -> Iterator[Call]:
         "CurvilinearGrid", "Sphere", "asnumpy", "critical_points", "curl", "derivative",
         "derivative_of", "divergence", "error_estimate", "explain", "free_memory", "gradient",
         "gradient_norm", "gradient_of", "hessian", "hessian_of", "inflection_points", "info",
-        "jacobian", "jacobian_of", "laplacian", "namespace", "noise_level", "plan",
-        "recommended_spacing", "smooth_derivative", "stencil", "symbolic.curl",
+        "jacobian", "jacobian_of", "laplacian", "namespace", "noise_level", "patch_numpy",
+        "plan", "recommended_spacing", "smooth_derivative", "stencil", "symbolic.curl",
         "symbolic.divergence", "symbolic.gradient", "symbolic.hessian", "symbolic.jacobian",
         "symbolic.laplacian", "tabulate", "turning_points", "use_backend",
     ):  # fmt: skip
@@ -106,6 +112,9 @@ def calls() -> Iterator[Call]:
     yield from product("backends", choose, chosen, options(ask=("auto", "slices", "fortran", 1)))
     fields: dict[str, Any] = {dtype: (field(dtype, (30, 40)),) for dtype in DTYPES}
     fields["masked"] = (np.ma.masked_less(values_of("f8", (30, 40)), -1),)
+    yield from product(
+        "patched", differentiate_patched, fields, options(fallback=(False, True, "yes"))
+    )
     yield from product("explain", explain, fields, options(backend=("auto", "slices", "numpy")))
     rows: dict[str, Any] = {dtype: (field(dtype, (3, 4)),) for dtype in DTYPES}
     rows |= {
