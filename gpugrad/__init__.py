@@ -36,6 +36,7 @@ _LATE = {
     "_operators.curved.sphere": "Sphere SphereGradient",
     "_operators.vector_calculus": "curl divergence hessian jacobian laplacian vector_laplacian",
     "_patch.patch": "patch_numpy",
+    "_plots.plot": "plot",
     "_stencils.textbook": "Stencil TruncationError stencil",
     "_version": "__version__",
     "symbolic": "symbolic",

@@ -53,6 +53,7 @@ from gpugrad._operators.explain import explain as explain
 from gpugrad._operators.plan import Plan as Plan
 from gpugrad._operators.plan import plan as plan
 from gpugrad._patch.patch import patch_numpy as patch_numpy
+from gpugrad._plots.plot import plot as plot
 from gpugrad._stencils.textbook import Stencil as Stencil
 from gpugrad._stencils.textbook import TruncationError as TruncationError
 from gpugrad._stencils.textbook import stencil as stencil

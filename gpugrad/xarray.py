@@ -58,6 +58,10 @@ class FieldOnGrid:
         """Return the Laplacian."""
         return self._grid.laplacian(self._f, **options)
 
+    def plot(self, **options: Any) -> Any:
+        """Draw the field with its gradient; takes the options of `gpugrad.plot`."""
+        return gpugrad.plot(self._f, self._grid, **options)
+
     def __repr__(self) -> str:
         return f"<{self._f.name or 'a field'} on a {self._grid!r}>"
 
@@ -149,6 +153,10 @@ class DataArrayAccessor:
     def critical_points(self, **options: Any) -> Any:
         """Return where the gradient is zero: minima, maxima and saddles."""
         return gpugrad.critical_points(self._f, **options)
+
+    def plot(self, **options: Any) -> Any:
+        """Draw the curve or the field with its gradient."""
+        return gpugrad.plot(self._f, **options)
 
     def noise_level(self, dim: Any, **options: Any) -> Any:
         """Return how noisy the samples along a dimension are."""

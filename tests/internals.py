@@ -90,6 +90,7 @@ MODULES = {
     "cli_grad": "gpugrad._cli.grad",
     "cli_demo": "gpugrad._cli.demo",
     "plot_command": "gpugrad._cli.plot",
+    "plot_panels": "gpugrad._plots.panels",
     # Fields in files: blocks that are small, disks that are full, runs that are cut short.
     "blocks": "gpugrad._files.blocks",
     "job": "gpugrad._files.job",
@@ -128,6 +129,7 @@ NAMES = {
     "gpugrad._functions.analytic_array": ("Tracked",),
     # The command's parts: words to options, errors in its words, runs without a process.
     "gpugrad._cli.grad_options": ("parse_boundary",),
+    "gpugrad._plots.draw": ("draw_field",),
     "gpugrad._files.errors": ("FileError",),
     "gpugrad._files.journal": ("Journal",),
     "gpugrad._files.layout": ("Layout",),

@@ -39,7 +39,7 @@ HEAVY = (
 # Folders, ground floor first. A file imports its own folder and those before it.
 LAYERS = (
     "_version", "_late", "_docs", "_keywords", "_arrays", "_stencils", "_grids", "_labels",
-    "_engines", "_operators", "_functions", "_analysis", "_patch", "_files", "_cli",
+    "_engines", "_operators", "_functions", "_analysis", "_patch", "_plots", "_files", "_cli",
 )  # fmt: skip
 # What is below and yet not for them: engines know no user's argument, functions no engine.
 OWN_LIBRARIES = {

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import gpugrad
-from internals import cli_main, plot_command
+from internals import cli_main, plot_command, plot_panels
 
 pytest.importorskip("matplotlib", reason="the demo draws with matplotlib")
 
@@ -446,7 +446,7 @@ def test_plot_draws_a_slice_of_any_field(tmp_path, monkeypatch, capsys, shape):
 
 def test_plot_cuts_where_it_is_told(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(plot_command, "_draw_streams", lambda *_: None)  # they take seconds
+    monkeypatch.setattr(plot_panels, "_draw_streams", lambda *_: None)  # they take long
     np.save("f.npy", np.random.default_rng(0).normal(size=(3, 20, 30)))
     assert cli_main.main(["plot", "f.npy", "--at", "axis0=-1", "--output", "g.png"]) == 0
     assert "(axis0 2)" in capsys.readouterr().out
@@ -481,7 +481,7 @@ def draw(monkeypatch):
 
     from matplotlib import figure
 
-    from internals import open_sources
+    from internals import draw_field, open_sources
 
     def draw(values, dims, coords, units, folder):
         data = xarray.Dataset({"T": (dims, values, {"units": units})}, coords)
@@ -489,8 +489,8 @@ def draw(monkeypatch):
         data.to_netcdf(path, engine="h5netcdf")
         with ExitStack() as files:
             (source,) = open_sources(path, (), 1e9, files)
-            draw = plot_command._draw_curve if values.ndim == 1 else plot_command._draw_plane
-            drawn = draw(figure, source, values)
+            field = plot_command._describe_field(source, values, {})
+            drawn = draw_field(field, make_figure=figure.Figure)
         drawn.canvas.draw()
         return drawn.axes
 
@@ -505,14 +505,15 @@ def test_plots_of_maps_are_true_to_scale_and_grey_where_missing(draw, tmp_path):
         "lat": ("lat", latitude, {"units": "degrees_north"}),
         "lon": ("lon", longitude, {"units": "degrees_east"}),
     }
-    field, steepness, *bars = draw(f, ("lat", "lon"), coords, "K", tmp_path)
+    field, steepness = draw(f, ("lat", "lon"), coords, "K", tmp_path)
     assert field.get_aspect() == pytest.approx(1 / np.cos(np.radians(60)))
     assert field.get_facecolor()[:3] == (0.75, 0.75, 0.75)
-    assert field.get_xlabel() == "lon (degrees_east)"
+    assert field.get_xlabel() == "lon"
+    assert "30°E" in {label.get_text() for label in field.get_xticklabels()}
+    assert "50°N" in {label.get_text() for label in field.get_yticklabels()}
     assert field.get_xlim() == pytest.approx((-1, 61)), "arrows do not widen it"
-    labels = [bar.get_ylabel() for bar in bars]
-    assert labels[0] == "T (K)"
-    assert labels[1] == "magnitude of the gradient (K m-1)"
+    labels = [axes.child_axes[0].get_ylabel() for axes in (field, steepness)]
+    assert labels == ["T (K)", "magnitude of the gradient\n(K m-1)"]
     assert steepness.get_ylim() == field.get_ylim()
 
 
@@ -521,9 +522,9 @@ def test_plots_of_maps_are_true_to_scale_and_grey_where_missing(draw, tmp_path):
                         ((6, 3000), 0.9), ((200, 100), 2.0), ((2, 2), 1.0)],
 )  # fmt: skip
 def test_arrows_are_as_far_apart_upwards_as_across(shape, tall):
-    rows, columns = plot_command._thin_arrows(shape, tall)
+    rows, columns = plot_panels.thin_arrows(shape, tall, plot_panels.ARROWS)
     count = [len(range(n)[every]) for n, every in zip(shape, (rows, columns), strict=True)]
-    most = [plot_command.ARROWS * min(tall, 1), plot_command.ARROWS / max(tall, 1)]
+    most = [plot_panels.ARROWS * min(tall, 1), plot_panels.ARROWS / max(tall, 1)]
     for n, arrows, limit in zip(shape, count, most, strict=True):
         assert min(n, limit / 2) <= arrows <= max(1, limit + 0.5)
 
@@ -537,7 +538,7 @@ def test_slopes_of_maps_are_those_of_a_sphere(draw, tmp_path):
         "lat": ("lat", latitude, {"units": "degrees_north"}),
         "lon": ("lon", longitude, {"units": "degrees_east"}),
     }
-    _, steepness, *_ = draw(f, ("lat", "lon"), coords, "K", tmp_path)
+    _, steepness = draw(f, ("lat", "lon"), coords, "K", tmp_path)
     (mesh,) = (shown for shown in steepness.collections if isinstance(shown, QuadMesh))
     sphere = gpugrad.Sphere(latitude, longitude[:-1])
     expected = sphere.gradient_norm(f[:, :-1])
@@ -558,7 +559,7 @@ def test_titles_say_where_a_field_is_cut(tmp_path, monkeypatch, capsys, time, wh
     xarray = pytest.importorskip("xarray", reason="xarray reads NetCDF")
     pytest.importorskip("h5netcdf")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(plot_command, "_draw_streams", lambda *_: None)  # they take seconds
+    monkeypatch.setattr(plot_panels, "_draw_streams", lambda *_: None)  # they take long
     f = np.random.default_rng(0).normal(size=(3, 8, 9))
     xarray.Dataset({"T": (("time", "y", "x"), f)}, {"time": time}).to_netcdf(
         "f.nc", engine="h5netcdf"

@@ -36,7 +36,7 @@ SECTIONS = {
     ),
     "What derivatives are for": (
         "turning_points inflection_points critical_points noise_level error_estimate "
-        "recommended_spacing"
+        "recommended_spacing plot"
     ),
     "Schemes and plans": "stencil plan",
     "Libraries, devices, engines": ("use_backend explain info namespace asnumpy free_memory"),

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import argparse
 import math
-from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -22,18 +20,10 @@ from gpugrad._files import (
     say,
 )
 from gpugrad._labels import per
+from gpugrad._plots import PlotAxis, PlotField, append_seam, draw_field, read_axis, thin_axes
 
 if TYPE_CHECKING:
     from gpugrad._files import Source, Values
-
-MISSING = "0.75"
-"""The grey of what is not there."""
-
-ARROWS = 24
-"""How many arrows stand along the longer side of a picture."""
-
-PIXELS = 1200
-"""How many samples are drawn along a side at most; of more, every second, third, ... is taken."""
 
 
 def add_parser(commands: Any) -> None:
@@ -43,7 +33,8 @@ def add_parser(commands: Any) -> None:
         help="draw a slice of a field with its gradient",
         description="Draw a field in a file with its gradient: arrows uphill on the field, stream "
         "lines on the gradient's magnitude. Of more than two axes the last two are drawn, at the "
-        "middle of the others or where --at says; of one axis the curve and its derivative.",
+        "middle of the others or where --at says; of one axis the curve and its derivative. "
+        "Where it turns or is level is marked, if such points are few.",
     )
     plot.add_argument("input", type=Path, metavar="IN", help="the file with the field")
     add_output(plot, "gpugrad-plot.png")
@@ -51,6 +42,19 @@ def add_parser(commands: Any) -> None:
     plot.add_argument(
         "--at", nargs="+", default=[], metavar="AXIS=INDEX", help="where to cut other axes"
     )
+    plot.add_argument(
+        "--panels", nargs="+", type=_parse_panel, metavar="PANEL",
+        help="what to draw: field, magnitude, and axes, for the derivatives along them; of one "
+        "axis curve and slope (default: the first two)",
+    )  # fmt: skip
+    plot.add_argument(
+        "--accuracy", type=int, choices=range(2, 13, 2), default=2, metavar="P",
+        help="order of the error inside, in the spacing: 2, 4, ... 12 (default: %(default)s)",
+    )  # fmt: skip
+    plot.add_argument(
+        "--prominence", type=float, metavar="HEIGHT",
+        help="how far turning points of a curve must stand out; needs SciPy",
+    )  # fmt: skip
     plot.add_argument("--debug", action="store_true", help="show where an error comes from")
     plot.set_defaults(run=run)
 
@@ -59,11 +63,15 @@ def run(arguments: argparse.Namespace) -> str | None:
     """Run `gpugrad plot`; return None, or what is wrong."""
     try:
         print(_plot_file(arguments))
-    except (FileError, ValueError, TypeError, OSError) as error:
+    except (FileError, ValueError, TypeError, ImportError, OSError) as error:
         if arguments.debug:
             raise
         return " ".join(str(error).split()) or type(error).__name__
     return None
+
+
+def _parse_panel(text: str) -> str | int:
+    return int(text) if text.lstrip("-").isdigit() else text
 
 
 def add_output(parser: argparse.ArgumentParser, default: str) -> None:
@@ -114,8 +122,10 @@ def _plot_file(arguments: argparse.Namespace) -> str:
     title = f"{source.name or arguments.input.name}" + (f"  ({where})" if where else "")
     if values.ndim > 1 and np.isnan(values).any():
         title += ", grey where missing"
-    draw = _draw_curve if values.ndim == 1 else _draw_plane
-    figure = draw(figures, source, values)
+    field = _describe_field(source, values, {"accuracy": arguments.accuracy})
+    figure = draw_field(
+        field, arguments.panels, None, arguments.prominence, make_figure=figures.Figure
+    )
     figure.suptitle(title)
     save_picture(figure, output)
     return f"{output}: {title}, {' x '.join(map(str, values.shape))} samples"
@@ -176,185 +186,79 @@ def _read_slice(source: Source, cut: dict[int, int]) -> Values:
     return values.reshape(shape).astype(np.float64)
 
 
-@dataclass(frozen=True)
-class _PlotAxis:
-    """An axis of a field as it is drawn: dates as matplotlib counts them, in days.
+def _describe_field(source: Source, values: Values, options: dict[str, Any]) -> PlotField:
+    """Return a slice of a field along the last axes of a file, with its slopes."""
+    first = len(source.dims) - values.ndim
+    axes = [_find_axis(source, k) for k in range(first, len(source.dims))]
+    units, name = source.attributes.get("units"), source.name or "f"
+    title = str(source.attributes.get("long_name") or name)
+    dims = tuple((k, k - values.ndim, axis.name) for k, axis in enumerate(axes))
+    on_sphere = _find_slopes_on_sphere(source, values, axes, options)
+    if on_sphere is None:
+        slopes = gpugrad.gradient(values, *[axis.values for axis in axes], **options)
+        slopes = slopes if values.ndim > 1 else (slopes,)
+        below = [axis.units for axis in axes]
+    else:
+        slopes, axes = on_sphere
+        below = ["m", "m"]
+        if axes[0].name != dims[0][2]:  # latitude is drawn upwards
+            values, dims = values.T, dims[::-1]
+    thin = thin_axes(values.shape)
+    return PlotField(
+        values, tuple(axes), tuple(slope[thin] for slope in slopes),
+        tuple(per(units, by) for by in below), name, title, units,
+        is_map=on_sphere is not None, dims=dims,
+    )  # fmt: skip
 
-    `units` are None where they are unknown.
-    """
 
-    values: Values
-    label: str
-    units: str | None = None
-    has_dates: bool = False
-
-    def show_dates(self, drawn: Any) -> None:
-        """Label an axis of a picture with dates, where it has some."""
-        if self.has_dates:
-            from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
-
-            locator = AutoDateLocator()
-            drawn.set_major_locator(locator)
-            drawn.set_major_formatter(ConciseDateFormatter(locator))
-
-
-def _find_axis(source: Source, axis: int) -> _PlotAxis:
+def _find_axis(source: Source, axis: int) -> PlotAxis:
     dim = source.dims[axis]
+    length = source.shape[axis]
     if dim not in source.coordinates:
-        return _PlotAxis(np.arange(float(source.shape[axis])), f"{dim} (samples)")
+        return read_axis(None, length, dim)
     values = source.coordinates[dim]
-    units = source.coordinate_attributes.get(dim, {}).get("units")
-    if values.dtype.kind == "M":
-        from matplotlib.dates import date2num
-
-        return _PlotAxis(np.asarray(date2num(values), np.float64), dim, "day", has_dates=True)
+    attributes = source.coordinate_attributes.get(dim, {})
+    units, title = attributes.get("units"), str(attributes.get("long_name") or dim)
     if values.dtype.kind == "m":  # the time since a date, in another calendar than NumPy's
         since = str(units or "").removeprefix("seconds")
-        return _PlotAxis(values / np.timedelta64(1, "D"), f"{dim} (days{since})", "day")
-    return _PlotAxis(values.astype(np.float64), f"{dim} ({units})" if units else dim, units)
+        days = values / np.timedelta64(1, "D")
+        return PlotAxis(days, dim, f"{title} (days{since})", "day")
+    return read_axis(values, length, dim, title, units)
 
 
-def _label_field(source: Source) -> str:
-    return _add_units(source.name or "f", source.attributes.get("units"))
-
-
-def _add_units(name: str, units: str | None) -> str:
-    line_break = "\n" if len(name) > 26 else " "
-    return f"{name}{line_break}({units})" if units else name
-
-
-def _label_slope(source: Source, what: str, lengths: Sequence[str | None]) -> str:
-    """Return what a derivative is called, with units if they are the same along all axes."""
-    below = {_name_degree(units) for units in lengths}
-    units = {per(source.attributes.get("units"), by) for by in below}
-    return _add_units(what, units.pop() if len(units) == 1 else None)
-
-
-def _name_degree(units: str | None) -> str | None:
-    """Return one name for degrees to the north and to the east."""
-    return "degree" if str(units).startswith("degree") else units
-
-
-def _find_aspect(x: _PlotAxis, y: _PlotAxis) -> float | str:
-    """Return the ratio of lengths on the axes: true where both have one unit, or are degrees."""
-    wide, high = np.ptp(x.values), np.ptp(y.values)
-    if not (wide and high) or not 0.2 < wide / high < 5:
-        return "auto"  # a true picture would be a thin stripe
-    if _name_degree(x.units) == _name_degree(y.units) == "degree":
-        return float(1 / max(np.cos(np.radians(y.values.mean())), 0.2))
-    return "equal" if x.units and x.units == y.units else "auto"
-
-
-def _draw_curve(figures: Any, source: Source, values: Values) -> Any:
-    x = _find_axis(source, -1)
-    figure = figures.Figure((9, 6), layout="constrained")
-    curve, slope = figure.subplots(2, 1, sharex=True)
-    curve.plot(x.values, values, color="#2f5d8a")
-    curve.set_ylabel(_label_field(source))
-    slope.plot(x.values, gpugrad.gradient(values, x.values), color="#c2512e")
-    slope.axhline(0, color="0.7", linewidth=0.8, zorder=0)
-    name = f"d{source.name or 'f'}/d{source.dims[-1]}"
-    slope.set_ylabel(_label_slope(source, name, [x.units]))
-    slope.set_xlabel(x.label)
-    x.show_dates(slope.xaxis)
-    return figure
-
-
-def _draw_plane(figures: Any, source: Source, values: Values) -> Any:
-    y_axis, x_axis = _find_axis(source, -2), _find_axis(source, -1)
-    y, x = y_axis.values, x_axis.values
-    dy, dx, lengths = _find_gradient(source, values, [y_axis, x_axis])
-    magnitude = np.hypot(dx, dy)
-    shape = values.shape
-    aspect = _find_aspect(x_axis, y_axis)
-    height, ratio = 5.6, 1.0
-    if aspect != "auto":  # as high as a true picture is
-        ratio = float(np.ptp(y) / np.ptp(x)) * (1.0 if aspect == "equal" else float(aspect))
-        height = min(max(1.4 + 5.2 * ratio, 3.0), 8.0)
-    figure = figures.Figure((13, height), layout="constrained")
-    field, steepness = figure.subplots(1, 2, sharex=True, sharey=True)
-    thin = tuple(slice(None, None, -(-n // PIXELS)) for n in shape)
-    steep = _label_slope(source, "magnitude of the gradient", lengths)
-    for axes, shown, colors, label in (
-        (field, values, "viridis", _label_field(source)),
-        (steepness, magnitude, "magma", steep),
-    ):
-        mesh = axes.pcolormesh(x[thin[1]], y[thin[0]], shown[thin], cmap=colors, shading="nearest")
-        figure.colorbar(mesh, ax=axes, label=label, shrink=0.9)
-        axes.set_xlabel(x_axis.label)
-        axes.set_facecolor(MISSING)
-        axes.set_aspect(aspect)
-        x_axis.show_dates(axes.xaxis)
-    field.set_ylabel(y_axis.label)
-    y_axis.show_dates(field.yaxis)
-    extent = field.get_xlim(), field.get_ylim()
-    tall = ratio if aspect != "auto" else 0.9
-    every = _thin_arrows(shape, tall)
-    longest = float(np.nanmax(magnitude[every], initial=0.0))
-    if longest > 0:  # as long as the way from one arrow to the next
-        field.quiver(
-            x[every[1]], y[every[0]], dx[every], dy[every],
-            color="white", width=0.0025, scale=longest * ARROWS / 1.4,
-        )  # fmt: skip
-    _draw_streams(steepness, x, y, dx, dy)
-    field.set(xlim=extent[0], ylim=extent[1])  # which arrows and lines have widened
-    return figure
-
-
-def _find_gradient(
-    source: Source, values: Values, axes: list[_PlotAxis]
-) -> tuple[Values, Values, list[str | None]]:
-    """Return the slopes along the two axes, and the units of length that these are per.
-
-    On a map of latitudes and longitudes both are per metre.
-    """
+def _find_slopes_on_sphere(
+    source: Source, values: Values, axes: list[PlotAxis], options: dict[str, Any]
+) -> tuple[list[Values], list[PlotAxis]] | None:
+    """Return slopes per metre on a map of latitudes and longitudes, with these; else None."""
     place = find_geography(source)
     last_two = [len(source.dims) - 2, len(source.dims) - 1]
     if place is None or place.is_curved or sorted(place.axes) != last_two:
-        dy, dx = gpugrad.gradient(values, axes[0].values, axes[1].values)
-        return dy, dx, [axis.units for axis in axes]
+        return None
     latitude, longitude = place.values
-    round_axis = place.axes[1] - len(source.dims)
+    at = place.axes[0] - len(source.dims), place.axes[1] - len(source.dims)
     is_doubled = find_global_seam(source, place) is not None
     if is_doubled:
         longitude = longitude[:-1]
-        values = values[:, :-1] if round_axis == -1 else values[:-1]
-    at = place.axes[0] - len(source.dims), round_axis
+        values = values[:, :-1] if at[1] == -1 else values[:-1]
     try:
-        slopes = [*gpugrad.Sphere(latitude, longitude, radius=place.radius, axis=at)
-                  .gradient(values)]  # fmt: skip
+        sphere = gpugrad.Sphere(latitude, longitude, radius=place.radius, axis=at, **options)
+        slopes = [*sphere.gradient(values)]
     except ValueError as error:
         reason = say(str(error), source.label, source.dims[-2:])
         raise FileError(f"{source.label} can't be drawn on the sphere: {reason}") from error
     if is_doubled:
-        slopes = [np.concatenate([s, s.take([0], round_axis)], axis=round_axis) for s in slopes]
-    dy, dx = slopes if round_axis == -1 else slopes[::-1]
-    return dy, dx, ["m", "m"]
-
-
-def _thin_arrows(shape: Sequence[int], tall: float) -> tuple[slice, slice]:
-    """Return which samples have an arrow: as far apart upwards as across in the picture."""
-    across = ARROWS if tall <= 1 else max(1, round(ARROWS / tall))
-    upwards = max(1, round(ARROWS * min(tall, 1.0)))
-    counts = zip(shape, (upwards, across), strict=True)
-    steps = [-(-n // count) for n, count in counts]
-    starts = [(n - 1) % step // 2 for n, step in zip(shape, steps, strict=True)]
-    return slice(starts[0], None, steps[0]), slice(starts[1], None, steps[1])
-
-
-def _draw_streams(axes: Any, x: Values, y: Values, dx: Values, dy: Values) -> None:
-    """Draw lines along the gradient; they need even, increasing coordinates."""
-    if min(x.size, y.size) < 3:
-        return
-    even_x, even_y = (np.linspace(c.min(), c.max(), min(c.size, 200)) for c in (x, y))
-    rows, columns = np.interp(even_y, *_by_index(y)), np.interp(even_x, *_by_index(x))
-    at = np.ix_(np.rint(rows).astype(int), np.rint(columns).astype(int))
-    u, v = (np.ma.masked_invalid(df[at]) for df in (dx, dy))
-    if np.ma.any(u) or np.ma.any(v):
-        axes.streamplot(even_x, even_y, u, v, color="white", linewidth=0.6, arrowsize=0.7)
-
-
-def _by_index(c: Values) -> tuple[Values, Values]:
-    """Return increasing coordinates, and the index of each."""
-    order = np.argsort(c)
-    return c[order], np.arange(c.size)[order].astype(float)
+        slopes = [append_seam(slope, at[1]) for slope in slopes]
+    if at[1] != -1:
+        slopes = [slope.T for slope in slopes]
+    is_rotated = place.directions[0] != "north"
+    drawn = []
+    kinds: tuple[Literal["latitude", "longitude"], ...] = ("latitude", "longitude")
+    for kind, axis in zip(kinds, (axes[at[0]], axes[at[1]]), strict=True):
+        degrees = np.asarray(place.values[kind == "longitude"], np.float64)
+        if kind == "longitude":
+            degrees = np.unwrap(degrees, period=360.0)
+        label = f"{axis.name} (degrees)" if is_rotated else axis.name
+        drawn.append(
+            PlotAxis(degrees, axis.name, label, "degree", "numbers" if is_rotated else kind)
+        )
+    return slopes, drawn

@@ -42,7 +42,7 @@ def call(operator: Call, f: Any, spacing: Sequence[Any], options: dict[str, Any]
     options = {name: _strip(x, first, f"`{name}`") for name, x in options.items()}
     _refuse_units([*spacing, *options.values()])
     if operator.__name__ not in _WITHOUT_PLACES:
-        spacing = spacing or [_read_index(first.index)]
+        spacing = spacing or [read_index(first.index)]
         if options.get("time_unit") is None and _needs_unit(operator, spacing[0]):
             options["time_unit"] = "s"
     values = [_read_values(field) for field in fields]
@@ -131,7 +131,7 @@ def _refuse_units(values: Sequence[Any]) -> None:
             )
 
 
-def _read_index(index: Any) -> NumpyArray:
+def read_index(index: Any) -> NumpyArray:
     """Return an index as coordinates."""
     if index.nlevels == 1 and index.dtype.kind in "iufmM":
         if getattr(index, "tz", None) is not None:
