@@ -36,6 +36,8 @@ def _start_afresh(namespace: dict[str, Any]) -> None:
 def _restore(namespace: dict[str, Any]) -> None:
     if "_x64" in namespace:
         sys.modules["jax"].config.update("jax_enable_x64", namespace["_x64"])
+    if "matplotlib.pyplot" in sys.modules:  # which warns of more than 20 figures
+        sys.modules["matplotlib.pyplot"].close("all")
 
 
 if _installed("sybil"):

@@ -90,6 +90,8 @@ MODULES = {
     "cli_grad": "gpugrad._cli.grad",
     "cli_demo": "gpugrad._cli.demo",
     "plot_command": "gpugrad._cli.plot",
+    "plot_axes": "gpugrad._plots.axes",
+    "plot_curves": "gpugrad._plots.curves",
     "plot_panels": "gpugrad._plots.panels",
     # Fields in files: blocks that are small, disks that are full, runs that are cut short.
     "blocks": "gpugrad._files.blocks",

@@ -509,7 +509,7 @@ def test_plots_of_maps_are_true_to_scale_and_grey_where_missing(draw, tmp_path):
     assert field.get_aspect() == pytest.approx(1 / np.cos(np.radians(60)))
     assert field.get_facecolor()[:3] == (0.75, 0.75, 0.75)
     assert field.get_xlabel() == "lon"
-    assert "30°E" in {label.get_text() for label in field.get_xticklabels()}
+    assert "20°E" in {label.get_text() for label in field.get_xticklabels()}
     assert "50°N" in {label.get_text() for label in field.get_yticklabels()}
     assert field.get_xlim() == pytest.approx((-1, 61)), "arrows do not widen it"
     labels = [axes.child_axes[0].get_ylabel() for axes in (field, steepness)]

@@ -64,7 +64,7 @@ def test_the_page_has_all_containers_and_no_others(page):
         function = getattr(gpugrad, name)
         takes_fields = callable(function) and not isinstance(function, type)
         others = ("stencil", "use_backend", "info", "namespace", "free_memory", "explain",
-                  "asnumpy", "smooth_derivative")  # fmt: skip
+                  "asnumpy", "smooth_derivative", "plot")  # fmt: skip
         assert not takes_fields or name in others or f"`{name}`" in wording, name
 
 

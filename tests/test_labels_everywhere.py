@@ -70,10 +70,10 @@ OTHERS = {
     "BackendError", "CriticalPoint", "CriticalPoints", "DerivativeEstimate", "Explanation",
     "FunctionDerivative", "GpugradWarning", "Info", "InflectionPoint", "InflectionPoints",
     "NotAnalytic", "RecommendedSpacing", "Stencil", "Table", "TruncationError", "TurningPoint",
-    "TurningPoints", "asnumpy", "explain", "free_memory", "info", "namespace",
+    "TurningPoints", "asnumpy", "explain", "free_memory", "info", "namespace", "plot",
     "recommended_spacing", "stencil", "symbolic", "symbolic.SymbolicFunction", "use_backend",
 }  # fmt: skip
-"""What takes no field or gives numbers of it, and `asnumpy`, which is there to strip it."""
+"""What takes no field, gives numbers of it or draws it, and `asnumpy`, which strips it."""
 
 NEED_VALUES = ("turning_points", "inflection_points", "critical_points")
 

@@ -77,7 +77,7 @@ def check_drawable(f: Any) -> None:
     ValueError
         If it has other than one or two axes.
     """
-    dtype = dtype_name(f.dtype) if hasattr(f, "dtype") else np.asarray(f).dtype.name
+    dtype = dtype_name(f.dtype)
     for kind, cure in _CURES.items():
         if dtype.startswith(kind):
             raise TypeError(f"`f` must hold real numbers to be drawn; got {dtype}. {cure}")

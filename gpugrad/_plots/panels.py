@@ -57,11 +57,11 @@ def _draw_values(
     find = find_corners if field.is_curved else find_edges
     # Vector formats would hold each sample as a path of its own.
     mesh = axes.pcolormesh(find(x), find(y), shown, shading="flat", rasterized=True, **colors)
-    _draw_bar(axes, mesh, label)
     vertical, horizontal = field.axes
     axes.set_xlabel(horizontal.label)
     axes.set_ylabel(vertical.label)
     axes.set_aspect(field.aspect)
+    _draw_bar(axes, mesh, label)
     horizontal.show_ticks(axes.xaxis)
     vertical.show_ticks(axes.yaxis)
     if np.ma.is_masked(shown):

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
-
-from gpugrad._arrays import library_of_labels
+from gpugrad._arrays import as_field, library_of_labels
 from gpugrad._labels import geographic_kind, has_units
 from gpugrad._labels.pandas_fields import read_index
 from gpugrad._labels.units import find_library, take
@@ -62,10 +60,10 @@ def _is_usual(name: str, x: Any) -> bool:
 
 def _as_array(f: Any) -> Any:
     """Return a sequence as an array; a sequence of quantities as a quantity."""
-    if not isinstance(f, (tuple, list)):
+    if hasattr(f, "shape"):
         return f
     if not has_units(f):
-        return np.asarray(f)
+        return as_field(f)
     library = find_library([f])
     amount = take(library, f)
     return library.make(amount.values, amount.unit, None)
