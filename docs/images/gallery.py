@@ -9,6 +9,7 @@ from typing import Any
 
 from matplotlib import pyplot
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 HERE = Path(__file__).parent
 PAGE = HERE.parent / "plots.md"
@@ -16,7 +17,7 @@ DPI = 90
 
 
 def draw_figures() -> Iterator[tuple[str, Any]]:
-    """Yield the name of each picture on the page, and the figure that the example above it draws."""
+    """Yield the name of each picture on the page, and the figure of the example above it."""
     names: dict[str, Any] = {}
     pieces = findall(r"```python\n(.*?)```|\]\(images/(plot-.*?)\)", PAGE.read_text(), DOTALL)
     for code, picture in pieces:
@@ -27,9 +28,21 @@ def draw_figures() -> Iterator[tuple[str, Any]]:
             pyplot.close("all")
 
 
+def describe(figure: Any) -> str:
+    """Return what is written beside the panels of a figure; it goes into the picture's file."""
+    panels = [[a.get_xlabel(), a.get_ylabel(), a.get_title()] for a in figure.axes]
+    bars = [bar.get_ylabel() for axes in figure.axes for bar in axes.child_axes]
+    legends = [axes.get_legend_handles_labels()[1] for axes in figure.axes]
+    return str([panels, bars, legends])
+
+
 if __name__ == "__main__":
     for name, figure in draw_figures():
         drawn = BytesIO()
         figure.savefig(drawn, dpi=DPI)
-        # A palette makes the file a third as large.
-        Image.open(drawn).convert("RGB").quantize(256).save(HERE / name, optimize=True)
+        # A palette makes the file half as large; of 256 colours those that are rare count, too.
+        picture = Image.open(drawn).convert("RGB")
+        palette = picture.quantize(256, Image.Quantize.MAXCOVERAGE)
+        text = PngInfo()
+        text.add_text("Title", describe(figure))
+        picture.quantize(palette=palette).save(HERE / name, optimize=True, pnginfo=text)

@@ -29,14 +29,17 @@ def draw():
         curve.plot(place + tangent, value + slope * tangent, color=RED, linewidth=3.2)
     curve.plot(x, f, "o", color=BLUE, markersize=9, markeredgecolor="white", zorder=3)
     curve.set_ylabel("samples f", fontsize=17, color=BLUE)
-    curve.set_title("gpugrad.gradient(f, 1.0, edge_order=2)", fontsize=18, family="monospace", pad=12)
+    curve.set_title(
+        "gpugrad.gradient(f, 1.0, edge_order=2)", fontsize=18, family="monospace", pad=12
+    )
     below.axhline(0, color=GREY, linewidth=1)
     below.vlines(x, 0, slopes, color=RED, linewidth=2)
     below.plot(x, slopes, "o", color=RED, markersize=9)
     for place, slope in zip(x, slopes, strict=True):
         below.annotate(
-            f"{slope:.1f}".replace("-", "−"), (place, slope), (0, 11 if slope > 0 else -11), fontsize=15,
-            textcoords="offset points", ha="center", va="bottom" if slope > 0 else "top",
+            f"{slope:.1f}".replace("-", "−"), (place, slope), (0, 11 if slope > 0 else -11),
+            fontsize=15, textcoords="offset points", ha="center",
+            va="bottom" if slope > 0 else "top",
         )  # fmt: skip
     below.set_ylabel("slopes df/dx", fontsize=17, color=RED)
     below.set_xlabel("x", fontsize=17)

@@ -78,7 +78,7 @@ def write_degrees(degrees: float, letters: str) -> str:
 def add_units(name: str, units: str | None) -> str:
     """Return a label: a name with its units behind it, or below it where the name is long."""
     line_break = "\n" if len(name) > LONGEST_LINE else " "
-    return f"{name}{line_break}({units})" if units else name
+    return f"{name}{line_break}({units})" if units not in (None, "", "1") else name
 
 
 def name_degree(units: str | None) -> str | None:

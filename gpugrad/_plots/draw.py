@@ -96,7 +96,7 @@ def _make_axes(
     columns = 2 if count == 4 else min(count, 3)
     rows = -(-count // columns)
     width = 5.2 if columns > 1 else 6.2
-    high = min(max(1.3 + (width - 1.6) * field.tallness, 2.6), 7.0)  # with the colour bar beside
+    high = min(max(1.1 + (width - 1.6) * field.tallness, 2.6), 7.0)  # with the colour bar beside
     figure = make_figure(figsize=(width * columns, high * rows), layout="constrained")
     axes = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
     drawn = [*axes.flat]

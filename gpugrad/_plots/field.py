@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -49,6 +49,9 @@ class PlotField:
         Those of the field.
     is_map : bool
         Whether axes are latitude and longitude on a sphere, and slopes per length.
+    periods : dict
+        For axes that go round, the period in their coordinates; None where it is the extent and one
+        more step. Longitudes that go once round are found without it.
     dims : tuple of tuple
         What users may call each axis: its numbers, and the name of a dimension.
     """
@@ -61,6 +64,7 @@ class PlotField:
     title: str = ""
     units: str | None = None
     is_map: bool = False
+    periods: Mapping[int, float | None] = field(default_factory=dict)
     dims: tuple[tuple[object, ...], ...] = ((0, -2), (1, -1))
 
     @property
@@ -107,14 +111,6 @@ class PlotField:
         """What the length of the gradient is called; it has units if both slopes have the same."""
         units = {name_degree(units) for units in self.slope_units}
         return add_units("magnitude of the gradient", units.pop() if len(units) == 1 else None)
-
-    @property
-    def goes_round(self) -> bool:
-        """Whether longitudes go once round, with the first meridian once more at the end or not."""
-        x = self.axes[1]
-        if not self.is_map or self.is_curved or x.values.size < 4:
-            return False
-        return bool(x.span + 1.01 * np.abs(np.diff(x.values)).max() >= 360)
 
     @cached_property
     def aspect(self) -> float | str:

@@ -119,3 +119,20 @@ def mask_values(f: Any, values: NumpyArray, where: Any) -> NumpyArray:
         where = options["where"]
     valid = np.broadcast_to(bring_home([strip(where).values])[0], values.shape)
     return np.ma.array(values, mask=np.ma.getmaskarray(values) | ~valid.astype(bool))
+
+
+def find_periods(f: Any, boundary: Any, period: Any) -> dict[int, float | None]:
+    """Return the axes that go round, with their periods where these are numbers."""
+    periods: dict[int, float | None] = {}
+    for axis, names in enumerate(name_dims(f)):
+        side, span = (_pick_entry(option, names) for option in (boundary, period))
+        if side in ("periodic", "wrap") and (span is None or isinstance(span, (int, float))):
+            periods[axis] = span
+    return periods
+
+
+def _pick_entry(option: Any, names: Sequence[object]) -> Any:
+    """Return what an option says of an axis that has several names; texts and numbers only."""
+    if isinstance(option, dict):
+        option = next((option[name] for name in names if name in option), None)
+    return option if isinstance(option, (str, int, float, type(None))) else ""

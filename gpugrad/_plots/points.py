@@ -132,23 +132,29 @@ def _strip_prominence(prominence: Any, field: PlotField) -> Any:
 
 def _find_critical(field: PlotField, _: Any) -> list[Marks]:
     rows, columns = field.axes
-    if field.is_curved:  # counted in samples; a point stays what it is in other coordinates
-        found = critical_points(field.values)
-        y, x = (_interpolate(axis.values, found.position) for axis in (rows, columns))
-    else:
-        values, options = field.values, dict[str, Any]()
-        if field.goes_round:
-            options = {"boundary": {1: "periodic"}, "period": {1: 360.0}}
-            doubled = abs(columns.span - 360) < 1e-3
-            values = values[:, :-1] if doubled else values
-        across = columns.values[: values.shape[1]]
-        found = critical_points(values, rows.values, across, **options)
-        y, x = found.position[:, 0], found.position[:, 1]
+    values, spacing, periods = field.values, [rows.values, columns.values], {**field.periods}
+    if field.is_map and not field.is_curved:
+        first, *_, last = columns.values
+        step = abs(columns.values[1] - first)
+        if abs(last - first) + 1.01 * step >= 360:
+            periods = {1: 360.0}
+        if abs(abs(last - first) - 360) < 0.01 * step:  # the first meridian once more
+            values, spacing = values[:, :-1], [rows.values, columns.values[:-1]]
+    options: dict[str, Any] = {"boundary": dict.fromkeys(periods, "periodic")} if periods else {}
+    known = {axis: period for axis, period in periods.items() if period is not None}
+    options |= {"period": known} if known else {}
+    # On a curved grid counted in samples: a point stays what it is in other coordinates.
+    found = critical_points(values, *([] if field.is_curved else spacing), **options)
+    y, x = found.position[:, 0], found.position[:, 1]
+    if field.is_curved:
+        y, x = (_interpolate(axis.values, found.position, [*periods]) for axis in field.axes)
     return _list_marks(found.kind, x, y, found.value)
 
 
-def _interpolate(values: NumpyArray, places: NumpyArray) -> NumpyArray:
+def _interpolate(values: NumpyArray, places: NumpyArray, periodic: Sequence[int]) -> NumpyArray:
     """Return values of two axes at places that are counted in samples, linearly between them."""
+    for axis in periodic:
+        values = np.concatenate([values, values.take([0], axis)], axis=axis)
     lower = np.minimum(places.astype(int), np.subtract(values.shape, 2))
     i, j = lower.T
     u, v = (places - lower).T

@@ -17,6 +17,7 @@ from gpugrad._plots.home import (
     bring_home,
     check_drawable,
     describe_values,
+    find_periods,
     mask_values,
     name_dims,
     strip,
@@ -105,6 +106,7 @@ def _read_on_axes(f: Any, spacing: Sequence[Any], options: dict[str, Any]) -> Pl
     return PlotField(
         mask_values(f, values, options.get("where")), axes, tuple(numbers),
         tuple(slope.units for slope in slopes), *describe_values(f), dims=name_dims(f),
+        periods=find_periods(f, options.get("boundary"), options.get("period")),
     )  # fmt: skip
 
 

@@ -18,7 +18,14 @@ from gpugrad._labels.xarray_coordinates import pick_coordinate
 from gpugrad._operators import Sphere
 from gpugrad._plots.axes import Kind, PlotAxis, add_units
 from gpugrad._plots.field import PlotField, thin_axes
-from gpugrad._plots.home import bring_home, describe_values, mask_values, name_dims, strip
+from gpugrad._plots.home import (
+    bring_home,
+    describe_values,
+    find_periods,
+    mask_values,
+    name_dims,
+    strip,
+)
 from gpugrad._plots.maps import append_seam, repeats_first_meridian
 
 
@@ -136,6 +143,7 @@ def _read_on_curve_lines(f: Any, grid: Any, options: Mapping[str, Any]) -> PlotF
         mask_values(f, values, options.get("where")), (up, right),
         tuple(slope[thin] for slope in slopes), (along_y.units, along_x.units),
         *describe_values(f), dims=(("y", up.name), ("x", right.name)),
+        periods={} if grid.period else find_periods(f, grid.boundary, None),
     )  # fmt: skip
 
 
