@@ -132,6 +132,33 @@ def test_missing_samples_are_grey(how):
         np.testing.assert_array_equal(np.isnan(values_of(panel)), ~is_valid)
 
 
+def test_infinite_samples_are_grey_without_a_warning():
+    field = gpugrad.plot(np.where(HILL > 0.9, np.inf, HILL), Y, X).axes[0]
+    np.testing.assert_array_equal(np.isnan(values_of(field)), HILL > 0.9)
+
+
+@pytest.mark.parametrize("value", [np.nan, 3.0])
+def test_fields_and_curves_of_one_value_are_drawn(value):
+    gpugrad.plot(np.full((5, 6), value)).canvas.draw()
+    gpugrad.plot(np.full(5, value)).canvas.draw()
+
+
+def test_stream_lines_follow_means_of_large_fields(monkeypatch):
+    monkeypatch.undo()
+    seen = []
+    monkeypatch.setattr(matplotlib.axes.Axes, "streamplot", lambda _, *a, **__: seen.append(a))
+    x, y = np.linspace(0, 6, 301), np.linspace(-2, 2, 25)
+    f = np.add.outer(y, np.where(np.arange(301) % 2, 2.0, 2.1) * x)
+    f[:, 100:130] = np.nan
+    gpugrad.plot(f, y, x)
+    ((even_x, even_y, u, v),) = seen
+    assert (even_x.size, even_y.size) == (plot_panels.FINEST, y.size)
+    inside = np.s_[1:-1, 1:-1]
+    np.testing.assert_allclose(np.ma.median(u[inside]), 2.05, atol=0.02)
+    np.testing.assert_allclose(v[inside].compressed(), 1.0)
+    assert np.ma.getmaskarray(u).any()
+
+
 # Names, units and dates
 
 
@@ -275,6 +302,15 @@ def test_curved_grids_are_drawn_where_their_samples_lie():
     assert field.get_aspect() == 1.0
 
 
+@pytest.mark.parametrize("boundary", ["periodic", {1: "periodic"}])
+def test_points_at_the_seam_of_a_periodic_axis_are_marked(boundary):
+    angle = np.arange(40) * (2 * np.pi / 40)
+    f = np.cos(angle - 0.02) - np.cos(angle)[:, None] * 0.5
+    options = {"boundary": boundary, "period": 2 * np.pi}
+    marks = marks_of(gpugrad.plot(f, angle, angle, **options).axes[0])
+    assert np.isclose(marks["maximum"], [np.pi, 0.02][::-1], atol=0.02).all(axis=-1).any()
+
+
 # Points
 
 
@@ -358,6 +394,20 @@ def test_given_axes_are_drawn_in_and_nothing_else_changes():
     assert left.has_data()
 
 
+def test_small_axes_and_subfigures_are_drawn_in():
+    figure, ax = plt.subplots(figsize=(3, 2))
+    gpugrad.plot(HILL, Y, X, ax=ax)
+    (bar,) = (axes for axes in figure.axes if axes is not ax)
+    figure.canvas.draw()
+    panel, beside = ax.get_position(), bar.get_position()
+    assert (beside.y0, beside.height) == pytest.approx((panel.y0, panel.height))
+    assert beside.x0 > panel.x1
+    assert bar.yaxis.label.get_window_extent().x1 <= figure.bbox.x1, "the label is not cut off"
+    below, _ = plt.figure(layout="constrained").subfigures(1, 2)
+    gpugrad.plot(HILL, Y, X, ax=below.subplots(2))
+    below.canvas.draw()
+
+
 def test_pyplot_knows_a_figure_and_a_notebook_shows_it_once(monkeypatch):
     figure = gpugrad.plot(np.sin(X), X)
     assert plt.gcf() is figure
@@ -392,9 +442,9 @@ def test_the_pictures_of_the_page_are_those_that_its_examples_draw(monkeypatch):
     drawn = []
     for name, figure in gallery.draw_figures():
         drawn.append(name)
-        width, height = (figure.get_size_inches() * gallery.DPI).astype(int)
+        width, height = figure.get_size_inches() * gallery.DPI
         with image.open(PICTURES / name) as picture:
-            assert picture.size == (width, height), name
+            assert picture.size == pytest.approx((width, height), abs=1), name
             assert picture.text["Title"] == gallery.describe(figure), name
         assert (PICTURES / name).stat().st_size < 120_000
     assert {*drawn} == {path.name for path in PICTURES.glob("plot-*.png")}
@@ -448,6 +498,15 @@ def test_a_slice_of_a_data_array_is_named():
     f = xarray.DataArray(np.ones((2, 3, 4)), dims=("time", "y", "x"))
     with pytest.raises(ValueError, match=r"as in `f.isel\(time=0\)`"):
         gpugrad.plot(f)
+
+
+def test_tables_of_many_columns_are_refused():
+    pandas = pytest.importorskip("pandas")
+    with pytest.raises(TypeError, match="one column of a DataFrame"):
+        gpugrad.plot(pandas.DataFrame(HILL))
+    xarray = pytest.importorskip("xarray")
+    with pytest.raises(TypeError, match="Dataset"):
+        gpugrad.plot(xarray.Dataset({"T": ("x", X)}))
 
 
 def test_as_many_axes_as_panels_are_asked_for():

@@ -13,7 +13,7 @@ from PIL.PngImagePlugin import PngInfo
 
 HERE = Path(__file__).parent
 PAGE = HERE.parent / "plots.md"
-DPI = 90
+DPI = 100
 
 
 def draw_figures() -> Iterator[tuple[str, Any]]:

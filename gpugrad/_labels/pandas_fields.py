@@ -85,12 +85,12 @@ def _take_columns(operator: Call, f: Any, options: dict[str, Any]) -> list[Any]:
                 "components of `v` must be all of one library; got a Series and a "
                 f"{type(field).__name__}. Pass `.to_numpy()` of each."
             )
-        _refuse_frame(field, operator.__name__)
+        refuse_frame(field, operator.__name__)
         _check_index(field, fields[0], "components of `v`")
     return fields
 
 
-def _refuse_frame(f: Any, operator: str) -> None:
+def refuse_frame(f: Any, operator: str) -> None:
     if f.ndim == 1:
         return
     names = ", ".join(map(str, f.columns[:3])) + (", ..." if len(f.columns) > 3 else "")

@@ -26,13 +26,13 @@ LINES = 12
 def draw_curve_panel(axes: Any, field: PlotField, panel: Any, points: PlotPoints) -> None:
     """Draw the curve, or its slope, in axes of Matplotlib."""
     is_slope = panel == "slope"
-    values = as_drawn(field.slopes[0] if is_slope else field.values)
+    values = field.slopes[0] if is_slope else field.values
     (x,) = field.axes
     chosen = choose_samples(values)
     marker = "o" if values.size <= DOTS else None
     axes.plot(
-        x.values[chosen], values[chosen], color=SLOPE if is_slope else CURVE, linewidth=1.4,
-        marker=marker, markersize=3.5,
+        x.values[chosen], as_drawn(values[chosen]), linewidth=1.4,
+        color=SLOPE if is_slope else CURVE, marker=marker, markersize=3.5,
     )  # fmt: skip
     axes.set_xlabel(x.label)
     axes.set_ylabel(field.label_slope(0) if is_slope else field.label)
@@ -77,13 +77,13 @@ def choose_samples(values: NumpyArray) -> NumpyArray:
     if n <= 2 * BINS:
         return np.arange(n)
     width = -(-n // BINS)
-    whole = n // width * width
-    starts = np.arange(0, n, width)
-    rows = values[:whole].reshape(-1, width)
-    is_missing = np.isnan(rows)
-    with np.errstate(invalid="ignore"):
-        lowest = np.where(is_missing, np.inf, rows).argmin(axis=1)
-        highest = np.where(is_missing, -np.inf, rows).argmax(axis=1)
-    chosen = [starts[: len(rows)] + each for each in (lowest, highest, is_missing.argmax(axis=1))]
-    rest = np.arange(whole, n)
-    return np.unique(np.concatenate([*chosen, rest, [0, n - 1]]))
+    chosen = [0, n - 1]
+    for start in range(0, n, width):  # bin by bin, as others would need as much memory again
+        samples = as_drawn(values[start : start + width])
+        is_missing = np.isnan(samples)
+        if is_missing.any():
+            chosen.append(start + int(is_missing.argmax()))
+            if is_missing.all():
+                continue
+        chosen += [start + int(np.nanargmin(samples)), start + int(np.nanargmax(samples))]
+    return np.unique(chosen)

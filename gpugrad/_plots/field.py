@@ -81,6 +81,13 @@ class PlotField:
         return add_units(self.title or self.name, self.units)
 
     @cached_property
+    def finite(self) -> NumpyArray:
+        """All samples, those masked that are infinite."""
+        if self.values.dtype.kind != "f" or not np.isinf(self.values).any():
+            return self.values
+        return np.ma.masked_invalid(self.values)
+
+    @cached_property
     def shown(self) -> NumpyArray:
         """The samples that are drawn."""
         return as_drawn(self.values[thin_axes(self.values.shape)])

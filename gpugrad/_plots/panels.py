@@ -18,8 +18,8 @@ MISSING = "0.75"
 ARROWS = 20
 """How many arrows stand along the longer side of a panel that is four inches wide or more."""
 
-FINEST = 200
-"""How many samples along a side stream lines are drawn by at most."""
+FINEST = 40
+"""How many means of the slope along a side stream lines are drawn by at most."""
 
 
 def draw_field_panel(axes: Any, field: PlotField, panel: Any, points: PlotPoints) -> None:
@@ -61,6 +61,7 @@ def _draw_values(
     axes.set_xlabel(horizontal.label)
     axes.set_ylabel(vertical.label)
     axes.set_aspect(field.aspect)
+    axes.grid(visible=False)  # lines of a grid would look like a part of the field
     _draw_bar(axes, mesh, label)
     horizontal.show_ticks(axes.xaxis)
     vertical.show_ticks(axes.yaxis)
@@ -74,8 +75,9 @@ def _draw_bar(axes: Any, mesh: Any, label: str) -> None:
     if figure.get_layout_engine() is not None:
         bar = figure.colorbar(mesh, label=label, cax=axes.inset_axes((1.03, 0.0, 0.045, 1.0)))
     else:
-        wide = figure.get_size_inches()[0] * axes.get_position().width
-        room = min(0.7 / wide, 0.35)  # for the bar, with what is written beside it
+        room = min(
+            0.7 * figure.dpi / axes.bbox.width, 0.35
+        )  # for the bar, with what is written beside it
         bar = figure.colorbar(mesh, ax=axes, label=label, fraction=room, pad=0.0)
         axes.apply_aspect()
         panel = axes.get_position()
@@ -106,7 +108,7 @@ def find_corners(x: NumpyArray) -> NumpyArray:
 def _draw_arrows(axes: Any, field: PlotField) -> None:
     """Draw arrows uphill, whose lengths grow as the root of the slope does."""
     right, up = map(as_drawn, field.uphill)
-    inches = axes.get_figure().get_size_inches()[0] * axes.get_position().width
+    inches = axes.bbox.width / axes.get_figure().dpi
     count = int(np.clip(ARROWS * inches / 4, 10, ARROWS))
     y, x = field.places
     if field.is_curved:
@@ -158,15 +160,35 @@ def _draw_streams(axes: Any, field: PlotField) -> None:
         return
     if not all(axis.is_monotonic for axis in field.axes):
         return
-    even_x, even_y = (np.linspace(c.min(), c.max(), min(c.size, FINEST)) for c in (x, y))
-    rows, columns = np.interp(even_y, *_by_index(y)), np.interp(even_x, *_by_index(x))
-    at = np.ix_(np.rint(rows).astype(int), np.rint(columns).astype(int))
-    u, v = (np.ma.masked_invalid(as_drawn(slope)[at]) for slope in field.flow)
-    if np.ma.any(u) or np.ma.any(v):
-        axes.streamplot(even_x, even_y, u, v, color="white", linewidth=0.6, arrowsize=0.7)
+    even_y, even_x = (np.linspace(c.min(), c.max(), min(c.size, FINEST)) for c in (y, x))
+    means = [
+        _take_means(_take_means(as_drawn(slope), y, even_y).T, x, even_x).T for slope in field.flow
+    ]
+    if not any(np.nan_to_num(mean).any() for mean in means):
+        return
+    if any(np.isnan(mean).any() for mean in means):  # masks cost much time, so no others do
+        means = [np.ma.masked_invalid(mean) for mean in means]
+    axes.streamplot(even_x, even_y, *means, color="white", linewidth=0.6, arrowsize=0.7)
 
 
-def _by_index(c: NumpyArray) -> tuple[NumpyArray, NumpyArray]:
-    """Return increasing coordinates, and the index of each."""
+def _take_means(values: NumpyArray, c: NumpyArray, even: NumpyArray) -> NumpyArray:
+    """Return means of rows at coordinates `c` around each of some even ones, NaN left out.
+
+    Around a coordinate that has no row, the nearest one stands in.
+    """
     order = np.argsort(c)
-    return c[order], np.arange(c.size)[order].astype(float)
+    c, values = c[order], values[order]
+    edges = (even[1:] + even[:-1]) / 2
+    starts = np.concatenate([[0], np.searchsorted(c, edges)])
+    counts = np.diff(np.append(starts, c.size))
+    near = np.rint(np.interp(even, c, np.arange(c.size))).astype(int)
+    if counts.max() == 1:
+        return np.asarray(values[near])
+    is_valid = np.isfinite(values)
+    sums, valid = (
+        np.add.reduceat(rows, np.minimum(starts, c.size - 1), axis=0)
+        for rows in (np.where(is_valid, values, 0.0), is_valid.astype(np.float64))
+    )
+    with np.errstate(invalid="ignore"):
+        means = sums / valid
+    return np.asarray(np.where((counts > 0)[:, None], means, values[near]))

@@ -6,6 +6,8 @@ from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from gpugrad._arrays import Array, Backend
 from gpugrad._grids import ONE_SIDED, Boundary, EdgeOrder, Period
 from gpugrad._keywords import accepts_keywords
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 f : array of shape (n,) or (n_0, n_1)
     Samples of a curve, or of a field of two axes: real numbers in an array of any library, a
     DataArray of xarray, a quantity, a Series of pandas, or a sequence. A Dask array is computed,
-    once. Samples that are NaN or masked are grey.
+    once. Samples that are NaN, infinite or masked are grey.
 """,
     spacing="""
 *spacing : number, array, Sphere or CurvilinearGrid, optional
@@ -137,7 +139,8 @@ def plot(
         "edge_accuracy": edge_accuracy, "period": period, "time_unit": time_unit,
         "where": where, "skipna": skipna, "backend": backend,
     }  # fmt: skip
-    field = read_field(f, spacing, options)
+    with np.errstate(invalid="ignore"):  # of infinite samples, which are grey
+        field = read_field(f, spacing, options)
     figure: Figure = draw_field(
         field, panels, points, prominence, ax, make_figure=partial(_make_figure, pyplot)
     )

@@ -78,8 +78,9 @@ def parse_points(points: Any, field: PlotField, prominence: Any) -> PlotPoints:
 
 def _find_usual(field: PlotField) -> PlotPoints:
     """Return turning or critical points, if there are few of them, or a note that there are not."""
-    is_in_order = field.is_curved or all(axis.is_monotonic for axis in field.axes)
-    if field.values.size > LARGEST or not is_in_order:
+    if field.values.size > LARGEST:
+        return PlotPoints()
+    if not (field.is_curved or all(axis.is_monotonic for axis in field.axes)):
         return PlotPoints()
     if field.is_curve:
         marks = _find_turns(field, None)
@@ -88,7 +89,7 @@ def _find_usual(field: PlotField) -> PlotPoints:
     elif min(field.values.shape) < 3:
         return PlotPoints()
     else:
-        count = _count_candidates(field.values)
+        count = _count_candidates(field.finite)
         marks = [] if count > 10 * MOST else _find_critical(field, None)
         count = max(count if count > 10 * MOST else 0, sum(mark.x.size for mark in marks))
         note = "too many critical points to mark"
@@ -109,13 +110,13 @@ def _find_turning_rows(f: NumpyArray) -> NumpyArray:
 
 def _find_turns(field: PlotField, prominence: Any) -> list[Marks]:
     (x,) = field.axes
-    found = turning_points(field.values, x.values, prominence=_strip_prominence(prominence, field))
+    found = turning_points(field.finite, x.values, prominence=_strip_prominence(prominence, field))
     return _list_marks(found.kind, found.position, found.value, found.value)
 
 
 def _find_inflections(field: PlotField, _: Any) -> list[Marks]:
     (x,) = field.axes
-    found = inflection_points(field.values, x.values)
+    found = inflection_points(field.finite, x.values)
     kinds = np.full(len(found), "inflection")
     return _list_marks(kinds, found.position, found.value, found.value)
 
@@ -132,7 +133,7 @@ def _strip_prominence(prominence: Any, field: PlotField) -> Any:
 
 def _find_critical(field: PlotField, _: Any) -> list[Marks]:
     rows, columns = field.axes
-    values, spacing, periods = field.values, [rows.values, columns.values], {**field.periods}
+    values, spacing, periods = field.finite, [rows.values, columns.values], {**field.periods}
     if field.is_map and not field.is_curved:
         first, *_, last = columns.values
         step = abs(columns.values[1] - first)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from gpugrad._arrays import as_field, library_of_labels
+from gpugrad._arrays import as_field, library_of_labels, refuse_datasets
 from gpugrad._labels import geographic_kind, has_units
-from gpugrad._labels.pandas_fields import read_index
+from gpugrad._labels.pandas_fields import read_index, refuse_frame
 from gpugrad._labels.units import find_library, take
 from gpugrad._labels.xarray_coordinates import find_spacings
 from gpugrad._operators.gradient import gradient
@@ -42,6 +42,9 @@ def read_field(f: Any, spacing: Sequence[Any], options: Mapping[str, Any]) -> Pl
     TypeError, ValueError
         If it can't be drawn, or not be differentiated so.
     """
+    if library_of_labels(f) == "pandas":
+        refuse_frame(f, "plot")
+    refuse_datasets(f, "`f`")
     f = _as_array(f)
     check_drawable(f)
     given = {name: x for name, x in options.items() if not _is_usual(name, x)}
