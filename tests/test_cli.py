@@ -452,6 +452,39 @@ def test_plot_cuts_where_it_is_told(tmp_path, monkeypatch, capsys):
     assert "(axis0 2)" in capsys.readouterr().out
 
 
+def test_plot_takes_panels_accuracy_and_prominence(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    drawn = []
+    monkeypatch.setattr(plot_command, "save_picture", lambda figure, _: drawn.append(figure))
+    f = np.random.default_rng(0).normal(size=(12, 20))
+    np.save("f.npy", f)
+    np.save("g.npy", f[0])
+    assert cli_main.main(["plot", "f.npy", "--panels", "axis0", "1", "--accuracy", "4"]) == 0
+    assert cli_main.main(["plot", "g.npy", "--panels", "curve", "--prominence", "2"]) == 0
+    (first, second), (curve,) = (figure.axes for figure in drawn)
+    for panel, expected in zip((first, second), gpugrad.gradient(f, accuracy=4), strict=True):
+        (mesh,) = panel.collections
+        np.testing.assert_array_equal(np.reshape(mesh.get_array(), f.shape), expected)
+    marked = sum(len(line.get_xdata()) for line in curve.lines if line.get_marker() in "^v")
+    assert marked == len(gpugrad.turning_points(f[0], prominence=2.0))
+
+
+def test_plots_of_maps_point_north_whatever_the_order_of_axes(draw, tmp_path):
+    from matplotlib.collections import QuadMesh
+
+    latitude, longitude = np.linspace(-60, 60, 25), np.arange(0, 90, 3.0)
+    f = np.cos(np.radians(latitude)) * np.sin(np.radians(longitude))[:, None]
+    coords = {
+        "lat": ("lat", latitude, {"units": "degrees_north"}),
+        "lon": ("lon", longitude, {"units": "degrees_east"}),
+    }
+    field, steepness = draw(f, ("lon", "lat"), coords, "K", tmp_path)
+    assert (steepness.get_xlabel(), field.get_ylabel()) == ("lon", "lat")
+    (mesh,) = (shown for shown in steepness.collections if isinstance(shown, QuadMesh))
+    expected = gpugrad.Sphere(latitude, longitude).gradient_norm(f.T)
+    np.testing.assert_allclose(np.reshape(mesh.get_array(), f.T.shape), expected, rtol=1e-12)
+
+
 def test_plot_says_what_is_wrong_in_one_line(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     np.save("f.npy", np.zeros((3, 20, 30)))
@@ -464,6 +497,8 @@ def test_plot_says_what_is_wrong_in_one_line(tmp_path, monkeypatch, capsys):
         (["f.npy", "--at", "x=1"], "with an axis of: axis0"),
         (["f.npy", "--at", "axis0=3"], "within the 3 samples"),
         (["f.npy", "--output", "picture.nothing"], "must end in one of"),
+        (["f.npy", "--panels", "slope"], "must be some of"),
+        (["f.npy", "--prominence", "1"], "goes with curves"),
     ):
         assert cli_main.main(["plot", *arguments]) == 1
         printed = capsys.readouterr().err

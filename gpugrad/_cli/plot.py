@@ -108,7 +108,7 @@ def save_picture(figure: Any, output: Path) -> None:
 
 
 def _plot_file(arguments: argparse.Namespace) -> str:
-    figures = import_matplotlib("matplotlib.figure")
+    figures = import_library("matplotlib.figure", "plot", "drawing", "matplotlib")
     output = check_picture(arguments.output)
     with ExitStack() as files:
         names = (arguments.var,) if arguments.var else ()

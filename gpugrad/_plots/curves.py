@@ -31,7 +31,7 @@ def draw_curve_panel(axes: Any, field: PlotField, panel: Any, points: PlotPoints
     chosen = choose_samples(values)
     marker = "o" if values.size <= DOTS else None
     axes.plot(
-        x.values[chosen], as_drawn(values[chosen]), linewidth=1.4,
+        x.values[chosen], as_drawn(values[chosen]), linewidth=1.4 if values.size <= 1000 else 0.8,
         color=SLOPE if is_slope else CURVE, marker=marker, markersize=3.5,
     )  # fmt: skip
     axes.set_xlabel(x.label)

@@ -128,7 +128,7 @@ def _draw_arrows(axes: Any, field: PlotField) -> None:
         factor = np.sqrt(np.minimum(length / longest, 1.0)) / length
     drawn = np.isfinite(factor) & (factor > 0)
     axes.quiver(
-        x[drawn], y[drawn], (u * factor)[drawn], (v * factor)[drawn], color="white",
+        x[drawn], y[drawn], u[drawn] * factor[drawn], v[drawn] * factor[drawn], color="white",
         edgecolor="0.15", linewidth=0.4, width=0.09 / count, scale=count / 1.1, minlength=0.5,
         pivot="mid", zorder=3,
     )  # fmt: skip
