@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal, TypedDict, TypeVar, Unpack, overload
 
 import numpy as np
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from gpugrad import symbolic as symbolic
@@ -53,7 +54,6 @@ from gpugrad._operators.explain import explain as explain
 from gpugrad._operators.plan import Plan as Plan
 from gpugrad._operators.plan import plan as plan
 from gpugrad._patch.patch import patch_numpy as patch_numpy
-from gpugrad._plots.plot import plot as plot
 from gpugrad._stencils.textbook import Stencil as Stencil
 from gpugrad._stencils.textbook import TruncationError as TruncationError
 from gpugrad._stencils.textbook import stencil as stencil
@@ -419,3 +419,12 @@ def smooth_derivative(
     time_unit: str | None = None,
     out: Any = None,
 ) -> _A: ...
+def plot(
+    f: Any,
+    *spacings: Any,
+    panels: str | int | Sequence[str | int] | None = None,
+    points: str | Sequence[str] | None = None,
+    prominence: Any = None,
+    ax: Any = None,
+    **options: Unpack[_FirstOptions],
+) -> Figure: ...
