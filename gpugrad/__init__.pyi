@@ -6,8 +6,8 @@ results depends on the number of axes, which no type tells, the result is `Any`,
 `numpy.gradient`; name the axes, or pass ``stack=True``, to have a type.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Literal, TypedDict, TypeVar, Unpack, overload
+from collections.abc import Sequence
+from typing import Any, Literal, Unpack, overload
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -47,6 +47,15 @@ from gpugrad._functions.function_derivative import DerivativeEstimate as Derivat
 from gpugrad._functions.function_derivative import FunctionDerivative as FunctionDerivative
 from gpugrad._functions.tabulate import Table as Table
 from gpugrad._functions.tabulate import tabulate as tabulate
+from gpugrad._grids.typing import (
+    ArrayT,
+    FaceOptions,
+    FirstOptions,
+    Numbers,
+    OperatorOptions,
+    ThreeAxes,
+    TwoAxes,
+)
 from gpugrad._operators.curved.curvilinear import CurvilinearGrid as CurvilinearGrid
 from gpugrad._operators.curved.sphere import Sphere as Sphere
 from gpugrad._operators.curved.sphere import SphereGradient as SphereGradient
@@ -58,84 +67,62 @@ from gpugrad._stencils.textbook import Stencil as Stencil
 from gpugrad._stencils.textbook import TruncationError as TruncationError
 from gpugrad._stencils.textbook import stencil as stencil
 from gpugrad._version import __version__ as __version__
-from gpugrad.typing import Axes, Axis, Backend, Boundary, EdgeOrder, Period, Side, Spacing, Stagger
-
-_A = TypeVar("_A")
-_Axes2 = tuple[int, int] | tuple[str, str]
-_Axes3 = tuple[int, int, int] | tuple[str, str, str]
-_Numbers = Sequence[Any] | NDArray[np.integer[Any]]
-
-class _Options(TypedDict, total=False):
-    spacing: Spacing | Sequence[Spacing] | Mapping[Any, Spacing]
-    accuracy: int
-    boundary: Boundary
-    edge_accuracy: int | None
-    period: Period | None
-    time_unit: str | None
-    where: Any
-    skipna: bool
-    backend: Backend | None
-
-class _FirstOptions(_Options, total=False):
-    edge_order: EdgeOrder | None
-
-class _FaceOptions(_FirstOptions, total=False):
-    stagger: Stagger
+from gpugrad.typing import Axes, Axis, Backend, Boundary, EdgeOrder, Period, Side, Spacing
 
 @overload
 def gradient(
-    f: _Numbers,
+    f: Numbers,
     *spacings: Spacing,
     axis: Axis,
     out: Any = None,
     stack: Literal[False] = False,
-    **options: Unpack[_FaceOptions],
+    **options: Unpack[FaceOptions],
 ) -> NDArray[Any]: ...
 @overload
 def gradient(
-    f: _Numbers,
+    f: Numbers,
     *spacings: Spacing,
     axis: Axes = None,
     out: Any = None,
     stack: Literal[True],
-    **options: Unpack[_FaceOptions],
+    **options: Unpack[FaceOptions],
 ) -> NDArray[Any]: ...
 @overload
 def gradient(
-    f: _A,
+    f: ArrayT,
     *spacings: Spacing,
     axis: Axis,
     out: Any = None,
     stack: Literal[False] = False,
-    **options: Unpack[_FaceOptions],
-) -> _A: ...
+    **options: Unpack[FaceOptions],
+) -> ArrayT: ...
 @overload
 def gradient(
-    f: _A,
+    f: ArrayT,
     *spacings: Spacing,
-    axis: _Axes2,
+    axis: TwoAxes,
     out: Any = None,
     stack: Literal[False] = False,
-    **options: Unpack[_FaceOptions],
-) -> tuple[_A, _A]: ...
+    **options: Unpack[FaceOptions],
+) -> tuple[ArrayT, ArrayT]: ...
 @overload
 def gradient(
-    f: _A,
+    f: ArrayT,
     *spacings: Spacing,
-    axis: _Axes3,
+    axis: ThreeAxes,
     out: Any = None,
     stack: Literal[False] = False,
-    **options: Unpack[_FaceOptions],
-) -> tuple[_A, _A, _A]: ...
+    **options: Unpack[FaceOptions],
+) -> tuple[ArrayT, ArrayT, ArrayT]: ...
 @overload
 def gradient(
-    f: _A,
+    f: ArrayT,
     *spacings: Spacing,
     axis: Axes = None,
     out: Any = None,
     stack: Literal[True],
-    **options: Unpack[_FaceOptions],
-) -> _A: ...
+    **options: Unpack[FaceOptions],
+) -> ArrayT: ...
 @overload
 def gradient(
     f: Any,
@@ -143,74 +130,78 @@ def gradient(
     axis: Axes = None,
     out: Any = None,
     stack: bool = False,
-    **options: Unpack[_FaceOptions],
+    **options: Unpack[FaceOptions],
 ) -> Any: ...
 @overload
 def derivative(
-    f: _Numbers,
+    f: Numbers,
     *spacings: Spacing,
     axis: Axis = -1,
     order: int = 1,
     out: Any = None,
-    **options: Unpack[_FaceOptions],
+    **options: Unpack[FaceOptions],
 ) -> NDArray[Any]: ...
 @overload
 def derivative(
-    f: _A,
+    f: ArrayT,
     *spacings: Spacing,
     axis: Axis = -1,
     order: int = 1,
     out: Any = None,
-    **options: Unpack[_FaceOptions],
-) -> _A: ...
+    **options: Unpack[FaceOptions],
+) -> ArrayT: ...
 @overload
 def divergence(
-    v: Sequence[_A],
+    v: Sequence[ArrayT],
     *spacings: Spacing,
     axis: Axes = None,
     out: Any = None,
-    **options: Unpack[_FaceOptions],
-) -> _A: ...
+    **options: Unpack[FaceOptions],
+) -> ArrayT: ...
 @overload
 def divergence(
-    v: _A, *spacings: Spacing, axis: Axes = None, out: Any = None, **options: Unpack[_FaceOptions]
-) -> _A: ...
+    v: ArrayT,
+    *spacings: Spacing,
+    axis: Axes = None,
+    out: Any = None,
+    **options: Unpack[FaceOptions],
+) -> ArrayT: ...
 @overload
 def curl(
-    v: Sequence[_A],
+    v: Sequence[ArrayT],
     *spacings: Spacing,
     axis: Axes = None,
     out: Any = None,
     stack: Literal[True],
-    **options: Unpack[_FaceOptions],
-) -> _A: ...
+    **options: Unpack[FaceOptions],
+) -> ArrayT: ...
 @overload
 def curl(
-    v: tuple[_A, _A],
+    v: tuple[ArrayT, ArrayT],
     *spacings: Spacing,
     axis: Axes = None,
     out: Any = None,
     stack: Literal[False] = False,
-    **options: Unpack[_FaceOptions],
-) -> _A: ...
+    **options: Unpack[FaceOptions],
+) -> ArrayT: ...
 @overload
 def curl(
-    v: tuple[_A, _A, _A],
+    v: tuple[ArrayT, ArrayT, ArrayT],
     *spacings: Spacing,
     axis: Axes = None,
     out: Any = None,
     stack: Literal[False] = False,
-    **options: Unpack[_FaceOptions],
-) -> tuple[_A, _A, _A]: ...
+    **options: Unpack[FaceOptions],
+) -> tuple[ArrayT, ArrayT, ArrayT]: ...
 @overload
 def curl(
-    v: _A,
+    v: ArrayT,
     *spacings: Spacing,
     axis: Axes = None,
     out: Any = None,
     stack: Literal[True],
-    **options: Unpack[_FaceOptions],
-) -> _A: ...
+    **options: Unpack[FaceOptions],
+) -> ArrayT: ...
 @overload
 def curl(
     v: Any,
@@ -218,52 +209,60 @@ def curl(
     axis: Axes = None,
     out: Any = None,
     stack: bool = False,
-    **options: Unpack[_FaceOptions],
+    **options: Unpack[FaceOptions],
 ) -> Any: ...
 @overload
 def laplacian(
-    f: _Numbers, *spacings: Spacing, axis: Axes = None, out: Any = None, **options: Unpack[_Options]
+    f: Numbers,
+    *spacings: Spacing,
+    axis: Axes = None,
+    out: Any = None,
+    **options: Unpack[OperatorOptions],
 ) -> NDArray[Any]: ...
 @overload
 def laplacian(
-    f: _A, *spacings: Spacing, axis: Axes = None, out: Any = None, **options: Unpack[_Options]
-) -> _A: ...
+    f: ArrayT,
+    *spacings: Spacing,
+    axis: Axes = None,
+    out: Any = None,
+    **options: Unpack[OperatorOptions],
+) -> ArrayT: ...
 @overload
 def vector_laplacian(
-    v: Sequence[_A],
+    v: Sequence[ArrayT],
     *spacings: Spacing,
     axis: Axes = None,
     out: Any = None,
     stack: Literal[False] = False,
-    **options: Unpack[_Options],
-) -> tuple[_A, ...]: ...
+    **options: Unpack[OperatorOptions],
+) -> tuple[ArrayT, ...]: ...
 @overload
 def vector_laplacian(
-    v: Sequence[_A],
+    v: Sequence[ArrayT],
     *spacings: Spacing,
     axis: Axes = None,
     out: Any = None,
     stack: Literal[True],
-    **options: Unpack[_Options],
-) -> _A: ...
+    **options: Unpack[OperatorOptions],
+) -> ArrayT: ...
 @overload
 def vector_laplacian(
-    v: _A,
+    v: ArrayT,
     *spacings: Spacing,
     axis: Axes = None,
     out: Any = None,
     stack: Literal[False] = False,
-    **options: Unpack[_Options],
-) -> tuple[_A, ...]: ...
+    **options: Unpack[OperatorOptions],
+) -> tuple[ArrayT, ...]: ...
 @overload
 def vector_laplacian(
-    v: _A,
+    v: ArrayT,
     *spacings: Spacing,
     axis: Axes = None,
     out: Any = None,
     stack: Literal[True],
-    **options: Unpack[_Options],
-) -> _A: ...
+    **options: Unpack[OperatorOptions],
+) -> ArrayT: ...
 @overload
 def vector_laplacian(
     v: Any,
@@ -271,44 +270,44 @@ def vector_laplacian(
     axis: Axes = None,
     out: Any = None,
     stack: bool = False,
-    **options: Unpack[_Options],
+    **options: Unpack[OperatorOptions],
 ) -> Any: ...
 @overload
 def jacobian(
-    v: Sequence[_A],
+    v: Sequence[ArrayT],
     *spacings: Spacing,
     axis: Axes = None,
     out: Any = None,
     stack: Literal[False] = False,
-    **options: Unpack[_FaceOptions],
-) -> tuple[tuple[_A, ...], ...]: ...
+    **options: Unpack[FaceOptions],
+) -> tuple[tuple[ArrayT, ...], ...]: ...
 @overload
 def jacobian(
-    v: Sequence[_A],
+    v: Sequence[ArrayT],
     *spacings: Spacing,
     axis: Axes = None,
     out: Any = None,
     stack: Literal[True],
-    **options: Unpack[_FaceOptions],
-) -> _A: ...
+    **options: Unpack[FaceOptions],
+) -> ArrayT: ...
 @overload
 def jacobian(
-    v: _A,
+    v: ArrayT,
     *spacings: Spacing,
     axis: Axes = None,
     out: Any = None,
     stack: Literal[False] = False,
-    **options: Unpack[_FaceOptions],
-) -> tuple[tuple[_A, ...], ...]: ...
+    **options: Unpack[FaceOptions],
+) -> tuple[tuple[ArrayT, ...], ...]: ...
 @overload
 def jacobian(
-    v: _A,
+    v: ArrayT,
     *spacings: Spacing,
     axis: Axes = None,
     out: Any = None,
     stack: Literal[True],
-    **options: Unpack[_FaceOptions],
-) -> _A: ...
+    **options: Unpack[FaceOptions],
+) -> ArrayT: ...
 @overload
 def jacobian(
     v: Any,
@@ -316,26 +315,26 @@ def jacobian(
     axis: Axes = None,
     out: Any = None,
     stack: bool = False,
-    **options: Unpack[_FaceOptions],
+    **options: Unpack[FaceOptions],
 ) -> Any: ...
 @overload
 def hessian(
-    f: _A,
+    f: ArrayT,
     *spacings: Spacing,
     axis: Axes = None,
     out: Any = None,
     stack: Literal[False] = False,
-    **options: Unpack[_Options],
-) -> tuple[tuple[_A, ...], ...]: ...
+    **options: Unpack[OperatorOptions],
+) -> tuple[tuple[ArrayT, ...], ...]: ...
 @overload
 def hessian(
-    f: _A,
+    f: ArrayT,
     *spacings: Spacing,
     axis: Axes = None,
     out: Any = None,
     stack: Literal[True],
-    **options: Unpack[_Options],
-) -> _A: ...
+    **options: Unpack[OperatorOptions],
+) -> ArrayT: ...
 @overload
 def hessian(
     f: Any,
@@ -343,23 +342,27 @@ def hessian(
     axis: Axes = None,
     out: Any = None,
     stack: bool = False,
-    **options: Unpack[_Options],
+    **options: Unpack[OperatorOptions],
 ) -> Any: ...
 @overload
 def gradient_norm(
-    f: _Numbers | NDArray[np.complexfloating[Any, Any]],
+    f: Numbers | NDArray[np.complexfloating[Any, Any]],
     *spacings: Spacing,
     axis: Axes = None,
     out: Any = None,
-    **options: Unpack[_FirstOptions],
+    **options: Unpack[FirstOptions],
 ) -> NDArray[Any]: ...
 @overload
 def gradient_norm(
-    f: _A, *spacings: Spacing, axis: Axes = None, out: Any = None, **options: Unpack[_FirstOptions]
-) -> _A: ...
+    f: ArrayT,
+    *spacings: Spacing,
+    axis: Axes = None,
+    out: Any = None,
+    **options: Unpack[FirstOptions],
+) -> ArrayT: ...
 @overload
 def error_estimate(
-    f: _Numbers,
+    f: Numbers,
     *spacings: Spacing,
     spacing: Spacing = None,
     axis: Axis = -1,
@@ -376,7 +379,7 @@ def error_estimate(
 ) -> NDArray[Any]: ...
 @overload
 def error_estimate(
-    f: _A,
+    f: ArrayT,
     *spacings: Spacing,
     spacing: Spacing = None,
     axis: Axis = -1,
@@ -390,10 +393,10 @@ def error_estimate(
     where: Any = None,
     skipna: bool = False,
     backend: Backend | None = None,
-) -> _A: ...
+) -> ArrayT: ...
 @overload
 def smooth_derivative(
-    f: _Numbers,
+    f: Numbers,
     *spacings: Spacing,
     spacing: Spacing = None,
     axis: Axis = -1,
@@ -407,7 +410,7 @@ def smooth_derivative(
 ) -> NDArray[Any]: ...
 @overload
 def smooth_derivative(
-    f: _A,
+    f: ArrayT,
     *spacings: Spacing,
     spacing: Spacing = None,
     axis: Axis = -1,
@@ -418,7 +421,7 @@ def smooth_derivative(
     boundary: Side = "one-sided",
     time_unit: str | None = None,
     out: Any = None,
-) -> _A: ...
+) -> ArrayT: ...
 def plot(
     f: Any,
     *spacings: Any,
@@ -426,5 +429,5 @@ def plot(
     points: str | Sequence[str] | None = None,
     prominence: Any = None,
     ax: Any = None,
-    **options: Unpack[_FirstOptions],
+    **options: Unpack[FirstOptions],
 ) -> Figure: ...

@@ -22,10 +22,12 @@ from gpugrad._stencils import OPERATORS, Operator
 
 try:
     import xarray
-except ImportError as error:
+except ImportError as _error:
     raise ImportError(
         'gpugrad.xarray needs xarray, which is not installed: pip install "gpugrad[files]".'
-    ) from error
+    ) from _error
+
+__all__ = ["DataArrayAccessor", "DatasetAccessor", "FieldOnGrid", "VectorOnGrid", "WindsOnSphere"]
 
 
 def _unknown(accessor: Any, name: str, elsewhere: str) -> AttributeError:

@@ -76,6 +76,9 @@ class BackendError(RuntimeError):
 
     __module__ = "gpugrad"
 
+    reason: str
+    cure: str
+
     def __init__(self, message: str = "", reason: str = "", cure: str = "") -> None:
         super().__init__(message)
         self.reason, self.cure = reason, cure

@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, SupportsFloat, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, SupportsFloat, TypeVar
+
+if TYPE_CHECKING:
+    from typing import TypedDict
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from gpugrad._arrays import Backend
 
 _T = TypeVar("_T")
 
@@ -43,3 +51,36 @@ FaceSide = Literal["left", "right"] | None
 
 Stagger = FaceSide | ByAxis[FaceSide]
 """Where results are: the same along all axes, or a dict by axis."""
+
+if TYPE_CHECKING:  # for the stub of the package alone: an import should cost next to nothing
+    ArrayT = TypeVar("ArrayT")
+    """The type of a field, and of its derivatives."""
+
+    Numbers = Sequence[Any] | NDArray[np.integer[Any]]
+    """Fields whose derivatives are arrays of floats, whatever they are themselves."""
+
+    TwoAxes = tuple[int, int] | tuple[str, str]
+    ThreeAxes = tuple[int, int, int] | tuple[str, str, str]
+
+    class OperatorOptions(TypedDict, total=False):
+        """Keywords that all operators take."""
+
+        spacing: Spacing | Sequence[Spacing] | Mapping[Any, Spacing]
+        accuracy: int
+        boundary: Boundary
+        edge_accuracy: int | None
+        period: Period | None
+        time_unit: str | None
+        where: Any
+        skipna: bool
+        backend: Backend | None
+
+    class FirstOptions(OperatorOptions, total=False):
+        """Keywords of operators that are made of first derivatives."""
+
+        edge_order: EdgeOrder | None
+
+    class FaceOptions(FirstOptions, total=False):
+        """Keywords of operators whose results may lie between the samples."""
+
+        stagger: Stagger

@@ -31,7 +31,18 @@ from gpugrad._arrays import (
 )
 from gpugrad._engines import evaluate, is_auto_in_force, name_in_force
 from gpugrad._engines.ready import ReadyCall, make_ready
-from gpugrad._grids import ONE_SIDED, Options, choose_beside_masked, copy_mask
+from gpugrad._grids import (
+    ONE_SIDED,
+    Axes,
+    Boundary,
+    EdgeOrder,
+    Options,
+    Period,
+    Spacing,
+    Stagger,
+    choose_beside_masked,
+    copy_mask,
+)
 from gpugrad._keywords import accepts_keywords
 from gpugrad._operators.components import join_results, round_half, widen_half
 from gpugrad._operators.descriptions import OPERATOR, describe
@@ -510,18 +521,18 @@ like : array or namespace, optional
     value_errors="; if the operator is unknown",
 )
 def plan(
-    shape: Any,
-    *spacing: Any,
+    shape: int | Sequence[int],
+    *spacing: Spacing,
     dtype: Any = "float64",
     operator: str = "gradient",
-    axis: Any = None,
+    axis: Axes = None,
     order: int | None = None,
-    edge_order: int | None = None,
+    edge_order: EdgeOrder | None = None,
     accuracy: int = 2,
-    boundary: Any = ONE_SIDED,
+    boundary: Boundary = ONE_SIDED,
     edge_accuracy: int | None = None,
-    period: Any = None,
-    stagger: Any = None,
+    period: Period | None = None,
+    stagger: Stagger = None,
     time_unit: str | None = None,
     where: Any = None,
     components: int | None = None,

@@ -12,7 +12,16 @@ import numpy as np
 
 from gpugrad._arrays import Array, Backend, as_field, flatten_rows, require_one_place
 from gpugrad._engines.slices import combine
-from gpugrad._grids import ONE_SIDED, Options, is_masked, is_side, parse_axes, parse_scheme
+from gpugrad._grids import (
+    ONE_SIDED,
+    Axes,
+    Boundary,
+    Options,
+    is_masked,
+    is_side,
+    parse_axes,
+    parse_scheme,
+)
 from gpugrad._keywords import accepts_keywords
 from gpugrad._operators.components import as_components, check_count, find_shape, join_results
 from gpugrad._operators.curved.coordinates import describe_samples, is_labelled
@@ -131,14 +140,21 @@ class CurvilinearGrid:
     True
     """
 
+    coordinates: tuple[Any, ...]
+    axis: Axes
+    accuracy: int
+    edge_accuracy: int | None
+    boundary: Boundary
+    period: Any
+
     @accepts_keywords
     def __init__(
         self,
         *coordinates: Any,
-        axis: Any = None,
+        axis: Axes = None,
         accuracy: int = 2,
         edge_accuracy: int | None = None,
-        boundary: Any = ONE_SIDED,
+        boundary: Boundary = ONE_SIDED,
         period: Any = None,
     ) -> None:
         if not 1 <= len(coordinates) <= 3:

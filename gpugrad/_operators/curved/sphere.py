@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial, wraps
 from typing import Any, Generic, Literal, NamedTuple, ParamSpec, TypeVar, overload
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from gpugrad._arrays import Array, Backend, as_field, library_of_labels
 from gpugrad._engines.slices import combine
-from gpugrad._grids import Options, parse_axes, parse_positive, parse_scheme
+from gpugrad._grids import Axis, Options, parse_axes, parse_positive, parse_scheme
 from gpugrad._keywords import accepts_keywords, answer_error
 from gpugrad._operators.components import as_components, drop_offset
 from gpugrad._operators.curved.coordinates import is_labelled
@@ -183,6 +183,15 @@ class Sphere:
     True
     """
 
+    latitude: Any
+    longitude: Any
+    radius: Any
+    degrees: bool
+    axis: Sequence[Axis]
+    periodic: bool | None
+    accuracy: int
+    edge_accuracy: int | None
+
     @accepts_keywords
     def __init__(
         self,
@@ -191,7 +200,7 @@ class Sphere:
         *,
         radius: Any = EARTH,
         degrees: bool = True,
-        axis: Any = (-2, -1),
+        axis: Sequence[Axis] = (-2, -1),
         periodic: bool | None = None,
         accuracy: int = 2,
         edge_accuracy: int | None = None,
