@@ -77,7 +77,14 @@ def gradient(
     out: Any = None,
     stack: Literal[False] = False,
     **options: Unpack[FaceOptions],
-) -> NDArray[Any]: ...
+) -> NDArray[Any]:
+    """Differentiate a sampled field along its axes, as `numpy.gradient`, on any array library.
+
+    Options are `axis`, `edge_order`, `accuracy`, `boundary`, `edge_accuracy`, `period`,
+    `stagger`, `time_unit`, `where`, `skipna`, `out`, `stack` and `backend`;
+    `help(gpugrad.gradient)` tells of each.
+    """
+
 @overload
 def gradient(
     f: Numbers,
@@ -140,7 +147,14 @@ def derivative(
     order: int = 1,
     out: Any = None,
     **options: Unpack[FaceOptions],
-) -> NDArray[Any]: ...
+) -> NDArray[Any]:
+    """Differentiate a sampled field along one axis: any order, any accuracy, any boundary.
+
+    Options are `axis`, `order`, `edge_order`, `accuracy`, `boundary`, `edge_accuracy`, `period`,
+    `stagger`, `time_unit`, `where`, `skipna`, `out` and `backend`; `help(gpugrad.derivative)`
+    tells of each.
+    """
+
 @overload
 def derivative(
     f: ArrayT,
@@ -157,7 +171,14 @@ def divergence(
     axis: Axes = None,
     out: Any = None,
     **options: Unpack[FaceOptions],
-) -> ArrayT: ...
+) -> ArrayT:
+    """Return the divergence of a sampled vector field, in one pass over its components.
+
+    Options are `axis`, `edge_order`, `accuracy`, `boundary`, `edge_accuracy`, `period`,
+    `stagger`, `time_unit`, `where`, `skipna`, `out` and `backend`; `help(gpugrad.divergence)`
+    tells of each.
+    """
+
 @overload
 def divergence(
     v: ArrayT,
@@ -174,7 +195,14 @@ def curl(
     out: Any = None,
     stack: Literal[True],
     **options: Unpack[FaceOptions],
-) -> ArrayT: ...
+) -> ArrayT:
+    """Return the curl of a sampled vector field, in one pass over its components.
+
+    Options are `axis`, `edge_order`, `accuracy`, `boundary`, `edge_accuracy`, `period`,
+    `stagger`, `time_unit`, `where`, `skipna`, `out`, `stack` and `backend`; `help(gpugrad.curl)`
+    tells of each.
+    """
+
 @overload
 def curl(
     v: tuple[ArrayT, ArrayT],
@@ -218,7 +246,13 @@ def laplacian(
     axis: Axes = None,
     out: Any = None,
     **options: Unpack[OperatorOptions],
-) -> NDArray[Any]: ...
+) -> NDArray[Any]:
+    """Return the Laplacian of a sampled field, in one pass over it.
+
+    Options are `axis`, `accuracy`, `boundary`, `edge_accuracy`, `period`, `time_unit`, `where`,
+    `skipna`, `out` and `backend`; `help(gpugrad.laplacian)` tells of each.
+    """
+
 @overload
 def laplacian(
     f: ArrayT,
@@ -235,7 +269,13 @@ def vector_laplacian(
     out: Any = None,
     stack: Literal[False] = False,
     **options: Unpack[OperatorOptions],
-) -> tuple[ArrayT, ...]: ...
+) -> tuple[ArrayT, ...]:
+    """Return the Laplacian of each component of a sampled vector field, in one pass over them.
+
+    Options are `axis`, `accuracy`, `boundary`, `edge_accuracy`, `period`, `time_unit`, `where`,
+    `skipna`, `out`, `stack` and `backend`; `help(gpugrad.vector_laplacian)` tells of each.
+    """
+
 @overload
 def vector_laplacian(
     v: Sequence[ArrayT],
@@ -280,7 +320,14 @@ def jacobian(
     out: Any = None,
     stack: Literal[False] = False,
     **options: Unpack[FaceOptions],
-) -> tuple[tuple[ArrayT, ...], ...]: ...
+) -> tuple[tuple[ArrayT, ...], ...]:
+    """Return the derivatives of all components of a sampled vector field along all axes.
+
+    Options are `axis`, `edge_order`, `accuracy`, `boundary`, `edge_accuracy`, `period`,
+    `stagger`, `time_unit`, `where`, `skipna`, `out`, `stack` and `backend`;
+    `help(gpugrad.jacobian)` tells of each.
+    """
+
 @overload
 def jacobian(
     v: Sequence[ArrayT],
@@ -325,7 +372,13 @@ def hessian(
     out: Any = None,
     stack: Literal[False] = False,
     **options: Unpack[OperatorOptions],
-) -> tuple[tuple[ArrayT, ...], ...]: ...
+) -> tuple[tuple[ArrayT, ...], ...]:
+    """Return all second derivatives of a sampled field.
+
+    Options are `axis`, `accuracy`, `boundary`, `edge_accuracy`, `period`, `time_unit`, `where`,
+    `skipna`, `out`, `stack` and `backend`; `help(gpugrad.hessian)` tells of each.
+    """
+
 @overload
 def hessian(
     f: ArrayT,
@@ -351,7 +404,14 @@ def gradient_norm(
     axis: Axes = None,
     out: Any = None,
     **options: Unpack[FirstOptions],
-) -> NDArray[Any]: ...
+) -> NDArray[Any]:
+    """Return the magnitude of the gradient of a sampled field, in one pass over it.
+
+    Options are `axis`, `edge_order`, `accuracy`, `boundary`, `edge_accuracy`, `period`,
+    `time_unit`, `where`, `skipna`, `out` and `backend`; `help(gpugrad.gradient_norm)` tells of
+    each.
+    """
+
 @overload
 def gradient_norm(
     f: ArrayT,
@@ -376,7 +436,13 @@ def error_estimate(
     where: Any = None,
     skipna: bool = False,
     backend: Backend | None = None,
-) -> NDArray[Any]: ...
+) -> NDArray[Any]:
+    """Estimate how wrong a derivative is at each sample, by comparing two accuracies.
+
+    Options are `axis`, `order`, `edge_order`, `accuracy`, `boundary`, `edge_accuracy`, `period`,
+    `time_unit`, `where`, `skipna` and `backend`; `help(gpugrad.error_estimate)` tells of each.
+    """
+
 @overload
 def error_estimate(
     f: ArrayT,
@@ -407,7 +473,13 @@ def smooth_derivative(
     boundary: Side = "one-sided",
     time_unit: str | None = None,
     out: Any = None,
-) -> NDArray[Any]: ...
+) -> NDArray[Any]:
+    """Differentiate noisy samples along an axis, by a filter or a smoothing spline of SciPy.
+
+    Options are `axis`, `order`, `window_length`, `polyorder`, `lam`, `boundary`, `time_unit` and
+    `out`; `help(gpugrad.smooth_derivative)` tells of each.
+    """
+
 @overload
 def smooth_derivative(
     f: ArrayT,
