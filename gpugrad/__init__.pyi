@@ -16,16 +16,12 @@ from numpy.typing import NDArray
 from gpugrad import symbolic as symbolic
 from gpugrad._analysis.critical_points import CriticalPoint as CriticalPoint
 from gpugrad._analysis.critical_points import CriticalPoints as CriticalPoints
-from gpugrad._analysis.critical_points import critical_points as critical_points
 from gpugrad._analysis.inflection_points import InflectionPoint as InflectionPoint
 from gpugrad._analysis.inflection_points import InflectionPoints as InflectionPoints
-from gpugrad._analysis.inflection_points import inflection_points as inflection_points
 from gpugrad._analysis.noise import RecommendedSpacing as RecommendedSpacing
 from gpugrad._analysis.noise import noise_level as noise_level
-from gpugrad._analysis.noise import recommended_spacing as recommended_spacing
 from gpugrad._analysis.turning_points import TurningPoint as TurningPoint
 from gpugrad._analysis.turning_points import TurningPoints as TurningPoints
-from gpugrad._analysis.turning_points import turning_points as turning_points
 from gpugrad._arrays.arrays import BackendError as BackendError
 from gpugrad._arrays.arrays import GpugradWarning as GpugradWarning
 from gpugrad._arrays.arrays import asnumpy as asnumpy
@@ -61,13 +57,12 @@ from gpugrad._operators.curved.sphere import Sphere as Sphere
 from gpugrad._operators.curved.sphere import SphereGradient as SphereGradient
 from gpugrad._operators.explain import explain as explain
 from gpugrad._operators.plan import Plan as Plan
-from gpugrad._operators.plan import plan as plan
 from gpugrad._patch.patch import patch_numpy as patch_numpy
 from gpugrad._stencils.textbook import Stencil as Stencil
 from gpugrad._stencils.textbook import TruncationError as TruncationError
 from gpugrad._stencils.textbook import stencil as stencil
 from gpugrad._version import __version__ as __version__
-from gpugrad.typing import Axes, Axis, Backend, Boundary, EdgeOrder, Period, Side, Spacing
+from gpugrad.typing import Axes, Axis, Backend, Boundary, EdgeOrder, Period, Side, Spacing, Stagger
 
 @overload
 def gradient(
@@ -503,3 +498,86 @@ def plot(
     ax: Any = None,
     **options: Unpack[FirstOptions],
 ) -> Figure: ...
+def turning_points(
+    f: Any,
+    *spacings: Spacing,
+    spacing: Spacing = None,
+    axis: Axis = -1,
+    prominence: float | None = None,
+    ends: bool = False,
+    plateaus: bool = False,
+) -> TurningPoints:
+    """Find where sampled curves turn: maxima and minima, located between the samples.
+
+    Options are `axis`, `prominence`, `ends` and `plateaus`; `help(gpugrad.turning_points)` tells
+    of each.
+    """
+
+def inflection_points(
+    f: Any,
+    *spacings: Spacing,
+    spacing: Spacing = None,
+    axis: Axis = -1,
+    prominence: float | None = None,
+    time_unit: str | None = None,
+) -> InflectionPoints:
+    """Find where the curvature of sampled curves changes its sign, between the samples.
+
+    Options are `axis`, `prominence` and `time_unit`; `help(gpugrad.inflection_points)` tells of
+    each.
+    """
+
+def critical_points(
+    f: Any,
+    *spacings: Spacing,
+    spacing: Spacing | Sequence[Spacing] = None,
+    boundary: Boundary = "one-sided",
+    period: Period | None = None,
+) -> CriticalPoints:
+    """Find where the gradient of a sampled field is zero: minima, maxima, saddles.
+
+    Options are `boundary` and `period`; `help(gpugrad.critical_points)` tells of each.
+    """
+
+def recommended_spacing(
+    f: Any = None,
+    *spacings: Spacing,
+    spacing: Spacing = None,
+    noise: Any = None,
+    magnitude: Any = None,
+    order: int = 1,
+    accuracy: int = 2,
+) -> RecommendedSpacing:
+    """Recommend the distance between samples at which noise and truncation are in balance.
+
+    Options are `noise`, `magnitude`, `order` and `accuracy`; `help(gpugrad.recommended_spacing)`
+    tells of each.
+    """
+
+def plan(
+    shape: int | Sequence[int],
+    *spacings: Spacing,
+    spacing: Spacing | Sequence[Spacing] = None,
+    dtype: Any = "float64",
+    operator: str = "gradient",
+    axis: Axes = None,
+    order: int | None = None,
+    edge_order: EdgeOrder | None = None,
+    accuracy: int = 2,
+    boundary: Boundary = "one-sided",
+    edge_accuracy: int | None = None,
+    period: Period | None = None,
+    stagger: Stagger = None,
+    time_unit: str | None = None,
+    where: Any = None,
+    components: int | None = None,
+    stack: bool = False,
+    like: Any = None,
+    backend: Backend | None = None,
+) -> Plan:
+    """Plan an operator for fields of one kind, to apply it again and again, or as a matrix.
+
+    Options are `dtype`, `operator`, `axis`, `order`, `edge_order`, `accuracy`, `boundary`,
+    `edge_accuracy`, `period`, `stagger`, `time_unit`, `where`, `components`, `stack`, `like` and
+    `backend`; `help(gpugrad.plan)` tells of each.
+    """

@@ -77,7 +77,7 @@ class CriticalPoint(NamedTuple):
 
     position: Any
     value: Any
-    kind: Any
+    kind: str
     index: Any
     eigenvalues: Any
 

@@ -67,7 +67,7 @@ class InflectionPoint(NamedTuple):
 
     position: Any
     value: Any
-    kind: Any
+    kind: str
     index: Any
     extent: Any
     curve: Any

@@ -66,7 +66,7 @@ class TurningPoint(NamedTuple):
 
     position: Any
     value: Any
-    kind: Any
+    kind: str
     index: Any
     extent: Any
     curve: Any

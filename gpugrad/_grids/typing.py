@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, SupportsFloat, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, SupportsFloat, TypedDict, TypeVar
 
 if TYPE_CHECKING:
-    from typing import TypedDict
-
     import numpy as np
     from numpy.typing import NDArray
 
@@ -30,13 +28,20 @@ EdgeOrder = Literal[1, 2]
 ByAxis = Mapping[Any, _T]
 """What differs by axis: a dict with axes for keys, of any type, as types of keys do not vary."""
 
+
+class NormalSlope(TypedDict):
+    """A slope at an end: ``{"normal": 0.5}``. As a mapping mypy would take it for a dict by axis."""
+
+    normal: SupportsFloat
+
+
 Side = (
     Literal[
         "one-sided", "periodic", "wrap", "reflect", "symmetric", "odd-reflect", "odd-symmetric",
         "edge",
     ]
     | SupportsFloat
-    | Mapping[str, SupportsFloat]
+    | NormalSlope
 )  # fmt: skip
 """What lies beyond one end of an axis: a word, a number, or ``{"normal": slope}``."""
 

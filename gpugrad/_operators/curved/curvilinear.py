@@ -376,6 +376,30 @@ class CurvilinearGrid:
     @overload
     def curl(
         self,
+        v: tuple[A, A],
+        *,
+        out: Any = None,
+        stack: Literal[False] = False,
+        where: Any = None,
+        skipna: bool = False,
+        backend: Backend | None = None,
+    ) -> A: ...
+
+    @overload
+    def curl(
+        self,
+        v: tuple[A, A, A],
+        *,
+        out: Any = None,
+        stack: Literal[False] = False,
+        where: Any = None,
+        skipna: bool = False,
+        backend: Backend | None = None,
+    ) -> tuple[A, A, A]: ...
+
+    @overload
+    def curl(
+        self,
         v: Any,
         *,
         out: Any = None,
@@ -467,14 +491,26 @@ class CurvilinearGrid:
     @overload
     def jacobian(
         self,
-        v: Any,
+        v: Sequence[A],
         *,
         out: Any = None,
         stack: Literal[False] = False,
         where: Any = None,
         skipna: bool = False,
         backend: Backend | None = None,
-    ) -> tuple[tuple[Any, ...], ...]: ...
+    ) -> tuple[tuple[A, ...], ...]: ...
+
+    @overload
+    def jacobian(
+        self,
+        v: A,
+        *,
+        out: Any = None,
+        stack: Literal[False] = False,
+        where: Any = None,
+        skipna: bool = False,
+        backend: Backend | None = None,
+    ) -> tuple[tuple[A, ...], ...]: ...
 
     @overload
     def jacobian(
