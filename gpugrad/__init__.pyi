@@ -417,20 +417,7 @@ def gradient_norm(
 ) -> ArrayT: ...
 @overload
 def error_estimate(
-    f: Numbers,
-    *spacings: Spacing,
-    spacing: Spacing = None,
-    axis: Axis = -1,
-    order: int = 1,
-    edge_order: EdgeOrder | None = None,
-    accuracy: int = 2,
-    boundary: Boundary = "one-sided",
-    edge_accuracy: int | None = None,
-    period: Period | None = None,
-    time_unit: str | None = None,
-    where: Any = None,
-    skipna: bool = False,
-    backend: Backend | None = None,
+    f: Numbers, *spacings: Spacing, axis: Axis = -1, order: int = 1, **options: Unpack[FirstOptions]
 ) -> NDArray[Any]:
     """Estimate how wrong a derivative is at each sample, by comparing two accuracies.
 
@@ -440,20 +427,7 @@ def error_estimate(
 
 @overload
 def error_estimate(
-    f: ArrayT,
-    *spacings: Spacing,
-    spacing: Spacing = None,
-    axis: Axis = -1,
-    order: int = 1,
-    edge_order: EdgeOrder | None = None,
-    accuracy: int = 2,
-    boundary: Boundary = "one-sided",
-    edge_accuracy: int | None = None,
-    period: Period | None = None,
-    time_unit: str | None = None,
-    where: Any = None,
-    skipna: bool = False,
-    backend: Backend | None = None,
+    f: ArrayT, *spacings: Spacing, axis: Axis = -1, order: int = 1, **options: Unpack[FirstOptions]
 ) -> ArrayT: ...
 @overload
 def smooth_derivative(

@@ -30,6 +30,10 @@ except ImportError as _error:
 __all__ = ["DataArrayAccessor", "DatasetAccessor", "FieldOnGrid", "VectorOnGrid", "WindsOnSphere"]
 
 
+def __dir__() -> list[str]:
+    return __all__  # and no names of what is imported here
+
+
 def _unknown(accessor: Any, name: str, elsewhere: str) -> AttributeError:
     """Return the error for an operator that is not there, with those that are."""
     known = ", ".join(known for known in dir(accessor) if not known.startswith("_"))

@@ -262,6 +262,18 @@ def test_every_public_name_is_documented_and_typed():
     assert public - modules <= {*gpugrad.__all__} <= public
 
 
+@pytest.mark.parametrize("name", ["symbolic", "typing", "xarray"])
+def test_public_modules_list_their_own_names_alone(name):
+    if name == "xarray":
+        pytest.importorskip("xarray")
+    module = import_module(f"gpugrad.{name}")
+    things = {key: getattr(module, key) for key in dir(module) if key[0] != "_"}
+    others = (ModuleType, type(annotations))  # such as `import numpy`, `from __future__ import ...`
+    assert not [key for key, thing in things.items() if isinstance(thing, others)]
+    assert not things.keys() & {"Any", "Callable", "Literal", "NamedTuple", "TypeVar", "overload"}
+    assert things.keys() == {*getattr(module, "__all__", things)}
+
+
 def test_names_are_kept_once_they_have_been_looked_up():
     code = (
         "import gpugrad\nfor name in gpugrad.__all__:\n"

@@ -30,7 +30,7 @@ ByAxis = Mapping[Any, _T]
 
 
 class NormalSlope(TypedDict):
-    """A slope at an end: ``{"normal": 0.5}``. As a mapping mypy would take it for a dict by axis."""
+    """A slope at an end, ``{"normal": 0.5}``. Mypy would take a mapping for a dict by axis."""
 
     normal: SupportsFloat
 
