@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 
 FLAGS = ELLIPSIS | NORMALIZE_WHITESPACE
+MODULES = ["gpugrad/*.py", "gpugrad/*/*.py", "gpugrad/*/*/*.py"]
+"""The files of the package, by depth: `**` stands for one folder, no more and no less."""
 SET_UP_ONCE = {"tests/test_benchmarks.py", "tests/test_cli.py", "tests/test_distributed.py"}
 """Modules whose tests share a run of the benchmarks or of the demonstration, or a cluster."""
 ALONE = {"tests/test_files_killed.py", "tests/test_interruption.py"}
@@ -53,7 +55,7 @@ if _installed("sybil"):
             setup=_start_afresh,
             teardown=_restore,
         )
-        + Sybil(parsers=[DocTestParser(optionflags=FLAGS)], patterns=["gpugrad/**/*.py"])
+        + Sybil(parsers=[DocTestParser(optionflags=FLAGS)], patterns=MODULES)
     ).pytest()
 else:  # on a machine with a GPU, say, that has pytest and no network
 

@@ -47,7 +47,21 @@ _OF_DATASETS = f"{', '.join(_OTHERS)} and {_LAST}"
 
 
 class FieldOnGrid:
-    """The operators on a field of a curved grid, or a sphere, with the options of the grid's."""
+    """The operators on a field of a curved grid, or a sphere, with the options of the grid's.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import xarray
+    >>> import gpugrad.xarray
+    >>> places = {"lat": [0.0, 10.0, 20.0], "lon": [0.0, 10.0, 20.0]}
+    >>> T = xarray.DataArray(np.ones((3, 3)), places, ("lat", "lon"), name="T")
+    >>> on_sphere = T.gpugrad.sphere()
+    >>> on_sphere
+    <T on a Sphere of the coordinates of each field>
+    >>> on_sphere.gradient_norm().dims
+    ('lat', 'lon')
+    """
 
     def __init__(self, grid: Any, f: xarray.DataArray) -> None:
         self._grid, self._f = grid, f
@@ -73,7 +87,19 @@ class FieldOnGrid:
 
 
 class WindsOnSphere:
-    """The operators on winds, whose components are variables of a dataset."""
+    """The operators on winds, whose components are variables of a dataset.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import xarray
+    >>> import gpugrad.xarray
+    >>> places = {"lat": [0.0, 10.0, 20.0], "lon": [0.0, 10.0, 20.0]}
+    >>> u = xarray.DataArray(np.ones((3, 3)), places, ("lat", "lon"), attrs={"units": "m s-1"})
+    >>> winds = xarray.Dataset({"u": u, "v": u}).gpugrad.sphere()
+    >>> winds.curl(u="u", v="v").attrs["units"]
+    's-1'
+    """
 
     def __init__(self, sphere: gpugrad.Sphere, pick: Callable[[Any], xarray.DataArray]) -> None:
         self._sphere, self._pick = sphere, pick
@@ -98,6 +124,18 @@ class VectorOnGrid:
     """The operators on a vector field on a curved grid, whose components are variables.
 
     Components are given in the order of the coordinates.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import xarray
+    >>> import gpugrad.xarray
+    >>> X, Y = np.array([[0.0, 1.0], [0.0, 1.0]]), np.array([[0.0, 0.0], [1.0, 2.0]])
+    >>> u = xarray.DataArray(X, {"X": (("j", "i"), X), "Y": (("j", "i"), Y)}, ("j", "i"))
+    >>> on_grid = xarray.Dataset({"u": u, "v": 0 * u}).gpugrad.curvilinear("X", "Y")
+    >>> on_grid.divergence("u", "v").values
+    array([[1., 1.],
+           [1., 1.]])
     """
 
     def __init__(
@@ -128,6 +166,18 @@ class DataArrayAccessor:
 
     All take the options of the functions of the same names, `gpugrad.gradient` and so on, and
     the coordinates of the array as spacings. Results are DataArrays.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import xarray
+    >>> import gpugrad.xarray
+    >>> x = np.array([0.0, 1.0, 3.0, 4.0])
+    >>> T = xarray.DataArray(x**2, {"x": x}, name="T")
+    >>> T.gpugrad.gradient("x", edge_order=2).values
+    array([0., 2., 6., 8.])
+    >>> T.gpugrad.derivative("x", order=2).name
+    'd2T_dx2'
     """
 
     def __init__(self, f: xarray.DataArray) -> None:
@@ -193,6 +243,17 @@ class DatasetAccessor:
     along y or latitude, w along z, as the coordinates' names and CF attributes tell; or by
     dimension, ``divergence(x="u", y="v")``. The order of such names means nothing, unless they are
     dimensions not known to be x, y or z.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import xarray
+    >>> import gpugrad.xarray
+    >>> x = xarray.DataArray(np.arange(3.0), dims="x")
+    >>> y = xarray.DataArray(np.arange(3.0), dims="y")
+    >>> flow = xarray.Dataset({"u": 2 * x + 0 * y, "v": y + 0 * x})
+    >>> float(flow.gpugrad.divergence(u="u", v="v").max())
+    3.0
     """
 
     def __init__(self, data: xarray.Dataset) -> None:

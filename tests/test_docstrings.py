@@ -6,10 +6,12 @@ import ast
 import inspect
 import re
 from collections import defaultdict
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from result_classes import list_attributes
 
 import gpugrad
 
@@ -44,6 +46,45 @@ def test_docstrings_say_all_that_numpydoc_asks_for(name):
     from numpydoc.validate import validate
 
     assert [f"{code}: {text}" for code, text in validate(name)["errors"]] == []
+
+
+def classes():
+    """Return the public classes, those of the accessor too where there is xarray."""
+    listed = [getattr(gpugrad, name) for name in gpugrad.__all__]
+    listed.append(gpugrad.symbolic.SymbolicFunction)
+    if find_spec("xarray"):
+        accessor = import_module("gpugrad.xarray")
+        listed += [getattr(accessor, name) for name in accessor.__all__]
+    return [thing for thing in listed if inspect.isclass(thing)]
+
+
+@pytest.mark.skipif(not find_spec("numpydoc"), reason="needs numpydoc")
+@pytest.mark.parametrize("thing", classes(), ids=[thing.__name__ for thing in classes()])
+def test_all_attributes_of_public_classes_are_described(thing):
+    from numpydoc.docscrape import NumpyDocString
+
+    text = NumpyDocString(inspect.getdoc(thing))
+    entries = [entry for part in ("Parameters", "Attributes") for entry in text[part]]
+    described = {name.strip() for entry in entries for name in entry.name.split(",")}
+    for name in list_attributes(thing) - described:
+        # What is no argument is a property or a method, with a docstring of its own.
+        own = inspect.getdoc(inspect.getattr_static(thing, name))
+        assert own, name
+        assert "Examples\n" in own or thing.__module__ == "gpugrad.xarray"
+    for entry in entries:  # numbers of a collection are told with their shape
+        assert entry.type or "as they were given" in " ".join(entry.desc), entry.name
+        is_collection = hasattr(thing, "to_dataframe")
+        assert "of shape (points" in entry.type or not is_collection, entry.name
+    assert text["Examples"]
+
+
+def test_the_examples_of_all_files_are_collected():
+    conftest = PACKAGE.parent / "conftest.py"
+    if not conftest.is_file():
+        pytest.skip("not a checkout")
+    (listed,) = re.findall(r"^MODULES = (.*)$", conftest.read_text(), re.MULTILINE)
+    collected = {path for p in ast.literal_eval(listed) for path in PACKAGE.parent.glob(p)}
+    assert {*PACKAGE.rglob("*.py")} == collected
 
 
 def paragraphs_of(path):

@@ -94,10 +94,10 @@ class CriticalPoints(PointCollection[CriticalPoint]):
     Parameters
     ----------
     position : array of shape (points, n)
-        Where each point is, between the samples: its n coordinates.
+        Where each point is, between the samples: its n coordinates, in their unit.
     value : array of shape (points,)
-        The field there.
-    kind : numpy.ndarray of str
+        The field there, in the unit of `f`.
+    kind : numpy.ndarray of str of shape (points,)
         "minimum", "maximum", "saddle" or "degenerate".
     index : array of int of shape (points, n)
         The nearest sample.

@@ -86,24 +86,24 @@ class InflectionPoints(PointsOfCurves[InflectionPoint]):
 
     Parameters
     ----------
-    position : array
-        Where each point is, between the samples: a coordinate.
-    value : array
-        The curve there.
-    kind : numpy.ndarray of str
+    position : array of shape (points,)
+        Where each point is, between the samples: a coordinate, in the unit of the coordinates.
+    value : array of shape (points,)
+        The curve there, in the unit of `f`.
+    kind : numpy.ndarray of str of shape (points,)
         What the curve is beyond the point, towards greater coordinates: "convex" (it bends upwards,
         the slope is least at the point) or "concave" (downwards, the slope is greatest).
-    index : array of int
+    index : array of int of shape (points,)
         The sample before the middle of the piece of the curve that was looked at.
-    extent : array
+    extent : array of shape (points,)
         The length of a straight piece between the two bends, in the unit of the coordinates, from
         the middle of its first three samples to that of its last three; else 0.
-    curve : array of int
+    curve : array of int of shape (points,)
         The number of the curve, counted in C order over all axes but `axis`.
-    prominence : array or None
+    prominence : array of shape (points,), or None
         How far the slope stands out there, in the unit of `slope`, if that was asked for.
-    slope : array
-        The first derivative at the point.
+    slope : array of shape (points,)
+        The first derivative at the point, in the unit of `f` per unit of the coordinates.
 
     See Also
     --------

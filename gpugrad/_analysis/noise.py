@@ -211,13 +211,13 @@ class RecommendedSpacing(NamedTuple):
     Parameters
     ----------
     spacing : float
-        The distance between samples.
+        The distance between samples, in the unit of the coordinates.
     error : float
-        The error of the derivative at that distance, about.
+        The error of the derivative at that distance, about, in the unit of the derivative.
     noise : float
-        The standard deviation of the noise from which it follows.
+        The standard deviation of the noise from which it follows, in the unit of the samples.
     magnitude : float
-        The size of the higher derivative from which it follows.
+        The size of the derivative of order ``order + accuracy`` from which it follows, in its unit.
     stride : int or None
         Which samples of those given to take, every first, second, ..., if there were any.
 

@@ -84,20 +84,20 @@ class TurningPoints(PointsOfCurves[TurningPoint]):
 
     Parameters
     ----------
-    position : array
-        Where each point is, between the samples: a coordinate.
-    value : array
-        The curve there.
-    kind : numpy.ndarray of str
+    position : array of shape (points,)
+        Where each point is, between the samples: a coordinate, in the unit of the coordinates.
+    value : array of shape (points,)
+        The curve there, in the unit of `f`.
+    kind : numpy.ndarray of str of shape (points,)
         "maximum", "minimum" or "plateau".
-    index : array of int
+    index : array of int of shape (points,)
         The highest or lowest sample; of a level run the middle one, the left of two.
-    extent : array
+    extent : array of shape (points,)
         From the first to the last sample of a level run, in the unit of the coordinates; 0 for an
         extremum at one sample.
-    curve : array of int
+    curve : array of int of shape (points,)
         The number of the curve, counted in C order over all axes but `axis`.
-    prominence : array or None
+    prominence : array of shape (points,), or None
         How far each point stands out, in the unit of `value`, if that was asked for.
 
     See Also
