@@ -15,6 +15,7 @@ import pytest
 from result_classes import list_attributes
 
 import gpugrad
+import gpugrad.typing
 from internals import OPERATORS
 
 ROOT = Path(__file__).parent.parent
@@ -157,6 +158,14 @@ def test_all_names_and_attributes_are_used_as_users_would():
     of_classes = {name for thing in classes for name in list_attributes(thing)} - operators
     assert {*gpugrad.__all__} - used - {"symbolic"} == set()
     assert {*gpugrad.symbolic.__all__} - used == set()
+    imported = {
+        alias.name
+        for tree in trees
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and node.module == "gpugrad.typing"
+        for alias in node.names
+    }
+    assert imported == {name for name in vars(gpugrad.typing) if name[0] != "_"}
     assert of_classes - used == set()
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import gpugrad
-from gpugrad.typing import Backend, Boundary, Stagger
+from gpugrad.typing import Axes, Axis, Backend, Boundary, EdgeOrder, Period, Side, Spacing, Stagger
 
 Field = NDArray[np.float64]
 
@@ -82,6 +82,31 @@ def differentiate(
     return gpugrad.derivative(values, boundary=boundary, stagger=stagger, backend=backend)
 
 
+def find_slope(
+    values: Field,
+    spacing: Spacing,
+    axis: Axis = -1,
+    edge_order: EdgeOrder = 2,
+    end: Side = 0.0,
+    period: Period | None = None,
+) -> Field:
+    """Hand on the options of one axis."""
+    sides: Boundary = {axis: ("one-sided", end)}
+    return gpugrad.derivative(
+        values, spacing, axis=axis, edge_order=edge_order, boundary=sides, period=period
+    )
+
+
+def list_slopes(values: Field, axes: Axes = None) -> Any:
+    """Hand on several axes."""
+    return gpugrad.gradient(values, axis=axes)
+
+
+at_walls: Boundary = {"normal": 0.0}
+by_axis: Boundary = {"lon": "periodic", "lat": ("edge", {"normal": 0.5})}
+find_slope(f, 0.5, end="edge", period={"lon": 360.0})
+
+
 # Wrong calls.
 gpugrad.gradiant(f)  # type: ignore[attr-defined]
 gpugrad.spherical_gradient(f)  # type: ignore[attr-defined]
@@ -104,4 +129,6 @@ gpugrad.laplacian(f, edge_order=2)  # type: ignore[call-overload]
 gpugrad.divergence((f, f), stack=True)  # type: ignore[call-overload]
 gpugrad.gradient_norm(f, period="long")  # type: ignore[call-overload]
 gpugrad.error_estimate(f, stack=True)  # type: ignore[call-overload]
+find_slope(f, 0.5, end="middle")  # type: ignore[arg-type]
+find_slope(f, 0.5, edge_order=0)  # type: ignore[arg-type]
 gpugrad.smooth_derivative(f, smoothness=2.0)  # type: ignore[call-overload]
