@@ -11,12 +11,15 @@ from typing import Any, TypeVar
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+_REMARK = ": help() shows this"
+"""What stands behind each mark, for editors: they show docstrings as they are written."""
+
 _SPACE = "\0"
 """What stands for a space at which a line must not end."""
 
 
 def fill_docstring(function: F, texts: Mapping[str, str], words: Mapping[str, str]) -> F:
-    """Replace each ``{mark}`` in the docstring of a function by its text.
+    """Replace each ``{mark: help() shows this}`` in the docstring of a function by its text.
 
     Parameters
     ----------
@@ -32,11 +35,11 @@ def fill_docstring(function: F, texts: Mapping[str, str], words: Mapping[str, st
             for word, meaning in words.items():
                 text = text.replace(f"{{{word}}}", meaning)
             for line in function.__doc__.splitlines():
-                if line.lstrip(" ") == f"{{{mark}}}":
+                if line.lstrip(" ") == f"{{{mark}{_REMARK}}}":
                     # Methods stand further to the right than functions.
                     margin = line.partition("{")[0]
                     lines = indent(_fill_lines(text.strip()), margin).lstrip()
-                    function.__doc__ = function.__doc__.replace(f"{{{mark}}}", lines, 1)
+                    function.__doc__ = function.__doc__.replace(line.lstrip(" "), lines, 1)
     return function
 
 

@@ -6,6 +6,7 @@ A language server, which editors start beside them, is asked as they ask it.
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from importlib import import_module
@@ -135,3 +136,4 @@ def test_editors_offer_what_a_result_has(server):
 def test_editors_show_what_a_name_is(server, name):
     shown = server.read_hover(f"import gpugrad\ngpugrad.{name}")
     assert getattr(gpugrad, name).__doc__.strip().split("\n")[0] in shown
+    assert not re.search(r"^\s*\{[a-z_]+\}$", shown, re.MULTILINE)  # marks say where to look

@@ -112,4 +112,4 @@ def test_docstrings_are_filled_in(name):
     lines = [
         line for line in value.__doc__.splitlines() if "\\" not in line
     ]  # formulas have braces
-    assert [line for line in lines if re.search(r"\{[a-z_]{4,}\}", line)] == []
+    assert [line for line in lines if re.search(r"\{[a-z_]{4,}(: help.*)?\}", line)] == []

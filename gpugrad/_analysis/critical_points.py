@@ -89,7 +89,7 @@ class CriticalPoints(PointCollection[CriticalPoint]):
 
     `critical_points` returns it.
 
-    {collection}
+    {collection: help() shows this}
 
     Parameters
     ----------

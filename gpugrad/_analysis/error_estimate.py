@@ -90,7 +90,7 @@ def error_estimate(
 
     Parameters
     ----------
-    {parameters}
+    {parameters: help() shows this}
 
     Returns
     -------
@@ -98,7 +98,7 @@ def error_estimate(
         The estimate, not negative, in the unit of the derivative, with the library and the device
         of `f`. It is masked, or NaN, where one of the two derivatives is, and masked where `f` is.
 
-    {errors}
+    {errors: help() shows this}
 
     See Also
     --------

@@ -82,7 +82,7 @@ class InflectionPoints(PointsOfCurves[InflectionPoint]):
 
     `inflection_points` returns it.
 
-    {collection}
+    {collection: help() shows this}
 
     Parameters
     ----------
@@ -145,7 +145,7 @@ def inflection_points(
         Samples of a curve, or of many: real numbers in an array of any library but Dask, a
         DataArray of xarray, a quantity, or a sequence. No point is found beside a NaN or a
         masked sample.
-    {spacing_and_axis}
+    {spacing_and_axis: help() shows this}
     prominence : number, optional
         Leave out points at which the slope stands out by less, in the unit of `f` per unit of
         the coordinates. That needs SciPy.

@@ -80,7 +80,7 @@ class TurningPoints(PointsOfCurves[TurningPoint]):
 
     `turning_points` returns it.
 
-    {collection}
+    {collection: help() shows this}
 
     Parameters
     ----------
@@ -177,7 +177,7 @@ def turning_points(
         Samples of a curve, or of many: real numbers in an array of any library but Dask, a
         DataArray of xarray, a quantity, or a sequence. A NaN, or a masked sample, ends a
         curve; it goes on behind it.
-    {spacing_and_axis}
+    {spacing_and_axis: help() shows this}
     prominence : number, optional
         Leave out extrema that stand out by less, in the unit of `f`; level runs that are no extrema
         stay. That needs SciPy.

@@ -62,13 +62,13 @@ def gradient_of(
 
     Parameters
     ----------
-    {parameters}
+    {parameters: help() shows this}
 
     Returns
     -------
-    {result}
+    {result: help() shows this}
 
-    {errors}
+    {errors: help() shows this}
 
     See Also
     --------
@@ -148,7 +148,7 @@ def derivative_of(
 
     Parameters
     ----------
-    {parameters}
+    {parameters: help() shows this}
 
     Returns
     -------
@@ -157,7 +157,7 @@ def derivative_of(
         array-API library, that returns an array of that shape, library, device and dtype; integers
         become float64. In the unit of `func` per unit of its argument to the power `order`.
 
-    {errors}
+    {errors: help() shows this}
 
     See Also
     --------
@@ -166,7 +166,7 @@ def derivative_of(
 
     Notes
     -----
-    {methods}
+    {methods: help() shows this}
 
     "autodiff" is exact for all orders. Other methods lose digits with each: about 13 digits are
     right for order 1 by extrapolation, 11 for order 2, 10 for order 4, 6 for order 8.
@@ -211,13 +211,13 @@ def jacobian_of(
 
     Parameters
     ----------
-    {parameters}
+    {parameters: help() shows this}
 
     Returns
     -------
-    {result}
+    {result: help() shows this}
 
-    {errors}
+    {errors: help() shows this}
 
     See Also
     --------
@@ -229,7 +229,7 @@ def jacobian_of(
     -----
     .. math:: J_{ij} = \frac{\partial f_i}{\partial x_j}
 
-    {methods}
+    {methods: help() shows this}
 
     Examples
     --------
@@ -269,13 +269,13 @@ def hessian_of(
 
     Parameters
     ----------
-    {parameters}
+    {parameters: help() shows this}
 
     Returns
     -------
-    {result}
+    {result: help() shows this}
 
-    {errors}
+    {errors: help() shows this}
 
     See Also
     --------
@@ -286,7 +286,7 @@ def hessian_of(
     -----
     .. math:: H_{ij} = \frac{\partial^2 f}{\partial x_i \, \partial x_j}
 
-    {methods}
+    {methods: help() shows this}
 
     "extrapolation" and "central" take second differences along the axes and along the diagonals
     between each two of them.
@@ -327,13 +327,13 @@ def divergence_of(
 
     Parameters
     ----------
-    {parameters}
+    {parameters: help() shows this}
 
     Returns
     -------
-    {result}
+    {result: help() shows this}
 
-    {errors}
+    {errors: help() shows this}
 
     See Also
     --------
@@ -346,7 +346,7 @@ def divergence_of(
 
     The bound of the error is the sum of the bounds of the terms.
 
-    {methods}
+    {methods: help() shows this}
 
     Examples
     --------
@@ -388,13 +388,13 @@ def curl_of(
 
     Parameters
     ----------
-    {parameters}
+    {parameters: help() shows this}
 
     Returns
     -------
-    {result}
+    {result: help() shows this}
 
-    {errors}
+    {errors: help() shows this}
 
     See Also
     --------
@@ -414,7 +414,7 @@ def curl_of(
     and in two dimensions the last of them. The bound of the error is the sum of the bounds of the
     terms.
 
-    {methods}
+    {methods: help() shows this}
 
     Examples
     --------
@@ -445,13 +445,13 @@ def laplacian_of(
 
     Parameters
     ----------
-    {parameters}
+    {parameters: help() shows this}
 
     Returns
     -------
-    {result}
+    {result: help() shows this}
 
-    {errors}
+    {errors: help() shows this}
 
     See Also
     --------
@@ -465,7 +465,7 @@ def laplacian_of(
     Second derivatives along the axes alone are computed, as `hessian_of` has them on its diagonal.
     The bound of the error is the sum of the bounds of the terms.
 
-    {methods}
+    {methods: help() shows this}
 
     Examples
     --------

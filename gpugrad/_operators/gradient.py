@@ -54,7 +54,7 @@ def gradient(
 
     Parameters
     ----------
-    {parameters}
+    {parameters: help() shows this}
 
     Returns
     -------
@@ -63,7 +63,7 @@ def gradient(
         array for one axis, a tuple for several, with the library, device, shape and dtype of `f`;
         integers become float64 (float32 where the device has no float64), dates timedelta64.
 
-    {errors}
+    {errors: help() shows this}
 
     See Also
     --------
@@ -141,7 +141,7 @@ def derivative(
 
     Parameters
     ----------
-    {parameters}
+    {parameters: help() shows this}
 
     Returns
     -------
@@ -150,7 +150,7 @@ def derivative(
         library, device, shape and dtype of `f`; integers become float64 (float32 where the device
         has no float64), dates timedelta64.
 
-    {errors}
+    {errors: help() shows this}
 
     See Also
     --------
@@ -245,7 +245,7 @@ def gradient_norm(
 
     Parameters
     ----------
-    {parameters}
+    {parameters: help() shows this}
 
     Returns
     -------
@@ -253,7 +253,7 @@ def gradient_norm(
         The length of the gradient, in the unit of `f` per unit of the spacing: real, not
         negative, with the library, device and precision of `f`; integers become floats.
 
-    {errors}
+    {errors: help() shows this}
 
     See Also
     --------

@@ -547,7 +547,7 @@ def plan(
 
     Parameters
     ----------
-    {parameters}
+    {parameters: help() shows this}
 
     Returns
     -------
@@ -557,7 +557,7 @@ def plan(
         ``plan.linear_operator()`` is the matrix for iterative solvers, and ``plan.adjoint()`` is
         the plan of the transpose.
 
-    {errors}
+    {errors: help() shows this}
 
     See Also
     --------

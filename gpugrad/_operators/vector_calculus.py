@@ -44,7 +44,7 @@ def divergence(
 
     Parameters
     ----------
-    {parameters}
+    {parameters: help() shows this}
 
     Returns
     -------
@@ -52,7 +52,7 @@ def divergence(
         The sum of the derivatives, in the unit of `v` per unit of the spacing, with the library,
         device and dtype of the components; integers become floats.
 
-    {errors}
+    {errors: help() shows this}
 
     See Also
     --------
@@ -112,7 +112,7 @@ def curl(
 
     Parameters
     ----------
-    {parameters}
+    {parameters: help() shows this}
 
     Returns
     -------
@@ -120,7 +120,7 @@ def curl(
         On two axes the one component across the plane, on three axes three of them, in the unit
         of `v` per unit of the spacing.
 
-    {errors}
+    {errors: help() shows this}
 
     See Also
     --------
@@ -179,14 +179,14 @@ def laplacian(
 
     Parameters
     ----------
-    {parameters}
+    {parameters: help() shows this}
 
     Returns
     -------
     array of shape (n_0, ..., n_k)
         The sum of the second derivatives, in the unit of `f` per squared unit of the spacing.
 
-    {errors}
+    {errors: help() shows this}
 
     See Also
     --------
@@ -243,14 +243,14 @@ def vector_laplacian(
 
     Parameters
     ----------
-    {parameters}
+    {parameters: help() shows this}
 
     Returns
     -------
     tuple of arrays, or array
         One array for each component, in the unit of `v` per squared unit of the spacing.
 
-    {errors}
+    {errors: help() shows this}
 
     See Also
     --------
@@ -302,7 +302,7 @@ def jacobian(
 
     Parameters
     ----------
-    {parameters}
+    {parameters: help() shows this}
 
     Returns
     -------
@@ -310,7 +310,7 @@ def jacobian(
         ``result[i][j]`` is the derivative of component i along the axis with number j of those
         named, in the unit of `v` per unit of the spacing.
 
-    {errors}
+    {errors: help() shows this}
 
     See Also
     --------
@@ -360,7 +360,7 @@ def hessian(
 
     Parameters
     ----------
-    {parameters}
+    {parameters: help() shows this}
 
     Returns
     -------
@@ -369,7 +369,7 @@ def hessian(
         the unit of `f` per squared unit of the spacing. Mixed derivatives are symmetric:
         ``result[j][i]`` is the same array as ``result[i][j]``.
 
-    {errors}
+    {errors: help() shows this}
 
     See Also
     --------

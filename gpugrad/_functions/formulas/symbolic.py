@@ -77,7 +77,7 @@ def gradient(expr: Any, *symbols: Any, library: str | None = None) -> SymbolicFu
 
     Parameters
     ----------
-    {parameters}
+    {parameters: help() shows this}
 
     Returns
     -------
@@ -85,7 +85,7 @@ def gradient(expr: Any, *symbols: Any, library: str | None = None) -> SymbolicFu
         ``g(x, y, ...)`` gives a tuple of arrays, one for each symbol; for a single symbol a bare
         array, as `gpugrad.gradient` does. ``g.expressions`` are the formulas.
 
-    {errors}
+    {errors: help() shows this}
 
     See Also
     --------
@@ -96,7 +96,7 @@ def gradient(expr: Any, *symbols: Any, library: str | None = None) -> SymbolicFu
     -----
     The components are :math:`\partial f/\partial x_i`.
 
-    {rounding}
+    {rounding: help() shows this}
 
     Examples
     --------
@@ -127,14 +127,14 @@ def derivative(
 
     Parameters
     ----------
-    {parameters}
+    {parameters: help() shows this}
 
     Returns
     -------
     SymbolicFunction
         A call, with a value for each symbol, gives one array.
 
-    {errors}
+    {errors: help() shows this}
 
     See Also
     --------
@@ -143,7 +143,7 @@ def derivative(
 
     Notes
     -----
-    {rounding}
+    {rounding: help() shows this}
     For orders above 1, the derivatives of a text that are differentiated again may have 3000
     operations at most.
 
@@ -179,7 +179,7 @@ def jacobian(exprs: Any, *symbols: Any, library: str | None = None) -> SymbolicF
 
     Parameters
     ----------
-    {parameters}
+    {parameters: help() shows this}
 
     Returns
     -------
@@ -187,7 +187,7 @@ def jacobian(exprs: Any, *symbols: Any, library: str | None = None) -> SymbolicF
         A call gives a tuple of rows: ``j(x, y)[i][k]`` is the derivative of component i along
         symbol k.
 
-    {errors}
+    {errors: help() shows this}
 
     See Also
     --------
@@ -196,7 +196,7 @@ def jacobian(exprs: Any, *symbols: Any, library: str | None = None) -> SymbolicF
 
     Notes
     -----
-    {rounding}
+    {rounding: help() shows this}
 
     Examples
     --------
@@ -219,14 +219,14 @@ def hessian(expr: Any, *symbols: Any, library: str | None = None) -> SymbolicFun
 
     Parameters
     ----------
-    {parameters}
+    {parameters: help() shows this}
 
     Returns
     -------
     SymbolicFunction
         A call gives a tuple of rows: ``h(x, y)[i][k]`` is the derivative along symbols i and k.
 
-    {errors}
+    {errors: help() shows this}
 
     See Also
     --------
@@ -235,7 +235,7 @@ def hessian(expr: Any, *symbols: Any, library: str | None = None) -> SymbolicFun
 
     Notes
     -----
-    {rounding}
+    {rounding: help() shows this}
 
     Examples
     --------
@@ -264,14 +264,14 @@ def divergence(exprs: Any, *symbols: Any, library: str | None = None) -> Symboli
 
     Parameters
     ----------
-    {parameters}
+    {parameters: help() shows this}
 
     Returns
     -------
     SymbolicFunction
         A call, with a value for each symbol, gives one array.
 
-    {errors}
+    {errors: help() shows this}
 
     See Also
     --------
@@ -280,7 +280,7 @@ def divergence(exprs: Any, *symbols: Any, library: str | None = None) -> Symboli
 
     Notes
     -----
-    {rounding}
+    {rounding: help() shows this}
 
     Examples
     --------
@@ -308,14 +308,14 @@ def curl(exprs: Any, *symbols: Any, library: str | None = None) -> SymbolicFunct
 
     Parameters
     ----------
-    {parameters}
+    {parameters: help() shows this}
 
     Returns
     -------
     SymbolicFunction
         A call gives three arrays; in two dimensions one, the component out of the plane.
 
-    {errors}
+    {errors: help() shows this}
 
     See Also
     --------
@@ -324,7 +324,7 @@ def curl(exprs: Any, *symbols: Any, library: str | None = None) -> SymbolicFunct
 
     Notes
     -----
-    {rounding}
+    {rounding: help() shows this}
 
     Examples
     --------
@@ -361,14 +361,14 @@ def laplacian(expr: Any, *symbols: Any, library: str | None = None) -> SymbolicF
 
     Parameters
     ----------
-    {parameters}
+    {parameters: help() shows this}
 
     Returns
     -------
     SymbolicFunction
         A call gives one array; for a vector field a tuple of them.
 
-    {errors}
+    {errors: help() shows this}
 
     See Also
     --------
@@ -377,7 +377,7 @@ def laplacian(expr: Any, *symbols: Any, library: str | None = None) -> SymbolicF
 
     Notes
     -----
-    {rounding}
+    {rounding: help() shows this}
 
     Examples
     --------

@@ -79,7 +79,7 @@ class CurvilinearGrid:
         The power of the number of samples with which the error vanishes at one-sided ends: by
         default `accuracy`, but 1 for first derivatives of `accuracy` 2, as in `numpy.gradient`.
         The Laplacian takes `accuracy`.
-    {boundary}
+    {boundary: help() shows this}
     period : tuple or dict, optional
         By how much each coordinate grows once round a periodic axis, one number or quantity for
         each coordinate, ``{1: (360.0, 0.0)}``. By default coordinates come back.
@@ -225,7 +225,7 @@ class CurvilinearGrid:
 
         Parameters
         ----------
-        {parameters}
+        {parameters: help() shows this}
 
         Returns
         -------
@@ -234,7 +234,7 @@ class CurvilinearGrid:
             or the bare array for one coordinate. Library, device, shape and dtype are those of `f`;
             integers become floats.
 
-        {errors}
+        {errors: help() shows this}
 
         See Also
         --------
@@ -270,7 +270,7 @@ class CurvilinearGrid:
 
         Parameters
         ----------
-        {parameters}
+        {parameters: help() shows this}
 
         Returns
         -------
@@ -278,7 +278,7 @@ class CurvilinearGrid:
             In the unit of `f` per unit of the coordinates, which must have one unit, with the
             library, device and precision of `f`; integers become floats.
 
-        {errors}
+        {errors: help() shows this}
 
         See Also
         --------
@@ -339,7 +339,7 @@ class CurvilinearGrid:
 
         Parameters
         ----------
-        {parameters}
+        {parameters: help() shows this}
 
         Returns
         -------
@@ -347,7 +347,7 @@ class CurvilinearGrid:
             In the unit of `v` per unit of the coordinates, which must have one unit, with the
             library, device and dtype of the components; integers become floats.
 
-        {errors}
+        {errors: help() shows this}
 
         See Also
         --------
@@ -452,7 +452,7 @@ class CurvilinearGrid:
 
         Parameters
         ----------
-        {parameters}
+        {parameters: help() shows this}
 
         Returns
         -------
@@ -460,7 +460,7 @@ class CurvilinearGrid:
             In the unit of `v` per unit of the coordinates, which must have one unit, with the
             library, device and dtype of the components; integers become floats.
 
-        {errors}
+        {errors: help() shows this}
 
         See Also
         --------
@@ -555,7 +555,7 @@ class CurvilinearGrid:
 
         Parameters
         ----------
-        {parameters}
+        {parameters: help() shows this}
 
         Returns
         -------
@@ -563,7 +563,7 @@ class CurvilinearGrid:
             ``result[i][j]`` is the derivative of component i with respect to coordinate j, in the
             unit of `v` per unit of the coordinate.
 
-        {errors}
+        {errors: help() shows this}
 
         See Also
         --------
@@ -605,7 +605,7 @@ class CurvilinearGrid:
 
         Parameters
         ----------
-        {parameters}
+        {parameters: help() shows this}
 
         Returns
         -------
@@ -613,7 +613,7 @@ class CurvilinearGrid:
             In the unit of `f` per squared unit of the coordinates, which must have one unit, with
             the library, device and dtype of `f`; integers become floats.
 
-        {errors}
+        {errors: help() shows this}
 
         See Also
         --------

@@ -270,7 +270,7 @@ class Sphere:
 
         Parameters
         ----------
-        {parameters}
+        {parameters: help() shows this}
 
         Returns
         -------
@@ -278,7 +278,7 @@ class Sphere:
             The components ``(north, east)``, in the unit of `f` per unit of the radius, with the
             library, device and dtype of `f`; integers become floats.
 
-        {errors}
+        {errors: help() shows this}
 
         See Also
         --------
@@ -317,7 +317,7 @@ class Sphere:
 
         Parameters
         ----------
-        {parameters}
+        {parameters: help() shows this}
 
         Returns
         -------
@@ -325,7 +325,7 @@ class Sphere:
             Real, not negative, in the unit of `f` per unit of the radius, with the library, device
             and precision of `f`; integers become floats.
 
-        {errors}
+        {errors: help() shows this}
 
         See Also
         --------
@@ -365,7 +365,7 @@ class Sphere:
 
         Parameters
         ----------
-        {parameters}
+        {parameters: help() shows this}
 
         Returns
         -------
@@ -373,7 +373,7 @@ class Sphere:
             The divergence, in the unit of the components per unit of the radius, with their
             library, device and dtype; integers become floats.
 
-        {errors}
+        {errors: help() shows this}
 
         See Also
         --------
@@ -428,7 +428,7 @@ class Sphere:
 
         Parameters
         ----------
-        {parameters}
+        {parameters: help() shows this}
 
         Returns
         -------
@@ -436,7 +436,7 @@ class Sphere:
             The vertical component, in the unit of the components per unit of the radius, with their
             library, device and dtype; integers become floats.
 
-        {errors}
+        {errors: help() shows this}
 
         See Also
         --------
@@ -484,7 +484,7 @@ class Sphere:
 
         Parameters
         ----------
-        {parameters}
+        {parameters: help() shows this}
 
         Returns
         -------
@@ -492,7 +492,7 @@ class Sphere:
             In the unit of `f` per squared unit of the radius, with the library, device and dtype of
             `f`; integers become floats.
 
-        {errors}
+        {errors: help() shows this}
 
         See Also
         --------
