@@ -9,7 +9,6 @@ results depends on the number of axes, which no type tells, the result is `Any`,
 from collections.abc import Sequence
 from typing import Any, Literal, Unpack, overload
 
-import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
@@ -48,6 +47,7 @@ from gpugrad._grids.typing import (
     FaceOptions,
     FirstOptions,
     Numbers,
+    NumbersOrComplex,
     OperatorOptions,
     ThreeAxes,
     TwoAxes,
@@ -394,7 +394,7 @@ def hessian(
 ) -> Any: ...
 @overload
 def gradient_norm(
-    f: Numbers | NDArray[np.complexfloating[Any, Any]],
+    f: NumbersOrComplex,
     *spacings: Spacing,
     axis: Axes = None,
     out: Any = None,

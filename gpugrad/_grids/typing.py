@@ -64,6 +64,9 @@ if TYPE_CHECKING:  # for the stub of the package alone: an import should cost ne
     Numbers = Sequence[Any] | NDArray[np.integer[Any]]
     """Fields whose derivatives are arrays of floats, whatever they are themselves."""
 
+    NumbersOrComplex = Numbers | NDArray[np.complexfloating[Any, Any]]
+    """Fields whose gradients have a length that is of another type than they are."""
+
     TwoAxes = tuple[int, int] | tuple[str, str]
     ThreeAxes = tuple[int, int, int] | tuple[str, str, str]
 
