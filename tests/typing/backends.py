@@ -24,6 +24,10 @@ def differentiate(order: int) -> str:
 
 assert_type(differentiate(2), str)
 
+with gpugrad.patch_numpy(fallback=True) as patch:
+    assert_type(patch, gpugrad.patch_numpy)
+    assert_type(patch.undo(), None)
+
 why = gpugrad.explain(f, 0.5, operator="laplacian", boundary="edge")
 assert_type(why, gpugrad.Explanation)
 assert_type(why.backend, str | None)
@@ -62,3 +66,4 @@ gpugrad.namespace(np)  # type: ignore[arg-type]
 why.backend.upper()  # type: ignore[union-attr]
 there.libraries  # type: ignore[attr-defined]  # noqa: B018
 name = "numba"  # type: ignore[assignment]
+gpugrad.patch_numpy(fallback="yes")  # type: ignore[arg-type]
