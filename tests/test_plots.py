@@ -185,6 +185,17 @@ def test_the_accessor_draws():
 
     panel, *_ = make_labelled().gpugrad.plot(panels="z").axes
     np.testing.assert_array_equal(values_of(panel), gpugrad.gradient(HILL, Y, X)[0])
+    on_sphere = make_map(LONGITUDE, WAVE).gpugrad.sphere(radius=2.0).plot(panels="lat").axes[0]
+    expected = gpugrad.Sphere(LATITUDE, LONGITUDE, radius=2.0).gradient(WAVE).north
+    np.testing.assert_array_equal(values_of(on_sphere), expected)
+
+
+def test_a_magnitude_of_mixed_units_says_so():
+    f = make_labelled()
+    f.x.attrs["units"] = "s"
+    assert bar_of(gpugrad.plot(f).axes[1]) == "magnitude of the gradient\n(of mixed units)"
+    time = np.datetime64("2020-01-01") + np.arange(25)
+    assert "mixed" in bar_of(gpugrad.plot(HILL, time, X).axes[1])
 
 
 def test_units_of_quantities_stand_on_axes():

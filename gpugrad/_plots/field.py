@@ -115,9 +115,12 @@ class PlotField:
 
     @property
     def magnitude_label(self) -> str:
-        """What the length of the gradient is called; it has units if both slopes have the same."""
-        units = {name_degree(units) for units in self.slope_units}
-        return add_units("magnitude of the gradient", units.pop() if len(units) == 1 else None)
+        """What the length of the gradient is called, with its units, or that these are mixed."""
+        first, second = map(name_degree, self.slope_units)
+        is_mixed = first != second or (
+            first is None and self.axes[0].kind != self.axes[1].kind and not self.is_map
+        )
+        return add_units("magnitude of the gradient", "of mixed units" if is_mixed else first)
 
     @cached_property
     def aspect(self) -> float | str:
