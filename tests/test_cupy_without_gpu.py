@@ -199,7 +199,12 @@ def test_their_own_gradient_is_patched(monkeypatch):
             cupy.gradient(f, 0.0)
         assert "`cupy.gradient`" in raised.value.__notes__[-1]
     assert seen == [["f", "f"], ["f", "f"], ["f"]] * 2
-    with gpugrad.patch_numpy(fallback=True), pytest.raises(cupy.cuda.runtime.CUDARuntimeError):
-        cupy.gradient(f, 0.0)  # by CuPy, which asks for the GPU first
+    half = cupy.empty(5, "f2")
+    with gpugrad.patch_numpy():
+        assert cupy.gradient(half) is half
+    with gpugrad.patch_numpy(fallback=True):
+        for arguments in ((f, 0.0), (half,)):
+            with pytest.raises(cupy.cuda.runtime.CUDARuntimeError):
+                cupy.gradient(*arguments)  # by CuPy, which asks for the GPU first
     assert cupy.gradient is gradient
     assert gradient.__code__ is code
