@@ -134,13 +134,13 @@ def stand_in_for_dask(original: Call) -> Call:
     def call(f: Any, spacings: tuple[Any, ...], axis: Any, keywords: dict[str, Any]) -> Any:
         da: Any = sys.modules["dask.array"]
         f = da.asarray(f)
-        is_known = keywords.keys() <= {"edge_order"} and f.dtype.kind in "biufc"
+        edge_order = keywords.get("edge_order", 1)
+        is_known = edge_order is not None and keywords.keys() <= {"edge_order"}
         is_lazy = any(isinstance(h, da.Array) for h in spacings)  # Dask has no such coordinates
-        if not is_known or is_lazy or _decides_itself(f._meta):
+        if not is_known or is_lazy or f.dtype.kind not in "biufc" or _decides_itself(f._meta):
             return original(f, *spacings, axis=axis, **keywords)
         if f.dtype.kind == "b" or (f.dtype.kind == "f" and f.dtype.itemsize < 4):
             f = f.astype(float)  # as Dask does it
-        edge_order = keywords.get("edge_order", 1)
         result = compute(original, f, spacings, axis, edge_order, "dask.array.gradient")
         if isinstance(axis, Integral):
             return result
