@@ -471,7 +471,14 @@ def plot(
     prominence: Any = None,
     ax: Any = None,
     **options: Unpack[FirstOptions],
-) -> Figure: ...
+) -> Figure:
+    """Draw a sampled curve or field with its gradient.
+
+    Options are `edge_order`, `accuracy`, `boundary`, `edge_accuracy`, `period`, `time_unit`,
+    `where`, `skipna`, `backend`, `panels`, `points`, `prominence` and `ax`; `help(gpugrad.plot)`
+    tells of each.
+    """
+
 def turning_points(
     f: Any,
     *spacings: Spacing,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from itertools import product
 
 import numpy as np
 import pytest
@@ -290,3 +291,20 @@ def test_components_of_two_kinds_are_named():
         gpugrad.divergence((np.ma.array(f), f))
     with pytest.raises(TypeError, match="component 1 of `v` must hold integers"):
         gpugrad.divergence((f, f > 0))
+
+
+@pytest.mark.parametrize("n", [2, 3, 4])
+@pytest.mark.parametrize("shape", [(), (1,), (3,)])
+@pytest.mark.parametrize("backend", ["auto", "slices"])
+def test_short_lines_with_nan_have_the_masks_of_numpys(rng, n, shape, backend):
+    for edge_order, spacing in product((1, 2)[: n - 1], ((), (0.5,), (np.arange(n) ** 2.0,))):
+        for _ in range(8):  # the first calls prepare those that come after
+            values = rng.choice([1.0, 7.0, np.nan, np.inf], size=(n, *shape))
+            f = np.ma.array(values, mask=rng.random(values.shape) < 0.1)
+            options = {"axis": 0, "edge_order": edge_order}
+            with np.errstate(all="ignore"):
+                wanted = np.gradient(f, *spacing, **options)
+                got = gpugrad.gradient(f, *spacing, backend=backend, **options)
+            hidden = np.ma.getmaskarray(wanted)
+            assert np.array_equal(np.ma.getmaskarray(got), hidden)
+            assert_same_bits(got.data[~hidden], wanted.data[~hidden])

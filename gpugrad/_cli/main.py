@@ -76,7 +76,8 @@ class _Command(argparse.ArgumentParser):
         self._negative_number_matcher = re.compile(number, re.IGNORECASE)
 
     def error(self, message: str) -> NoReturn:
-        if "required: " in message:  # an option of several values may have taken them
+        # An option of several values, as `grad` and `plot` have, may have taken them.
+        if "required: " in message and any(action.nargs == "+" for action in self._actions):
             message += ". Put them first, before options that take several values, as --var does"
         self.exit(2, f"{self.prog}: error: {message}. {self.prog} --help lists the options.\n")
 

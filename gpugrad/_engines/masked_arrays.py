@@ -198,7 +198,7 @@ def _find_facts(f: NumpyArray, plan: AxisPlan) -> _Facts:
             place, *reads = [
                 rows_of(f.ndim, plan.axis, start + k, stop + k) for k in (0, *formula.offsets)
             ]
-            is_scalar = f.ndim == 1 and stop - start == 1  # which is no masked array
+            is_scalar = f.ndim == 1 and plan.is_end(start, stop, n)  # which is no masked array
             divides = formula.divisor is not None and not is_scalar
             is_negative = divides and bool((np.asarray(formula.divisor) < 0).any())
             regions.append(_MaskedRows(place, reads, divides, is_negative))

@@ -104,6 +104,13 @@ class AxisPlan(NamedTuple):
         weight, divisor = self.interior.weights[0], self.interior.divisor
         return getattr(weight, "ndim", 0) > 1 or getattr(divisor, "ndim", 0) > 1
 
+    def is_end(self, start: int, stop: int, n: int) -> bool:
+        """Tell whether a region of an axis of `n` samples is a row at an end.
+
+        There NumPy indexes: a row of a 1-D array is a scalar. Inside it slices, a single row too.
+        """
+        return start < len(self.lower) or stop > n - len(self.upper)
+
     def change_formulas(self, change: Callable[[Formula], Formula]) -> AxisPlan:
         """Return the plan with each of its formulas changed, and likewise its alternatives."""
         return self._replace(
