@@ -121,5 +121,5 @@ def test_masked_times_are_refused():
     f = np.ma.array(DAYS[:5], mask=np.arange(5) == 2)
     with pytest.raises(TypeError, match=r"where it is masked.*timedelta64\('NaT'\).*skipna"):
         gpugrad.gradient(f)
-    got = gpugrad.gradient(f.filled(np.timedelta64("NaT")), skipna=True)
+    got = gpugrad.gradient(f.filled(np.timedelta64("NaT", "s")), skipna=True)
     assert np.isnat(got).tolist() == [False, False, True, False, False]

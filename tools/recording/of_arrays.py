@@ -103,7 +103,7 @@ def dates(n: int) -> dict[str, Any]:
     start = np.datetime64("2024-02-27")
     hours, moments = (start + days).astype("M8[h]"), (start + days).astype("M8[ns]")
     months = np.datetime64("2024-01") + np.arange(n)
-    missing = np.where(days == 4, np.datetime64("NaT"), start + days)
+    missing = np.where(days == 4, np.datetime64("NaT", "D"), start + days)
     return {
         "days per s": given(start + days, time_unit="s"),
         "days per D": given(start + days, time_unit="D"),
