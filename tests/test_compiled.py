@@ -596,7 +596,7 @@ def test_trouble_on_any_thread_is_heard_of(small_pieces):
 @pytest.mark.parametrize("dtype", ["f4", "c16", "u8"])
 def test_the_other_byte_order_is_swapped_on_the_way(rng, dtype):
     other, order = np.dtype(dtype).newbyteorder(), np.dtype("f8").newbyteorder()
-    native = (100 * rng.normal(size=(7, 40))).astype(dtype)
+    native = make_field(rng, (7, 40), dtype)
     f, x = native.astype(other), np.cumsum(rng.uniform(0.1, 1, 40)).astype(order)
     where = rng.random(f.shape) > 0.2
     for call in (
