@@ -64,8 +64,8 @@ def differentiate_term(_: ModuleType, term: Term, dtype: Any) -> Any:
         return w
 
     for (offsets, weights, divisor, constant), start, stop in _cut_regions(plan, f):
-        # A row at an end is indexed, not sliced: of a 1-D array it is a scalar, promoted as one, and
-        # division by it masks no NaN of a masked array.
+        # A row at an end is indexed, not sliced: of a 1-D array it is a scalar, promoted as one.
+        # Division by it masks no NaN of a masked array.
         is_row = stop - start == 1 and plan.is_end(start, stop, f.shape[plan.axis])
         target, *rows = [
             at(start + k if is_row else slice(start + k, stop + k)) for k in (0, *offsets)
