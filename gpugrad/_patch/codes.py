@@ -13,7 +13,7 @@ from typing import Any
 PLACE = "what stands in"
 
 
-def gradient(f, *varargs, axis=None, edge_order=1):  # type: ignore[no-untyped-def]
+def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: Any = 1) -> Any:
     """Hand a call to what stands in for NumPy's or CuPy's."""
     call: Any = "what stands in"
     return call(f, varargs, axis, edge_order)
@@ -22,7 +22,7 @@ def gradient(f, *varargs, axis=None, edge_order=1):  # type: ignore[no-untyped-d
 WITH_EDGE_ORDER: CodeType = gradient.__code__
 
 
-def gradient(f, *varargs, axis=None, **kwargs):  # type: ignore[no-untyped-def,no-redef]
+def gradient(f: Any, *varargs: Any, axis: Any = None, **kwargs: Any) -> Any:  # type: ignore[no-redef]
     """Hand a call to what stands in for Dask's."""
     call: Any = "what stands in"
     return call(f, varargs, axis, kwargs)
