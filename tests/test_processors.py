@@ -70,7 +70,7 @@ def modules():
     """Return all that the engine hands to the compiler, by name: no processor is named in it."""
     found, begun, compile_here = {}, ["all"], compiled_llvm._compile
     caches = [compiled_mender.compile_mender, compiled_llvm.compile_runner]
-    caches += [compiled_llvm._compile_launcher]
+    caches += [compiled_llvm.compile_launcher, compiled_llvm._compile_launcher]
 
     def record(write):
         module = compiled_llvm.ir.Module(f"function{len(found)}")

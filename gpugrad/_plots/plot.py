@@ -85,14 +85,14 @@ def plot(
 
     Parameters
     ----------
-    {parameters}
+    {parameters: help() shows this}
 
     Returns
     -------
     matplotlib.figure.Figure
         The figure; ``figure.axes`` are its panels. With `ax` it is the figure of these.
 
-    {errors}
+    {errors: help() shows this}
     ImportError
         If Matplotlib is not installed.
 
