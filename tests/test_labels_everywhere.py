@@ -71,7 +71,8 @@ OTHERS = {
     "FunctionDerivative", "GpugradWarning", "Info", "InflectionPoint", "InflectionPoints",
     "NotAnalytic", "RecommendedSpacing", "Stencil", "Table", "TruncationError", "TurningPoint",
     "TurningPoints", "asnumpy", "explain", "free_memory", "info", "namespace", "patch_numpy",
-    "plot", "recommended_spacing", "stencil", "symbolic", "symbolic.SymbolicFunction", "use_backend",
+    "plot", "recommended_spacing", "stencil", "symbolic", "symbolic.SymbolicFunction",
+    "use_backend",
 }  # fmt: skip
 """What takes no field, gives numbers of it or draws it, and `asnumpy`, which strips it."""
 
