@@ -314,6 +314,10 @@ def test_fallback_is_true_or_false(wrong):
     with pytest.raises(TypeError, match="`fallback` must be True or False; got"):
         gpugrad.patch_numpy(fallback=wrong)
     assert not is_held()
+    with pytest.raises(TypeError, match="`patch_numpy` takes 0 arguments by position; got 1"):
+        gpugrad.patch_numpy(True)
+    with pytest.raises(TypeError, match="Did you mean `fallback`"):
+        gpugrad.patch_numpy(fallbak=True)
 
 
 def describe(function):

@@ -112,7 +112,13 @@ def test_arrows_point_uphill_in_the_picture():
     "shape", [(2, 2), (2, 3), (1300, 3), pytest.param((3, 1300), marks=pytest.mark.exhaustive)]
 )
 def test_narrow_fields_are_drawn(shape):
-    gpugrad.plot(np.add.outer(np.arange(shape[0]), np.arange(shape[1]))).canvas.draw()
+    f = np.add.outer(np.arange(shape[0]), np.arange(shape[1]))
+    figure = gpugrad.plot(f)
+    figure.canvas.draw()
+    values, length = map(values_of, figure.axes)
+    thin = tuple(slice(None, None, -(-n // 1200)) for n in shape)
+    np.testing.assert_array_equal(values, f[thin])
+    np.testing.assert_allclose(length, np.sqrt(2))
 
 
 # Samples that are missing
@@ -141,8 +147,13 @@ def test_infinite_samples_are_grey_without_a_warning():
 
 @pytest.mark.parametrize("value", [np.nan, 3.0])
 def test_fields_and_curves_of_one_value_are_drawn(value):
-    gpugrad.plot(np.full((5, 6), value)).canvas.draw()
-    gpugrad.plot(np.full(5, value)).canvas.draw()
+    figure, curve = gpugrad.plot(np.full((5, 6), value)), gpugrad.plot(np.full(5, value))
+    figure.canvas.draw()
+    curve.canvas.draw()
+    values, length = map(values_of, figure.axes)
+    np.testing.assert_array_equal(values, np.full((5, 6), value))
+    np.testing.assert_array_equal(length, np.full((5, 6), 0 * value))
+    np.testing.assert_array_equal(curve.axes[1].lines[0].get_ydata(), np.full(5, 0 * value))
 
 
 def test_stream_lines_follow_means_of_large_fields(monkeypatch):

@@ -91,6 +91,7 @@ def _take_columns(operator: Call, f: Any, options: dict[str, Any]) -> list[Any]:
 
 
 def refuse_frame(f: Any, operator: str) -> None:
+    """Raise TypeError for a DataFrame, with what to call in place of the operator on all of it."""
     if f.ndim == 1:
         return
     names = ", ".join(map(str, f.columns[:3])) + (", ..." if len(f.columns) > 3 else "")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from threading import RLock
 
+from gpugrad._keywords import accepts_keywords
 from gpugrad._patch import stand_ins
 from gpugrad._patch.late_imports import is_loaded, wait_for_import, watch_imports
 from gpugrad._patch.targets import TARGETS
@@ -71,6 +72,7 @@ class patch_numpy:
 
     __module__ = "gpugrad"
 
+    @accepts_keywords
     def __init__(self, *, fallback: bool = False) -> None:
         if not isinstance(fallback, bool):
             raise TypeError(

@@ -174,4 +174,4 @@ def _leave_pyplot(figure: Any) -> None:
 
     if get_backend().rpartition(".")[2] in ("inline", "backend_inline"):
         pyplot.close(figure)
-    raise NotImplementedError
+    raise NotImplementedError  # IPython's word for: show it in the usual way
