@@ -50,7 +50,7 @@ if _installed("sybil"):
     pytest_collect_file = (
         Sybil(
             parsers=[PythonCodeBlockParser(doctest_optionflags=FLAGS), SkipParser()],
-            patterns=["docs/*.md", "docs/design/*.md"],
+            patterns=["docs/*.md", "docs/*/*.md", "docs/*/*/*.md"],
             filenames=["README.md"],
             setup=_start_afresh,
             teardown=_restore,

@@ -1,6 +1,6 @@
 """Write the page of all schemes, their weights and their errors, as `gpugrad.stencil` gives them.
 
-python -m benchmarks.scheme_tables docs/scheme-tables.md
+python -m benchmarks.scheme_tables docs/reference/scheme-tables.md
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ degree $m + p - 1$ have no error.
 
 `gpugrad.stencil` gives the same as exact fractions, also for positions that are not here, and
 `python -m benchmarks.scheme_tables` writes this page. What the schemes are for is told in
-[Orders, accuracies, boundaries](schemes.md).
+[Orders, accuracies, boundaries](../how-to/schemes.md).
 """
 
 SECTIONS = {

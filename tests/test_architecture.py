@@ -339,10 +339,10 @@ def test_warnings_are_of_our_own_class_unless_numpy_would_give_them(name):
 
 def test_the_page_of_signatures_is_what_is_written_today(monkeypatch):
     root = Path(__file__).parents[1]
-    page = root / "docs" / "api.md"
+    page = root / "docs" / "reference" / "api.md"
     if not page.is_file() or not (root / "tools").is_dir():
         pytest.skip("the documentation or its tools are not here")
     monkeypatch.syspath_prepend(root / "tools")
     written = import_module("list_signatures").write_page()
-    cure = "python tools/list_signatures.py docs/api.md"
+    cure = "python tools/list_signatures.py docs/reference/api.md"
     assert written == page.read_text(encoding="utf-8"), f"run `{cure}`"

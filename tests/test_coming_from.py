@@ -15,7 +15,7 @@ import pytest
 
 import gpugrad
 
-PAGE = Path(__file__).parents[1] / "docs" / "coming-from.md"
+PAGE = Path(__file__).parents[1] / "docs" / "how-to" / "coming-from.md"
 NONE = "–"
 AGREEMENT = re.compile(
     r"(?P<bits>The same bits)|Equal to (?P<part>1e-\d+)|Differs by (?P<percent>[\d.]+) %"

@@ -17,7 +17,7 @@ from conftest import assert_same_bits
 from internals import offers
 
 ROOT = Path(__file__).parents[1]
-PAGE = ROOT / "docs" / "containers.md"
+PAGE = ROOT / "docs" / "reference" / "containers.md"
 if not PAGE.is_file() or not (ROOT / "tools").is_dir():
     pytest.skip("the documentation or its tools are not here", allow_module_level=True)
 sys.path.insert(0, str(ROOT / "tools"))
@@ -48,7 +48,7 @@ def test_the_page_says_what_happens(page, name, request):
     if samples.CONTAINERS[name].library == "jax":
         request.getfixturevalue("jax_without_64_bits")
     row, reasons = matrix.write_row(name), matrix.write_reasons(name)
-    cure = "run `python tools/container_matrix.py docs/containers.md`"
+    cure = "run `python tools/container_matrix.py docs/reference/containers.md`"
     assert row in page.splitlines(), f"{row}: {cure}"
     assert reasons in page, f"{reasons}: {cure}"
     assert bool(reasons) == (f"### {name}\n" in page)

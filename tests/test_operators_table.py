@@ -175,13 +175,13 @@ class TestRowsOfResults:
 
 def test_the_page_of_operators_is_what_is_written_today(monkeypatch):
     root = Path(__file__).parents[1]
-    page = root / "docs" / "operators.md"
+    page = root / "docs" / "reference" / "operators.md"
     if not page.is_file() or not (root / "tools").is_dir():
         pytest.skip("the documentation or its tools are not here")
     pytest.importorskip("xarray", reason="xarray is not installed")
     monkeypatch.syspath_prepend(root / "tools")
     written = importlib.import_module("operator_coverage").page()
-    cure = "python tools/operator_coverage.py docs/operators.md"
+    cure = "python tools/operator_coverage.py docs/reference/operators.md"
     assert written == page.read_text(encoding="utf-8"), f"run `{cure}`"
 
 

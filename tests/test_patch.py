@@ -128,7 +128,7 @@ def test_subclasses_stay(calls):
     assert len(calls) == 3
 
 
-# What is refused or differs: the rows of docs/differences-from-numpy.md
+# What is refused or differs: the rows of docs/explanations/differences-from-numpy.md
 
 X_TWICE, X_NAN, X_BACK = [0.0, 1, 1, 2, 3], [0.0, 1, np.nan, 3, 4.5], [0.0, 2, 0, 3, 4]
 MASKED = np.ma.array([0.0, 1, 99, 4, 8], mask=[0, 0, 1, 0, 0])

@@ -12,7 +12,7 @@ import pytest
 import gpugrad
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGE = ROOT / "docs" / "scheme-tables.md"
+PAGE = ROOT / "docs" / "reference" / "scheme-tables.md"
 
 if not PAGE.is_file():
     pytest.skip("the documentation is not here", allow_module_level=True)
@@ -118,5 +118,5 @@ def test_the_page_is_what_is_written_today(monkeypatch):
         pytest.skip("the benchmarks are not here")
     monkeypatch.syspath_prepend(ROOT)
     written = importlib.import_module("benchmarks.scheme_tables").page()
-    cure = "python -m benchmarks.scheme_tables docs/scheme-tables.md"
+    cure = "python -m benchmarks.scheme_tables docs/reference/scheme-tables.md"
     assert written == PAGE.read_text(encoding="utf-8"), f"run `{cure}`"

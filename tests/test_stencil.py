@@ -25,7 +25,7 @@ def sympys_weights(offsets, order):
 @pytest.mark.parametrize("order", ORDERS)
 def test_central_weights_are_sympys(order, accuracy):
     s = gpugrad.stencil(order, accuracy)
-    reach = (order - 1) // 2 + accuracy // 2  # as docs/schemes.md says
+    reach = (order - 1) // 2 + accuracy // 2  # as docs/how-to/schemes.md says
     assert s.offsets == tuple(k for k in range(-reach, reach + 1) if k or order % 2 == 0)
     whole = dict(zip(s.offsets, s.weights, strict=True)) | ({0: 0} if order % 2 else {})
     offsets = range(-reach, reach + 1)

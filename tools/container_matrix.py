@@ -1,6 +1,6 @@
 """Write the page of containers: what each public function makes of each kind of array.
 
-python tools/container_matrix.py docs/containers.md
+python tools/container_matrix.py docs/reference/containers.md
 
 All cells come from calls: every function is called on every container. A result must have the
 numbers that a plain array gives, and a refusal must be an error of gpugrad's own that says what
@@ -42,7 +42,7 @@ INTRODUCTION = """# Which container works where?
 
 Fields come in many containers: arrays of many libraries, tables, lists, quantities. This page
 says what each public function makes of each of them. `python tools/container_matrix.py
-docs/containers.md` writes it by calling every function on every container, so it is what happens,
+docs/reference/containers.md` writes it by calling every function on every container, so it is what happens,
 not what was meant.
 
 - **kept**: results come in the same container, of the same dtype.
@@ -68,7 +68,7 @@ RULES = """
   divide whole numbers once. Where fractions are lost, a `GpugradWarning` says so. Times along
   times, and all other operators, want numbers: a ratio of times is a number.
 - **Series of pandas**: the index says where the samples lie, and results have it too. [More on
-  that page](labels-and-units.md#pandas). A DataFrame is refused: pick a column.
+  that page](../how-to/labels-and-units.md#pandas). A DataFrame is refused: pick a column.
 - **Tables and columns of polars** have no index. A column gives an array, a table is refused.
 - **Sparse and nested arrays** are refused, where their library cannot slice them."""
 

@@ -53,7 +53,7 @@ LINES = (
          "of theirs", ("JAX", "JAX, sharded"), "yes"),
     Line("Dask", "lazily, chunks kept, nothing computed; a block by what suits it", ("Dask",)),
     Line("CuPy, and PyTorch CUDA tensors beside it", "the array's GPU, by one kernel", (),
-         "tensors: yes", bits="[what a GPU has shown](gpu.md#are-the-bits-numpys)",
+         "tensors: yes", bits="[what a GPU has shown](../explanations/gpu.md#are-the-bits-numpys)",
          tested="the processor, for which the kernel is compiled"),
     Line("dpnp", "the queue of the array: GPUs and processors of SYCL, by slices", ("dpnp",)),
     Line("MLX", "MLX's default device, lazily, by slices", ("MLX",), "yes"),
@@ -204,7 +204,7 @@ def main() -> None:
         known |= run_cases([row for row in ROWS if not options.names or row.name in options.names])
         known = {row.name: known[row.name] for row in ROWS if row.name in known}
         OUTCOMES.write_text(json.dumps(known, indent=1) + "\n")
-    (ROOT / "docs" / "devices.md").write_text(write_page(known))
+    (ROOT / "docs" / "reference" / "devices.md").write_text(write_page(known))
 
 
 if __name__ == "__main__":

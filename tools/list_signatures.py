@@ -1,6 +1,6 @@
 """Write the page of all public names with their signatures, as `inspect.signature` has them.
 
-python tools/list_signatures.py docs/api.md
+python tools/list_signatures.py docs/reference/api.md
 """
 
 from __future__ import annotations

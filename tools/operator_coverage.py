@@ -1,6 +1,6 @@
 """Write the page of operators: which works where, and why not elsewhere.
 
-python tools/operator_coverage.py docs/operators.md
+python tools/operator_coverage.py docs/reference/operators.md
 
 All cells are read from the code: from the table of operators, and from the signatures of public
 functions. A hole must have its reason below, or this program stops.

@@ -1,4 +1,4 @@
-"""The results in JSON, and the table of ``docs/reliability.md``, which is written from them."""
+"""The results in JSON, and the table of ``docs/explanations/reliability.md``, which is written from them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from benchmarks.machine import describe_machine, list_versions
 from benchmarks.measure import ROOT
 
 RESULTS = ROOT / "benchmarks" / "results" / "reliability.json"
-PAGE = ROOT / "docs" / "reliability.md"
+PAGE = ROOT / "docs" / "explanations" / "reliability.md"
 START, END = "<!-- table: python -m benchmarks.reliability.page -->\n", "<!-- end of table -->\n"
 
 

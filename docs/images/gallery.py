@@ -1,4 +1,4 @@
-"""Draw the pictures of docs/plots.md: run its examples, and save the figure above each picture."""
+"""Draw the pictures of docs/how-to/plots.md: run its examples, and save the figure above each picture."""
 
 from collections.abc import Iterator
 from doctest import DocTestParser
@@ -12,14 +12,14 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 HERE = Path(__file__).parent
-PAGE = HERE.parent / "plots.md"
+PAGE = HERE.parent / "how-to" / "plots.md"
 DPI = 100
 
 
 def draw_figures() -> Iterator[tuple[str, Any]]:
     """Yield the name of each picture on the page, and the figure of the example above it."""
     names: dict[str, Any] = {}
-    pieces = findall(r"```python\n(.*?)```|\]\(images/(plot-.*?)\)", PAGE.read_text(), DOTALL)
+    pieces = findall(r"```python\n(.*?)```|\]\(\.\./images/(plot-.*?)\)", PAGE.read_text(), DOTALL)
     for code, picture in pieces:
         for example in DocTestParser().get_examples(code):
             exec(compile(example.source, PAGE.name, "single"), names)
