@@ -97,7 +97,23 @@ def list_imports(name):
             yield next(files, "__init__")
 
 
-@pytest.mark.parametrize("name", sorted(MODULES))
+def of_each_module(test):
+    """Make a rule for the name of a module a test of all modules of a folder."""
+
+    @pytest.mark.parametrize("folder", sorted({name.split(".")[0] for name in MODULES}))
+    def of_folder(folder):
+        for name in MODULES:
+            if name.split(".")[0] == folder:
+                try:
+                    test(name)
+                except AssertionError as error:
+                    error.add_note(f"in the module {name}")
+                    raise
+
+    return of_folder
+
+
+@of_each_module
 def test_imports_point_down(name):
     folder = name.split(".")[0]
     if folder not in LAYERS:
@@ -133,7 +149,7 @@ def exports_of(folder):
     return {name for module, name in names_imported(tree) if module.startswith(f"{folder}.")}
 
 
-@pytest.mark.parametrize("name", sorted(MODULES))
+@of_each_module
 def test_what_a_folder_exports_is_taken_from_its_face(name):
     own = f"gpugrad.{name.split('.')[0]}"
     if name in ("__init__", "xarray") or name.endswith(".__init__"):
@@ -184,7 +200,7 @@ def test_no_file_hides_a_public_function():
     assert done.stdout == "symbolic\n"
 
 
-@pytest.mark.parametrize("name", sorted(MODULES))
+@of_each_module
 def test_modules_load_nothing_heavy(name):
     loaded = {module.split(".")[0] for module, at_import in imports_of(MODULES[name]) if at_import}
     for folder, libraries in OWN_LIBRARIES.items():  # nothing loads these but the engine
@@ -194,7 +210,7 @@ def test_modules_load_nothing_heavy(name):
         assert not loaded & set(HEAVY)
 
 
-@pytest.mark.parametrize("name", sorted(MODULES))
+@of_each_module
 def test_nobody_calls_numpys_gradient(name):
     calls = [
         node
@@ -326,7 +342,7 @@ def calls_of(name):
             ]  # fmt: skip
 
 
-@pytest.mark.parametrize("name", sorted(MODULES))
+@of_each_module
 def test_warnings_are_of_our_own_class_unless_numpy_would_give_them(name):
     for called, arguments in calls_of(name):
         assert called not in ("warn", "warn_explicit") or name == "_arrays.arrays", "`warn_caller`"

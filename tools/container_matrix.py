@@ -42,8 +42,8 @@ INTRODUCTION = """# Which container works where?
 
 Fields come in many containers: arrays of many libraries, tables, lists, quantities. This page
 says what each public function makes of each of them. `python tools/container_matrix.py
-docs/reference/containers.md` writes it by calling every function on every container, so it is what happens,
-not what was meant.
+docs/reference/containers.md` writes it by calling every function on every container, so it is what
+happens, not what was meant.
 
 - **kept**: results come in the same container, of the same dtype.
 - A name, such as *array* or *number*: this is what comes back. A dtype other than float64 is

@@ -61,7 +61,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0, help="another seed makes other trials")
     parser.add_argument("--quick", action="store_true", help="a few of each, to see that it works")
     parser.add_argument("--write", action="store_true",
-                        help="write the results, and the table of docs/explanations/reliability.md")  # fmt: skip
+                        help="write the results, and their table")  # fmt: skip
     options = parser.parse_args()
     unknown = {*options.names} - {*KINDS}
     if unknown:

@@ -1,4 +1,4 @@
-"""The results in JSON, and the table of ``docs/explanations/reliability.md``, which is written from them."""
+"""The results in JSON, and the table of the page of reliability, which is written from them."""
 
 from __future__ import annotations
 

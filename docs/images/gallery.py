@@ -1,4 +1,4 @@
-"""Draw the pictures of docs/how-to/plots.md: run its examples, and save the figure above each picture."""
+"""Draw the pictures of the page of plots: save the figures that its examples draw."""
 
 from collections.abc import Iterator
 from doctest import DocTestParser

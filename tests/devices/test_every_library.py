@@ -110,4 +110,6 @@ def test_the_page_tells_what_was_found():
         [sys.executable, "-c", code], cwd=root / "tools", capture_output=True, text=True, check=True
     )
     page = json.loads(done.stdout)
-    assert (root / "docs" / "reference" / "devices.md").read_text() == page, "run tools/device_table.py --pages"
+    assert (root / "docs" / "reference" / "devices.md").read_text() == page, (
+        "run tools/device_table.py --pages"
+    )
