@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from doctest import ELLIPSIS, NORMALIZE_WHITESPACE
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -43,13 +44,19 @@ def _restore(namespace: dict[str, Any]) -> None:
 
 
 if _installed("sybil"):
+    sys.path.append(str(Path(__file__).parent / "docs" / "images"))
+    import pictures
     from sybil import Sybil
     from sybil.parsers.markdown import PythonCodeBlockParser, SkipParser
     from sybil.parsers.rest import DocTestParser
 
     pytest_collect_file = (
         Sybil(
-            parsers=[PythonCodeBlockParser(doctest_optionflags=FLAGS), SkipParser()],
+            parsers=[
+                PythonCodeBlockParser(doctest_optionflags=FLAGS),
+                SkipParser(),
+                pictures.find_pictures,
+            ],
             patterns=["docs/*.md", "docs/*/*.md", "docs/*/*/*.md"],
             filenames=["README.md"],
             setup=_start_afresh,
@@ -57,6 +64,16 @@ if _installed("sybil"):
         )
         + Sybil(parsers=[DocTestParser(optionflags=FLAGS)], patterns=MODULES)
     ).pytest()
+
+    def pytest_addoption(parser: pytest.Parser) -> None:
+        """Add the option that writes pictures."""
+        cure = "write the pictures of the pages that are run, in place of comparing them"
+        parser.addoption("--draw", action="store_true", help=cure)
+
+    def pytest_configure(config: pytest.Config) -> None:
+        """Tell it to what draws."""
+        pictures.writes_files = config.getoption("--draw")
+
 else:  # on a machine with a GPU, say, that has pytest and no network
 
     def pytest_report_header() -> str:

@@ -1,9 +1,7 @@
-"""Draw docs/images/coordinates.png: a dipole on a polar grid, and a field over the pole."""
+"""coordinates.png: a dipole on a polar grid, and a field over the pole."""
 
-from pathlib import Path
-
-import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.figure import Figure
 
 import gpugrad
 
@@ -56,8 +54,9 @@ def draw_pole(axes):
     axes.set(xlabel="degrees from the pole", ylabel="degrees from the pole")
 
 
-if __name__ == "__main__":
-    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4.8), layout="constrained")
+def draw():
+    figure = Figure((10, 4.8), layout="constrained")
+    left, right = figure.subplots(1, 2)
     draw_dipole(left)
     draw_pole(right)
-    figure.savefig(Path(__file__).with_suffix(".png"), dpi=110)
+    return figure

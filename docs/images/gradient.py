@@ -1,6 +1,4 @@
-"""Draw docs/images/gradient.png: samples of a curve, the slopes at them, and these as numbers."""
-
-from pathlib import Path
+"""gradient.png: samples of a curve, the slopes at them, and these as numbers."""
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -48,7 +46,3 @@ def draw():
         axes.tick_params(labelsize=14)
         axes.spines[["top", "right"]].set_visible(False)
     return figure
-
-
-if __name__ == "__main__":
-    draw().savefig(Path(__file__).with_suffix(".png"), dpi=100)
