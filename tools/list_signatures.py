@@ -1,4 +1,4 @@
-"""Write the page of all public names with their signatures, as `inspect.signature` has them.
+"""Write the page of all public names, with the arguments that have no name in a call.
 
 python tools/list_signatures.py docs/reference/api.md
 """
@@ -19,9 +19,9 @@ import gpugrad
 
 INTRODUCTION = """# All public names
 
-`help(gpugrad.NAME)` tells what each does, with its parameters, results, errors and an example.
-Every `*spacing` may be given as `spacing=` too. `python tools/list_signatures.py` writes this page
-from the code.
+Each name has a page of its own on the site, with parameters, results, errors and examples.
+`help(gpugrad.NAME)` shows the same text in Python. The dots stand for options, which are given by
+name. Every `*spacing` may be given as `spacing=` too.
 """
 
 SECTIONS = {
@@ -39,7 +39,9 @@ SECTIONS = {
         "recommended_spacing plot"
     ),
     "Schemes and plans": "stencil plan",
-    "Libraries, devices, engines": ("use_backend explain info namespace asnumpy free_memory"),
+    "Libraries, devices, engines": (
+        "use_backend explain info namespace asnumpy free_memory patch_numpy"
+    ),
 }
 
 WITH_METHODS = ("Sphere", "CurvilinearGrid", "Plan", "TurningPoints", "CriticalPoints")
@@ -50,6 +52,13 @@ REST = "Results, errors, warnings"
 def write_page() -> str:
     """Return the page."""
     lines = [INTRODUCTION]
+    for title, module, names in list_sections():
+        lines += [f"## {title}\n", *_list_names(module, module.__name__, names), ""]
+    return "\n".join(lines)
+
+
+def list_sections() -> Iterator[tuple[str, ModuleType, list[str]]]:
+    """Yield the title of each section, the module and its names."""
     public = {*gpugrad.__all__}
     listed: set[str] = set()
     for title, names in [*SECTIONS.items(), (REST, "")]:
@@ -58,10 +67,8 @@ def write_page() -> str:
         if unknown:
             raise SystemExit(f"not public: {', '.join(sorted(unknown))}. Mend SECTIONS here.")
         listed |= {*chosen}
-        lines += [f"## {title}\n", *_list_names(gpugrad, "gpugrad", chosen), ""]
-    lines += ["## `gpugrad.symbolic`\n"]
-    lines += [*_list_names(gpugrad.symbolic, "gpugrad.symbolic", _names_of(gpugrad.symbolic)), ""]
-    return "\n".join(lines)
+        yield title, gpugrad, chosen
+    yield "Derivatives of formulas", gpugrad.symbolic, _names_of(gpugrad.symbolic)
 
 
 def _names_of(owner: Any) -> list[str]:
@@ -85,17 +92,16 @@ def _list_names(module: ModuleType, place: str, names: list[str]) -> Iterator[st
 
 
 def _describe_call(value: Any) -> str:
-    """Return a signature without types, which stand in the docstring."""
+    """Return a signature without types and options, which stand in the docstring."""
     if inspect.isclass(value) and issubclass(value, (Exception, tuple)):
         return ""
     signature = inspect.signature(value)
-    parameters = [
-        parameter.replace(annotation=inspect.Parameter.empty)
-        for parameter in signature.parameters.values()
-        if parameter.name != "self"
-    ]
-    plain = signature.replace(parameters=parameters, return_annotation=inspect.Signature.empty)
-    return str(plain)
+    given = [p for p in signature.parameters.values() if p.name != "self"]
+    by_place = [p.replace(annotation=p.empty) for p in given if p.kind is not p.KEYWORD_ONLY]
+    words = [str(parameter) for parameter in by_place]
+    if len(by_place) < len(given):
+        words.append("...")
+    return f"({', '.join(words)})"
 
 
 def _summarise(value: Any) -> str:

@@ -74,7 +74,12 @@ def save(figure: Any, path: Path) -> None:
     picture = Image.open(drawn).convert("RGB")
     # Of 256 colours those that are rare count, too.
     palette = picture.quantize(256, Image.Quantize.MAXCOVERAGE)
+    small = picture.quantize(palette=palette)
+    # The paper is white, not the mean of all that is nearly white.
+    colours = small.getpalette()
+    paper = 3 * small.getpixel((0, 0))
+    colours[paper : paper + 3] = picture.getpixel((0, 0))
+    small.putpalette(colours)
     text = PngInfo()
     text.add_text("Title", describe(figure))
-    small = picture.quantize(palette=palette)
     small.save(path, optimize=True, pnginfo=text, dpi=(DPI, DPI))

@@ -130,7 +130,7 @@ class TurningPoints(PointsOfCurves[TurningPoint]):
 
         See Also
         --------
-        select : Chooses by more than the kind.
+        TurningPoints.select : Chooses by more than the kind.
 
         Examples
         --------
@@ -146,7 +146,7 @@ class TurningPoints(PointsOfCurves[TurningPoint]):
 
         See Also
         --------
-        select : Chooses by more than the kind.
+        TurningPoints.select : Chooses by more than the kind.
 
         Examples
         --------

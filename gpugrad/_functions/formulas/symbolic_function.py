@@ -56,8 +56,8 @@ class SymbolicFunction:
 
     See Also
     --------
-    symbolic.gradient : Makes one.
-    FunctionDerivative : The derivative of a Python function.
+    gpugrad.symbolic.gradient : Makes one.
+    gpugrad.FunctionDerivative : The derivative of a Python function.
 
     Examples
     --------
@@ -81,7 +81,7 @@ class SymbolicFunction:
 
         See Also
         --------
-        symbolic.SymbolicFunction : The derivative.
+        gpugrad.symbolic.SymbolicFunction : The derivative.
 
         Examples
         --------
@@ -125,7 +125,7 @@ class SymbolicFunction:
 
         See Also
         --------
-        symbolic.gradient : Makes such a function.
+        gpugrad.symbolic.gradient : Makes such a function.
 
         Examples
         --------
