@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import argparse
 from base64 import b64decode, b64encode
+from collections.abc import Iterable, Iterator
 from io import BytesIO
+from itertools import groupby
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -38,10 +40,21 @@ def strip_notebook(notebook: Any) -> None:
     notebook.metadata["language_info"] = {"name": "python"}
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)
+        if "outputs" in cell:
+            cell.outputs = [*join_streams(cell.outputs)]
         for output in cell.get("outputs", []):
             data = output.get("data", {})
             if "image/png" in data:
                 data["image/png"] = shrink_picture(data["image/png"])
+
+
+def join_streams(outputs: Iterable[Any]) -> Iterator[Any]:
+    """Yield outputs; what was printed piece by piece is one again, however it was cut."""
+    for _, group in groupby(outputs, lambda o: o.get("name") or id(o)):
+        first, *more = group
+        if more:
+            first["text"] += "".join(output["text"] for output in more)
+        yield first
 
 
 def shrink_picture(encoded: str) -> str:
