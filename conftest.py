@@ -44,7 +44,7 @@ def _restore(namespace: dict[str, Any]) -> None:
 
 
 if _installed("sybil"):
-    sys.path.append(str(Path(__file__).parent / "docs" / "images"))
+    sys.path += [str(Path(__file__).parent / folder) for folder in ("docs/images", "tools")]
     import pictures
     from sybil import Sybil
     from sybil.parsers.markdown import PythonCodeBlockParser, SkipParser

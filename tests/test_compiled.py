@@ -346,7 +346,7 @@ def test_wide_formulas_and_many_rows_at_the_ends(rng, small_pieces, shape):
         assert_like_slices([[Term(1, f, one_sided._replace(upper=upper))]])
 
 
-@pytest.mark.sampled
+@pytest.mark.sampled(exhaustive=2)
 @pytest.mark.parametrize("dtype", ["f4", "f8", "c8", "c16", "i4"])
 @pytest.mark.parametrize("spacing", [None, "f4", "f8"])
 @pytest.mark.parametrize("axis", [0, 1])

@@ -69,7 +69,7 @@ def test_branching_kernels_add_up_terms(branching, rng, operator):
     )
 
 
-@pytest.mark.sampled
+@pytest.mark.sampled(exhaustive=2)
 @pytest.mark.parametrize("dtype", ["f4", "f8", "i2", "u1", "c16", "records", "float32 steps"])
 @pytest.mark.parametrize("order", ["C", "F", "backwards", "one line"])
 @pytest.mark.parametrize("boundary", ["one-sided", "periodic", ("reflect", 0.75)])

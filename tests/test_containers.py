@@ -137,7 +137,7 @@ LARGE = [
 ]  # fmt: skip
 
 
-@pytest.mark.sampled
+@pytest.mark.sampled(exhaustive=1)
 @pytest.mark.parametrize("operator", SIZES)
 @pytest.mark.parametrize("name", LARGE)
 @pytest.mark.filterwarnings(

@@ -47,7 +47,7 @@ def test_engines_agree_in_every_bit(rng, order, accuracy, backend):
                 assert_same_bits(got, expected)
 
 
-@pytest.mark.sampled
+@pytest.mark.sampled(exhaustive=1)
 @pytest.mark.exhaustive(xp="jax", accuracy=6)
 @pytest.mark.exhaustive(xp="jax", accuracy=8)
 @pytest.mark.exhaustive(xp="jax", accuracy=10)

@@ -210,7 +210,7 @@ def test_any_blocks_have_the_bits_of_memory(tmp_path_factory, boundary, data):
     assert np.load(folder / "g.npy").tobytes() == expected.tobytes()
 
 
-@pytest.mark.sampled
+@pytest.mark.sampled(exhaustive=1)
 @pytest.mark.parametrize("boundary", ["one-sided", "periodic", ("reflect", "one-sided")])
 @pytest.mark.parametrize(
     "operator", ["gradient", "laplacian", "derivative", "curl", "gradient_norm", "hessian"]

@@ -76,7 +76,7 @@ def test_weights_at_any_places_are_sympys(rng, order, accuracy):
         assert list(formula.weights) == sympys_weights(offsets, order)
 
 
-@pytest.mark.sampled(2)
+@pytest.mark.sampled(2, exhaustive=2)
 @pytest.mark.parametrize("accuracy", ACCURACIES)
 @pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize("stagger", SHIFTS)
@@ -124,7 +124,7 @@ def test_beyond_an_end_the_weights_of_the_inside_go_to_stand_ins(ends, stagger, 
         assert abs(found - constant) <= tolerance
 
 
-@pytest.mark.sampled(2)
+@pytest.mark.sampled(2, exhaustive=2)
 @pytest.mark.parametrize("accuracy", ACCURACIES)
 @pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize("stagger", SHIFTS)

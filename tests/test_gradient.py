@@ -42,7 +42,7 @@ def test_every_dtype(xp, rng, dtype, edge_order):
 
 
 @pytest.mark.exhaustive(xp="jax")
-@pytest.mark.sampled(2)
+@pytest.mark.sampled(2, exhaustive=2)
 @pytest.mark.parametrize("edge_order", [1, 2])
 @pytest.mark.parametrize("dtype", ["f4", "f8", "c8", "i4"])
 @pytest.mark.parametrize("kind", SCALARS)
@@ -53,7 +53,7 @@ def test_every_kind_of_scalar_spacing(xp, rng, kind, dtype, edge_order):
     assert_gradient_like_numpy(xp, f, SCALARS[kind], edge_order=edge_order)
 
 
-@pytest.mark.sampled
+@pytest.mark.sampled(exhaustive=2)
 @pytest.mark.parametrize("edge_order", [1, 2])
 @pytest.mark.parametrize("dtype", ["f4", "f8", "c8", "c16", "i4"])
 @pytest.mark.parametrize("x_dtype", ["f4", "f8", "i4", "u1"])

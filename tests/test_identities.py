@@ -107,7 +107,7 @@ BOUNDARIES = [
 ]
 
 
-@pytest.mark.sampled(2)
+@pytest.mark.sampled(2, exhaustive=2)
 @pytest.mark.parametrize("is_even", [True, False], ids=["even", "uneven"])
 @pytest.mark.parametrize("accuracy", ACCURACIES)
 @pytest.mark.parametrize("order", ORDERS)

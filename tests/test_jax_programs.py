@@ -132,7 +132,7 @@ CALLS = {
 }
 
 
-@pytest.mark.sampled
+@pytest.mark.sampled(exhaustive=1)
 @pytest.mark.parametrize("has_64_bits", [True, False], ids=["64 bits", "32 bits"])
 @pytest.mark.parametrize("dtype", ["f4", "f8", "c8", "i4"])
 @pytest.mark.parametrize("name", CALLS)

@@ -28,7 +28,7 @@ def line_by_line(f, x, axis, differentiate=np.gradient, **keywords):
 
 
 @pytest.mark.exhaustive(xp="jax")
-@pytest.mark.sampled
+@pytest.mark.sampled(exhaustive=2)
 @pytest.mark.parametrize("dtypes", ["dd", "fd", "df", "ff", "Dd", "id"])
 @pytest.mark.parametrize("edge_order", [1, 2])
 @pytest.mark.parametrize("axis", [0, 1, 2])
@@ -75,7 +75,7 @@ def test_the_numpy_engine_equals_the_slices_engine_for_any_scheme(rng, boundary,
     )
 
 
-@pytest.mark.sampled
+@pytest.mark.sampled(exhaustive=2)
 @pytest.mark.parametrize("boundary", ["one-sided", "periodic", "reflect", {"normal": 0.5}, 2.0])
 @pytest.mark.parametrize("order", [1, 2, 3])
 @pytest.mark.parametrize("accuracy", [2, 4])

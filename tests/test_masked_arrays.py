@@ -90,7 +90,7 @@ PLAIN_CALLS = {
 }
 
 
-@pytest.mark.sampled(2)
+@pytest.mark.sampled(2, exhaustive=2)
 @pytest.mark.parametrize("dtype", ["f8", "f4", "c16", "i2", ">f8", ">f4", "f2", "g"])
 @pytest.mark.parametrize("kind", ["usual", "NaN", "infinite", "huge", "largest"])
 @pytest.mark.parametrize("name", PLAIN_CALLS)

@@ -109,7 +109,7 @@ OF_LINES = {
 }
 
 
-@pytest.mark.sampled
+@pytest.mark.sampled(exhaustive=1)
 @pytest.mark.parametrize("dtype", FIELDS)
 @pytest.mark.parametrize("name", [*OF_LINES, *(f"plane: {name}" for name in OPERATORS)])
 def test_new_shapes_have_the_bits_of_the_reference(name, dtype, monkeypatch):
@@ -197,7 +197,7 @@ LARGE = {
 REFERENCES = {name: (None, OPERATORS[name]) for name in ("norm", "accuracy", "jacobian")}
 
 
-@pytest.mark.sampled
+@pytest.mark.sampled(exhaustive=1)
 @pytest.mark.parametrize("dtype", ["f8", "f4", "c16", "i2"])
 @pytest.mark.parametrize("name", [*LARGE, *REFERENCES])
 def test_larger_fields_are_launched_on_threads(name, dtype, monkeypatch):
@@ -344,7 +344,7 @@ RENEWED = {
 }
 
 
-@pytest.mark.sampled
+@pytest.mark.sampled(exhaustive=2)
 @pytest.mark.parametrize("name", RENEWED)
 @pytest.mark.parametrize("dtype", ["f8", "f4", "c16", "i4"])
 @pytest.mark.parametrize("kind", ["numbers", "equal numbers", "coordinates"])

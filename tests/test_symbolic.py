@@ -97,7 +97,7 @@ def test_gradients_are_exact_to_rounding(text):
         assert_close(actual, expected, 1e-12)
 
 
-@pytest.mark.sampled
+@pytest.mark.sampled(exhaustive=2)
 @pytest.mark.parametrize("dtype", ["f4", "f8"])
 @pytest.mark.parametrize("text", TABLE)
 def test_every_library_agrees_with_numpy_and_keeps_type_and_dtype(xp, text, dtype):

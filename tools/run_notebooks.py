@@ -21,6 +21,7 @@ from typing import Any
 import nbformat
 from nbclient import NotebookClient
 from PIL import Image
+from small_pictures import make_small
 
 FOLDER = Path(__file__).parents[1] / "notebooks"
 SECONDS = 120
@@ -63,22 +64,9 @@ def shrink_picture(encoded: str) -> str:
     dpi = image.info["dpi"]
     on_white = Image.new("RGB", image.size, "white")
     on_white.paste(image, mask=image.convert("RGBA").getchannel("A"))
-    # Of 256 colours those that are rare count, too: a line, a mark. Dots between two colours of the
-    # palette (dithering) would be seen on large areas of one colour.
-    palette = on_white.quantize(256, Image.Quantize.MAXCOVERAGE)
-    drawn = on_white.quantize(palette=palette, dither=Image.Dither.NONE)
-    keep_background(drawn, on_white.getpixel((0, 0)))
     small = BytesIO()
-    drawn.save(small, "PNG", optimize=True, dpi=dpi)
+    make_small(on_white).save(small, "PNG", optimize=True, dpi=dpi)
     return b64encode(small.getvalue()).decode()
-
-
-def keep_background(image: Any, colour: tuple[int, int, int]) -> None:
-    """Set the entry of the palette that the first pixel has to the colour that it had before."""
-    entries = image.getpalette()
-    first = 3 * image.getpixel((0, 0))
-    entries[first : first + 3] = colour
-    image.putpalette(entries)
 
 
 def main() -> None:

@@ -7,7 +7,6 @@ of the script with the picture's name returns. Each run of the examples compares
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from importlib import import_module
 from importlib.util import find_spec
@@ -37,7 +36,6 @@ def compare(example: Example) -> str | None:
     """Compare the figure with the file of the picture, or write the file."""
     name = example.parsed
     if (HERE / f"{name}.py").is_file():
-        sys.path.insert(0, str(HERE))
         figure = import_module(name).draw()
     else:
         figure = example.namespace.pop("figure", None)
@@ -65,21 +63,14 @@ def describe(figure: Any) -> str:
 
 
 def save(figure: Any, path: Path) -> None:
-    """Write a figure to a small file: a palette makes it half as large."""
+    """Write a figure to a small file."""
     from PIL import Image
     from PIL.PngImagePlugin import PngInfo
+    from small_pictures import make_small
 
     drawn = BytesIO()
     figure.savefig(drawn, dpi=DPI, facecolor="white")
-    picture = Image.open(drawn).convert("RGB")
-    # Of 256 colours those that are rare count, too.
-    palette = picture.quantize(256, Image.Quantize.MAXCOVERAGE)
-    small = picture.quantize(palette=palette)
-    # The paper is white, not the mean of all that is nearly white.
-    colours = small.getpalette()
-    paper = 3 * small.getpixel((0, 0))
-    colours[paper : paper + 3] = picture.getpixel((0, 0))
-    small.putpalette(colours)
     text = PngInfo()
     text.add_text("Title", describe(figure))
-    small.save(path, optimize=True, pnginfo=text, dpi=(DPI, DPI))
+    picture = make_small(Image.open(drawn).convert("RGB"))
+    picture.save(path, optimize=True, pnginfo=text, dpi=(DPI, DPI))
