@@ -36,5 +36,5 @@ def draw():
     axes.axvline(best.spacing, color=RED, linewidth=1.5, label="recommended_spacing")
     axes.set(xlabel="spacing h (s)", ylabel="error of the velocity (m/s)", ylim=(2e-3, 3))
     axes.grid(alpha=0.3)
-    axes.legend(loc="upper right", fontsize=9.5)
+    axes.legend(loc="lower left", fontsize=9.5)
     return figure
