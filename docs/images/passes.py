@@ -1,15 +1,6 @@
 """passes.png: how often numpy.gradient and gpugrad go through a field with three axes."""
 
-from boxes import (
-    BLUE,
-    INK,
-    ORANGE,
-    PALE_BLUE,
-    PALE_ORANGE,
-    draw_arrow,
-    draw_box,
-    make_panel,
-)
+from boxes import BLUE, INK, ORANGE, PALE_BLUE, PALE_ORANGE, draw_arrow, draw_box, make_panel
 
 AXES = "xyz"
 
@@ -27,9 +18,8 @@ def draw():
         names = ("f", "differences", "quotients", f"∂f/∂{axis}")
         steps = ("subtract", "divide", "copy")
         for k, name in enumerate(names):
-            is_result = k == 3
-            draw_box(axes, 0.1 + 1.68 * k, bottom, 0.98, 0.4, name,
-                     PALE_ORANGE if is_result else PALE_BLUE, ORANGE if is_result else BLUE)  # fmt: skip
+            face, edge = (PALE_ORANGE, ORANGE) if k == 3 else (PALE_BLUE, BLUE)
+            draw_box(axes, 0.1 + 1.68 * k, bottom, 0.98, 0.4, name, face, edge)
         for k, step in enumerate(steps):
             left = 1.08 + 1.68 * k
             draw_arrow(axes, (left, bottom + 0.2), (left + 0.7, bottom + 0.2))
