@@ -17,6 +17,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from textwrap import fill
 from typing import Any, NamedTuple
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
@@ -44,23 +45,25 @@ class Line(NamedTuple):
 
 LINES = (
     Line("NumPy, masked arrays too",
-         "CPU, on all cores: one compiled pass if large, else cache-sized blocks", ("NumPy",)),
-    Line("subclasses of arrays, dates, objects", "CPU, by slices", (), bits=NUMPYS,
+         "CPU, on all cores: by one compiled loop, or in blocks that stay in the cache",
+         ("NumPy",)),
+    Line("subclasses of arrays, dates, objects", "CPU, by the engine `slices`", (), bits=NUMPYS,
          tested="the processor"),
-    Line("PyTorch", "the tensor's device, by slices; in host memory as NumPy's, gradients too",
+    Line("PyTorch",
+         "the tensor's device, by `slices`; in host memory as NumPy's arrays, gradients too",
          ("PyTorch",), "yes, coordinates too"),
     Line("JAX", "the array's devices, by one program of XLA; under `jit`, `vmap` and `grad` a part "
          "of theirs", ("JAX", "JAX, sharded"), "yes"),
-    Line("Dask", "lazily, chunks kept, nothing computed; a block by what suits it", ("Dask",)),
+    Line("Dask", "lazily, in the same chunks; each block by the engine that suits it", ("Dask",)),
     Line("CuPy, and PyTorch CUDA tensors beside it", "the array's GPU, by one kernel", (),
          "tensors: yes", bits="[what a GPU has shown](../explanations/gpu.md#are-the-bits-numpys)",
          tested="the processor, for which the kernel is compiled"),
-    Line("dpnp", "the queue of the array: GPUs and processors of SYCL, by slices", ("dpnp",)),
-    Line("MLX", "MLX's default device, lazily, by slices", ("MLX",), "yes"),
-    Line("cuPyNumeric", "many processors and GPUs, by slices", ("cuPyNumeric",)),
-    Line("cubed", "lazily, by blocks in bounded memory, chunks kept", ("cubed",)),
-    Line("sparse, ndonnx", "the library's own way, by slices", ("sparse", "ndonnx")),
-    Line("any other array-API library", "its own device, by slices",
+    Line("dpnp", "the queue of the array: GPUs and processors of SYCL, by `slices`", ("dpnp",)),
+    Line("MLX", "MLX's default device, lazily, by `slices`", ("MLX",), "yes"),
+    Line("cuPyNumeric", "many processors and GPUs, by `slices`", ("cuPyNumeric",)),
+    Line("cubed", "lazily, by blocks in bounded memory, in the same chunks", ("cubed",)),
+    Line("sparse, ndonnx", "as the library does it, by `slices`", ("sparse", "ndonnx")),
+    Line("any other array-API library", "its own device, by `slices`",
          ("array-api-strict", "array-api-strict, elsewhere")),
 )  # fmt: skip
 
@@ -83,7 +86,7 @@ def count(row: Row, known: dict[str, Any], names: Iterator[str] | list[str]) -> 
 def write_short_table(known: dict[str, Any]) -> str:
     """Return the table of what runs where, for all kinds of arrays."""
     rows = {row.name: row for row in ROWS}
-    text = "| arrays | where it runs | results | automatic differentiation | tested in CI on |\n"
+    text = "| arrays | where it runs | results | automatic differentiation | tested on |\n"
     text += "| --- | --- | --- | --- | --- |\n"
     for line in LINES:
         told = [rows[name] for name in line.rows if name in known]
@@ -98,32 +101,60 @@ def write_short_table(known: dict[str, Any]) -> str:
     return text
 
 
+PICTURE = (
+    "![Bars of the calls for each library. NumPy, PyTorch, Dask, dpnp, cubed, MLX, cuPyNumeric and "
+    "ndonnx have nearly all of them equal; JAX has about half equal and half within two units in "
+    "the last place; sparse refuses some](../images/libraries.png)"
+)
+
 INTRODUCTION = """# Every library, every device
 
-Where each library's arrays are differentiated, and how far the results agree with NumPy's:
+On NumPy, PyTorch in host memory, Dask and cubed, results have the bits of `numpy.gradient`: every
+digit of the floating-point result is equal. Other libraries round some results in another way, or
+lack what some calls need. The table says where each library's arrays are differentiated, and how
+far the results agree with NumPy's:
 
 {table}
-The same list of calls (`tests/devices/cases.py`) is made with the arrays of each library. What
-comes back is compared, in every bit, with what the reference engine gives for NumPy's arrays.
+These are the results of one list of {count} calls, made with the arrays of each library. What
+comes back is compared, in every bit, with what the `slices` engine gives for NumPy's arrays:
+
+{picture}
 
 - **equal**: the dtype, the shape and every bit are NumPy's. Zeros have their sign; NaN and
   infinities have their places.
 - **within n ulp**: the library rounds its own quotients, roots or fused sums in another way.
-  Results differ by at most n units in the last place (ulp) of the largest number of the result. The
-  tests assert this bound.
-- **refused**: the library lacks the dtype, or something that the call needs. The error says so. The
-  reasons are listed below.
+  Results differ by at most n units in the last place (ulp) of the largest number of the result.
+  The tests assert this bound.
+- **refused**: the library lacks the dtype, or something that the call needs. The error says so.
+  The reasons are [below](#what-is-refused-and-why).
 
-`python tools/device_table.py` makes the calls and writes this page. The tests make them again. *By
-hand* marks what needs more than CI has.
+[Backends](../explanations/backends.md) explains which engine computes for which array.
+
+## Calls by kind
+
+The head of a column has the number of calls of that kind. The last column says when the tests
+make the calls again: in every run; in `.ci/run`, which every change must pass; in `.ci/nightly`;
+or by hand, where the library needs more than the usual machines have.
 
 """
+
+END = """
+## How this page is made
+
+`python tools/device_table.py` makes the calls of `tests/devices/cases.py` with the libraries that
+are installed, and writes this page. `--pages` writes the page alone, from what is known.
+"""
+
+
+def write_item(words: str) -> str:
+    """Return an item of a list, in lines that fit."""
+    return fill(f"- {words}", 120, subsequent_indent="  ", break_on_hyphens=False) + "\n"
 
 
 def write_page(known: dict[str, Any]) -> str:
     """Return the page: libraries by groups of cases, then what is refused and why."""
     told = [row for row in ROWS if row.name in known]
-    text = INTRODUCTION.format(table=write_short_table(known))
+    text = INTRODUCTION.format(table=write_short_table(known), count=len(CASES), picture=PICTURE)
     heads = [f"{name} ({len(cases)})" for name, cases in GROUPS.items()]
     text += f"| library | device | {' | '.join(heads)} | tested in |\n"
     text += "| --- | --- |" + " --- |" * len(heads) + " --- |\n"
@@ -141,7 +172,7 @@ def write_page(known: dict[str, Any]) -> str:
         text += f"| {row.name} {release} | {row.place} | {' | '.join(cells)} | {row.runs} |\n"
     missing = [row.name for row in ROWS if row.name not in known]
     if missing:
-        text += f"\nNot run yet: {', '.join(missing)}.\n"
+        text += f"\nNot run yet, because a GPU is needed: {', '.join(missing)}.\n"
     text += "\n## What is refused, and why\n\n"
     for row in told:
         refusals: dict[str, list[str]] = {}
@@ -150,13 +181,18 @@ def write_page(known: dict[str, Any]) -> str:
                 reason = row.reasons.get(name, "the library has no such dtype")
                 refusals.setdefault(reason, []).append(f"*{name}*")
         for reason, names in refusals.items():
-            text += f"- **{row.name}**: {', '.join(names)}. Reason: {reason}.\n"
+            text += write_item(f"**{row.name}**: {', '.join(names)}. Reason: {reason}.")
     text += "\n## What is within a bound\n\n"
+    bounded: dict[tuple[str, ...], list[Row]] = {}
     for row in told:
-        names = [f"*{n}*" for n, kind in known[row.name]["others"].items() if kind == "bounded"]
-        if names:
-            text += f"- **{row.name}**, {row.bound:g} ulp: {', '.join(names)}.\n"
-    return text
+        others = known[row.name]["others"]
+        names = (f"{row.bound:g} ulp", *(n for n, kind in others.items() if kind == "bounded"))
+        bounded.setdefault(names, []).append(row)
+    for (bound, *cases), rows in bounded.items():
+        if cases:
+            who = " and ".join(f"**{row.name}**" for row in rows)
+            text += write_item(f"{who}, {bound}: {', '.join(f'*{name}*' for name in cases)}.")
+    return text + END
 
 
 def run_cases(rows: list[Row]) -> dict[str, Any]:

@@ -189,7 +189,7 @@ _NO_VALUES = {
         ["derivative_of", "derivative_of, order 2"],
         ("points must have values", "how points are differentiated depends on their values"),
     ),
-    "turning_points": ("must have values", "how many there are depends on the values"),
+    "turning_points": ("must have values", "how many points there are depends on the values"),
 }
 _NO_EMPTY_CHUNKS = {
     "an empty axis": ("Chunks and shape", "the library has no slices of arrays without samples")
@@ -203,7 +203,7 @@ _DENSE_ONLY = dict.fromkeys(
         "tabulate",
         "turning_points",
     ],
-    ("must be dense, with all its samples", "samples are read that the field leaves out"),
+    ("must be dense, with all its samples", "the call reads samples that the field does not store"),
 )
 _NOT_SPARSE = dict.fromkeys(
     [
@@ -213,7 +213,7 @@ _NOT_SPARSE = dict.fromkeys(
     ],
     (
         "must be dense where results are not the same number wherever it has no samples",
-        "results would be another number in each place that the field leaves out",
+        "where the field stores no sample, the results would not all be the same number",
     ),
 )  # fmt: skip
 
