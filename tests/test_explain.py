@@ -410,9 +410,11 @@ class TestLibraries:
 
     def test_tensors_before_a_compiler_pays(self, ran):
         torch = pytest.importorskip("torch")
-        explanation = check(ran, torch.ones(LARGE))
-        assert explanation.rejected["compiled"] == dispatch.TOO_LITTLE
-        assert explanation.backend == "numpy"
+        for requires_grad in (False, True):
+            explanation = check(ran, torch.ones(LARGE, requires_grad=requires_grad))
+            assert explanation.rejected["compiled"] == dispatch.TOO_LITTLE
+            assert explanation.backend == "numpy"
+            assert explanation.cure.startswith("None is needed")
 
     def test_jax_arrays_and_tracers(self, monkeypatch, ran):
         jax = pytest.importorskip("jax")

@@ -222,7 +222,9 @@ def _find_cure(outputs: Outputs, walk: _Walk, rejected: dict[str, str]) -> str |
             new_walk = _walk(replace_fields(outputs, cured), "auto")
             reasons = {**new_walk.reasons, new_walk.backend: ""}
             solved = ("", TOO_LITTLE, WITHOUT_LLVMLITE)
-            if any(reasons.get(backend) in solved for backend in rejected):
+            # A field for which only the compiler is missing is no faster in another form.
+            unsolved = [backend for backend, reason in rejected.items() if reason not in solved]
+            if any(reasons.get(backend) in solved for backend in unsolved):
                 return words
     problem = rejected.get("compiled", "")
     if problem == TOO_LITTLE:
