@@ -635,6 +635,15 @@ def test_asnumpy_asks_arrays_that_have_a_way_home(kind, shape):
         gpugrad.asnumpy(kind)
 
 
+def test_asnumpy_brings_what_a_dataarray_holds_home_from_another_device():
+    strict, xarray = pytest.importorskip("array_api_strict"), pytest.importorskip("xarray")
+    values = strict.asarray([1.0, 4.0, 9.0], device=strict.Device("device1"))
+    labelled = xarray.DataArray(values, dims="x", coords={"x": [0.0, 1.0, 2.0]})
+    with pytest.raises(RuntimeError):
+        np.asarray(labelled)
+    np.testing.assert_array_equal(gpugrad.asnumpy(labelled), [1.0, 4.0, 9.0])
+
+
 def test_asnumpy_takes_sparse_matrices_of_scipy():
     sparse = pytest.importorskip("scipy.sparse")
     for make in (sparse.csr_array, sparse.csr_matrix, sparse.coo_array):

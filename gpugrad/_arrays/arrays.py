@@ -356,9 +356,9 @@ def asnumpy(x: Any) -> np.ndarray[Any, Any]:
     Parameters
     ----------
     x : array or sequence
-        An array of NumPy, CuPy, PyTorch, JAX, Dask or any array-API library, or of a library
-        whose arrays have a method that brings them home (``asnumpy``, ``todense``). A Dask array
-        is computed, an array on a GPU is copied to the host (both wait for it), and a tensor that
+        An array of NumPy, CuPy, PyTorch, JAX, Dask or any array-API library, a DataArray of
+        xarray that holds one, or an array of a library whose arrays have a method that brings
+        them home (``asnumpy``, ``todense``). A Dask array is computed, an array on a GPU is copied to the host (both wait for it), and a tensor that
         takes part in automatic differentiation is detached from it.
 
     Returns
@@ -395,6 +395,9 @@ def asnumpy(x: Any) -> np.ndarray[Any, Any]:
                 return np.asarray(bring_home())
     if not is_library_array(x):
         refuse_datasets(x, "`x`")
+        inside = getattr(x, "data", None)  # of a DataArray, which NumPy asks for what it can't read
+        if is_library_array(inside) and not isinstance(inside, np.ndarray):
+            return asnumpy(inside)
         try:
             values = as_regular(x, "`x`")
         except (IndexError, RuntimeError, TypeError):
