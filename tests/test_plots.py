@@ -209,6 +209,14 @@ def test_a_magnitude_of_mixed_units_says_so():
     assert "mixed" in bar_of(gpugrad.plot(HILL, time, X).axes[1])
 
 
+def test_degrees_of_temperature_are_no_degrees_of_latitude():
+    f = make_labelled("degC")
+    assert bar_of(gpugrad.plot(f).axes[1]) == "magnitude of the gradient\n(degree_Celsius km-1)"
+    assert plot_axes.name_degree("degree_Celsius") == "degree_Celsius"
+    names = ("degrees_north", "degrees_E", "degreeN", "degree")
+    assert {*map(plot_axes.name_degree, names)} == {"degree"}
+
+
 def test_units_of_quantities_stand_on_axes():
     pint = pytest.importorskip("pint")
     units = pint.UnitRegistry()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -82,8 +83,8 @@ def add_units(name: str, units: str | None) -> str:
 
 
 def name_degree(units: str | None) -> str | None:
-    """Return one name for degrees to the north and to the east."""
-    return "degree" if str(units).startswith("degree") else units
+    """Return one name for degrees to the north and to the east; `degree_Celsius` keeps its own."""
+    return "degree" if re.fullmatch(r"degrees?(_?(north|east|N|E))?", str(units)) else units
 
 
 def read_axis(
