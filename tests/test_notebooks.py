@@ -16,15 +16,6 @@ import pytest
 
 NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
 DPI = 150
-OF_LOW_RESOLUTION = {
-    "01-from-a-list-to-a-mountain.ipynb",
-    "02-axes-and-arrows.ipynb",
-    "03-uneven-samples-and-order.ipynb",
-    "04-three-doors.ipynb",
-    "05-turning-points-of-a-noisy-record.ipynb",
-}
-"""Notebooks whose pictures have to be drawn anew; it shall become empty."""
-
 MACHINE_PATH = re.compile(r"(?<![\w./])/(home|work|tmp|usr|opt|root|Users|mnt|var)/|[A-Z]:\\\\?\w")
 
 
@@ -91,9 +82,7 @@ def test_it_stores_nothing_of_the_machine_or_the_hour(path):
 
 
 @for_each_notebook
-def test_its_pictures_are_fit_for_print(path, request):
-    if path.name in OF_LOW_RESOLUTION:
-        request.applymarker(pytest.mark.xfail(reason="pictures of 80 dpi", strict=True))
+def test_its_pictures_are_fit_for_print(path):
     pictures = pictures_of(path)
     assert pictures
     assert {read_resolution(picture) for picture in pictures} == {(DPI, DPI)}
