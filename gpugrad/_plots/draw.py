@@ -98,6 +98,8 @@ def _make_axes(
     width = 5.2 if columns > 1 else 6.2
     high = min(max(1.1 + (width - 1.6) * field.tallness, 2.6), 7.0)  # with the colour bar beside
     figure = make_figure(figsize=(width * columns, high * rows), layout="constrained")
+    # The label of a colour bar must be nearer to its bar than to the next panel.
+    figure.get_layout_engine().set(wspace=0.08)
     axes = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
     drawn = [*axes.flat]
     for spare in drawn[count:]:
