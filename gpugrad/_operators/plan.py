@@ -646,7 +646,8 @@ def make_template(shape: Any, dtype: Any, like: Any) -> Array:
         like = like.zeros(1)
     elif not is_library_array(like):
         raise TypeError(
-            f"`like` must be an array or the namespace of a library; got {type(like).__name__}."
+            f"`like` must be an array or the namespace of a library; got {type(like).__name__}. "
+            "Pass a field of the library, or the module, as in `like=torch`."
         )
     xp, device = namespace_of(like), device_of(like)
     place = place_of_values(like)
