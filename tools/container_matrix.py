@@ -40,17 +40,25 @@ ROOT = str(Path(gpugrad.__file__).parent)
 
 INTRODUCTION = """# Which container works where?
 
-Fields come in many containers: arrays of many libraries, tables, lists, quantities. This page
-says what each public function makes of each of them. `python tools/container_matrix.py
-docs/reference/containers.md` writes it by calling every function on every container, so it is what
-happens, not what was meant.
+A container is what holds the samples: an array of some library, a list, a table, a quantity with a
+unit. Most functions return the container that they are given. The picture is an overview; the
+table below says it in words for each group of functions, and [the rules](#rules) say it for each
+kind of container.
 
-- **kept**: results come in the same container, of the same dtype.
+![A table of colours: for each container and each group of functions, whether the result comes in
+the same container, in another one, or whether the container is refused with an error
+](../images/containers.png)
+
+The cells of the table:
+
+- **kept**: the result comes in the same container and has the same dtype.
 - A name, such as *array* or *number*: this is what comes back. A dtype other than float64 is
   named, too.
-- **no** with a number: the container is refused. The error says what to do; it stands below under
-  that number.
-- Where functions of one column differ, the cell names those that do otherwise.
+- **no** with a number: the container is refused. The error says what to do. Its text is
+  [below](#error-messages), under the name of the container and this number.
+- **yes**: the function takes the container.
+- **-**: the container has one axis, and the function needs two.
+- If functions of one column differ, the cell names those that differ from the others.
 
 What comes back depends neither on the size of the field nor on the engine."""
 
@@ -58,19 +66,21 @@ RULES = """
 ## Rules
 
 - **Subclasses of `numpy.ndarray`** are kept, with their attributes, as by `numpy.gradient`: in
-  results that have the shape of the field, on grids and in stacks too. Points of curves are plain
-  arrays. A memory map gives an ordinary array. Subclasses of PyTorch's tensors are kept, too.
+  results of the shape of the field, in results on grids, and in stacks. Points of curves are plain
+  arrays. A memory map gives a plain array. Subclasses of PyTorch's tensors are kept, too.
 - **Byte order and memory order** are those of the field. A stack of results has the byte order of
-  the field, and lies in C order.
-- **Objects** become floats, also `Decimal`, which `numpy.gradient` refuses. An object that is no
-  number, as None or text, is an error that shows it.
-- **Dates and times as fields** have derivatives in their own unit, as in NumPy, by formulas that
-  divide whole numbers once. Where fractions are lost, a `GpugradWarning` says so. Times along
-  times, and all other operators, want numbers: a ratio of times is a number.
-- **Series of pandas**: the index says where the samples lie, and results have it too. [More on
-  that page](../how-to/labels-and-units.md#pandas). A DataFrame is refused: pick a column.
-- **Tables and columns of polars** have no index. A column gives an array, a table is refused.
-- **Sparse and nested arrays** are refused, where their library cannot slice them."""
+  the field, and is in C order.
+- **Objects** become floats, also `Decimal`, which `numpy.gradient` refuses. An object that is not a
+  number, such as None or text, is an error that shows the object.
+- **Dates and durations as fields** have derivatives in their own unit, as in NumPy, by formulas
+  that divide whole numbers once. If fractions are lost, a `GpugradWarning` says so. A derivative of
+  times with respect to times needs numbers, because a ratio of times is a number. So do all other
+  operators.
+- **Series of pandas**: the index says where the samples lie, and the result has the same index
+  ([labels and units](../how-to/labels-and-units.md#pandas)). A DataFrame is refused: select a
+  column.
+- **polars** has no index. A column gives an array, and a table is refused.
+- **Sparse and nested arrays** are refused if their library cannot slice them."""
 
 Make = Callable[[Any], Any]
 
@@ -141,7 +151,10 @@ def _through_plan(make: Make, f: Any) -> Any:
     field = make(f)
     dtype = getattr(field, "dtype", None)
     is_planned = isinstance(dtype, np.dtype) and dtype.kind in "fciu"
-    return gpugrad.plan(f.shape, dtype=dtype if is_planned else np.float64)(field)
+    libraries = {base.__module__.partition(".")[0] for base in type(field).__mro__}
+    like = field if libraries & {"torch", "jax", "jaxlib", "dask", "sparse"} else None
+    planned = dtype if is_planned or like is not None else np.float64
+    return gpugrad.plan(f.shape, dtype=planned, like=like)(field)
 
 
 def _at_points(name: str, func: Any) -> Function:
@@ -220,16 +233,17 @@ FAMILIES = {
 COLUMNS = """
 - **derivatives**: `gradient`, `derivative`, `gradient_norm`, `divergence`, `curl`, `laplacian`,
   `vector_laplacian`, `jacobian`, `hessian`, `error_estimate`.
-- **plan**: what `plan` returns, planned for the shape of the field and for its dtype, if that is
-  one of NumPy.
+- **plan**: what the plan returns that `plan` makes for the shape and the dtype of the field. For
+  arrays of PyTorch, JAX, Dask and sparse it is made `like=` the field, else for NumPy's arrays.
 - **Sphere**, **CurvilinearGrid**: their methods.
-- **points**: `turning_points`, `inflection_points`, `critical_points`, whose values and positions
-  are meant.
+- **points**: the values and positions that `turning_points`, `inflection_points` and
+  `critical_points` return.
 - **noise**: `noise_level`, of one curve or of several, and `recommended_spacing`.
 - **functions**: the points at which derivatives of functions are taken (`derivative_of`,
   `gradient_of`, `hessian_of`, `laplacian_of`, `jacobian_of`, `divergence_of`, `curl_of`), the
   coordinates for `tabulate`, and formulas of `symbolic`.
-- **coordinates**: coordinates of a plain array of samples, for `gradient`."""
+- **coordinates**: the container holds the coordinates, in a `gradient` of a plain array of NumPy.
+  Arrays of other libraries are refused here, but not beside a field of the same library."""
 
 
 class Outcome(NamedTuple):
@@ -400,7 +414,8 @@ def page() -> str:
         "|---|" + "---|" * len(FAMILIES),
         *map(write_row, CONTAINERS),
         COLUMNS, RULES, "",
-        "## Why not", "",
+        "## Error messages", "",
+        "These are the texts of the errors by the containers of the table.", "",
         *filter(None, map(write_reasons, CONTAINERS)),
     ])  # fmt: skip
 

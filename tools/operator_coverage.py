@@ -3,7 +3,7 @@
 python tools/operator_coverage.py docs/reference/operators.md
 
 All cells are read from the code: from the table of operators, and from the signatures of public
-functions. A hole must have its reason below, or this program stops.
+functions. What is missing must have its reason below, or this program stops.
 """
 
 from __future__ import annotations
@@ -22,30 +22,40 @@ from gpugrad._stencils import OPERATORS, Operator
 
 INTRODUCTION = """# Which operator works where?
 
-Every operator on a grid is a row of one table in the code (`gpugrad/_stencils/operators.py`).
-Whatever reads that table has all operators: arrays of every library, lazy ones too, reusable plans,
-the accessor of xarray, pint's units, and files. `python tools/operator_coverage.py` writes this
-page from the code.
+The first table says what each operator gives, the second where it works, and the third which
+options it takes. Instead of "yes", a number refers to [the reasons](#reasons) at the end of the
+page. [Vector calculus](../how-to/vector-calculus.md) shows the operators on examples.
 
-Holes have numbers, with the reason below the table.
+![The samples that four operators read in the interior of a field of two axes, with their weights
+for a spacing of 1. With accuracy 2 a derivative reads two samples, a second derivative three, a
+Laplacian five and a mixed derivative of a Hessian four; with accuracy 4 they read four, five, nine
+and sixteen](../images/footprints.png)
+
+The picture shows which samples an operator reads (circles) for its result at one sample (square)
+in the interior, with their weights for a spacing of 1.
+
+## What each operator gives
 """
 
 PLACES = {
-    "array": "`gpugrad.NAME`, on NumPy, CuPy, PyTorch, JAX, Dask, xarray and pint",
-    "plan": '`gpugrad.plan(..., operator="NAME")`',
-    "accessor": "`.gpugrad.NAME` of a DataArray, or of a Dataset where there are components",
-    "file": "`gpugrad grad --operator NAME`",
-    "sphere": "`gpugrad.Sphere(...).NAME`, on latitudes and longitudes",
-    "curvilinear": "`gpugrad.CurvilinearGrid(...).NAME`, on curved grids",
-    "function": "`gpugrad.NAME_of`, of a Python function",
-    "formula": "`gpugrad.symbolic.NAME`, of a formula",
+    "array": "`gpugrad.NAME`, of arrays of [every library](devices.md), lazy ones too, of "
+    "DataArrays of xarray, and of quantities with units",
+    "plan": '`gpugrad.plan(..., operator="NAME")`, [prepared](../how-to/plans.md) for many fields',
+    "accessor": "`.gpugrad.NAME` of a DataArray of xarray, or of a Dataset if it takes components",
+    "file": "`gpugrad grad --operator NAME`, for [files](../how-to/large-files.md)",
+    "sphere": "`gpugrad.Sphere(...).NAME`, on [latitudes and longitudes]"
+    "(../how-to/coordinates.md#latitude-and-longitude)",
+    "curvilinear": "`gpugrad.CurvilinearGrid(...).NAME`, on "
+    "[curved grids](../how-to/coordinates.md#curved-grids)",
+    "function": "`gpugrad.NAME_of`, of a [Python function](../how-to/functions-and-tables.md)",
+    "formula": "`gpugrad.symbolic.NAME`, of a [formula](../how-to/symbolic.md)",
 }
 
 OPTIONS = ("out", "where", "stagger", "stack", "edge_order")
 
 COMMON = (
-    "All take `axis`, `accuracy`, `boundary`, `edge_accuracy`, `period`, `time_unit`, `skipna` "
-    "and `backend`."
+    "All operators take `axis`, `accuracy`, `boundary`, `edge_accuracy`, `period`, `time_unit`, "
+    "`skipna` and `backend`."
 )
 
 PARTIAL = "A partial derivative with respect to a coordinate of space is an entry of `gradient`."
@@ -140,12 +150,12 @@ def page() -> str:
     return "\n".join([
         INTRODUCTION,
         "| operator | what it gives |", "|---|---|", *rows, "",
-        "## Where", "", *where, "",
+        "## Where each operator works", "", *where, "",
         *(f"- **{place}**: {words}." for place, words in PLACES.items()), "",
         "## Options", "",
         COMMON, "",
         *options, "",
-        "## Why not", "",
+        "## Reasons", "",
         *(f"{number}. {reason}" for reason, number in numbers.items()), "",
     ])  # fmt: skip
 
