@@ -57,7 +57,7 @@ The cells of the table:
 - **no** with a number: the container is refused. The error says what to do. Its text is
   [below](#error-messages), under the name of the container and this number.
 - **yes**: the function takes the container.
-- **-**: the container has one axis, and the function needs two.
+- `-`: the container has one axis, and the function needs two.
 - If functions of one column differ, the cell names those that differ from the others.
 
 What comes back depends neither on the size of the field nor on the engine."""

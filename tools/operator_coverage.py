@@ -38,8 +38,7 @@ in the interior, with their weights for a spacing of 1.
 """
 
 PLACES = {
-    "array": "`gpugrad.NAME`, of arrays of [every library](devices.md), lazy ones too, of "
-    "DataArrays of xarray, and of quantities with units",
+    "array": "`gpugrad.NAME`, of arrays of [every library](devices.md), DataArrays, quantities",
     "plan": '`gpugrad.plan(..., operator="NAME")`, [prepared](../how-to/plans.md) for many fields',
     "accessor": "`.gpugrad.NAME` of a DataArray of xarray, or of a Dataset if it takes components",
     "file": "`gpugrad grad --operator NAME`, for [files](../how-to/large-files.md)",
@@ -59,15 +58,23 @@ COMMON = (
 )
 
 PARTIAL = "A partial derivative with respect to a coordinate of space is an entry of `gradient`."
-FACES = "Its terms would lie on different faces between the samples, and could not be added."
+FACES = "The terms would lie on different faces between the samples and could not be added."
+ONE = "The operator has one result."
+TURNS = (
+    "The directions north and east differ from place to place, so derivatives of components are not "
+    "the components of the tensor."
+)
 NORM = "Take the norm of the results of `gradient`."
 
 REASONS = {
     ("sphere", "derivative"): PARTIAL,
-    ("sphere", "vector_laplacian"): "Unit vectors turn from place to place: it is not that of each "
-    "component.",
-    ("sphere", "jacobian"): "Unit vectors turn from place to place: it would be another tensor.",
-    ("sphere", "hessian"): "Unit vectors turn from place to place: it would be another tensor.",
+    (
+        "sphere",
+        "vector_laplacian",
+    ): "The directions north and east differ from place to place, so it "
+    "is not the Laplacian of each component.",
+    ("sphere", "jacobian"): TURNS,
+    ("sphere", "hessian"): TURNS,
     ("curvilinear", "derivative"): PARTIAL,
     ("curvilinear", "vector_laplacian"): "Take `laplacian` of each component.",
     ("curvilinear", "hessian"): "Take `jacobian` of the results of `gradient`.",
@@ -77,12 +84,13 @@ REASONS = {
     ("formula", "gradient_norm"): NORM,
     ("stagger", "laplacian"): FACES,
     ("stagger", "vector_laplacian"): FACES,
-    ("stagger", "hessian"): "Its entries would lie on faces, on edges and at samples.",
+    ("stagger", "hessian"): "Its entries would lie at different places: on faces, on edges "
+    "and at samples.",
     ("stagger", "gradient_norm"): FACES,
-    ("stack", "derivative"): "It has one result.",
-    ("stack", "divergence"): "It has one result.",
-    ("stack", "laplacian"): "It has one result.",
-    ("stack", "gradient_norm"): "It has one result.",
+    ("stack", "derivative"): ONE,
+    ("stack", "divergence"): ONE,
+    ("stack", "laplacian"): ONE,
+    ("stack", "gradient_norm"): ONE,
 }
 EDGE = "`edge_order` belongs to first derivatives; `edge_accuracy` is for those of any order."
 REASONS |= {("edge_order", name): EDGE for name, row in OPERATORS.items() if 2 in row.orders}
