@@ -61,8 +61,8 @@ PARTIAL = "A partial derivative with respect to a coordinate of space is an entr
 FACES = "The terms would lie on different faces between the samples and could not be added."
 ONE = "The operator has one result."
 TURNS = (
-    "The directions north and east differ from place to place, so derivatives of components are not "
-    "the components of the tensor."
+    "The directions north and east differ from place to place, so derivatives of the components "
+    "are not the components of the tensor."
 )
 NORM = "Take the norm of the results of `gradient`."
 
@@ -71,8 +71,8 @@ REASONS = {
     (
         "sphere",
         "vector_laplacian",
-    ): "The directions north and east differ from place to place, so it "
-    "is not the Laplacian of each component.",
+    ): "The directions north and east differ from place to place, so the "
+    "result is not the Laplacian of each component.",
     ("sphere", "jacobian"): TURNS,
     ("sphere", "hessian"): TURNS,
     ("curvilinear", "derivative"): PARTIAL,
@@ -84,7 +84,7 @@ REASONS = {
     ("formula", "gradient_norm"): NORM,
     ("stagger", "laplacian"): FACES,
     ("stagger", "vector_laplacian"): FACES,
-    ("stagger", "hessian"): "Its entries would lie at different places: on faces, on edges "
+    ("stagger", "hessian"): "The entries would lie at different places: on faces, on edges "
     "and at samples.",
     ("stagger", "gradient_norm"): FACES,
     ("stack", "derivative"): ONE,
