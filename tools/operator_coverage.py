@@ -61,8 +61,8 @@ PARTIAL = "A partial derivative with respect to a coordinate of space is an entr
 FACES = "The terms would lie on different faces between the samples and could not be added."
 ONE = "The operator has one result."
 TURNS = (
-    "The directions north and east differ from place to place, so derivatives of the components "
-    "are not the components of the tensor."
+    "The directions north and east differ from place to place; derivatives of the components "
+    "alone are no tensor."
 )
 NORM = "Take the norm of the results of `gradient`."
 
