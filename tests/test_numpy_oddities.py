@@ -85,6 +85,15 @@ def test_fields_of_dates_have_numpys_rates(kind, spacing, edge_order):
     assert_same_bits(gpugrad.gradient(f, *spacing, edge_order=edge_order), expected)
 
 
+@pytest.mark.parametrize("kind", [">M8[D]", ">m8[D]"])
+def test_dates_of_the_other_byte_order_are_told_their_own_loss(kind):
+    assert_same_bits(
+        gpugrad.gradient(np.array([0, 1, 4], kind)), np.array([1, 2, 3]).astype(">m8[D]")
+    )
+    with pytest.warns(gpugrad.GpugradWarning, match=r"up to 0\.5 of a step"):
+        gpugrad.gradient(np.array([0, 1, 3], kind))
+
+
 def test_fields_of_objects_become_floats():
     f = np.array([Fraction(1, 3), Fraction(1, 2), Fraction(2, 3), Fraction(1)], dtype=object)
     for spacing in ((), (0.5,), ([0.0, 1, 3, 4],)):

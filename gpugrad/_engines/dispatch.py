@@ -80,7 +80,7 @@ _FRACTION = 1e-6
 def _warn_of_lost_fractions(outputs: Outputs, results: Sequence[NumpyArray]) -> None:
     """Warn where derivatives of times, whole numbers of a unit, are not what numbers would give."""
     f = outputs[0][0].field
-    counts = np.asarray(f).view(np.int64)
+    counts = np.asarray(f).astype(np.int64)  # of either byte order
     is_known = ~np.isnat(np.asarray(f))
     start = counts[is_known].flat[0] if is_known.any() else 0
     numbers = np.where(is_known, (counts - start).astype(np.float64), np.nan)
