@@ -160,6 +160,6 @@ def test_each_library_has_its_reasons_and_enough_calls():
     assert len(SECTIONS) == 8
     for part in text.split("\n## ")[1:]:
         reasons = part.split("\n\n")[1]
-        assert reasons.startswith("Come ")
-        assert re.search(r"\. Stay ", reasons.replace("\n", " "))
+        assert reasons.startswith("gpugrad ")
+        assert re.search(r"\. Stay with ", reasons.replace("\n", " "))
     assert all(6 <= len(rows) <= 15 for _, rows in SECTIONS.values())
