@@ -32,12 +32,12 @@ def read() -> dict[str, Any]:
 
 def describe_notes(notes: dict[str, int]) -> str:
     """Return how many trials were of which kind, or ended in which way."""
-    return ", ".join(f"{count:,} {name}" for name, count in notes.items())
+    return "; ".join(f"{count:,} {name}" for name, count in notes.items())
 
 
 def format_table(results: dict[str, Any]) -> str:
     """Return the table of the page."""
-    lines = ["| what was tried | name | tried | wrong | crashed | time | date | of these |",
+    lines = ["| what was tried | name | trials | wrong | crashed | time | date | trials by kind |",
              "|---|---|---|---|---|---|---|---|"]  # fmt: skip
     for name, result in results.items():
         tried = f"{result['tried']:,}"
@@ -47,7 +47,11 @@ def format_table(results: dict[str, Any]) -> str:
             f"| {result['what']} | `{name}` | {tried} | {result['wrong']} | {result['crashed']} "
             f"| {result['seconds']:,} s | {result['date']} | {describe_notes(result['notes'])} |"
         )
-    return "\n".join(lines) + "\n"
+    tried, wrong, crashed = (
+        sum(result[key] for result in results.values()) for key in ("tried", "wrong", "crashed")
+    )
+    total = f"In all: {tried:,} trials, {wrong:,} wrong, {crashed:,} crashed."
+    return "\n".join([*lines, "", total]) + "\n"
 
 
 def write_table(text: str, results: dict[str, Any]) -> str:
