@@ -190,3 +190,85 @@ def test_dates_on_one_axis_and_numbers_on_another():
 def test_dates_that_make_no_spacing_are_refused(coordinates, unit, error, message):
     with pytest.raises(error, match=message):
         gpugrad.gradient(np.arange(4.0), coordinates, time_unit=unit)
+
+
+# Rows of docs/explanations/differences-from-numpy.md that no other table of the tests has.
+
+
+class OffersDlpack:
+    def __dlpack__(self, **options):
+        return np.arange(4.0).__dlpack__(**options)
+
+    def __dlpack_device__(self):
+        return (1, 0)
+
+
+class HasAnotherGradient:
+    def __array_function__(self, *arguments):
+        return "another gradient"
+
+
+@pytest.mark.parametrize("f", [{1.0, 2.0}, iter((1.0, 2.0)), b"12", OffersDlpack()])
+def test_what_is_no_array_is_no_empty_gradient(f):
+    assert np.gradient(f) == ()
+    with pytest.raises(TypeError, match="must be an array"):
+        gpugrad.gradient(f)
+
+
+def test_a_sparse_array_is_no_empty_gradient():
+    sparse = pytest.importorskip("scipy.sparse")
+    f = sparse.csr_array(np.eye(3))
+    assert np.gradient(f) == ()
+    with pytest.raises(TypeError, match="must be dense"):
+        gpugrad.gradient(f)
+
+
+def test_another_gradient_is_not_asked():
+    f = HasAnotherGradient()
+    assert np.gradient(f) == "another gradient"
+    with pytest.raises(TypeError, match="must be an array"):
+        gpugrad.gradient(f)
+
+
+@pytest.mark.parametrize("edge_order", [np.array(2), np.array([1]), np.nan])
+def test_numpy_takes_any_edge_order_for_1_or_2(edge_order):
+    f = np.arange(4.0) ** 2
+    np.gradient(f, edge_order=edge_order)
+    with pytest.raises((TypeError, ValueError), match="`edge_order` must be 1"):
+        gpugrad.gradient(f, edge_order=edge_order)
+
+
+def test_no_edge_order_is_the_default():
+    f = np.arange(4.0) ** 2
+    with pytest.raises(TypeError):
+        np.gradient(f, edge_order=None)
+    assert_same_bits(gpugrad.gradient(f, edge_order=None), np.gradient(f))
+
+
+@pytest.mark.parametrize("spacing", [2 + 0j, np.complex64(2), np.array([0, 1, 3, 4 + 0j])])
+def test_complex_spacings_without_imaginary_parts_are_real(spacing):
+    f = np.arange(4.0) ** 2
+    with pytest.warns(np.exceptions.ComplexWarning):
+        expected = np.gradient(f, spacing)
+    assert_same_bits(gpugrad.gradient(f, spacing), expected)
+
+
+def test_coordinates_whose_differences_overflow_are_refused():
+    x = np.array([-1e308, 1e308, 1.1e308, 1.2e308])
+    with np.errstate(all="ignore"):
+        assert np.isnan(np.gradient(np.arange(4.0), x)).any()
+    with pytest.raises(ValueError, match="must be finite"):
+        gpugrad.gradient(np.arange(4.0), x)
+
+
+def test_two_classes_of_errors_are_not_numpys():
+    f = np.arange(4.0)
+    with pytest.raises(OverflowError):
+        np.gradient(f, 10**400)
+    with pytest.raises(ValueError, match="must be finite"):
+        gpugrad.gradient(f, 10**400)
+    texts = np.array(["a", "b"]).view(np.char.chararray)
+    with pytest.raises(ValueError, match="chararray"):
+        np.gradient(texts)
+    with pytest.raises(TypeError, match="got text"):
+        gpugrad.gradient(texts)
