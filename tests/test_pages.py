@@ -80,3 +80,29 @@ def test_extras_that_pages_name_exist():
     }
     assert {extra for _, extra in named} >= {"cpu", "cuda13x", "test"}
     assert not [(page, extra) for page, extra in named if extra not in extras]
+
+
+WITHOUT_PICTURE = {
+    "api.md", "scheme-tables.md", "cheat-sheet.md", "coming-from.md", "reliability.md",
+    "versions.md", "releasing.md", "index.md",
+}  # fmt: skip
+"""Pages that are tables or lists of links."""
+
+
+@pytest.mark.parametrize("path", [
+    path for path in PAGES if "docs" in path.parts and "design" not in path.parts
+], ids=lambda path: path.name)  # fmt: skip
+def test_pages_open_with_text_and_have_a_picture(path):
+    text = read(path)
+    assert re.match(r"# .+\n\n[^#]", text)
+    assert path.name in WITHOUT_PICTURE or re.search(r"!\[[^]]+\]\([^)]*\.png\)", text)
+
+
+def test_pages_speak_plainly():
+    words = re.compile(r"\bthat of the\b|petabyte|<!-- measured", re.IGNORECASE)
+    found = {
+        str(path.relative_to(ROOT)): words.findall(CODE.sub("", read(path)))
+        for path in PAGES
+        if path.name != "CHANGELOG.md" and "design" not in path.parts
+    }
+    assert {path: told for path, told in found.items() if told} == {}
