@@ -73,7 +73,7 @@ def gradient(
     stack: Literal[False] = False,
     **options: Unpack[FaceOptions],
 ) -> NDArray[Any]:
-    """Differentiate a sampled field along its axes, as `numpy.gradient`, on any array library.
+    """Return the gradient of a sampled field, as `numpy.gradient` does, for any array library.
 
     Options are `axis`, `edge_order`, `accuracy`, `boundary`, `edge_accuracy`, `period`,
     `stagger`, `time_unit`, `where`, `skipna`, `out`, `stack` and `backend`;
@@ -143,7 +143,7 @@ def derivative(
     out: Any = None,
     **options: Unpack[FaceOptions],
 ) -> NDArray[Any]:
-    """Differentiate a sampled field along one axis: any order, any accuracy, any boundary.
+    """Return a derivative of a sampled field along one axis, of any order and accuracy.
 
     Options are `axis`, `order`, `edge_order`, `accuracy`, `boundary`, `edge_accuracy`, `period`,
     `stagger`, `time_unit`, `where`, `skipna`, `out` and `backend`; `help(gpugrad.derivative)`
@@ -242,7 +242,7 @@ def laplacian(
     out: Any = None,
     **options: Unpack[OperatorOptions],
 ) -> NDArray[Any]:
-    """Return the Laplacian of a sampled field, in one pass over it.
+    """Return the Laplacian of a sampled field, in one pass over the field.
 
     Options are `axis`, `accuracy`, `boundary`, `edge_accuracy`, `period`, `time_unit`, `where`,
     `skipna`, `out` and `backend`; `help(gpugrad.laplacian)` tells of each.
@@ -265,7 +265,7 @@ def vector_laplacian(
     stack: Literal[False] = False,
     **options: Unpack[OperatorOptions],
 ) -> tuple[ArrayT, ...]:
-    """Return the Laplacian of each component of a sampled vector field, in one pass over them.
+    """Return the Laplacian of each component of a sampled vector field, in one pass.
 
     Options are `axis`, `accuracy`, `boundary`, `edge_accuracy`, `period`, `time_unit`, `where`,
     `skipna`, `out`, `stack` and `backend`; `help(gpugrad.vector_laplacian)` tells of each.
@@ -400,7 +400,7 @@ def gradient_norm(
     out: Any = None,
     **options: Unpack[FirstOptions],
 ) -> NDArray[Any]:
-    """Return the magnitude of the gradient of a sampled field, in one pass over it.
+    """Return the length of the gradient of a sampled field, in one pass over the field.
 
     Options are `axis`, `edge_order`, `accuracy`, `boundary`, `edge_accuracy`, `period`,
     `time_unit`, `where`, `skipna`, `out` and `backend`; `help(gpugrad.gradient_norm)` tells of

@@ -47,10 +47,12 @@ def gradient(
     stack: bool = False,
     backend: Backend | None = None,
 ) -> Array | tuple[Array, ...]:
-    r"""Differentiate a sampled field along its axes, as `numpy.gradient`, on any array library.
+    r"""Return the gradient of a sampled field, as `numpy.gradient` does, for any array library.
 
-    Second-order central differences inside, one-sided differences at the ends: the call, the
-    dtypes, the return shape and the bits of `numpy.gradient`, on the array's own device.
+    Uses second-order central differences in the interior and one-sided differences at the ends.
+    The arguments, dtypes and shapes are those of `numpy.gradient`. For NumPy and Dask arrays, and
+    for PyTorch tensors on the CPU, every digit of the result is the same, too. The arithmetic runs
+    on the device of the array.
 
     Parameters
     ----------
@@ -59,22 +61,23 @@ def gradient(
     Returns
     -------
     array or tuple of arrays
-        The derivative along each axis, in the unit of `f` per unit of the spacing: the bare
-        array for one axis, a tuple for several, with the library, device, shape and dtype of `f`;
-        integers become float64 (float32 where the device has no float64), dates timedelta64.
+        The derivative along each axis, in the unit of `f` per unit of the spacing: one array for
+        a single axis, otherwise a tuple with one array for each axis. The arrays have the
+        library, device, shape and dtype of `f`. Integers become float64 (float32 on devices
+        without float64), and dates become timedelta64.
 
     {errors: help() shows this}
 
     See Also
     --------
-    derivative : One derivative along an axis, of any order.
+    derivative : The derivative along one axis, of any order.
     gradient_norm : The length of the gradient, in one pass.
-    Sphere, CurvilinearGrid : The gradient on grids that are not straight.
-    gradient_of : The gradient of a function, not of samples.
+    Sphere, CurvilinearGrid : The gradient on spherical and on curved grids.
+    gradient_of : The gradient of a function instead of samples.
 
     Notes
     -----
-    With spacing :math:`h` the derivative inside and at the lower end is
+    With even spacing :math:`h`, the derivative in the interior and at the lower end is
 
     .. math::
 
@@ -82,10 +85,11 @@ def gradient(
         f'_0 = \frac{f_1 - f_0}{h} + O(h) \quad\text{or}\quad
         f'_0 = \frac{-3 f_0 + 4 f_1 - f_2}{2h} + O(h^2)
 
-    for `edge_order` 1 or 2, mirrored at the upper end. Between uneven samples it is the slope of
-    the parabola through three neighbours. Half-precision fields are computed in float32 and rounded
-    once. Values on a device, lazy ones and traced ones are never read: their coordinates are
-    taken as uneven, unchecked.
+    where the formula at the end is the one for `edge_order` 1 or 2. The upper end has the mirrored
+    formulas. On uneven samples the derivative in the interior is the slope of the parabola through
+    a sample and its two neighbours. Half-precision fields are computed in float32 and rounded once,
+    at the end. Coordinates on a device, lazy coordinates and traced coordinates are not read before
+    the computation: they are treated as uneven, and their values are not checked.
 
     References
     ----------
@@ -93,6 +97,9 @@ def gradient(
 
     Examples
     --------
+    The slopes of evenly spaced samples; the second-order formula at the ends is exact for a
+    parabola:
+
     >>> import numpy as np
     >>> import gpugrad
     >>> f = np.array([0.0, 1.0, 4.0, 9.0, 16.0])
@@ -100,9 +107,15 @@ def gradient(
     array([1., 2., 4., 6., 7.])
     >>> gpugrad.gradient(f, edge_order=2)
     array([0., 2., 4., 6., 8.])
+
+    Unevenly spaced samples, with their coordinates:
+
     >>> x = np.array([0.0, 1.0, 2.0, 4.0, 8.0])
     >>> gpugrad.gradient(x**2, x, edge_order=2)
     array([ 0.,  2.,  4.,  8., 16.])
+
+    A field with two axes has two derivatives:
+
     >>> df_dx, df_dy = gpugrad.gradient(np.outer(x, x), x, x)
     """
     options = Options(1, accuracy, edge_accuracy, boundary, period, stagger, edge_order)
@@ -134,10 +147,10 @@ def derivative(
     out: Any = None,
     backend: Backend | None = None,
 ) -> Array:
-    r"""Differentiate a sampled field along one axis: any order, any accuracy, any boundary.
+    r"""Return a derivative of a sampled field along one axis, of any order and accuracy.
 
-    Central differences inside. At the ends, either one-sided differences or the same central
-    ones, with what the boundary says about the field beyond.
+    Uses central differences in the interior. At the ends it uses one-sided differences, or the same
+    central differences together with what the boundary assumes about the field beyond the end.
 
     Parameters
     ----------
@@ -147,8 +160,8 @@ def derivative(
     -------
     array of shape (n_0, ..., n_k)
         The derivative, in the unit of `f` per unit of the spacing to the power `order`, with the
-        library, device, shape and dtype of `f`; integers become float64 (float32 where the device
-        has no float64), dates timedelta64.
+        library, device, shape and dtype of `f`. Integers become float64 (float32 on devices without
+        float64), and dates become timedelta64.
 
     {errors: help() shows this}
 
@@ -157,30 +170,32 @@ def derivative(
     gradient : The first derivatives along all axes.
     smooth_derivative : Derivatives of noisy samples.
     stencil : The weights of a scheme, and its error.
-    error_estimate : How wrong the derivative of given samples is.
+    error_estimate : An estimate of the error of the derivative, for given samples.
 
     Notes
     -----
-    Inside, with the weights :math:`w_k` of `stencil`, on :math:`r` samples to both sides,
+    In the interior, with the weights :math:`w_k` of `stencil`, on :math:`r` samples on each side,
 
     .. math::
 
         f^{(m)}_i = \frac{1}{h^m} \sum_{k=-r}^{r} w_k f_{i+k} + O(h^p), \qquad
         r = \left\lfloor \frac{m - 1}{2} \right\rfloor + \frac{p}{2}
 
-    for order :math:`m` and accuracy :math:`p`. One-sided formulas take :math:`m + q` samples for
-    accuracy :math:`q`. On uneven samples the polynomial through the same samples is
-    differentiated. There, a derivative of even order loses one power of its accuracy inside, unless
-    the steps change smoothly; with `stagger`, one of odd order does. With `order` 1, `accuracy` 2
-    and one-sided ends, results have the bits of `numpy.gradient`.
+    for order :math:`m` and accuracy :math:`p`. One-sided formulas of accuracy :math:`q` use
+    :math:`m + q` samples. On uneven samples, the polynomial through the same samples is
+    differentiated. There, a derivative of even order loses one power of its accuracy in the
+    interior, unless the steps change smoothly; with `stagger`, a derivative of odd order does. With
+    `order` 1, `accuracy` 2 and one-sided ends, the results are those of `numpy.gradient`, to the
+    last digit.
 
-    With `stagger`, the formula is central about the face, on :math:`\lfloor (m + p) / 2 \rfloor`
-    samples to both sides: with order 1 and accuracy 2, :math:`(f_i - f_{i-1}) / h` for "left".
-    From samples to faces by "left" and back by "right", or the other way round, is the compact
-    second difference. Coordinates say where the given samples lie: on the way back, the faces.
+    With `stagger`, the formula is central about the cell face and uses
+    :math:`\lfloor (m + p) / 2 \rfloor` samples on each side: with order 1 and accuracy 2 it is
+    :math:`(f_i - f_{i-1}) / h` for "left". A "left" derivative followed by a "right" one, or the
+    other way round, is the compact second difference. The coordinates are always those of the
+    samples that are given; for the second of the two derivatives these are the cell faces.
 
-    A field that a boundary does not fit has larger errors near that end: at "edge" ends of a
-    sloping field, for example, the first derivative is wrong by half.
+    If the field does not fit the boundary, the errors near that end are larger. For example, at an
+    "edge" end the first derivative of a sloping field is only half as large as it should be.
 
     References
     ----------
@@ -189,6 +204,9 @@ def derivative(
 
     Examples
     --------
+    The second derivative of a cubic, and a first derivative of fourth-order accuracy. Both are
+    exact for these polynomials:
+
     >>> import numpy as np
     >>> import gpugrad
     >>> x = np.arange(6.0)
@@ -196,10 +214,16 @@ def derivative(
     array([ 0.,  6., 12., 18., 24., 30.])
     >>> gpugrad.derivative(x**4, accuracy=4)
     array([  0.,   4.,  32., 108., 256., 500.])
+
+    A periodic field:
+
     >>> angle = np.arange(8) * (2 * np.pi / 8)
     >>> slope = gpugrad.derivative(np.sin(angle), angle, accuracy=6, boundary="periodic")
     >>> float(abs(slope - np.cos(angle)).max().round(4))
     0.0015
+
+    A field whose slope is known to be zero at its lower end:
+
     >>> gpugrad.derivative(x**2, boundary=({"normal": 0.0}, "one-sided"))
     array([0., 2., 4., 6., 8., 9.])
     """
@@ -238,10 +262,10 @@ def gradient_norm(
     out: Any = None,
     backend: Backend | None = None,
 ) -> Array:
-    r"""Return the magnitude of the gradient of a sampled field, in one pass over it.
+    r"""Return the length of the gradient of a sampled field, in one pass over the field.
 
-    It is how steep a field is, whatever the direction: the slope of terrain, the sharpness of an
-    edge in a picture.
+    The length of the gradient is the steepness of the field in the direction of steepest ascent. It
+    gives the slope of a terrain, for example, or the sharpness of an edge in an image.
 
     Parameters
     ----------
@@ -250,8 +274,8 @@ def gradient_norm(
     Returns
     -------
     array of shape (n_0, ..., n_k)
-        The length of the gradient, in the unit of `f` per unit of the spacing: real, not
-        negative, with the library, device and precision of `f`; integers become floats.
+        The length of the gradient, in the unit of `f` per unit of the spacing. It is real and not
+        negative, and has the library, device and precision of `f`. Integers become floats.
 
     {errors: help() shows this}
 
@@ -263,19 +287,24 @@ def gradient_norm(
     -----
     .. math:: |\nabla f| = \sqrt{\sum_{i=1}^{n} \left|\frac{\partial f}{\partial x_i}\right|^2}
 
-    `gradient` with the same options gives the derivatives. Each is rounded to the precision of the
-    result and squared (a complex one as :math:`a^2 + b^2` of its parts), the
-    squares are added from left to right, and the root is correctly rounded: the bits are those
-    of these steps, array by array. No array of the size of `f` is made but the result. In half
-    precision all of it is computed in float32 and rounded once.
+    `gradient` with the same options returns the derivatives. Each derivative is rounded to the
+    precision of the result and squared (a complex one as :math:`a^2 + b^2` of its parts). The
+    squares are added from left to right, and the square root is correctly rounded. So the result is
+    the same, to the last digit, as if these steps were done array by array, but the result is the
+    only array of the size of `f` that is allocated. Half-precision fields are computed in float32
+    and rounded once, at the end.
 
-    Nothing is rescaled, so squares overflow where a derivative is larger than about 1e19 in
-    float32 and 1e154 in float64, and are lost below 1e-23 and 1e-162: choose units accordingly.
+    Squares overflow where a derivative is larger than about 1e19 in float32 and 1e154 in float64,
+    and vanish where it is smaller than about 1e-23 and 1e-162, because nothing is rescaled. Choose
+    the units accordingly.
 
-    Where the gradient is zero, automatic differentiation takes the slope of its length as zero.
+    Where the gradient is zero, automatic differentiation takes the derivative of its length as
+    zero.
 
     Examples
     --------
+    The slope of a plane, which rises by 3 per unit of x and by 4 per unit of y:
+
     >>> import numpy as np
     >>> import gpugrad
     >>> x, y = np.meshgrid(np.arange(3.0), np.arange(4.0), indexing="ij")

@@ -514,7 +514,7 @@ like : array or namespace, optional
 """,
     whose=", in all fields that the plan will be given",
     a_field="a field",
-    of_its_library="of the library of `like`",
+    of_its_library="the library of `like`",
     sums=". A sum is NaN where one of its terms is. The mask is copied",
     backend_errors="From a call of the plan, if a backend that is asked for by name can't run it",
     type_errors=", or if the operator does not take an option",

@@ -13,10 +13,11 @@ from gpugrad._operators.apply import apply_operator
 from gpugrad._operators.descriptions import CURL_AXIS, OUT, describe
 from gpugrad._operators.prepared import prepares
 
-COUNT = "; if components differ in shape or device, or there are not as many components as axes"
+COUNT = "; if components differ in shape or device; if there is not one component for each axis"
+TWO_OR_THREE = "; if there are not two or three axes"
 TWO_AXES = "the results on two new leading axes"
 MIXED = (
-    "; if a boundary has a value or slope other than zero, which says nothing of mixed derivatives"
+    "; if a boundary is a value or slope other than zero, which says nothing of mixed derivatives"
 )
 
 
@@ -40,7 +41,8 @@ def divergence(
 ) -> Array:
     r"""Return the divergence of a sampled vector field, in one pass over its components.
 
-    It is how much of the field comes out of each place: sources are positive, sinks negative.
+    The divergence is the net outflow per unit of volume: it is positive at sources and negative at
+    sinks.
 
     Parameters
     ----------
@@ -50,7 +52,7 @@ def divergence(
     -------
     array of shape (n_0, ..., n_k)
         The sum of the derivatives, in the unit of `v` per unit of the spacing, with the library,
-        device and dtype of the components; integers become floats.
+        device and dtype of the components. Integers become floats.
 
     {errors: help() shows this}
 
@@ -58,19 +60,22 @@ def divergence(
     --------
     curl : The rotation of a vector field.
     gradient : The derivatives of a scalar field.
-    Sphere.divergence, CurvilinearGrid.divergence : On grids that are not straight.
+    Sphere.divergence, CurvilinearGrid.divergence : The divergence on spherical and on curved grids.
 
     Notes
     -----
-    On axes :math:`x_1, \dots, x_n`
+    On axes :math:`x_1, \dots, x_n` the divergence is
 
     .. math:: \operatorname{div} v = \sum_{i=1}^{n} \frac{\partial v_i}{\partial x_i}
 
-    added from left to right, each derivative rounded to the precision of the result first. So a
-    sum of single calls of `derivative` has the same bits.
+    Each derivative is rounded to the precision of the result, then the derivatives are added from
+    left to right. So the result is the same, to the last digit, as the sum of single calls of
+    `derivative`.
 
     Examples
     --------
+    A flow whose component along x grows as the square of x:
+
     >>> import numpy as np
     >>> import gpugrad
     >>> x, y = np.meshgrid(np.arange(4.0), np.arange(3.0), indexing="ij")
@@ -87,7 +92,7 @@ def divergence(
 
 
 @prepares
-@describe(out=OUT["each"], axis=CURL_AXIS, value_errors=COUNT + ", two or three")
+@describe(out=OUT["each"], axis=CURL_AXIS, value_errors=COUNT + TWO_OR_THREE)
 def curl(
     v: Any,
     *spacing: Spacing,
@@ -107,8 +112,8 @@ def curl(
 ) -> Array | tuple[Array, ...]:
     r"""Return the curl of a sampled vector field, in one pass over its components.
 
-    It is how the field turns about each place: twice the angular velocity of a body that it
-    carries along.
+    The curl measures the rotation of the field: it is twice the angular velocity of a small body
+    that is carried along by the flow.
 
     Parameters
     ----------
@@ -117,19 +122,19 @@ def curl(
     Returns
     -------
     array or tuple of arrays
-        On two axes the one component across the plane, on three axes three of them, in the unit
-        of `v` per unit of the spacing.
+        On two axes one array, the component perpendicular to their plane. On three axes a tuple of
+        three arrays. The unit is the unit of `v` per unit of the spacing.
 
     {errors: help() shows this}
 
     See Also
     --------
     divergence : The sources of a vector field.
-    Sphere.curl, CurvilinearGrid.curl : On grids that are not straight.
+    Sphere.curl, CurvilinearGrid.curl : The curl on spherical and on curved grids.
 
     Notes
     -----
-    On two axes :math:`\partial_1 v_2 - \partial_2 v_1`, on three
+    The curl is :math:`\partial_1 v_2 - \partial_2 v_1` on two axes, and on three axes
 
     .. math::
 
@@ -137,15 +142,17 @@ def curl(
          \partial_3 v_1 - \partial_1 v_3,\;
          \partial_1 v_2 - \partial_2 v_1).
 
-    Derivatives along different axes commute, so the curl of a `gradient` with the same options
-    is zero, and so is the `divergence` of a curl, up to rounding.
+    Differences along different axes commute. So the curl of a `gradient` with the same options is
+    zero up to rounding, and so is the `divergence` of a curl.
 
     Examples
     --------
+    A solid body that rotates with an angular velocity of 1 has a curl of 2 everywhere:
+
     >>> import numpy as np
     >>> import gpugrad
     >>> x, y = np.meshgrid(np.arange(3.0), np.arange(3.0), indexing="ij")
-    >>> gpugrad.curl((-y, x))  # a solid body turning once in 2 pi
+    >>> gpugrad.curl((-y, x))
     array([[2., 2., 2.],
            [2., 2., 2.],
            [2., 2., 2.]])
@@ -172,10 +179,11 @@ def laplacian(
     out: Any = None,
     backend: Backend | None = None,
 ) -> Array:
-    r"""Return the Laplacian of a sampled field, in one pass over it.
+    r"""Return the Laplacian of a sampled field, in one pass over the field.
 
-    It is how much lower a field is than its surroundings: what diffuses heat, and sharpens
-    pictures.
+    The Laplacian compares a field with its surroundings: it is positive where the field is below
+    the mean of its neighbourhood. It appears in the equations of diffusion, heat conduction and
+    waves.
 
     Parameters
     ----------
@@ -195,15 +203,17 @@ def laplacian(
 
     Notes
     -----
-    The compact formula: second differences along each axis,
+    The result is the sum of compact second differences along each axis,
 
     .. math:: \Delta f = \sum_{i=1}^{n} \frac{\partial^2 f}{\partial x_i^2} + O(h^p)
 
-    with accuracy :math:`p`. It is not the divergence of the gradient, which reads samples twice
-    as far away and is blind to a field that alternates from sample to sample.
+    with accuracy :math:`p`. It differs from the divergence of the gradient, which uses samples
+    twice as far away and is zero for a field that alternates from sample to sample.
 
     Examples
     --------
+    The Laplacian of :math:`x^2 - 3 y^2` is -4 everywhere:
+
     >>> import numpy as np
     >>> import gpugrad
     >>> x, y = np.meshgrid(np.arange(4.0), np.arange(4.0), indexing="ij")
@@ -236,10 +246,10 @@ def vector_laplacian(
     stack: bool = False,
     backend: Backend | None = None,
 ) -> Array | tuple[Array, ...]:
-    r"""Return the Laplacian of each component of a sampled vector field, in one pass over them.
+    r"""Return the Laplacian of each component of a sampled vector field, in one pass.
 
-    It is what diffuses a velocity, and what is left of the gradient of the divergence when the
-    curl of the curl is taken away.
+    The vector Laplacian appears in the viscous term of a flow, for example. It is the gradient of
+    the divergence minus the curl of the curl.
 
     Parameters
     ----------
@@ -260,10 +270,12 @@ def vector_laplacian(
     -----
     .. math:: (\Delta v)_i = \sum_{j=1}^{n} \frac{\partial^2 v_i}{\partial x_j^2}
 
-    Each component has the bits of its `laplacian`.
+    Each component is the same, to the last digit, as its `laplacian`.
 
     Examples
     --------
+    The Laplacian of :math:`(x^2, x y)` at one sample:
+
     >>> import numpy as np
     >>> import gpugrad
     >>> x, y = np.meshgrid(np.arange(4.0), np.arange(4.0), indexing="ij")
@@ -297,8 +309,8 @@ def jacobian(
 ) -> Array | tuple[tuple[Array, ...], ...]:
     r"""Return the derivatives of all components of a sampled vector field along all axes.
 
-    It is how a map of space stretches and turns its surroundings, and of a flow the tensor of
-    velocity gradients.
+    The Jacobian of a flow is its velocity gradient tensor. The Jacobian of a mapping tells how the
+    mapping stretches and rotates the neighbourhood of each sample.
 
     Parameters
     ----------
@@ -307,15 +319,15 @@ def jacobian(
     Returns
     -------
     tuple of tuples of arrays, or array
-        ``result[i][j]`` is the derivative of component i along the axis with number j of those
-        named, in the unit of `v` per unit of the spacing.
+        ``result[i][j]`` is the derivative of component i along the j-th of the axes to
+        differentiate along, in the unit of `v` per unit of the spacing.
 
     {errors: help() shows this}
 
     See Also
     --------
     gradient : The derivatives of a scalar field.
-    divergence, curl : Sums of entries of a Jacobian, in one pass.
+    divergence, curl : Sums of entries of the Jacobian, in one pass.
 
     Notes
     -----
@@ -323,6 +335,8 @@ def jacobian(
 
     Examples
     --------
+    The Jacobian of the mapping :math:`(x + 2 y, x y)` at one sample:
+
     >>> import numpy as np
     >>> import gpugrad
     >>> x, y = np.meshgrid(np.arange(3.0), np.arange(3.0), indexing="ij")
@@ -355,8 +369,8 @@ def hessian(
 ) -> Array | tuple[tuple[Array, ...], ...]:
     r"""Return all second derivatives of a sampled field.
 
-    It is how a field bends in all directions: its eigenvalues tell minima, maxima and saddles
-    apart.
+    The Hessian describes the curvature of a field in all directions. Where the gradient is zero,
+    the signs of its eigenvalues distinguish minima, maxima and saddles.
 
     Parameters
     ----------
@@ -365,9 +379,9 @@ def hessian(
     Returns
     -------
     tuple of tuples of arrays, or array
-        ``result[i][j]`` is the derivative along the axes with numbers i and j of those named, in
-        the unit of `f` per squared unit of the spacing. Mixed derivatives are symmetric:
-        ``result[j][i]`` is the same array as ``result[i][j]``.
+        ``result[i][j]`` is the second derivative along the i-th and the j-th of the axes to
+        differentiate along, in the unit of `f` per squared unit of the spacing. The Hessian is
+        symmetric: ``result[j][i]`` is the same array as ``result[i][j]``.
 
     {errors: help() shows this}
 
@@ -375,17 +389,19 @@ def hessian(
     --------
     laplacian : The sum of the diagonal, in one pass.
     jacobian : The first derivatives of a vector field.
-    critical_points : Where a field is stationary, by its Hessian.
+    critical_points : The points where the gradient is zero, classified by the Hessian.
 
     Notes
     -----
     .. math:: H_{ij} = \frac{\partial^2 f}{\partial x_i \, \partial x_j}
 
-    On the diagonal the compact second differences of `derivative`; beside it a first difference
-    along one axis of a first difference along another.
+    The diagonal has the compact second differences of `derivative`. The other entries are first
+    differences along one axis of first differences along the other axis.
 
     Examples
     --------
+    The Hessian of :math:`x^2 + 3 x y` at one sample:
+
     >>> import numpy as np
     >>> import gpugrad
     >>> x, y = np.meshgrid(np.arange(4.0), np.arange(4.0), indexing="ij")
