@@ -51,38 +51,42 @@ from gpugrad._stencils import OPERATORS, Norm, add_up
 A = TypeVar("A")
 
 _COUNT = (
-    "; if components differ in shape or device, or there are not as many components as coordinates"
+    "; if components differ in shape or device; if there is not one component for each coordinate"
 )
+_NO_CURL = "; if the grid has a single coordinate"
 _TWO_AXES = "the results on two new leading axes"
 
 
 @describe_grid
 class CurvilinearGrid:
-    r"""A curved grid, given where each sample lies: derivatives in physical space.
+    r"""A curved grid, given by the coordinates of all its samples.
 
-    Such grids bend round what they describe: a pipe, a wing, a coast. The methods differentiate
-    fields with respect to the coordinates, whatever way the lines of the grid run.
+    Such a grid follows the shape of an object, such as a pipe, a wing or a coast. The methods of a
+    grid return derivatives with respect to the coordinates, in whatever direction the grid lines
+    run.
 
     Parameters
     ----------
     *coordinates : array
-        One to three arrays: the coordinates of all samples, as many as the grid has axes, each
-        of the shape of the grid, as `numpy.meshgrid` makes them. They may have all axes of the
-        fields, of length 1 where they don't differ. Values on the host, or arrays of the library
-        and on the device of the fields; quantities. For fields of xarray DataArrays or
-        names of coordinates.
+        The coordinates of all samples: one to three arrays, as many as the grid has axes, each of
+        the shape of the grid, as `numpy.meshgrid` makes them. They may also have all axes of the
+        fields, with length 1 along axes on which they do not depend. They may be in host memory, or
+        arrays of the library and on the device of the fields, or quantities. For fields of xarray,
+        DataArrays or names of coordinates.
     axis : tuple of int or str, optional
-        The axes of the fields that the grid has, by default the last ones. Other axes are batches.
+        The axes of the grid in the fields, by default the last ones. The operators are applied for
+        each entry of the other axes.
     accuracy : {2, 4, 6, 8, 10, 12}, optional
-        The power of the number of samples with which the error inside vanishes.
+        The order of accuracy in the interior: with twice as many samples along each axis, the error
+        is smaller by a factor of ``2**accuracy``. By default 2.
     edge_accuracy : int, optional
-        The power of the number of samples with which the error vanishes at one-sided ends: by
-        default `accuracy`, but 1 for first derivatives of `accuracy` 2, as in `numpy.gradient`.
-        The Laplacian takes `accuracy`.
+        The order of accuracy at one-sided ends. By default `accuracy`, but 1 for first derivatives
+        of `accuracy` 2, as in `numpy.gradient`. The Laplacian uses `accuracy` by default.
     {boundary: help() shows this}
     period : tuple or dict, optional
-        By how much each coordinate grows once round a periodic axis, one number or quantity for
-        each coordinate, ``{1: (360.0, 0.0)}``. By default coordinates come back.
+        The amount by which each coordinate increases after one turn around a periodic axis: one
+        number or quantity for each coordinate, or a dict of these by axis, as in ``{1: (360.0,
+        0.0)}``. By default all coordinates return to their first values.
 
     Attributes
     ----------
@@ -92,40 +96,43 @@ class CurvilinearGrid:
     Raises
     ------
     TypeError
-        If there are not one to three coordinates; if they are not real numbers, or quantities of
-        two libraries.
+        If there are not one to three coordinates; if they are not real numbers, or are quantities
+        of two libraries.
     ValueError
-        If coordinates are not of one shape, with as many axes as there are coordinates; if some
-        are masked; if samples coincide or the lines of the grid are parallel somewhere; if an axis
-        is too short for the accuracy; if options are unknown or out of range, or a boundary is a
-        slope.
+        If the coordinates do not have the same shape, with as many axes as there are coordinates;
+        if coordinates are masked; if samples coincide, or grid lines of different axes are
+        parallel; if an axis is too short for the accuracy; if the value of an option is unknown or
+        out of range; if a boundary is a slope.
 
     Warns
     -----
     GpugradWarning
-        If the grid folds over, if a coordinate jumps where a periodic axis closes, or if the last
-        samples of a periodic axis repeat the first.
+        If the grid folds over itself, if a coordinate jumps where a periodic axis closes, or if the
+        last samples of a periodic axis repeat the first ones.
 
     See Also
     --------
     Sphere : A grid of latitudes and longitudes.
-    gradient : On axes that are straight, evenly spaced or not.
+    gradient : The gradient on straight axes, evenly spaced or not.
 
     Notes
     -----
-    Fields and coordinates are differentiated along the axes of the array, in steps of samples
-    :math:`\xi_j`, by the same formulas. The chain rule
+    Fields and coordinates are differentiated by the same formulas, along the axes of the array,
+    with respect to the sample numbers :math:`\xi_j`. The chain rule
 
     .. math:: \frac{\partial f}{\partial \xi_j}
         = \sum_i \frac{\partial x_i}{\partial \xi_j} \frac{\partial f}{\partial x_i}
 
-    is solved for the gradient at each sample: a field that is linear in the coordinates has its
-    exact gradient, and a Laplacian of zero. What follows from the coordinates alone is worked out
-    once, kept, and used for all fields. Beside a masked sample the field has formulas of
-    one side, and the coordinates still those of both.
+    is solved for the gradient at each sample. So the gradient of a field that is linear in the
+    coordinates is exact, and its Laplacian is zero. Quantities that depend on the coordinates alone
+    are computed once and kept for all fields. Next to a masked sample, the formulas for the field
+    are one-sided, while those for the coordinates are not.
 
     Examples
     --------
+    A ring, with a field that is linear in x and y, and with the potential :math:`\log r`, whose
+    Laplacian is zero:
+
     >>> import numpy as np
     >>> import gpugrad
     >>> radius, angle = np.linspace(1, 2, 11)[:, None], np.arange(40) * (2 * np.pi / 40)
@@ -218,10 +225,10 @@ class CurvilinearGrid:
         skipna: bool = False,
         backend: Backend | None = None,
     ) -> Any:
-        """Return the derivatives of a field with respect to the coordinates, in their order.
+        """Return the derivatives of a field with respect to the coordinates.
 
-        They are slopes in space, such as along x and y: not along the lines of the grid, which may
-        run in any direction.
+        The derivatives are those along x and y, for example. They are not those along the grid
+        lines, which may run in any direction.
 
         Parameters
         ----------
@@ -230,9 +237,9 @@ class CurvilinearGrid:
         Returns
         -------
         array or tuple of arrays
-            One array for each coordinate, in the unit of `f` per unit of the coordinate: a tuple,
-            or the bare array for one coordinate. Library, device, shape and dtype are those of `f`;
-            integers become floats.
+            One array for each coordinate, in the order of the coordinates and in the unit of `f`
+            per unit of the coordinate: a tuple, or a single array if there is one coordinate. The
+            arrays have the library, device, shape and dtype of `f`. Integers become floats.
 
         {errors: help() shows this}
 
@@ -240,10 +247,12 @@ class CurvilinearGrid:
         --------
         gradient_norm : The length of the gradient.
         jacobian : The derivatives of several fields.
-        gpugrad.gradient : On axes that are straight.
+        gpugrad.gradient : The gradient on straight axes.
 
         Examples
         --------
+        The derivatives of x on a skewed grid:
+
         >>> import numpy as np
         >>> import gpugrad
         >>> x, y = np.meshgrid(np.arange(4.0), np.arange(5.0) ** 1.5, indexing="ij")
@@ -264,9 +273,9 @@ class CurvilinearGrid:
         skipna: bool = False,
         backend: Backend | None = None,
     ) -> A:
-        """Return the length of the gradient of a field: real, not negative.
+        """Return the length of the gradient of a field.
 
-        It says how steep a field is, in whatever direction it rises most.
+        It tells how steep a field is in the direction of steepest ascent.
 
         Parameters
         ----------
@@ -275,18 +284,21 @@ class CurvilinearGrid:
         Returns
         -------
         array of the shape of `f`
-            In the unit of `f` per unit of the coordinates, which must have one unit, with the
-            library, device and precision of `f`; integers become floats.
+            The length of the gradient, real and not negative, in the unit of `f` per unit of the
+            coordinates, which must all have the same unit. It has the library, device and precision
+            of `f`. Integers become floats.
 
         {errors: help() shows this}
 
         See Also
         --------
         gradient : The derivatives themselves.
-        gpugrad.gradient_norm : On axes that are straight.
+        gpugrad.gradient_norm : The length of the gradient on straight axes.
 
         Examples
         --------
+        The slope of a plane on a skewed grid:
+
         >>> import numpy as np
         >>> import gpugrad
         >>> x, y = np.meshgrid(np.arange(4.0), np.arange(3.0), indexing="ij")
@@ -335,7 +347,8 @@ class CurvilinearGrid:
     ) -> Any:
         r"""Return the divergence of a vector field.
 
-        It says how much of the field comes out of each place: sources are positive, sinks negative.
+        The divergence is the net outflow per unit of volume: it is positive at sources and negative
+        at sinks.
 
         Parameters
         ----------
@@ -344,30 +357,33 @@ class CurvilinearGrid:
         Returns
         -------
         array of the shape of a component
-            In the unit of `v` per unit of the coordinates, which must have one unit, with the
-            library, device and dtype of the components; integers become floats.
+            The divergence, in the unit of `v` per unit of the coordinates, which must all have the
+            same unit. It has the library, device and dtype of the components. Integers become
+            floats.
 
         {errors: help() shows this}
 
         See Also
         --------
-        curl : How the field turns about each place.
+        curl : The rotation of a vector field.
         jacobian : All derivatives of the components.
-        gpugrad.divergence : On axes that are straight.
+        gpugrad.divergence : The divergence on straight axes.
 
         Notes
         -----
-        With coordinates :math:`x_i`
+        With coordinates :math:`x_i`, the divergence is
 
         .. math:: \operatorname{div} v = \sum_i \frac{\partial v_i}{\partial x_i}
 
         Examples
         --------
+        A flow away from the centre, on a polar grid:
+
         >>> import numpy as np
         >>> import gpugrad
         >>> radius, angle = np.linspace(1, 2, 4)[:, None], np.linspace(0, 1, 5)
         >>> x, y = radius * np.cos(angle), radius * np.sin(angle)
-        >>> divergence = gpugrad.CurvilinearGrid(x, y).divergence((x, y))  # out of the centre
+        >>> divergence = gpugrad.CurvilinearGrid(x, y).divergence((x, y))
         >>> bool(np.allclose(divergence, 2))
         True
         """
@@ -434,7 +450,7 @@ class CurvilinearGrid:
     ) -> A: ...
 
     @accepts_keywords
-    @describe_method("curves", out=OUT["each"], value_errors=_COUNT + ", two or three")
+    @describe_method("curves", out=OUT["each"], value_errors=_COUNT + _NO_CURL)
     def curl(
         self,
         v: Any,
@@ -445,10 +461,10 @@ class CurvilinearGrid:
         skipna: bool = False,
         backend: Backend | None = None,
     ) -> Any:
-        r"""Return the curl of a vector field: one component for two coordinates, three for three.
+        r"""Return the curl of a vector field with two or three coordinates.
 
-        It says how the field turns about each place: it is twice the angular velocity of a small
-        body that the field carries along.
+        The curl measures the rotation of the field: it is twice the angular velocity of a small
+        body that is carried along by the flow.
 
         Parameters
         ----------
@@ -457,32 +473,36 @@ class CurvilinearGrid:
         Returns
         -------
         array or tuple of arrays
-            In the unit of `v` per unit of the coordinates, which must have one unit, with the
-            library, device and dtype of the components; integers become floats.
+            One array for two coordinates, a tuple of three arrays for three coordinates. The unit
+            is the unit of `v` per unit of the coordinates, which must all have the same unit.
+            Library, device and dtype are those of the components. Integers become floats.
 
         {errors: help() shows this}
 
         See Also
         --------
-        divergence : How much of the field comes out of each place.
-        gpugrad.curl : On axes that are straight.
+        divergence : The net outflow of a vector field.
+        gpugrad.curl : The curl on straight axes.
 
         Notes
         -----
-        For two coordinates :math:`x` and :math:`y`
+        For two coordinates :math:`x` and :math:`y`, the curl is
 
         .. math:: \operatorname{curl} v
             = \frac{\partial v_y}{\partial x} - \frac{\partial v_x}{\partial y}
 
-        and for three the vector of these differences, in the order of the coordinates.
+        For three coordinates it is the vector of these differences, in the order of the
+        coordinates.
 
         Examples
         --------
+        A solid body that rotates with an angular velocity of 1 has a curl of 2:
+
         >>> import numpy as np
         >>> import gpugrad
         >>> radius, angle = np.linspace(1, 2, 4)[:, None], np.linspace(0, 1, 5)
         >>> x, y = radius * np.cos(angle), radius * np.sin(angle)
-        >>> curl = gpugrad.CurvilinearGrid(x, y).curl((-y, x))  # a solid body turning once in 2 pi
+        >>> curl = gpugrad.CurvilinearGrid(x, y).curl((-y, x))
         >>> bool(np.allclose(curl, 2))
         True
         """
@@ -548,10 +568,10 @@ class CurvilinearGrid:
         skipna: bool = False,
         backend: Backend | None = None,
     ) -> Any:
-        r"""Return the derivatives of components with respect to all coordinates.
+        r"""Return the derivatives of all components with respect to all coordinates.
 
-        Of a flow it is the tensor of velocity gradients; of a map of space, how it stretches and
-        turns what lies at each place.
+        The Jacobian of a flow is its velocity gradient tensor. The Jacobian of a mapping tells how
+        the mapping stretches and rotates the neighbourhood of each sample.
 
         Parameters
         ----------
@@ -568,8 +588,8 @@ class CurvilinearGrid:
         See Also
         --------
         gradient : The derivatives of one field.
-        divergence, curl : Sums of entries of a Jacobian, in one pass.
-        gpugrad.jacobian : On axes that are straight.
+        divergence, curl : Sums of entries of the Jacobian, in one pass.
+        gpugrad.jacobian : The Jacobian on straight axes.
 
         Notes
         -----
@@ -577,6 +597,8 @@ class CurvilinearGrid:
 
         Examples
         --------
+        The Jacobian of a linear mapping, at one sample of a skewed grid:
+
         >>> import numpy as np
         >>> import gpugrad
         >>> x, y = np.meshgrid(np.arange(4.0), np.arange(3.0), indexing="ij")
@@ -600,8 +622,9 @@ class CurvilinearGrid:
     ) -> A:
         r"""Return the Laplacian of a field, by compact second differences.
 
-        It says how much lower a field is than its surroundings: what diffuses heat in a body of any
-        shape.
+        The Laplacian compares a field with its surroundings: it is positive where the field is
+        below the mean of its neighbourhood. It appears in the equation of heat conduction in a
+        body, for example.
 
         Parameters
         ----------
@@ -610,16 +633,16 @@ class CurvilinearGrid:
         Returns
         -------
         array of the shape of `f`
-            In the unit of `f` per squared unit of the coordinates, which must have one unit, with
-            the library, device and dtype of `f`; integers become floats.
+            The Laplacian, in the unit of `f` per squared unit of the coordinates, which must all
+            have the same unit. It has the library, device and dtype of `f`. Integers become floats.
 
         {errors: help() shows this}
 
         See Also
         --------
         gradient : The first derivatives.
-        divergence : The sources of a vector field.
-        gpugrad.laplacian : On axes that are straight.
+        divergence : The net outflow of a vector field.
+        gpugrad.laplacian : The Laplacian on straight axes.
 
         Notes
         -----
@@ -628,11 +651,14 @@ class CurvilinearGrid:
             \nabla^2 f = \sum_{jk} g^{jk} \frac{\partial^2 f}{\partial\xi_j \partial\xi_k}
                 + \sum_j (\nabla^2 \xi_j) \frac{\partial f}{\partial\xi_j}
 
-        with the metric :math:`g^{jk}` and the Laplacian of the number of samples :math:`\xi_j`.
-        Both are worked out from the coordinates by the formulas for the field, and kept.
+        with the sample numbers :math:`\xi_j`, their Laplacians, and the metric :math:`g^{jk}`. The
+        metric and these Laplacians are computed from the coordinates, by the same formulas as for
+        the field, and kept.
 
         Examples
         --------
+        The Laplacian of a quadratic field on a skewed grid:
+
         >>> import numpy as np
         >>> import gpugrad
         >>> x, y = np.meshgrid(np.arange(4.0), np.arange(4.0), indexing="ij")

@@ -10,28 +10,28 @@ from gpugrad._operators.descriptions import OF_A_FIELD, OF_COMPONENTS, OUT, PARA
 
 _EACH_COMPONENT = """
 {which} : array of shape (..., n_latitudes, n_longitudes)
-    The component to the {direction}: an array of any library, a DataArray or a quantity, of
-    integers, real or complex floats. By keyword, so that nobody swaps the two components. Both
-    have one shape, dtype, library and device.
+    The {direction} component: an array of any library, a DataArray or a quantity, of integers,
+    real floats or complex floats. It must be given by keyword, so that the two components are not
+    confused. Both have the same shape, dtype, library and device.
 """
 
 _COMPONENTS = """
 v : sequence of arrays, or array of shape (m, ...)
-    The components of a vector field, {components}; in one array they lie on its first axis. All
-    have one shape, dtype, library and device.
+    The components of a vector field, {components}. If `v` is one array, the components lie along
+    its first axis. All components have the same shape, dtype, library and device.
 """
 
 _ERRORS = """
 Raises
 ------
 TypeError
-    If an argument is of the wrong kind: a function, text, booleans, an array of another library;
-    if `out` goes with labels or units; if the grid takes its coordinates from DataArrays, and
-    {a_field} is not one{type_errors}.
+    If an argument has the wrong type: a function, text, booleans, or an array of another library;
+    if `out` is given for a field with labels or units; if the grid takes its coordinates from
+    DataArrays, and {a_field} is not a DataArray{type_errors}.
 ValueError
-    If {a_field} does not have the shape of the grid on its axes, or an axis is too short for the
-    accuracy; if `where` does not broadcast to it; if `backend` is unknown; if `out` has the wrong
-    shape or device, or is read-only; if a DataArray has not the coordinates that the grid
+    If the axes of {a_field} do not have the shape of the grid, or an axis is too short for the
+    accuracy; if `where` does not broadcast to the field; if `backend` is unknown; if `out` has
+    the wrong shape or device, or is read-only; if a DataArray lacks the coordinates that the grid
     needs{value_errors}.
 BackendError
     {backend_errors}.
@@ -50,21 +50,23 @@ _OF_GRIDS = {"limit": "the `edge_accuracy` of the grid"}
 
 _ON_SPHERE = _OF_GRIDS | {
     "shape": "(..., n_latitudes, n_longitudes)",
-    "on_axes": ", with latitudes and longitudes on the axes that the `axis` of the grid names",
+    "on_axes": ", whose axes of latitude and longitude are those named by the `axis` of the grid",
 }
 
 _ON_CURVES = _OF_GRIDS | {
     "shape": "(..., n_0, ..., n_k)",
-    "on_axes": ", with the shape of the grid on its last axes or those that its `axis` names",
-    "components": "one for each coordinate and along it, not along the lines of the grid",
+    "on_axes": ", with the shape of the grid on its last axes, or on the axes named by the `axis` "
+    "of the grid",
+    "components": "one for each coordinate, in the direction of the coordinate and not of the grid "
+    "lines",
 }
 
 _GRIDS = {
     "sphere": _Grid(
         PARAMETERS
         | {
-            "u": _EACH_COMPONENT.replace("{which}", "u").replace("{direction}", "east"),
-            "v": _EACH_COMPONENT.replace("{which}", "v").replace("{direction}", "north"),
+            "u": _EACH_COMPONENT.replace("{which}", "u").replace("{direction}", "eastward"),
+            "v": _EACH_COMPONENT.replace("{which}", "v").replace("{direction}", "northward"),
         },
         OF_A_FIELD | _ON_SPHERE,
         OF_COMPONENTS
@@ -74,7 +76,7 @@ _GRIDS = {
             "type_errors": "; if a component is missing or not given by keyword; if components "
             "differ in dtype or library",
             "value_errors": "; if components differ in shape or device; if the standard name of a "
-            "DataArray says that it points another way",
+            "DataArray is the name of a component in another direction",
         },
     ),
     "curves": _Grid(

@@ -67,20 +67,20 @@ def _accepts_components(method: Callable[P, R]) -> Callable[P, R]:
 class SphereGradient(NamedTuple, Generic[A]):
     """The gradient of a field on a sphere: a pair ``(north, east)``.
 
-    It unpacks as any tuple does. Its names tell the components apart: they come in the order of
-    latitude and longitude, not in the order of winds, eastward and northward.
+    It is a named tuple. Note the order of the components: it is the order of latitude and
+    longitude, while the components of winds are usually given as eastward, northward.
 
     Parameters
     ----------
     north : array of the shape of the field
-        The derivative to the north, in the unit of the field per unit of the radius.
+        The northward derivative, in the unit of the field per unit of the radius.
     east : array of the shape of the field
-        The derivative to the east, in the same unit.
+        The eastward derivative, in the same unit.
 
     See Also
     --------
-    Sphere.gradient : What returns it.
-    Sphere.divergence, Sphere.curl : What take components by name.
+    Sphere.gradient : Returns a `SphereGradient`.
+    Sphere.divergence, Sphere.curl : Take components by name.
 
     Examples
     --------
@@ -98,37 +98,37 @@ class SphereGradient(NamedTuple, Generic[A]):
 
 
 class Sphere:
-    r"""A grid of latitudes and longitudes on a sphere: derivatives per unit of length, poles too.
+    r"""A grid of latitudes and longitudes on a sphere, with or without the poles.
 
-    Meridians draw together towards the poles, so a degree of longitude is a shorter way there
-    than at the equator. The methods reckon with that: they differentiate fields of weather,
-    ocean or climate per metre, or per another unit of length.
+    The methods of a grid differentiate fields on it, such as those of weather, ocean and climate,
+    per metre or per another unit of length. They take into account that meridians converge towards
+    the poles, so that a degree of longitude is shorter there than at the equator.
 
     Parameters
     ----------
     latitude, longitude : array of shape (n_latitudes,), (n_longitudes,), or both of both
-        Where the samples lie, positive to the north and to the east; values on the host. 1-D ones
-        in either direction, evenly or not (Gaussian grids), longitudes from any meridian on. 2-D
-        ones for curved grids (rotated poles, satellite swaths, ocean models). Quantities,
-        DataArrays of xarray, and names of coordinates of a DataArray too. For fields that are
-        DataArrays they may be left out: then they are found among the coordinates of each field.
+        The coordinates of the samples, positive northward and eastward, in host memory. 1-D
+        coordinates may increase or decrease, evenly or not (as in Gaussian grids), and longitudes
+        may start at any meridian. Curved grids (rotated poles, satellite swaths, ocean models) have
+        2-D coordinates of shape (n_latitudes, n_longitudes). Quantities, DataArrays of xarray and
+        names of coordinates of a DataArray are accepted, too. For fields that are DataArrays, both
+        may be left out: they are then found among the coordinates of each field.
     radius : number or quantity, optional
-        The radius of the sphere, by default the Earth's mean radius in metres. Results are per
-        its unit.
+        The radius of the sphere. Derivatives are per unit of the radius. By default the mean radius
+        of the Earth in metres.
     degrees : bool, optional
-        Whether latitudes and longitudes are in degrees, or else in radians. A coordinate with
-        units knows it by itself.
+        Whether latitudes and longitudes are in degrees (True, the default) or in radians. If a
+        coordinate has units, the units are used instead.
     axis : pair of int or str, optional
-        The axes of latitude and of longitude in fields, by default the last two; of DataArrays,
-        the dimensions of the coordinates.
+        The axes of latitude and longitude in the fields, by default the last two axes. For
+        DataArrays, by default the dimensions of the coordinates.
     periodic : bool, optional
-        Whether the longitudes go round. By default they do if the first follows the last at a
-        distance like the others; on 2-D coordinates they don't.
+        Whether the longitudes cover a full circle. By default they do if the distance from the last
+        longitude to the first is like the other distances; 2-D coordinates by default do not.
     accuracy : {2, 4, 6, 8, 10, 12}, optional
-        The power of the spacing with which the error vanishes.
+        The order of accuracy: the error is proportional to this power of the spacing. By default 2.
     edge_accuracy : int, optional
-        The power of the spacing with which the error vanishes at the edges of a region, by
-        default `accuracy`.
+        The order of accuracy at the edges of a region, by default `accuracy`.
 
     Attributes
     ----------
@@ -138,48 +138,52 @@ class Sphere:
     Raises
     ------
     TypeError
-        If latitudes or longitudes are no real numbers, or their values are not on the host.
+        If latitudes or longitudes are not real numbers, or are not in host memory.
     ValueError
-        If units are none of angles; if latitudes lie beyond a pole or are not monotonic, if
-        longitudes go round more than once or repeat the first one, if values are masked or not
-        finite.
+        If the unit of a coordinate is not a unit of angle; if latitudes lie beyond a pole or are
+        not monotonic; if longitudes cover more than a full circle or repeat the first one; if
+        coordinates are masked or not finite.
 
     See Also
     --------
-    CurvilinearGrid : A grid of any form, given by the coordinates of all its samples.
-    gradient : On axes that are straight.
+    CurvilinearGrid : A curved grid in space, given by the coordinates of all its samples.
+    gradient : The gradient on straight axes.
 
     Notes
     -----
-    With latitude :math:`\varphi`, longitude :math:`\lambda` and radius :math:`R`
+    With latitude :math:`\varphi`, longitude :math:`\lambda` and radius :math:`R`, the gradient is
 
     .. math::
 
         \nabla f = \frac{1}{R} \frac{\partial f}{\partial \varphi} e_n
             + \frac{1}{R \cos\varphi} \frac{\partial f}{\partial \lambda} e_e
 
-    Where longitudes go round evenly, an even number of them, formulas near a pole go on beyond
-    it on the meridian at the other side: no accuracy is lost there. In a row at a pole the
-    components are those of one vector, :math:`g \cdot e_n(\lambda)` and :math:`g \cdot
-    e_e(\lambda)`, found from the derivatives along all meridians. Where longitudes do not go
-    round, or unevenly, the eastward component at a pole is NaN. So is, in a row at a pole, what
-    needs a masked sample.
+    If an even number of evenly spaced longitudes covers a full circle, the formulas near a pole use
+    samples beyond the pole, on the opposite meridian, and no accuracy is lost there. In a row of
+    samples at a pole, the components are those of a single vector :math:`g`, namely
+    :math:`g \cdot e_n(\lambda)` and :math:`g \cdot e_e(\lambda)`; the vector is found from the
+    derivatives along all meridians. If the longitudes are uneven or do not cover a full circle, the
+    eastward component at a pole is NaN. In a row of samples at a pole, results that depend on a
+    masked sample are NaN, too.
 
-    What follows from the coordinates is worked out once, kept, and used for all fields.
+    Quantities that depend on the coordinates alone are computed once and kept for all fields.
 
     Examples
     --------
+    A field that increases from the south pole to the north pole, on a sphere of radius 1. Its
+    gradient is zero at the poles and 1 at the equator, and its Laplacian is -2 times the field:
+
     >>> import numpy as np
     >>> import gpugrad
     >>> latitude, longitude = np.linspace(-90, 90, 37), np.arange(0, 360, 5.0)
     >>> sphere = gpugrad.Sphere(latitude, longitude, radius=1.0, accuracy=4)
     >>> sphere
     Sphere of 37 x 72 samples, latitudes -90 to 90, longitudes 0 to 355 (radius=1.0, accuracy=4)
-    >>> f = np.sin(np.radians(latitude))[:, None] * np.ones(72)  # rises from pole to pole
+    >>> f = np.sin(np.radians(latitude))[:, None] * np.ones(72)
     >>> north, east = sphere.gradient(f)
     >>> north[[0, 18, 36], 0].round(2) + 0.0
     array([0., 1., 0.])
-    >>> bool(np.allclose(sphere.laplacian(f), -2 * f, atol=1e-4))  # of degree 1: -1 * (1 + 1)
+    >>> bool(np.allclose(sphere.laplacian(f), -2 * f, atol=1e-4))
     True
     """
 
@@ -263,10 +267,10 @@ class Sphere:
         skipna: bool = False,
         backend: Backend | None = None,
     ) -> Any:
-        """Return the gradient of a field: to the north, to the east.
+        """Return the northward and the eastward derivative of a field.
 
-        It says which way a field rises on the sphere, and how much along each unit of length: of
-        pressure or temperature on a map, for example.
+        On a map of temperature or pressure, for example, they give the direction in which the field
+        increases, and by how much per unit of length.
 
         Parameters
         ----------
@@ -276,18 +280,20 @@ class Sphere:
         -------
         SphereGradient of two arrays of the shape of `f`, or array
             The components ``(north, east)``, in the unit of `f` per unit of the radius, with the
-            library, device and dtype of `f`; integers become floats.
+            library, device and dtype of `f`. Integers become floats.
 
         {errors: help() shows this}
 
         See Also
         --------
-        gradient_norm : How steep a field is, whatever the direction.
+        gradient_norm : The length of the gradient.
         laplacian : The divergence of the gradient.
-        gpugrad.gradient : On axes that are straight.
+        gpugrad.gradient : The gradient on straight axes.
 
         Examples
         --------
+        The slope of the latitude itself, in radians per metre on the Earth:
+
         >>> import numpy as np
         >>> import gpugrad
         >>> latitude, longitude = np.linspace(30, 60, 4), np.arange(0, 40, 10.0)
@@ -312,8 +318,8 @@ class Sphere:
     ) -> A:
         """Return the length of the gradient of a field, such as the slope of a terrain.
 
-        It says how steep a field is, whatever the direction: large at coasts, fronts and other
-        edges.
+        It tells how steep a field is in the direction of steepest ascent: it is large at coasts and
+        fronts, for example.
 
         Parameters
         ----------
@@ -322,18 +328,20 @@ class Sphere:
         Returns
         -------
         array of the shape of `f`
-            Real, not negative, in the unit of `f` per unit of the radius, with the library, device
-            and precision of `f`; integers become floats.
+            The length of the gradient, real and not negative, in the unit of `f` per unit of the
+            radius, with the library, device and precision of `f`. Integers become floats.
 
         {errors: help() shows this}
 
         See Also
         --------
-        gradient : The components to the north and to the east.
-        gpugrad.gradient_norm : On axes that are straight.
+        gradient : The northward and the eastward component.
+        gpugrad.gradient_norm : The length of the gradient on straight axes.
 
         Examples
         --------
+        The steepness of the sine of the latitude is the cosine of the latitude:
+
         >>> import numpy as np
         >>> import gpugrad
         >>> latitude, longitude = np.linspace(-90, 90, 37), np.arange(0, 360, 5.0)
@@ -360,8 +368,8 @@ class Sphere:
     ) -> A:
         r"""Return the divergence of a vector field along the sphere.
 
-        It says how much flows out of each place: of winds, positive where air spreads, negative
-        where it gathers.
+        The divergence is the net outflow per unit of area. The divergence of winds is positive
+        where air spreads and negative where it converges.
 
         Parameters
         ----------
@@ -371,15 +379,15 @@ class Sphere:
         -------
         array of the shape of a component
             The divergence, in the unit of the components per unit of the radius, with their
-            library, device and dtype; integers become floats.
+            library, device and dtype. Integers become floats.
 
         {errors: help() shows this}
 
         See Also
         --------
-        curl : How the field turns about each place.
+        curl : The rotation of a vector field.
         gradient : The derivatives of a scalar field.
-        gpugrad.divergence : On axes that are straight.
+        gpugrad.divergence : The divergence on straight axes.
 
         Notes
         -----
@@ -390,16 +398,18 @@ class Sphere:
                 + \frac{\partial (v \cos\varphi)}{\partial \varphi} \right)
                 = e_n \cdot \partial_n w + e_e \cdot \partial_e w
 
-        taken in the second form, of the vector :math:`w` in Cartesian components: so it is as
-        accurate at the poles as elsewhere.
+        The second form is computed, with the vector :math:`w` in Cartesian components. So the
+        result is as accurate at the poles as elsewhere.
 
         Examples
         --------
+        The divergence of a flow towards the north pole:
+
         >>> import numpy as np
         >>> import gpugrad
         >>> latitude, longitude = np.linspace(-88, 88, 45), np.arange(0, 360, 4.0)
         >>> sphere = gpugrad.Sphere(latitude, longitude, radius=1.0)
-        >>> v = np.cos(np.radians(latitude))[:, None] * np.ones(90)  # to the north pole
+        >>> v = np.cos(np.radians(latitude))[:, None] * np.ones(90)
         >>> divergence = sphere.divergence(u=0 * v, v=v)
         >>> bool(np.allclose(divergence[:, 0], -2 * np.sin(np.radians(latitude)), atol=5e-3))
         True
@@ -423,8 +433,8 @@ class Sphere:
     ) -> A:
         r"""Return the vertical component of the curl of a vector field along the sphere.
 
-        For winds it is the relative vorticity, positive for a rotation that is counter-clockwise
-        seen from above.
+        The curl of winds is the relative vorticity. It is positive where the rotation is
+        counter-clockwise, seen from above.
 
         Parameters
         ----------
@@ -434,14 +444,14 @@ class Sphere:
         -------
         array of the shape of a component
             The vertical component, in the unit of the components per unit of the radius, with their
-            library, device and dtype; integers become floats.
+            library, device and dtype. Integers become floats.
 
         {errors: help() shows this}
 
         See Also
         --------
-        divergence : How much of the field comes out of each place.
-        gpugrad.curl : On axes that are straight.
+        divergence : The net outflow of a vector field.
+        gpugrad.curl : The curl on straight axes.
 
         Notes
         -----
@@ -452,14 +462,16 @@ class Sphere:
                 - \frac{\partial (u \cos\varphi)}{\partial \varphi} \right)
                 = e_n \cdot \partial_e w - e_e \cdot \partial_n w
 
-        taken in the second form, as in `divergence`.
+        The second form is computed, as in `divergence`.
 
         Examples
         --------
+        The winds of a solid-body rotation; the curl at the two poles:
+
         >>> import numpy as np
         >>> import gpugrad
         >>> latitude, longitude = np.linspace(-90, 90, 46), np.arange(0, 360, 4.0)
-        >>> u = np.cos(np.radians(latitude))[:, None] * np.ones(90)  # a solid body turning
+        >>> u = np.cos(np.radians(latitude))[:, None] * np.ones(90)
         >>> curl = gpugrad.Sphere(latitude, longitude, radius=1.0).curl(u=u, v=0 * u)
         >>> curl[[0, -1], 0].round(2)
         array([-2.,  2.])
@@ -480,7 +492,8 @@ class Sphere:
     ) -> A:
         r"""Return the Laplacian of a field along the sphere, by compact second differences.
 
-        It says how much lower a field is than its surroundings: what diffuses heat over the sphere.
+        The Laplacian compares a field with its surroundings: it is positive where the field is
+        below the mean of its neighbourhood.
 
         Parameters
         ----------
@@ -489,33 +502,39 @@ class Sphere:
         Returns
         -------
         array of the shape of `f`
-            In the unit of `f` per squared unit of the radius, with the library, device and dtype of
-            `f`; integers become floats.
+            The Laplacian, in the unit of `f` per squared unit of the radius, with the library,
+            device and dtype of `f`. Integers become floats.
 
         {errors: help() shows this}
 
         See Also
         --------
         gradient : The first derivatives.
-        gpugrad.laplacian : On axes that are straight.
+        gpugrad.laplacian : The Laplacian on straight axes.
 
         Notes
         -----
+        Away from the poles the Laplacian is
+
         .. math::
 
             \nabla^2 f = \frac{1}{R^2} \left( \frac{\partial^2 f}{\partial \varphi^2}
                 - \tan\varphi \frac{\partial f}{\partial \varphi}
                 + \frac{1}{\cos^2\varphi} \frac{\partial^2 f}{\partial \lambda^2} \right)
 
-        and at a pole twice the mean of the second derivatives along all meridians; NaN there if
-        longitudes do not go round evenly. Next to a pole the errors of the last two terms are
-        divided by the distance from it. So where meridians go on over a pole, formulas have two
-        powers of accuracy more than `accuracy` says, and it holds there as well; where they end
-        at a pole, one power is lost next to it. On 2-D coordinates it is the formula of
-        `gpugrad.CurvilinearGrid`.
+        At a pole it is twice the mean of the second derivatives along all meridians, or NaN if the
+        longitudes are uneven or do not cover a full circle.
+
+        Next to a pole, the errors of the last two terms are divided by the distance from the pole.
+        Where formulas use samples beyond the pole, they therefore have an accuracy of `accuracy` +
+        2, so that the Laplacian has the accuracy `accuracy` there as well. Where meridians end at a
+        pole, one power of the accuracy is lost next to it. On 2-D coordinates the formula is the
+        one of `gpugrad.CurvilinearGrid`.
 
         Examples
         --------
+        The Laplacian of a Cartesian coordinate on a sphere of radius 1 is -2 times the coordinate:
+
         >>> import numpy as np
         >>> import gpugrad
         >>> latitude, longitude = np.linspace(-90, 90, 37), np.arange(0, 360, 5.0)
