@@ -419,7 +419,7 @@ def gradient_norm(
 def error_estimate(
     f: Numbers, *spacings: Spacing, axis: Axis = -1, order: int = 1, **options: Unpack[FirstOptions]
 ) -> NDArray[Any]:
-    """Estimate how wrong a derivative is at each sample, by comparing two accuracies.
+    """Estimate the error of a derivative at each sample, by comparing two accuracies.
 
     Options are `axis`, `order`, `edge_order`, `accuracy`, `boundary`, `edge_accuracy`, `period`,
     `time_unit`, `where`, `skipna` and `backend`; `help(gpugrad.error_estimate)` tells of each.
@@ -488,7 +488,7 @@ def turning_points(
     ends: bool = False,
     plateaus: bool = False,
 ) -> TurningPoints:
-    """Find where sampled curves turn: maxima and minima, located between the samples.
+    """Find the maxima and minima of sampled curves, located between the samples.
 
     Options are `axis`, `prominence`, `ends` and `plateaus`; `help(gpugrad.turning_points)` tells
     of each.
@@ -502,7 +502,7 @@ def inflection_points(
     prominence: float | None = None,
     time_unit: str | None = None,
 ) -> InflectionPoints:
-    """Find where the curvature of sampled curves changes its sign, between the samples.
+    """Find the points where the curvature of sampled curves changes its sign, between the samples.
 
     Options are `axis`, `prominence` and `time_unit`; `help(gpugrad.inflection_points)` tells of
     each.
@@ -515,7 +515,7 @@ def critical_points(
     boundary: Boundary = "one-sided",
     period: Period | None = None,
 ) -> CriticalPoints:
-    """Find where the gradient of a sampled field is zero: minima, maxima, saddles.
+    """Find the minima, maxima and saddles of a sampled field, located between the samples.
 
     Options are `boundary` and `period`; `help(gpugrad.critical_points)` tells of each.
     """
@@ -529,7 +529,7 @@ def recommended_spacing(
     order: int = 1,
     accuracy: int = 2,
 ) -> RecommendedSpacing:
-    """Recommend the distance between samples at which noise and truncation are in balance.
+    """Recommend a distance between samples that balances noise and truncation errors.
 
     Options are `noise`, `magnitude`, `order` and `accuracy`; `help(gpugrad.recommended_spacing)`
     tells of each.

@@ -48,20 +48,20 @@ _DOUBT = 0.1
 class CriticalPoint(NamedTuple):
     """A point at which the gradient of a field is zero: one entry of `CriticalPoints`.
 
-    It is what a loop over the collection gives: the entries of one point.
+    A loop over `CriticalPoints` gives such points one by one.
 
     Parameters
     ----------
     position : array of shape (n,)
-        Where the point is, between the samples: its n coordinates.
+        The n coordinates of the point, which may lie between samples.
     value : number
-        The field there.
+        The value of the field at the point.
     kind : str
         "minimum", "maximum", "saddle" or "degenerate".
     index : array of int of shape (n,)
-        The nearest sample.
+        The indices of the nearest sample.
     eigenvalues : array of shape (n,)
-        The eigenvalues of the Hessian, ascending.
+        The eigenvalues of the Hessian, in ascending order.
 
     See Also
     --------
@@ -85,29 +85,29 @@ class CriticalPoint(NamedTuple):
 @describe
 @dataclass(frozen=True, eq=False, repr=False)
 class CriticalPoints(PointCollection[CriticalPoint]):
-    """Where the gradient of a field is zero: arrays with one entry for each point.
+    """The points at which the gradient of a field is zero: arrays with one entry for each point.
 
-    `critical_points` returns it.
+    It is returned by `critical_points`.
 
     {collection: help() shows this}
 
     Parameters
     ----------
     position : array of shape (points, n)
-        Where each point is, between the samples: its n coordinates, in their unit.
+        The n coordinates of each point, in their unit. A point may lie between samples.
     value : array of shape (points,)
-        The field there, in the unit of `f`.
+        The value of the field at each point, in the unit of `f`.
     kind : numpy.ndarray of str of shape (points,)
         "minimum", "maximum", "saddle" or "degenerate".
     index : array of int of shape (points, n)
-        The nearest sample.
+        The indices of the nearest sample.
     eigenvalues : array of shape (points, n)
-        The eigenvalues of the Hessian, ascending, in the unit of `f` per squared unit of the
-        coordinates.
+        The eigenvalues of the Hessian, in ascending order, in the unit of `f` per squared unit of
+        the coordinates.
 
     See Also
     --------
-    critical_points : Finds them.
+    critical_points : Finds critical points.
 
     Examples
     --------
@@ -133,41 +133,43 @@ class CriticalPoints(PointCollection[CriticalPoint]):
 def critical_points(
     f: Any, *spacing: Spacing, boundary: Boundary = "one-sided", period: Period | None = None
 ) -> CriticalPoints:
-    r"""Find where the gradient of a sampled field is zero: minima, maxima, saddles.
+    r"""Find the minima, maxima and saddles of a sampled field, located between the samples.
 
-    They are the skeleton of a field: its hills, hollows and passes, from which flows and landscapes
-    are read.
+    Critical points are the points at which the gradient of the field is zero. They are the summits,
+    hollows and passes of a landscape, for example.
 
     Parameters
     ----------
     f : array of shape (n_0, n_1) or (n_0, n_1, n_2)
-        Samples of a field in two or three dimensions: real numbers in an array of any library but
-        Dask. No point is found beside a NaN or a masked sample.
+        Samples of a field in two or three dimensions: real numbers in an array of any library
+        except Dask. No point is found next to a NaN or a masked sample.
     *spacing : number or 1-D array, optional
-        Nothing: 1 along every axis. One number: the distance between samples along every axis.
-        Otherwise one for each axis: a distance, or the coordinates of the samples, going up or
-        down, even or not. No dates. It may be given by keyword, as ``spacing=``.
+        By default 1 along every axis. A single number is the distance between samples along every
+        axis. Otherwise give one entry for each axis: a distance, or the coordinates of the samples,
+        which must increase or decrease and need not be even. Dates are not accepted. The spacing
+        may also be given by keyword, as ``spacing=``.
     boundary : {"one-sided", "periodic"} or dict, optional
-        Whether axes go round; where they differ a dict, as in ``{0: "periodic"}``, with names of
-        dimensions for a DataArray.
+        Whether the axes are periodic, by default "one-sided". If the axes differ, a dict, as in
+        ``{0: "periodic"}``; for a DataArray its keys may be names of dimensions.
     period : number or dict, optional
-        The period of the periodic axes, in the unit of their coordinates; where they differ a dict.
-        By default the extent of the coordinates and one more step.
+        The period of the periodic axes, in the unit of their coordinates; a dict if they differ. By
+        default the extent of the coordinates and one more step.
 
     Returns
     -------
     CriticalPoints
-        A collection of points: ``position``, ``value``, ``kind``, ``index`` and ``eigenvalues``, in
-        the library and on the device of `f` (``kind`` is NumPy's), ordered by the nearest sample.
+        A collection of points with the attributes ``position``, ``value``, ``kind``, ``index`` and
+        ``eigenvalues``, ordered by the nearest sample. Its arrays belong to the library and the
+        device of `f`, except ``kind``, which is a NumPy array.
 
     Raises
     ------
     TypeError
-        If `f` is no array of real numbers, or lazy, or traced: how many points there are depends
+        If `f` is not an array of real numbers, or is lazy or traced: the number of points depends
         on the values.
     ValueError
-        If `f` has other than two or three axes, or less than three samples along one; if
-        coordinates do not fit.
+        If `f` does not have two or three axes, or has fewer than three samples along an axis; if
+        coordinates do not match their axis.
 
     See Also
     --------
@@ -175,39 +177,42 @@ def critical_points(
 
     Notes
     -----
-    Between the samples the field is continued by parabolas that are blended into each other: at
-    a sample the gradient :math:`g` comes from central differences, the Hessian :math:`H` from the
-    :math:`3^n` samples around. From there Newton's steps
+    Between the samples, the field is continued by parabolas that blend into each other: the
+    gradient :math:`g` at a sample is taken from central differences, and the Hessian :math:`H` from
+    the :math:`3^n` samples around. From there, Newton's steps
 
     .. math:: \delta = -H^{-1} g
 
-    lead to where the gradient of the continued field is zero. On smooth fields the error of the
-    position is :math:`O(h^2)`, and the error of the value is no larger.
+    lead to the point where the gradient of the continued field is zero. On smooth fields the error
+    of the position is :math:`O(h^2)`, and the error of the value is no larger.
 
-    The kind follows from the signs of the eigenvalues of the Hessian. Where one of them bends the
-    field over a step by less than a tenth of what the quadratic around the sample leaves out, or by
-    no more than rounding, samples this far apart do not tell its sign: the point is "degenerate",
-    and there may be more of them, as along a valley with a level floor that runs aslant. Where a
-    point breaks up
-    under the least change of the field, as a monkey saddle does into two saddles,
-    one of these near-by fields may be found. A field that is constant, or constant along an axis,
-    has no isolated critical point, and none is found.
+    The kind follows from the signs of the eigenvalues of the Hessian. The sign of an eigenvalue is
+    regarded as unknown if the change of the field that it causes over one step is smaller than a
+    tenth of what the quadratic around the sample leaves out, or no larger than rounding. Then the
+    point is "degenerate", and there may be more such points nearby, for example along a valley with
+    a level floor that is oblique to the axes. A point that splits under the smallest change of the
+    field, as a monkey saddle splits into two saddles, may be found split. A field that is constant,
+    or constant along an axis, has no isolated critical point, and none is found.
 
-    Neighbours of one value, three of them one after the other along an axis, are a level region.
-    A "maximum", where all around it is lower, or "minimum" has one point: in the middle, with
-    eigenvalues of zero. Other level regions have one "degenerate" point or none, besides saddles
-    where level lines cross; those that reach an edge or a missing sample have none.
+    A level region consists of neighbouring samples of equal value, with at least three of them in a
+    row along an axis. If all samples around a level region are lower, it is one "maximum", and if
+    they are higher, one "minimum"; the point lies in the middle of the region and its eigenvalues
+    are zero. Any other level region has one "degenerate" point or none, in addition to saddles
+    where level lines cross. Level regions that reach an edge of the grid or a missing value have no
+    point.
 
-    The grid is covered up to the middles of its outermost steps. Extrema on an edge, where the
-    gradient is not zero, are not among the points. Where two points are nearer than about two
-    steps, samples may not tell them apart. Noise is full of critical points: smooth the field
+    Points are found up to the middle of the outermost steps of the grid. Extrema on an edge of the
+    grid, where the gradient is not zero, are not among them. Two points that are closer than about
+    two steps may not be separated. Noisy fields have many critical points; smooth such fields
     first.
 
-    Samples are compared by the array's library, on its device. The host waits for
-    it and gets :math:`3^n` samples for each candidate.
+    The samples are compared on the device of the array. The host waits for the device and receives
+    :math:`3^n` samples for each candidate.
 
     Examples
     --------
+    The field :math:`x^3 - 3 x + y^2` has a saddle and a minimum:
+
     >>> import numpy as np
     >>> import gpugrad
     >>> x, y = np.linspace(-2, 2, 41), np.linspace(-2, 2, 51)

@@ -7,15 +7,17 @@ from gpugrad._docs import F, fill_docstring
 _TEXTS = {
     "spacing_and_axis": """
 *spacing : number or 1-D array, optional
-    The distance between samples, or their coordinates, going up or down, even or not; times and
-    dates too. By default samples are numbered from 0. It may be given by keyword, as ``spacing=``.
+    The distance between samples, or their coordinates. Coordinates must increase or decrease, and
+    need not be even; they may be times or dates. By default the coordinates are 0, 1, 2 and so
+    on. The spacing may also be given by keyword, as ``spacing=``.
 axis : int, optional
-    The axis along which a curve runs, by default the last; each entry of the others is a curve.
-    The name of a dimension for a DataArray.
+    The axis along which the curves run, by default the last one. Each entry of the other axes is a
+    curve of its own. For a DataArray, also the name of a dimension.
 """,
     "collection": """
-It has a length and goes from point to point in a loop. An integer in brackets gives a point, a
-slice, a mask or an array of integers the points that it picks.
+The collection has a length, and a loop over it goes from point to point. ``points[i]`` is a single
+point; ``points[...]`` with a slice, a mask or an array of integers is a collection of the chosen
+points.
 """,
 }
 

@@ -53,20 +53,20 @@ _EPSILONS = dict(zip(HALF_PRECISION, (2.0**-10, 2.0**-7), strict=True))
     f="""
 f : array of shape (n_0, ..., n_k)
     Samples of a field: an array of any library, a DataArray of xarray, a quantity, or a nested
-    sequence.
+    sequence of numbers.
 """,
     axis=ONE_AXIS,
     accuracy="""
 accuracy : {2, 4, 6, 8, 10}, optional
-    The power of the spacing with which the error inside vanishes.
+    The order of accuracy of the derivative in the interior. By default 2.
 """,
     value_errors="; if the axis is too short for the next higher accuracy",
     where="""
 where : array of bool, optional
-    Where samples are valid: an array that broadcasts to the shape of `f`, of its library. Only
-    these are read, by the formulas of `derivative`. At masked samples the estimate is NaN, and
-    where fewer than ``order + accuracy + 1`` valid samples lie together, too few for a better
-    derivative.
+    An array that is true where samples are valid, and false where they are masked. It belongs to
+    the library of `f` and broadcasts to its shape. The formulas near masked samples are those of
+    `derivative`. The estimate is NaN at masked samples, and where fewer than ``order + accuracy +
+    1`` valid samples lie together, which are too few for a more accurate derivative.
 """,
 )
 def error_estimate(
@@ -84,9 +84,9 @@ def error_estimate(
     skipna: bool = False,
     backend: Backend | None = None,
 ) -> Array:
-    r"""Estimate how wrong a derivative is at each sample, by comparing two accuracies.
+    r"""Estimate the error of a derivative at each sample, by comparing two accuracies.
 
-    The options are those of the derivative whose error is asked for.
+    Pass the options of the call of `derivative` whose error is to be estimated.
 
     Parameters
     ----------
@@ -95,43 +95,45 @@ def error_estimate(
     Returns
     -------
     array of shape (n_0, ..., n_k)
-        The estimate, not negative, in the unit of the derivative, with the library and the device
-        of `f`. It is masked, or NaN, where one of the two derivatives is, and masked where `f` is.
+        The estimated error, not negative, in the unit of the derivative, with the library and the
+        device of `f`. It is masked, or NaN, where one of the two derivatives is, and masked where
+        `f` is masked.
 
     {errors: help() shows this}
 
     See Also
     --------
-    derivative : The derivative whose error this is.
-    recommended_spacing : The distance of samples at which the error is least.
+    derivative : The derivative whose error is estimated.
+    recommended_spacing : The distance between samples at which the error is smallest.
 
     Notes
     -----
-    Of derivatives :math:`D_p` and :math:`D_{p+2}` with two accuracies, the second one is so much
-    better on a well-sampled field that their difference is the error of the first,
+    On a well-sampled field, the derivative :math:`D_{p+2}` is so much more accurate than
+    :math:`D_p` that the difference of the two is the error of :math:`D_p`,
 
     .. math:: |D_p f - f^{(m)}| = |D_p f - D_{p+2} f| + O(h^{p+2})
 
-    With the weights :math:`w_k` of :math:`D_p`, of which samples are rounded by half a unit of
-    their last digit :math:`\epsilon f` at most, the estimate is the greatest
+    With the weights :math:`w_k` of :math:`D_p`, and samples that are rounded by at most half a unit
+    of their last digit :math:`\epsilon f`, the estimate is the maximum of
 
     .. math::
 
         \tfrac54 |D_p f - D_{p+2} f| + \tfrac{\epsilon}{4} \sum_k |w_k f_k|
 
-    among the sample and its two neighbours, as the error passes through zero between places where
-    it has opposite signs. The factor is the safety factor of grid convergence studies. The second
-    term is there for floating point; integers are taken as exact.
+    over the sample and its two neighbours, because the error is zero at some places between regions
+    of opposite sign. The factor is the safety factor of grid convergence studies. The second term
+    accounts for rounding in floating point; integers are taken as exact.
 
     On the well-sampled fields of ``python -m benchmarks error_estimates`` (nine functions, 41 to
     1601 samples, errors up to a hundredth of the greatest derivative, first and second derivatives
-    of accuracy 2 to 8, float64 to float16) it bounds 97.6 % of the errors or more in each row of
-    the table, and 96.6 % at the ends alone. The median of the estimate over the error is 1.3 in
-    float64, 3 in float32 and float16, where rounding counts, and 5 to 8 at the ends.
+    of accuracy 2 to 8, float64 to float16), the estimate is an upper bound for at least 97.6 % of
+    the errors in each row of the table, and for 96.6 % of the errors at the ends alone. The median
+    of the ratio of estimate to error is 1.3 in float64, 3 in float32 and float16, where rounding
+    matters, and 5 to 8 at the ends.
 
-    The estimate knows nothing of what happens between samples, and of noise it only sees how
-    differently the two accuracies take it. Besides the result it takes about as much memory as the
-    field.
+    The estimate does not know what happens between the samples. Of noise, it takes into account
+    only the difference that noise makes between the two accuracies. It needs about as much memory
+    as the field, in addition to the result.
 
     References
     ----------
@@ -140,6 +142,8 @@ def error_estimate(
 
     Examples
     --------
+    The estimate is an upper bound for the error of the derivative of a sine:
+
     >>> import numpy as np
     >>> import gpugrad
     >>> x = np.linspace(0, 3, 31)

@@ -30,26 +30,26 @@ from gpugrad._labels import accepts_labels
 
 
 class InflectionPoint(NamedTuple):
-    """A point at which the curvature of a curve changes its sign: one of `InflectionPoints`.
+    """A point at which the curvature of a curve changes its sign: one entry of `InflectionPoints`.
 
-    It is what a loop over the collection gives: the entries of one point.
+    A loop over `InflectionPoints` gives such points one by one.
 
     Parameters
     ----------
     position : number or date
-        Where the point is, between the samples: a coordinate.
+        The coordinate of the point, which may lie between samples.
     value : number
-        The curve there.
+        The value of the curve at the point.
     kind : str
-        "convex" or "concave": what the curve is beyond the point.
+        The curvature beyond the point: "convex" or "concave".
     index : int
-        The sample before the middle of the piece of the curve that was looked at.
+        The sample before the middle of the piece of the curve in which the point was found.
     extent : number or time
-        The length of a straight piece between the two bends; else 0.
+        The length of a straight piece between two bends in opposite directions; otherwise 0.
     curve : int
-        The number of the curve, counted in C order over all axes but `axis`.
+        The number of the curve, counted in C order over all axes except `axis`.
     prominence : number or None
-        How far the slope stands out there, if that was asked for.
+        The prominence of the slope at the point, if it was requested.
     slope : number
         The first derivative at the point.
 
@@ -78,36 +78,39 @@ class InflectionPoint(NamedTuple):
 @describe
 @dataclass(frozen=True, eq=False, repr=False)
 class InflectionPoints(PointsOfCurves[InflectionPoint]):
-    """Where the curvature of curves changes its sign: arrays with one entry for each point.
+    """The points at which the curvature of curves changes its sign: arrays with one entry for each.
 
-    `inflection_points` returns it.
+    It is returned by `inflection_points`.
 
     {collection: help() shows this}
 
     Parameters
     ----------
     position : array of shape (points,)
-        Where each point is, between the samples: a coordinate, in the unit of the coordinates.
+        The coordinate of each point, in the unit of the coordinates. A point may lie between
+        samples.
     value : array of shape (points,)
-        The curve there, in the unit of `f`.
+        The value of the curve at each point, in the unit of `f`.
     kind : numpy.ndarray of str of shape (points,)
-        What the curve is beyond the point, towards greater coordinates: "convex" (it bends upwards,
-        the slope is least at the point) or "concave" (downwards, the slope is greatest).
+        The curvature beyond each point, towards greater coordinates: "convex" (the curve bends
+        upwards, and its slope has a minimum at the point) or "concave" (the curve bends downwards,
+        and its slope has a maximum).
     index : array of int of shape (points,)
-        The sample before the middle of the piece of the curve that was looked at.
+        The sample before the middle of the piece of the curve in which the point was found.
     extent : array of shape (points,)
-        The length of a straight piece between the two bends, in the unit of the coordinates, from
-        the middle of its first three samples to that of its last three; else 0.
+        The length of a straight piece between two bends in opposite directions, in the unit of the
+        coordinates, from the middle of its first three samples to the middle of its last three;
+        otherwise 0.
     curve : array of int of shape (points,)
-        The number of the curve, counted in C order over all axes but `axis`.
+        The number of the curve, counted in C order over all axes except `axis`.
     prominence : array of shape (points,), or None
-        How far the slope stands out there, in the unit of `slope`, if that was asked for.
+        The prominence of the slope at each point, in the unit of `slope`, if it was requested.
     slope : array of shape (points,)
-        The first derivative at the point, in the unit of `f` per unit of the coordinates.
+        The first derivative at each point, in the unit of `f` per unit of the coordinates.
 
     See Also
     --------
-    inflection_points : Finds them.
+    inflection_points : Finds inflection points.
 
     Examples
     --------
@@ -134,63 +137,68 @@ def inflection_points(
     prominence: float | None = None,
     time_unit: str | None = None,
 ) -> InflectionPoints:
-    r"""Find where the curvature of sampled curves changes its sign, between the samples.
+    r"""Find the points where the curvature of sampled curves changes its sign, between the samples.
 
-    There the slope is greatest or least, as in the middle of a transition, of a titration or of a
-    growth curve.
+    At an inflection point the slope has a maximum or a minimum, for example in the middle of a
+    transition, at the equivalence point of a titration, or at the fastest growth of a population.
 
     Parameters
     ----------
     f : array of shape (n_0, ..., n_k)
-        Samples of a curve, or of many: real numbers in an array of any library but Dask, a
-        DataArray of xarray, a quantity, or a sequence. No point is found beside a NaN or a
-        masked sample.
+        Samples of one curve or of several: real numbers in an array of any library except Dask, a
+        DataArray of xarray, a quantity, or a sequence. No point is found next to a NaN or a masked
+        sample.
     {spacing_and_axis: help() shows this}
     prominence : number, optional
-        Leave out points at which the slope stands out by less, in the unit of `f` per unit of
-        the coordinates. That needs SciPy.
+        Return only points at which the slope has at least this prominence, in the unit of `f` per
+        unit of the coordinates. This needs SciPy. By default all points are returned.
     time_unit : str, optional
-        The unit of time that slopes are per, where coordinates are dates.
+        The unit of time of the slopes, such as "s". It is required where the coordinates are dates.
 
     Returns
     -------
     InflectionPoints
-        A collection of points: ``position``, ``value``, ``slope``, ``kind`` ("convex" or "concave",
-        as what the curve goes on), ``index``, ``extent``, ``curve`` and ``prominence``, 1-D arrays
-        in the library and on the device of `f` (``kind`` and dates are NumPy's). Positions are in
-        the unit of the coordinates, in double precision; dates are as fine as milliseconds, those
-        in seconds or less a thousandth of it, down to microseconds (nanoseconds stay), and of the
-        calendar of cftime where the coordinates are.
+        A collection of points with the attributes ``position``, ``value``, ``slope``, ``kind``
+        ("convex" or "concave", the curvature beyond the point), ``index``, ``extent``, ``curve``
+        and ``prominence``. They are 1-D arrays of the library and on the device of `f`; ``kind``
+        and dates are NumPy arrays. Positions are in the unit of the coordinates, in double
+        precision. Positions that are dates have a resolution of milliseconds, of microseconds if
+        the coordinates are in milliseconds or microseconds, or that of the coordinates if it is
+        finer. They belong to the calendar of cftime if the coordinates do.
 
     Raises
     ------
     TypeError
-        If `f` is no array of real numbers, or lazy, or traced by JAX: how many points there are
+        If `f` is not an array of real numbers, or is lazy or traced by JAX: the number of points
         depends on the values; if coordinates are dates and there is no `time_unit`.
     ValueError
-        If coordinates do not fit, repeat a value or go up and down; if `prominence` is negative.
+        If coordinates do not match their axis, repeat a value, or both increase and decrease; if
+        `prominence` is negative.
     ImportError
-        If `prominence` is asked for and SciPy is not there.
+        If `prominence` is given and SciPy is not installed.
 
     See Also
     --------
-    turning_points : Where curves have maxima and minima.
+    turning_points : Maxima and minima of curves.
 
     Notes
     -----
-    Twice the second divided difference is, on any samples, the second derivative at the centroid of
-    its three samples, up to :math:`O(h^2)`. Where two in a row have opposite signs, the line
-    through them is the second derivative of the cubic through the four samples. Its zero is the
-    position, with an error of :math:`O(h^2)`; value and slope are taken from the cubic.
+    Twice the second divided difference of three samples is, for any spacing, the second derivative
+    at their centroid, up to :math:`O(h^2)`. Where two such differences in a row have opposite
+    signs, the straight line through them is the second derivative of the cubic through the four
+    samples. Its zero is the position of the point, with an error of :math:`O(h^2)`; value and slope
+    are those of the cubic.
 
-    A second difference that is no more than the rounding of samples and coordinates counts as
-    zero. Straight pieces between two bends in opposite directions are one point, at their middle;
-    those between two bends in the same direction are none. An inflection is an extremum of the
-    slope between samples, so its prominence is the prominence of the slope, as in
-    `turning_points`. Noise has many inflections: smooth it first.
+    A second difference that is no larger than the rounding of samples and coordinates counts as
+    zero. A straight piece between two bends in opposite directions is one point, at its middle; a
+    straight piece between two bends in the same direction is none. An inflection point is an
+    extremum of the slope between samples, and its prominence is the prominence of this extremum, as
+    in `turning_points`. Noisy curves have many inflection points; smooth such curves first.
 
     Examples
     --------
+    The inflection point of :math:`x^3 - x` from unevenly spaced samples:
+
     >>> import numpy as np
     >>> import gpugrad
     >>> x = np.array([-2.0, -1.2, -0.3, 0.4, 1.0, 2.0])

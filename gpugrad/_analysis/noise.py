@@ -53,49 +53,50 @@ _ABOVE = 4.0
 
 @accepts_labels
 def noise_level(f: Any, *, axis: Axis = -1) -> Any:
-    r"""Estimate how noisy samples of a smooth curve are, without knowing the curve.
+    r"""Estimate the standard deviation of the noise in samples of a smooth curve.
 
-    Derivatives make noise larger, so this number tells whether to smooth, and how far apart samples
-    should be.
+    Nothing needs to be known about the curve. Derivatives amplify noise, so the estimate helps to
+    decide whether to smooth the samples, and how far apart samples should be.
 
     Parameters
     ----------
     f : array of shape (n_0, ..., n_k)
-        Samples of real numbers at even distances, 7 or more along the axis: an array of any
-        library, a DataArray of xarray or a quantity. Differences with masked samples of a
-        masked array are left out.
+        Samples of real numbers at even distances, at least 7 along the axis: an array of any
+        library, a DataArray of xarray or a quantity. Differences that contain masked samples are
+        left out.
     axis : int, optional
-        The axis of the curves, by default the last; the name of a dimension for a DataArray.
+        The axis along which the curves run, by default the last one. For a DataArray, also the name
+        of a dimension.
 
     Returns
     -------
     float or array
-        The standard deviation of the noise, in the unit of `f`, for each curve; NaN where the
-        curve is too rough, or too coarsely sampled, to be told from noise, or has a NaN. A float
-        for one curve.
+        The standard deviation of the noise of each curve, in the unit of `f`; a float if there is
+        one curve. It is NaN if the curve contains NaN, or if it is too rough or too coarsely
+        sampled to be distinguished from noise.
 
     Raises
     ------
     TypeError
-        If samples are not real numbers.
+        If the samples are not real numbers.
     ValueError
-        If there are fewer than 7.
+        If there are fewer than 7 samples along the axis.
 
     See Also
     --------
-    recommended_spacing : The distance of samples that suits the noise.
+    recommended_spacing : The distance between samples that suits the noise.
     smooth_derivative : The derivative of noisy samples.
 
     Notes
     -----
-    Of independent noise with the standard deviation :math:`\sigma`, the :math:`k`-th differences
-    have the variance :math:`\binom{2k}{k} \sigma^2`, while differences of a smooth curve
-    vanish as :math:`h^k`. Of the first three orders in a row that have differences of both signs,
-    and estimates that agree within a factor of 4, the last estimate is returned, as it has the
-    least of the curve in it. Each curve is divided by a power of two first, and half precision
-    becomes single precision, so that no square overflows or vanishes. The host waits for a device;
-    a lazy array is computed. Noise must be
-    independent from sample to sample.
+    The noise must be independent from sample to sample. For noise of standard deviation
+    :math:`\sigma`, the :math:`k`-th differences have the variance :math:`\binom{2k}{k} \sigma^2`,
+    while the differences of a smooth curve decrease as :math:`h^k`. The method looks for the first
+    three successive orders whose differences have both signs and whose estimates agree within a
+    factor of 4. It returns the last of the three estimates, which contains least of the curve. To
+    avoid overflow and underflow of squares, each curve is first divided by a power of two, and half
+    precision is converted to single precision. The host waits for a device, and a lazy array is
+    computed.
 
     References
     ----------
@@ -104,6 +105,8 @@ def noise_level(f: Any, *, axis: Axis = -1) -> Any:
 
     Examples
     --------
+    A sine with noise of standard deviation 0.01:
+
     >>> import numpy as np
     >>> import gpugrad
     >>> x = np.linspace(0, 3, 500)
@@ -204,26 +207,27 @@ def _count_from_first(rows: Array) -> Array:
 
 
 class RecommendedSpacing(NamedTuple):
-    """How far apart samples had better be, and what is to be expected then.
+    """A recommended distance between samples, with the error to be expected at this distance.
 
-    What `recommended_spacing` returns.
+    It is returned by `recommended_spacing`.
 
     Parameters
     ----------
     spacing : float
-        The distance between samples, in the unit of the coordinates.
+        The recommended distance between samples, in the unit of the coordinates.
     error : float
-        The error of the derivative at that distance, about, in the unit of the derivative.
+        The approximate error of the derivative at this distance, in the unit of the derivative.
     noise : float
-        The standard deviation of the noise from which it follows, in the unit of the samples.
+        The standard deviation of the noise that was used, in the unit of the samples.
     magnitude : float
-        The size of the derivative of order ``order + accuracy`` from which it follows, in its unit.
+        The magnitude of the derivative of order ``order + accuracy`` that was used, in its unit.
     stride : int or None
-        Which samples of those given to take, every first, second, ..., if there were any.
+        The recommended distance in steps of the given samples: 1 for every sample, 2 for every
+        second sample and so on. None if no samples were given.
 
     See Also
     --------
-    recommended_spacing : Computes it.
+    recommended_spacing : Computes the recommendation.
 
     Examples
     --------
@@ -249,63 +253,68 @@ def recommended_spacing(
     order: int = 1,
     accuracy: int = 2,
 ) -> RecommendedSpacing:
-    r"""Recommend the distance between samples at which noise and truncation are in balance.
+    r"""Recommend a distance between samples that balances noise and truncation errors.
 
-    Samples that are closer make a derivative noisy, samples that are farther apart make it coarse.
+    If samples are closer, noise dominates the error of a derivative; if they are farther apart, the
+    truncation error does.
 
     Parameters
     ----------
     f : 1-D array, optional
-        Samples of the curve at even distances, to estimate from what is not given: real and finite,
-        of any library, a DataArray of xarray or a quantity. Differences with masked samples
-        are left out.
+        Samples of the curve at even distances, from which `noise` and `magnitude` are estimated if
+        they are not given. The samples must be real and finite, of any library, a DataArray of
+        xarray or a quantity. Differences that contain masked samples are left out.
     *spacing : number or 1-D array, optional
         The distance between these samples, by default 1, or their coordinates, which must be even.
-        It may be given by keyword, as ``spacing=``.
+        The spacing may also be given by keyword, as ``spacing=``.
     noise : number, optional
-        The standard deviation of the noise in samples, in their unit. By default
-        `noise_level` of `f`. For values that are computed, about 1e-16 times their size.
+        The standard deviation of the noise of the samples, in their unit. By default
+        `noise_level` of `f`. For computed values, about 1e-16 times their magnitude.
     magnitude : number, optional
-        The size of the derivative of order ``order + accuracy``, on which the truncation depends.
-        By default the root mean square of that of `f`, from differences that noise leaves alone.
+        The magnitude of the derivative of order ``order + accuracy``, which determines the
+        truncation error. By default the root mean square of this derivative of `f`, from
+        differences that noise does not affect.
     order : int, optional
-        The order of the derivative that samples are for, 1 to 8.
+        The order of the derivative that will be computed, from 1 to 8. By default 1.
     accuracy : {2, 4, 6, 8, 10, 12}, optional
-        The power of the spacing with which the error of the derivative vanishes.
+        The order of accuracy of the derivative that will be computed. By default 2.
 
     Returns
     -------
     RecommendedSpacing
-        ``spacing``, the expected ``error``, ``noise``, ``magnitude`` and ``stride``; numbers, with
-        units if `f` is a quantity.
+        The recommended ``spacing``, the expected ``error``, and the ``noise``, ``magnitude`` and
+        ``stride``. They are numbers, with units if `f` is a quantity.
 
     Raises
     ------
     TypeError
-        If something is neither given nor to be had from `f`; if `f` has no real numbers; if the
-        spacing is a time or a date.
+        If `noise` or `magnitude` is missing and there is no `f` to estimate it from; if `f` does
+        not contain real numbers; if the spacing is a time or a date.
     ValueError
         If `f` is not 1-D or not finite; if coordinates are uneven; if a number is not positive; if
-        noise and magnitude cannot be told from `f`.
+        noise and magnitude cannot be estimated from `f`.
 
     See Also
     --------
-    noise_level : How noisy samples are.
-    error_estimate : How wrong a derivative is.
+    noise_level : The standard deviation of the noise.
+    error_estimate : The error of a derivative.
 
     Notes
     -----
     With the exact weights :math:`w` of the central formula and the coefficient :math:`c` of its
-    leading error, as `stencil` has them, the error of order :math:`m` and accuracy :math:`p` is
+    leading error (see `stencil`), the noise :math:`\sigma` and the magnitude :math:`M`, the error
+    of the derivative of order :math:`m` and accuracy :math:`p` is
 
     .. math::
 
         E(h)^2 = \left(c\, M h^p\right)^2 + \left(\sigma \lVert w \rVert h^{-m}\right)^2
 
-    which is least where :math:`h^{2(m + p)} = m\, \sigma^2 \lVert w \rVert^2 / (p\, c^2 M^2)`.
+    It is smallest where :math:`h^{2(m + p)} = m\, \sigma^2 \lVert w \rVert^2 / (p\, c^2 M^2)`.
 
     Examples
     --------
+    The best step for a function of magnitude 1 that is computed in double precision:
+
     >>> import gpugrad
     >>> best = gpugrad.recommended_spacing(noise=1e-16, magnitude=1.0)
     >>> print(f"{best.spacing:.0e}, error {best.error:.0e}")

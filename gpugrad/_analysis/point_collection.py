@@ -63,19 +63,19 @@ class PointCollection(Generic[Record]):
         raise TypeError(f"points are picked by an integer, a slice or an array; got {key!r}.")
 
     def select(self, *, kind: Any = None) -> Self:
-        """Return the points of one kind, or of several.
+        """Return the points of one kind, or of several kinds.
 
-        A mask, or indices, belong in brackets: ``points[mask]``.
+        To choose points by a mask or by indices, use brackets: ``points[mask]``.
 
         Parameters
         ----------
         kind : str or sequence of str, optional
-            The kind, or the kinds, to keep.
+            The kind, or the kinds, to return. By default all kinds.
 
         Returns
         -------
         PointCollection
-            The points that are chosen, in a collection of the same class.
+            The chosen points, in a collection of the same class.
 
         Raises
         ------
@@ -84,7 +84,7 @@ class PointCollection(Generic[Record]):
 
         See Also
         --------
-        to_dataframe : A table, to choose by all that pandas has.
+        to_dataframe : Converts the points to a table, to choose points with pandas.
 
         Examples
         --------
@@ -97,16 +97,17 @@ class PointCollection(Generic[Record]):
         return self._take(np.flatnonzero(self._are_of_kind(kind)))
 
     def to_dataframe(self) -> Any:
-        """Return a table of pandas with a row for each point.
+        """Return the points as a table of pandas, with one row for each point.
 
-        Columns are the attributes, of two-dimensional ones a column for each axis. Of labelled
-        points the coordinates are columns, by their names, with the position along a dimension
-        under the name of the dimension. Units stand in brackets behind the name.
+        The columns are the attributes. An attribute with one entry for each axis becomes one column
+        for each axis. For labelled points, the coordinates are columns under their names, and the
+        position along a dimension has the name of the dimension. Units are appended to the names in
+        brackets.
 
         Returns
         -------
         pandas.DataFrame
-            The table, on the host.
+            The table, in host memory.
 
         Raises
         ------
@@ -115,7 +116,7 @@ class PointCollection(Generic[Record]):
 
         See Also
         --------
-        select : Chooses some of the points.
+        select : Returns some of the points.
 
         Examples
         --------
@@ -222,35 +223,36 @@ class PointsOfCurves(PointCollection[Record]):
     prominence: Array | None
 
     def select(self, *, kind: Any = None, curve: Any = None, prominence: Any = None) -> Self:
-        """Return the points of a kind, of a curve, or that stand out, or all of these.
+        """Return the points of a given kind, of a given curve, or of at least a given prominence.
 
-        A mask, or indices, belong in brackets: ``points[mask]``.
+        If several conditions are given, all of them must hold. To choose points by a mask or by
+        indices, use brackets: ``points[mask]``.
 
         Parameters
         ----------
         kind : str or sequence of str, optional
-            The kind, or the kinds, to keep.
+            The kind, or the kinds, to return. By default all kinds.
         curve : int or sequence of int, optional
-            The number of the curve, or of several.
+            The number of the curve, or of several curves. By default all curves.
         prominence : number, optional
-            The least prominence, in the unit of the attribute ``prominence``, which must have been
-            asked for.
+            The least prominence, in the unit of the attribute ``prominence``. The prominence must
+            have been requested when the points were computed.
 
         Returns
         -------
         PointsOfCurves
-            The points that are chosen, in a collection of the same class.
+            The chosen points, in a collection of the same class.
 
         Raises
         ------
         TypeError
-            If a curve or a prominence is no number.
+            If a curve or a prominence is not a number.
         ValueError
-            If there is no such kind, or if `prominence` has not been asked for.
+            If there is no such kind, or if the prominence was not requested.
 
         See Also
         --------
-        to_dataframe : A table, to choose by all that pandas has.
+        to_dataframe : Converts the points to a table, to choose points with pandas.
 
         Examples
         --------

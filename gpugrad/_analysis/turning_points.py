@@ -31,26 +31,28 @@ from gpugrad._labels import accepts_labels
 
 
 class TurningPoint(NamedTuple):
-    """A point at which a curve turns: one entry of `TurningPoints`.
+    """A maximum, minimum or plateau of a curve: one entry of `TurningPoints`.
 
-    It is what a loop over the collection gives: the entries of one point.
+    A loop over `TurningPoints` gives such points one by one.
 
     Parameters
     ----------
     position : number or date
-        Where the point is, between the samples: a coordinate.
+        The coordinate of the point, which may lie between samples.
     value : number
-        The curve there.
+        The value of the curve at the point.
     kind : str
         "maximum", "minimum" or "plateau".
     index : int
-        The highest or lowest sample; of a level run the middle one, the left of two.
+        The highest or lowest sample. Of several equal samples in a row, the middle one (the left
+        one of two).
     extent : number or time
-        From the first to the last sample of a level run; 0 for an extremum at one sample.
+        The distance from the first to the last of several equal samples in a row; 0 for an extremum
+        at a single sample.
     curve : int
-        The number of the curve, counted in C order over all axes but `axis`.
+        The number of the curve, counted in C order over all axes except `axis`.
     prominence : number or None
-        How far the point stands out, if that was asked for.
+        The prominence of the point, if it was requested.
 
     See Also
     --------
@@ -76,33 +78,35 @@ class TurningPoint(NamedTuple):
 @describe
 @dataclass(frozen=True, eq=False, repr=False)
 class TurningPoints(PointsOfCurves[TurningPoint]):
-    """Where curves turn: arrays with one entry for each point, curve by curve, sample by sample.
+    """The maxima and minima of curves: arrays with one entry for each point.
 
-    `turning_points` returns it.
+    It is returned by `turning_points`. The points are ordered by curve, then by sample.
 
     {collection: help() shows this}
 
     Parameters
     ----------
     position : array of shape (points,)
-        Where each point is, between the samples: a coordinate, in the unit of the coordinates.
+        The coordinate of each point, in the unit of the coordinates. A point may lie between
+        samples.
     value : array of shape (points,)
-        The curve there, in the unit of `f`.
+        The value of the curve at each point, in the unit of `f`.
     kind : numpy.ndarray of str of shape (points,)
         "maximum", "minimum" or "plateau".
     index : array of int of shape (points,)
-        The highest or lowest sample; of a level run the middle one, the left of two.
+        The highest or lowest sample. Of several equal samples in a row, the middle one (the left
+        one of two).
     extent : array of shape (points,)
-        From the first to the last sample of a level run, in the unit of the coordinates; 0 for an
-        extremum at one sample.
+        The distance from the first to the last of several equal samples in a row, in the unit of
+        the coordinates; 0 for an extremum at a single sample.
     curve : array of int of shape (points,)
-        The number of the curve, counted in C order over all axes but `axis`.
+        The number of the curve, counted in C order over all axes except `axis`.
     prominence : array of shape (points,), or None
-        How far each point stands out, in the unit of `value`, if that was asked for.
+        The prominence of each point, in the unit of `value`, if it was requested.
 
     See Also
     --------
-    turning_points : Finds them.
+    turning_points : Finds maxima and minima.
 
     Examples
     --------
@@ -126,7 +130,7 @@ class TurningPoints(PointsOfCurves[TurningPoint]):
 
     @property
     def maxima(self) -> TurningPoints:
-        """The maxima alone.
+        """Return the maxima only.
 
         See Also
         --------
@@ -142,7 +146,7 @@ class TurningPoints(PointsOfCurves[TurningPoint]):
 
     @property
     def minima(self) -> TurningPoints:
-        """The minima alone.
+        """Return the minima only.
 
         See Also
         --------
@@ -167,58 +171,62 @@ def turning_points(
     ends: bool = False,
     plateaus: bool = False,
 ) -> TurningPoints:
-    r"""Find where sampled curves turn: maxima and minima, located between the samples.
+    r"""Find the maxima and minima of sampled curves, located between the samples.
 
-    It finds the peaks and troughs of measured curves more exactly than to the nearest sample.
+    The peaks and troughs of a measured curve are located more accurately than to the nearest
+    sample.
 
     Parameters
     ----------
     f : array of shape (n_0, ..., n_k)
-        Samples of a curve, or of many: real numbers in an array of any library but Dask, a
-        DataArray of xarray, a quantity, or a sequence. A NaN, or a masked sample, ends a
-        curve; it goes on behind it.
+        Samples of one curve or of several: real numbers in an array of any library except Dask, a
+        DataArray of xarray, a quantity, or a sequence. A NaN or a masked sample interrupts its
+        curve.
     {spacing_and_axis: help() shows this}
     prominence : number, optional
-        Leave out extrema that stand out by less, in the unit of `f`; level runs that are no extrema
-        stay. That needs SciPy.
+        Return only extrema of at least this prominence, in the unit of `f`. Plateaus are not
+        affected. This needs SciPy. By default all extrema are returned.
     ends : bool, optional
-        Whether the ends of a curve, and samples beside a NaN, count as maxima or minima too. They
-        have no prominence (NaN), and are kept whatever is asked of others.
+        Whether the ends of a curve, and samples next to a NaN, count as maxima or minima, too. By
+        default False. Ends have no prominence (NaN) and are returned whatever `prominence` is.
     plateaus : bool, optional
-        Whether level runs count between two rises or two falls, where a curve rests but does not
-        turn.
+        Whether to return plateaus, too: equal samples in a row between two rises or between two
+        falls, where the curve pauses without turning. By default False.
 
     Returns
     -------
     TurningPoints
-        A collection of points: ``position``, ``value``, ``kind``, ``index``, ``extent``, ``curve``
-        and ``prominence``, 1-D arrays in the library and on the device of `f` (``kind`` and dates
-        are NumPy's), with attributes ``maxima`` and ``minima``. Positions are in the unit of the
-        coordinates, in double precision; dates are as fine as milliseconds, those in seconds or
-        less a thousandth of it, down to microseconds (nanoseconds stay), and of the calendar of
-        cftime where the coordinates are.
+        A collection of points with the attributes ``position``, ``value``, ``kind``, ``index``,
+        ``extent``, ``curve`` and ``prominence``, and with its ``maxima`` and ``minima``. They are
+        1-D arrays of the library and on the device of `f`; ``kind`` and dates are NumPy arrays.
+        Positions are in the unit of the coordinates, in double precision. Positions that are dates
+        have a resolution of milliseconds, of microseconds if the coordinates are in milliseconds or
+        microseconds, or that of the coordinates if it is finer. They belong to the calendar of
+        cftime if the coordinates do.
 
     Raises
     ------
     TypeError
-        If `f` is no array of real numbers, or lazy, or traced by JAX: how many points there are
+        If `f` is not an array of real numbers, or is lazy or traced by JAX: the number of points
         depends on the values.
     ValueError
-        If coordinates do not fit, repeat a value or go up and down; if `prominence` is negative.
+        If coordinates do not match their axis, repeat a value, or both increase and decrease; if
+        `prominence` is negative.
     ImportError
-        If `prominence` is asked for and SciPy is not there.
+        If `prominence` is given and SciPy is not installed.
 
     See Also
     --------
-    inflection_points : Where the curvature changes its sign.
+    inflection_points : The points where the curvature changes its sign.
     critical_points : Minima, maxima and saddles of fields in two and three dimensions.
 
     Notes
     -----
-    A curve turns at sample :math:`i` if it rises before and falls after it, or the contrary. The
-    samples are compared, not subtracted, so rounding neither hides nor makes one. The place is the
-    vertex of the parabola through the three samples, which is where the line through the two
-    slopes :math:`s_\pm` at the midpoints :math:`m_\pm` of the steps is zero:
+    A curve turns at sample :math:`i` if it rises before the sample and falls after it, or the other
+    way round. The samples are compared and not subtracted, so rounding neither hides nor creates an
+    extremum. The position is the vertex of the parabola through the three samples. It is also the
+    zero of the straight line through the two slopes :math:`s_\pm` at the midpoints :math:`m_\pm` of
+    the steps:
 
     .. math::
 
@@ -226,20 +234,24 @@ def turning_points(
         y^* = y_i + \tfrac12 (x^* - x_i)\, p'(x_i) + O(h^3)
 
     Several equal samples in a row, between a rise and a fall, are one extremum: at their middle,
-    with their value. An extremum stands out by its prominence: the height of a maximum above
-    the higher of the two lowest points that one has to pass on the way to higher ground, or to the
-    end, on either side. Among those that stand out by a given prominence,
-    maxima and minima still alternate, unless two are of equal height.
+    with their value. The prominence of a maximum is its height above a reference level. On each
+    side, take the lowest point on the way to higher ground, or to the end of the curve; the higher
+    of these two points is the reference level. The prominence of a minimum is defined likewise.
+    Among the extrema of at least a given prominence, maxima and minima still alternate, unless two
+    of them are of equal height.
 
-    On a GPU, one pass finds the extrema. The host waits for it, and gets three samples
-    for each, and with `prominence` all of `f`. Nothing is differentiated through.
+    On a GPU, one pass finds the extrema. The host waits for it and receives three samples for each
+    extremum, and with `prominence` all of `f`. Automatic differentiation does not pass through this
+    function.
 
     References
     ----------
-    `scipy.signal.peak_prominences`, whose definition of prominence this is.
+    The prominence is defined as in `scipy.signal.peak_prominences`.
 
     Examples
     --------
+    The maximum and the minimum of a sine, and the turning points of five integers:
+
     >>> import numpy as np
     >>> import gpugrad
     >>> x = np.linspace(0, 6, 25)
