@@ -443,7 +443,7 @@ def smooth_derivative(
     time_unit: str | None = None,
     out: Any = None,
 ) -> NDArray[Any]:
-    """Differentiate noisy samples along an axis, by a filter or a smoothing spline of SciPy.
+    """Return a derivative of noisy samples along an axis, by a filter or a smoothing spline.
 
     Options are `axis`, `order`, `window_length`, `polyorder`, `lam`, `boundary`, `time_unit` and
     `out`; `help(gpugrad.smooth_derivative)` tells of each.
@@ -556,7 +556,7 @@ def plan(
     like: Any = None,
     backend: Backend | None = None,
 ) -> Plan:
-    """Plan an operator for fields of one kind, to apply it again and again, or as a matrix.
+    """Plan an operator for fields of one shape and dtype, to apply it many times or as a matrix.
 
     Options are `dtype`, `operator`, `axis`, `order`, `edge_order`, `accuracy`, `boundary`,
     `edge_accuracy`, `period`, `stagger`, `time_unit`, `where`, `components`, `stack`, `like` and

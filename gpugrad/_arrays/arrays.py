@@ -42,26 +42,29 @@ HALF_PRECISION = ("float16", "bfloat16")
 
 
 class BackendError(RuntimeError):
-    """A backend asked for by name cannot run: the message has the reason, and the cure.
+    """A backend that is requested by name can't run. The message has the reason and the cure.
 
-    No other backend is taken in its place, so a script that names one never runs elsewhere unseen.
+    No other backend is used instead, so a script that names a backend never runs on another one
+    unnoticed.
 
     Parameters
     ----------
     message : str, optional
-        All of it, as it is printed.
+        The whole message, as it is printed.
     reason : str, optional
-        Why the backend cannot run.
+        The reason why the backend can't run.
     cure : str, optional
         What to do about it.
 
     See Also
     --------
     use_backend : Chooses a backend.
-    explain : Tells in advance which backend a call takes, and why.
+    explain : Tells in advance which backend a call uses, and why.
 
     Examples
     --------
+    NumPy's backend can't differentiate dates:
+
     >>> import numpy as np
     >>> import gpugrad
     >>> f = np.array(["2024-01-01", "2024-01-02"], "M8[D]")
@@ -85,18 +88,20 @@ class BackendError(RuntimeError):
 
 
 class GpugradWarning(UserWarning):
-    """What gpugrad does as it was told, and yet may not be what you want.
+    """A call does what it was asked to do, but this may not be what was intended.
 
-    All warnings of gpugrad are of this class, so one filter is for them alone. What NumPy warns of
-    in its own words, such as overflow, is a RuntimeWarning as always.
+    All warnings of gpugrad belong to this class, so that one filter selects them. Warnings that
+    NumPy raises, for example about overflow, are RuntimeWarning as usual.
 
     See Also
     --------
-    BackendError : What is raised where gpugrad cannot do as it was told.
-    gradient : Warns of coordinates that go both up and down.
+    BackendError : Raised if a requested backend can't run.
+    gradient : Warns if coordinates both increase and decrease.
 
     Examples
     --------
+    Differentiate in the given order, although the coordinates are not sorted, without a warning:
+
     >>> import warnings
     >>> import gpugrad
     >>> with warnings.catch_warnings():
@@ -349,32 +354,34 @@ _WAYS_HOME = ("asnumpy", "todense")
 
 
 def asnumpy(x: Any) -> np.ndarray[Any, Any]:
-    """Bring an array of any library home: to a NumPy array in host memory.
+    """Return an array of any library as a NumPy array in host memory.
 
-    It is the last step of a workflow on any library: to plot, to save, or to compare results.
+    Use it as the last step of a workflow that runs on any library, to plot, to save or to compare
+    results.
 
     Parameters
     ----------
     x : array or sequence
-        An array of NumPy, CuPy, PyTorch, JAX, Dask or any array-API library, a DataArray of
-        xarray that holds one, or an array of a library whose arrays have a method that brings
-        them home (``asnumpy``, ``todense``). A Dask array is computed, an array on a GPU is copied to the host (both wait for it), and a tensor that
-        takes part in automatic differentiation is detached from it.
+        An array of NumPy, CuPy, PyTorch, JAX, Dask or any other library that follows the array API,
+        a DataArray of xarray that holds such an array, or an array of a library whose arrays have a
+        method that returns a NumPy array (``asnumpy``, ``todense``). A Dask array is computed, an
+        array on a GPU is copied to the host (in both cases the call waits), and a tensor that takes
+        part in automatic differentiation is detached.
 
     Returns
     -------
     numpy.ndarray
-        The values, same shape and dtype; shares memory with `x` where that is possible.
-        bfloat16, which NumPy lacks, becomes float32 (every bfloat16 is one).
+        The values, with the same shape and dtype, in memory that is shared with `x` where that is
+        possible. NumPy has no bfloat16; bfloat16 becomes float32, which is exact.
 
     Raises
     ------
     TypeError
-        If `x` has no values: a JAX tracer, text, or an object that is no array.
+        If `x` has no values: a JAX tracer, text, or an object that is not an array.
 
     See Also
     --------
-    namespace : The functions of a library, for the way there.
+    namespace : The functions of a library, to create arrays of the library.
     gradient : Returns arrays of the library of the field.
 
     Examples

@@ -150,29 +150,32 @@ def _on_lease(
 
 
 def free_memory() -> int:
-    """Give memory that is kept for new results back to the system at once.
+    """Return memory that is kept for new results to the operating system, at once.
 
-    It is for measuring how much memory a process needs, and for leaving memory to other processes.
+    Use it to measure how much memory a process needs, or to leave memory to other processes.
 
     Returns
     -------
     int
-        The bytes that were given back.
+        The number of bytes that were returned.
 
     See Also
     --------
-    info : What is installed, and what runs where.
+    info : What is installed, and which devices can be used.
 
     Notes
     -----
-    Large results (4 MiB or more) lie in memory that is used again once they have died, which
-    spares the system the clearing of fresh pages. As much of it as
-    ``GPUGRAD_RECYCLE_BYTES`` says may lie idle, by default a quarter of this machine's memory;
-    0 switches the reuse off. The system may take idle pages back at any time by itself, so there
-    is no need to call this, unless idle memory should not be counted as this process's own.
+    The memory of large results (4 MiB or more) is used again after the results have been deleted,
+    so that the operating system need not clear new memory pages. The environment variable
+    ``GPUGRAD_RECYCLE_BYTES`` limits how much memory is kept in this way; by default it is a quarter
+    of the memory of the machine, and 0 switches it off. The operating system may take the kept
+    pages back at any time. So this function is needed only if the kept memory should not count as
+    memory of the process.
 
     Examples
     --------
+    After the result is deleted, its memory is kept until it is freed:
+
     >>> import numpy as np
     >>> import gpugrad
     >>> df_dx = gpugrad.gradient(np.zeros(1_000_000))

@@ -17,20 +17,20 @@ from gpugrad._arrays.libraries import complete
 def namespace(
     name: str = "auto", *, device: Any = None, prefer: Sequence[str] | None = None
 ) -> ModuleType:
-    """Return an array-API namespace to write a whole workflow against.
+    """Return an array-API namespace: the functions of an array library, on a GPU if there is one.
 
-    Code that takes its functions from there runs on the GPU or the CPU without a change.
+    Code that uses only functions of the namespace runs on a GPU or a CPU without changes.
 
     Parameters
     ----------
     name : {"auto", "numpy", "cupy", "torch", "jax", "mlx", "dpnp"}
-        "auto" is CuPy where a GPU is usable, else NumPy. A library asked for by name is that
-        library or an error, never another one.
+        The library. "auto", the default, is CuPy if a GPU is usable, otherwise NumPy. For a library
+        that is requested by name, the result is that library or an error, never another library.
     device : object, optional
-        Where new arrays lie: ``asarray``, ``zeros``, ``linspace`` and all other functions that
-        make arrays take this device, unless a call has a ``device=`` of its own. Arrays that are
-        there stay where they are, and the library's own default is not changed. By default the
-        library decides. As each library spells its devices:
+        The device of new arrays: ``asarray``, ``zeros``, ``linspace`` and all other functions that
+        create arrays use this device, unless a call has a ``device=`` of its own. Existing arrays
+        stay where they are, and the default device of the library is not changed. By default the
+        library decides. Each library has its own names for devices:
 
         - torch: ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ``"mps"``, ``"xpu"``, ``"meta"``, a
           ``torch.device``, or the number of a GPU
@@ -39,13 +39,13 @@ def namespace(
           ``jax.Device`` or ``jax.sharding.Sharding``
         - dpnp: a filter of SYCL, ``"cpu"``, ``"gpu"``, ``"level_zero:gpu:0"``; or a device or
           queue of ``dpctl``
-        - mlx: ``"cpu"`` or ``"gpu"``, and only the default one: in MLX operations have a device,
-          arrays have none
+        - mlx: ``"cpu"`` or ``"gpu"``, and only the default one, because in MLX operations have a
+          device and arrays have none
         - numpy: ``"cpu"``
     prefer : sequence of str, optional
-        With "auto", the libraries with a GPU to take, in order: of "cupy", "torch", "jax", "mlx"
-        and "dpnp" the first that has computed something on its GPU. If none has, it is NumPy. By
-        default ``("cupy",)``.
+        With "auto", the libraries to consider, in order: the result is the first of "cupy",
+        "torch", "jax", "mlx" and "dpnp" in this sequence that can compute on its GPU, or NumPy if
+        none can. By default ``("cupy",)``.
 
     Returns
     -------
@@ -55,27 +55,30 @@ def namespace(
     Raises
     ------
     BackendError
-        If the library asked for is not installed, or cannot be used, or has not the device; the
+        If the requested library is not installed, can't be used, or does not have the device; the
         message has the reason and the cure.
     ValueError
-        If there is no such name or device, or names in `prefer` are none of these, or `prefer` or
-        a device goes with a name that it has no meaning for.
+        If there is no such name or device; if `prefer` contains other names; if `prefer` or
+        `device` is given together with a name for which it has no meaning.
 
     See Also
     --------
-    asnumpy : Brings arrays home, to NumPy.
-    info : Says which libraries are installed, and whether a GPU is usable.
+    asnumpy : Returns an array of any library as a NumPy array.
+    info : Tells which libraries are installed, and whether a GPU is usable.
 
     Notes
     -----
-    Libraries in `prefer` are imported, in order, until one is found: those that are not installed,
-    or are built for the CPU alone, or have no driver, are passed over without. JAX takes most of
-    the memory of a GPU as soon as it computes there. `info` says of each why it is not usable.
+    The libraries in `prefer` are imported in order, until one can be used. Libraries that are not
+    installed, are built for the CPU only, or have no driver are skipped without an import. As soon
+    as JAX computes on a GPU, it takes most of the memory of the GPU. `info` tells why a library is
+    not usable.
 
     Examples
     --------
+    This code runs on the GPU if there is one, otherwise on the CPU:
+
     >>> import gpugrad
-    >>> xp = gpugrad.namespace()  # the GPU where there is one
+    >>> xp = gpugrad.namespace()
     >>> x = xp.linspace(0, 1, 101)
     >>> slope = gpugrad.gradient(xp.sin(x), 0.01)
     """

@@ -37,26 +37,28 @@ _INTO_OUT = ", into `out`"
 
 @dataclass(frozen=True)
 class Explanation:
-    """Which backend a call takes, and why: what `explain` returns. Printed, it is a table.
+    """The backend that a call would use, and the reasons: the result of `explain`.
 
-    A test or a benchmark asserts with it that a call runs where it is meant to.
+    It prints as a table. Tests and benchmarks can use it to assert that a call runs on the expected
+    backend.
 
     Parameters
     ----------
     backend : str or None
-        The name of the backend that evaluates, for a Dask array that of its blocks. None where the
-        call would raise a `BackendError`, or has nothing to evaluate.
+        The name of the backend that evaluates the call; for a Dask array, of the backend that
+        evaluates its blocks. None if the call would raise a `BackendError`, or has nothing to
+        evaluate.
     details : str
-        How it evaluates, in a line.
+        One line on how the backend evaluates the call.
     rejected : dict of str to str
-        Faster backends that don't take the call, in the order in which they are asked, each with
-        its reason.
+        Faster backends that are not used, in the order in which they are considered, each with the
+        reason.
     cure : str or None
-        What to do to have a faster one, if anything.
+        What to do in order to use a faster backend, if that is possible.
 
     See Also
     --------
-    explain : Returns it.
+    explain : Returns an explanation.
     use_backend : Chooses a backend.
 
     Examples

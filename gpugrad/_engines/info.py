@@ -21,31 +21,32 @@ _MODULES = {"mlx": "mlx.core"}
 
 @dataclass(frozen=True)
 class Info:
-    """What is installed and what runs where: what `info` returns. Printed, it is a table.
+    """The installed libraries and usable devices: the result of `info`.
 
-    Scripts read from it whether a library or a GPU is there; users read why not.
+    It prints as a table. Scripts can read from it whether a library or a GPU is available, and why
+    not.
 
     Parameters
     ----------
     versions : dict of str to str or None
-        The version of each library, None where it is not installed.
+        The version of each library; None if the library is not installed.
     gpu : object
-        Whether a GPU is ``usable`` by CuPy, its ``devices``, or the ``problem`` and the ``cure``.
-        gpugrad's own kernel needs CuPy.
+        Whether a GPU is ``usable`` with CuPy, which gpugrad's own kernel needs, with its
+        ``devices``; or the ``problem`` and the ``cure``.
     threads : int
-        How many threads may work on a large field.
+        The number of threads that may work on a large field.
     backend : str
-        The backend in force.
+        The backend that is chosen at present.
     picks : dict of str to str
-        For each kind of array, what "auto" takes.
+        For each kind of array, the backend that "auto" uses.
     gpus : dict of str to object
-        The same as `gpu` for each library that can have a GPU: "cupy", "torch", "jax", "mlx",
+        The same as `gpu`, for each library that can use a GPU: "cupy", "torch", "jax", "mlx",
         "dpnp" and "cupynumeric".
 
     See Also
     --------
-    info : Returns it.
-    explain : Says which backend a single call takes, and why.
+    info : Returns this information.
+    explain : Tells which backend a single call uses, and why.
 
     Examples
     --------
@@ -88,45 +89,49 @@ def _describe_gpu(label: str, gpu: Gpu) -> list[tuple[str, str]]:
 
 
 def info(probe: bool = False) -> Info:
-    """Say what is installed, which devices are usable, what "auto" picks, and why not the GPU.
+    """Return what is installed, which devices are usable, and which backend "auto" uses.
 
-    It is the first thing to print on a new machine, and what a report of a problem should have in
-    it.
+    Print it first on a new machine, and include it in every report of a problem. If a GPU is not
+    usable, it tells the reason.
 
     Parameters
     ----------
     probe : bool, optional
-        Have every library that may have a GPU compute something there, if its files do not tell
-        already why it can't. For that PyTorch, JAX, MLX and dpnp are imported and started in this
-        process: this takes seconds and memory of the GPU, of which JAX takes most. The command
-        ``gpugrad info`` always tries, in a process of its own.
+        Whether to let every library that may have a GPU compute something on it, unless the files
+        of the library already tell that this is impossible. By default False. PyTorch, JAX, MLX and
+        dpnp are imported and started in this process for the purpose. This takes seconds, and
+        memory of the GPU, of which JAX takes most. The command ``gpugrad info`` always probes, in a
+        process of its own.
 
     Returns
     -------
     Info
-        Prints as a table; its attributes are ``versions`` (None where a library is not
-        installed), ``gpu`` (``usable``, ``devices``, ``problem``, ``cure``), ``threads``,
-        ``backend``, ``picks`` and ``gpus``, which has for each library what ``gpu`` has for CuPy.
+        The information, which prints as a table. Its attributes are ``versions`` (None where a
+        library is not installed), ``gpu`` (``usable``, ``devices``, ``problem``, ``cure``),
+        ``threads``, ``backend``, ``picks``, and ``gpus``, which has the same information as ``gpu``
+        for each library.
 
     Raises
     ------
     ValueError
-        If the environment variable ``GPUGRAD_BACKEND`` names no backend.
+        If the environment variable ``GPUGRAD_BACKEND`` is not the name of a backend.
 
     See Also
     --------
-    explain : Says which backend a single call takes, and why.
+    explain : Tells which backend a single call uses, and why.
     use_backend : Chooses a backend, or a number of threads.
 
     Notes
     -----
-    The first call compiles and runs a trivial kernel if CuPy is there. Without `probe` other
-    libraries are not imported: files tell whether PyTorch, JAX and MLX are built for a GPU, and
-    whether there is a driver. What only a computation can show is "not tried". cuPyNumeric is never
-    started.
+    If CuPy is installed, the first call compiles and runs a trivial kernel. Without `probe`, other
+    libraries are not imported: their files tell whether PyTorch, JAX and MLX are built for a GPU,
+    and whether there is a driver. What only a computation could show is reported as "not tried".
+    cuPyNumeric is never started.
 
     Examples
     --------
+    The chosen backend, and the one that "auto" uses for unusual arrays:
+
     >>> import gpugrad
     >>> info = gpugrad.info()
     >>> info.backend, info.picks["subclasses, dates, objects"]

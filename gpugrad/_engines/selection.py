@@ -55,48 +55,53 @@ _entered: ContextVar[tuple[_Mark, ...]] = ContextVar("gpugrad_entered_choices", 
 class use_backend:
     """Choose a backend, or a number of threads, for the calls that follow.
 
-    The choice holds at once. After ``with`` it holds to the end of the block, where the choice
-    before comes back.
+    The choice takes effect at once. In a ``with`` statement it holds until the end of the block,
+    and then the previous choice is restored.
 
     Parameters
     ----------
     backend : {"auto", "slices", "numpy", "compiled", "cupy"}, optional
-        Where the arithmetic runs; results have the input's type all the same. "cupy" takes
-        CuPy arrays and PyTorch tensors that lie on a GPU: no backend moves an array there. None
-        leaves the choice as it is. A keyword ``backend=`` of a call goes before this, the
-        environment variable ``GPUGRAD_BACKEND`` (read at import) after it.
+        Where the arithmetic runs. The results have the type of the input whichever backend runs.
+        "cupy" accepts CuPy arrays and PyTorch tensors that are on a GPU: no backend moves an array
+        to a GPU. None leaves the choice as it is. The keyword ``backend=`` of a call takes
+        precedence over this choice, which takes precedence over the environment variable
+        ``GPUGRAD_BACKEND`` (read at import).
     threads : int, optional
-        How many threads may work on one large field on the CPU, instead of
-        ``GPUGRAD_NUM_THREADS``, or of the number of cores this process may use, by its affinity
-        and by the limit of its container.
+        The number of threads that may work on one large field on the CPU. By default it is
+        ``GPUGRAD_NUM_THREADS``, or else the number of cores that this process may use according to
+        its affinity and to the limit of its container.
 
     Raises
     ------
     ValueError
-        If the backend has no such name, or the number of threads is less than one.
+        If there is no backend of this name, or the number of threads is less than one.
     BackendError
-        If the backend cannot run on this machine: "cupy" without a GPU that CuPy can use (a small
-        kernel is run, once a process), "compiled" without llvmlite. Then nothing has changed.
+        If the backend can't run on this machine: "cupy" without a GPU that CuPy can use (a small
+        kernel is run, once in each process), or "compiled" without llvmlite. The previous choice
+        then remains.
 
     See Also
     --------
-    explain : Says which backend a call would take, and why.
-    info : What is installed, and what runs where.
+    explain : Tells which backend a call would use, and why.
+    info : What is installed, and which devices can be used.
 
     Notes
     -----
-    The choice holds in the current thread and asynchronous task, and in tasks that are started
-    from there; new threads start without it. To choose for a whole process, set
-    ``GPUGRAD_BACKEND``. A generator that yields inside the block lends the choice to its caller in
-    between, as with any context variable.
+    The choice holds in the current thread or asynchronous task, and in tasks that are started from
+    it. New threads start without it. To choose for a whole process, set ``GPUGRAD_BACKEND``. If a
+    generator yields inside the ``with`` block, the choice also holds in its caller until the
+    generator continues, as for any context variable.
 
-    A Dask array keeps the choice that holds where it is built. Its tasks run side by side and
-    take one thread each, unless `threads` says otherwise.
+    A Dask array keeps the choice that held when the array was built. Its tasks run in parallel and
+    use one thread each, unless `threads` is given.
 
-    Before a function (``@use_backend("slices")``), it holds during each call of it.
+    As a decorator of a function (``@use_backend("slices")``), the choice holds during each call of
+    the function.
 
     Examples
     --------
+    For the calls in a block:
+
     >>> import gpugrad
     >>> with gpugrad.use_backend("slices"):
     ...     gpugrad.gradient([1.0, 4.0, 9.0])

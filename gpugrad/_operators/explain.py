@@ -19,13 +19,12 @@ if TYPE_CHECKING:
 @describe(
     f="""
 f : array, or sequence of arrays
-    What the operator is called with: samples of a scalar field, or the components of a vector
-    field.
+    The argument of the operator: samples of a scalar field, or the components of a vector field.
 """,
     operator=OPERATOR,
     backend="""
 backend : {"auto", "slices", "numpy", "compiled", "cupy"}, optional
-    The backend that the call names, see `use_backend`; by default the one in force.
+    The backend that the call requests by name; see `use_backend`, which also sets the default.
 """,
     options="""
 **options
@@ -39,10 +38,10 @@ def explain(
     backend: Backend | None = None,
     **options: Any,
 ) -> Explanation:
-    """Say which backend a call would take, why not a faster one, and what to do about it.
+    """Return which backend a call would use, and why not a faster one.
 
-    It is for calls that are slower than expected: it tells what holds a faster backend back, such
-    as a mask, a dtype or a missing library.
+    Use it for calls that are slower than expected: it tells what prevents a faster backend, such as
+    a mask, a dtype or a missing library, and what can be done about it.
 
     Parameters
     ----------
@@ -51,31 +50,37 @@ def explain(
     Returns
     -------
     Explanation
-        Prints as a table; its attributes are ``backend`` (the name of the one that evaluates),
-        ``details`` (how it does, in a line), ``rejected`` (faster ones, each with the reason why
-        it does not) and ``cure`` (what to do to have one of these, or None). For a named backend
-        that cannot run, ``backend`` is None, where the call would raise a `BackendError`.
+        The explanation, which prints as a table. Its attributes are ``backend`` (the name of the
+        backend that evaluates the call), ``details`` (one line on how it does so), ``rejected``
+        (faster backends, each with the reason why it is not used) and ``cure`` (what to do in order
+        to use one of these, or None). If a backend is requested by name and can't run the call, the
+        call would raise a `BackendError`, and ``backend`` is None.
 
     Raises
     ------
     TypeError
-        If an argument is of a kind that the operator refuses, or is no option of it.
+        If an argument has a type that the operator does not accept, or is not an option of the
+        operator.
     ValueError
-        If the operator is unknown, or refuses a value of an argument.
+        If the operator is unknown, or does not accept the value of an argument.
 
     See Also
     --------
-    info : What is installed, and what runs where.
+    info : What is installed, and which devices can be used.
     use_backend : Chooses a backend.
 
     Notes
     -----
-    Arguments are read and checked as in the call. No derivative is computed and nothing is
-    written. "compiled" comes into use after some work; an explanation is none, and does not start
-    it. Whether a compiler that is installed works is not known before it has started.
+    The arguments are checked as in the call, but no derivative is computed and nothing is written.
+    The backend "compiled" is used only after some work has been done without it; an explanation
+    does not count as such work and does not start the compiler. So it is unknown before the
+    compiler has started whether an installed compiler works.
 
     Examples
     --------
+    An array of Python objects needs the slow backend; for a float64 array, NumPy's backend is
+    possible:
+
     >>> import numpy as np
     >>> import gpugrad
     >>> f = np.ones((300, 300), object)

@@ -62,29 +62,31 @@ P = ParamSpec("P")
 
 
 class Plan:
-    """A linear operator on fields of one kind, with all checks and weights done: see `plan`.
+    """A linear operator for fields of one shape and dtype, with all weights computed in advance.
 
-    `plan` makes it, there is no other constructor. Called with a field, it applies the operator.
-    Plans don't change once they are made: threads may share them, and they can be pickled.
+    A plan is made by `plan`; the class has no constructor of its own. Call a plan with a field to
+    apply the operator. Plans are immutable: threads may share them, and they can be pickled.
 
     Attributes
     ----------
     operator : str
-        Its name.
+        The name of the operator.
     shape : tuple of int
-        The shape of a field, or of a component.
+        The shape of a field, or of one component of a vector field.
     dtype : dtype
-        That of the fields, of their library.
+        The dtype of the fields, as a dtype of their library.
     library : str
-        The name of the library whose arrays it takes.
+        The name of the library of the fields.
 
     See Also
     --------
-    plan : Makes one.
-    explain : Says where the arithmetic of an operator runs.
+    plan : Makes a plan.
+    explain : Tells where the arithmetic of an operator runs.
 
     Examples
     --------
+    A plan for the gradient of single-precision fields of 4 by 3 samples:
+
     >>> import gpugrad
     >>> gpugrad.plan((4, 3), 0.5, dtype="float32")
     <plan: gradient of a field of shape (4, 3), float32, NumPy>
@@ -277,21 +279,23 @@ class Plan:
     def matrix(self, format: str = "csr") -> Any:
         """Return the operator as a sparse matrix of SciPy, in float64 and host memory.
 
-        It is for direct solvers, eigenvalues and implicit steps in time, where a method needs the
-        entries.
+        The matrix is meant for direct solvers, eigenvalue problems, implicit time steps, and other
+        methods that need its entries.
 
         Parameters
         ----------
         format : str, optional
-            "csr", "csc", "coo" or any other of SciPy's sparse formats.
+            "csr" (the default), "csc", "coo" or any other of SciPy's sparse formats.
 
         Returns
         -------
         scipy.sparse.sparray of shape (results * size, components * size)
-            With ``size`` samples of a field. Fields are raveled in C order and lie one after the
-            other, as do results, in the order in which the operator has them. For one of each,
-            ``plan.matrix() @ f.ravel() + plan.offset()`` is ``plan(f).ravel()``. With a mask,
-            the columns of masked samples, and the rows of results that are missing, are empty.
+            The matrix, where ``size`` is the number of samples of a field. Components are raveled
+            in C order and follow one another; so are results, in the order in which the operator
+            returns them. If there is one component and one result,
+            ``plan.matrix() @ f.ravel() + plan.offset()`` equals ``plan(f).ravel()``. With a mask,
+            the columns of masked samples are empty, and so are the rows of results that are
+            missing.
 
         Raises
         ------
@@ -302,11 +306,13 @@ class Plan:
 
         See Also
         --------
-        offset : What is added to the product with the matrix.
-        linear_operator : The same for iterative solvers, without a matrix.
+        offset : The vector that is added to the product of the matrix with a field.
+        linear_operator : The operator for iterative solvers, without a matrix.
 
         Examples
         --------
+        The first derivative on three samples with a spacing of 0.5:
+
         >>> import gpugrad
         >>> gpugrad.plan(3, 0.5).matrix().toarray()
         array([[-2.,  2.,  0.],
@@ -317,23 +323,24 @@ class Plan:
         return make_matrix(self._program, self.shape, format)
 
     def offset(self) -> np.ndarray[Any, Any]:
-        """Return what does not depend on the field: the result for a field of zeros.
+        """Return the contribution of the boundaries: the result for a field of zeros.
 
-        Boundaries with a value or a slope bring it in: subtracted from the right side, it leaves a
-        linear system for `matrix`.
+        To solve a linear system with `matrix`, subtract the offset from the right-hand side.
 
         Returns
         -------
         numpy.ndarray of shape (results * size,), float64
-            In the order of the rows of `matrix`; zeros, unless a boundary has a number, and NaN
-            where a mask leaves no result.
+            The offset, in the order of the rows of `matrix`. It is zero unless a boundary has a
+            given value or slope, and NaN where a mask leaves no result.
 
         See Also
         --------
-        matrix : What is multiplied with the field.
+        matrix : The matrix that is multiplied with the field.
 
         Examples
         --------
+        A second derivative whose field is 5 beyond the lower end and 0 beyond the upper end:
+
         >>> import gpugrad
         >>> bend = gpugrad.plan(3, operator="laplacian", boundary=(5.0, 0.0))
         >>> bend.offset()
@@ -344,17 +351,17 @@ class Plan:
     def adjoint(self) -> Plan:
         """Return the transpose of the operator, applied without a matrix.
 
-        It takes a gradient of a loss with respect to results back to the field, and is what solvers
-        of least squares ask for.
+        The adjoint propagates the gradient of a loss from results back to the field. It is also
+        what solvers of least-squares problems need.
 
         Returns
         -------
         Plan
-            It takes what this plan returns, and returns what this one takes, in the dtype of
-            results: the inner product of ``plan(f)`` and ``g`` is that of ``f`` and
-            ``plan.adjoint()(g)``. Weights are real, so for complex fields it is the conjugate
-            transpose as well. What `offset` has is not part of it. With a mask, what it is
-            given for results that are missing is not read, and it returns zeros at masked samples.
+            A plan that takes the results of this plan and returns fields of its shape, in the dtype
+            of the results: the inner product of ``plan(f)`` and ``g`` equals that of ``f`` and
+            ``plan.adjoint()(g)``. The weights are real, so for complex fields it is the conjugate
+            transpose as well. The `offset` is not part of it. With a mask, entries of missing
+            results are not read, and the adjoint is zero at masked samples.
 
         Raises
         ------
@@ -363,11 +370,13 @@ class Plan:
 
         See Also
         --------
-        matrix : The matrix, whose transpose has the entries.
+        matrix : The operator as a matrix, which can be transposed.
         linear_operator : The operator and its adjoint, for iterative solvers.
 
         Examples
         --------
+        Both inner products are equal:
+
         >>> import numpy as np
         >>> import gpugrad
         >>> slope = gpugrad.plan(3)
@@ -394,16 +403,17 @@ class Plan:
         Returns
         -------
         scipy.sparse.linalg.LinearOperator or cupyx.scipy.sparse.linalg.LinearOperator
-            CuPy's for a plan of CuPy's fields, SciPy's for one of NumPy's. It multiplies vectors,
-            and matrices column by column, as `matrix` does, its transpose by `adjoint`; its dtype
-            is that of results. What `offset` has is no part of it.
+            The operator, of CuPy for a plan of CuPy fields, of SciPy for a plan of NumPy fields. It
+            multiplies vectors, and matrices column by column, as `matrix` does; its transpose
+            multiplies as `adjoint` does. Its dtype is that of the results. The `offset` is not part
+            of it.
 
         Raises
         ------
         ImportError
             If SciPy is not installed, or CuPy's solvers lack libraries of the CUDA toolkit.
         TypeError
-            If fields are of another library, or the operator is not linear: a "gradient_norm".
+            If the fields are of another library, or the operator is not linear: a "gradient_norm".
 
         See Also
         --------
@@ -412,6 +422,8 @@ class Plan:
 
         Examples
         --------
+        Solve a Poisson equation with a field of zero beyond both ends:
+
         >>> import numpy as np
         >>> from scipy.sparse.linalg import cg
         >>> import gpugrad
@@ -482,42 +494,46 @@ def _is_dtype(value: object) -> bool:
 @describe(
     shape="""
 shape : int or tuple of int
-    The shape of the fields; of a component, for vector fields.
+    The shape of the fields; for vector fields, the shape of one component.
 """,
     dtype="""
 dtype : dtype or str, optional
-    The dtype of the fields.
+    The dtype of the fields, by default "float64".
 """,
     operator=OPERATOR,
     axis="""
 axis : None, int or tuple of int, optional
-    The axes to differentiate along, all by default; for a "derivative" one, by default the last.
-    Negative ones count from the last. For a "curl" in the order of a right-handed system.
+    The axes to differentiate along, by default all of them; for a "derivative" one axis, by
+    default the last one. Negative numbers count from the last axis. For a "curl", the axes must be
+    ordered as a right-handed coordinate system.
 """,
     order="""
 order : int, optional
-    The order of a "derivative", 1 to 8, by default 1.
+    The order of a "derivative", from 1 to 8. By default 1.
 """,
     components="""
 components : int, optional
-    How many a vector field has for a "jacobian" or a "vector_laplacian", by default as many as
-    there are axes.
+    The number of components of the vector field, for a "jacobian" or a "vector_laplacian". By
+    default the number of axes.
 """,
     stack="""
 stack : bool, optional
-    Whether to return one array in place of a tuple, where the operator can.
+    Whether the plan returns one array instead of a tuple, for operators with this option. By
+    default False.
 """,
     like="""
 like : array or namespace, optional
-    The library (and the device) of the fields: one of its arrays, or the library. By default
-    NumPy.
+    The library of the fields: one of its arrays, which also determines the device, or the
+    namespace of the library. By default NumPy.
 """,
-    whose=", in all fields that the plan will be given",
+    whose=", in all fields that are passed to the plan",
     a_field="a field",
     of_its_library="the library of `like`",
-    sums=". A sum is NaN where one of its terms is. The mask is copied",
-    backend_errors="From a call of the plan, if a backend that is asked for by name can't run it",
-    type_errors=", or if the operator does not take an option",
+    sums=". A sum of derivatives is NaN where one of them is NaN. The plan keeps a copy of the "
+    "mask",
+    backend_errors="If a backend that is requested by name can't run a call of the plan; the call "
+    "raises the error",
+    type_errors=", or if the operator does not have an option",
     value_errors="; if the operator is unknown",
 )
 def plan(
@@ -540,10 +556,10 @@ def plan(
     like: Any = None,
     backend: Backend | None = None,
 ) -> Plan:
-    r"""Plan an operator for fields of one kind, to apply it again and again, or as a matrix.
+    r"""Plan an operator for fields of one shape and dtype, to apply it many times or as a matrix.
 
-    All checks are made and all weights are computed once, which small fields in a loop feel; and as
-    a matrix an operator goes into a solver, with its boundaries.
+    A plan checks the arguments and computes the weights once, which saves time for small fields in
+    a loop. As a matrix, the operator and its boundaries can be used in a solver.
 
     Parameters
     ----------
@@ -552,29 +568,31 @@ def plan(
     Returns
     -------
     Plan
-        ``plan(f)`` and ``plan(f, out=...)`` apply the operator, with the bits of a call of it;
-        ``plan.matrix()`` and ``plan.offset()`` are the same as a sparse matrix and a vector,
-        ``plan.linear_operator()`` is the matrix for iterative solvers, and ``plan.adjoint()`` is
-        the plan of the transpose.
+        ``plan(f)`` and ``plan(f, out=...)`` apply the operator; every digit of the result is that
+        of a call of the operator. ``plan.matrix()`` and ``plan.offset()`` return the operator as a
+        sparse matrix and a vector, ``plan.linear_operator()`` returns it for iterative solvers, and
+        ``plan.adjoint()`` returns the plan of the transpose.
 
     {errors: help() shows this}
 
     See Also
     --------
-    Plan : What it returns, with its methods.
-    gradient, derivative, laplacian : Operators that are called once.
+    Plan : The result, with its methods.
+    gradient, derivative, laplacian : Operators that are called directly.
     use_backend : Chooses where the arithmetic runs.
 
     Notes
     -----
-    An operator on samples is an affine map, :math:`A f + b`. The rows of :math:`A` are formulas,
-    with those for the boundaries near the ends; :math:`b` is zero unless a boundary has a given
-    value or slope. With `where`, rows beside masked samples have the formulas that they take
-    there. Samples which `where` calls valid are taken as they are, NaN or not: a plan does not
-    know its fields, so there is no `skipna`.
+    An operator on samples is an affine map, :math:`A f + b`. The rows of :math:`A` are
+    finite-difference formulas; near the ends they include the boundaries. The vector :math:`b` is
+    zero unless a boundary has a given value or slope. With `where`, the rows next to masked samples
+    are the one-sided formulas that are used there. A plan does not know its fields in advance, so
+    it has no `skipna`: a NaN at a sample that is valid according to `where` is used as it is.
 
     Examples
     --------
+    A second derivative, with a field that is zero beyond both ends, and its matrix:
+
     >>> import numpy as np
     >>> import gpugrad
     >>> second = gpugrad.plan(4, 0.5, operator="derivative", order=2, boundary=0.0)
@@ -586,7 +604,7 @@ def plan(
            [ 0.,  4., -8.,  4.],
            [ 0.,  0.,  4., -8.]])
 
-    A masked sample leaves a field in two parts:
+    A masked sample divides the field into two parts:
 
     >>> slope = gpugrad.plan(5, where=np.array([True, True, False, True, True]))
     >>> slope(np.array([0.0, 1.0, 1e20, 5.0, 7.0]))

@@ -64,81 +64,85 @@ def smooth_derivative(
     time_unit: str | None = None,
     out: Any = None,
 ) -> Array:
-    r"""Differentiate noisy samples along an axis, by a filter or a smoothing spline of SciPy.
+    r"""Return a derivative of noisy samples along an axis, by a filter or a smoothing spline.
 
-    With `window_length` and `polyorder` it is the Savitzky-Golay filter, else the cubic smoothing
-    spline.
+    With `window_length` and `polyorder` it is SciPy's Savitzky-Golay filter, otherwise SciPy's
+    cubic smoothing spline.
 
     Parameters
     ----------
     f : array of shape (n_0, ..., n_k)
-        Samples of one curve, or of many: numbers, real or complex, none of them missing, of any
-        library, a DataArray of xarray or a quantity; on a device CuPy's alone, with the
-        filter. The spline needs five or more along the
+        Samples of one curve or of several: real or complex numbers without missing values, in an
+        array of any library, a DataArray of xarray or a quantity. Of arrays on a device, only those
+        of CuPy are accepted, with the filter. The spline needs at least five samples along the
         axis.
     *spacing : number or 1-D array, optional
-        The distance between samples along the axis, by default 1, or their coordinates: going up or
-        down, even for the filter; dates with a `time_unit`. It may be given by keyword, as
-        ``spacing=``.
+        The distance between samples along the axis, by default 1, or their coordinates. Coordinates
+        must increase or decrease, and for the filter they must be even; dates need a `time_unit`.
+        The spacing may also be given by keyword, as ``spacing=``.
     axis : int, optional
-        The axis to differentiate along, by default the last; the name of a dimension for a
-        DataArray.
+        The axis to differentiate along, by default the last one. For a DataArray, also the name of
+        a dimension.
     order : int, optional
-        The order of the derivative: with the filter from 1 to `polyorder`, with the spline from 1
-        to 3.
+        The order of the derivative: from 1 to `polyorder` with the filter, from 1 to 3 with the
+        spline. By default 1.
     window_length : int, optional
-        The number of samples of the filter's window, odd, at most the length of the axis.
+        The number of samples in the window of the filter: odd, and at most the length of the axis.
     polyorder : int, optional
         The degree of the polynomial that the filter fits to a window, less than `window_length`.
     lam : float, optional
-        The penalty on the bends of the spline, 0 or more, in the unit of the coordinates to the
-        third power: as in `scipy.interpolate.make_smoothing_spline`. By default it is found by
+        The penalty on the curvature of the spline, 0 or more, in the unit of the coordinates to the
+        third power, as in `scipy.interpolate.make_smoothing_spline`. By default it is determined by
         cross-validation, for each curve.
     boundary : {"one-sided", "periodic", "reflect", "edge"}, optional
-        What lies beyond the ends, for the filter. With "one-sided" the polynomials of the outermost
-        windows are used up to the ends. The spline takes "one-sided" alone.
+        What the filter assumes about the samples beyond the ends. With "one-sided", the default,
+        the polynomials of the outermost windows are used up to the ends. The spline accepts
+        "one-sided" only.
     time_unit : str, optional
-        The unit of time that rates are per, where coordinates are dates, such as "s".
+        The unit of time of the result, such as "s". It is required where the coordinates are dates.
     out : array, optional
-        Where to write, an array of the shape of `f`. May overlap with it.
+        An array of the shape of `f`, to write the result into. It may overlap with `f` in memory.
+        By default a new array is made.
 
     Returns
     -------
     array of shape (n_0, ..., n_k)
         The derivative, in the unit of `f` per unit of the spacing to the power `order`, with the
-        library, the type and the precision of `f`; integers become floats.
+        library, the type and the precision of `f`. Integers become floats.
 
     Raises
     ------
     TypeError
-        If `f` is masked, not of numbers, or not on the host; if an option is of the wrong kind.
+        If `f` is masked, does not contain numbers, or is not in host memory; if an option has the
+        wrong type.
     ValueError
-        If `window_length`, `polyorder` and `lam` do not go together or are out of range; if
-        coordinates are uneven for the filter, or go up and down; if samples are NaN or infinite
-        for the spline; if an axis is too short.
+        If `window_length`, `polyorder` and `lam` cannot be combined or are out of range; if
+        coordinates are uneven for the filter, or both increase and decrease; if samples are NaN or
+        infinite for the spline; if an axis is too short.
     ImportError
         If SciPy is not installed: ``pip install "gpugrad[science]"``.
 
     See Also
     --------
     derivative : The derivative of samples without noise.
-    noise_level : How noisy samples are.
+    noise_level : The standard deviation of the noise.
 
     Notes
     -----
-    The filter fits a polynomial to the samples of each window and takes its derivative in the
-    middle. A wide window takes more noise away, and features narrower than itself with it.
+    The filter fits a polynomial to the samples of each window and takes the derivative of the
+    polynomial in the middle of the window. A wide window removes more noise, but also features that
+    are narrower than the window.
 
-    The spline :math:`g` is the one with the least
+    The spline :math:`g` minimizes
 
     .. math:: \sum_i |f_i - g(x_i)|^2 + \lambda \int |g''(x)|^2\, dx
 
-    By default :math:`\lambda` is the one with the least criterion of generalized cross-validation
-    among splines from a straight line to those that leave a tenth of the degrees of freedom to
-    the residuals. `scipy.interpolate.make_smoothing_spline` has the same criterion but looks
-    between 0 and the number of samples, so that its result depends on the unit of the coordinates;
-    where it finds the minimum, both agree to about five digits. Coordinates and samples are scaled
-    before the computation, so that results do not depend on units.
+    By default, :math:`\lambda` minimizes the criterion of generalized cross-validation. The splines
+    that are compared range from a straight line to those that leave a tenth of the degrees of
+    freedom to the residuals. `scipy.interpolate.make_smoothing_spline` has the same criterion, but
+    searches between 0 and the number of samples, so that its result depends on the unit of the
+    coordinates. Where it finds the minimum, both agree to about five digits. Here, coordinates and
+    samples are scaled before the computation, so that the result does not depend on units.
 
     References
     ----------
@@ -149,6 +153,9 @@ def smooth_derivative(
 
     Examples
     --------
+    The root mean square error of the derivative of a noisy sine: first without smoothing, then with
+    the spline, then with the filter:
+
     >>> import numpy as np
     >>> import gpugrad
     >>> x = np.linspace(0, 6, 1000)

@@ -11,18 +11,20 @@ from gpugrad._patch.targets import TARGETS
 
 
 class patch_numpy:
-    """Have gpugrad compute what existing code asks of `numpy.gradient`.
+    """Let gpugrad compute the calls of `numpy.gradient` in existing code.
 
-    It holds at once, for the whole process: for your own calls, and for those in libraries. After
-    ``with`` it holds to the end of the block; used as a statement, it holds until `undo`.
+    The patch takes effect at once, for the whole process: for your own calls and for those in
+    libraries. In a ``with`` statement it holds until the end of the block; otherwise it holds until
+    `undo` is called.
 
     Parameters
     ----------
     fallback : bool, default False
-        What happens to calls that gpugrad refuses. False: its error is raised. True: the library's
-        own gradient takes them, and with them all fields of which gpugrad's results would differ:
-        half precision, dates, objects, files in memory. Then all results have NumPy's bits,
-        and there is no error and no warning that NumPy would not give.
+        What happens to calls that gpugrad refuses. False: gpugrad's error is raised. True: the
+        original function of the library computes these calls, and also all fields for which the
+        result of gpugrad would differ: half precision, dates, Python objects and files in memory.
+        Then every digit of the results is NumPy's, and there is no error or warning that NumPy
+        would not give.
 
     Raises
     ------
@@ -31,37 +33,41 @@ class patch_numpy:
 
     See Also
     --------
-    gradient : What computes, and what it has beside the arguments of `numpy.gradient`.
+    gradient : Computes the calls, and has more options than `numpy.gradient`.
     use_backend : Chooses where the arithmetic runs.
 
     Notes
     -----
-    `numpy.gradient`, `cupy.gradient` and `dask.array.gradient` stay the same objects, with another
-    code inside. So functions that were imported by name before follow, and each library still
-    gets the calls on arrays of its own. `jax.numpy.gradient` is compiled by JAX, and another
-    function takes its place in `jax.numpy`: a name imported before keeps JAX's.
+    `numpy.gradient`, `cupy.gradient` and `dask.array.gradient` remain the same objects with a
+    different implementation. So functions that were imported by name earlier are patched, too, and
+    each library still receives the calls with its own arrays. `jax.numpy.gradient` is compiled by
+    JAX; here another function is put into `jax.numpy`, and a function that was imported by name
+    earlier remains JAX's own.
 
-    Nothing is imported for it. A library that is imported later is patched at that moment.
+    No library is imported for the patch. A library that is imported later is patched when it is
+    imported.
 
-    Arguments and results are those of the patched function: NumPy makes an array of a list, a
-    tensor or a DataArray first, Dask and CuPy return lists, JAX promotes dtypes. Subclasses of
-    arrays that say themselves what functions of NumPy do, as those with units, keep NumPy's
+    Arguments and results are those of the patched function: NumPy first converts a list, a tensor
+    or a DataArray to an array, Dask and CuPy return lists, and JAX promotes dtypes. Array
+    subclasses that define the functions of NumPy themselves, such as those with units, keep NumPy's
     arithmetic.
 
-    Patches may be nested. The latest one that holds decides about `fallback`. All threads see it.
-    A process that is forked has it, another one begins without.
+    Patches may be nested; the latest one determines `fallback`. The patch holds in all threads. A
+    forked process inherits it, any other new process starts without it.
 
-    Graphs of Dask and compiled functions of JAX keep the gradient that they were made with.
+    Graphs of Dask and compiled functions of JAX keep the gradient with which they were made.
 
     Examples
     --------
+    For the calls in a block:
+
     >>> import numpy as np
     >>> import gpugrad
     >>> with gpugrad.patch_numpy():
     ...     np.gradient([1.0, 4.0, 9.0], edge_order=2)
     array([2., 4., 6.])
 
-    Until it is undone, or to the end of a script:
+    Until the patch is undone, or to the end of a script:
 
     >>> patch = gpugrad.patch_numpy(fallback=True)
     >>> with np.errstate(divide="ignore"):
@@ -84,13 +90,13 @@ class patch_numpy:
         _hold(self)
 
     def undo(self) -> None:
-        """Bring back what held before.
+        """Restore the implementation that was in use before this patch.
 
-        A second call does nothing. Patches that were made later go on.
+        A second call has no effect. Patches that were made later remain in effect.
 
         See Also
         --------
-        use_backend : The other switch of this kind.
+        use_backend : Chooses a backend in the same way.
 
         Examples
         --------

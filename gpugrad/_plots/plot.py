@@ -23,42 +23,44 @@ if TYPE_CHECKING:
 @describe(
     f="""
 f : array of shape (n,) or (n_0, n_1)
-    Samples of a curve, or of a field of two axes: real numbers in an array of any library, a
-    DataArray of xarray, a quantity, a Series of pandas, or a sequence. A Dask array is computed,
-    once. Samples that are NaN, infinite or masked are grey.
+    Samples of a curve, or of a field with two axes: real numbers in an array of any library, a
+    DataArray of xarray, a quantity, a Series of pandas, or a sequence. A Dask array is computed
+    once. Samples that are NaN, infinite or masked are shown in grey.
 """,
     spacing="""
 *spacing : number, array, Sphere or CurvilinearGrid, optional
-    The distance between samples, or their coordinates, as in `gradient`, with 1-D coordinates; or
-    a grid, whose gradient is drawn then. A DataArray of two axes that are latitude and longitude
-    is drawn as a map, with slopes per metre; pass a spacing for other slopes.
+    The distance between samples, or their 1-D coordinates, as in `gradient`; or a grid, whose
+    gradient is drawn. A DataArray on latitude and longitude is drawn as a map, with derivatives
+    per metre, unless a spacing is given.
 """,
     time_unit="""
 time_unit : str, optional
-    The unit of time ("s", "h", "D", "ns", ...) that rates are per, where coordinates are dates or
-    spans of time. By default the largest of day, hour, minute and second of which the field
-    spans three.
+    The unit of time of the derivatives, such as "s", "h", "D" or "ns", where the coordinates are
+    dates or time spans. By default the largest of day, hour, minute and second that fits into
+    the extent of the field at least three times.
 """,
     panels="""
 panels : str, int or sequence, optional
-    What is drawn, each in a panel. Of a curve "curve" and "slope", by default both. Of a field
-    "field" (its values, with arrows uphill), "magnitude" (the length of its gradient, with stream
-    lines), and the number or the name of an axis for the derivative along it; by default the first
-    two.
+    What to draw, each in its own panel. For a curve "curve" and "slope", by default both. For a
+    field "field" (the values, with arrows that point uphill), "magnitude" (the length of the
+    gradient, with stream lines), and the number or the name of an axis (the derivative along this
+    axis); by default "field" and "magnitude".
 """,
     points="""
 points : str or sequence of str, optional
-    What is marked: "turning" or "inflection" points of a curve, "critical" points of a field,
-    ``()`` for none. By default the turning or critical points, if there are no more than 40 of
-    them and no more than four million samples.
+    Which points to mark: "turning" or "inflection" points of a curve, "critical" points of a
+    field, or ``()`` for none. By default the turning or critical points are marked, if there are at
+    most 40 of them and at most four million samples.
 """,
     prominence="""
 prominence : number, optional
-    Leave out turning points that stand out by less, in the unit of `f`. That needs SciPy.
+    Mark only turning points of at least this prominence, in the unit of `f`; see
+    `turning_points`. This needs SciPy.
 """,
     ax="""
 ax : Axes of Matplotlib or sequence of these, optional
-    Where to draw, one for each panel. By default in a new figure of `matplotlib.pyplot`.
+    The axes to draw on, one for each panel. By default those of a new figure of
+    `matplotlib.pyplot`.
 """,
 )
 def plot(
@@ -80,8 +82,8 @@ def plot(
 ) -> Figure:
     """Draw a sampled curve or field with its gradient.
 
-    It is the quick look at data and their slopes: where a curve rises, falls and turns; which way
-    a field rises, how steeply, and where it is level.
+    The picture shows where a curve rises, falls and turns, or in which direction a field rises, how
+    steeply, and where it is level.
 
     Parameters
     ----------
@@ -90,7 +92,8 @@ def plot(
     Returns
     -------
     matplotlib.figure.Figure
-        The figure; ``figure.axes`` are its panels. With `ax` it is the figure of these.
+        The figure; ``figure.axes`` are its panels. With `ax`, it is the figure to which these
+        belong.
 
     {errors: help() shows this}
     ImportError
@@ -100,35 +103,40 @@ def plot(
     --------
     gradient : The derivatives that are drawn.
     turning_points, inflection_points, critical_points : The points that are marked.
-    Sphere, CurvilinearGrid : Grids that are not straight.
+    Sphere, CurvilinearGrid : Spherical and curved grids.
 
     Notes
     -----
-    Axis 0 of a field points upwards, axis 1 to the right. Where both axes have one unit, or none,
-    lengths on them are equal, unless the picture would be a thin stripe; maps are true to scale at
-    their middle latitude. The lengths of arrows grow as the square root of the slope does. Where
-    axes have units of their own, a direction has no meaning beyond the picture: arrows and stream
-    lines then run at right angles to the level lines of the picture, and the length of the
-    gradient is said to be of mixed units. Stream lines follow means of the slope over a
-    fortieth of each side; on curved grids there are none.
+    Axis 0 of a field points upwards, axis 1 to the right. If both axes have the same unit, or none,
+    they have the same scale, unless the picture would be very narrow. Maps are true to scale at
+    their middle latitude. The length of an arrow is proportional to the square root of the slope.
+    If the axes have different units, directions depend on the scales of the picture: arrows and
+    stream lines are then perpendicular to the level lines in the picture, and the length of the
+    gradient is labelled as having mixed units. Stream lines follow averages of the slope over a
+    fortieth of each side; on curved grids there are no stream lines.
 
-    Of more than 1200 samples along a side, every second, third, ... is drawn, with the derivatives
-    that the whole field has there. Long curves are drawn by the lowest and the highest of
-    neighbouring samples, so that no peak is lost.
+    If there are more than 1200 samples along a side, every second, third, ... sample is drawn, with
+    derivatives that are computed from all samples. Long curves are drawn through the lowest and the
+    highest of neighbouring samples, so that no peak is lost.
 
-    A figure is returned rather than axes, because a picture has several panels, and a figure is
-    what is saved: ``plot(f).savefig("f.png")``. `matplotlib.pyplot` knows it, so that
-    ``pyplot.show()`` shows it and a notebook does, once. With `ax` nothing but these axes
-    changes, and colour bars take some of their room.
+    The function returns a figure, because a picture may have several panels, and figures are what
+    is saved: ``plot(f).savefig("f.png")``. The figure is registered with `matplotlib.pyplot`, so
+    that ``pyplot.show()`` and notebooks show it. With `ax`, only the given axes are changed, and
+    colour bars take some of their space.
 
     Examples
     --------
+    A sine and its slope, in two panels:
+
     >>> import numpy as np
     >>> import gpugrad
     >>> x = np.linspace(0, 6, 61)
     >>> figure = gpugrad.plot(np.sin(x), x)
     >>> [axes.get_ylabel() for axes in figure.axes]
     ['f', 'df/dx']
+
+    A hill, with its summit marked:
+
     >>> y = np.linspace(-1, 1, 21)
     >>> hill = np.exp(-(x - 3) ** 2 - y[:, None] ** 2)
     >>> figure = gpugrad.plot(hill, y, x, panels="field")

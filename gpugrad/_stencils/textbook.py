@@ -18,13 +18,13 @@ _KINDS = ("central", "forward", "backward", "staggered")
 class TruncationError(NamedTuple):
     """The leading term of an error: ``coefficient * h**power * f^(derivative)(x)``.
 
-    It tells how the error shrinks with the spacing, and of which functions a formula is exact:
-    polynomials of a degree below `derivative`.
+    It tells how the error decreases with the spacing, and for which functions a formula is exact:
+    polynomials of a degree less than `derivative`.
 
     Parameters
     ----------
     coefficient : Fraction
-        The number before the term.
+        The coefficient of the term.
     power : int
         The power of the spacing.
     derivative : int
@@ -32,7 +32,7 @@ class TruncationError(NamedTuple):
 
     See Also
     --------
-    Stencil : The formula whose error it is.
+    Stencil : The formula that has this error.
 
     Examples
     --------
@@ -48,21 +48,23 @@ class TruncationError(NamedTuple):
 
 @dataclass(frozen=True)
 class Stencil:
-    """A formula for a derivative on even samples, in exact numbers.
+    """A finite-difference formula for a derivative on even samples, in exact fractions.
 
-    The sum of ``weights[k] * f(x + offsets[k] * h)``, divided by ``h**order``, is the derivative
-    at ``x`` plus the `error` and terms of higher powers of the spacing ``h``. `stencil` makes it.
+    The sum of ``weights[k] * f(x + offsets[k] * h)``, divided by ``h**order``, equals the
+    derivative at ``x`` plus the `error` and terms of higher powers of the spacing ``h``. It is
+    returned by `stencil`.
 
     Parameters
     ----------
     offsets : tuple of int or Fraction
-        Where the samples lie, in multiples of the spacing.
+        The positions of the samples relative to ``x``, in multiples of the spacing.
     weights : tuple of Fraction
-        What they are multiplied with.
+        The weight of each sample.
     order : int
         The order of the derivative.
     error : TruncationError
-        ``coefficient``, ``power`` of the spacing and ``derivative`` of the leading error.
+        The leading term of the error: its ``coefficient``, the ``power`` of the spacing and the
+        ``derivative``.
 
     See Also
     --------
@@ -82,7 +84,7 @@ class Stencil:
 
     @property
     def accuracy(self) -> int:
-        """The power of the spacing with which the error vanishes.
+        """Return the order of accuracy: the power of the spacing in the leading term of the error.
 
         See Also
         --------
@@ -122,56 +124,59 @@ def stencil(
     *,
     offsets: Iterable[Any] | None = None,
 ) -> Stencil:
-    r"""Find the finite-difference formula for a derivative, in exact numbers.
+    r"""Return the finite-difference formula for a derivative, in exact fractions.
 
-    It is for reading what operators compute, for checking an error, and for writing schemes of
-    one's own.
+    Use it to see what the operators compute, to check an error, or to write your own schemes.
 
     Parameters
     ----------
     order : int, optional
-        The order of the derivative, 1 or more.
+        The order of the derivative, 1 or more. By default 1.
     accuracy : int, optional
-        The power of the spacing with which the error vanishes; even for central and staggered
-        formulas.
+        The order of accuracy, by default 2: the error is proportional to this power of the spacing.
+        It must be even for central and staggered formulas.
     kind : {"central", "forward", "backward", "staggered"}, optional
-        On which sides of the point the samples lie; "staggered" is central about a point midway
-        between two samples.
+        On which sides of the point the samples lie, by default "central". "staggered" is central
+        about a point midway between two samples.
     offsets : iterable of int, Fraction or float, optional
-        Any distinct positions of more than `order` samples, in multiples of the spacing, in place
-        of `accuracy` and `kind`. Floats count as the fractions they are, as in ``0.5``.
+        The positions of the samples relative to the point, in multiples of the spacing: more than
+        `order` distinct numbers. They replace `accuracy` and `kind`. Floats are converted to the
+        fractions that they are exactly, such as ``0.5``.
 
     Returns
     -------
     Stencil
-        ``offsets``, ``weights`` (exact fractions), ``order``, ``accuracy`` and ``error``, the
-        leading term of formula minus derivative: a coefficient, a power of h, a derivative.
+        The formula, with the attributes ``offsets``, ``weights`` (exact fractions), ``order``,
+        ``accuracy`` and ``error``. The error is the leading term of the formula minus the
+        derivative.
 
     Raises
     ------
     TypeError
-        If an order or accuracy is no integer, an offset no finite real number, or if `offsets`
-        come with `accuracy` or `kind`.
+        If an order or accuracy is not an integer, or an offset is not a finite real number; if
+        `offsets` are given together with `accuracy` or `kind`.
     ValueError
-        If an order or accuracy is less than 1, the accuracy of a central formula is odd, `kind`
-        is unknown, or offsets are too few or repeat.
+        If an order or accuracy is less than 1; if the accuracy of a central formula is odd; if
+        `kind` is unknown; if there are too few offsets or an offset occurs twice.
 
     See Also
     --------
     derivative : Applies such formulas to samples.
-    recommended_spacing : The spacing at which the error and noise are in balance.
+    recommended_spacing : The spacing at which truncation error and noise are balanced.
 
     Notes
     -----
-    On :math:`n` samples at :math:`x + k_j h` the weights are those for which
+    The weights of :math:`n` samples at :math:`x + k_j h` solve the equations
 
     .. math::
 
         \sum_j w_j k_j^d = \begin{cases} m! & d = m \\ 0 & \text{otherwise} \end{cases}
         \qquad d = 0, \dots, n - 1
 
-    so that :math:`\sum_j w_j f(x + k_j h) / h^m = f^{(m)}(x) + c\, h^p f^{(m + p)}(x) + \dots` with
-    :math:`c = \sum_j w_j k_j^{m + p} / (m + p)!` for the smallest :math:`p` that leaves any.
+    for the order :math:`m`. Then
+    :math:`\sum_j w_j f(x + k_j h) / h^m = f^{(m)}(x) + c\, h^p f^{(m + p)}(x) + \dots` with
+    :math:`c = \sum_j w_j k_j^{m + p} / (m + p)!`, where :math:`p` is the smallest positive integer
+    for which :math:`c` is not zero.
 
     References
     ----------
@@ -180,20 +185,25 @@ def stencil(
 
     Examples
     --------
+    Formulas print with their leading error:
+
     >>> import gpugrad
     >>> print(gpugrad.stencil())
     (-f(x - h) + f(x + h)) / (2 h) = f'(x) + h^2/6 f'''(x) + ...
     >>> fourth = gpugrad.stencil(accuracy=4)
     >>> print(fourth)
     (f(x - 2h) - 8 f(x - h) + 8 f(x + h) - f(x + 2h)) / (12 h) = f'(x) - h^4/30 f^(5)(x) + ...
-    >>> fourth.weights[0], fourth.error
-    (Fraction(1, 12), TruncationError(coefficient=Fraction(-1, 30), power=4, derivative=5))
     >>> print(gpugrad.stencil(order=2, accuracy=1, kind="forward"))
     (f(x) - 2 f(x + h) + f(x + 2h)) / h^2 = f''(x) + h f'''(x) + ...
     >>> print(gpugrad.stencil(kind="staggered"))
     (-f(x - h/2) + f(x + h/2)) / h = f'(x) + h^2/24 f'''(x) + ...
     >>> print(gpugrad.stencil(offsets=[-1, 0, 2]))
     (-4 f(x - h) + 3 f(x) + f(x + 2h)) / (6 h) = f'(x) + h^2/3 f'''(x) + ...
+
+    The weights and the error are also available as numbers:
+
+    >>> fourth.weights[0], fourth.error
+    (Fraction(1, 12), TruncationError(coefficient=Fraction(-1, 30), power=4, derivative=5))
     """
     order = _parse_positive(order, "order")
     if offsets is not None:
