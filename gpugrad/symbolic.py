@@ -1,8 +1,8 @@
 """Exact derivatives of formulas: SymPy differentiates, any array library evaluates.
 
-Formulas are text, which is never executed, or expressions of SymPy. Each function returns a
-`SymbolicFunction`, which prints as a formula and is called with points. SymPy is loaded by the
-first call: ``pip install "gpugrad[symbolic]"``.
+A formula is a text, which is parsed and never executed, or an expression of SymPy. Each function
+returns a `SymbolicFunction`, which prints as a formula and can be called with points. SymPy is
+needed: ``pip install "gpugrad[symbolic]"``. It is imported by the first call.
 
 Examples
 --------

@@ -47,7 +47,10 @@ _OF_DATASETS = f"{', '.join(_OTHERS)} and {_LAST}"
 
 
 class FieldOnGrid:
-    """The operators on a field of a curved grid, or a sphere, with the options of the grid's.
+    """The operators on a field on a curved grid or on a sphere.
+
+    It is returned by ``sphere()`` and ``curvilinear()`` of a DataArray. The methods have the
+    options of the methods of `gpugrad.Sphere` and `gpugrad.CurvilinearGrid`.
 
     Examples
     --------
@@ -67,19 +70,22 @@ class FieldOnGrid:
         self._grid, self._f = grid, f
 
     def gradient(self, **options: Any) -> Any:
-        """Return the gradient."""
+        """Return the gradient of the field."""
         return self._grid.gradient(self._f, **options)
 
     def gradient_norm(self, **options: Any) -> xarray.DataArray:
-        """Return the length of the gradient."""
+        """Return the length of the gradient of the field."""
         return self._grid.gradient_norm(self._f, **options)
 
     def laplacian(self, **options: Any) -> xarray.DataArray:
-        """Return the Laplacian."""
+        """Return the Laplacian of the field."""
         return self._grid.laplacian(self._f, **options)
 
     def plot(self, **options: Any) -> Any:
-        """Draw the field with its gradient; takes the options of `gpugrad.plot`."""
+        """Draw the field with its gradient.
+
+        The options are those of `gpugrad.plot`.
+        """
         return gpugrad.plot(self._f, self._grid, **options)
 
     def __repr__(self) -> str:
@@ -87,7 +93,10 @@ class FieldOnGrid:
 
 
 class WindsOnSphere:
-    """The operators on winds, whose components are variables of a dataset.
+    """The operators on winds or other vector fields on a sphere.
+
+    It is returned by ``sphere()`` of a Dataset. The components are variables of the dataset. The
+    methods have the options of the methods of `gpugrad.Sphere`.
 
     Examples
     --------
@@ -105,14 +114,16 @@ class WindsOnSphere:
         self._sphere, self._pick = sphere, pick
 
     def divergence(self, *, u: Any = "u", v: Any = "v", **options: Any) -> xarray.DataArray:
-        """Return the divergence of the components to the east, `u`, and to the north, `v`."""
+        """Return the divergence of the eastward component `u` and the northward component `v`."""
         result: xarray.DataArray = self._sphere.divergence(
             u=self._pick(u), v=self._pick(v), **options
         )
         return result
 
     def curl(self, *, u: Any = "u", v: Any = "v", **options: Any) -> xarray.DataArray:
-        """Return the vertical component of the curl of `u`, to the east, and `v`, to the north."""
+        """Return the vertical component of the curl of the components `u` (eastward) and `v`
+        (northward).
+        """
         result: xarray.DataArray = self._sphere.curl(u=self._pick(u), v=self._pick(v), **options)
         return result
 
@@ -121,9 +132,11 @@ class WindsOnSphere:
 
 
 class VectorOnGrid:
-    """The operators on a vector field on a curved grid, whose components are variables.
+    """The operators on a vector field on a curved grid.
 
-    Components are given in the order of the coordinates.
+    It is returned by ``curvilinear()`` of a Dataset. The components are variables of the dataset
+    and are given by name, in the order of the coordinates. The methods have the options of the
+    methods of `gpugrad.CurvilinearGrid`.
 
     Examples
     --------
@@ -144,12 +157,12 @@ class VectorOnGrid:
         self._grid, self._pick = grid, pick
 
     def divergence(self, *names: Any, **options: Any) -> xarray.DataArray:
-        """Return the divergence."""
+        """Return the divergence of the vector field."""
         result: xarray.DataArray = self._grid.divergence([*map(self._pick, names)], **options)
         return result
 
     def curl(self, *names: Any, **options: Any) -> Any:
-        """Return the curl."""
+        """Return the curl of the vector field."""
         return self._grid.curl([*map(self._pick, names)], **options)
 
     def jacobian(self, *names: Any, **options: Any) -> Any:
@@ -162,10 +175,10 @@ class VectorOnGrid:
 
 @xarray.register_dataarray_accessor("gpugrad")
 class DataArrayAccessor:
-    """The operators on scalar fields, along dimensions that are given by name.
+    """The operators on scalar fields, as methods of a DataArray.
 
-    All take the options of the functions of the same names, `gpugrad.gradient` and so on, and
-    the coordinates of the array as spacings. Results are DataArrays.
+    Dimensions are given by name, and the spacings are the coordinates of the array. The options are
+    those of the functions of the same names, such as `gpugrad.gradient`. Results are DataArrays.
 
     Examples
     --------
@@ -186,48 +199,73 @@ class DataArrayAccessor:
     def sphere(self, *coordinates: Any, **options: Any) -> FieldOnGrid:
         """Return the operators on a sphere: ``gradient()``, ``gradient_norm()``, ``laplacian()``.
 
-        Takes the options of `gpugrad.Sphere`; latitude and longitude are found.
+        The options are those of `gpugrad.Sphere`. By default, latitude and longitude are found
+        among the coordinates of the array.
         """
         return FieldOnGrid(gpugrad.Sphere(*coordinates, **options), self._f)
 
     def curvilinear(self, *coordinates: Any, **options: Any) -> FieldOnGrid:
         """Return the operators on a curved grid, whose coordinates are given by name.
 
-        These are ``gradient()``, ``gradient_norm()`` and ``laplacian()``. Takes the options of
+        These are ``gradient()``, ``gradient_norm()`` and ``laplacian()``. The options are those of
         `gpugrad.CurvilinearGrid`.
         """
         return FieldOnGrid(gpugrad.CurvilinearGrid(*coordinates, **options), self._f)
 
     def turning_points(self, dim: Any, **options: Any) -> Any:
-        """Return where curves along a dimension have minima and maxima."""
+        """Return the minima and maxima of curves along a dimension.
+
+        The options are those of `gpugrad.turning_points`.
+        """
         return gpugrad.turning_points(self._f, axis=dim, **options)
 
     def inflection_points(self, dim: Any, **options: Any) -> Any:
-        """Return where curves along a dimension change their bend."""
+        """Return the inflection points of curves along a dimension.
+
+        The options are those of `gpugrad.inflection_points`.
+        """
         return gpugrad.inflection_points(self._f, axis=dim, **options)
 
     def critical_points(self, **options: Any) -> Any:
-        """Return where the gradient is zero: minima, maxima and saddles."""
+        """Return the minima, maxima and saddles of the field.
+
+        The options are those of `gpugrad.critical_points`.
+        """
         return gpugrad.critical_points(self._f, **options)
 
     def plot(self, **options: Any) -> Any:
-        """Draw the curve or the field with its gradient."""
+        """Draw the curve or the field with its gradient.
+
+        The options are those of `gpugrad.plot`.
+        """
         return gpugrad.plot(self._f, **options)
 
     def noise_level(self, dim: Any, **options: Any) -> Any:
-        """Return how noisy the samples along a dimension are."""
+        """Return the standard deviation of the noise of samples along a dimension.
+
+        The options are those of `gpugrad.noise_level`.
+        """
         return gpugrad.noise_level(self._f, axis=dim, **options)
 
     def smooth_derivative(self, dim: Any, **options: Any) -> Any:
-        """Return the derivative of noisy samples along a dimension, by a filter or a spline."""
+        """Return the derivative of noisy samples along a dimension, by a filter or a spline.
+
+        The options are those of `gpugrad.smooth_derivative`.
+        """
         return gpugrad.smooth_derivative(self._f, axis=dim, **options)
 
     def recommended_spacing(self, **options: Any) -> Any:
-        """Return the distance at which the samples of a curve had better lie."""
+        """Return the distance between samples at which noise and truncation errors are balanced.
+
+        The options are those of `gpugrad.recommended_spacing`.
+        """
         return gpugrad.recommended_spacing(self._f, **options)
 
     def error_estimate(self, dim: Any, **options: Any) -> Any:
-        """Return how wrong a derivative along a dimension is."""
+        """Return the estimated error of a derivative along a dimension.
+
+        The options are those of `gpugrad.error_estimate`.
+        """
         return gpugrad.error_estimate(self._f, axis=dim, **options)
 
     def __getattr__(self, name: str) -> Any:
@@ -236,13 +274,19 @@ class DataArrayAccessor:
 
 @xarray.register_dataset_accessor("gpugrad")
 class DatasetAccessor:
-    """The operators on vector fields, whose components are variables of a dataset.
+    """The operators on vector fields, as methods of a Dataset.
 
-    Components are given in the order of `axis`, ``divergence("u", "v", axis=("x", "y"))``; or by
-    names that say which way they point, ``divergence(u="u", v="v")``: u along x or longitude, v
-    along y or latitude, w along z, as the coordinates' names and CF attributes tell; or by
-    dimension, ``divergence(x="u", y="v")``. The order of such names means nothing, unless they are
-    dimensions not known to be x, y or z.
+    The components of the vector field are variables of the dataset. They can be given in three
+    ways:
+
+    - in the order of `axis`, as in ``divergence("u", "v", axis=("x", "y"))``; - by direction, as in
+    ``divergence(u="u", v="v")``: u is the component along x or longitude, v the
+      component along y or latitude, w the component along z. The names and CF attributes of the
+      coordinates tell which dimension is x, y or z;
+    - by dimension, as in ``divergence(x="u", y="v")``.
+
+    Components that are given by name may be in any order, except for dimensions that are not known
+    to be x, y or z.
 
     Examples
     --------
@@ -262,14 +306,16 @@ class DatasetAccessor:
     def sphere(self, *coordinates: Any, **options: Any) -> WindsOnSphere:
         """Return the operators on a sphere: ``divergence()`` and ``curl()``.
 
-        Takes the options of `gpugrad.Sphere`; latitude and longitude are found.
+        The options are those of `gpugrad.Sphere`. By default, latitude and longitude are found
+        among the coordinates of the variables.
         """
         return WindsOnSphere(gpugrad.Sphere(*coordinates, **options), self._pick)
 
     def curvilinear(self, *coordinates: Any, **options: Any) -> VectorOnGrid:
         """Return the operators on a curved grid: ``divergence()``, ``curl()`` and ``jacobian()``.
 
-        Takes the options of `gpugrad.CurvilinearGrid`.
+        The coordinates of the grid are given by name. The options are those of
+        `gpugrad.CurvilinearGrid`.
         """
         return VectorOnGrid(gpugrad.CurvilinearGrid(*coordinates, **options), self._pick)
 
@@ -319,13 +365,14 @@ def _make_method(row: Operator) -> Any:
 
     if row.takes != "field":
         method: Any = of_dataset
-        where = "of components that are named by axis, or in the order of `axis`"
+        where = "The components are given by name, or in the order of `axis`."
     elif row.axes == (1, 1):
-        method, where = of_one, "along a dimension"
+        method, where = of_one, "The dimension is given by name."
     else:
-        method, where = of_array, "along dimensions, by default all"
+        method, where = of_array, "Dimensions are given by name; by default all are used."
     method.__name__ = row.name
-    method.__doc__ = f"Return {row.summary}, {where}.\n\nTakes the options of `gpugrad.{row.name}`."
+    options = f"The options are those of `gpugrad.{row.name}`."
+    method.__doc__ = f"Return {row.summary}.\n\n{where} {options}"
     return method
 
 

@@ -55,17 +55,19 @@ _REASONS = {
 
 
 class NotAnalytic(TypeError):
-    """The complex step is not possible: the message says which operation stands in the way.
+    """The complex step is not possible. The message names the operation that prevents it.
 
-    Derivatives of functions with ``method="complex"`` raise it; with "auto" another method is taken
-    in its place. It is a TypeError.
+    Derivatives of functions with ``method="complex"`` raise this error; with "auto" another method
+    is used instead. It is a TypeError.
 
     See Also
     --------
-    gradient_of : Tells more of the methods.
+    gradient_of : Describes the methods.
 
     Examples
     --------
+    The absolute value is not an analytic function:
+
     >>> import gpugrad
     >>> try:
     ...     gpugrad.derivative_of(abs, method="complex")(2.0)

@@ -40,9 +40,9 @@ def _takes_options(maker: Callable[P, FunctionDerivative]) -> Callable[P, Functi
 @describe(
     **SCALAR,
     **FIRST,
-    stacked=", the components on a new leading axis, instead of a tuple",
-    results="the same form: a tuple with an array for each coordinate (for a single coordinate the "
-    "bare array), or one array of the shape of the array of points",
+    stacked=", with the components on a new leading axis, instead of a tuple",
+    results="a tuple with one array for each coordinate (for one coordinate, a single array); or, "
+    "if it is called with a single array of points, one array of the same shape",
 )
 def gradient_of(
     func: Callable[..., Any],
@@ -57,8 +57,8 @@ def gradient_of(
 ) -> FunctionDerivative:
     r"""Return the gradient of a function, as a function of points.
 
-    For a function rather than a table of samples: no grid, and results as exact as the function
-    allows.
+    Use it for a Python function, and `gradient` for a table of samples. No grid is needed, and the
+    result is as exact as the function allows.
 
     Parameters
     ----------
@@ -78,23 +78,29 @@ def gradient_of(
 
     Notes
     -----
-    - "autodiff": automatic differentiation by PyTorch or JAX, for functions written
-      with them or with operators. Slopes must agree with differences at each point.
+    The methods are:
+
+    - "autodiff": automatic differentiation by PyTorch or JAX, for functions that are written with
+      one of these libraries or with operators. The derivatives are compared with finite differences
+      at each point.
     - "complex": :math:`f'(x) = \operatorname{Im} f(x + \mathrm{i} h) / h` with
-      :math:`h = 2^{-100}` (in proportion to points that are very large or small), where nothing
-      is subtracted and no digit lost. Only for NumPy points and functions of NumPy's analytic
-      operations: points track what is done to them, and absolute values, comparisons, conversions
-      and the like are refused by name. Values must agree with the real function, and slopes, at
-      up to 4096 points of a call, with real differences.
-    - "extrapolation": central differences at steps from the size of the point downwards, combined
-      to eighth order; for each point the best step.
-    - "central": central differences with one step and the weights of `stencil`, the cheapest.
+      :math:`h = 2^{-100}` (scaled for points that are very large or small). Nothing is subtracted,
+      so no digit is lost. The method is for NumPy points and functions that consist of analytic
+      operations of NumPy. All operations on the points are tracked; absolute values, comparisons,
+      conversions and other operations that are not analytic are refused, with their names. The
+      values are compared with those of the real function, and at up to 4096 points of a call the
+      derivatives are compared with finite differences.
+    - "extrapolation": central differences with steps that decrease from the magnitude of the point,
+      combined to eighth order. The best step is chosen for each point.
+    - "central": central differences with a single step and the weights of `stencil`, the cheapest
+      method.
 
-    At the ends of its domain, where a function is NaN or raises an error on one side, numerical
-    methods take samples on the other side, by formulas of the same accuracy.
+    At the ends of its domain, where a function is NaN or raises an error on one side, the numerical
+    methods use points on the other side, with formulas of the same accuracy.
 
-    Errors are estimated from formulas of different accuracy or different steps, and the rounding of
-    values; where the derivative is exact, from results at points some units in the last place away.
+    Errors are estimated from the differences between formulas of different accuracy or with
+    different steps, and from the rounding of the values. Where the derivative is exact, they are
+    estimated from results at points that are some units in the last place away.
 
     References
     ----------
@@ -103,10 +109,15 @@ def gradient_of(
 
     Examples
     --------
+    The gradient of a function of three variables at one point:
+
     >>> import gpugrad
     >>> grad = gpugrad.gradient_of(lambda x, y, z: 2 * x**2 + 3 * y**2 - 4 * z)
     >>> [float(component) for component in grad(1.0, 2.0, 3.0)]
     [4.0, 12.0, -4.0]
+
+    A derivative with a bound of its error, for a function of single numbers:
+
     >>> import math
     >>> slope = gpugrad.gradient_of(math.sin, return_error=True)
     >>> value, error = slope(1.0)
@@ -122,15 +133,15 @@ def gradient_of(
 @describe(
     func="""
 func : callable
-    The function ``func(x)``, of an array or a number, which returns a value for each point. It is
-    called with many points at once; functions of single numbers, such as `math.sin`, are called in
-    a loop.
+    The function ``func(x)``. It takes an array or a number and returns a value for each point. It
+    is called with many points at once. Functions of single numbers, such as `math.sin`, are called
+    in a loop.
 """,
     counted=SCALAR["counted"],
-    value_errors=" If `order` is not from 1 to 8.",
-    complex_step="""a step in the complex plane, exact but for rounding; higher orders are
-  differences of first derivatives by "extrapolation". For NumPy points and functions of NumPy's
-  analytic operations.""",
+    value_errors="; if `order` is not from 1 to 8",
+    complex_step="""a step in the complex plane, exact except for rounding; for higher orders the
+  first derivatives are differentiated by "extrapolation". It is for NumPy points and functions
+  that consist of analytic operations of NumPy.""",
 )
 def derivative_of(
     func: Callable[..., Any],
@@ -143,8 +154,8 @@ def derivative_of(
 ) -> FunctionDerivative:
     r"""Return a derivative of a function of one variable, as a function of points.
 
-    It is how fast the function changes (order 1), how it bends (order 2), and so on, without a
-    table of samples.
+    The first derivative is the rate of change of the function, the second derivative describes its
+    curvature. No table of samples is needed.
 
     Parameters
     ----------
@@ -153,9 +164,10 @@ def derivative_of(
     Returns
     -------
     FunctionDerivative
-        A function of points of any shape, numbers or arrays of NumPy, CuPy, PyTorch, JAX or another
-        array-API library, that returns an array of that shape, library, device and dtype; integers
-        become float64. In the unit of `func` per unit of its argument to the power `order`.
+        A function of points: numbers, or arrays of any shape, of NumPy, CuPy, PyTorch, JAX or
+        another library that follows the array API. It returns an array with the shape, library,
+        device and dtype of the points; integers become float64. The unit is the unit of `func` per
+        unit of its argument to the power `order`.
 
     {errors: help() shows this}
 
@@ -168,11 +180,14 @@ def derivative_of(
     -----
     {methods: help() shows this}
 
-    "autodiff" is exact for all orders. Other methods lose digits with each: about 13 digits are
-    right for order 1 by extrapolation, 11 for order 2, 10 for order 4, 6 for order 8.
+    "autodiff" is exact for all orders. The other methods lose digits with each order: with
+    "extrapolation", about 13 digits are correct for order 1, 11 for order 2, 10 for order 4 and 6
+    for order 8.
 
     Examples
     --------
+    The second derivative of the exponential function:
+
     >>> import numpy as np
     >>> import gpugrad
     >>> curvature = gpugrad.derivative_of(np.exp, order=2)
@@ -188,10 +203,10 @@ def derivative_of(
     returned="its m components: a tuple of arrays or numbers, or one array with the components on "
     "axis 0",
     counted="its components for each point",
-    stacked=" of shape (m, n, ...), for n coordinates",
-    results="``result[i][j]``, the derivative of component i by coordinate j; or, where it is "
-    "called with one array of points, an array with the axes of i and j in place of the axis of "
-    "the components",
+    stacked=" of shape (m, n, ...) for n coordinates, instead of tuples",
+    results="tuples of arrays, where ``result[i][j]`` is the derivative of component i with "
+    "respect to coordinate j; or, if it is called with a single array of points, one array with "
+    "the axes of i and j instead of the axis of the coordinates",
 )
 def jacobian_of(
     func: Callable[..., Any],
@@ -206,8 +221,8 @@ def jacobian_of(
 ) -> FunctionDerivative:
     r"""Return the Jacobian of a vector-valued function, as a function of points.
 
-    It is the linear map that is nearest to the function about a point: the matrix that Newton's
-    method solves with, and by which errors propagate.
+    The Jacobian is the matrix of all first derivatives. It is used by Newton's method and for the
+    propagation of errors, for example.
 
     Parameters
     ----------
@@ -233,9 +248,11 @@ def jacobian_of(
 
     Examples
     --------
+    The Jacobian of the mapping :math:`(x + 2 y, x y)` at one point:
+
     >>> import gpugrad
-    >>> polar = gpugrad.jacobian_of(lambda x, y: (x + 2 * y, x * y), stack=True)
-    >>> polar(1.0, 3.0)
+    >>> jacobian = gpugrad.jacobian_of(lambda x, y: (x + 2 * y, x * y), stack=True)
+    >>> jacobian(1.0, 3.0)
     array([[1., 2.],
            [3., 1.]])
     """
@@ -246,10 +263,11 @@ def jacobian_of(
 @describe(
     **SCALAR,
     **SECOND,
-    stacked=" of shape (n, n, ...), for n coordinates",
-    results="``result[i][j]``, the derivative by the coordinates i and j; or, where it is called "
-    "with one array of points, an array with the axes of i and j in place of the axis of the "
-    'components. It is symmetric to the bit but with "autodiff"',
+    stacked=" of shape (n, n, ...) for n coordinates, instead of tuples",
+    results="tuples of arrays, where ``result[i][j]`` is the derivative with respect to the "
+    "coordinates i and j; or, if it is called with a single array of points, one array with the "
+    "axes of i and j instead of the axis of the coordinates. The result is exactly symmetric, "
+    'except with "autodiff"',
 )
 def hessian_of(
     func: Callable[..., Any],
@@ -264,8 +282,8 @@ def hessian_of(
 ) -> FunctionDerivative:
     r"""Return the matrix of second derivatives of a function, as a function of points.
 
-    It is how a function bends in all directions: where the gradient is zero, its eigenvalues tell
-    minima, maxima and saddles apart.
+    The Hessian describes the curvature of a function in all directions. Where the gradient is zero,
+    the signs of its eigenvalues distinguish minima, maxima and saddles.
 
     Parameters
     ----------
@@ -288,11 +306,13 @@ def hessian_of(
 
     {methods: help() shows this}
 
-    "extrapolation" and "central" take second differences along the axes and along the diagonals
-    between each two of them.
+    "extrapolation" and "central" use second differences along the axes and along the diagonals
+    between each two axes.
 
     Examples
     --------
+    The Hessian of :math:`x^2 + 3 x y` at one point:
+
     >>> import numpy as np
     >>> import gpugrad
     >>> hessian = gpugrad.hessian_of(lambda x, y: x**2 + 3 * x * y, stack=True)
@@ -323,7 +343,8 @@ def divergence_of(
 ) -> FunctionDerivative:
     r"""Return the divergence of a vector-valued function, as a function of points.
 
-    It is how much of a flow comes out of each place: sources are positive, sinks negative.
+    The divergence is the net outflow per unit of volume: it is positive at sources and negative at
+    sinks.
 
     Parameters
     ----------
@@ -350,9 +371,11 @@ def divergence_of(
 
     Examples
     --------
+    The divergence of the flow :math:`(x^2, 3 y)` at one point:
+
     >>> import gpugrad
-    >>> spread = gpugrad.divergence_of(lambda x, y: (x**2, 3 * y))
-    >>> float(spread(1.0, 5.0))
+    >>> divergence = gpugrad.divergence_of(lambda x, y: (x**2, 3 * y))
+    >>> float(divergence(1.0, 5.0))
     5.0
     """
     return FunctionDerivative(func, "jacobian", 1, locals(), OPERATORS["divergence"])
@@ -364,11 +387,11 @@ def divergence_of(
     returned="two or three components, one for each coordinate: a tuple of arrays or numbers, or "
     "one array with the components on axis 0",
     counted="one component for each coordinate",
-    value_errors=" If there are not two or three coordinates.",
-    stacked=" of shape (3, ...), for three coordinates",
-    results="the one component across the plane with two coordinates, a tuple of three with three; "
-    "or, where it is called with one array of points, an array with its components on the same "
-    "axis as the points",
+    value_errors="; if there are not two or three coordinates",
+    stacked=" of shape (3, ...) for three coordinates, instead of a tuple",
+    results="one array for two coordinates, the component perpendicular to their plane, and a "
+    "tuple of three arrays for three coordinates; or, if it is called with a single array of "
+    "points, one array with its components along the axis of the coordinates",
 )
 def curl_of(
     func: Callable[..., Any],
@@ -383,8 +406,8 @@ def curl_of(
 ) -> FunctionDerivative:
     r"""Return the curl of a vector-valued function of two or three variables.
 
-    It is how a flow turns about each place: twice the angular velocity of a body that it carries
-    along.
+    The result is a function of points. The curl measures the rotation of a flow: it is twice the
+    angular velocity of a small body that is carried along.
 
     Parameters
     ----------
@@ -411,16 +434,18 @@ def curl_of(
         \frac{\partial f_x}{\partial z} - \frac{\partial f_z}{\partial x},\;
         \frac{\partial f_y}{\partial x} - \frac{\partial f_x}{\partial y}\right)
 
-    and in two dimensions the last of them. The bound of the error is the sum of the bounds of the
-    terms.
+    In two dimensions the curl is the last of them. The bound of the error is the sum of the bounds
+    of the terms.
 
     {methods: help() shows this}
 
     Examples
     --------
+    A solid body that rotates with an angular velocity of 1 has a curl of 2:
+
     >>> import gpugrad
-    >>> turn = gpugrad.curl_of(lambda x, y: (-y, x))  # a solid body turning once in 2 pi
-    >>> float(turn(1.0, 5.0))
+    >>> curl = gpugrad.curl_of(lambda x, y: (-y, x))
+    >>> float(curl(1.0, 5.0))
     2.0
     """
     return FunctionDerivative(func, "jacobian", 1, locals(), OPERATORS["curl"])
@@ -440,8 +465,8 @@ def laplacian_of(
 ) -> FunctionDerivative:
     r"""Return the Laplacian of a function, as a function of points.
 
-    It compares a function with its surroundings: positive where the function is below the mean of
-    its neighbourhood, as in diffusion and in potentials.
+    The Laplacian compares a function with its surroundings: it is positive where the function is
+    below the mean of its neighbourhood. It appears in the equations of diffusion and of potentials.
 
     Parameters
     ----------
@@ -462,16 +487,18 @@ def laplacian_of(
     -----
     .. math:: \Delta f = \sum_{i=1}^{n} \frac{\partial^2 f}{\partial x_i^2}
 
-    Second derivatives along the axes alone are computed, as `hessian_of` has them on its diagonal.
+    Only the second derivatives along the axes are computed, which are the diagonal of `hessian_of`.
     The bound of the error is the sum of the bounds of the terms.
 
     {methods: help() shows this}
 
     Examples
     --------
+    The Laplacian of :math:`x^2 y` at one point:
+
     >>> import gpugrad
-    >>> bump = gpugrad.laplacian_of(lambda x, y: x**2 * y)
-    >>> float(bump(1.0, 5.0).round(9))
+    >>> laplacian = gpugrad.laplacian_of(lambda x, y: x**2 * y)
+    >>> float(laplacian(1.0, 5.0).round(9))
     10.0
     """
     return FunctionDerivative(func, "hessian", 2, locals(), OPERATORS["laplacian"])

@@ -9,101 +9,107 @@ from gpugrad._docs import F, fill_docstring, join_parameters
 _PARAMETERS = {
     "func": """
 func : callable
-    The function ``func(x, y, ...)``, of one array or number for each coordinate, which returns
-    {returned}. It is called with many points at once, and with coordinates of shapes that
-    broadcast together if it does the same with these; functions of single numbers, such as
-    `math.sin`, are called in a loop. With `vector` it is ``func(p)``, of one array with the
-    components on axis 0.
+    The function ``func(x, y, ...)``. It takes one array or number for each coordinate and returns
+    {returned}. It is called with many points at once. If it gives the same values for coordinates
+    whose shapes broadcast together, it is called with such coordinates. Functions of single
+    numbers, such as `math.sin`, are called in a loop. With `vector`, the function is ``func(p)``
+    and takes one array, with the coordinates along axis 0.
 """,
     "order": """
 order : int, optional
-    The order of the derivative, 1 to 8.
+    The order of the derivative, from 1 to 8. By default 1.
 """,
     "method": """
 method : {"auto", "autodiff", "complex", "extrapolation", "central"}, optional
-    How to differentiate, see the notes. "auto" takes the first of "autodiff", "complex" and
-    "extrapolation" that works, and leaves its name in the attribute ``method``. Where differences
-    contradict it, or have a smaller error for orders above 2, they take its place.
+    How to differentiate; see the notes. "auto", the default, uses the first of "autodiff",
+    "complex" and "extrapolation" that works; the attribute ``method`` of the result has its name.
+    At points where finite differences contradict this method, or have a smaller error for orders
+    above 2, the differences are used instead.
 """,
     "accuracy": """
 accuracy : {2, 4, 6, 8, 10, 12}, optional
-    The power of the step with which the error of "central" vanishes, by default 8.
+    The order of accuracy of the method "central": its error is proportional to this power of the
+    step. By default 8.
 """,
     "step": """
 step : number or sequence of numbers, optional
-    The step of "central", in the unit of the coordinates, the same for all or one for each. By
-    default it balances rounding and truncation for a function that changes over lengths of
-    max(1, abs(x)).
+    The step of the method "central", in the unit of the coordinates: one number, or one for each
+    coordinate. By default it balances rounding and truncation errors for a function that changes
+    over lengths of about max(1, abs(x)).
 """,
     "vector": """
 vector : bool, optional
-    Whether `func` takes all coordinates in one array.
+    Whether `func` takes all coordinates in one array. By default False.
 """,
     "points_axis": """
 points_axis : {0, -1}, optional
-    Where the components are in the one array of points that the result is called with. By
-    default it takes an array for each coordinate, with `vector` one with the components on axis
-    0.
+    If given, the result is called with a single array of points, with the coordinates along this
+    axis. By default, the result is called with one array for each coordinate; with `vector`, with
+    a single array with the coordinates along axis 0.
 """,
     "stack": """
 stack : bool, optional
-    Return one array{stacked}.
+    Whether to return one array{stacked}. By default False.
 """,
     "return_error": """
 return_error : bool, optional
-    Return ``(value, error)``, a `DerivativeEstimate`: also an estimated bound of the error of
-    each number.
+    Whether to return a `DerivativeEstimate`, a pair ``(value, error)`` with an estimated bound for
+    the error of each number. By default False.
 """,
 }
 
 _RESULT = """
 FunctionDerivative
-    A function of points: numbers or arrays of any shape that broadcast together, of NumPy, CuPy,
-    PyTorch, JAX or another array-API library, or one array of all coordinates. It returns
-    {results}. Library, device and dtype are taken from the points; integers become float64. No
-    points give empty arrays. {unit}
+    A function of points. It takes one number or array for each coordinate, of any shapes that
+    broadcast together, or a single array with all coordinates. The arrays may be those of NumPy,
+    CuPy, PyTorch, JAX or another library that follows the array API. The function returns
+    {results}. Library, device and dtype are those of the points; integers become float64. Without
+    points, the arrays are empty. {unit}
 """
 
 _ERRORS = """
 Raises
 ------
 TypeError
-    If `func` is not callable or does not take the coordinates; if points are of two libraries,
-    complex, lazy, masked or with units; if a method cannot differentiate this function, or
-    differences contradict the one that was asked for (`NotAnalytic` for "complex").
+    If `func` is not callable or does not accept the coordinates; if points belong to two
+    libraries, are complex, lazy or masked, or have units; if the requested method can't
+    differentiate this function, or finite differences contradict its result (`NotAnalytic` for
+    "complex").
 ValueError
-    If `func` does not return {counted}, sees other points than that one, or returns something else
-    when called again; if an argument is unknown.{value_errors}
+    If `func` does not return {counted}; if its value at a point depends on other points or changes
+    from call to call; if the value of an argument is unknown{value_errors}.
 
 Warns
 -----
 GpugradWarning
-    If points in memory have a derivative that is NaN, because `func` is NaN or raises an error
-    there, because its values on neither side tell a slope, as at a root at 0, or because both sides
-    tell different ones, as at a kink or a jump.
+    If the derivative is NaN at points whose values are in memory: because `func` is NaN or raises
+    an error there, because no slope can be found on either side, as for a square root at 0, or
+    because the slopes on both sides differ, as at a kink or a jump.
 """
 
 _METHODS = """
-- "autodiff": automatic differentiation by PyTorch or JAX, for functions written with them or
-  with operators; exact.
+- "autodiff": automatic differentiation by PyTorch or JAX, for functions that are written with
+  one of these libraries or with operators. It is exact.
 - "complex": {complex_step}
-- "extrapolation": central differences at many steps, combined; for each point the best step.
-- "central": central differences with one step, the cheapest.
+- "extrapolation": a combination of central differences with many steps; the best step is chosen
+  for each point.
+- "central": central differences with a single step, the cheapest method.
 
-`gradient_of` tells more of each.
+`gradient_of` describes the methods in detail.
 """
 
 FIRST = {
-    "unit": "In the unit of `func` per unit of the coordinate.",
-    "complex_step": """a step in the complex plane, exact but for rounding; for NumPy points and
-  functions of NumPy's analytic operations.""",
+    "unit": "The unit is the unit of `func` per unit of the coordinate.",
+    "complex_step": """a step in the complex plane, exact except for rounding, for NumPy points and
+  functions that consist of analytic operations of NumPy.""",
 }
 """Words for first derivatives."""
 
 SECOND = {
-    "unit": "In the unit of `func` per squared unit of the coordinates.",
-    "complex_step": """a step in the complex plane for first derivatives, then their differences by
-  "extrapolation"; for NumPy points and functions of NumPy's analytic operations.""",
+    "unit": "The unit is the unit of `func` per squared unit of the coordinates.",
+    "complex_step": """a step in the complex plane for the first derivatives, which are then
+  differentiated by "extrapolation"; for NumPy points and functions that consist of analytic
+  operations of NumPy.""",
 }
 """Words for second derivatives."""
 

@@ -20,21 +20,21 @@ _ACCURACY = 8
 
 
 class DerivativeEstimate(NamedTuple):
-    """A derivative and an estimated bound of its error, each as it would come alone.
+    """A derivative and an estimated bound of its error: a pair ``(value, error)``.
 
-    What derivatives of functions return with ``return_error=True``.
+    Derivatives of functions return it with ``return_error=True``.
 
     Parameters
     ----------
     value : number, array, or tuple of them
         The derivative.
     error : number, array, or tuple of them
-        The estimated bound of its error, in the same form and unit; infinite where nothing can be
-        said.
+        The estimated bound of the error of the derivative, in the same form and unit. It is
+        infinite where the error can't be estimated.
 
     See Also
     --------
-    gradient_of : Makes functions that return it with ``return_error=True``.
+    gradient_of : Returns functions that return this pair with ``return_error=True``.
 
     Examples
     --------
@@ -49,33 +49,34 @@ class DerivativeEstimate(NamedTuple):
 
 
 class FunctionDerivative:
-    """A derivative of a function: a function itself, made by `gradient_of` and its relatives.
+    """A derivative of a function, which is a function of points.
 
-    It is called with points, as often as needed, and may be passed on wherever a function is
-    wanted: to a solver, a plot, or to `tabulate`.
+    It is returned by `gradient_of` and similar functions. It can be called as often as needed, and
+    can be used wherever a function is expected: in a solver, in a plot, or in `tabulate`.
 
     Parameters
     ----------
     func : callable
         The function to differentiate.
     kind : {"gradient", "jacobian", "hessian", "derivative"}
-        Which derivatives are computed.
+        The kind of derivatives that are computed.
     order : int
-        Their order.
+        The order of the derivatives.
     options : dict
-        The arguments of the function that makes it, such as `gradient_of`.
+        The arguments of the function that made it, such as `gradient_of`.
     row : object, optional
-        How the derivatives add up, as for a divergence.
+        How the derivatives are added up, as for a divergence.
 
     Attributes
     ----------
     method : str
-        How derivatives are computed. With "auto", once it has been called, how the last call did.
+        The method of differentiation. With "auto", after the first call, the method of the last
+        call.
 
     See Also
     --------
-    gradient_of : Makes one.
-    derivative_of : Makes one for a function of one variable.
+    gradient_of : Returns the gradient of a function.
+    derivative_of : Returns a derivative of a function of one variable.
 
     Examples
     --------

@@ -37,20 +37,20 @@ _SECONDS_UNWATCHED = 2.0
 
 
 class Table(NamedTuple):
-    """A field and the 1-D coordinates of its axes: ``gradient(field, *coordinates)``.
+    """A field and the 1-D coordinates of its axes: a pair ``(field, coordinates)``.
 
-    What `tabulate` returns; it unpacks into its two entries.
+    It is returned by `tabulate`, and is differentiated by ``gradient(field, *coordinates)``.
 
     Parameters
     ----------
     field : array of shape (n_0, n_1, ...)
-        The values of the function, axis by axis in the order of the coordinates.
+        The values of the function; the axes are in the order of the coordinates.
     coordinates : tuple of 1-D arrays
         The coordinates along each axis.
 
     See Also
     --------
-    tabulate : Makes a table.
+    tabulate : Returns a table.
 
     Examples
     --------
@@ -74,52 +74,56 @@ def tabulate(
     memory: int = _MEMORY,
     progress: bool | None = None,
 ) -> Table:
-    """Evaluate a function on a grid, block by block, where the coordinates live.
+    """Return the values of a function on a grid, with the coordinates of the grid.
 
-    The table that `gradient` differentiates: ``gradient(field, *coordinates)``.
+    The function is evaluated block by block, on the device of the coordinates. The result can be
+    differentiated by ``gradient(field, *coordinates)``.
 
     Parameters
     ----------
     func : callable
-        ``func(x, y, ...)``, of one array for each axis; the arrays broadcast together (shapes
-        (n_0, 1, ...), (1, n_1, ...), ...), as `numpy.ogrid` makes them. Constants and functions of
-        some of the coordinates are spread over the grid; functions of single numbers, such as
-        `math.sin`, are called point by point. With `vector` it is ``func(p)``, p of shape
-        (n, n_0, n_1, ...).
+        The function ``func(x, y, ...)``. It takes one array for each axis; the arrays broadcast
+        together (they have the shapes (n_0, 1, ...), (1, n_1, ...), ...), like those of
+        `numpy.ogrid`. Functions that are constant or depend on some of the coordinates only are
+        allowed. Functions of single numbers, such as `math.sin`, are called point by point. With
+        `vector`, the function is ``func(p)`` with an array p of shape (n, n_0, n_1, ...).
     *coordinates : slice or 1-D array
-        For each axis ``slice(start, stop, 101j)``, which is 101 points with both ends, or
-        ``slice(start, stop, step)``, without the last, as in `numpy.mgrid`; or the coordinates.
+        For each axis, the coordinates or a slice: ``slice(start, stop, 101j)`` is 101 points
+        including both ends, and ``slice(start, stop, step)`` is points at a distance of `step`
+        without the end, as in `numpy.mgrid`.
     vector : bool, optional
-        Whether `func` takes all coordinates in one array.
+        Whether `func` takes all coordinates in one array. By default False.
     like : array, module or str, optional
-        An array whose library, device and (if floating) precision to use, an array-API namespace,
-        or a name for `namespace`. By default the library of the coordinates, or NumPy.
+        The library to use: an array, which also determines the device and, if it is floating, the
+        precision; an array-API namespace; or a name for `namespace`. By default the library of the
+        coordinates, or NumPy.
     dtype : dtype, optional
-        The dtype of the coordinates, a floating one. By default the dtype of the given ones, else
-        of `like`, else the widest. The field has the dtype that `func` makes of it; what is no
-        float gets this one.
+        The floating dtype of the coordinates. By default the dtype of given coordinates, else the
+        dtype of `like`, else the widest. The field has the dtype that `func` returns; values that
+        are not floating are converted to this dtype.
     memory : int, optional
-        Bytes that a block's values may take, 256 MiB by default; `func` may need several times as
-        much for its temporaries. On NumPy blocks are of 4 MiB at most, so that they stay cached.
+        The maximum size of the values of a block in bytes, by default 256 MiB. `func` may need
+        several times as much memory for its temporaries. Blocks of NumPy arrays have at most 4 MiB,
+        so that they stay in the cache.
     progress : bool, optional
-        Whether to show a bar, with tqdm. By default on a terminal, if there is tqdm, and after two
-        seconds.
+        Whether to show a progress bar. This needs tqdm. By default it is shown after two seconds,
+        on a terminal and if tqdm is installed.
 
     Returns
     -------
     Table
-        ``(field, coordinates)``: the field of shape (n_0, n_1, ...), axis by axis in the order of
-        the coordinates (as ``indexing="ij"``), and the tuple of 1-D coordinates.
+        ``(field, coordinates)``: the field of shape (n_0, n_1, ...), with its axes in the order of
+        the coordinates (as with ``indexing="ij"``), and the tuple of 1-D coordinates.
 
     Raises
     ------
     TypeError
-        If `func` is not callable, coordinates are of two libraries, or complex.
+        If `func` is not callable; if coordinates belong to two libraries, or are complex.
     ValueError
-        If coordinates are not 1-D, a slice has no ends, or `func` returns something that does not
+        If coordinates are not 1-D; if a slice has no start or stop; if the values of `func` do not
         fit the grid.
     ImportError
-        If a bar is asked for and there is no tqdm.
+        If a progress bar is requested and tqdm is not installed.
 
     See Also
     --------
@@ -128,11 +132,13 @@ def tabulate(
 
     Notes
     -----
-    At no time is there a coordinate array of the size of the grid, unless with `vector`. Dask
-    coordinates give a lazy field, in one call of `func`.
+    No coordinate array has the size of the whole grid, except with `vector`. If the coordinates are
+    Dask arrays, the field is lazy, and `func` is called once.
 
     Examples
     --------
+    Tabulate a function of three variables and differentiate the table:
+
     >>> import gpugrad
     >>> field, coordinates = gpugrad.tabulate(
     ...     lambda x, y, z: 2 * x**2 + 3 * y**2 - 4 * z,

@@ -158,8 +158,8 @@ backend : {"auto", "slices", "numpy", "compiled", "cupy"}, optional
 }
 
 _SLOPE = """;
-    - ``{"normal": number}``: the derivative along the outward normal, at the sample at the end, is
-      this number, in the unit of the field per unit of the spacing (a Neumann condition)"""
+    - ``{"normal": number}``: the derivative along the outward normal at the end is this number,
+      in the unit of the field per unit of the spacing (a Neumann condition)"""
 
 OF_A_FIELD = {
     "shape": "(n_0, ..., n_k)",
@@ -170,6 +170,7 @@ OF_A_FIELD = {
     "sums": "",
     "leading": "the results on a new leading axis",
     "components": "one for each axis to differentiate along, in the order of the axes",
+    "no_unit": " dates without a `time_unit`,",
     "type_errors": "",
     "value_errors": "",
     "out_errors": "; if `out` has the wrong shape or device, or is read-only",
@@ -191,8 +192,8 @@ _ERRORS = """
 Raises
 ------
 TypeError
-    If an argument has the wrong type: a function, text, booleans, dates without a `time_unit`, or
-    an array of another library; or if the number of spacings does not match the axes{type_errors}.
+    If an argument has the wrong type: a function, text, booleans,{no_unit} or an array of another
+    library; or if the number of spacings does not match the axes{type_errors}.
 ValueError
     If an axis is too short for the scheme (the message says which schemes fit), does not exist or
     is named twice; if the value of an option is unknown or out of range; if coordinates differ in

@@ -78,8 +78,8 @@ def explain(
 
     Examples
     --------
-    An array of Python objects needs the slow backend; for a float64 array, NumPy's backend is
-    possible:
+    The backend "slices" evaluates arrays of Python objects. For a float64 array, the backend
+    "numpy" is possible, too:
 
     >>> import numpy as np
     >>> import gpugrad

@@ -533,7 +533,7 @@ like : array or namespace, optional
     "mask",
     backend_errors="If a backend that is requested by name can't run a call of the plan; the call "
     "raises the error",
-    type_errors=", or if the operator does not have an option",
+    type_errors=", or if an option is not one of the operator",
     value_errors="; if the operator is unknown",
 )
 def plan(

@@ -57,6 +57,10 @@ prominence : number, optional
     Mark only turning points of at least this prominence, in the unit of `f`; see
     `turning_points`. This needs SciPy.
 """,
+    no_unit="",
+    backend_errors="""If a backend that is requested by name can't run this call.
+ImportError
+    If Matplotlib is not installed""",
     ax="""
 ax : Axes of Matplotlib or sequence of these, optional
     The axes to draw on, one for each panel. By default those of a new figure of
@@ -96,8 +100,6 @@ def plot(
         belong.
 
     {errors: help() shows this}
-    ImportError
-        If Matplotlib is not installed.
 
     See Also
     --------

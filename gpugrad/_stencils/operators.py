@@ -143,7 +143,7 @@ _ROWS = (
         options=frozenset({"edge_order", "stagger", "stack"}),
     ),
     Operator(
-        "derivative", "derivative", "one derivative along an axis, of any order",
+        "derivative", "derivative", "a derivative along one axis, of any order",
         takes="field", gives="each", terms=each_derivative, orders=(), axes=(1, 1),
         options=frozenset({"order", "edge_order", "stagger"}),
     ),
@@ -158,7 +158,7 @@ _ROWS = (
         options=frozenset({"edge_order", "stagger", "stack"}),
     ),
     Operator(
-        "laplacian", "Laplacian", "the sum of the second derivatives along all axes",
+        "laplacian", "Laplacian", "the Laplacian: the sum of the second derivatives along all axes",
         takes="field", gives="one", terms=laplacian_terms, orders=(2,),
     ),
     Operator(

@@ -18,20 +18,21 @@ exprs : sequence of str or SymPy expressions
     "symbols": """
 *symbols : str or SymPy symbols
     The variables, in the order of the {places}: ``"x", "y"`` or ``"x y"``. By default the symbols
-    of the formula, sorted by name. A symbol that is not in the formula has the derivative zero.
+    of the formula, sorted by name. The derivative with respect to a symbol that is not in the
+    formula is zero.
 """,
     "by": """
 by : str or SymPy symbol, optional
-    The variable to differentiate by; by default the only one.
+    The variable with respect to which to differentiate. It may be left out if there is only one.
 """,
     "order": """
 order : int, optional
-    How often to differentiate, from 1 to 8.
+    The order of the derivative, from 1 to 8. By default 1.
 """,
     "library": """
 library : {"numpy", "cupy", "torch", "jax", "auto"}, optional
-    The library that evaluates, by a name for `gpugrad.namespace`; numbers and NumPy arrays are
-    moved to it. By default the library of the points.
+    The library that evaluates the derivative, as a name for `gpugrad.namespace`. Points that are
+    numbers or NumPy arrays are converted to it. By default the library of the points.
 """,
 }
 
@@ -39,35 +40,36 @@ _ERRORS = """
 Raises
 ------
 TypeError
-    If {no_formulas}, or if `backend` is given, which says `library` here.
+    If {no_formulas}, or if `backend` is given instead of `library`.
 ValueError
-    If a text is no formula (with the position), if it holds symbols that are not listed, if a
-    derivative has no value, as at a jump (``sign``, ``Heaviside``, ``floor``), or if a text has
+    If a text is not a formula (the message says where), or contains symbols that are not listed;
+    if a derivative has no value, as at a jump (``sign``, ``Heaviside``, ``floor``); if a text has
     more than 200 symbols or takes longer than 1.5 seconds{value_errors}.
 ImportError
     If SymPy is not installed: ``pip install "gpugrad[symbolic]"``.
 """
 
 _ROUNDING = """
-Results are rounded as the operations in the formula are; there is no truncation error. At a
-kink, ``Abs`` has the slope 0, ``Max`` and ``Min`` the mean of both slopes, and ``Piecewise``
-the slope of the piece whose condition holds; a jump between pieces is not seen.
+There is no truncation error; the only error is the rounding of the operations in the formula. At a
+kink, the derivative of ``Abs`` is 0, the derivative of ``Max`` and ``Min`` is the mean of both
+slopes, and the derivative of ``Piecewise`` is that of the piece whose condition holds. A jump
+between pieces is not detected.
 """
 
 _GRAMMAR = (
-    "Text is read by a grammar of its own and never executed; ``^`` is read as ``**``, and so are "
-    "``x²``, ``½``, ``π`` and ``√x``; products need their ``*``."
+    "Text is parsed and never executed as Python code. ``^`` means ``**``; ``x²``, ``½``, ``π`` "
+    "and ``√x`` are understood, too. Products need a ``*``."
 )
 
-TOO_LONG = ", or if the first derivatives of a text have more than 3000 operations"
+TOO_LONG = "; if the first derivatives of a text have more than 3000 operations"
 """What second derivatives raise ValueError for."""
 
 _OF_ONE = {
     "places": "components and of the points",
-    "no_formulas": "it is not an expression",
+    "no_formulas": "`expr` is not an expression",
     "value_errors": "",
 }
-_OF_SEVERAL = _OF_ONE | {"no_formulas": "`exprs` is no sequence of expressions"}
+_OF_SEVERAL = _OF_ONE | {"no_formulas": "`exprs` is not a sequence of expressions"}
 
 
 def describe(**changes: str) -> Callable[[F], F]:

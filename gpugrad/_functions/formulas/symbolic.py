@@ -70,10 +70,10 @@ def _holds_text(arguments: Iterable[Any]) -> bool:
 @_names_library
 @describe()
 def gradient(expr: Any, *symbols: Any, library: str | None = None) -> SymbolicFunction:
-    r"""Differentiate a formula exactly: its gradient, to be printed and to be called.
+    r"""Return the exact gradient of a formula.
 
-    It is the direction in which a scalar field rises fastest, and how steeply, without a grid and
-    without an error of differences.
+    The result can be printed as a formula, and can be called with points. It needs no grid and has
+    no truncation error.
 
     Parameters
     ----------
@@ -82,14 +82,14 @@ def gradient(expr: Any, *symbols: Any, library: str | None = None) -> SymbolicFu
     Returns
     -------
     SymbolicFunction
-        ``g(x, y, ...)`` gives a tuple of arrays, one for each symbol; for a single symbol a bare
-        array, as `gpugrad.gradient` does. ``g.expressions`` are the formulas.
+        The gradient ``g``. ``g(x, y, ...)`` returns a tuple with one array for each symbol; for one
+        symbol, a single array. ``g.expressions`` are the formulas.
 
     {errors: help() shows this}
 
     See Also
     --------
-    gpugrad.symbolic.derivative : The derivative by one variable, of any order.
+    gpugrad.symbolic.derivative : The derivative with respect to one variable, of any order.
     gpugrad.gradient_of : The gradient of a Python function.
 
     Notes
@@ -100,6 +100,8 @@ def gradient(expr: Any, *symbols: Any, library: str | None = None) -> SymbolicFu
 
     Examples
     --------
+    Print the gradient of a formula, and evaluate it at two points:
+
     >>> import gpugrad
     >>> g = gpugrad.symbolic.gradient("2*x**2 + 3*y**2 - 4*z")
     >>> print(g)
@@ -115,15 +117,16 @@ def gradient(expr: Any, *symbols: Any, library: str | None = None) -> SymbolicFu
 @_names_library
 @describe(
     places="points in a call",
-    value_errors=", if `by` is none of the symbols or is missing where there are several, or if "
-    "`order` is no integer from 1 to 8",
+    value_errors="; if `by` is not one of the symbols, or is missing although there are several; "
+    "if `order` is not an integer from 1 to 8",
 )
 def derivative(
     expr: Any, *symbols: Any, by: Any = None, order: int = 1, library: str | None = None
 ) -> SymbolicFunction:
-    """Differentiate a formula exactly by one of its variables, as often as is asked for.
+    """Return an exact partial derivative of a formula, of any order.
 
-    It is how fast a formula changes with that variable while the others stay: a partial derivative.
+    The formula is differentiated with respect to one of its variables, while the others are
+    constant.
 
     Parameters
     ----------
@@ -132,23 +135,26 @@ def derivative(
     Returns
     -------
     SymbolicFunction
-        A call, with a value for each symbol, gives one array.
+        The derivative. A call with a value for each symbol returns one array.
 
     {errors: help() shows this}
 
     See Also
     --------
-    gpugrad.symbolic.gradient : The derivatives by all variables.
+    gpugrad.symbolic.gradient : The derivatives with respect to all variables.
     gpugrad.derivative_of : A derivative of a Python function.
 
     Notes
     -----
     {rounding: help() shows this}
-    For orders above 1, the derivatives of a text that are differentiated again may have 3000
-    operations at most.
+
+    For orders above 1, the derivatives of a text that are differentiated again may have at most
+    3000 operations.
 
     Examples
     --------
+    The second derivative with respect to x:
+
     >>> import gpugrad
     >>> gpugrad.symbolic.derivative("x**3 * y", by="x", order=2).expressions
     6*x*y
@@ -172,10 +178,10 @@ def derivative(
 @_names_library
 @describe(components="The components of a vector field", places="columns and of the points")
 def jacobian(exprs: Any, *symbols: Any, library: str | None = None) -> SymbolicFunction:
-    """Differentiate formulas exactly: the Jacobian, a row for each formula.
+    """Return the exact Jacobian of several formulas: a row for each formula.
 
-    It is the linear map that is nearest to a vector field about a point, as Newton's method and the
-    propagation of errors need it.
+    The Jacobian is the matrix of all first derivatives. It is used by Newton's method and for the
+    propagation of errors, for example.
 
     Parameters
     ----------
@@ -184,8 +190,8 @@ def jacobian(exprs: Any, *symbols: Any, library: str | None = None) -> SymbolicF
     Returns
     -------
     SymbolicFunction
-        A call gives a tuple of rows: ``j(x, y)[i][k]`` is the derivative of component i along
-        symbol k.
+        The Jacobian ``j``. A call returns a tuple of rows: ``j(x, y)[i][k]`` is the derivative of
+        component i with respect to symbol k.
 
     {errors: help() shows this}
 
@@ -200,6 +206,8 @@ def jacobian(exprs: Any, *symbols: Any, library: str | None = None) -> SymbolicF
 
     Examples
     --------
+    The Jacobian of the mapping :math:`(x y, x + y)`:
+
     >>> import gpugrad
     >>> gpugrad.symbolic.jacobian(["x*y", "x + y"], "x", "y").expressions
     ((y, x), (1, 1))
@@ -212,10 +220,10 @@ def jacobian(exprs: Any, *symbols: Any, library: str | None = None) -> SymbolicF
 @_names_library
 @describe(places="rows and of the points", value_errors=TOO_LONG)
 def hessian(expr: Any, *symbols: Any, library: str | None = None) -> SymbolicFunction:
-    """Differentiate a formula twice, exactly: the Hessian, a row for each symbol.
+    """Return the exact Hessian of a formula: a row for each symbol.
 
-    It is how a field bends in all directions: where the gradient is zero, its eigenvalues tell
-    minima, maxima and saddles apart.
+    The Hessian describes the curvature of a field in all directions. Where the gradient is zero,
+    the signs of its eigenvalues distinguish minima, maxima and saddles.
 
     Parameters
     ----------
@@ -224,7 +232,8 @@ def hessian(expr: Any, *symbols: Any, library: str | None = None) -> SymbolicFun
     Returns
     -------
     SymbolicFunction
-        A call gives a tuple of rows: ``h(x, y)[i][k]`` is the derivative along symbols i and k.
+        The Hessian ``h``. A call returns a tuple of rows: ``h(x, y)[i][k]`` is the second
+        derivative with respect to symbols i and k.
 
     {errors: help() shows this}
 
@@ -239,6 +248,8 @@ def hessian(expr: Any, *symbols: Any, library: str | None = None) -> SymbolicFun
 
     Examples
     --------
+    The Hessian of :math:`x^2 y`:
+
     >>> import gpugrad
     >>> gpugrad.symbolic.hessian("x**2 * y", "x", "y").expressions
     ((2*y, 2*x), (2*x, 0))
@@ -255,12 +266,13 @@ def hessian(expr: Any, *symbols: Any, library: str | None = None) -> SymbolicFun
 @_names_library
 @describe(
     components="The components, one for each symbol",
-    value_errors=", or if there are not as many components as symbols",
+    value_errors="; if there is not one component for each symbol",
 )
 def divergence(exprs: Any, *symbols: Any, library: str | None = None) -> SymbolicFunction:
-    """Add up the derivatives of a vector field's components, exactly: its divergence.
+    """Return the exact divergence of a vector field.
 
-    It is how much of a vector field comes out of each place: sources are positive, sinks negative.
+    The divergence is the net outflow per unit of volume: it is positive at sources and negative at
+    sinks.
 
     Parameters
     ----------
@@ -269,7 +281,7 @@ def divergence(exprs: Any, *symbols: Any, library: str | None = None) -> Symboli
     Returns
     -------
     SymbolicFunction
-        A call, with a value for each symbol, gives one array.
+        The divergence. A call with a value for each symbol returns one array.
 
     {errors: help() shows this}
 
@@ -284,6 +296,8 @@ def divergence(exprs: Any, *symbols: Any, library: str | None = None) -> Symboli
 
     Examples
     --------
+    The divergence of the vector field :math:`(x^2, x y)`:
+
     >>> import gpugrad
     >>> gpugrad.symbolic.divergence(["x**2", "x*y"], "x", "y").expressions
     3*x
@@ -298,13 +312,14 @@ def divergence(exprs: Any, *symbols: Any, library: str | None = None) -> Symboli
 @_names_library
 @describe(
     components="The two or three components, one for each symbol",
-    value_errors=", or if there are not two or three components and as many symbols",
+    value_errors="; if there are not two or three components; if there is not one component for "
+    "each symbol",
 )
 def curl(exprs: Any, *symbols: Any, library: str | None = None) -> SymbolicFunction:
-    """Compute the curl of a vector field exactly, in two or three dimensions.
+    """Return the exact curl of a vector field in two or three dimensions.
 
-    It is how a vector field turns about each place: twice the angular velocity of a body that it
-    carries along.
+    The curl measures the rotation of a flow: it is twice the angular velocity of a small body that
+    is carried along.
 
     Parameters
     ----------
@@ -313,7 +328,8 @@ def curl(exprs: Any, *symbols: Any, library: str | None = None) -> SymbolicFunct
     Returns
     -------
     SymbolicFunction
-        A call gives three arrays; in two dimensions one, the component out of the plane.
+        The curl. In three dimensions a call returns three arrays. In two dimensions it returns one
+        array, the component perpendicular to the plane.
 
     {errors: help() shows this}
 
@@ -328,6 +344,8 @@ def curl(exprs: Any, *symbols: Any, library: str | None = None) -> SymbolicFunct
 
     Examples
     --------
+    A solid body that rotates with an angular velocity of 1 has a curl of 2:
+
     >>> import gpugrad
     >>> gpugrad.symbolic.curl(["-y", "x"], "x", "y").expressions
     2
@@ -347,17 +365,17 @@ def curl(exprs: Any, *symbols: Any, library: str | None = None) -> SymbolicFunct
 @describe(
     expr="""
 expr : str, SymPy expression, or a sequence of them
-    A scalar field, such as ``"x**2 + y**3"``, or the components of a vector field, each of which is
-    taken by itself. {grammar}
+    A scalar field, such as ``"x**2 + y**3"``, or the components of a vector field, for which the
+    result has the Laplacian of each component. {grammar}
 """,
     places="points in a call",
     value_errors=TOO_LONG,
 )
 def laplacian(expr: Any, *symbols: Any, library: str | None = None) -> SymbolicFunction:
-    """Add up the second derivatives of a formula exactly: its Laplacian.
+    """Return the exact Laplacian of a formula, or of each component of a vector field.
 
-    It compares a field with its surroundings: positive where the field is below the mean of its
-    neighbourhood. It drives diffusion and waves.
+    The Laplacian compares a field with its surroundings: it is positive where the field is below
+    the mean of its neighbourhood. It appears in the equations of diffusion and of waves.
 
     Parameters
     ----------
@@ -366,7 +384,7 @@ def laplacian(expr: Any, *symbols: Any, library: str | None = None) -> SymbolicF
     Returns
     -------
     SymbolicFunction
-        A call gives one array; for a vector field a tuple of them.
+        The Laplacian. A call returns one array; for a vector field, a tuple of arrays.
 
     {errors: help() shows this}
 
@@ -381,6 +399,8 @@ def laplacian(expr: Any, *symbols: Any, library: str | None = None) -> SymbolicF
 
     Examples
     --------
+    The Laplacian of :math:`x^2 + y^3`:
+
     >>> import gpugrad
     >>> gpugrad.symbolic.laplacian("x**2 + y**3", "x", "y").expressions
     6*y + 2

@@ -31,32 +31,31 @@ LIBRARIES = {"numpy": "NumPy", "cupy": "CuPy", "torch": "PyTorch", "jax": "JAX"}
 
 @dataclass(frozen=True, eq=False)
 class SymbolicFunction:
-    r"""An exact derivative: prints as a formula, and is called with points.
+    r"""An exact derivative, which prints as a formula and is called with points.
 
-    One object serves to read a derivative, to put it into a text as LaTeX, and to evaluate it on
-    arrays of any library.
+    It can be read, inserted into a text as LaTeX, and evaluated on arrays of any library.
 
     Parameters
     ----------
     expressions : SymPy expression, or nested tuple of them
-        The derivatives, laid out as the results of a call are.
+        The derivatives, in the form in which a call returns their values.
     symbols : tuple of SymPy symbols
         The variables, in the order in which a call takes points.
     operator : str
-        Which derivative: "gradient", "jacobian", ...
+        The kind of derivative: "gradient", "jacobian" and so on.
     library : str, optional
-        The library that evaluates, by default the library of the points.
+        The library that evaluates the derivative, by default the library of the points.
     _tape : Tape, optional
         The operations that evaluate the formulas.
 
     Attributes
     ----------
     latex : str
-        The formula in LaTeX; notebooks show it.
+        The formula in LaTeX, which notebooks show.
 
     See Also
     --------
-    gpugrad.symbolic.gradient : Makes one.
+    gpugrad.symbolic.gradient : Returns the gradient of a formula.
     gpugrad.FunctionDerivative : The derivative of a Python function.
 
     Examples
@@ -77,7 +76,7 @@ class SymbolicFunction:
 
     @property
     def latex(self) -> str:
-        """The formula in LaTeX.
+        """Return the formula in LaTeX.
 
         See Also
         --------
