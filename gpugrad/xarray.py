@@ -276,12 +276,11 @@ class DataArrayAccessor:
 class DatasetAccessor:
     """The operators on vector fields, as methods of a Dataset.
 
-    The components of the vector field are variables of the dataset. They can be given in three
-    ways:
+    The components of the vector field are variables of the dataset, given in one of three ways:
 
-    - in the order of `axis`, as in ``divergence("u", "v", axis=("x", "y"))``; - by direction, as in
-    ``divergence(u="u", v="v")``: u is the component along x or longitude, v the
-      component along y or latitude, w the component along z. The names and CF attributes of the
+    - in the order of `axis`, as in ``divergence("u", "v", axis=("x", "y"))``;
+    - by direction, as in ``divergence(u="u", v="v")``: u is the component along x or longitude, v
+      the component along y or latitude, w the one along z. The names and CF attributes of the
       coordinates tell which dimension is x, y or z;
     - by dimension, as in ``divergence(x="u", y="v")``.
 
