@@ -51,8 +51,8 @@ def gradient(
 
     Uses second-order central differences in the interior and one-sided differences at the ends.
     The arguments, dtypes and shapes are those of `numpy.gradient`. For NumPy and Dask arrays, and
-    for PyTorch tensors on the CPU, every digit of the result is the same, too. The arithmetic runs
-    on the device of the array.
+    for PyTorch tensors on the CPU, every digit of the result is the same, too, except in half
+    precision. The arithmetic runs on the device of the array.
 
     Parameters
     ----------

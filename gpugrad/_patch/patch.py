@@ -22,9 +22,9 @@ class patch_numpy:
     fallback : bool, default False
         What happens to calls that gpugrad refuses. False: gpugrad's error is raised. True: the
         original function of the library computes these calls, and also all fields for which the
-        result of gpugrad would differ: half precision, dates, Python objects and files in memory.
-        Then every digit of the results is NumPy's, and there is no error or warning that NumPy
-        would not give.
+        result of gpugrad would differ: half precision, dates, Python objects and memory-mapped
+        files. Then every digit of the results is NumPy's, and there is no error or warning that
+        NumPy would not give.
 
     Raises
     ------

@@ -106,7 +106,7 @@ class Sphere:
 
     Parameters
     ----------
-    latitude, longitude : array of shape (n_latitudes,), (n_longitudes,), or both of both
+    latitude, longitude : 1-D arrays, or 2-D arrays of shape (n_latitudes, n_longitudes)
         The coordinates of the samples, positive northward and eastward, in host memory. 1-D
         coordinates may increase or decrease, evenly or not (as in Gaussian grids), and longitudes
         may start at any meridian. Curved grids (rotated poles, satellite swaths, ocean models) have
