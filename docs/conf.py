@@ -170,11 +170,13 @@ class NameLinks(SphinxPostTransform):
 
     def run(self, **keywords: Any) -> None:
         """Wrap the literals of a page."""
+        if self.env.docname.startswith(API):
+            return  # docstrings mark what is to be linked
         for literal in list(self.document.findall(nodes.literal)):
             if isinstance(literal.parent, (nodes.reference, addnodes.pending_xref, nodes.title)):
                 continue
             full = find_public_name(literal.astext())
-            if full is None or self.env.docname == PAGES[full]:
+            if full is None:
                 continue
             reference = addnodes.pending_xref(
                 "", refdomain="py", reftype="obj", reftarget=full, refexplicit=True,

@@ -302,6 +302,7 @@ def test_a_laplacian_is_one_sum(rng, small_pieces):
     assert_like_slices([mixed, mixed[::-1]])
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("dtype", ["f4", "f8", "c16"])
 @pytest.mark.parametrize("operator", ["gradient", "laplacian"])
 def test_rows_of_all_lengths_begin_anywhere_in_a_line(

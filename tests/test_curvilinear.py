@@ -412,6 +412,9 @@ def test_beside_a_masked_sample_the_error_is_that_of_one_side():
 # What calls cost
 
 
+@pytest.mark.exhaustive(name="curl")
+@pytest.mark.exhaustive(name="divergence")
+@pytest.mark.exhaustive(name="gradient_norm")
 @pytest.mark.parametrize("name", METHODS)
 def test_calls_need_memory_for_results_and_two_fields_at_most(name, rng, monkeypatch):
     monkeypatch.setenv("GPUGRAD_RECYCLE_BYTES", "0")

@@ -95,7 +95,10 @@ def modules():
     return found
 
 
-RARE = ("x86_64-unknown-linux-gnu", "x86_64-apple-darwin", "aarch64-pc-windows-msvc")
+RARE = (
+    "x86_64-unknown-linux-gnu", "x86_64-apple-darwin", "aarch64-pc-windows-msvc",
+    "aarch64-unknown-linux-gnu",
+)  # fmt: skip
 """Targets whose processor or system is another one's, too."""
 
 

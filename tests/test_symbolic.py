@@ -427,6 +427,9 @@ LONG = {
 }
 
 
+@pytest.mark.exhaustive(name="powers")
+@pytest.mark.exhaustive(name="fractions")
+@pytest.mark.exhaustive(name="maximum")
 @pytest.mark.parametrize("name", LONG)
 def test_texts_end_or_are_refused_in_time(name, monkeypatch):
     monkeypatch.setattr(formula_deadline, "SECONDS", 0.15)
