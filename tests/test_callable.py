@@ -588,6 +588,7 @@ KINKS = {
 }
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("method", ["auto", "extrapolation", "central"])
 @pytest.mark.parametrize("name", KINKS)
 def test_kinks_and_jumps_have_no_derivative_and_say_so(name, method):

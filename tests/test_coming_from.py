@@ -128,7 +128,11 @@ def compare(ours, theirs, differs):
     return 100 * difference
 
 
-@pytest.mark.parametrize("row", ROWS, ids=[row.label for row in ROWS])
+@pytest.mark.parametrize("row", [
+    # JAX compiles each call.
+    pytest.param(row, marks=[pytest.mark.exhaustive] if row.library == "jax" else [], id=row.label)
+    for row in ROWS
+])  # fmt: skip
 def test_calls_of_other_libraries_are_matched_as_the_page_says(row, request):
     pytest.importorskip(row.library)
     if row.library == "jax":

@@ -483,6 +483,7 @@ class TestMemory:
             got = gpugrad.gradient(f, 0.3, backend="compiled", **options)
             assert_same_bits(got, gpugrad.gradient(f, 0.3, backend="slices", **options))
 
+    @pytest.mark.exhaustive
     def test_masks_and_their_formulas(self, programs, rng):
         f, where = rng.normal(size=(12, 13)), rng.random((12, 13)) > 0.2
         for h in (0.3, 0.7, 0.5, 1.0):
@@ -594,6 +595,8 @@ def test_trouble_on_any_thread_is_heard_of(small_pieces):
             gpugrad.gradient(f.T[::-1], axis=0)
 
 
+@pytest.mark.exhaustive(dtype="f4")
+@pytest.mark.exhaustive(dtype="u8")
 @pytest.mark.parametrize("dtype", ["f4", "c16", "u8"])
 def test_the_other_byte_order_is_swapped_on_the_way(rng, dtype):
     other, order = np.dtype(dtype).newbyteorder(), np.dtype("f8").newbyteorder()

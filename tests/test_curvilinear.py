@@ -319,6 +319,7 @@ SHAPES = {
 }
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("accuracy", [2, 4])
 @pytest.mark.parametrize("shape", SHAPES)
 def test_the_laplacian_has_its_order(shape, accuracy):

@@ -208,6 +208,7 @@ def test_a_result_that_can_not_be_put_together_is_told_of(tmp_path, suffix):
     assert all(map(np.array_equal, results, gpugrad.gradient(f)))
 
 
+@pytest.mark.exhaustive
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no such locks on this system")
 def test_of_two_processes_one_writes_and_one_is_told(tmp_path):
     np.save(tmp_path / "f.npy", np.zeros((200, 128, 128), dtype="f4"))

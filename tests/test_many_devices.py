@@ -40,6 +40,7 @@ def assert_only_seams_travel(found):
         assert traffic.get("all-gather", 0) <= traffic.get("all-reduce", 0), case
 
 
+@pytest.mark.exhaustive
 def test_results_are_spread_as_the_field_is():
     pytest.importorskip("jax")
     cases = [("gradient", "both axes", "Auto", True), ("mask", "first axis", "Explicit", False)]

@@ -191,6 +191,9 @@ def test_compiled_code_computes_what_is_beneath_masks(rng):
         assert slope.mask.tolist() == [[False] * 3, [True] * 3]
 
 
+@pytest.mark.exhaustive(name="sphere  laplacian")
+@pytest.mark.exhaustive(name="sphere  gradient_norm")
+@pytest.mark.exhaustive(name="laplacian plain")
 @pytest.mark.parametrize("name", ["gradient periodic", "laplacian plain", "sphere  gradient",
                                   "sphere  laplacian", "sphere  curl", "sphere  gradient_norm",
                                   "curved  gradient_norm"])  # fmt: skip

@@ -209,6 +209,7 @@ class TestLinearOperators:
     def scipy(self):
         pytest.importorskip("scipy")
 
+    @pytest.mark.sampled
     @pytest.mark.parametrize("operator", OPERATORS)
     @pytest.mark.parametrize("stack", [False, True])
     @pytest.mark.parametrize("boundary", ["one-sided", "periodic", 2.5, {"normal": 1.5}])

@@ -30,6 +30,7 @@ SPACINGS = [
 """Each is a variant of a key: what is right for one would be wrong for another."""
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("dtype", FIELDS)
 @pytest.mark.parametrize("options", [{}, {"edge_order": 2}, {"accuracy": 4}, {"axis": 1}], ids=str)
 def test_no_kind_is_taken_for_another(dtype, options):

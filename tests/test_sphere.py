@@ -70,6 +70,7 @@ def observe_order(sizes, errors):
     return -np.polyfit(np.log(sizes), np.log(errors), 1)[0]
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("poles", [True, False])
 @pytest.mark.parametrize("accuracy", [2, 4])
 @pytest.mark.parametrize("name", HARMONICS)
@@ -221,6 +222,7 @@ GRIDS_OF_VECTORS = {
 }
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("where", GRIDS_OF_VECTORS)
 @pytest.mark.parametrize("accuracy", [2, 4])
 def test_components_are_differentiated_as_cartesian_ones_are(where, accuracy, rng, monkeypatch):

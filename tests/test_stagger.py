@@ -128,6 +128,7 @@ def test_engines_agree_in_every_bit(accuracy, boundary, stagger, is_even, rng):
             assert_same_bits(a, b)
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("boundary", BOUNDARIES, ids=str)
 def test_all_libraries_agree(xp, boundary, rng):
     f = rng.normal(size=(9, 8))

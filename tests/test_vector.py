@@ -119,6 +119,7 @@ def flatten(results):
     return [array for part in results for array in flatten(part)]
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("name", ["divergence", "curl", "jacobian", "laplacian", "hessian"])
 def test_every_library_has_the_same_operators(xp, rng, name):
     v = rng.normal(size=(3, 6, 7, 8)).astype("f4")
