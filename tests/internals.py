@@ -137,7 +137,7 @@ NAMES = {
     "gpugrad._files.layout": ("Layout",),
     "gpugrad._files.work": ("FileRequest",),
     "gpugrad._files.raw": ("RawArray",),
-    "gpugrad._files.run": ("LIBRARY_BYTES", "OWN_BYTES", "Summary"),
+    "gpugrad._files.run": ("COPIES", "LIBRARY_BYTES", "OWN_BYTES", "Summary"),
     "gpugrad._files.readers": ("open_sources",),
     "gpugrad._files.wording": ("say",),
 }  # fmt: skip

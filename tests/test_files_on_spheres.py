@@ -47,6 +47,7 @@ def small_blocks(monkeypatch):
     """Leave what libraries take out of the account, and make slabs small."""
     monkeypatch.setattr(run, "LIBRARY_BYTES", dict.fromkeys(run.LIBRARY_BYTES, 0))
     monkeypatch.setattr(run, "SLAB_BYTES", 0)
+    monkeypatch.setattr(run, "COPIES", 0)
     monkeypatch.setattr(sphere_rows, "ON_HOST", 250)
 
 

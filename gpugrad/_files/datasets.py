@@ -15,19 +15,24 @@ import numpy as np
 
 from gpugrad._files.decoding import ValidValues, open_decoded, tell_of_undecoded
 from gpugrad._files.errors import EXTRA, FileError, import_library, need
-from gpugrad._files.raw import Window
+from gpugrad._files.raw import Window, cut_pieces
 from gpugrad._files.source import Coordinate, Source, Values, choose_variables, in_one_line
 from gpugrad._labels import geographic_kind
+
+MOST_BYTES = 1 << 26
+"""How much is decoded at a time at most, unless a chunk is larger: enough to keep cores busy."""
 
 GDAL_BYTES = 1 << 24
 """How much GDAL may keep of what it has read or is to write; by itself it takes what it likes."""
 
 
-def open_dataset(path: Path, kind: str, names: tuple[str, ...], files: ExitStack) -> list[Source]:
+def open_dataset(
+    path: Path, kind: str, names: tuple[str, ...], memory: float, files: ExitStack
+) -> list[Source]:
     """Open NetCDF and Zarr through xarray, which knows their conventions."""
     xarray = import_library("xarray", EXTRA, f"reading {path}")
     if kind == "zarr":
-        plain = _open_bare_zarr(path, names)
+        plain = _open_bare_zarr(path, names, memory)
         if plain is not None:
             return [plain]
     group, names = _split_group(path, names)
@@ -57,7 +62,7 @@ def open_dataset(path: Path, kind: str, names: tuple[str, ...], files: ExitStack
             f"--var must name a variable of {path} with its group; it has: {', '.join(inside)}."
         )
     return [
-        _from_xarray(path, kind, data, name, undecoded)
+        _from_xarray(path, kind, data, name, undecoded, memory)
         for name in choose_variables(path, names, variables)
     ]
 
@@ -123,7 +128,7 @@ def _list_groups(path: Path, options: dict[str, Any]) -> list[str]:
 
 
 def _from_xarray(
-    path: Path, kind: str, data: Any, name: str, undecoded: Mapping[str, str]
+    path: Path, kind: str, data: Any, name: str, undecoded: Mapping[str, str], memory: float
 ) -> Source:
     variable = data[name]
     dims = tuple(map(str, variable.dims))
@@ -160,12 +165,14 @@ def _from_xarray(
             notes += _take_only_coordinate(
                 dim, beside, coordinates, coordinate_attributes, f"{name} in {path}"
             )
+    shape = tuple(variable.shape)
+    most = _count_in_piece(shape, chunks, dtype, memory)
     return Source(
         path,
         name,
-        tuple(variable.shape),
+        shape,
         dtype.newbyteorder("="),
-        _name_damaged_chunks(path, name, fetch, chunks, tuple(variable.shape)),
+        _read_in_pieces(path, name, fetch, chunks, shape, most),
         dims,
         coordinates,
         beside,
@@ -176,6 +183,7 @@ def _from_xarray(
         mapping=_attributes_of_mapping(variable, data),
         history=str(data.attrs.get("history", "")),
         notes=tuple(notes),
+        piece_bytes=most * dtype.itemsize,
     )
 
 
@@ -265,7 +273,7 @@ def _as_numbers(coordinate: Any) -> tuple[Values, dict[str, Any]]:
     return past, attributes | words
 
 
-def _open_bare_zarr(path: Path, names: tuple[str, ...]) -> Source | None:
+def _open_bare_zarr(path: Path, names: tuple[str, ...], memory: float) -> Source | None:
     """Open a Zarr array that stands alone or in a group without names for its axes."""
     zarr = import_library("zarr", EXTRA, f"reading {path}")
     try:
@@ -296,14 +304,15 @@ def _open_bare_zarr(path: Path, names: tuple[str, ...]) -> Source | None:
             "which the conventions for such numbers need. Name its axes, or unpack it first."
         )
     shape, chunks = tuple(node.shape), tuple(node.chunks)
+    dtype = np.dtype(node.dtype).newbyteorder("=")
+    most = _count_in_piece(shape, chunks, dtype, memory)
 
     def fetch(window: Window) -> Values:
         return np.asarray(node[window])
 
     return Source(
-        path, name, shape, np.dtype(node.dtype).newbyteorder("="),
-        _name_damaged_chunks(path, name, fetch, chunks, shape),
-        attributes=dict(node.attrs), chunks=chunks,
+        path, name, shape, dtype, _read_in_pieces(path, name, fetch, chunks, shape, most),
+        attributes=dict(node.attrs), chunks=chunks, piece_bytes=most * dtype.itemsize,
     )  # fmt: skip
 
 
@@ -312,7 +321,9 @@ def _has_dims(array: Any) -> bool:
     return bool(named and all(named)) or "_ARRAY_DIMENSIONS" in array.attrs
 
 
-def open_geotiff(path: Path, names: tuple[str, ...], files: ExitStack) -> list[Source]:
+def open_geotiff(
+    path: Path, names: tuple[str, ...], memory: float, files: ExitStack
+) -> list[Source]:
     """Open bands of a GeoTIFF or of a plain image; what is not there is not a number."""
     rasterio = import_library("rasterio", "geotiff", f"reading {path}")
     # What is wrong with an image in JPEG is otherwise a mere warning, beside grey pixels.
@@ -370,13 +381,15 @@ def open_geotiff(path: Path, names: tuple[str, ...], files: ExitStack) -> list[S
             return values.astype(dtype) * scale + offset if is_packed else np.asarray(values)
 
         chunks = tuple(map(int, image.block_shapes[i]))
+        most = _count_in_piece(shape, chunks, dtype, memory)
         return Source(
             path, f"band{band}", shape, dtype,
-            _name_damaged_chunks(path, f"band {band}", fetch, chunks, shape),
+            _read_in_pieces(path, f"band {band}", fetch, chunks, shape, most),
             ("y", "x"), coordinates, {}, {"units": image.units[i]} if image.units[i] else {},
             _units_of(image.crs) if coordinates else {}, chunks, unknown_spacing=unknown,
             place={} if t.is_identity else place, steps=steps,
             mapping={"crs_wkt": place.get("crs", "")}, history=image.tags().get("history", ""),
+            piece_bytes=most * dtype.itemsize,
         )  # fmt: skip
 
     return [open_band(band) for band in choose_variables(path, names, bands)]
@@ -397,18 +410,29 @@ def _units_of(crs: Any) -> dict[str, dict[str, str]]:
     return {} if units == "unknown" else {axis: {"units": units} for axis in "yx"}
 
 
-def _name_damaged_chunks(
+def _count_in_piece(
+    shape: tuple[int, ...], chunks: tuple[int, ...], dtype: np.dtype[Any], memory: float
+) -> int:
+    """Return how many samples at most are decoded at a time: a chunk, or several if it is small."""
+    most = min(MOST_BYTES, int(memory) // 8) // dtype.itemsize
+    return max(math.prod(chunks), min(most, math.prod(shape)), 1)
+
+
+def _read_in_pieces(
     path: Path,
     name: str,
     fetch: Callable[[Window], Values],
     chunks: tuple[int, ...],
     shape: tuple[int, ...],
+    most: int,
 ) -> Callable[[Window, Values], None]:
-    """Return a `read` that names the chunk that is damaged, where one is."""
+    """Return a `read` that fetches `most` samples at a time, and names a chunk that is damaged."""
 
     def read(window: Window, into: Values) -> None:
         try:
-            into[...] = fetch(window)
+            # Libraries hold what they read several times, so they read a piece of a block each.
+            for piece, place in cut_pieces(window, chunks, most):
+                into[place] = fetch(piece)
         except Exception as error:
             for chunk, chunk_window in _chunks_of(window, chunks, shape):
                 try:

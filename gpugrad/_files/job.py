@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import zlib
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -13,7 +12,7 @@ from gpugrad._engines import evaluate
 from gpugrad._files.blocks import Block, place_spans
 from gpugrad._files.journal import Journal
 from gpugrad._files.layout import Layout
-from gpugrad._files.raw import as_bytes
+from gpugrad._files.raw import compute_checksum
 from gpugrad._files.source import Source, Values
 from gpugrad._files.sphere_work import SphereProgram
 from gpugrad._files.targets import Target
@@ -128,7 +127,7 @@ class Job:
         for number, values in enumerate(results):
             self._target.write(number, block.window, values)
         missing = [self._missing.pop(block.number), sum(map(count_missing, results))]
-        checksums = [zlib.crc32(as_bytes(values)) for values in results]
+        checksums = [compute_checksum(values) for values in results]
         self._journal.add(block.number, checksums, missing)
 
     def _count(self, block: Block) -> int:

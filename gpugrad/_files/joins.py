@@ -25,16 +25,12 @@ from gpugrad._files.layout import (
     with_coordinates,
     written_dtype,
 )
-from gpugrad._files.raw import RawArray, Window, reserve_space, shape_of
+from gpugrad._files.raw import PIECE_BYTES, RawArray, Window, reserve_space, shape_of
 from gpugrad._files.source import Values
 from gpugrad._version import find_version
 
 NOTED = ("earth_radius", "gpugrad_notes")
 """Attributes that bands of a GeoTIFF have too, as tags."""
-
-PIECE_BYTES = 1 << 23
-"""How much is copied at a time from one file to another."""
-
 
 import_h5netcdf = partial(import_library, "h5netcdf", EXTRA, "writing NetCDF")
 import_rasterio = partial(import_library, "rasterio", "geotiff", "writing GeoTIFF")

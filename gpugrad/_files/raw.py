@@ -10,9 +10,10 @@ import errno
 import math
 import os
 import tokenize
-from collections.abc import Iterator
+import zlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import product
+from itertools import pairwise, product
 from operator import mul
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -23,6 +24,9 @@ from gpugrad._files.errors import FileError
 
 Window = tuple[slice, ...]
 """A stretch of each axis, with start and stop, every sample of it."""
+
+PIECE_BYTES = 1 << 23
+"""How much is converted at a time, where all of a block need not be."""
 
 
 def shape_of(window: Window) -> tuple[int, ...]:
@@ -83,6 +87,38 @@ class RawArray:
         first = self.offset + sum(map(mul, [rows.start for rows in window], strides))
         for index in product(*map(range, shape_of(outer))):
             yield first + sum(map(mul, index, strides)), index
+
+
+def cut_pieces(window: Window, chunks: Sequence[int], most: int) -> Iterator[tuple[Window, Window]]:
+    """Yield pieces of a window, each with its place in the window.
+
+    Pieces end where chunks end. A piece has `most` samples at most, unless a chunk has more.
+    """
+    steps = [*chunks]
+    size = math.prod(steps)
+    for axis in reversed(range(len(steps))):
+        rows, step = window[axis], steps[axis]
+        touched = -(-rows.stop // step) - rows.start // step
+        times = max(1, min(most // size, touched))
+        steps[axis] *= times
+        size *= times
+    cuts = []
+    for rows, step in zip(window, steps, strict=True):
+        ends = range(rows.start // step * step + step, rows.stop, step)
+        cuts.append([slice(a, b) for a, b in pairwise([rows.start, *ends, rows.stop])])
+    for piece in product(*cuts):
+        places = zip(piece, window, strict=True)
+        yield piece, tuple(slice(a.start - w.start, a.stop - w.start) for a, w in places)
+
+
+def compute_checksum(values: np.ndarray[Any, Any], before: int = 0) -> int:
+    """Return the CRC-32 of the bytes of an array in C order, without a copy of all of them."""
+    if values.flags.c_contiguous or values.nbytes <= PIECE_BYTES:
+        return zlib.crc32(as_bytes(values), before)
+    step = max(1, len(values) * PIECE_BYTES // values.nbytes)
+    for i in range(0, len(values), step):
+        before = compute_checksum(values[i] if step == 1 else values[i : i + step], before)
+    return before
 
 
 def as_bytes(values: np.ndarray[Any, Any]) -> memoryview:

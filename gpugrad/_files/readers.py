@@ -11,7 +11,7 @@ from typing import BinaryIO
 import numpy as np
 
 from gpugrad._files.errors import FileError
-from gpugrad._files.raw import Window, check_whole, open_npy
+from gpugrad._files.raw import PIECE_BYTES, Window, check_whole, cut_pieces, open_npy, shape_of
 from gpugrad._files.source import Source, Values, choose_variables, format_of
 
 _NUMBERS = "iufcmM"
@@ -30,7 +30,8 @@ def open_sources(
     names : tuple of str
         The variables; may be empty where the file has only one.
     memory : float
-        How many bytes may be taken for what can be read only as a whole.
+        How many bytes may be taken for what can be read only as a whole. Libraries decode an
+        eighth of this at a time, or one chunk.
     files : contextlib.ExitStack
         Closes, in the end, what is opened here.
 
@@ -73,8 +74,8 @@ def _open_format(
         from gpugrad._files import datasets
 
         if kind in ("geotiff", "image"):
-            return datasets.open_geotiff(path, names, files)
-        return datasets.open_dataset(path, kind, names, files)
+            return datasets.open_geotiff(path, names, memory, files)
+        return datasets.open_dataset(path, kind, names, memory, files)
     except PermissionError as error:
         raise FileError(f"{path} can't be read: {error.strerror}.") from error
 
@@ -91,9 +92,11 @@ def _open_raw(path: Path, name: str, file: BinaryIO, start: int, size: int) -> S
         if array.dtype == native:
             array.read(window, into)
             return
-        foreign = np.empty(into.shape, array.dtype)
-        array.read(window, foreign)
-        into[...] = foreign
+        ones = (1,) * len(window)
+        for piece, place in cut_pieces(window, ones, PIECE_BYTES // native.itemsize):
+            foreign = np.empty(shape_of(piece), array.dtype)
+            array.read(piece, foreign)
+            into[place] = foreign
 
     order = tuple(range(len(array.shape)))
     if not reverse:
@@ -147,7 +150,8 @@ def _open_member(
     def read(window: Window, into: Values) -> None:
         into[...] = values[window]
 
-    return Source(path, name, values.shape, values.dtype.newbyteorder("="), read)
+    native = values.dtype.newbyteorder("=")
+    return Source(path, name, values.shape, native, read, held_bytes=values.nbytes)
 
 
 @contextmanager

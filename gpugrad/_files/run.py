@@ -10,7 +10,6 @@ import math
 import os
 import re
 import shutil
-import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict, dataclass
@@ -26,7 +25,7 @@ from gpugrad._files.errors import FileError
 from gpugrad._files.job import Job, Progress
 from gpugrad._files.journal import Journal, check_free
 from gpugrad._files.layout import Layout, check_format
-from gpugrad._files.raw import Window, as_bytes, shape_of
+from gpugrad._files.raw import PIECE_BYTES, Window, compute_checksum, shape_of
 from gpugrad._files.readers import open_sources
 from gpugrad._files.request import FileRequest
 from gpugrad._files.seams import DoublingTarget
@@ -42,6 +41,13 @@ OWN_BYTES = 180 << 20
 LIBRARY_BYTES = {"netcdf": 56 << 20, "zarr": 56 << 20, "geotiff": 40 << 20,
                  "image": 40 << 20}  # fmt: skip
 """What the libraries of a format take besides, to read it or to write it."""
+
+COPIES = 4
+"""How often a piece is in memory while a library decodes or encodes it.
+
+As it is in the file, decoded, and put together; and once more in what the system's allocator keeps
+for the threads of the library.
+"""
 
 SLAB_BYTES = 32 << 20
 """What formulas on a sphere take besides: some arrays of the size of a slab."""
@@ -204,12 +210,14 @@ def _cut_field(
     fields, sphere = work.fields, work.sphere
     f = fields[0]
     dtype = work.find_dtype(f)
-    # Read into one buffer while another is computed; what is decoded or encoded passes a third.
     kinds = {format_of(f.path), kind}
     base_bytes = OWN_BYTES + sum(LIBRARY_BYTES.get(known, 0) for known in kinds)
     base_bytes += SLAB_BYTES + sphere.grid_bytes if sphere else 0
-    sample = len(fields) * f.dtype.itemsize * (4 if format_of(f.path) in LIBRARY_BYTES else 2)
-    sample += dtype.itemsize * (2 * work.output_count + (len(work.names) if kind == "zarr" else 0))
+    # What is held whole, and the pieces that libraries decode: of one field at a time.
+    base_bytes += sum(field.held_bytes for field in fields)
+    base_bytes += COPIES * max(field.piece_bytes for field in fields)
+    # Read into one buffer while another is computed, and written from one of two.
+    sample = 2 * (len(fields) * f.dtype.itemsize + work.output_count * dtype.itemsize)
     if any(plan.alternatives for plan in work.plans):
         # Where samples are valid, of all that any stage reads, and how it is found.
         sample += len({term.field for term in work.terms}) + 1
@@ -224,6 +232,13 @@ def _cut_field(
         f.shape, f.chunks, f.slowest_first, kind in ("zarr", "netcdf"), dtype.itemsize,
         int(budget / sample) // 8,
     )  # fmt: skip
+    if kind == "zarr":
+        written_bytes = (
+            COPIES
+            * dtype.itemsize
+            * max(min(PIECE_BYTES // dtype.itemsize, math.prod(f.shape)), math.prod(units))
+        )
+        base_bytes, budget = base_bytes + written_bytes, budget - written_bytes
     # Where blocks of whole chunks do not fit, rows of the sphere may, though chunks are read again.
     ways = [sphere.widen(units), sphere.widen([1] * len(units))] if sphere else [units]
     for way in ways:
@@ -389,7 +404,7 @@ def _compute_checksums(target: Target, layout: Layout, window: Window) -> list[i
             target.read(number, window, values)
         except Exception:  # noqa: BLE001 - whatever is wrong with it, it is not done
             return []
-        sums.append(zlib.crc32(as_bytes(values)))
+        sums.append(compute_checksum(values))
     return sums
 
 

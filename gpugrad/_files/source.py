@@ -99,6 +99,10 @@ class Source:
         How the file was made.
     notes : tuple of str
         What was decided when the field was opened, in sentences for who asked.
+    held_bytes : int
+        How much memory is taken as long as the file is open: all of what is read only as a whole.
+    piece_bytes : int
+        How large the largest piece is that a library decodes at a time.
     """
 
     path: Path
@@ -119,6 +123,8 @@ class Source:
     mapping: Mapping[str, Any] = field(default_factory=dict)
     history: str = ""
     notes: tuple[str, ...] = ()
+    held_bytes: int = 0
+    piece_bytes: int = 0
 
     def __post_init__(self) -> None:
         axes = tuple(range(len(self.shape)))
@@ -144,6 +150,7 @@ class Source:
             read=read,
             chunks=self.chunks[1:],
             slowest_first=tuple([axis - 1 for axis in self.slowest_first if axis]),
+            held_bytes=self.held_bytes // self.shape[0],
             beside={
                 name: coordinate
                 for name, coordinate in self.beside.items()

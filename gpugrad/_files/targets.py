@@ -22,7 +22,7 @@ from gpugrad._files.layout import (
     missing_value,
     with_coordinates,
 )
-from gpugrad._files.raw import RawArray, Window, create_npy, open_npy
+from gpugrad._files.raw import PIECE_BYTES, RawArray, Window, create_npy, cut_pieces, open_npy
 from gpugrad._files.source import Values
 
 
@@ -130,7 +130,9 @@ class _Zarr:
         ]  # fmt: skip
 
     def write(self, number: int, window: Window, values: Values) -> None:
-        self._arrays[number][window] = values
+        array = self._arrays[number]
+        for piece, place in cut_pieces(window, array.chunks, PIECE_BYTES // values.itemsize):
+            array[piece] = values[place]
 
     def read(self, number: int, window: Window, into: Values) -> None:
         into[...] = self._arrays[number][window]
