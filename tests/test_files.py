@@ -40,6 +40,7 @@ def libraries_take_nothing():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(run, "LIBRARY_BYTES", dict.fromkeys(run.LIBRARY_BYTES, 0))
         patch.setattr(run, "COPIES", 0)
+        patch.setattr("gpugrad._files.datasets.CACHE_BYTES", 0)
         yield
 
 

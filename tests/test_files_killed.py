@@ -62,7 +62,7 @@ def test_killed_runs_go_on_to_the_right_result(tmp_path, suffix, times):
     expected = gpugrad.gradient(f, stack=True)
     little = LITTLE
     if suffix == ".zarr":
-        little = f"{int(LITTLE) + LIBRARY_BYTES['zarr'] + COPIES * f.nbytes}"
+        little = f"{int(LITTLE) + LIBRARY_BYTES['zarr'] + COPIES * 8 * f.nbytes}"
     source, out = tmp_path / "f.npy", tmp_path / f"g{suffix}"
     np.save(source, f)
     dice = random.Random(times)
@@ -95,6 +95,18 @@ def test_killed_runs_go_on_to_the_right_result(tmp_path, suffix, times):
     assert [path.name for path in tmp_path.iterdir() if "partial" in path.name] == []
 
 
+def run_and_measure(*arguments):
+    """Run the command in a process of its own; return the most memory that it held, in bytes."""
+    code = (
+        "import sys; from gpugrad._cli.main import main; status = main();"
+        "print(*[s for s in open('/proc/self/status') if 'VmHWM' in s]); sys.exit(status)"
+    )
+    command = [sys.executable, "-c", code, "grad", *map(str, arguments), "--quiet"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    return int(done.stdout.split()[1]) * 1024
+
+
 @pytest.mark.exhaustive
 @pytest.mark.skipif(sys.platform != "linux", reason="reads the peak from Linux's /proc")
 def test_memory_stays_within_what_is_given(tmp_path):
@@ -103,16 +115,50 @@ def test_memory_stays_within_what_is_given(tmp_path):
     f[:] += np.arange(160, dtype="f4")[:, None, None]
     f.flush()
     expected = gpugrad.gradient(f, axis=0)
-    code = (
-        "import sys; from gpugrad._cli.main import main; status = main(sys.argv[1:]);"
-        "print(*[s for s in open('/proc/self/status') if 'VmHWM' in s]); sys.exit(status)"
-    )
-    arguments = ["grad", tmp_path / "f.npy", tmp_path / "g.npy", "--memory", "250MB", "--quiet"]
-    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True)
-    assert (done.returncode, done.stderr) == (0, "")
-    peak = int(done.stdout.split()[1]) * 1024
+    peak = run_and_measure(tmp_path / "f.npy", tmp_path / "g.npy", "--memory", "250MB")
     assert peak < 250e6, f"{peak / 1e6:.0f} MB were taken"
     np.testing.assert_array_equal(np.load(tmp_path / "g.npy", mmap_mode="r")[0], expected)
+
+
+@pytest.mark.exhaustive
+@pytest.mark.skipif(sys.platform != "linux", reason="reads the peak from Linux's /proc")
+@pytest.mark.parametrize("megabytes", [400, 600])
+@pytest.mark.parametrize("store", ["zarr2", "zarr3", "packed.zarr", "nc", "packed.nc"])
+def test_memory_stays_within_what_is_given_where_a_block_has_several_chunks(
+    tmp_path, store, megabytes
+):
+    """A library holds each chunk as it is in the file, decoded, and in the array it returns."""
+    xarray = pytest.importorskip("xarray", reason="xarray reads these formats")
+    suffix = "nc" if store.endswith("nc") else "zarr"
+    pytest.importorskip({"nc": "netCDF4", "zarr": "zarr"}[suffix])
+    rng = np.random.default_rng(0)
+    latitude, longitude = np.linspace(-89.875, 89.875, 720), np.arange(1440) / 4 + 0.125
+    sst = np.empty((84, 720, 1440), "f4")
+    sst[...] = 27 * np.cos(np.radians(latitude))[:, None] + rng.normal(size=sst.shape[1:])
+    sst += rng.normal(size=(84, 1, 1)).astype("f4")
+    encoding = {"chunksizes" if suffix == "nc" else "chunks": (1, 720, 1440)}
+    encoding |= {"zlib": True, "complevel": 1} if suffix == "nc" else {}
+    if "packed" in store:
+        encoding |= {"dtype": "i2", "scale_factor": 0.002, "add_offset": 10.0, "_FillValue": -32768}
+    path, out = tmp_path / f"sst.{suffix}", tmp_path / "slope.npy"
+    data = xarray.Dataset(
+        {"sst": (("time", "lat", "lon"), sst, {"units": "degC"})},
+        {"lat": ("lat", latitude, {"units": "degrees_north"}),
+         "lon": ("lon", longitude, {"units": "degrees_east"})},
+    )  # fmt: skip
+    if suffix == "nc":
+        data.to_netcdf(path, engine="netcdf4", encoding={"sst": encoding})
+    else:
+        version = 2 if store == "zarr2" else 3
+        with warnings.catch_warnings(action="ignore"):  # of what versions of Zarr do not share
+            data.to_zarr(path, zarr_format=version, encoding={"sst": encoding})
+    options = ("--operator", "gradient_norm", "--axis", "lat", "lon", "--no-sphere")
+    peak = run_and_measure(path, out, *options, "--memory", f"{megabytes}MB")
+    assert peak < megabytes * 1e6, f"{peak / 1e6:.0f} MB were taken"
+    with xarray.open_dataset(path) as read:
+        f = read["sst"].values[41]
+    expected = gpugrad.gradient_norm(f, latitude, longitude)
+    np.testing.assert_array_equal(np.load(out, mmap_mode="r")[41], expected)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="takes Linux's limits for granted")

@@ -48,6 +48,7 @@ def small_blocks(monkeypatch):
     monkeypatch.setattr(run, "LIBRARY_BYTES", dict.fromkeys(run.LIBRARY_BYTES, 0))
     monkeypatch.setattr(run, "SLAB_BYTES", 0)
     monkeypatch.setattr(run, "COPIES", 0)
+    monkeypatch.setattr("gpugrad._files.datasets.CACHE_BYTES", 0)
     monkeypatch.setattr(sphere_rows, "ON_HOST", 250)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import ctypes
 import io
 import os
 import re
@@ -14,6 +15,9 @@ import gpugrad
 from gpugrad._cli import bench, demo, grad, plot, run
 from gpugrad._engines import name_in_force
 from gpugrad._files import FileError
+
+_M_ARENA_MAX = -8
+"""The number that glibc's `mallopt` has for the most arenas."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -29,6 +33,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     int
         0 where all went well, 1 after an error, which is printed to the standard error stream.
     """
+    if argv is None and sys.argv[1:2] == ["grad"]:  # the process is the command's own
+        _limit_arenas()
     if isinstance(sys.stdout, io.TextIOWrapper):  # names may have letters that a console has not
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
@@ -40,6 +46,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # whoever reads our output has had enough, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+
+
+def _limit_arenas() -> None:
+    """Let all threads share two of glibc's pools of memory.
+
+    By default each thread of a library that decodes chunks has a pool of its own, and each pool
+    keeps what was freed in it: many chunks, where many threads have taken turns.
+    """
+    if sys.platform != "linux" or "MALLOC_ARENA_MAX" in os.environ:
+        return
+    set_option = getattr(ctypes.CDLL(None), "mallopt", None)  # other C libraries have none
+    if set_option is not None:
+        set_option(_M_ARENA_MAX, 2)
 
 
 def _run_command(

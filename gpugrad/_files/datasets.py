@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
+from importlib import import_module
+from importlib.util import find_spec
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,9 @@ from gpugrad._files.errors import EXTRA, FileError, import_library, need
 from gpugrad._files.raw import Window, cut_pieces
 from gpugrad._files.source import Coordinate, Source, Values, choose_variables, in_one_line
 from gpugrad._labels import geographic_kind
+
+CACHE_BYTES = 1 << 26
+"""How much netCDF4 may keep of the chunks of a variable, as it does by itself."""
 
 MOST_BYTES = 1 << 26
 """How much is decoded at a time at most, unless a chunk is larger: enough to keep cores busy."""
@@ -36,9 +41,13 @@ def open_dataset(
         if plain is not None:
             return [plain]
     group, names = _split_group(path, names)
-    options: dict[str, Any] = {"engine": "zarr"} if kind == "zarr" else {}
+    options: dict[str, Any] = {"engine": "zarr" if kind == "zarr" else _find_engine(path)}
+    cache_bytes = min(CACHE_BYTES, int(memory) // 8) if kind == "netcdf" else 0
     try:
-        with warnings.catch_warnings(action="ignore"):  # of stores without metadata in one place
+        with (
+            _limit_cache(cache_bytes),
+            warnings.catch_warnings(action="ignore"),  # of stores without metadata in one place
+        ):
             # Without a cache, in which what was read would stay, and in windows, not Dask's chunks.
             data, undecoded = open_decoded(
                 partial(xarray.open_dataset, path, group=group, cache=False, chunks=None,
@@ -47,7 +56,7 @@ def open_dataset(
             files.callback(data.close)
             data = _inherit_coordinates(data, path, group, options, files)
             variables = _list_variables(data, names)
-            inside = [] if variables else _list_groups(path, options)
+            inside = [] if variables else _list_groups(path, kind)
     except ImportError as error:
         package = "zarr" if kind == "zarr" else "h5netcdf"
         raise need(EXTRA, package, f"reading {path}") from error
@@ -62,9 +71,47 @@ def open_dataset(
             f"--var must name a variable of {path} with its group; it has: {', '.join(inside)}."
         )
     return [
-        _from_xarray(path, kind, data, name, undecoded, memory)
+        _from_xarray(path, kind, data, name, undecoded, memory, cache_bytes)
         for name in choose_variables(path, names, variables)
     ]
+
+
+def _find_engine(path: Path) -> Any:
+    """Return which of xarray's own classes reads a NetCDF file; None if none of them does.
+
+    Left to itself, xarray imports the plugins of all packages to ask each, which with some takes a
+    second and 100 MB.
+    """
+    from xarray import backends
+
+    engines = {  # in the order in which xarray asks them
+        "netCDF4": backends.NetCDF4BackendEntrypoint,
+        "h5netcdf": backends.H5netcdfBackendEntrypoint,
+        "scipy": backends.ScipyBackendEntrypoint,
+    }
+    for package, engine in engines.items():
+        with suppress(Exception):  # whatever is wrong with the file, xarray tells it better
+            if find_spec(package) and engine().guess_can_open(path):
+                return engine
+    return None
+
+
+@contextmanager
+def _limit_cache(size: int) -> Iterator[None]:
+    """Let what netCDF4 opens keep no more than `size` bytes of chunks for each variable."""
+    try:
+        netCDF4 = import_module("netCDF4") if size else None
+    except ImportError:  # what xarray takes instead keeps 1 MB
+        netCDF4 = None
+    if netCDF4 is None:
+        yield
+        return
+    before = netCDF4.get_chunk_cache()
+    netCDF4.set_chunk_cache(size, *before[1:])
+    try:
+        yield
+    finally:
+        netCDF4.set_chunk_cache(*before)
 
 
 def _inherit_coordinates(
@@ -116,19 +163,25 @@ def _split_group(path: Path, names: tuple[str, ...]) -> tuple[str | None, tuple[
     return "".join(groups) or None, tuple(name.rpartition("/")[2] for name in names)
 
 
-def _list_groups(path: Path, options: dict[str, Any]) -> list[str]:
+def _list_groups(path: Path, kind: str) -> list[str]:
     """Return the variables in the groups of a file, with the names of the groups."""
     import xarray
 
     names = []
-    for group, data in xarray.open_groups(path, **options).items():
+    for group, data in xarray.open_groups(path, engine="zarr" if kind == "zarr" else None).items():
         names += [f"{group.strip('/')}/{name}" for name in data.data_vars if data[name].ndim]
         data.close()
     return names
 
 
 def _from_xarray(
-    path: Path, kind: str, data: Any, name: str, undecoded: Mapping[str, str], memory: float
+    path: Path,
+    kind: str,
+    data: Any,
+    name: str,
+    undecoded: Mapping[str, str],
+    memory: float,
+    cache_bytes: int,
 ) -> Source:
     variable = data[name]
     dims = tuple(map(str, variable.dims))
@@ -183,6 +236,7 @@ def _from_xarray(
         mapping=_attributes_of_mapping(variable, data),
         history=str(data.attrs.get("history", "")),
         notes=tuple(notes),
+        held_bytes=cache_bytes,
         piece_bytes=most * dtype.itemsize,
     )
 
