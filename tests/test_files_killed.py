@@ -122,6 +122,10 @@ def test_memory_stays_within_what_is_given(tmp_path):
 
 @pytest.mark.exhaustive
 @pytest.mark.skipif(sys.platform != "linux", reason="reads the peak from Linux's /proc")
+@pytest.mark.nightly(megabytes=600)
+@pytest.mark.nightly(store="zarr2")
+@pytest.mark.nightly(store="packed.zarr")
+@pytest.mark.nightly(store="packed.nc")
 @pytest.mark.parametrize("megabytes", [400, 600])
 @pytest.mark.parametrize("store", ["zarr2", "zarr3", "packed.zarr", "nc", "packed.nc"])
 def test_memory_stays_within_what_is_given_where_a_block_has_several_chunks(
