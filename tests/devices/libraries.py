@@ -226,7 +226,7 @@ ROWS = (
     Row("JAX", "the processor", "jax", _jax, 2, _NO_WRITING, runs="`.ci/nightly`"),
     Row(
         "JAX, sharded", "four devices that the processor plays", "jax", _jax_shards, 2,
-        _NO_WRITING, runs="`.ci/run`", is_alone=True,
+        _NO_WRITING, runs="`.ci/nightly`", is_alone=True,
     ),
     Row("Dask", "the processor", "dask", _dask, 0, _LAZY, _compute_dask),
     Row("CuPy", "an NVIDIA GPU", "cupy", _cupy, bound=1, runs="by hand"),

@@ -25,8 +25,8 @@ def _list_calls():
         marks = []
         if "GPU" in row.place:
             marks.append(pytest.mark.gpu)
-        if row.package == "jax":  # compiles each operation: other tests of every run look at it
-            marks.append(pytest.mark.exhaustive if row.is_alone else pytest.mark.nightly)
+        if row.package == "jax":  # compiles each operation: other tests look at it
+            marks.append(pytest.mark.nightly)
         names = [*CASES] if is_installed(row) else [*CASES][:1]
         for name in names:
             yield pytest.param(row, name, id=f"{row.name}-{name}", marks=marks)
