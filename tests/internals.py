@@ -136,7 +136,7 @@ NAMES = {
     "gpugrad._files.journal": ("Journal",),
     "gpugrad._files.layout": ("Layout",),
     "gpugrad._files.work": ("FileRequest",),
-    "gpugrad._files.raw": ("RawArray",),
+    "gpugrad._files.raw": ("PIECE_BYTES", "RawArray", "compute_checksum", "cut_pieces"),
     "gpugrad._files.run": ("COPIES", "LIBRARY_BYTES", "OWN_BYTES", "Summary"),
     "gpugrad._files.readers": ("open_sources",),
     "gpugrad._files.wording": ("say",),

@@ -167,7 +167,7 @@ MORE += ["eval(", "sin(x)", "and", "not", "True", "\n", "_"]
 WORDS = st.sampled_from([*FUNCTIONS, *"xyz+-*/^(),<>=.[]'\"@:;#\\ ", *MORE])
 
 
-@random_cases(60)
+@random_cases(100)
 @given(st.lists(WORDS, max_size=12).map("".join) | st.text(max_size=30))
 def test_any_text_is_an_expression_or_a_value_error(text):
     try:

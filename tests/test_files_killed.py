@@ -62,7 +62,7 @@ def test_killed_runs_go_on_to_the_right_result(tmp_path, suffix, times):
     expected = gpugrad.gradient(f, stack=True)
     little = LITTLE
     if suffix == ".zarr":
-        little = f"{int(LITTLE) + LIBRARY_BYTES['zarr'] + COPIES * 8 * f.nbytes}"
+        little = f"{int(LITTLE) + LIBRARY_BYTES['zarr'] + COPIES * f.nbytes}"
     source, out = tmp_path / "f.npy", tmp_path / f"g{suffix}"
     np.save(source, f)
     dice = random.Random(times)
@@ -89,6 +89,7 @@ def test_killed_runs_go_on_to_the_right_result(tmp_path, suffix, times):
                            stderr=subprocess.DEVNULL)  # fmt: skip
     process = start(source, out, "--memory", little, "--resume")
     assert process.wait(120) == 0, process.stderr.read()
+    assert "in 40 blocks" in process.stdout.read(), "a run of few blocks is killed in few states"
     process.communicate()
     np.testing.assert_array_equal(read(out), expected)
     assert any(count > 0 for count in found_before), "no kill came after a first block"

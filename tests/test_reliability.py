@@ -75,7 +75,7 @@ def test_random_calls_notice_a_wrong_error(load, monkeypatch, error, told):
 
 def test_repeated_calls_are_those_of_the_reference_engine(load, request):
     takes_all = any(request.config.getoption(name) for name in ("--exhaustive", "--rest"))
-    assert load("repeated_calls").run(4000 if takes_all else 150, 0).is_right
+    assert load("repeated_calls").run(4000 if takes_all else 300, 0).is_right
 
 
 def test_repeated_calls_notice_a_call_that_is_taken_for_another(load, monkeypatch):

@@ -5,6 +5,7 @@ python tools/check_site.py _site/html
 
 from __future__ import annotations
 
+import argparse
 import sys
 from collections import defaultdict
 from html.parser import HTMLParser
@@ -72,7 +73,11 @@ def find_servers(root: Path) -> list[str]:
 
 def main() -> None:
     """Print what is wrong."""
-    root = Path(sys.argv[1]).resolve()
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("folder", type=Path, help="the site: where its index.html is")
+    root = parser.parse_args().folder.resolve()
+    if not (root / "searchindex.js").is_file():
+        parser.error(f"{root} holds no site; `.ci/site` makes one")
     faults = [f"broken link: {link}" for link in find_broken_links(root)]
     faults += [f"loaded from another server: {server}" for server in find_servers(root)]
     names = {path.stem for path in (root / "docs" / "reference" / "api").rglob("gpugrad.*.html")}

@@ -227,18 +227,17 @@ def _cut_field(
     ]
     if sphere:
         reaches[sphere.rows.axis] = sphere.rows.reach
+    # Zarr encodes a piece at a time, or a chunk where that is larger.
+    piece_bytes = min(PIECE_BYTES, math.prod(f.shape) * dtype.itemsize) if kind == "zarr" else 0
+    base_bytes += COPIES * piece_bytes
     budget = min(memory - base_bytes, BLOCK_BYTES * sample / f.dtype.itemsize)
     units = choose_units(
         f.shape, f.chunks, f.slowest_first, kind in ("zarr", "netcdf"), dtype.itemsize,
         int(budget / sample) // 8,
     )  # fmt: skip
     if kind == "zarr":
-        written_bytes = (
-            COPIES
-            * dtype.itemsize
-            * max(min(PIECE_BYTES // dtype.itemsize, math.prod(f.shape)), math.prod(units))
-        )
-        base_bytes, budget = base_bytes + written_bytes, budget - written_bytes
+        larger_bytes = COPIES * max(math.prod(units) * dtype.itemsize - piece_bytes, 0)
+        base_bytes, budget = base_bytes + larger_bytes, budget - larger_bytes
     # Where blocks of whole chunks do not fit, rows of the sphere may, though chunks are read again.
     ways = [sphere.widen(units), sphere.widen([1] * len(units))] if sphere else [units]
     for way in ways:
